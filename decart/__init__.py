@@ -1,0 +1,132 @@
+"""Videos from a hosted model, without an event loop: submit a job, wait for it, get an MP4."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from . import models
+from ._version import __version__
+from .client import DecartClient
+from .errors import (
+    APIError,
+    AuthenticationError,
+    ClientClosedError,
+    ConnectError,
+    DecartSDKError,
+    InvalidAPIKeyError,
+    InvalidBaseURLError,
+    InvalidInputError,
+    JobError,
+    JobFailedError,
+    JobTimeoutError,
+    ModelNotFoundError,
+    ModelRetiredError,
+    NotFoundError,
+    PaymentRequiredError,
+    ProcessingError,
+    QueueError,
+    QueueResultError,
+    QueueStatusError,
+    QueueSubmitError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+    SubmitOutcomeUnknownError,
+    TokenCreateError,
+    TransportError,
+    TransportTimeout,
+    ValidationError,
+    WaitCancelledError,
+)
+from .files import FileInput
+from .inputs import (
+    FirstLastFrameInput,
+    ImageToImageInput,
+    ImageToMotionVideoInput,
+    ImageToVideoInput,
+    JobInput,
+    MotionTrajectoryInput,
+    TextToImageInput,
+    TextToVideoInput,
+    VideoEdit2Input,
+    VideoRestyleInput,
+    VideoToVideoInput,
+)
+from .jobs import JobStatus, JobStatusResponse, JobSubmitResponse, QueueJobResult
+from .models import ModelDefinition
+from .options import JobOptions
+from .policies import PollPolicy, RetryPolicy
+from .queue import QueueClient
+from .transports.base import Timeout
+
+if TYPE_CHECKING:
+    from .transports.requests import RequestsTransport
+
+__all__ = [
+    "APIError",
+    "AuthenticationError",
+    "ClientClosedError",
+    "ConnectError",
+    "DecartClient",
+    "DecartSDKError",
+    "FileInput",
+    "FirstLastFrameInput",
+    "ImageToImageInput",
+    "ImageToMotionVideoInput",
+    "ImageToVideoInput",
+    "InvalidAPIKeyError",
+    "InvalidBaseURLError",
+    "InvalidInputError",
+    "JobError",
+    "JobFailedError",
+    "JobInput",
+    "JobOptions",
+    "JobStatus",
+    "JobStatusResponse",
+    "JobSubmitResponse",
+    "JobTimeoutError",
+    "ModelDefinition",
+    "ModelNotFoundError",
+    "ModelRetiredError",
+    "MotionTrajectoryInput",
+    "NotFoundError",
+    "PaymentRequiredError",
+    "PollPolicy",
+    "ProcessingError",
+    "QueueClient",
+    "QueueError",
+    "QueueJobResult",
+    "QueueResultError",
+    "QueueStatusError",
+    "QueueSubmitError",
+    "RateLimitError",
+    "RequestsTransport",
+    "ResponseError",
+    "RetryPolicy",
+    "ServerError",
+    "SubmitOutcomeUnknownError",
+    "TextToImageInput",
+    "TextToVideoInput",
+    "Timeout",
+    "TokenCreateError",
+    "TransportError",
+    "TransportTimeout",
+    "ValidationError",
+    "VideoEdit2Input",
+    "VideoRestyleInput",
+    "VideoToVideoInput",
+    "WaitCancelledError",
+    "__version__",
+    "models",
+]
+
+logging.getLogger("decart").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> object:
+    if name == "RequestsTransport":  # loaded when asked for: requests is as heavy as all the rest together
+        from .transports.requests import RequestsTransport
+
+        return RequestsTransport
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,126 @@
+"""What a client was set up with, checked once: the key, the origin that it may be sent to, and how we introduce ourselves."""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import urlsplit
+
+import attrs
+
+from ._version import __version__
+from .errors import InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError
+from .transports.base import Timeout
+
+DEFAULT_BASE_URL = "https://api.decart.ai"
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+
+
+class Secret(str):
+    """A str that shows itself only on the wire: not in a ``repr``, and not in a pickle."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    def __reduce_ex__(self, protocol: object) -> str:
+        raise TypeError("An API key is not pickled; make a client in each process instead.")
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """The checked settings of one client."""
+
+    api_key: Secret = attrs.field(repr=False)
+    base_url: str
+    user_agent: str
+    timeout: Timeout
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of every request."""
+        return {"X-API-KEY": self.api_key, "User-Agent": self.user_agent, "Accept": "*/*"}
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: the only place the key may go."""
+        return origin(self.base_url)
+
+
+def settings(api_key: str | None, base_url: str | None, timeout: Timeout | float, integration: str | None) -> Settings:
+    """Check what the caller gave, and fill in from the environment what was not.
+
+    Raises:
+        InvalidAPIKeyError: No key, or one that cannot be a key.
+        InvalidBaseURLError: Not an http(s) address.
+        InvalidInputError: The timeout or the integration cannot be used.
+    """
+    return Settings(
+        api_key=_api_key(os.environ.get("DECART_API_KEY") if api_key is None else api_key),
+        base_url=_base_url(_environment_url() if base_url is None else base_url),
+        user_agent=_user_agent(integration),
+        timeout=Timeout.of(timeout),
+    )
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of a URL, the port always written."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or {'http': 80, 'https': 443}.get(parts.scheme)}"
+
+
+def _api_key(value: object) -> Secret:
+    key = value.strip() if isinstance(value, str) else value
+    if not key:
+        raise InvalidAPIKeyError("The API key is missing: pass api_key=... or set the environment variable DECART_API_KEY.")
+    if not isinstance(key, str) or not _VISIBLE.fullmatch(key):
+        raise InvalidAPIKeyError(
+            "The API key must be a str of visible ASCII characters, without blanks or line breaks inside; copy it anew."
+        )
+    return Secret(key)
+
+
+def _environment_url() -> str:
+    return os.environ.get("DECART_BASE_URL", "").strip() or DEFAULT_BASE_URL
+
+
+def _base_url(value: object) -> str:
+    url = value.strip().rstrip("/") if isinstance(value, str) else ""
+    if not _is_http(url):
+        raise InvalidBaseURLError(
+            f"The base URL must look like {DEFAULT_BASE_URL} (http or https, a host, no user name, query or fragment), "
+            f"not {_without_credentials(value)!r}."
+        )
+    return url
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and (parts.port is None or parts.port > 0)
+            and "@" not in parts.netloc
+            and not parts.query + parts.fragment
+            and bool(_VISIBLE.fullmatch(url))
+            and "\\" not in url
+        )
+    except ValueError:  # urlsplit says that this is no URL, or that its port is no number
+        return False
+
+
+def _without_credentials(value: object) -> str:
+    return re.sub(r"//[^/]*@", "//***@", str(value))[:200]
+
+
+def _user_agent(integration: str | None) -> str:
+    ours = f"decart-python-sdk/{__version__} lang/py"
+    if integration is None:
+        return ours
+    if not isinstance(integration, str) or not re.fullmatch(r"[\x21-\x7e]+( [\x21-\x7e]+)*", integration.strip()):
+        raise InvalidInputError(
+            f"integration must be a short ASCII str like 'my-app/1.0', not {str(integration)[:100]!r}."
+        )
+    return f"{ours} {integration.strip()}"

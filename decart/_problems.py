@@ -1,0 +1,170 @@
+"""Answers that are not what was hoped for, put into words: the table of statuses, and the server's own reason.
+
+Text of the server is cut to a readable length, and the API key is blotted out of it, before it goes into an error.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin
+
+import attrs
+
+from ._config import Settings, origin
+from .errors import (
+    APIError,
+    AuthenticationError,
+    ModelRetiredError,
+    NotFoundError,
+    PaymentRequiredError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+    ValidationError,
+)
+
+TEXT_LIMIT = 500  # characters of the server's text in a message
+BODY_LIMIT = 2000  # characters of the server's text in APIError.body
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """An HTTP answer that has been read."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = attrs.field(repr=False)
+
+
+def load_json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def unreadable(why: str, answer: Answer, settings: Settings) -> ResponseError:
+    kind = clean(answer.headers.get("content-type", "no content type"), settings, limit=100)
+    return ResponseError(
+        f"The server answered {answer.status}, but the answer cannot be used: {why} ({kind}). "
+        "A proxy in between or the service is at fault; try again.",
+        {"status_code": answer.status},
+    )
+
+
+# status -> the error, and what to tell the person: whose fault it is, and what to do
+_STATUS: dict[int, tuple[type[APIError], str]] = {
+    400: (ValidationError, "The service refused the input; correct it and submit again."),
+    401: (AuthenticationError, "The API key was refused; check DECART_API_KEY or make a new key."),
+    402: (PaymentRequiredError, "The account has no credits left; add some and submit again."),
+    403: (AuthenticationError, "The API key is not allowed to do this; use a key with the needed permission."),
+    404: (NotFoundError, "The service does not know this; check the job id, the model name and the base URL."),
+    405: (APIError, "The service has no such route; check the model name and the base URL."),
+    408: (APIError, "The service waited too long for the request; check the connection and try again."),
+    410: (ModelRetiredError, "The service has retired this; choose another model."),
+    413: (ValidationError, "The files are too large for the service; send smaller ones."),
+    415: (ValidationError, "The service does not take this kind of file; convert it and submit again."),
+    422: (ValidationError, "The service refused the input; correct it and submit again."),
+    429: (RateLimitError, "Too many requests; wait and try again."),
+}
+
+
+def _advice(status: int) -> tuple[type[APIError], str]:
+    if status >= 500:
+        return ServerError, "The service failed, which is not your fault; try again later."
+    return _STATUS.get(status, (APIError, "The service refused the request; see the status and the text."))
+
+
+def api_error(
+    answer: Answer, settings: Settings, kind: type[APIError] | None = None, advice: str | None = None
+) -> APIError:
+    """Turn an answer other than 2xx into the error that the table names."""
+    if 300 <= answer.status < 400:
+        kind, advice = APIError, _redirect(answer, settings)
+    table_kind, table_advice = _advice(answer.status)
+    body = load_json(answer.body)
+    text = answer.body.decode("utf-8", "replace")
+    said = clean(reason(body) or _plain(text, answer), settings)
+    code = body.get("code") if isinstance(body, dict) else None
+    return (kind or table_kind)(
+        f"{advice or table_advice} (HTTP {answer.status}{': ' + said if said else ''})",
+        {"status_code": answer.status, "detail": said},
+        None,
+        answer.status,
+        clean(code, settings) if isinstance(code, str) else None,
+        clean(text, settings, limit=BODY_LIMIT),
+        clean(answer.headers.get("x-request-id", ""), settings) or None,
+        _seconds(answer.headers),
+    )
+
+
+def _redirect(answer: Answer, settings: Settings) -> str:
+    """Say where a redirect leads. It is never followed, so that the key stays at its origin."""
+    try:
+        target = origin(urljoin(settings.base_url, answer.headers.get("location", "")))
+    except ValueError:
+        target = "an address that cannot be read"
+    return (
+        f"The server redirects to {clean(target, settings)}, and nothing was sent there; "
+        f"if that is where the service is, make it the base_url instead of {settings.base_url}."
+    )
+
+
+def _plain(text: str, answer: Answer) -> str:
+    """Return an error body that is text as such, and of an HTML page no more than its title."""
+    if "html" in answer.headers.get("content-type", "") or text.lstrip()[:1] == "<":
+        title = re.search(r"<title[^>]*>([^<]{1,200})", text, re.IGNORECASE)
+        return f"an HTML page, {title[1].strip()!r}" if title else "an HTML page"
+    return "" if text.lstrip()[:1] in ("{", "[") else text
+
+
+def reason(body: object) -> str:
+    """Find the server's own words in a JSON body: under ``detail``, ``error``, ``message`` or ``error_message``."""
+    if not isinstance(body, dict):
+        return ""
+    return next((text for key in ("error", "message", "detail", "error_message") if (text := _words(body.get(key)))), "")
+
+
+def _words(value: object) -> str:
+    """Put a reason into words: a text, an object with one in it, or FastAPI's list of ``loc`` and ``msg``."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, list):
+        return "; ".join(filter(None, map(_words, value[:20])))
+    if isinstance(value, dict) and isinstance(value.get("msg"), str):
+        where = value.get("loc")
+        path = ".".join(str(step) for step in where if step != "body") if isinstance(where, list) else ""
+        return f"{path}: {value['msg']}" if path else value["msg"]
+    if isinstance(value, dict):
+        return next((text for key in ("message", "error", "detail") if isinstance(text := value.get(key), str)), "")
+    return ""
+
+
+def clean(text: str, settings: Settings, limit: int = TEXT_LIMIT) -> str:
+    """Make a server's text fit for a message: no key, no control characters, one line, not too long."""
+    text = text.replace(settings.api_key, "***").encode("utf-8", "replace").decode()
+    text = re.sub(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+", " ", text).strip()
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _seconds(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After: a number of seconds, or a date (held against the server's own clock, if it tells it)."""
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
+        return float(value)
+    moment = _timestamp(value)
+    now = _timestamp(headers.get("date", "")) or time.time()
+    return None if moment is None else max(0.0, moment - now)
+
+
+def _timestamp(date: str) -> float | None:
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None

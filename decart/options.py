@@ -1,0 +1,84 @@
+"""The options of a submit as a dict, the way the documented page writes them, and the way from there to an input class."""
+
+from __future__ import annotations
+
+import difflib
+import reprlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+import attrs
+
+from .errors import InvalidInputError
+from .files import FileInput
+from .inputs import JobInput, TrajectoryPoint, input_class, is_model, refuse
+from .jobs import JobStatusResponse
+from .models import ModelDefinition, Resolution
+
+if TYPE_CHECKING:
+    from typing_extensions import Required
+
+OnStatusChange = Callable[[JobStatusResponse], object]
+
+
+class JobOptions(TypedDict, total=False):
+    """The options of ``submit`` and ``submit_and_poll`` as a dict; which of them a model takes is checked at run time."""
+
+    model: Required[ModelDefinition]
+    prompt: str | None
+    seed: int | None
+    resolution: Resolution | None
+    orientation: Literal["landscape", "portrait"] | None
+    data: FileInput | None
+    start: FileInput | None
+    end: FileInput | None
+    reference_image: FileInput | None
+    trajectory: Sequence[TrajectoryPoint] | None
+    enhance_prompt: bool | None
+    self_anchor: bool | None
+    on_status_change: OnStatusChange | None
+
+
+def from_options(options: JobOptions | JobInput) -> JobInput:
+    """Check an options dict (which is left as it is) and return it as an object; an object is returned as it is.
+
+    Raises:
+        InvalidInputError: An option is unknown, missing, of a wrong type, or not for this model.
+    """
+    if isinstance(options, JobInput):
+        return options
+    if not isinstance(options, Mapping):
+        raise refuse("options", "a dict or one of the input classes", options)
+    model = options.get("model")
+    is_model(None, attrs.fields(JobInput).model, model)
+    fields = {field.name: field for field in attrs.fields(input_class(model))}
+    for key in options:
+        if key not in fields and key != "on_status_change":
+            raise _unknown(key, model, list(fields))
+    for field in fields.values():
+        if field.default is attrs.NOTHING and options.get(field.name) is None:
+            kind = " (bytes, pathlib.Path or an open binary file)" if field.metadata.get("file") else ""
+            raise InvalidInputError(f"{field.name} is missing: {model.name} needs it{kind}.")
+    return input_class(model)(**{name: options[name] for name in fields if options.get(name) is not None})  # type: ignore[literal-required]
+
+
+def _unknown(key: object, model: ModelDefinition, fields: list[str]) -> InvalidInputError:
+    if key in JobOptions.__annotations__:
+        return InvalidInputError(f"{key}: {model.name} does not take it; it takes {', '.join(fields[1:])}.")
+    near = difflib.get_close_matches(str(key)[:100], [*fields, "on_status_change"], n=1, cutoff=0.0)
+    return InvalidInputError(f"{reprlib.repr(key)} is not an option of {model.name}; did you mean {near[0]!r}?")
+
+
+def callback_of(options: JobOptions | JobInput, keyword: OnStatusChange | None) -> OnStatusChange | None:
+    """Return the status callback, which may be given as a keyword or in the dict, as the documented page does.
+
+    Raises:
+        InvalidInputError: It is given twice, or cannot be called.
+    """
+    in_dict = options.get("on_status_change") if isinstance(options, Mapping) else None
+    if keyword is not None and in_dict is not None:
+        raise InvalidInputError("on_status_change is given twice, in the options and as a keyword.")
+    callback = in_dict if keyword is None else keyword
+    if callback is not None and not callable(callback):
+        raise refuse("on_status_change", "something that can be called", callback)
+    return callback

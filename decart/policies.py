@@ -1,0 +1,309 @@
+"""When to ask again, how long to wait, and when to stop: three questions, answered by pure functions.
+
+Two policies, because two things repeat. ``RetryPolicy`` asks "did this exchange fail in a way worth repeating?".
+``PollPolicy`` asks "is the job finished?". Both are bounded by one ``Deadline``, which clips every sleep and every
+timeout, so that no wait outlives it by more than the request under way.
+
+What is worth repeating depends on what a repeat costs. Reading is free. A submit is billed, so its POST is repeated
+only when it surely was not accepted:
+
+=========================================  ================  ==========================
+the exchange ended with                    reading (GET)     submitting (POST)
+=========================================  ================  ==========================
+no connection made                         again             again
+silence or a reset after that              again             never: outcome unknown
+429, or 503 with Retry-After               again             again
+408, 425, other 5xx but 501                again             never
+a 2xx that cannot be read                  again             never: outcome unknown
+any other status                           never             never
+=========================================  ================  ==========================
+
+tenacity is the only loop: the functions below are its ``retry``, ``wait`` and ``stop``, for ``Retrying`` and
+``AsyncRetrying`` alike. A server's ``Retry-After`` beats the backoff, never the deadline.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+from .errors import (
+    APIError,
+    InvalidInputError,
+    NotFoundError,
+    RateLimitError,
+    ResponseError,
+    TransportError,
+    WaitCancelledError,
+)
+from .jobs import KNOWN, JobStatusResponse, QueueJobResult
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+log = logging.getLogger("decart")
+
+LAST_REQUEST = 1.0  # seconds that a request gets even when the deadline is nearer: less would only fail
+TICK = 0.001  # seconds that do not count: a clock that wakes us a hair early must not cause one more sleep
+MISSING = 3  # answers of 404 to take for "not visible yet" before they are taken at their word
+
+
+def _number(least: float, most: float = float("inf")) -> Any:
+    """Return a validator: a finite number from ``least`` to ``most``."""
+
+    def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        good = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most and value < float("inf")
+        if not good:
+            bounds = f"{least:g} or more" if most == float("inf") else f"{least:g} to {most:g}"
+            raise InvalidInputError(f"{type(instance).__name__}: {attribute.name} must be a number, {bounds}, not {value!r}.")
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """How an exchange that failed is repeated.
+
+    Attributes:
+        attempts: How often it is tried in all; 1 for no repeat.
+        interval: Seconds before the first repeat, and the least before any.
+        backoff: What each further wait is multiplied by.
+        max_interval: Seconds that no wait of ours exceeds (a server's Retry-After may).
+        jitter: The share of a wait, 0 to 1, that chance may take off it, so that clients do not come back in step.
+        timeout: Seconds after which no new attempt of one call is begun; ``None`` for no such limit. It cuts nothing
+            that is under way. A wait for a job has its own limit, ``PollPolicy.timeout``, instead.
+
+    Example:
+        >>> import attrs
+        >>> patient = attrs.evolve(RetryPolicy(), attempts=8)
+    """
+
+    attempts: int = attrs.field(default=4, validator=_number(1, 1000))
+    interval: float = attrs.field(default=0.5, validator=_number(0.01))
+    backoff: float = attrs.field(default=2.0, validator=_number(1, 100))
+    max_interval: float = attrs.field(default=8.0, validator=_number(0.01))
+    jitter: float = attrs.field(default=0.25, validator=_number(0, 1))
+    timeout: float | None = attrs.field(default=120.0, validator=attrs.validators.optional(_number(0)))
+
+
+@attrs.frozen(kw_only=True)
+class PollPolicy:
+    """How a wait for a job asks for its status.
+
+    Attributes:
+        interval: Seconds between the first two looks.
+        backoff: What each further pause is multiplied by; 1.0 for a constant interval.
+        max_interval: Seconds that no pause exceeds (a server's Retry-After may).
+        jitter: The share of a pause, 0 to 1, that chance may take off it.
+        timeout: Seconds from the accepted submit (or from the call of ``poll``) until the wait ends; ``None`` to wait
+            for as long as it takes.
+    """
+
+    interval: float = attrs.field(default=0.5, validator=_number(0.01))
+    backoff: float = attrs.field(default=1.5, validator=_number(1, 100))
+    max_interval: float = attrs.field(default=2.0, validator=_number(0.01))
+    jitter: float = attrs.field(default=0.1, validator=_number(0, 1))
+    timeout: float | None = attrs.field(default=600.0, validator=attrs.validators.optional(_number(0)))
+
+
+@attrs.frozen
+class Deadline:
+    """A moment on a transport's clock that a call must not outlive."""
+
+    at: float
+    _now: Callable[[], float] = attrs.field(repr=False)
+
+    @classmethod
+    def after(cls, seconds: float | None, now: Callable[[], float]) -> Deadline:
+        """Return the moment so many seconds from now; never, for ``None``."""
+        return cls(float("inf") if seconds is None else now() + seconds, now)
+
+    def remaining(self) -> float:
+        """Return the seconds left, 0 when it has passed."""
+        return max(0.0, self.at - self._now())
+
+    def passed(self) -> bool:
+        """Say whether the moment has come."""
+        return self.remaining() < TICK
+
+    def clip(self, seconds: float) -> float:
+        """Return ``seconds``, or what is left when that is less."""
+        return min(seconds, self.remaining())
+
+    def for_request(self) -> float:
+        """Return the seconds that a request begun now may take."""
+        return max(self.remaining(), LAST_REQUEST)
+
+
+class Pace(Protocol):
+    """What the two policies share: the four numbers of a growing pause."""
+
+    @property
+    def interval(self) -> float: ...
+    @property
+    def backoff(self) -> float: ...
+    @property
+    def max_interval(self) -> float: ...
+    @property
+    def jitter(self) -> float: ...
+
+
+def pause(pace: Pace, turn: int, chance: float = 0.0) -> float:
+    """Return the seconds to wait after the ``turn``-th attempt (from 1); ``chance`` is 0 to 1.
+
+    Example:
+        >>> [pause(PollPolicy(), turn) for turn in (1, 2, 3, 4, 5)]
+        [0.5, 0.75, 1.125, 1.6875, 2.0]
+    """
+    grown = pace.interval * pace.backoff ** min(turn - 1, 100)
+    return min(grown, pace.max_interval) * (1 - pace.jitter * chance)
+
+
+def retry_after(error: BaseException | None, pace: Pace) -> float | None:
+    """Return the seconds that the server asked for, never less than the pace's first pause; ``None`` if it did not."""
+    asked = getattr(error, "retry_after", None)
+    return None if asked is None else max(asked, pace.interval)
+
+
+def repeat_read(error: BaseException) -> bool:
+    """Say whether an exchange that only reads is worth repeating."""
+    if isinstance(error, APIError):
+        return error.status_code in (408, 425, 429) or (error.status_code >= 500 and error.status_code != 501)
+    return isinstance(error, (TransportError, ResponseError))
+
+
+def repeat_submit(error: BaseException) -> bool:
+    """Say whether a submit surely was not accepted, so that repeating it cannot bill twice."""
+    if isinstance(error, APIError):
+        return isinstance(error, RateLimitError) or (error.status_code == 503 and error.retry_after is not None)
+    return isinstance(error, TransportError) and not error.may_have_been_sent
+
+
+def outcome_unknown(error: BaseException) -> bool:
+    """Say whether a submit that ended like this may have been accepted all the same."""
+    if isinstance(error, APIError):
+        return error.status_code >= 500 and error.status_code != 501 and not repeat_submit(error)
+    return isinstance(error, ResponseError) or (isinstance(error, TransportError) and error.may_have_been_sent)
+
+
+def retrying(policy: RetryPolicy, deadline: Deadline, repeat: Callable[[BaseException], bool]) -> Mapping[str, Any]:
+    """Return tenacity's settings for one exchange.
+
+    It stops after ``attempts``, at the deadline, or when the server asks for a longer wait than the deadline allows.
+    """
+
+    def worth(state: RetryCallState) -> bool:
+        error = _error(state)
+        return error is not None and repeat(error)
+
+    def wait(state: RetryCallState) -> float:
+        asked = retry_after(_error(state), policy)
+        own = pause(policy, state.attempt_number, random.random())
+        return deadline.clip(own if asked is None else asked)
+
+    def stop(state: RetryCallState) -> bool:
+        asked = retry_after(_error(state), policy) or 0.0
+        return state.attempt_number >= policy.attempts or deadline.passed() or asked > deadline.remaining()
+
+    return {"retry": worth, "wait": wait, "stop": stop, "before_sleep": _say, "reraise": True}
+
+
+def _error(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome is not None else None
+
+
+def _say(state: RetryCallState) -> None:
+    log.info("attempt %d failed (%s); again in %.1f s", state.attempt_number, _error(state), state.upcoming_sleep)
+
+
+@attrs.define(kw_only=True)
+class Watch:
+    """What one wait for a job has seen so far, and the decisions that follow from it.
+
+    The front door does the rest: ask, call ``saw``, tell the callback when it says so, and let tenacity go round.
+    """
+
+    job_id: str
+    poll: PollPolicy
+    retry: RetryPolicy
+    deadline: Deadline
+    known: JobStatusResponse | None = None  # a status that need not be asked for: the submit's answer
+    status: JobStatusResponse | None = attrs.field(default=None, init=False)
+    _news: bool = attrs.field(default=False, init=False)
+    _failures: int = attrs.field(default=0, init=False)  # in a row
+    _error: BaseException | None = attrs.field(default=None, init=False)
+
+    def take_known(self) -> JobStatusResponse | None:
+        """Return, the first time, the status that is known already."""
+        known, self.known = self.known, None
+        return known
+
+    def saw(self, status: JobStatusResponse) -> None:
+        """Take note of a status."""
+        self._news = self.status is None or self.status.status != status.status
+        self.status = status
+        if self._news:
+            log.info("job %s is %s", self.job_id, status.status)
+            if status.status not in KNOWN:
+                log.warning("job %s has a status unknown to this version, %r; waiting on", self.job_id, status.status)
+
+    def tell(self, callback: Callable[[JobStatusResponse], object] | None) -> None:
+        """Call back if the status has changed since the last time."""
+        news, self._news = self._news, False
+        if news and callback is not None and self.status is not None:
+            callback(self.status)
+
+    def settings(self) -> Mapping[str, Any]:
+        """Return tenacity's settings for this wait."""
+        return {
+            "retry": self._goes_on,
+            "wait": self._wait,
+            "stop": lambda state: self.deadline.passed(),
+            "before_sleep": self._say,
+            "retry_error_callback": lambda state: None,  # the deadline is a result of its own, not an error
+        }
+
+    def _goes_on(self, state: RetryCallState) -> bool:
+        self._error = _error(state)
+        if self._error is None:
+            self._failures = 0
+            return self.status is None or not self.status.finished
+        self._failures += 1
+        not_visible_yet = isinstance(self._error, NotFoundError) and self._failures < MISSING
+        return not_visible_yet or repeat_read(self._error)
+
+    def _wait(self, state: RetryCallState) -> float:
+        pace: Pace = self.retry if self._failures else self.poll
+        turn = self._failures or state.attempt_number
+        asked = retry_after(self._error, pace)
+        return self.deadline.clip(pause(pace, turn, random.random()) if asked is None else asked)
+
+    def _say(self, state: RetryCallState) -> None:
+        if self._error is not None:
+            log.info("a look at job %s failed (%s); again in %.1f s", self.job_id, self._error, state.upcoming_sleep)
+
+    def cancelled(self) -> WaitCancelledError:
+        """Return the error of a wait that its caller has ended."""
+        return WaitCancelledError(
+            f"The wait for job {self.job_id} was cancelled. The job goes on, and is billed: "
+            f"client.queue.poll({self.job_id!r}) waits for it again.",
+            None, None, self.job_id,
+        )  # fmt: skip
+
+    def timed_out(self) -> QueueJobResult:
+        """Return the result of a wait whose deadline came before the job's end."""
+        seen = f"its last status was {self.status.status}" if self.status else "its status was never seen"
+        trouble = f"; the last look at it failed: {self._error}" if self._error else ""
+        return QueueJobResult(
+            job_id=self.job_id,
+            status="failed",
+            timed_out=True,
+            error=(
+                f"The wait for job {self.job_id} ended after {self.poll.timeout:g} s; {seen}{trouble.rstrip('.')}. "
+                f"The job may still finish, and is billed: client.queue.poll({self.job_id!r}) waits for it again."
+            ),
+        )
