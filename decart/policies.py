@@ -64,6 +64,9 @@ def _number(least: float, most: float = float("inf")) -> Any:
     return check
 
 
+_or_none: Any = attrs.validators.optional
+
+
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
     """How an exchange that failed is repeated.
@@ -87,7 +90,7 @@ class RetryPolicy:
     backoff: float = attrs.field(default=2.0, validator=_number(1, 100))
     max_interval: float = attrs.field(default=8.0, validator=_number(0.01))
     jitter: float = attrs.field(default=0.25, validator=_number(0, 1))
-    timeout: float | None = attrs.field(default=120.0, validator=attrs.validators.optional(_number(0)))
+    timeout: float | None = attrs.field(default=120.0, validator=_or_none(_number(0)))
 
 
 @attrs.frozen(kw_only=True)
@@ -107,7 +110,7 @@ class PollPolicy:
     backoff: float = attrs.field(default=1.5, validator=_number(1, 100))
     max_interval: float = attrs.field(default=2.0, validator=_number(0.01))
     jitter: float = attrs.field(default=0.1, validator=_number(0, 1))
-    timeout: float | None = attrs.field(default=600.0, validator=attrs.validators.optional(_number(0)))
+    timeout: float | None = attrs.field(default=600.0, validator=_or_none(_number(0)))
 
 
 @attrs.frozen
