@@ -1,0 +1,41 @@
+"""The service in a box: a local stand-in that speaks the queue's HTTP API and makes real MP4 files.
+
+The pictures are placeholders for development, drawn by a program and not by the model; everything else (keys, checks,
+states, errors) is meant to be what the service does. It is one scripted model of the queue, ``Emulator``, reached
+
+- over HTTP: ``with EmulatorServer() as server: DecartClient(api_key="dct_local", base_url=server.url)``,
+- from the command line: ``python -m decart.emulator --port 8787``,
+- in process, on a clock that a test moves: ``DecartClient(api_key="dct_local", transport=EmulatorTransport())``.
+
+It needs the extra ``emulator``: ``pip install 'decart[emulator]'``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._extras import require
+
+if TYPE_CHECKING:
+    from .clock import VirtualClock
+    from .server import EmulatorServer
+    from .service import Emulator
+    from .transport import EmulatorTransport
+
+__all__ = ["Emulator", "EmulatorServer", "EmulatorTransport", "VirtualClock"]
+
+_HOMES = {
+    "Emulator": "service",
+    "EmulatorServer": "server",
+    "EmulatorTransport": "transport",
+    "VirtualClock": "clock",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    require("emulator", "av", "cheroot", "numpy", "PIL", "werkzeug")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,24 @@
+"""Optional capabilities: what to say when the packages of an extra are not installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from .errors import DecartSDKError
+
+
+class MissingExtraError(DecartSDKError, ImportError):
+    """A capability was asked for whose packages are not installed; the message holds the command that installs them."""
+
+
+def require(extra: str, *modules: str) -> None:
+    """Check that the packages of an extra are there, before anything else goes wrong for want of them.
+
+    Raises:
+        MissingExtraError: At least one is not.
+    """
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise MissingExtraError(
+            f"decart.{extra} needs packages that are not installed ({', '.join(missing)}): pip install 'decart[{extra}]'"
+        )
