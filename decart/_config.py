@@ -73,7 +73,9 @@ def origin(url: str) -> str:
 def _api_key(value: object) -> Secret:
     key = value.strip() if isinstance(value, str) else value
     if not key:
-        raise InvalidAPIKeyError("The API key is missing: pass api_key=... or set the environment variable DECART_API_KEY.")
+        raise InvalidAPIKeyError(
+            "The API key is missing: pass api_key=... or set the environment variable DECART_API_KEY."
+        )
     if not isinstance(key, str) or not _VISIBLE.fullmatch(key):
         raise InvalidAPIKeyError(
             "The API key must be a str of visible ASCII characters, without blanks or line breaks inside; copy it anew."

@@ -39,7 +39,9 @@ class MultipartBody:
         return f"{lines}\r\n\r\n".encode("utf-8", "replace")
 
     def __len__(self) -> int:
-        sizes = (len(head) + (part.size if isinstance(part, Upload) else len(part.encode())) for head, part in self._parts)
+        sizes = (
+            len(head) + (part.size if isinstance(part, Upload) else len(part.encode())) for head, part in self._parts
+        )
         return sum(sizes) + 2 * len(self._parts) + len(self._end)
 
     def __iter__(self) -> Iterator[bytes]:

@@ -126,7 +126,9 @@ def reason(body: object) -> str:
     """Find the server's own words in a JSON body: under ``detail``, ``error``, ``message`` or ``error_message``."""
     if not isinstance(body, dict):
         return ""
-    return next((text for key in ("error", "message", "detail", "error_message") if (text := _words(body.get(key)))), "")
+    return next(
+        (text for key in ("error", "message", "detail", "error_message") if (text := _words(body.get(key)))), ""
+    )
 
 
 def _words(value: object) -> str:

@@ -145,8 +145,8 @@ def parse_status(answer: Answer, settings: Settings, job_id: str) -> JobStatusRe
         raise unreadable("it has no status", answer, settings)
     if str(body.get("job_id", job_id)) != job_id:
         raise unreadable("it is about another job", answer, settings)
-    reason = clean(reason(body), settings) or None if status == "failed" else None
-    return JobStatusResponse(job_id=job_id, status=clean(status, settings), error=reason)
+    why = clean(reason(body), settings) or None if status == "failed" else None
+    return JobStatusResponse(job_id=job_id, status=clean(status, settings), error=why)
 
 
 def parse_content(answer: Answer, settings: Settings) -> bytes:

@@ -54,7 +54,9 @@ class DecartSDKError(Exception):
         cause: The error of this library that led to this one, if any.
     """
 
-    def __init__(self, message: str, data: Mapping[str, Any] | None = None, cause: DecartSDKError | None = None) -> None:
+    def __init__(
+        self, message: str, data: Mapping[str, Any] | None = None, cause: DecartSDKError | None = None
+    ) -> None:
         self._keep(message, data, cause)
         self.message = message
         self.data = dict(data or {})

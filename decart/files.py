@@ -53,13 +53,14 @@ class Upload:
         filename: Its name without folders.
         content_type: Its MIME type.
         size: Bytes that will be sent.
+        open: Opens the file at its start.
     """
 
     field: str
     filename: str
     content_type: str
     size: int
-    _open: Callable[[], AbstractContextManager[Any]] = attrs.field(repr=False)
+    open: Callable[[], AbstractContextManager[Any]] = attrs.field(repr=False)
 
     def chunks(self) -> Iterator[bytes]:
         """Read the file from its start, exactly ``size`` bytes of it.
@@ -68,7 +69,7 @@ class Upload:
             InvalidInputError: The file cannot be read any more, or has become shorter since it was looked at.
         """
         left = self.size
-        with _readable(self.field), self._open() as file:
+        with _readable(self.field), self.open() as file:
             while left:
                 chunk = file.read(min(CHUNK, left))[:left]
                 if not chunk:
@@ -122,7 +123,11 @@ def upload(field: str, value: object) -> Upload:
 
 def _from_bytes(field: str, data: bytes) -> Upload:
     return Upload(
-        field=field, filename=field, content_type=OCTET_STREAM, size=len(data), open=lambda: nullcontext(io.BytesIO(data))
+        field=field,
+        filename=field,
+        content_type=OCTET_STREAM,
+        size=len(data),
+        open=lambda: nullcontext(io.BytesIO(data)),
     )
 
 
@@ -132,7 +137,11 @@ def _from_path(field: str, path: Path) -> Upload:
     with path.open("rb") as file:  # opened now, so that a file that may not be read is told before anything is sent
         size = file.seek(0, os.SEEK_END)
     return Upload(
-        field=field, filename=path.name, content_type=_guess(path.name), size=size, open=lambda: path.open("rb", buffering=0)
+        field=field,
+        filename=path.name,
+        content_type=_guess(path.name),
+        size=size,
+        open=lambda: path.open("rb", buffering=0),
     )
 
 

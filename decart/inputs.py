@@ -77,7 +77,25 @@ def _is_orientation(instance: object, attribute: attrs.Attribute[Any], value: ob
 
 def _is_given(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is None:
-        raise InvalidInputError(f"{attribute.name} is missing: it needs a file (bytes, pathlib.Path or an open binary file).")
+        raise InvalidInputError(
+            f"{attribute.name} is missing: it needs a file (bytes, pathlib.Path or an open binary file)."
+        )
+
+
+def _is_frame(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise refuse("trajectory: frame", "an int of 0 or more", value)
+
+
+def _is_coordinate(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise refuse(f"trajectory: {attribute.name}", "a number of 0 or more", value)
+
+
+def _is_long_enough(instance: object, attribute: attrs.Attribute[Any], value: Sequence[object]) -> None:
+    least, most = TRAJECTORY_POINTS
+    if not least <= len(value) <= most:
+        raise InvalidInputError(f"trajectory must have {least} to {most} points, not {len(value)}.")
 
 
 def _whole(value: Any) -> Any:
@@ -134,7 +152,9 @@ class TextToVideoInput(JobInput):
     """
 
     prompt: str = attrs.field(validator=_is_prompt)
-    orientation: Literal["landscape", "portrait"] | None = attrs.field(default=None, validator=_optional(_is_orientation))
+    orientation: Literal["landscape", "portrait"] | None = attrs.field(
+        default=None, validator=_optional(_is_orientation)
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -202,20 +222,9 @@ class MotionTrajectoryInput:
         y: The same from the top.
     """
 
-    frame: int = attrs.field()
-    x: float = attrs.field()
-    y: float = attrs.field()
-
-    @frame.validator
-    def _is_frame(self, attribute: attrs.Attribute[Any], value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise refuse("trajectory: frame", "an int of 0 or more", value)
-
-    @x.validator
-    @y.validator
-    def _is_coordinate(self, attribute: attrs.Attribute[Any], value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-            raise refuse(f"trajectory: {attribute.name}", "a number of 0 or more", value)
+    frame: int = attrs.field(validator=_is_frame)
+    x: float = attrs.field(validator=_is_coordinate)
+    y: float = attrs.field(validator=_is_coordinate)
 
 
 TrajectoryPoint = MotionTrajectoryInput | Mapping[str, float]
@@ -245,13 +254,7 @@ class ImageToMotionVideoInput(JobInput):
     """
 
     data: FileInput = attrs.field(repr=False, metadata=_FILE, validator=_is_given)
-    trajectory: Sequence[TrajectoryPoint] = attrs.field(converter=_points)
-
-    @trajectory.validator
-    def _is_long_enough(self, attribute: attrs.Attribute[Any], value: Sequence[object]) -> None:
-        least, most = TRAJECTORY_POINTS
-        if not least <= len(value) <= most:
-            raise InvalidInputError(f"trajectory must have {least} to {most} points, not {len(value)}.")
+    trajectory: Sequence[TrajectoryPoint] = attrs.field(converter=_points, validator=_is_long_enough)
 
 
 @attrs.frozen(kw_only=True)

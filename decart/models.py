@@ -15,7 +15,7 @@ import difflib
 import warnings
 from collections.abc import Iterable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -38,12 +38,12 @@ Resolution = Literal["720p", "480p"]
 TASKS: tuple[Task, ...] = Task.__args__  # type: ignore[attr-defined]
 
 
-def _text(instance: ModelDefinition, attribute: attrs.Attribute[str], value: object) -> None:
+def _text(instance: ModelDefinition, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or not value.strip():
         raise InvalidInputError(f"ModelDefinition: {attribute.name} must be a non-empty str, not {value!r}.")
 
 
-def _path(instance: ModelDefinition, attribute: attrs.Attribute[str], value: object) -> None:
+def _path(instance: ModelDefinition, attribute: attrs.Attribute[Any], value: object) -> None:
     _text(instance, attribute, value)
     if not str(value).startswith("/") or any(ch in str(value) for ch in "?#\\ \r\n\t") or "/../" in f"{value}/":
         raise InvalidInputError(
@@ -51,9 +51,13 @@ def _path(instance: ModelDefinition, attribute: attrs.Attribute[str], value: obj
         )
 
 
-def _task(instance: ModelDefinition, attribute: attrs.Attribute[str], value: object) -> None:
+def _task(instance: ModelDefinition, attribute: attrs.Attribute[Any], value: object) -> None:
     if value not in TASKS:
         raise InvalidInputError(f"ModelDefinition: task must be one of {', '.join(TASKS)}, not {value!r}.")
+
+
+def _endpoint(model: ModelDefinition) -> str:
+    return f"/v1/jobs/{model.name}"
 
 
 def _names(value: Iterable[str]) -> frozenset[str]:
@@ -84,7 +88,7 @@ class ModelDefinition:
 
     name: str = attrs.field(validator=_text)
     task: Task = attrs.field(validator=_task)
-    endpoint: str = attrs.field(validator=_path)
+    endpoint: str = attrs.field(default=attrs.Factory(_endpoint, takes_self=True), validator=_path)
     fps: int | None = None
     width: int | None = None
     height: int | None = None
@@ -92,10 +96,6 @@ class ModelDefinition:
     lacks: frozenset[str] = attrs.field(default=frozenset(), converter=_names)
     alias_of: str | None = None
     retired: str | None = None
-
-    @endpoint.default
-    def _default_endpoint(self) -> str:
-        return f"/v1/jobs/{self.name}"
 
 
 _BOTH: tuple[Resolution, ...] = ("720p", "480p")
@@ -219,7 +219,9 @@ def known(name: str) -> ModelDefinition | None:
 def retirement(model: ModelDefinition) -> str:
     """Return the sentences that say since when ``model`` is gone and what does the same task today."""
     current = [m.name for m in _MODELS.values() if m.task == model.task and not m.retired and not m.alias_of]
-    instead = f"Models for {model.task} today: {', '.join(current)}." if current else f"No current model does {model.task}."
+    instead = (
+        f"Models for {model.task} today: {', '.join(current)}." if current else f"No current model does {model.task}."
+    )
     return f"{model.name} has been gone from the service since {model.retired}. {instead}"
 
 
@@ -248,4 +250,6 @@ def _not_found(name: object, kind: str, other: ModelDefinition | None) -> ModelN
         candidates = [m.name for m in _MODELS.values() if _kind(m) == kind]
         nearest = difflib.get_close_matches(str(name)[:100], candidates, n=3, cutoff=0.0)
         hint = f"The nearest names are {', '.join(nearest)}; a model of your own is a ModelDefinition."
-    return ModelNotFoundError(f"There is no {kind} model named {str(name)[:100]!r}. {hint}", None, None, str(name)[:100])
+    return ModelNotFoundError(
+        f"There is no {kind} model named {str(name)[:100]!r}. {hint}", None, None, str(name)[:100]
+    )

@@ -56,10 +56,17 @@ def _number(least: float, most: float = float("inf")) -> Any:
     """Return a validator: a finite number from ``least`` to ``most``."""
 
     def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        good = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most and value < float("inf")
+        good = (
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and least <= value <= most
+            and value < float("inf")
+        )
         if not good:
             bounds = f"{least:g} or more" if most == float("inf") else f"{least:g} to {most:g}"
-            raise InvalidInputError(f"{type(instance).__name__}: {attribute.name} must be a number, {bounds}, not {value!r}.")
+            raise InvalidInputError(
+                f"{type(instance).__name__}: {attribute.name} must be a number, {bounds}, not {value!r}."
+            )
 
     return check
 

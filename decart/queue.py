@@ -179,7 +179,11 @@ class QueueClient:
         from tenacity import Retrying
 
         watch = Watch(
-            job_id=job_id, poll=policy, retry=self._core.retry, deadline=self._core.deadline(policy.timeout), known=known
+            job_id=job_id,
+            poll=policy,
+            retry=self._core.retry,
+            deadline=self._core.deadline(policy.timeout),
+            known=known,
         )
         with resumable(job_id), blamed(QueueStatusError, f"The status of job {job_id} could not be read", job_id):
             for attempt in Retrying(sleep=partial(self._core.transport.sleep, cancel=cancel), **watch.settings()):

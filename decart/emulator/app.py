@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -42,11 +43,11 @@ class App:
         self._emulator = emulator
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        request = _Request(environ)
-        try:
-            response = self._answer(request)
-        except HTTPException as error:
-            response = _json({"detail": error.name}, error.code or 500)
+        with _Request(environ) as request:  # which closes the uploaded files
+            try:
+                response = self._answer(request)
+            except HTTPException as error:
+                response = _json({"detail": error.name}, error.code or 500)
         log.info("%s %s -> %s", request.method, request.path, response.status)
         return response(environ, start_response)
 
@@ -92,6 +93,4 @@ class App:
 
 
 def _json(body: dict[str, Any], status: int = 200) -> Response:
-    from json import dumps
-
-    return Response(dumps(body), status, mimetype="application/json")
+    return Response(json.dumps(body), status, mimetype="application/json")

@@ -1,0 +1,207 @@
+"""Videos from disk: opened with care, and read one frame at a time."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import attrs
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from PIL import Image
+
+from decart.emulator.render.job import MAX_PIXELS, RenderError
+from decart.emulator.render.pictures import refuse_huge
+
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc"
+"""What is read. FFmpeg also knows play lists, which open other files and
+addresses, and single pictures, which are no videos."""
+
+MAX_CLIP_SECONDS = 30
+"""Longer videos end here."""
+
+MAX_FRAMES = MAX_CLIP_SECONDS * 120
+"""Videos with more frames end here."""
+
+MAX_DECODE_SECONDS = 120.0
+"""How long reading and changing one video may take altogether."""
+
+MAX_ASPECT = 8
+"""Longest side of a frame, in shortest sides."""
+
+MAX_RATE = 240
+"""Highest frame rate that a file is believed to have."""
+
+MIN_COMPLETE = 0.9
+"""Share of its declared length that a video must really have."""
+
+
+@attrs.frozen
+class Clip:
+    """A video that is open; its frames can be read once.
+
+    Attributes:
+        name: What the request calls the file.
+        stream: Its video track.
+        first: Its first frame.
+        rest: The other frames.
+        portrait: The frames are shown higher than wide.
+        rate: Average frames per second.
+        start: Time of the first frame in the file's own clock, in seconds.
+        reformatter: Scales all frames; making it takes longer than using it.
+    """
+
+    name: str
+    stream: VideoStream
+    first: av.VideoFrame
+    rest: Iterator[av.VideoFrame]
+    portrait: bool
+    rate: Fraction
+    start: Fraction
+    reformatter: VideoReformatter = attrs.field(factory=VideoReformatter)
+
+    def frames(self, size: tuple[int, int]) -> Iterator[tuple[Fraction, Image.Image]]:
+        """Yield the frames with the seconds since the first.
+
+        Args:
+            size: What the frames are cut and scaled to.
+
+        Raises:
+            RenderError: The video breaks off or takes too long.
+        """
+        second = Fraction(-1)
+        for number, frame in enumerate(chain([self.first], self.rest)):
+            moment = _moment(frame, self.start, max(Fraction(0), second + 1 / self.rate))
+            if moment >= MAX_CLIP_SECONDS or number >= MAX_FRAMES:
+                return
+            # Of two frames for one time nobody would see the other.
+            if moment > second:
+                second = moment
+                yield moment, self._fitted(frame, size)
+        self._refuse_cut_off(second + 1 / self.rate)
+
+    def _fitted(self, frame: av.VideoFrame, size: tuple[int, int]) -> Image.Image:
+        """Fill a size with the middle of a frame, upright and never stretched."""
+        wide, high = _shown_size(frame, self.stream)
+        scale = max(size[0] / wide, size[1] / high)
+        shown = max(size[0], math.ceil(wide * scale)), max(size[1], math.ceil(high * scale))
+        turns = _quarter_turns(frame)
+        width, height = shown[::-1] if turns % 2 else shown
+        scaled = self.reformatter.reformat(
+            frame, width, height, format="rgb24", interpolation="BICUBIC"
+        )
+        pixels = np.rot90(scaled.to_ndarray(), turns)
+        left, top = (shown[0] - size[0]) // 2, (shown[1] - size[1]) // 2
+        return Image.fromarray(pixels[top : top + size[1], left : left + size[0]])
+
+    def _refuse_cut_off(self, length: Fraction) -> None:
+        """Refuse a file that ends well before the length it declares."""
+        if self.stream.duration is None or self.stream.time_base is None:
+            return
+        declared = self.stream.duration * self.stream.time_base
+        if length < declared * MIN_COMPLETE:
+            there, promised = f"{float(length):.1f}", f"{float(declared):.1f}"
+            raise RenderError(f"{self.name} is cut off: it has {there} of {promised} seconds")
+
+
+@contextmanager
+def open_clip(path: Path, name: str) -> Iterator[Clip]:
+    """Open a video and read its first frame.
+
+    Args:
+        path: The file.
+        name: What the request calls the file, for error messages.
+
+    Raises:
+        RenderError: The file is no video, is broken or is too large.
+    """
+    with open_media(path, name) as container:
+        if not container.streams.video:
+            raise RenderError(f"{name} has no pictures in it, only sound")
+        stream = container.streams.video[0]
+        frames = _decoded(container, stream, name)
+        first = next(frames, None)
+        if first is None:
+            raise RenderError(f"{name} is a video without frames")
+        wide, high = _shown_size(first, stream)
+        rate, start = _rate(stream), _moment(first, Fraction(0), Fraction(0))
+        yield Clip(name, stream, first, frames, high > wide, rate, start)
+
+
+@contextmanager
+def open_media(path: Path, name: str) -> Iterator[InputContainer]:
+    """Open a video or sound file.
+
+    Raises:
+        RenderError: It is neither.
+    """
+    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+    try:
+        container = av.open(str(path.absolute()), container_options=options)
+    except (av.FFmpegError, ValueError) as error:
+        raise RenderError(f"{name} is not a video that can be decoded") from error
+    with container:
+        yield container
+
+
+def _decoded(container: InputContainer, stream: VideoStream, name: str) -> Iterator[av.VideoFrame]:
+    """Yield the frames of a video, with one kind of error for all faults."""
+    deadline = time.monotonic() + MAX_DECODE_SECONDS
+    try:
+        refuse_huge(stream.codec_context.width, stream.codec_context.height, name)
+        # Later frames may be larger than declared; the decoder refuses those.
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        stream.codec_context.thread_count = 2
+        for packet in container.demux(stream):
+            if time.monotonic() > deadline:
+                raise RenderError(f"{name} takes too long to decode")
+            for frame in packet.decode():
+                _refuse_narrow(frame, stream, name)
+                yield frame
+    except (av.FFmpegError, ValueError, AttributeError) as error:
+        # PyAV has no codec context for a codec that it does not know.
+        raise RenderError(f"{name} is a broken video") from error
+
+
+def _refuse_narrow(frame: av.VideoFrame, stream: VideoStream, name: str) -> None:
+    """Refuse a frame that would become huge when it fills a common size."""
+    refuse_huge(frame.width, frame.height, name)
+    short, long = sorted(_shown_size(frame, stream))
+    if long > MAX_ASPECT * short:
+        raise RenderError(f"{name} is too long and narrow ({frame.width}x{frame.height})")
+
+
+def _moment(frame: av.VideoFrame, start: Fraction, otherwise: Fraction) -> Fraction:
+    """Return when a frame is shown, in seconds after a start."""
+    if frame.pts is None or not frame.time_base:
+        return otherwise
+    return frame.pts * frame.time_base - start
+
+
+def _rate(stream: VideoStream) -> Fraction:
+    """Return a frame rate that an encoder takes, whatever the file declares."""
+    rate = stream.average_rate
+    if not rate or not 1 <= rate <= MAX_RATE:
+        return Fraction(25)
+    return rate.limit_denominator(1001)
+
+
+def _quarter_turns(frame: av.VideoFrame) -> int:
+    """Return how often a frame is to be turned left by 90 degrees."""
+    return round(frame.rotation / 90) % 4
+
+
+def _shown_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[Fraction, Fraction]:
+    """Return width and height as a player shows the frame."""
+    wide, high = Fraction(frame.width), Fraction(frame.height)
+    if stream.sample_aspect_ratio:
+        wide *= stream.sample_aspect_ratio
+    return (high, wide) if _quarter_turns(frame) % 2 else (wide, high)

@@ -1,0 +1,63 @@
+"""The sound of a video, encoded anew so that any kind fits into an MP4."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from io import BytesIO
+from itertools import chain
+from pathlib import Path
+
+import av
+
+from decart.emulator.render.clips import MAX_CLIP_SECONDS, open_media
+
+RATE = 48_000
+"""Samples a second of all sound that is written."""
+
+
+def read_sound(path: Path, start: Fraction) -> bytes | None:
+    """Return the sound of a video as an M4A file in memory.
+
+    A video is worth having without its sound, so sound that is missing or
+    broken is left out rather than an error.
+
+    Args:
+        path: The video.
+        start: When its first frame is shown; sound before that is cut.
+    """
+    try:
+        with open_media(path, "data") as source:
+            return _encoded(source, start) if source.streams.audio else None
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, pictures do without
+        return None
+
+
+def _encoded(source: av.container.InputContainer, start: Fraction) -> bytes | None:
+    """Encode the first sound track; ``None`` if there is nothing in it."""
+    file, heard = BytesIO(), False
+    with av.open(file, "w", format="ipod") as target:
+        track = target.add_stream("aac", rate=RATE, layout="stereo")
+        track.bit_rate = 128_000
+        for frame in _resampled(source, start):
+            heard = True
+            target.mux(track.encode(frame))
+        target.mux(track.encode(None))
+    return file.getvalue() if heard else None
+
+
+def _resampled(source: av.container.InputContainer, start: Fraction) -> Iterator[av.AudioFrame]:
+    """Yield the sound from the first frame on, as 48 kHz stereo."""
+    resampler = av.AudioResampler("fltp", "stereo", RATE)
+    # None at the end makes the resampler give back what it still holds.
+    for frame in chain(source.decode(source.streams.audio[0]), [None]):
+        for part in resampler.resample(frame):
+            if part.pts is None or part.time_base is None:
+                yield part
+                continue
+            second = part.pts * part.time_base - start
+            if second >= MAX_CLIP_SECONDS:
+                return
+            if second >= 0:
+                part.pts, part.time_base = round(second * RATE), Fraction(1, RATE)
+                yield part

@@ -1,0 +1,175 @@
+"""Writing on frames: the prompt as a caption, and the corner label."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+import attrs
+from PIL import Image, ImageDraw, ImageFont
+
+LABEL = "decart emulator - placeholder"
+"""Says on every frame that no model made it. Plain letters, so that it looks
+alike on every machine."""
+
+SYSTEM_FONTS = (
+    "NotoSansCJK-Regular.ttc",
+    "NotoSans-Regular.ttf",
+    "DejaVuSans.ttf",
+    "Arial Unicode.ttf",
+    "Hiragino Sans GB.ttc",
+    "msgothic.ttc",
+    "msyh.ttc",
+    "malgun.ttf",
+    "arial.ttf",
+)
+"""Tried in this order for text that Pillow's own font has no letters for."""
+
+_ELLIPSIS = "..."
+_PLAIN = str.maketrans(
+    {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"}
+    | {"\u2026": _ELLIPSIS}
+)
+_NO_GLYPH = "\U0010fffd"
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+@attrs.frozen
+class Overlay:
+    """Writing that lies over every frame, drawn once.
+
+    Attributes:
+        parts: Pictures with transparency and where their corner goes.
+    """
+
+    parts: tuple[tuple[Image.Image, tuple[int, int]], ...]
+
+    def stamp(self, frame: Image.Image) -> Image.Image:
+        """Draw the writing on a frame, in place, and return the frame."""
+        for picture, corner in self.parts:
+            frame.paste(picture, corner, picture)
+        return frame
+
+
+def overlay(size: tuple[int, int], model: str, caption: str = "") -> Overlay:
+    """Prepare the corner label, and a caption if there is one to show.
+
+    Args:
+        size: Width and height of the frames.
+        model: Named in the label.
+        caption: Shown in full if it fits, else with its end left out.
+    """
+    label = _label(size, model)
+    parts = [(label, (size[0] - label.width, 0))]
+    plain = " ".join(caption.translate(_PLAIN).split())
+    if plain:
+        box = _caption_box(size, plain)
+        left = (size[0] - box.width) // 2
+        parts.append((box, (left, size[1] - box.height - round(min(size) * 0.045))))
+    return Overlay(tuple(parts))
+
+
+def _label(size: tuple[int, int], model: str) -> Image.Image:
+    """Draw the corner label, small and see-through."""
+    points = max(8, round(min(size) * 0.021))
+    text, font = _writable(f"{LABEL}  |  {model}" if model else LABEL, points)
+    pad = max(2, points // 3)
+    width = min(size[0], round(font.getlength(text)) + 4 * pad)
+    picture = Image.new("RGBA", (width + pad, 2 * points + 2 * pad), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(picture)
+    draw.rounded_rectangle((0, pad, width - 1, picture.height - 1), 2 * pad, (8, 10, 18, 90))
+    draw.text((2 * pad, picture.height / 2 + pad / 2), text, (255, 255, 255, 190), font, "lm")
+    return picture
+
+
+def _caption_box(size: tuple[int, int], caption: str) -> Image.Image:
+    """Draw a caption in a dark rounded box, as small as its lines allow."""
+    lines, font, points = _fit(size, caption)
+    step, pad = round(points * 1.32), round(points * 0.75)
+    width = round(max(font.getlength(line) for line in lines)) + 2 * pad
+    # Drawn at full width on a cut-off canvas when a frame is tiny.
+    box = Image.new("RGBA", (min(width, size[0]), len(lines) * step + 2 * pad - step // 5))
+    draw = ImageDraw.Draw(box)
+    draw.rounded_rectangle((0, 0, box.width - 1, box.height - 1), pad, (8, 10, 18, 150))
+    for number, line in enumerate(lines):
+        left = (box.width - font.getlength(line)) / 2
+        draw.text((left, pad + number * step), line, (255, 255, 255, 255), font)
+    return box
+
+
+def _fit(size: tuple[int, int], caption: str) -> tuple[list[str], Font, int]:
+    """Choose the largest letters that show a caption whole, else shorten it."""
+    most = 3 if size[0] > size[1] else 6
+    largest = max(9, round(min(size) * 0.046))
+    smallest = max(8, round(min(size) * 0.03))
+    room = size[0] * 0.86
+    for points in range(largest, smallest - 1, -1):
+        text, font = _writable(caption, points)
+        lines = _wrap(text, font, room)
+        if len(lines) <= most:
+            return lines, font, points
+    kept = lines[:most]
+    kept[-1] = _shorten(kept[-1], font, room)
+    return kept, font, points
+
+
+def _wrap(text: str, font: Font, room: float) -> list[str]:
+    """Break a text into lines, inside a word only if the word alone is too wide."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= room:
+            lines[-1] = longer
+            continue
+        if lines[-1]:
+            lines.append("")
+        for letter in word:
+            if lines[-1] and font.getlength(lines[-1] + letter) > room:
+                lines.append("")
+            lines[-1] += letter
+    return lines
+
+
+def _shorten(line: str, font: Font, room: float) -> str:
+    """End a line with an ellipsis, leaving out as few letters as needed."""
+    while line and font.getlength(line + _ELLIPSIS) > room:
+        line = line[:-1]
+    return line.rstrip(" ,.;:") + _ELLIPSIS
+
+
+def _writable(text: str, points: int) -> tuple[str, Font]:
+    """Return a text and a font that has its letters.
+
+    Pillow's own font comes first, so plain English looks alike on every
+    machine. Where no font has the letters, accents are dropped; a script that
+    is unknown altogether is told about rather than drawn as empty boxes.
+    """
+    own: Font = ImageFont.load_default(points)
+    for font in (own, *_system_fonts(points)):
+        if not _unknown(text, font):
+            return text, font
+    bare = unicodedata.normalize("NFKD", text)
+    missing = _unknown(bare, own)
+    plain = "".join(letter for letter in bare if letter not in missing)
+    if sum(map(str.isalnum, plain)) * 2 >= sum(map(str.isalnum, text)):
+        return plain, own
+    return f"[prompt of {len(text)} characters, in a script no font here has]", own
+
+
+def _unknown(text: str, font: Font) -> set[str]:
+    """Return the letters of a text that a font can only draw as a box."""
+    box = bytes(font.getmask(_NO_GLYPH))
+    return {letter for letter in set(text) - {" "} if bytes(font.getmask(letter)) == box}
+
+
+@lru_cache(maxsize=64)
+def _system_fonts(points: int) -> tuple[Font, ...]:
+    """Load the well-known fonts that this machine has."""
+    fonts = []
+    for name in SYSTEM_FONTS:
+        try:
+            fonts.append(ImageFont.truetype(name, points))
+        except OSError:
+            continue
+    return tuple(fonts)

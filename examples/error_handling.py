@@ -1,0 +1,43 @@
+"""What can go wrong, and where: the page's "Error Handling".
+
+Run: python examples/error_handling.py [--emulator]      It leaves sunset.mp4 in the current folder.
+Costs: one five-second video; nothing with --emulator, whose pictures are placeholders.
+"""
+
+import sys
+
+from _box import decart_client
+
+from decart import (
+    DecartSDKError,
+    InvalidInputError,
+    QueueResultError,
+    QueueStatusError,
+    QueueSubmitError,
+    SubmitOutcomeUnknownError,
+    models,
+)
+
+try:
+    with decart_client() as client:
+        try:
+            client.queue.submit({"model": models.video("lucy-pro-t2v"), "promt": "A beautiful sunset"})  # type: ignore[typeddict-unknown-key]
+        except InvalidInputError as error:
+            print(f"Refused before anything was sent: {error.message}")
+
+        result = client.queue.submit_and_poll({
+            "model": models.video("lucy-pro-t2v"),
+            "prompt": "A beautiful sunset",
+        })
+        result.raise_for_status()  # a failed job is returned; this line raises it, for those who prefer that
+        print(f"Video saved to {result.save('sunset.mp4')}")
+except SubmitOutcomeUnknownError as error:
+    sys.exit(f"The job may exist and may be billed; look before you submit it again: {error.message}")
+except QueueSubmitError as error:
+    sys.exit(f"Failed to submit job: {error.message}")
+except QueueStatusError as error:
+    sys.exit(f"Failed to check status: {error.message} (job {error.job_id})")
+except QueueResultError as error:
+    sys.exit(f"Failed to get result: {error.message} (job {error.job_id})")
+except DecartSDKError as error:
+    sys.exit(f"SDK error: {error.message}")
