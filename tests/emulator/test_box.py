@@ -1,0 +1,245 @@
+"""The box does what the service does, whichever way it is reached."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from studio import Studio
+
+from decart import (
+    AuthenticationError,
+    DecartClient,
+    ModelDefinition,
+    ModelRetiredError,
+    NotFoundError,
+    QueueStatusError,
+    QueueSubmitError,
+    ValidationError,
+    models,
+)
+from decart.emulator import Emulator, EmulatorTransport, VirtualClock
+from decart.emulator.app import App
+from decart.transports import HttpRequest, Timeout
+
+
+def job(model: str, **options: Any) -> Any:
+    kind = models.image if model == "lucy-image-2" else models.video
+    return {"model": kind(model), **options}
+
+
+class Raw:
+    """A hand-made form, for what the SDK would refuse to send."""
+
+    def __init__(self, *parts: tuple[str, str]) -> None:
+        lines = [f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n' for name, text in parts]
+        self._bytes = "".join([*lines, "--x--\r\n"]).encode()
+
+    def __len__(self) -> int:
+        return len(self._bytes)
+
+    def __iter__(self) -> Any:
+        return iter([self._bytes])
+
+
+def post(path: str, *parts: tuple[str, str], key: str | None = "dct_test", emulator: Emulator | None = None) -> Any:
+    """Submit a hand-made form in process, and return the status and the JSON text of the answer."""
+    transport = EmulatorTransport(emulator)
+    headers = {"Content-Type": "multipart/form-data; boundary=x"} | ({"X-API-KEY": key} if key is not None else {})
+    with transport.send(
+        HttpRequest(method="POST", url=f"http://box{path}", headers=headers, body=Raw(*parts)), timeout=Timeout()
+    ) as response:
+        answer = response.status, json.loads(response.read())
+    transport.close()
+    return answer
+
+
+def test_a_job_goes_from_pending_over_processing_to_its_video(client: DecartClient) -> None:
+    result = client.queue.submit_and_poll(job("lucy-pro-t2v", prompt="a lake"))
+    assert (result.status, result.data) == ("completed", b"video of a lake")
+
+
+def test_the_states_follow_the_clock() -> None:
+    clock = VirtualClock()
+    with Emulator(pending=1, processing=3, clock=clock, renderer=Studio(), background=False) as emulator:
+        client = DecartClient(api_key="dct_test", transport=EmulatorTransport(emulator, clock))
+        job_id = client.queue.submit(job("lucy-pro-t2v", prompt="a lake")).job_id
+        seen = []
+        for seconds in (0, 0.9, 0.2, 2.8, 0.2):
+            clock.sleep(seconds)
+            seen.append(client.queue.status(job_id).status)
+    assert seen == ["pending", "pending", "processing", "processing", "completed"]
+
+
+def test_a_job_that_cannot_be_rendered_fails_with_the_reason(client: DecartClient) -> None:
+    result = client.queue.submit_and_poll(job("lucy-pro-t2v", prompt="fail"))
+    assert (result.status, result.error) == ("failed", "the prompt asked for it")
+
+
+def test_a_bug_in_a_renderer_fails_the_job_and_not_the_box(client: DecartClient) -> None:
+    result = client.queue.submit_and_poll(job("lucy-pro-t2v", prompt="crash"))
+    assert result.status == "failed"
+    assert result.error is not None
+    assert "internal error" in result.error
+
+
+def test_every_input_reaches_the_renderer_as_what_it_is(client: DecartClient, studio: Studio) -> None:
+    client.queue.submit_and_poll(
+        job("lucy-pro-t2v", prompt="Gr\u00fc\u00dfe \u6e56", seed=7, resolution="480p", orientation="portrait")
+    )
+    client.queue.submit_and_poll(
+        job("lucy-motion", data=b"picture", trajectory=[{"frame": 0, "x": 0, "y": 0.5}, {"frame": 9, "x": 1, "y": 0.25}])
+    )
+    client.queue.submit_and_poll(job("lucy-pro-flf2v", prompt="melt", start=b"one", end=b"two"))
+    text, motion, between = studio.orders
+    assert (text.prompt, text.seed, text.width, text.height, text.fps) == ("Gr\u00fc\u00dfe \u6e56", 7, 480, 832, 25)
+    assert list(motion.trajectory) == [(0, 0, 0.5), (9, 1, 0.25)]
+    assert studio.files[1:] == [{"data": b"picture"}, {"start": b"one", "end": b"two"}]
+    assert between.task == "first-last-frame"
+
+
+def test_a_trajectory_in_pixels_is_taken_for_a_share_of_the_picture(client: DecartClient, studio: Studio) -> None:
+    points = [{"frame": 0, "x": 0, "y": 0}, {"frame": 1, "x": 640, "y": 352}]
+    client.queue.submit_and_poll(job("lucy-motion", data=b"picture", trajectory=points))
+    assert list(studio.orders[0].trajectory) == [(0, 0, 0), (1, 0.5, 0.5)]
+
+
+def test_a_picture_model_gives_a_png(client: DecartClient, studio: Studio) -> None:
+    client.queue.submit_and_poll(job("lucy-image-2", prompt="a hat", data=b"picture", enhance_prompt=False))
+    assert studio.orders[0].task == "image-to-image"
+
+
+def test_a_model_of_ones_own_can_be_added() -> None:
+    mine = ModelDefinition(name="mine", task="text-to-video")
+    clock, studio = VirtualClock(), Studio()
+    with Emulator(models=[mine], clock=clock, renderer=studio, background=False) as emulator:
+        client = DecartClient(api_key="dct_test", transport=EmulatorTransport(emulator, clock))
+        assert client.queue.submit_and_poll({"model": mine, "prompt": "x"}).status == "completed"
+    assert (studio.orders[0].fps, studio.orders[0].width, studio.orders[0].height) == (20, 1280, 720)
+
+
+def test_an_unknown_model_is_405_as_at_the_service(client: DecartClient) -> None:
+    with pytest.raises(QueueSubmitError) as caught:
+        client.queue.submit({"model": ModelDefinition(name="nobody", task="text-to-video"), "prompt": "x"})
+    assert caught.value.status_code == 405
+    assert not isinstance(caught.value.cause, ModelRetiredError)
+
+
+def test_an_unknown_job_is_404_for_its_status_and_its_content(client: DecartClient) -> None:
+    with pytest.raises(QueueStatusError) as caught:
+        client.queue.status("nobody")
+    assert isinstance(caught.value.cause, NotFoundError)
+    transport = EmulatorTransport()
+    request = HttpRequest(method="GET", url="http://box/v1/jobs/nobody/content", headers={"X-API-KEY": "dct_x"})
+    assert transport.send(request, timeout=Timeout()).status == 404
+
+
+def test_content_is_refused_until_the_job_is_completed() -> None:
+    transport = EmulatorTransport()
+    client = DecartClient(api_key="dct_test", transport=transport)
+    job_id = client.queue.submit(job("lucy-pro-t2v", prompt="x")).job_id
+    request = HttpRequest(method="GET", url=f"http://box/v1/jobs/{job_id}/content", headers={"X-API-KEY": "dct_x"})
+    assert transport.send(request, timeout=Timeout()).status == 409
+
+
+def test_any_key_that_looks_like_one_is_let_in_and_no_other(client: DecartClient) -> None:
+    stranger = DecartClient(api_key="your-api-key", transport=client._core.transport, base_url=client._core.settings.base_url)
+    with pytest.raises(QueueSubmitError) as caught:
+        stranger.queue.submit(job("lucy-pro-t2v", prompt="x"))
+    assert isinstance(caught.value.cause, AuthenticationError)
+    assert "Invalid API key" in caught.value.message
+
+
+def test_given_keys_shut_out_all_others() -> None:
+    with Emulator(api_keys={"only-me"}, background=False) as emulator:
+        assert post("/v1/jobs/lucy-pro-t2v", key="dct_other", emulator=emulator)[0] == 401
+        assert post("/v1/jobs/lucy-pro-t2v", ("prompt", "x"), key="only-me", emulator=emulator)[0] == 200
+
+
+def test_no_key_at_all_is_401() -> None:
+    assert post("/v1/jobs/lucy-pro-t2v", key=None) == (401, {"detail": "Missing API key"})
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/jobs", "/v2/jobs/lucy-pro-t2v", "/v1/jobs/a/b/c"])
+def test_other_routes_are_404(path: str) -> None:
+    assert post(path)[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("model", "field", "text", "kind"),
+    [
+        ("lucy-pro-t2v", "prompt", "", "string_too_short"),
+        ("lucy-pro-t2v", "seed", "-1", "greater_than_equal"),
+        ("lucy-pro-t2v", "seed", "4294967296", "less_than_equal"),
+        ("lucy-pro-t2v", "seed", "seven", "int_parsing"),
+        ("lucy-pro-t2v", "resolution", "9999p", "literal_error"),
+        ("lucy-dev-i2v", "resolution", "480p", "literal_error"),
+        ("lucy-pro-t2v", "orientation", "upside down", "literal_error"),
+        ("lucy-clip", "enhance_prompt", "perhaps", "bool_parsing"),
+        ("lucy-motion", "trajectory", "[{'frame': 0}]", "json_invalid"),
+        ("lucy-motion", "trajectory", '[{"frame": 0}]', "json_invalid"),
+        ("lucy-motion", "trajectory", "[" * 100_000, "json_invalid"),
+        ("lucy-motion", "trajectory", "7", "json_invalid"),
+        ("lucy-motion", "trajectory", "[]", "too_short"),
+        ("lucy-motion", "trajectory", "[" + ",".join(['{"frame":0,"x":0,"y":0}'] * 1001) + "]", "too_long"),
+        ("lucy-motion", "trajectory", '[{"frame":0,"x":0,"y":0},{"frame":-1,"x":0,"y":0}]', "greater_than_equal"),
+        ("lucy-motion", "trajectory", '[{"frame":0,"x":0,"y":0},{"frame":0.5,"x":0,"y":0}]', "greater_than_equal"),
+        ("lucy-motion", "trajectory", '[{"frame":0,"x":0,"y":0},{"frame":1,"x":NaN,"y":0}]', "greater_than_equal"),
+    ],
+)
+def test_a_wrong_value_is_422_and_named(model: str, field: str, text: str, kind: str) -> None:
+    status, body = post(f"/v1/jobs/{model}", (field, text))
+    assert status == 422
+    assert (["body", field], kind) in [(detail["loc"], detail["type"]) for detail in body["detail"]]
+
+
+@pytest.mark.parametrize(
+    ("model", "missing"),
+    [
+        ("lucy-pro-t2v", ["prompt"]),
+        ("lucy-pro-i2v", ["prompt", "data"]),
+        ("lucy-pro-flf2v", ["prompt", "start", "end"]),
+        ("lucy-motion", ["data", "trajectory"]),
+        ("lucy-2.6", ["data"]),
+        ("lucy-restyle-2", ["data"]),
+    ],
+)
+def test_every_missing_field_is_named(model: str, missing: list[str]) -> None:
+    status, body = post(f"/v1/jobs/{model}")
+    assert (status, [detail["loc"][1] for detail in body["detail"]]) == (422, missing)
+
+
+def test_the_sdk_tells_the_details_of_a_422() -> None:
+    lenient = ModelDefinition(name="lucy-dev-i2v", task="image-to-video", resolutions=("720p", "480p"))
+    client = DecartClient(api_key="dct_test", transport=EmulatorTransport())
+    with pytest.raises(QueueSubmitError) as caught:
+        client.queue.submit({"model": lenient, "prompt": "x", "data": b"y", "resolution": "480p"})
+    assert isinstance(caught.value.cause, ValidationError)
+    assert "resolution: Input should be '720p'" in caught.value.message
+
+
+def test_an_empty_prompt_is_fine_for_an_edit(client: DecartClient, studio: Studio) -> None:
+    client.queue.submit_and_poll(job("lucy-2.5", data=b"clip", prompt="", self_anchor=True))
+    assert studio.orders[0].prompt == ""
+
+
+def test_a_form_beyond_the_limit_is_413() -> None:
+    assert post("/v1/jobs/lucy-pro-t2v", ("prompt", "x" * 2_000_000))[0] == 413
+
+
+def test_an_emulator_that_is_given_is_not_closed_by_its_transport() -> None:
+    with Emulator(background=False) as emulator:
+        EmulatorTransport(emulator).close()
+        assert post("/v1/jobs/lucy-pro-t2v", ("prompt", "x"), emulator=emulator)[0] == 200
+
+
+def test_one_line_is_logged_for_each_request(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="decart.emulator"):
+        post("/v1/jobs/lucy-pro-t2v", key=None)
+    assert [record.getMessage() for record in caplog.records] == ["POST /v1/jobs/lucy-pro-t2v -> 401 UNAUTHORIZED"]
+
+
+def test_the_application_is_plain_wsgi() -> None:
+    with Emulator(background=False) as emulator:
+        assert callable(App(emulator))

@@ -1,0 +1,24 @@
+"""A stand-in for the emulator's renderer, for tests that are not about pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from decart.emulator.render import RenderError, RenderJob
+
+
+class Studio:
+    """A renderer that only takes notes: what it was asked for, and what the uploaded files held."""
+
+    def __init__(self) -> None:
+        self.orders: list[RenderJob] = []
+        self.files: list[dict[str, bytes]] = []
+
+    def __call__(self, order: RenderJob, target: Path) -> None:
+        self.orders.append(order)
+        self.files.append({name: path.read_bytes() for name, path in order.inputs.items()})
+        if "fail" in order.prompt:
+            raise RenderError("the prompt asked for it")
+        if "crash" in order.prompt:
+            raise KeyError("bug")
+        target.write_bytes(b"video of " + order.prompt.encode())
