@@ -105,11 +105,11 @@ def api_error(
 def _redirect(answer: Answer, settings: Settings) -> str:
     """Say where a redirect leads. It is never followed, so that the key stays at its origin."""
     try:
-        target = origin(urljoin(settings.base_url, answer.headers.get("location", "")))
+        target = origin(urljoin(settings.base_url, clean(answer.headers.get("location", ""), settings)))
     except ValueError:
         target = "an address that cannot be read"
     return (
-        f"The server redirects to {clean(target, settings)}, and nothing was sent there; "
+        f"The server redirects to {target}, and nothing was sent there; "
         f"if that is where the service is, make it the base_url instead of {settings.base_url}."
     )
 
@@ -135,11 +135,11 @@ def _words(value: object) -> str:
     """Put a reason into words: a text, an object with one in it, or FastAPI's list of ``loc`` and ``msg``."""
     if isinstance(value, str):
         return value.strip()
-    if isinstance(value, list):
-        return "; ".join(filter(None, map(_words, value[:20])))
+    if isinstance(value, list):  # no list in a list: nobody sends one, and a deep nest would end in a RecursionError
+        return "; ".join(filter(None, (_words(item) for item in value[:20] if not isinstance(item, list))))
     if isinstance(value, dict) and isinstance(value.get("msg"), str):
         where = value.get("loc")
-        path = ".".join(str(step) for step in where if step != "body") if isinstance(where, list) else ""
+        path = ".".join(str(step) for step in where if isinstance(step, (str, int)) and step != "body") if isinstance(where, list) else ""
         return f"{path}: {value['msg']}" if path else value["msg"]
     if isinstance(value, dict):
         return next((text for key in ("message", "error", "detail") if isinstance(text := value.get(key), str)), "")

@@ -15,6 +15,7 @@ cut to a readable length, and the API key is blotted out of it, before it goes i
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
@@ -143,7 +144,8 @@ def parse_status(answer: Answer, settings: Settings, job_id: str) -> JobStatusRe
     status = body.get("status")
     if not isinstance(status, str) or not status.strip():
         raise unreadable("it has no status", answer, settings)
-    if str(body.get("job_id", job_id)) != job_id:
+    theirs = body.get("job_id", job_id)
+    if not isinstance(theirs, (str, int)) or str(theirs) != job_id:
         raise unreadable("it is about another job", answer, settings)
     why = clean(reason(body), settings) or None if status == "failed" else None
     return JobStatusResponse(job_id=job_id, status=clean(status, settings), error=why)
@@ -154,12 +156,12 @@ def parse_content(answer: Answer, settings: Settings) -> bytes:
     if not 200 <= answer.status < 300:
         raise api_error(answer, settings)
     promised = answer.headers.get("content-length", "")
-    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = clean(answer.headers.get("content-type", "").partition(";")[0], settings, limit=50).lower()
     if kind.startswith("text/") or kind == "application/json":
         raise unreadable(f"it is {kind} where a video should be", answer, settings)
     if not answer.body:
         raise unreadable("it is empty", answer, settings)
-    if promised.isdecimal() and "content-encoding" not in answer.headers and len(answer.body) != int(promised):
+    if re.fullmatch(r"\d{1,18}", promised, re.ASCII) and "content-encoding" not in answer.headers and len(answer.body) != int(promised):
         raise unreadable(f"it has {len(answer.body)} bytes of {promised}", answer, settings)
     return answer.body
 

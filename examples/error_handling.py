@@ -21,7 +21,7 @@ from decart import (
 try:
     with decart_client() as client:
         try:
-            client.queue.submit({"model": models.video("lucy-pro-t2v"), "promt": "A beautiful sunset"})  # type: ignore[typeddict-unknown-key]
+            client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A beautiful sunset", "seed": -1})
         except InvalidInputError as error:
             print(f"Refused before anything was sent: {error.message}")
 

@@ -46,7 +46,7 @@ def video(target: Path) -> None:
         pictures.width, pictures.height, pictures.pix_fmt = SIZE[0], SIZE[1], "yuv420p"
         sound = file.add_stream("aac", rate=RATE, layout="mono")
         for number in range(frames):
-            file.mux(pictures.encode(av.VideoFrame.from_image(picture(number / frames))))
+            file.mux(pictures.encode(av.VideoFrame.from_ndarray(np.asarray(picture(number / frames)), format="rgb24")))
         times = np.arange(RATE * SECONDS) / RATE
         wave = 0.2 * np.sin(2 * np.pi * (220 * times + 20 * times**2))
         tone = av.AudioFrame.from_ndarray(wave.astype(np.float32)[None, :], format="fltp", layout="mono")

@@ -14,6 +14,7 @@ import attrs
 import av
 import numpy as np
 from av.container import InputContainer
+from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
@@ -146,7 +147,7 @@ def open_media(path: Path, name: str) -> Iterator[InputContainer]:
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
     try:
         container = av.open(str(path.absolute()), container_options=options)
-    except (av.FFmpegError, ValueError) as error:
+    except (FFmpegError, ValueError) as error:
         raise RenderError(f"{name} is not a video that can be decoded") from error
     with container:
         yield container
@@ -166,7 +167,7 @@ def _decoded(container: InputContainer, stream: VideoStream, name: str) -> Itera
             for frame in packet.decode():
                 _refuse_narrow(frame, stream, name)
                 yield frame
-    except (av.FFmpegError, ValueError, AttributeError) as error:
+    except (FFmpegError, ValueError, AttributeError) as error:
         # PyAV has no codec context for a codec that it does not know.
         raise RenderError(f"{name} is a broken video") from error
 

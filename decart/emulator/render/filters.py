@@ -146,7 +146,7 @@ def _negative(frame: Image.Image) -> Image.Image:
 def _vignette(size: tuple[int, int]) -> Image.Image:
     """Return a grey picture that is darker towards its corners."""
     fall = Image.radial_gradient("L").resize(size)
-    return fall.point(lambda value: 255 - max(0, value - 70) * 0.8)
+    return fall.point([255 - max(0, level - 70) * 0.8 for level in range(256)])
 
 
 _STEPS = [min(255, round(level / 36) * 36 + 3) for level in range(256)]

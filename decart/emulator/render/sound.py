@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 
 from decart.emulator.render.clips import MAX_CLIP_SECONDS, open_media
 
@@ -33,7 +34,7 @@ def read_sound(path: Path, start: Fraction) -> bytes | None:
         return None
 
 
-def _encoded(source: av.container.InputContainer, start: Fraction) -> bytes | None:
+def _encoded(source: InputContainer, start: Fraction) -> bytes | None:
     """Encode the first sound track; ``None`` if there is nothing in it."""
     file, heard = BytesIO(), False
     with av.open(file, "w", format="ipod") as target:
@@ -46,7 +47,7 @@ def _encoded(source: av.container.InputContainer, start: Fraction) -> bytes | No
     return file.getvalue() if heard else None
 
 
-def _resampled(source: av.container.InputContainer, start: Fraction) -> Iterator[av.AudioFrame]:
+def _resampled(source: InputContainer, start: Fraction) -> Iterator[av.AudioFrame]:
     """Yield the sound from the first frame on, as 48 kHz stereo."""
     resampler = av.AudioResampler("fltp", "stereo", RATE)
     # None at the end makes the resampler give back what it still holds.

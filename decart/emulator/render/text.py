@@ -104,14 +104,16 @@ def _fit(size: tuple[int, int], caption: str) -> tuple[list[str], Font, int]:
     largest = max(9, round(min(size) * 0.046))
     smallest = max(8, round(min(size) * 0.03))
     room = size[0] * 0.86
-    for points in range(largest, smallest - 1, -1):
+    for points in range(largest, smallest, -1):
         text, font = _writable(caption, points)
         lines = _wrap(text, font, room)
         if len(lines) <= most:
             return lines, font, points
-    kept = lines[:most]
-    kept[-1] = _shorten(kept[-1], font, room)
-    return kept, font, points
+    text, font = _writable(caption, smallest)
+    lines = _wrap(text, font, room)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], _shorten(lines[most - 1], font, room)]
+    return lines, font, smallest
 
 
 def _wrap(text: str, font: Font, room: float) -> list[str]:
@@ -159,8 +161,12 @@ def _writable(text: str, points: int) -> tuple[str, Font]:
 
 def _unknown(text: str, font: Font) -> set[str]:
     """Return the letters of a text that a font can only draw as a box."""
-    box = bytes(font.getmask(_NO_GLYPH))
-    return {letter for letter in set(text) - {" "} if bytes(font.getmask(letter)) == box}
+    box = _drawn(_NO_GLYPH, font)
+    return {letter for letter in set(text) - {" "} if _drawn(letter, font) == box}
+
+
+def _drawn(letter: str, font: Font) -> bytes:
+    return bytes(font.getmask(letter))  # type: ignore[call-overload,unused-ignore]
 
 
 @lru_cache(maxsize=64)

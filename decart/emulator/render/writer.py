@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 import av
+from av.container import OutputContainer
 import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
 from PIL import Image
@@ -109,7 +110,7 @@ class ClipWriter:
 class _SoundTrack:
     """Copies an encoded track into a file, little by little."""
 
-    def __init__(self, sound: bytes, container: av.container.OutputContainer) -> None:
+    def __init__(self, sound: bytes, container: OutputContainer) -> None:
         self._source = av.open(BytesIO(sound), "r")
         track = self._source.streams.audio[0]
         self._container = container
