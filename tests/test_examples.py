@@ -1,0 +1,65 @@
+"""The examples run as a person would run them, and leave files that play."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+PAGE = {
+    "text_to_video.py": ("lake.mp4", 125, (1280, 704)),
+    "image_animation.py": ("animated.mp4", 125, (1280, 704)),
+    "video_editing.py": ("anime.mp4", 75, (1280, 704)),
+    "manual_polling.py": ("output.mp4", 125, (1280, 704)),
+    "error_handling.py": ("sunset.mp4", 125, (1280, 704)),
+}
+
+
+def run(example: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", EXAMPLES / example, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("example", PAGE)
+def test_an_example_makes_a_file_that_plays(example: str, tmp_path: Path) -> None:
+    name, frames, size = PAGE[example]
+    ended = run(example, tmp_path, "--emulator")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    with av.open(str(tmp_path / name)) as video:
+        stream = video.streams.video[0]
+        shown = sum(1 for _ in video.decode(stream))
+        assert (stream.codec_context.name, shown, (stream.width, stream.height)) == ("h264", frames, size)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_the_first_example_prints_what_the_page_prints(tmp_path: Path) -> None:
+    assert run("text_to_video.py", tmp_path, "--emulator").stdout.splitlines() == [
+        "Submitting video generation job...",
+        "  Status: pending",
+        "  Status: processing",
+        "  Status: completed",
+        "Video saved to lake.mp4",
+    ]
+
+
+def test_without_the_box_and_without_a_key_an_example_says_what_is_missing(tmp_path: Path) -> None:
+    ended = run("error_handling.py", tmp_path)
+    assert (ended.returncode, ended.stderr) == (
+        1,
+        "SDK error: The API key is missing: pass api_key=... or set the environment variable DECART_API_KEY.\n",
+    )
+
+
+def test_every_example_is_tested_or_a_helper() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*PAGE, "_box.py", "make_media.py"}
+
+
+def test_the_input_media_are_a_picture_and_a_video_with_sound() -> None:
+    with av.open(str(EXAMPLES / "media" / "input.mp4")) as video:
+        assert [stream.type for stream in video.streams] == ["video", "audio"]
+    with av.open(str(EXAMPLES / "media" / "image.jpg")) as image:
+        assert image.streams.video[0].width == 1280

@@ -1,0 +1,58 @@
+"""What the README says is true: its programs run as they stand, and its numbers are those of the code."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from studio import Studio
+
+import decart
+from decart import DecartClient, PollPolicy, RetryPolicy, Timeout, models
+from decart.emulator import Emulator, EmulatorServer
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def at_the_box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DecartClient]:
+    """A folder with the page's input files, and a box that the environment points to."""
+    (tmp_path / "image.jpg").write_bytes(b"picture")
+    (tmp_path / "input.mp4").write_bytes(b"video")
+    monkeypatch.chdir(tmp_path)
+    emulator = Emulator(pending=0, processing=0, renderer=Studio(), api_keys={"your-api-key"})
+    with emulator, EmulatorServer(emulator) as server:
+        monkeypatch.setenv("DECART_BASE_URL", server.url)
+        with DecartClient(api_key="your-api-key") as client:
+            yield client
+
+
+@pytest.mark.filterwarnings("ignore:The model name 'lucy-pro-v2v' is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("block", BLOCKS, ids=[f"block {number}" for number in range(1, len(BLOCKS) + 1)])
+def test_a_program_of_the_readme_runs_as_it_stands(block: str, at_the_box: DecartClient) -> None:
+    job = at_the_box.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "x"})
+    block = block.replace("the-job-id", job.job_id).replace("time.sleep(2)", "time.sleep(0)")
+    names = {**vars(decart), "client": at_the_box, "job": job, "time": time}
+    exec(compile(textwrap.dedent(block), "README.md", "exec"), names)
+    if "client" in block and names["client"] is not at_the_box:
+        names["client"].close()
+
+
+def test_the_defaults_in_the_table_are_those_of_the_code() -> None:
+    for value in (RetryPolicy(), PollPolicy(), Timeout()):
+        written = re.search(rf"{type(value).__name__}\((.*?)\)", README)
+        assert written is not None
+        assert eval(f"type(value)({written[1]})") == value
+
+
+def test_the_two_commands_are_single_lines() -> None:
+    commands = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
+    assert [("examples/text_to_video.py --emulator" in line, "pytest" in line) for line in commands] == [
+        (True, False),
+        (False, True),
+    ]

@@ -1,0 +1,68 @@
+"""The public API as the type checkers see it: checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+
+from typing_extensions import assert_type
+
+from decart import (
+    DecartClient,
+    DecartSDKError,
+    JobOptions,
+    JobStatusResponse,
+    JobSubmitResponse,
+    ModelDefinition,
+    PollPolicy,
+    QueueJobResult,
+    QueueSubmitError,
+    RequestsTransport,
+    RetryPolicy,
+    TextToVideoInput,
+    Timeout,
+    models,
+)
+
+client = DecartClient(
+    api_key="dct_x",
+    base_url="http://127.0.0.1",
+    timeout=Timeout(connect=1, read=2, total=3),
+    retry=RetryPolicy(attempts=2),
+    poll=PollPolicy(timeout=None),
+    transport=RequestsTransport(),
+    integration="my-app/1.0",
+)
+assert_type(models.video("lucy-pro-t2v"), ModelDefinition)
+assert_type(
+    client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A lake", "resolution": "720p"}),
+    JobSubmitResponse,
+)
+assert_type(client.queue.status("id"), JobStatusResponse)
+assert_type(client.queue.result("id"), QueueJobResult)
+assert_type(client.queue.poll("id", cancel=threading.Event()), QueueJobResult)
+assert_type(client.queue.submit(TextToVideoInput(model=models.video("lucy-pro-t2v"), prompt="A lake")), JobSubmitResponse)
+
+
+def told(job: JobStatusResponse) -> None:
+    assert_type(job.status, str)
+
+
+options: JobOptions = {"model": models.video("lucy-pro-i2v"), "prompt": "wind", "data": Path("image.jpg")}
+options["data"] = io.BytesIO(b"picture")
+options["on_status_change"] = lambda job: print(job.status)
+
+with DecartClient() as same:
+    assert_type(same, DecartClient)
+    result = same.queue.submit_and_poll(options, on_status_change=told, policy=PollPolicy(backoff=1.0))
+    assert_type(result.data, bytes | None)
+    assert_type(result.save("lake.mp4"), Path)
+
+try:
+    client.queue.submit({"model": models.video("lucy-pro-t2v"), "promt": "typo"})  # type: ignore[typeddict-item, unused-ignore, arg-type, typeddict-unknown-key]
+    TextToVideoInput(model=models.video("lucy-pro-t2v"))  # type: ignore[call-arg]
+except QueueSubmitError as error:
+    assert_type(error.job_id, str | None)
+    assert_type(error.retry_after, float | None)
+    assert_type(error.cause, DecartSDKError | None)
