@@ -192,7 +192,7 @@ def _rate(stream: VideoStream) -> Fraction:
     rate = stream.average_rate
     if not rate or not 1 <= rate <= MAX_RATE:
         return Fraction(25)
-    return rate.limit_denominator(1001)
+    return Fraction(rate.numerator, rate.denominator).limit_denominator(1001)  # PyAV has its own kind since 19
 
 
 def _quarter_turns(frame: av.VideoFrame) -> int:
