@@ -10,7 +10,7 @@ import attrs
 
 from ._version import __version__
 from .errors import InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError
-from .transports.base import Timeout
+from .transports.base import Timeout, origin
 
 DEFAULT_BASE_URL = "https://api.decart.ai"
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
@@ -62,12 +62,6 @@ def settings(api_key: str | None, base_url: str | None, timeout: Timeout | float
         user_agent=_user_agent(integration),
         timeout=Timeout.of(timeout),
     )
-
-
-def origin(url: str) -> str:
-    """Return scheme, host and port of a URL, the port always written."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or {'http': 80, 'https': 443}.get(parts.scheme)}"
 
 
 def _api_key(value: object) -> Secret:

@@ -20,7 +20,6 @@ from .errors import (
     ResponseError,
     SubmitOutcomeUnknownError,
     TransportError,
-    WaitCancelledError,
 )
 from .policies import Deadline, PollPolicy, RetryPolicy, outcome_unknown, retrying
 from .transports.base import HttpRequest, Timeout, Transport
@@ -96,11 +95,10 @@ def resumable(job_id: str) -> Iterator[None]:
     """Make sure that whatever ends a wait (Ctrl-C, a callback's exception) tells how to come back to the job."""
     try:
         yield
-    except (QueueError, WaitCancelledError, ClientClosedError):
-        raise  # these carry the id themselves, or are about something else
     except BaseException as error:
+        if getattr(error, "job_id", None) == job_id:
+            raise  # it says so itself
         advice = f"The wait for job {job_id} ended; the job goes on. Resume with client.queue.poll({job_id!r})."
         log.warning("%s", advice)
-        if hasattr(error, "add_note"):  # Python 3.11
-            error.add_note(advice)
+        getattr(error, "add_note", str)(advice)  # Python 3.11 has notes
         raise

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from .errors import DecartSDKError
-
-
-class MissingExtraError(DecartSDKError, ImportError):
-    """A capability was asked for whose packages are not installed; the message holds the command that installs them."""
+from .errors import MissingExtraError
 
 
 def require(extra: str, *modules: str) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 
 import attrs
 
-from ._config import Settings, origin
+from ._config import Settings
 from .errors import (
     APIError,
     AuthenticationError,
@@ -26,6 +26,7 @@ from .errors import (
     ServerError,
     ValidationError,
 )
+from .transports.base import origin
 
 TEXT_LIMIT = 500  # characters of the server's text in a message
 BODY_LIMIT = 2000  # characters of the server's text in APIError.body
@@ -139,7 +140,11 @@ def _words(value: object) -> str:
         return "; ".join(filter(None, (_words(item) for item in value[:20] if not isinstance(item, list))))
     if isinstance(value, dict) and isinstance(value.get("msg"), str):
         where = value.get("loc")
-        path = ".".join(str(step) for step in where if isinstance(step, (str, int)) and step != "body") if isinstance(where, list) else ""
+        path = (
+            ".".join(str(step) for step in where if isinstance(step, (str, int)) and step != "body")
+            if isinstance(where, list)
+            else ""
+        )
         return f"{path}: {value['msg']}" if path else value["msg"]
     if isinstance(value, dict):
         return next((text for key in ("message", "error", "detail") if isinstance(text := value.get(key), str)), "")

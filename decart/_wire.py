@@ -87,14 +87,19 @@ def _get(settings: Settings, path: str) -> HttpRequest:
 
 def _segment(job_id: object) -> str:
     """Return the job id as one segment of a URL's path, whatever it contains."""
-    if not isinstance(job_id, str) or not job_id.strip() or job_id in (".", "..") or not _encodable(job_id):
+    if not _is_id(job_id):
         raise InvalidInputError(f"job_id must be the id that submit returned, not {str(job_id)[:100]!r}.")
-    return quote(job_id, safe="")
+    return quote(str(job_id), safe="")
 
 
-def _encodable(text: str) -> bool:
-    """Say whether a text is made of whole characters: JSON can smuggle in half of one."""
-    return not any("\ud800" <= ch <= "\udfff" for ch in text)
+def _is_id(job_id: object) -> bool:
+    """Say whether it can be a segment, and is made of whole characters: JSON can smuggle in half of one."""
+    return (
+        isinstance(job_id, str)
+        and bool(job_id.strip())
+        and job_id not in (".", "..")
+        and not any("\ud800" <= ch <= "\udfff" for ch in job_id)
+    )
 
 
 def _parts(job: JobInput) -> dict[str, str | Upload]:
@@ -133,9 +138,9 @@ def _job_id(body: Mapping[str, Any], answer: Answer, settings: Settings) -> str:
     job_id = body.get("job_id")
     if isinstance(job_id, int) and not isinstance(job_id, bool):
         job_id = str(job_id)
-    if not isinstance(job_id, str) or not job_id.strip() or not _encodable(job_id):
+    if not _is_id(job_id):
         raise unreadable("it has no job_id", answer, settings)
-    return job_id
+    return str(job_id)
 
 
 def parse_status(answer: Answer, settings: Settings, job_id: str) -> JobStatusResponse:
@@ -161,7 +166,11 @@ def parse_content(answer: Answer, settings: Settings) -> bytes:
         raise unreadable(f"it is {kind} where a video should be", answer, settings)
     if not answer.body:
         raise unreadable("it is empty", answer, settings)
-    if re.fullmatch(r"\d{1,18}", promised, re.ASCII) and "content-encoding" not in answer.headers and len(answer.body) != int(promised):
+    if (
+        re.fullmatch(r"\d{1,18}", promised, re.ASCII)
+        and "content-encoding" not in answer.headers
+        and len(answer.body) != int(promised)
+    ):
         raise unreadable(f"it has {len(answer.body)} bytes of {promised}", answer, settings)
     return answer.body
 

@@ -8,6 +8,7 @@
     ├── ModelNotFoundError              .model: no such name in the catalogue
     ├── InvalidInputError (ValueError)  refused before anything was sent
     ├── ClientClosedError               a client was used after close()
+    ├── MissingExtraError (ImportError) a capability whose packages are not installed
     ├── QueueError                      .job_id .status_code .retry_after .request_id: where it went wrong
     │   ├── QueueSubmitError
     │   │   └── SubmitOutcomeUnknownError   the job may exist and be billed; never repeated by itself
@@ -92,6 +93,10 @@ class InvalidInputError(DecartSDKError, ValueError):
 
 class ClientClosedError(DecartSDKError):
     """A client was used after ``close()`` or after its ``with`` block."""
+
+
+class MissingExtraError(DecartSDKError, ImportError):
+    """A capability was asked for whose packages are not installed; the message holds the command that installs them."""
 
 
 class ModelNotFoundError(DecartSDKError):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 from functools import partial
 
 from . import _wire
 from ._core import Core, blamed, resumable
 from .errors import QueueResultError, QueueStatusError, QueueSubmitError, WaitCancelledError
-from .inputs import JobInput
+from .inputs import JobInput, refuse
 from .jobs import JobStatusResponse, JobSubmitResponse, QueueJobResult
 from .options import JobOptions, OnStatusChange, callback_of, from_options
 from .policies import Deadline, PollPolicy, Watch, repeat_read, repeat_submit
@@ -128,6 +129,7 @@ class QueueClient:
             >>> client.queue.poll(job.job_id).status
             'completed'
         """
+        _check_wait(on_status_change, policy, cancel)
         return self._wait(job_id, None, on_status_change, policy or self._core.poll, cancel)
 
     def submit_and_poll(
@@ -161,6 +163,7 @@ class QueueClient:
             PosixPath('lake.mp4')
         """
         callback = callback_of(options, on_status_change)
+        _check_wait(callback, policy, cancel)
         if cancel is not None and cancel.is_set():
             raise WaitCancelledError("The wait was cancelled before the job was submitted; nothing was sent.")
         job = self.submit(options)
@@ -176,8 +179,6 @@ class QueueClient:
         cancel: threading.Event | None,
     ) -> QueueJobResult:
         """Look at a job until it ends; ``known`` is a status that need not be asked for."""
-        from tenacity import Retrying
-
         watch = Watch(
             job_id=job_id,
             poll=policy,
@@ -185,20 +186,32 @@ class QueueClient:
             deadline=self._core.deadline(policy.timeout),
             known=known,
         )
-        with resumable(job_id), blamed(QueueStatusError, f"The status of job {job_id} could not be read", job_id):
-            for attempt in Retrying(sleep=partial(self._core.transport.sleep, cancel=cancel), **watch.settings()):
-                with attempt:
-                    watch.saw(watch.take_known() or self._look(watch, cancel))
+        call = _wire.status_call(self._core.settings, job_id)  # what cannot be an id is refused before there is a wait
+        with resumable(job_id):
+            for _ in self._looks(watch, call, cancel):
                 watch.tell(callback)
         if watch.status is None or not watch.status.finished:
             return watch.timed_out()
         return self._ending(watch.status, watch.deadline)
 
-    def _look(self, watch: Watch, cancel: threading.Event | None) -> JobStatusResponse:
+    def _looks(
+        self, watch: Watch, call: _wire.Call[JobStatusResponse], cancel: threading.Event | None
+    ) -> Iterator[None]:
+        """Look until the wait is over, and pause after each look; what is done then is not blamed on the look."""
+        from tenacity import Retrying
+
+        with blamed(QueueStatusError, f"The status of job {watch.job_id} could not be read", watch.job_id):
+            for attempt in Retrying(sleep=partial(self._core.transport.sleep, cancel=cancel), **watch.settings()):
+                with attempt:
+                    watch.saw(watch.take_known() or self._look(watch, call, cancel))
+                yield
+
+    def _look(
+        self, watch: Watch, call: _wire.Call[JobStatusResponse], cancel: threading.Event | None
+    ) -> JobStatusResponse:
         if cancel is not None and cancel.is_set():
             raise watch.cancelled()
-        timeout = self._core.settings.timeout.within(watch.deadline.for_request())
-        return self._core.once(_wire.status_call(self._core.settings, watch.job_id), timeout)
+        return self._core.once(call, self._core.settings.timeout.within(watch.deadline.for_request()))
 
     def _ending(self, status: JobStatusResponse, deadline: Deadline) -> QueueJobResult:
         """Turn the status of a finished job into its result, with the video if there is one."""
@@ -209,3 +222,13 @@ class QueueClient:
         with resumable(job_id), blamed(QueueResultError, f"The result of job {job_id} could not be fetched", job_id):
             data = self._core.send(_wire.content_call(self._core.settings, job_id), repeat_read, deadline)
         return QueueJobResult(job_id=job_id, status="completed", data=data)
+
+
+def _check_wait(callback: object, policy: object, cancel: object) -> None:
+    """Refuse what would fail only after the submit, when it has cost money."""
+    if callback is not None and not callable(callback):
+        raise refuse("on_status_change", "something that can be called", callback)
+    if policy is not None and not isinstance(policy, PollPolicy):
+        raise refuse("policy", "a PollPolicy", policy)
+    if cancel is not None and not callable(getattr(cancel, "is_set", None)):
+        raise refuse("cancel", "a threading.Event", cancel)

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 
-from .._extras import MissingExtraError
+from ..errors import MissingExtraError
 
 
 def parser() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -22,6 +23,12 @@ from ..errors import InvalidInputError
 
 CHUNK = 256 * 1024
 """Bytes handed over at a time, both ways: large enough to be quick, small enough not to be noticed in memory."""
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of a URL, the port always written."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or {'http': 80, 'https': 443}.get(parts.scheme)}"
 
 
 def _seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:

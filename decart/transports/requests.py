@@ -24,9 +24,8 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from .._config import origin
 from ..errors import ConnectError, InvalidInputError, TransportError, TransportTimeout
-from .base import CHUNK, Body, HttpRequest, HttpResponse, SystemClock, Timeout
+from .base import CHUNK, Body, HttpRequest, HttpResponse, SystemClock, Timeout, origin
 
 POOL = 32
 """Connections kept open per origin; more threads than that work, and open connections of their own for the time."""
