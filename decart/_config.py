@@ -99,16 +99,15 @@ def _is_http(url: str) -> bool:
             and bool(parts.hostname)
             and (parts.port is None or parts.port > 0)
             and "@" not in parts.netloc
-            and not parts.query + parts.fragment
+            and not set("?#\\") & set(url)  # an empty query or fragment, too, would swallow the path that follows
             and bool(_VISIBLE.fullmatch(url))
-            and "\\" not in url
         )
     except ValueError:  # urlsplit says that this is no URL, or that its port is no number
         return False
 
 
 def _without_credentials(value: object) -> str:
-    return re.sub(r"//[^/]*@", "//***@", str(value))[:200]
+    return re.sub(r"^(\w+://)?.*@", r"\1***@", str(value), flags=re.DOTALL)[:200]
 
 
 def _user_agent(integration: str | None) -> str:

@@ -20,6 +20,7 @@ import io
 import os
 import re
 import stat
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -31,7 +32,7 @@ from .errors import InvalidInputError
 from .transports.base import CHUNK
 
 OCTET_STREAM = "application/octet-stream"
-_MIME = re.compile(r"[\w.+-]+/[\w.+-]+(\s*;[\x20-\x7e]*)?", re.ASCII)
+_MIME = re.compile(r"[\w.+-]+/[\w.+-]+([ \t]*;[\x20-\x7e]*)?", re.ASCII)
 _IN_MEMORY = 1024 * 1024  # bytes of a stream that cannot be rewound, before its copy moves to the disk
 
 
@@ -89,8 +90,8 @@ class _readable:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (OSError, ValueError)) and not isinstance(error, InvalidInputError):
-            reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, Exception) and not isinstance(error, InvalidInputError):
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise InvalidInputError(f"{self.field}: the file cannot be read ({reason}).") from error
 
 
@@ -163,7 +164,10 @@ def _from_file(field: str, file: Any) -> Upload:
         return nullcontext(source)
 
     name = _name_of(file) or field
-    return Upload(field=field, filename=name, content_type=_type_of(file, name), size=max(size, 0), open=again)
+    part = Upload(field=field, filename=name, content_type=_type_of(file, name), size=max(size, 0), open=again)
+    if source is not file:  # a copy of ours lives, and takes room on the disk, as long as it may have to be sent again
+        weakref.finalize(part, source.close)
+    return part
 
 
 def _text_mode(field: str) -> InvalidInputError:
@@ -184,23 +188,29 @@ def _copy(field: str, file: Any) -> Any:
     """Copy a stream that cannot be rewound, so that its length is known and a repeat sends the same bytes."""
     import tempfile
 
-    # closed, and with that deleted, when the last reference to it goes: the request may have to be sent again until then
     spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
-    for chunk in iter(lambda: _piece(file), b""):
-        if not isinstance(chunk, bytes):
-            spool.close()
-            raise _text_mode(field)
-        spool.write(chunk)
+    try:
+        for piece in _pieces(file):
+            if not isinstance(piece, bytes):
+                raise _text_mode(field)
+            spool.write(piece)
+    except BaseException:
+        spool.close()
+        raise
     spool.seek(0)
     return spool
 
 
-def _piece(file: Any) -> bytes:
-    """Read the next piece; a ``read`` that takes no size gives the whole at once."""
+def _pieces(file: Any) -> Iterator[Any]:
+    """Read to the end piece by piece; a ``read`` that takes no size gives the whole at once."""
     try:
-        return file.read(CHUNK) or b""
+        piece = file.read(CHUNK)
     except TypeError:
-        return file.read() or b""
+        yield file.read() or b""
+        return
+    while piece:
+        yield piece
+        piece = file.read(CHUNK)
 
 
 def _name_of(file: Any) -> str | None:

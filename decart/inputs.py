@@ -21,6 +21,7 @@ service declares no bound, there is none here: a prompt may be as long as you li
 from __future__ import annotations
 
 import math
+import operator
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
@@ -100,7 +101,10 @@ def _is_long_enough(instance: object, attribute: attrs.Attribute[Any], value: Se
 
 def _whole(value: Any) -> Any:
     """Turn what is an integer in all but type (numpy's, say) into an int; leave the rest for the validator."""
-    return value if isinstance(value, bool) or not hasattr(value, "__index__") else value.__index__()
+    try:
+        return value if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return value
 
 
 _optional = attrs.validators.optional

@@ -111,7 +111,7 @@ class QueueJobResult:
 
 
 def _write_atomically(target: Path, data: bytes) -> Path:
-    part = target.with_name(f".{target.name[:200]}.{os.urandom(6).hex()}.part")
+    part = target.with_name(f".{target.name[:50]}.{os.urandom(6).hex()}.part")
     try:
         with part.open("xb") as file:
             file.write(data)

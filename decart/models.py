@@ -45,9 +45,11 @@ def _text(instance: ModelDefinition, attribute: attrs.Attribute[Any], value: obj
 
 def _path(instance: ModelDefinition, attribute: attrs.Attribute[Any], value: object) -> None:
     _text(instance, attribute, value)
-    if not str(value).startswith("/") or any(ch in str(value) for ch in "?#\\ \r\n\t") or "/../" in f"{value}/":
+    path = str(value)
+    unsafe = any(ch in "?#\\ " or not ch.isprintable() for ch in path)  # and half characters are not printable
+    if unsafe or not path.startswith("/") or "/../" in f"{path}/":
         raise InvalidInputError(
-            f"ModelDefinition: endpoint must be a path like '/v1/jobs/{instance.name}', not {value!r}."
+            f"ModelDefinition: endpoint must be a path like '/v1/jobs/lucy-pro-t2v', without blanks, not {value!r}."
         )
 
 

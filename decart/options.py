@@ -64,7 +64,8 @@ def from_options(options: JobOptions | JobInput) -> JobInput:
 
 def _unknown(key: object, model: ModelDefinition, fields: list[str]) -> InvalidInputError:
     if key in JobOptions.__annotations__:
-        return InvalidInputError(f"{key}: {model.name} does not take it; it takes {', '.join(fields[1:])}.")
+        takes = ", ".join(name for name in fields[1:] if name not in model.lacks)
+        return InvalidInputError(f"{key}: {model.name} does not take it; it takes {takes}.")
     near = difflib.get_close_matches(str(key)[:100], [*fields, "on_status_change"], n=1, cutoff=0.0)
     return InvalidInputError(f"{reprlib.repr(key)} is not an option of {model.name}; did you mean {near[0]!r}?")
 

@@ -1,0 +1,178 @@
+"""A transport that answers from a script, on a clock that moves only when it sleeps or a request takes its time.
+
+::
+
+    transport = FakeTransport(accepted(), status("processing"), ConnectError("no net"), status("completed"), video())
+
+Each entry answers one request: an ``HttpResponse``, an exception to raise, a function of the request that gives either,
+or ``Takes(seconds, entry)``. ``always(function)`` answers for ever. A script that runs dry fails the test.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from decart import DecartClient, ModelDefinition, models
+from decart.errors import TransportTimeout
+from decart.transports.base import HttpRequest, HttpResponse, Timeout
+
+KEY = "dct_Kq7vT2xN9pLw4ZsY"
+LAKE: Any = {"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake at sunset"}
+OWN_MODEL = ModelDefinition(name="lucy-preview", task="text-to-video")
+MP4 = b"\x00\x00\x00\x18ftypmp42" + bytes(range(256))
+
+Outcome = HttpResponse | BaseException
+Entry = Any  # Outcome, Callable[[HttpRequest], Outcome], or Takes; recursive, so not spelled out
+
+
+@attrs.frozen
+class Takes:
+    """An answer that takes so many seconds; with less time than that allowed, the request times out."""
+
+    seconds: float
+    entry: Entry
+
+
+SILENCE = Takes(float("inf"), None)
+
+
+@attrs.frozen(kw_only=True)
+class Sent:
+    """A request as it went out."""
+
+    method: str
+    url: str
+    headers: dict[str, str] = attrs.field(repr=False)
+    body: bytes | None
+    timeout: Timeout
+    at: float
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.url).path
+
+
+class FakeTransport:
+    """A scripted transport in memory; see the module."""
+
+    def __init__(self, *script: Entry, start: float = 0.0) -> None:
+        self._script: Iterator[Entry] = _flat(script)
+        self._now = start
+        self._events: list[tuple[float, Callable[[], object]]] = []
+        self.requests: list[Sent] = []
+        self.sleeps: list[float] = []
+        self.closes = 0
+
+    @property
+    def sent(self) -> list[str]:
+        """The requests as short lines."""
+        return [f"{request.method} {request.path}" for request in self.requests]
+
+    @property
+    def posts(self) -> list[Sent]:
+        return [request for request in self.requests if request.method == "POST"]
+
+    def looks(self) -> list[float]:
+        """The moments at which a status was asked for."""
+        return [r.at for r in self.requests if r.method == "GET" and not r.path.endswith("/content")]
+
+    def at(self, moment: float, action: Callable[[], object]) -> None:
+        """Call ``action`` when the clock, in a sleep, reaches ``moment``; it may raise."""
+        self._events.append((moment, action))
+        self._events.sort(key=lambda event: event[0])
+
+    def interrupt_at(self, moment: float) -> None:
+        """Press Ctrl-C at that moment."""
+
+        def press() -> None:
+            raise KeyboardInterrupt
+
+        self.at(moment, press)
+
+    def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
+        body = None if request.body is None else b"".join(request.body)
+        assert request.body is None or len(request.body) == len(body or b"")
+        sent = Sent(
+            method=request.method,
+            url=request.url,
+            headers=dict(request.headers),
+            body=body,
+            timeout=timeout,
+            at=self._now,
+        )
+        self.requests.append(sent)
+        assert len(self.requests) < 10_000, "this never ends"
+        entry = next(self._script, None)
+        assert entry is not None, f"the script has no answer for {sent}"
+        if isinstance(entry, Takes):
+            limit = min(timeout.read if entry is SILENCE else float("inf"), timeout.total or float("inf"))
+            self._now += min(entry.seconds, limit)
+            if entry.seconds > limit:
+                raise TransportTimeout("The service went silent.")
+            entry = entry.entry
+        outcome: Outcome = entry if isinstance(entry, (HttpResponse, BaseException)) else entry(request)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def now(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
+        self.sleeps.append(seconds)
+        end = self._now + seconds
+        while not (cancel is not None and cancel.is_set()):
+            if not self._events or self._events[0][0] > end:
+                self._now = end
+                return
+            moment, action = self._events.pop(0)
+            self._now = max(self._now, moment)
+            action()
+
+    def close(self) -> None:
+        self.closes += 1
+
+
+def _flat(script: Iterable[Entry]) -> Iterator[Entry]:
+    for entry in script:
+        if isinstance(entry, Iterator):
+            yield from entry
+        else:
+            yield entry
+
+
+def always(make: Callable[[], Entry]) -> Iterator[Entry]:
+    """Answer every further request with what ``make`` gives."""
+    while True:
+        yield make()
+
+
+def answer(status: int = 200, body: object = b"", **headers: str) -> HttpResponse:
+    """Make an answer; a body that is not bytes is sent as JSON, and ``retry_after=`` is the header Retry-After."""
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    if not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+        names = {"Content-Type": "application/json", **names}
+    return HttpResponse(status, names, [body[:7], body[7:]])
+
+
+def accepted(job_id: str = "j1", status: str = "pending") -> HttpResponse:
+    return answer(200, {"job_id": job_id, "status": status})
+
+
+def status(status: str, job_id: str = "j1", **more: Any) -> HttpResponse:
+    return answer(200, {"job_id": job_id, "status": status, **more})
+
+
+def video(data: bytes = MP4) -> HttpResponse:
+    return answer(200, data, content_type="video/mp4", content_length=str(len(data)))
+
+
+def client_of(transport: FakeTransport, **settings: Any) -> DecartClient:
+    return DecartClient(api_key=KEY, transport=transport, **settings)

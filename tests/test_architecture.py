@@ -1,0 +1,114 @@
+"""The shape of the package, read from its source: who may import whom, and how large things may grow."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import decart
+
+ROOT = Path(decart.__file__).parent
+
+# a module may import what stands in a line above its own, or to its left
+ORDER = """
+_version errors _extras
+transports.base models jobs files inputs options _config _multipart
+_problems _wire policies
+_core transports.requests transports
+queue client
+decart
+emulator
+""".split()  # noqa: SIM905
+
+ONLY_IN = {
+    "requests": {"transports.requests"},
+    "urllib3": {"transports.requests"},
+    "tenacity": {"policies", "_core", "queue"},
+    "asyncio": set[str](),
+}
+EXTRAS = {"av", "numpy", "PIL", "werkzeug", "cheroot", "django", "flask", "responses", "pytest"}
+
+SOURCES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in ROOT.rglob("*.py")
+}
+SOURCES["decart"] = SOURCES.pop("__init__")
+CORE = sorted(name for name in SOURCES if name.split(".")[0] != "emulator")
+
+
+def imports_of(name: str) -> Iterator[str]:
+    """Give every module that is imported anywhere in a module, as an absolute name."""
+    path = SOURCES[name]
+    package = "decart" if name == "decart" else f"decart.{name}"
+    if path.name != "__init__.py":
+        package = package.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            inner = [f"{base}.{alias.name}" for alias in node.names]
+            modules = [full for full in inner if full.removeprefix("decart.") in SOURCES]
+            yield from modules or [base]
+
+
+def rank(name: str) -> int:
+    """Return the place of a module in the order; what is inside the emulator has the emulator's."""
+    return ORDER.index(name if name in ORDER else name.split(".")[0])
+
+
+def test_the_order_names_every_module() -> None:
+    assert set(CORE) | {"emulator"} == set(ORDER)
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_a_module_imports_only_what_comes_before_it(name: str) -> None:
+    for imported in imports_of(name):
+        if imported.split(".")[0] == "decart":
+            assert rank(imported.removeprefix("decart.")) < rank(name), f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("name", CORE)
+def test_the_core_imports_no_extra_and_each_library_in_its_place(name: str) -> None:
+    tops = {imported.split(".")[0] for imported in imports_of(name)}
+    assert not tops & EXTRAS
+    for library, places in ONLY_IN.items():
+        assert library not in tops or name in places, f"{name} imports {library}"
+
+
+def test_the_reader_of_imports_sees_what_it_should() -> None:
+    assert "requests" in imports_of("transports.requests")
+    assert "decart.errors" in imports_of("transports.base")
+    assert "decart._wire" in imports_of("queue")
+    assert "decart.models" in imports_of("decart")
+    assert "tenacity" in imports_of("_core")
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_a_module_is_short(name: str) -> None:
+    assert len(SOURCES[name].read_text("utf-8").splitlines()) <= 350
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_a_function_is_short_and_takes_few_positional_arguments(name: str) -> None:
+    for node in ast.walk(ast.parse(SOURCES[name].read_text("utf-8"))):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert length(node) <= 45, f"{name}.{node.name} has {length(node)} lines"
+            positional = [a.arg for a in node.args.posonlyargs + node.args.args if a.arg not in ("self", "cls")]
+            assert len(positional) <= 6 or name == "errors", f"{name}.{node.name} takes {len(positional)}"
+
+
+def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the lines of a function without its docstring."""
+    first = node.body[0]
+    docstring = first if ast.get_docstring(node) is not None else None
+    return (
+        (node.end_lineno or 0)
+        - node.lineno
+        + 1
+        - ((docstring.end_lineno or 0) - docstring.lineno + 1 if docstring else 0)
+    )

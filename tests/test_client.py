@@ -1,0 +1,155 @@
+"""`decart.client`: the front door, what it is set up with, and what it never gives away."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fakes import KEY, LAKE, FakeTransport, accepted, client_of, status
+
+import decart
+from decart import (
+    ClientClosedError,
+    DecartClient,
+    InvalidAPIKeyError,
+    InvalidBaseURLError,
+    InvalidInputError,
+    PollPolicy,
+    QueueClient,
+    RequestsTransport,
+    RetryPolicy,
+    Timeout,
+)
+
+
+def test_a_request_carries_the_key_and_introduces_us() -> None:
+    transport = FakeTransport(accepted())
+    client_of(transport, integration="my-app/1.0").queue.submit(LAKE)
+    sent = transport.requests[0]
+    assert sent.url == "https://api.decart.ai/v1/jobs/lucy-pro-t2v"
+    assert sent.headers["X-API-KEY"] == KEY
+    assert sent.headers["User-Agent"] == f"decart-python-sdk/{decart.__version__} lang/py my-app/1.0"
+
+
+@pytest.mark.parametrize("base_url", ["https://api.test", "https://api.test/", " https://api.test// "])
+def test_a_trailing_slash_of_the_base_url_changes_nothing(base_url: str) -> None:
+    transport = FakeTransport(status("pending"))
+    client_of(transport, base_url=base_url).queue.status("j1")
+    assert transport.requests[0].url == "https://api.test/v1/jobs/j1"
+
+
+def test_key_and_base_url_come_from_the_environment_unless_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DECART_API_KEY", f" {KEY}\n")
+    monkeypatch.setenv("DECART_BASE_URL", " https://env.test/ ")
+    transport = FakeTransport(status("pending"), status("pending"))
+    DecartClient(transport=transport).queue.status("j1")
+    DecartClient("other", base_url="https://arg.test", transport=transport).queue.status("j1")
+    assert [(sent.url.split("/v1")[0], sent.headers["X-API-KEY"]) for sent in transport.requests] == [
+        ("https://env.test", KEY),
+        ("https://arg.test", "other"),
+    ]
+
+
+def test_a_missing_key_or_a_bad_base_url_is_told_at_construction() -> None:
+    with pytest.raises(InvalidAPIKeyError, match="DECART_API_KEY"):
+        DecartClient()
+    with pytest.raises(InvalidBaseURLError, match="must look like https://api.decart.ai"):
+        DecartClient(KEY, base_url="ftp://api.test")
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("retry", 3, "retry must be a RetryPolicy, not int"),
+        ("retry", None, "retry must be a RetryPolicy, not NoneType"),
+        ("retry", PollPolicy(), "retry must be a RetryPolicy, not PollPolicy"),
+        ("poll", {"interval": 1}, "poll must be a PollPolicy, not dict"),
+        ("transport", object(), "transport must be a Transport, not object"),
+        ("timeout", "10", "timeout: read must be a number of seconds above 0, not '10'"),
+        ("timeout", 0, "timeout: read must be"),
+        ("timeout", None, "timeout: read must be"),
+        ("integration", "a\nb", "integration must be a short ASCII str"),
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_refused_by_name(argument: str, value: Any, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        DecartClient(KEY, **{argument: value})
+
+
+@pytest.mark.parametrize(("given", "used"), [(5, Timeout(read=5)), (Timeout(connect=1), Timeout(connect=1))])
+def test_the_timeout_is_the_callers(given: Any, used: Timeout) -> None:
+    transport = FakeTransport(status("pending"))
+    client_of(transport, timeout=given).queue.status("j1")
+    assert transport.requests[0].timeout == used
+
+
+def test_the_policies_are_the_callers() -> None:
+    transport = FakeTransport(decart.TransportError("cut"))
+    with pytest.raises(decart.QueueStatusError):
+        client_of(transport, retry=RetryPolicy(attempts=1)).queue.status("j1")
+    transport = FakeTransport(status("pending"))
+    assert client_of(transport, poll=PollPolicy(timeout=0)).queue.poll("j1").timed_out
+
+
+def test_the_default_transport_is_requests_and_is_closed_with_the_client() -> None:
+    with DecartClient(KEY) as client:
+        assert isinstance(client._core.transport, RequestsTransport)
+    client.close()
+
+
+VERBS: list[Callable[[QueueClient], object]] = [
+    lambda queue: queue.submit(LAKE),
+    lambda queue: queue.status("j1"),
+    lambda queue: queue.result("j1"),
+    lambda queue: queue.poll("j1"),
+    lambda queue: queue.submit_and_poll(LAKE),
+]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_closed_client_says_so_and_sends_nothing(verb: Callable[[QueueClient], object]) -> None:
+    transport = FakeTransport()
+    with client_of(transport) as client:
+        pass
+    with pytest.raises(ClientClosedError, match="This client is closed"):
+        verb(client.queue)
+    assert transport.requests == []
+
+
+def test_a_transport_of_the_callers_own_is_not_closed() -> None:
+    transport = FakeTransport()
+    with client_of(transport) as client:
+        client.close()
+    client.close()
+    assert transport.closes == 0
+
+
+def test_an_error_in_the_with_block_comes_out_and_closes_the_client() -> None:
+    with pytest.raises(ZeroDivisionError), client_of(FakeTransport()) as client:
+        raise ZeroDivisionError
+    with pytest.raises(ClientClosedError):
+        client.queue.status("j1")
+
+
+@pytest.mark.parametrize(
+    "part", [lambda c: c, lambda c: c.queue, lambda c: c._core.settings, lambda c: c._core.settings.headers]
+)
+@pytest.mark.parametrize("how", [pickle.dumps, copy.deepcopy])
+def test_nothing_that_holds_the_key_is_pickled_or_copied(
+    part: Callable[[DecartClient], object], how: Callable[[object], object]
+) -> None:
+    thing = part(client_of(FakeTransport()))
+    with pytest.raises(TypeError) as caught:
+        how(thing)
+    assert KEY not in str(caught.value)
+    assert "make" in str(caught.value) and "each process" in str(caught.value)
+
+
+def test_no_repr_shows_the_key() -> None:
+    client = client_of(FakeTransport())
+    assert repr(client) == "DecartClient(base_url='https://api.decart.ai')"
+    for thing in (client, client.queue, client._core, client._core.settings, client._core.settings.headers):
+        assert KEY not in repr(thing)

@@ -1,0 +1,192 @@
+"""`decart._core`: one exchange, repeated as its policy says, and the words for its failure."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import pytest
+from fakes import KEY, FakeTransport, answer, status
+
+from decart import (
+    APIError,
+    ClientClosedError,
+    ConnectError,
+    InvalidInputError,
+    PollPolicy,
+    QueueError,
+    QueueResultError,
+    QueueStatusError,
+    QueueSubmitError,
+    ResponseError,
+    RetryPolicy,
+    SubmitOutcomeUnknownError,
+    Timeout,
+    TransportError,
+    TransportTimeout,
+    WaitCancelledError,
+)
+from decart._config import settings
+from decart._core import Core, blamed, resumable
+from decart._wire import ERROR_LIMIT, JSON_LIMIT, status_call
+from decart.policies import repeat_read
+from decart.transports.base import HttpResponse
+
+
+def core_of(transport: FakeTransport, **policy: Any) -> Core:
+    return Core(
+        settings=settings(KEY, "https://api.test", 7, None),
+        transport=transport,
+        retry=RetryPolicy(**{"jitter": 0, **policy}),
+        poll=PollPolicy(),
+    )
+
+
+def test_an_exchange_is_sent_with_the_clients_timeout_and_read() -> None:
+    transport = FakeTransport(status("pending"))
+    core = core_of(transport)
+    assert core.once(status_call(core.settings, "j1")).status == "pending"
+    assert transport.requests[0].timeout == Timeout(read=7)
+
+
+def test_a_timeout_of_its_own_beats_the_clients() -> None:
+    transport = FakeTransport(status("pending"))
+    core = core_of(transport)
+    core.once(status_call(core.settings, "j1"), Timeout(read=1))
+    assert transport.requests[0].timeout == Timeout(read=1)
+
+
+def test_every_answer_is_closed_also_one_that_is_an_error_or_cannot_be_read() -> None:
+    closed: list[int] = []
+
+    def broken() -> Any:
+        yield b"{"
+        raise TransportError("The connection broke off.")
+
+    responses = [HttpResponse(n, {}, body, lambda n=n: closed.append(n)) for n, body in [(200, broken()), (404, [])]]  # type: ignore[misc]
+    core = core_of(FakeTransport(*responses))
+    with pytest.raises(TransportError):
+        core.once(status_call(core.settings, "j1"))
+    with pytest.raises(APIError):
+        core.once(status_call(core.settings, "j1"))
+    assert closed == [200, 404]
+
+
+@pytest.mark.parametrize(("code", "limit"), [(200, JSON_LIMIT), (500, ERROR_LIMIT)])
+def test_no_more_of_a_flood_is_read_than_is_useful(code: int, limit: int) -> None:
+    taken: list[int] = []
+
+    def flood() -> Any:
+        while sum(taken) < 100 * JSON_LIMIT:
+            taken.append(50_000)
+            yield b"x" * 50_000
+
+    core = core_of(FakeTransport(HttpResponse(code, {}, flood())))
+    with pytest.raises((APIError, ResponseError)):
+        core.once(status_call(core.settings, "j1"))
+    assert sum(taken) < limit + 50_000
+
+
+def test_an_exchange_is_logged_at_debug_without_its_headers(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "decart")
+    core = core_of(FakeTransport(status("pending")))
+    core.once(status_call(core.settings, "j1"))
+    assert caplog.messages == ["GET https://api.test/v1/jobs/j1: 200, 37 bytes in 0.000 s"]
+    assert caplog.records[0].levelno == logging.DEBUG
+
+
+def test_a_closed_core_sends_nothing() -> None:
+    transport = FakeTransport()
+    core = core_of(transport)
+    core.closed = True
+    with pytest.raises(ClientClosedError, match="make a new DecartClient"):
+        core.send(status_call(core.settings, "j1"), repeat_read)
+    assert transport.requests == []
+
+
+def test_an_exchange_is_repeated_on_the_transports_clock() -> None:
+    transport = FakeTransport(answer(500), ConnectError("no", None, None, False), status("pending"))
+    core = core_of(transport)
+    assert core.send(status_call(core.settings, "j1"), repeat_read).status == "pending"
+    assert transport.sleeps == [0.5, 1.0]
+
+
+def test_an_exchange_ends_at_the_retry_policys_timeout_or_at_the_deadline_it_is_given() -> None:
+    transport = FakeTransport(*(answer(500) for _ in range(9)))
+    core = core_of(transport, timeout=1.0, attempts=9)
+    with pytest.raises(APIError):
+        core.send(status_call(core.settings, "j1"), repeat_read)
+    assert [request.at for request in transport.requests] == [0, 0.5, 1.0]
+    with pytest.raises(APIError):
+        core.send(status_call(core.settings, "j1"), repeat_read, core.deadline(0.25))
+    assert [request.at for request in transport.requests[3:]] == [1.0, 1.25]
+
+
+@pytest.mark.parametrize("kind", [QueueSubmitError, QueueStatusError, QueueResultError])
+@pytest.mark.parametrize(
+    "cause", [APIError("Refused.", None, None, 400), ConnectError("No network.", None, None, False)]
+)
+def test_the_error_of_the_verb_says_where_and_its_cause_says_why(kind: type[QueueError], cause: Exception) -> None:
+    with pytest.raises(QueueError) as caught, blamed(kind, "It did not work", "j1"):
+        raise cause
+    assert type(caught.value) is kind
+    assert caught.value.message == f"It did not work: {cause}"
+    assert caught.value.cause is caught.value.__cause__ is cause
+    assert caught.value.job_id == "j1"
+
+
+@pytest.mark.parametrize(
+    "cause", [TransportTimeout("Silence."), ResponseError("Odd."), APIError("Failed.", None, None, 500)]
+)
+def test_only_a_submit_can_have_an_unknown_outcome(cause: Exception) -> None:
+    with (
+        pytest.raises(
+            SubmitOutcomeUnknownError, match="may have been charged, so it was not submitted again"
+        ) as caught,
+        blamed(QueueSubmitError, "x"),
+    ):
+        raise cause
+    assert caught.value.cause is cause
+    with pytest.raises(QueueStatusError), blamed(QueueStatusError, "x"):
+        raise cause
+
+
+def test_what_is_not_about_the_exchange_is_not_blamed_on_it() -> None:
+    with pytest.raises(ClientClosedError), blamed(QueueStatusError, "x"):
+        raise ClientClosedError("closed")
+
+
+ADVICE = "The wait for job j1 ended; the job goes on. Resume with client.queue.poll('j1')."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyboardInterrupt(),
+        RuntimeError("callback"),
+        InvalidInputError("callback"),
+        TransportError("callback"),
+        QueueStatusError("about another job", None, None, "j2"),
+        ClientClosedError("closed meanwhile"),
+    ],
+)
+def test_whatever_ends_a_wait_without_the_jobs_id_tells_how_to_come_back(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(type(error)) as caught, resumable("j1"):
+        raise error
+    assert caught.value is error
+    assert caplog.messages == [ADVICE]
+    if sys.version_info >= (3, 11):
+        assert error.__notes__ == [ADVICE]
+
+
+@pytest.mark.parametrize("kind", [QueueStatusError, QueueResultError, WaitCancelledError])
+def test_an_error_that_carries_the_jobs_id_needs_no_advice(
+    kind: type[QueueError], caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(kind) as caught, resumable("j1"):
+        raise kind("x", None, None, "j1")
+    assert not hasattr(caught.value, "__notes__")
+    assert caplog.messages == []

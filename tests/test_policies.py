@@ -1,0 +1,351 @@
+"""`decart.policies`: when to ask again, how long to wait, and when to stop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+from fakes import FakeTransport
+from tenacity import Retrying
+
+from decart import (
+    APIError,
+    AuthenticationError,
+    ConnectError,
+    DecartSDKError,
+    InvalidInputError,
+    JobStatusResponse,
+    NotFoundError,
+    PollPolicy,
+    QueueJobResult,
+    RateLimitError,
+    ResponseError,
+    RetryPolicy,
+    ServerError,
+    TransportError,
+    TransportTimeout,
+)
+from decart.policies import Deadline, Watch, outcome_unknown, pause, repeat_read, repeat_submit, retry_after, retrying
+
+FOREVER = float("inf")
+
+
+def api(status: int, after: float | None = None, kind: type[APIError] = APIError) -> APIError:
+    return kind(f"HTTP {status}.", None, None, status, None, "", None, after)
+
+
+# what the numbers may be
+
+
+@pytest.mark.parametrize("policy", [RetryPolicy, PollPolicy])
+@pytest.mark.parametrize("value", ["1", True, float("nan"), FOREVER, -1, None])
+@pytest.mark.parametrize("name", ["interval", "backoff", "max_interval", "jitter", "timeout"])
+def test_a_policy_takes_finite_numbers_in_their_bounds(policy: type, value: Any, name: str) -> None:
+    if (name, value) == ("timeout", None):
+        assert policy(timeout=None).timeout is None
+        return
+    with pytest.raises(InvalidInputError, match=f"{policy.__name__}: {name} must be a number, "):
+        policy(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"attempts": 0}, "attempts must be a number, 1 to 1000, not 0"),
+        ({"attempts": 1001}, "1 to 1000"),
+        ({"interval": 0}, "interval must be a number, 0.01 or more, not 0"),
+        ({"backoff": 0.9}, "1 to 100"),
+        ({"jitter": 1.1}, "0 to 1"),
+    ],
+)
+def test_the_bounds_are_named(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        RetryPolicy(**values)
+
+
+def test_the_defaults_are_the_documented_ones_and_a_policy_is_changed_with_evolve() -> None:
+    assert PollPolicy() == PollPolicy(interval=0.5, backoff=1.5, max_interval=2.0, jitter=0.1, timeout=600.0)
+    assert attrs.evolve(RetryPolicy(), attempts=8).attempts == 8
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        PollPolicy().timeout = 1  # type: ignore[misc]
+
+
+# the deadline
+
+
+def test_a_deadline_counts_down_and_clips_and_leaves_a_last_request_one_second() -> None:
+    clock = FakeTransport(start=100.0)
+    deadline = Deadline.after(10, clock.now)
+    assert (deadline.remaining(), deadline.clip(3), deadline.clip(30), deadline.passed()) == (10, 3, 10, False)
+    assert deadline.for_request() == 10
+    clock.sleep(9.5)
+    assert deadline.for_request() == 1.0
+    clock.sleep(0.4995)
+    assert deadline.passed()  # half a millisecond is not worth another sleep
+    clock.sleep(5)
+    assert (deadline.remaining(), deadline.clip(3), deadline.passed(), deadline.for_request()) == (0, 0, True, 1.0)
+
+
+def test_no_deadline_never_passes() -> None:
+    deadline = Deadline.after(None, FakeTransport().now)
+    assert (deadline.remaining(), deadline.clip(3), deadline.passed(), deadline.for_request()) == (
+        FOREVER, 3, False, FOREVER,
+    )  # fmt: skip
+
+
+# the pause
+
+
+def test_pauses_grow_by_the_backoff_up_to_the_cap() -> None:
+    assert [pause(PollPolicy(), turn) for turn in range(1, 7)] == [0.5, 0.75, 1.125, 1.6875, 2.0, 2.0]
+    assert pause(PollPolicy(), 1_000_000) == 2.0
+    assert [pause(PollPolicy(backoff=1, interval=1.5), turn) for turn in (1, 9)] == [1.5, 1.5]
+
+
+def test_chance_takes_no_more_off_a_pause_than_the_jitters_share() -> None:
+    assert pause(PollPolicy(jitter=0.1), 9, chance=1.0) == pytest.approx(1.8)
+    assert pause(PollPolicy(jitter=0), 9, chance=1.0) == 2.0
+
+
+def test_retry_after_is_never_shorter_than_the_first_pause_of_ours() -> None:
+    assert retry_after(None, RetryPolicy()) is None
+    assert retry_after(api(429), RetryPolicy()) is None
+    assert retry_after(api(429, 0.0), RetryPolicy(interval=0.5)) == 0.5
+    assert retry_after(api(429, 30.0), RetryPolicy()) == 30.0
+
+
+# what is worth repeating
+
+TABLE = [
+    # error, read again?, submit again?, outcome of a submit unknown?
+    (ConnectError("x", None, None, False), True, True, False),
+    (TransportError("x", None, None, False), True, True, False),
+    (TransportTimeout("x"), True, False, True),
+    (TransportError("x"), True, False, True),
+    (ResponseError("x"), True, False, True),
+    (api(429, None, RateLimitError), True, True, False),
+    (api(429, 3.0, RateLimitError), True, True, False),
+    (api(503, 3.0, ServerError), True, True, False),
+    (api(503, None, ServerError), True, False, True),
+    (api(500, 3.0, ServerError), True, False, True),
+    (api(502, None, ServerError), True, False, True),
+    (api(504, None, ServerError), True, False, True),
+    (api(501, None, ServerError), False, False, False),
+    (api(408), True, False, False),
+    (api(425), True, False, False),
+    *((api(status), False, False, False) for status in (101, 301, 307, 400, 401, 402, 403, 404, 405, 410, 413, 422)),
+    (DecartSDKError("x"), False, False, False),
+    (KeyboardInterrupt(), False, False, False),
+]
+
+
+@pytest.mark.parametrize(("error", "read", "submit", "unknown"), TABLE)
+def test_what_is_repeated_depends_on_what_a_repeat_costs(
+    error: BaseException, read: bool, submit: bool, unknown: bool
+) -> None:
+    assert (repeat_read(error), repeat_submit(error), outcome_unknown(error)) == (read, submit, unknown)
+    assert not (submit and unknown)
+
+
+# one exchange
+
+
+class Exchange:
+    """An exchange that fails so many times, and notes when it was tried."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.clock = FakeTransport()
+        self.errors = list(errors)
+        self.tried: list[float] = []
+
+    def __call__(self) -> str:
+        self.tried.append(self.clock.now())
+        if self.errors:
+            raise self.errors.pop(0)
+        return "done"
+
+    def run(
+        self, seconds: float | None = 120, repeat: Callable[[BaseException], bool] = repeat_read, **policy: Any
+    ) -> str:
+        retry = RetryPolicy(**{"jitter": 0, **policy})
+        deadline = Deadline.after(seconds, self.clock.now)
+        return Retrying(sleep=self.clock.sleep, **retrying(retry, deadline, repeat))(self)
+
+
+def test_an_exchange_is_repeated_after_growing_pauses_and_each_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "decart")
+    exchange = Exchange(api(500), TransportError("cut"), ResponseError("odd"))
+    assert exchange.run() == "done"
+    assert exchange.tried == [0, 0.5, 1.5, 3.5]
+    assert caplog.messages[0] == "attempt 1 failed (HTTP 500.); again in 0.5 s"
+    assert len(caplog.messages) == 3
+
+
+def test_after_the_last_attempt_the_error_itself_comes_out() -> None:
+    last = api(503)
+    exchange = Exchange(api(500), last)
+    with pytest.raises(APIError) as caught:
+        exchange.run(attempts=2)
+    assert caught.value is last
+    assert exchange.tried == [0, 0.5]
+
+
+def test_what_is_not_worth_repeating_comes_out_at_once() -> None:
+    exchange = Exchange(api(401))
+    with pytest.raises(APIError):
+        exchange.run()
+    assert exchange.tried == [0]
+
+
+def test_retry_after_beats_the_backoff() -> None:
+    exchange = Exchange(api(429, 30.0), api(429, 0.0))
+    assert exchange.run() == "done"
+    assert exchange.tried == [0, 30, 30.5]
+
+
+def test_a_retry_after_beyond_the_deadline_ends_it_at_once() -> None:
+    exchange = Exchange(api(429, 121.0))
+    with pytest.raises(APIError) as caught:
+        exchange.run(seconds=120)
+    assert (caught.value.retry_after, exchange.tried, exchange.clock.sleeps) == (121.0, [0], [])
+
+
+def test_no_attempt_is_begun_after_the_deadline() -> None:
+    exchange = Exchange(*(api(500) for _ in range(99)))
+    with pytest.raises(APIError):
+        exchange.run(seconds=1.2, attempts=99)
+    assert exchange.tried == [0, 0.5, 1.2]
+
+
+def test_jitter_takes_off_no_more_than_its_share() -> None:
+    exchange = Exchange(*(api(500) for _ in range(9)))
+    exchange.run(attempts=99, interval=1, backoff=1, jitter=0.25)
+    assert all(0.75 <= seconds <= 1 for seconds in exchange.clock.sleeps)
+    assert len(set(exchange.clock.sleeps)) > 1
+
+
+# one wait
+
+
+def at(status: str) -> JobStatusResponse:
+    return JobStatusResponse(job_id="j1", status=status)
+
+
+class Look:
+    """A wait whose looks are scripted: a status, or an error."""
+
+    def __init__(
+        self, *script: str | Exception, timeout: float | None = 600, known: str | None = None, start: float = 0
+    ) -> None:
+        self.clock = FakeTransport(start=start)
+        self.script = list(script)
+        self.times: list[float] = []
+        self.told: list[str] = []
+        self.watch = Watch(
+            job_id="j1",
+            poll=PollPolicy(jitter=0, timeout=timeout),
+            retry=RetryPolicy(jitter=0),
+            deadline=Deadline.after(timeout, self.clock.now),
+            known=at(known) if known else None,
+        )
+
+    def run(self) -> None:
+        for attempt in Retrying(sleep=self.clock.sleep, **self.watch.settings()):
+            with attempt:
+                self.watch.saw(self.watch.take_known() or self._ask())
+            self.watch.tell(lambda job: self.told.append(job.status))
+
+    def _ask(self) -> JobStatusResponse:
+        self.times.append(self.clock.now())
+        step = self.script.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        return at(step)
+
+
+def test_a_wait_ends_at_a_final_status_and_tells_each_change_once() -> None:
+    look = Look("pending", "processing", "processing", "completed", known="pending")
+    look.run()
+    assert look.told == ["pending", "processing", "completed"]
+    assert look.times == [0.5, 1.25, 2.375, 4.0625]
+
+
+def test_a_status_that_is_known_and_final_needs_no_look() -> None:
+    look = Look(known="failed")
+    look.run()
+    assert (look.times, look.told, look.clock.sleeps) == ([], ["failed"], [])
+
+
+def test_nobody_needs_to_be_told() -> None:
+    look = Look("completed")
+    look.watch.tell(None)
+    look.watch.saw(at("completed"))
+    look.watch.tell(None)
+    look.watch.tell(lambda job: look.told.append(job.status))
+    assert look.told == []
+
+
+def test_a_failed_look_is_repeated_at_the_pace_of_the_retry_policy_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "decart")
+    look = Look("pending", api(500), TransportError("cut."), ResponseError("odd"), "pending", "completed")
+    look.run()
+    assert look.times == [0, 0.5, 1.0, 2.0, 4.0, 6.0]
+    assert "a look at job j1 failed (cut.); again in 1.0 s" in caplog.messages
+
+
+def test_a_job_that_is_not_visible_yet_gets_three_looks() -> None:
+    missing = [api(404, None, NotFoundError) for _ in range(3)]
+    look = Look(*missing[:2], "pending", *missing[:2], "completed")
+    look.run()
+    assert look.told == ["pending", "completed"]
+    look = Look(*missing)
+    with pytest.raises(NotFoundError):
+        look.run()
+    assert len(look.times) == 3
+
+
+def test_a_refused_key_ends_a_wait_at_the_first_look() -> None:
+    look = Look(api(401, None, AuthenticationError))
+    with pytest.raises(AuthenticationError):
+        look.run()
+    assert len(look.times) == 1
+
+
+def test_an_unknown_status_is_waited_on_and_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    look = Look("warming", "warming", "completed")
+    look.run()
+    assert caplog.messages == ["job j1 has a status unknown to this version, 'warming'; waiting on"]
+    assert look.told == ["warming", "completed"]
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ([], "its status was never seen"),
+        (["processing"], "its last status was processing. "),
+        (
+            ["processing", TransportError("Cut off.")],
+            "its last status was processing; the last look at it failed: Cut off. ",
+        ),
+        ([TransportError("Cut off."), "processing"], "its last status was processing. "),
+    ],
+)
+def test_a_wait_that_ends_by_its_deadline_says_what_was_seen_and_how_to_resume(script: list[Any], told: str) -> None:
+    look = Look(*script, timeout=(len(script) - 1) * 0.5 if script else 0)
+    if script:
+        look.run()
+    result = look.watch.timed_out()
+    assert isinstance(result, QueueJobResult)
+    assert (result.status, result.timed_out, result.job_id, result.data) == ("failed", True, "j1", None)
+    assert result.error is not None and told in result.error
+    assert result.error.startswith("The wait for job j1 ended after ")
+    assert "client.queue.poll('j1') waits for it again." in result.error
+
+
+def test_the_error_of_a_cancelled_wait_carries_the_job() -> None:
+    error = Look().watch.cancelled()
+    assert error.job_id == "j1"
+    assert "client.queue.poll('j1')" in error.message

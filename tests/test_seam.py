@@ -1,0 +1,97 @@
+"""`decart.transports`: the values that cross the seam, and the clock."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from fakes import KEY, FakeTransport
+
+import decart.transports
+from decart import InvalidInputError, RequestsTransport
+from decart.transports.base import HttpRequest, HttpResponse, SystemClock, Timeout, Transport
+
+
+def test_a_plain_number_is_the_read_timeout() -> None:
+    assert Timeout.of(5) == Timeout(read=5)
+    whole = Timeout(connect=1, read=2, total=3)
+    assert Timeout.of(whole) is whole
+
+
+@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), True, "5", None])
+@pytest.mark.parametrize("part", ["connect", "read", "total"])
+def test_a_timeout_is_a_finite_number_of_seconds_above_zero(part: str, value: Any) -> None:
+    if (part, value) == ("total", None):
+        assert Timeout(total=None).total is None
+        return
+    with pytest.raises(InvalidInputError, match=f"timeout: {part} must be a number of seconds"):
+        Timeout(**{part: value})
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds", "expected"),
+    [
+        (Timeout(), float("inf"), Timeout()),
+        (Timeout(), 30, Timeout(connect=10, read=30, total=30)),
+        (Timeout(), 5, Timeout(connect=5, read=5, total=5)),
+        (Timeout(total=3), 5, Timeout(connect=5, read=5, total=3)),
+    ],
+)
+def test_no_part_of_a_clipped_timeout_is_longer_than_asked(timeout: Timeout, seconds: float, expected: Timeout) -> None:
+    assert timeout.within(seconds) == expected
+
+
+def test_header_names_of_an_answer_are_in_lower_case() -> None:
+    assert HttpResponse(200, {"Retry-After": "X"}).headers == {"retry-after": "X"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "read", "left"),
+    [(None, b"abcdef", b""), (0, b"", b"def"), (2, b"ab", b"def"), (3, b"abc", b"def"), (9, b"abcdef", b"")],
+)
+def test_no_more_of_a_body_is_read_than_asked_for(limit: int | None, read: bytes, left: bytes) -> None:
+    response = HttpResponse(200, {}, [b"abc", b"def"])
+    assert response.read(limit) == read
+    assert b"".join(response.chunks()) == left
+
+
+def test_leaving_the_with_block_closes_the_answer() -> None:
+    closed: list[bool] = []
+    with HttpResponse(200, {}, close=lambda: closed.append(True)) as response:
+        assert response.read() == b""
+        assert not closed
+    assert closed == [True]
+
+
+def test_the_repr_of_a_request_hides_the_headers_since_they_hold_the_key() -> None:
+    request = HttpRequest(method="GET", url="https://x.invalid/", headers={"X-API-KEY": KEY})
+    assert KEY not in repr(request)
+
+
+def test_the_system_clock_never_goes_back() -> None:
+    clock = SystemClock()
+    assert clock.now() <= clock.now()
+    assert abs(clock.now() - time.monotonic()) < 60
+
+
+def test_a_set_event_ends_a_sleep_of_the_system_clock_at_once() -> None:
+    cancel, clock = threading.Event(), SystemClock()
+    cancel.set()
+    began = clock.now()
+    clock.sleep(600, cancel)
+    clock.sleep(0)
+    assert clock.now() - began < 60
+
+
+def test_whatever_has_the_four_methods_is_a_transport() -> None:
+    assert isinstance(FakeTransport(), Transport)
+    assert not isinstance(object(), Transport)
+
+
+def test_the_transports_package_gives_requests_transport_when_asked_for_it() -> None:
+    assert decart.transports.RequestsTransport is RequestsTransport
+    assert all(hasattr(decart.transports, name) for name in decart.transports.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'HttpxTransport'"):
+        decart.transports.HttpxTransport  # noqa: B018

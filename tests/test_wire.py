@@ -1,0 +1,394 @@
+"""`decart._wire`: what is sent, and what is made of an answer, whatever it is."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import pickle
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from fakes import KEY, LAKE, MP4, OWN_MODEL
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from decart import (
+    APIError,
+    DecartSDKError,
+    InvalidInputError,
+    JobStatusResponse,
+    JobSubmitResponse,
+    ModelRetiredError,
+    NotFoundError,
+    ResponseError,
+    Timeout,
+    models,
+)
+from decart._config import Settings, settings
+from decart._problems import Answer
+from decart._wire import (
+    ERROR_LIMIT,
+    JSON_LIMIT,
+    content_call,
+    parse_content,
+    parse_status,
+    parse_submit,
+    status_call,
+    submit_call,
+)
+from decart.options import from_options
+
+SET: Settings = settings(KEY, "https://api.test/base", Timeout(), None)
+BASE = SET.base_url
+JSON = {"content-type": "application/json"}
+
+
+def reply(body: object, status: int = 200, **headers: str) -> Answer:
+    names = {**JSON, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return Answer(status=status, headers=names, body=body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+def submit_of(answer: Answer) -> JobSubmitResponse:
+    return parse_submit(answer, SET, OWN_MODEL)
+
+
+def status_of(answer: Answer) -> JobStatusResponse:
+    return parse_status(answer, SET, "j1")
+
+
+def content_of(answer: Answer) -> bytes:
+    return parse_content(answer, SET)
+
+
+PARSERS: list[Callable[[Answer], object]] = [submit_of, status_of, content_of]
+every_parser = pytest.mark.parametrize("parse", PARSERS)
+
+
+# what is sent
+
+
+def test_a_submit_posts_a_multipart_form_to_the_models_endpoint() -> None:
+    request = submit_call(SET, from_options(LAKE)).request
+    assert (request.method, request.url) == ("POST", f"{BASE}/v1/jobs/lucy-pro-t2v")
+    assert request.body is not None
+    body = b"".join(request.body)
+    boundary = re.fullmatch("multipart/form-data; boundary=(.+)", request.headers["Content-Type"])
+    assert boundary and body.endswith(f"--{boundary[1]}--\r\n".encode())
+    assert b'name="prompt"\r\n\r\nA serene lake at sunset\r\n' in body
+    assert {name: request.headers[name] for name in SET.headers} == SET.headers
+
+
+def fields_of(options: dict[str, Any]) -> dict[str, bytes]:
+    body = b"".join(submit_call(SET, from_options(options)).request.body or ())  # type: ignore[arg-type]
+    return {
+        name.decode(): value
+        for name, value in re.findall(
+            rb'name="(\w+)"[^\r]*(?:\r\nContent-Type[^\r]*)?\r\n\r\n(.*?)\r\n--', body, re.DOTALL
+        )
+    }
+
+
+def test_only_what_was_given_is_sent_so_that_the_services_defaults_hold() -> None:
+    assert fields_of({**LAKE, "seed": None}) == {"prompt": b"A serene lake at sunset"}
+
+
+def test_numbers_booleans_and_lists_are_sent_as_json_and_files_as_they_are() -> None:
+    edit = {"model": models.video("lucy-2.5"), "data": MP4, "prompt": "", "enhance_prompt": False, "seed": 7}
+    assert fields_of(edit) == {"prompt": b"", "data": MP4, "enhance_prompt": b"false", "seed": b"7"}
+    points = [{"frame": 0, "x": 0.5, "y": 1}, {"frame": 9, "x": 1, "y": 0}]
+    motion = {"model": models.video("lucy-motion"), "data": MP4, "trajectory": points}
+    assert json.loads(fields_of(motion)["trajectory"]) == points
+
+
+def test_a_file_that_cannot_be_read_is_told_before_anything_is_sent(tmp_path: pathlib.Path) -> None:
+    job = from_options({"model": models.video("lucy-pro-i2v"), "prompt": "move", "data": tmp_path / "no.png"})
+    with pytest.raises(InvalidInputError, match="data: the file cannot be read"):
+        submit_call(SET, job)
+
+
+@pytest.mark.parametrize("end", ["", "/content"])
+def test_a_job_is_asked_for_by_its_id(end: str) -> None:
+    call: Any = content_call(SET, "j1") if end else status_call(SET, "j1")
+    assert (call.request.method, call.request.url, call.request.body) == ("GET", f"{BASE}/v1/jobs/j1{end}", None)
+    assert call.request.headers == SET.headers
+
+
+def test_how_much_of_an_answer_is_read() -> None:
+    """A video is read whole, JSON up to a limit, and an error page less than that."""
+    assert [status_call(SET, "j").limit_for(status) for status in (200, 299, 300, 500)] == [
+        JSON_LIMIT,
+        JSON_LIMIT,
+        ERROR_LIMIT,
+        ERROR_LIMIT,
+    ]
+    assert content_call(SET, "j").limit_for(200) is None
+    assert content_call(SET, "j").limit_for(404) == ERROR_LIMIT
+
+
+def test_each_call_knows_how_to_read_its_answer() -> None:
+    assert submit_call(SET, from_options(LAKE)).parse(reply({"job_id": "j9"})) == JobSubmitResponse(
+        job_id="j9", status="pending"
+    )
+    assert status_call(SET, "j9").parse(reply({"status": "completed"})).job_id == "j9"
+    assert content_call(SET, "j9").parse(reply(MP4, content_type="video/mp4")) == MP4
+
+
+AWKWARD_IDS = [
+    "../files/x",
+    "a b",
+    "a?b#c",
+    "a/../../v1/verify",
+    "%2e%2e",
+    "j\r\nHost: evil",
+    "…",
+    "a\\b",
+    "//evil.test",
+]
+
+
+@hypothesis_settings(deadline=None)
+@given(job_id=st.one_of(st.sampled_from(AWKWARD_IDS), st.text(), st.text(alphabet="./%?#\\ \r\n@:")))
+def test_a_job_id_never_leaves_its_one_segment_of_the_url(job_id: str) -> None:
+    try:
+        url = content_call(SET, job_id).request.url
+    except InvalidInputError:
+        assert not job_id.strip() or job_id in (".", "..") or any("\ud800" <= ch <= "\udfff" for ch in job_id)
+        return
+    assert re.fullmatch(re.escape(BASE) + r"/v1/jobs/[A-Za-z0-9_.~%-]+/content", url)
+    assert unquote(urlsplit(url).path.split("/")[4]) == job_id
+
+
+@pytest.mark.parametrize("job_id", ["", "  ", ".", "..", "\ud800", None, 7, b"j1"])
+def test_what_cannot_be_a_job_id_is_refused(job_id: Any) -> None:
+    with pytest.raises(InvalidInputError, match="job_id must be the id that submit returned"):
+        status_call(SET, job_id)
+
+
+# what is made of an answer
+
+
+@pytest.mark.parametrize(
+    ("body", "job_id", "status"),
+    [
+        ({"job_id": "j1", "status": "pending"}, "j1", "pending"),
+        ({"job_id": "j1"}, "j1", "pending"),
+        ({"job_id": 17, "status": "queued", "more": []}, "17", "queued"),
+    ],
+)
+def test_the_id_of_a_job_that_is_paid_for_is_taken_even_from_a_loose_answer(
+    body: object, job_id: str, status: str
+) -> None:
+    assert submit_of(reply(body)) == JobSubmitResponse(job_id=job_id, status=status)
+
+
+@pytest.mark.parametrize("job_id", [None, "", " ", ".", "..", True, 1.5, [], {}, "\ud800"])
+def test_a_submit_answer_without_a_usable_id_cannot_be_read(job_id: object) -> None:
+    with pytest.raises(ResponseError, match="it has no job_id"):
+        submit_of(reply({"job_id": job_id, "status": "pending"}))
+
+
+@pytest.mark.parametrize("status", [1, [], {}, True])
+def test_a_submit_status_that_is_no_text_cannot_be_read(status: object) -> None:
+    with pytest.raises(ResponseError, match="its status is not a text"):
+        submit_of(reply({"job_id": "j", "status": status}))
+
+
+@pytest.mark.parametrize("status", [None, "", " ", 1, [], {}])
+def test_a_status_that_is_no_text_cannot_be_read(status: object) -> None:
+    with pytest.raises(ResponseError, match="it has no status"):
+        status_of(reply({"job_id": "j1", "status": status}))
+
+
+@pytest.mark.parametrize("theirs", ["j2", 1, ["j1"]])
+def test_an_answer_about_another_job_is_not_taken_for_this_one(theirs: object) -> None:
+    with pytest.raises(ResponseError, match="it is about another job"):
+        status_of(reply({"job_id": theirs, "status": "completed"}))
+
+
+def test_a_job_id_that_is_a_number_is_the_same_as_its_text() -> None:
+    assert parse_status(reply({"job_id": 17, "status": "pending"}), SET, "17").job_id == "17"
+
+
+REASONS = [
+    ("NSFW prompt", "NSFW prompt"),
+    ([{"loc": ["body", "prompt"], "msg": "too long"}, {"msg": "bad"}], "prompt: too long; bad"),
+    ({"message": "worker lost", "code": 7}, "worker lost"),
+]
+
+
+@pytest.mark.parametrize("key", ["error", "message", "detail", "error_message"])
+@pytest.mark.parametrize(("said", "words"), REASONS)
+def test_a_failed_job_carries_the_servers_reason_under_whichever_key(key: str, said: object, words: str) -> None:
+    assert status_of(reply({"status": "failed", key: said})).error == words
+
+
+def test_only_a_failed_job_has_a_reason_and_a_missing_one_is_none() -> None:
+    assert status_of(reply({"status": "processing", "message": "step 3 of 9"})).error is None
+    assert status_of(reply({"status": "failed", "error": None, "detail": []})).error is None
+
+
+def test_a_status_unknown_to_us_is_kept_as_text_on_one_line() -> None:
+    assert status_of(reply({"status": "warming\nup"})).status == "warming up"
+
+
+@every_parser
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b"3", b"<html>hello", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 100_000, b"9" * 10_000],
+)
+def test_a_good_status_with_an_unusable_body_is_a_response_error(
+    parse: Callable[[Answer], object], body: bytes
+) -> None:
+    with pytest.raises(
+        ResponseError, match=r"^The server answered 200, but the answer cannot be used: .* try again\.$"
+    ):
+        parse(reply(body))
+
+
+def test_a_result_is_the_bytes_as_they_came() -> None:
+    assert content_of(reply(MP4, content_type="video/mp4", content_length=str(len(MP4)))) == MP4
+    assert content_of(Answer(status=200, headers={}, body=MP4)) == MP4
+    for nonsense in ("nonsense", "", "-1", "٣", "9" * 5000):
+        assert content_of(reply(MP4, content_type="video/mp4", content_length=nonsense)) == MP4
+
+
+def test_the_length_of_a_compressed_answer_is_not_that_of_its_content() -> None:
+    assert content_of(reply(MP4, content_type="video/mp4", content_length="9", content_encoding="gzip")) == MP4
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "why"),
+    [
+        (b"", {"content_type": "video/mp4"}, "it is empty"),
+        (MP4, {"content_type": "video/mp4", "content_length": "9999"}, f"it has {len(MP4)} bytes of 9999"),
+        (MP4, {"content_type": "video/mp4", "content_length": "9"}, f"it has {len(MP4)} bytes of 9 "),
+        (b"<html>", {"content_type": "Text/HTML; charset=utf-8"}, "it is text/html where a video should be"),
+        (b"{}", {}, "it is application/json where a video should be"),
+        (b"x", {"content_type": f"text/{KEY}"}, r"it is text/\S+ where a video should be"),
+    ],
+)
+def test_an_empty_cut_or_textual_result_is_an_error(body: bytes, headers: Any, why: str) -> None:
+    with pytest.raises(ResponseError, match=why) as caught:
+        content_of(reply(body, **headers))
+    assert KEY.lower() not in caught.value.message.lower()
+
+
+@every_parser
+@pytest.mark.parametrize("status", [101, 301, 400, 404, 500])
+def test_a_status_other_than_2xx_is_an_api_error(parse: Callable[[Answer], object], status: int) -> None:
+    with pytest.raises(APIError) as caught:
+        parse(reply({"detail": "because"}, status))
+    assert caught.value.status_code == status
+    assert "because" in caught.value.message
+
+
+@pytest.mark.parametrize("status", [404, 405, 410])
+def test_a_retired_model_is_named_with_its_date_and_its_successors(status: int) -> None:
+    with pytest.raises(ModelRetiredError) as caught:
+        parse_submit(reply({"detail": "Not Found"}, status), SET, models.video("lucy-motion"))
+    assert "lucy-motion has been gone from the service since May 2026" in caught.value.message
+    assert "No current model does motion" in caught.value.message
+    with pytest.raises(
+        ModelRetiredError, match=r"since March 2026\. Models for video-to-video today: lucy-clip, .*Not Found"
+    ):
+        parse_submit(reply({"detail": "Not Found"}, status), SET, models.video("lucy-fast-v2v"))
+
+
+@pytest.mark.parametrize(("status", "kind"), [(404, NotFoundError), (405, APIError), (410, ModelRetiredError)])
+def test_a_model_that_is_not_known_to_be_retired_is_not_said_to_be(status: int, kind: type[APIError]) -> None:
+    with pytest.raises(APIError) as caught:
+        submit_of(reply({}, status))
+    assert type(caught.value) is kind
+    assert "gone from the service" not in caught.value.message
+
+
+def test_other_errors_of_a_retired_model_are_what_they_are() -> None:
+    with pytest.raises(APIError) as caught:
+        parse_submit(reply({}, 401), SET, models.video("lucy-motion"))
+    assert not isinstance(caught.value, ModelRetiredError)
+
+
+HEADER_NAMES = ["content-type", "content-length", "content-encoding", "location", "retry-after", "date", "x-request-id"]
+HEADER_VALUES = st.one_of(
+    st.text(max_size=30),
+    st.sampled_from(
+        [
+            "text/html",
+            "video/mp4",
+            "application/json",
+            "9" * 5000,
+            "٣",
+            f"text/{KEY}",
+            f"https://{KEY}.test/",
+            "http://[",
+            KEY,
+        ]
+    ),
+)
+VALUES = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9), st.sampled_from([KEY, "failed"])
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.dictionaries(st.sampled_from(["loc", "msg", "message", "error", "detail"]), inner, max_size=4),
+    ),
+    max_leaves=9,
+)
+BODIES = st.one_of(
+    st.binary(max_size=60),
+    st.dictionaries(
+        st.sampled_from(["status", "error", "message", "detail", "error_message", "code"]), VALUES, max_size=5
+    ).map(lambda body: json.dumps(body).encode()),
+)
+
+
+@every_parser
+@hypothesis_settings(deadline=None)
+@given(
+    status=st.one_of(st.just(200), st.sampled_from([204, 301, 404, 422, 503]), st.integers(100, 599)),
+    headers=st.dictionaries(st.sampled_from(HEADER_NAMES), HEADER_VALUES, max_size=4),
+    body=BODIES,
+)
+def test_any_answer_gives_a_value_or_an_error_of_ours_and_never_the_key(
+    parse: Callable[[Answer], object], status: int, headers: dict[str, str], body: bytes
+) -> None:
+    try:
+        value = parse(Answer(status=status, headers=headers, body=body))
+    except DecartSDKError as error:
+        for shown in (str(error), repr(error), repr(error.args), repr(vars(error))):
+            assert KEY not in shown
+            assert KEY.lower() not in shown  # a header's value may have been put in lower case on its way
+        assert pickle.loads(pickle.dumps(error)) == error
+        assert len(error.message) < 2000
+        assert error.message.isprintable() or "\n" not in error.message
+    else:
+        assert parse is content_of or KEY not in repr(value)
+
+
+@every_parser
+@pytest.mark.parametrize("depth", [400, 700, 950, 9000])
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        '{"status":"failed","error":%s}',
+        '{"status":"x","job_id":%s}',
+        '{"detail":[{"loc":%s,"msg":"m"}]}',
+        '{"detail":[{"loc":[%s],"msg":"m"}]}',
+    ],
+)
+@pytest.mark.parametrize("pair", ["[]", "{}"])
+def test_deeply_nested_json_is_an_answer_like_any_other(
+    parse: Callable[[Answer], object], depth: int, status: int, shape: str, pair: str
+) -> None:
+    opening = pair[0] + ('"msg":' if pair == "{}" else "")
+    body = (shape % (opening * depth + "1" + pair[1] * depth)).encode()
+    try:
+        parse(Answer(status=status, headers=JSON, body=body))
+    except DecartSDKError as error:
+        assert len(error.message) < 2000
