@@ -153,7 +153,9 @@ def _words(value: object) -> str:
 
 def clean(text: str, settings: Settings, limit: int = TEXT_LIMIT) -> str:
     """Make a server's text fit for a message: no key, no control characters, one line, not too long."""
-    text = text.replace(settings.api_key, "***").encode("utf-8", "replace").decode()
+    if len(settings.api_key) >= 6:  # a shorter one is no secret, and would blot out ordinary words
+        text = text.replace(settings.api_key, "***")
+    text = text.encode("utf-8", "replace").decode()
     text = re.sub(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+", " ", text).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
 

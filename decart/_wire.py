@@ -35,6 +35,7 @@ from .transports.base import HttpRequest
 T = TypeVar("T")
 
 JSON_LIMIT = 1024 * 1024  # bytes of a JSON answer; ours have about a hundred
+ID_LIMIT = 1000  # characters of a job id, which goes into messages and logs as it is
 ERROR_LIMIT = 64 * 1024  # bytes of an error page that are looked at
 
 
@@ -123,22 +124,21 @@ def _form_text(value: bool | int | str | tuple[MotionTrajectoryInput, ...]) -> s
 def parse_submit(answer: Answer, settings: Settings, model: ModelDefinition) -> JobSubmitResponse:
     """Read the answer to a submit.
 
-    A missing status is taken for ``pending``: what counts is the id of a job that is being paid for.
+    A status that cannot be read is taken for ``pending``: what counts is the id of a job that is being paid for.
     """
     if answer.status in (404, 405, 410) and model.retired:
         raise api_error(answer, settings, ModelRetiredError, retirement(model))
     body = _json(answer, settings)
-    status = body.get("status", "pending")
-    if not isinstance(status, str):
-        raise unreadable("its status is not a text", answer, settings)
-    return JobSubmitResponse(job_id=_job_id(body, answer, settings), status=clean(status, settings))
+    status = body.get("status")
+    text = clean(status, settings) if isinstance(status, str) else ""
+    return JobSubmitResponse(job_id=_job_id(body, answer, settings), status=text or "pending")
 
 
 def _job_id(body: Mapping[str, Any], answer: Answer, settings: Settings) -> str:
     job_id = body.get("job_id")
     if isinstance(job_id, int) and not isinstance(job_id, bool):
         job_id = str(job_id)
-    if not _is_id(job_id):
+    if not _is_id(job_id) or len(str(job_id)) > ID_LIMIT or not str(job_id).isprintable():
         raise unreadable("it has no job_id", answer, settings)
     return str(job_id)
 
@@ -147,13 +147,14 @@ def parse_status(answer: Answer, settings: Settings, job_id: str) -> JobStatusRe
     """Read where a job is; an answer about another job is not taken for it."""
     body = _json(answer, settings)
     status = body.get("status")
-    if not isinstance(status, str) or not status.strip():
+    text = clean(status, settings) if isinstance(status, str) else ""
+    if not text:
         raise unreadable("it has no status", answer, settings)
-    theirs = body.get("job_id", job_id)
-    if not isinstance(theirs, (str, int)) or str(theirs) != job_id:
+    theirs = body.get("job_id")
+    if theirs is not None and (not isinstance(theirs, (str, int)) or str(theirs) != job_id):
         raise unreadable("it is about another job", answer, settings)
-    why = clean(reason(body), settings) or None if status == "failed" else None
-    return JobStatusResponse(job_id=job_id, status=clean(status, settings), error=why)
+    why = clean(reason(body), settings) or None if text == "failed" else None
+    return JobStatusResponse(job_id=job_id, status=text, error=why)
 
 
 def parse_content(answer: Answer, settings: Settings) -> bytes:

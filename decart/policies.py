@@ -245,6 +245,8 @@ class Watch:
     status: JobStatusResponse | None = attrs.field(default=None, init=False)
     _news: bool = attrs.field(default=False, init=False)
     _failures: int = attrs.field(default=0, init=False)  # in a row
+    _missing: int = attrs.field(default=0, init=False)  # answers of 404
+    _warned: set[str] = attrs.field(factory=set, init=False)
     _error: BaseException | None = attrs.field(default=None, init=False)
 
     def take_known(self) -> JobStatusResponse | None:
@@ -258,7 +260,8 @@ class Watch:
         self.status = status
         if self._news:
             log.info("job %s is %s", self.job_id, status.status)
-            if status.status not in KNOWN:
+            if status.status not in KNOWN | self._warned:
+                self._warned.add(status.status)
                 log.warning("job %s has a status unknown to this version, %r; waiting on", self.job_id, status.status)
 
     def tell(self, callback: Callable[[JobStatusResponse], object] | None) -> None:
@@ -280,11 +283,13 @@ class Watch:
     def _goes_on(self, state: RetryCallState) -> bool:
         self._error = _error(state)
         if self._error is None:
-            self._failures = 0
+            self._failures = self._missing = 0
             return self.status is None or not self.status.finished
         self._failures += 1
-        not_visible_yet = isinstance(self._error, NotFoundError) and self._failures < MISSING
-        return not_visible_yet or repeat_read(self._error)
+        if isinstance(self._error, NotFoundError):
+            self._missing += 1
+            return self._missing < MISSING
+        return repeat_read(self._error)
 
     def _wait(self, state: RetryCallState) -> float:
         pace: Pace = self.retry if self._failures else self.poll
