@@ -1,4 +1,4 @@
-"""What a client was set up with, checked once: the key, the origin that it may be sent to, and how we introduce ourselves."""
+"""What a client was set up with, checked once: the key, the origin it may go to, and how we introduce ourselves."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Core:
     closed: bool = False
 
     def send(self, call: Call[T], repeat: Callable[[BaseException], bool], deadline: Deadline | None = None) -> T:
-        """Make an exchange, and repeat it where ``repeat`` says that it is worth it and the policy that there is time."""
+        """Make an exchange, and repeat it where ``repeat`` says it is worth it and the policy has time for it."""
         from tenacity import Retrying
 
         deadline = deadline or self.deadline(self.retry.timeout)
@@ -82,7 +82,7 @@ def blamed(kind: type[QueueError], doing: str, job_id: str | None = None) -> Ite
     except (APIError, ResponseError, TransportError) as cause:
         if kind is QueueSubmitError and outcome_unknown(cause):
             raise SubmitOutcomeUnknownError(
-                f"The job may have been accepted, and you may have been charged, so it was not submitted again: {cause} "
+                f"The job may have been accepted, and you may have been charged, so it was not repeated: {cause} "
                 "Look in your account before you submit it again.",
                 None,
                 cause,

@@ -16,5 +16,6 @@ def require(extra: str, *modules: str) -> None:
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
         raise MissingExtraError(
-            f"decart.{extra} needs packages that are not installed ({', '.join(missing)}): pip install 'decart[{extra}]'"
+            f"decart.{extra} needs packages that are not installed ({', '.join(missing)}): "
+            f"pip install 'decart[{extra}]'"
         )

@@ -32,9 +32,9 @@
         ├── JobTimeoutError             raised by ``raise_for_status()``
         └── WaitCancelledError          a wait ended by its ``cancel`` event
 
-Two questions have two answers. *Where* did it go wrong: ``QueueSubmitError``, ``QueueStatusError``, ``QueueResultError``,
-the names of the documented page. *Why*: the ``cause`` of those, which is an ``APIError``, a ``TransportError`` or a
-``ResponseError``.
+Two questions have two answers. *Where* did it go wrong: ``QueueSubmitError``, ``QueueStatusError`` and
+``QueueResultError``, the names of the documented page. *Why*: the ``cause`` of those, which is an ``APIError``, a
+``TransportError`` or a ``ResponseError``.
 
 Every message is a sentence or two that a person can act on. Every argument is positional and kept in ``args``, so every
 error survives pickling (task queues pickle them) and compares equal to its copy. No error holds the API key.

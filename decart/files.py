@@ -214,8 +214,9 @@ def _pieces(file: Any) -> Iterator[Any]:
 
 
 def _name_of(file: Any) -> str | None:
-    """Return the file's own name without folders: Werkzeug keeps it in ``filename`` (its ``name`` is the form field's)."""
-    for attribute in ("filename", "name"):
+    """Return the file's own name without folders: Werkzeug keeps it in ``filename`` (``name`` is the form field's)."""
+    standard = isinstance(file, io.IOBase)  # those have a name only, and gzip warns of its filename
+    for attribute in ("name",) if standard else ("filename", "name"):
         if hasattr(file, attribute):
             name = getattr(file, attribute)
             return re.split(r"[/\\]", name)[-1] or None if isinstance(name, str) else None

@@ -48,7 +48,7 @@ class JobStatusResponse:
 
     Attributes:
         job_id: The job.
-        status: ``"pending"``, ``"processing"``, ``"completed"``, ``"failed"``, or a word that the service invented since.
+        status: ``"pending"``, ``"processing"``, ``"completed"``, ``"failed"``, or a word invented since.
         error: Why it failed, when it failed and the service said why.
     """
 

@@ -1,4 +1,4 @@
-"""The options of a submit as a dict, the way the documented page writes them, and the way from there to an input class."""
+"""The options of a submit as a dict, as the documented page writes them, and the way from there to an input class."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OnStatusChange = Callable[[JobStatusResponse], object]
 
 
 class JobOptions(TypedDict, total=False):
-    """The options of ``submit`` and ``submit_and_poll`` as a dict; which of them a model takes is checked at run time."""
+    """The options of ``submit`` and ``submit_and_poll`` as a dict; which of them a model takes, run time tells."""
 
     model: Required[ModelDefinition]
     prompt: str | None

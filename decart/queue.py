@@ -144,8 +144,8 @@ class QueueClient:
 
         Args:
             options: As for ``submit``; a dict may hold ``on_status_change``, too.
-            on_status_change: Called with the status, a ``JobStatusResponse``, whenever it changes, ``pending`` included.
-            policy: How often to look and for how many seconds from the accepted submit; the client's own unless given.
+            on_status_change: Called with the status, a ``JobStatusResponse``, whenever it changes, ``pending`` first.
+            policy: How often to look and for how many seconds from the accepted submit; the client's unless given.
             cancel: An event that ends the wait when it is set.
 
         Returns:
@@ -158,7 +158,7 @@ class QueueClient:
             QueueStatusError, QueueResultError, WaitCancelledError: As for ``poll``; ``job_id`` is in each.
 
         Example:
-            >>> result = client.queue.submit_and_poll({"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake"})
+            >>> result = client.queue.submit_and_poll({"model": models.video("lucy-pro-t2v"), "prompt": "A lake"})
             >>> result.save("lake.mp4")
             PosixPath('lake.mp4')
         """

@@ -31,7 +31,9 @@ assert len(brought) <= 9, brought  # decart, the four it stands on, and what the
 def run(*command: str | Path, expect: int = 0) -> str:
     """Run a command somewhere else, and return what it printed."""
     with tempfile.TemporaryDirectory() as elsewhere:
-        ended = subprocess.run([str(word) for word in command], cwd=elsewhere, capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            [str(word) for word in command], cwd=elsewhere, capture_output=True, text=True, check=False
+        )
     if ended.returncode != expect:
         sys.exit(f"{command} ended with {ended.returncode}, not {expect}:\n{ended.stdout}{ended.stderr}")
     return ended.stdout + ended.stderr

@@ -5,5 +5,9 @@ from __future__ import annotations
 import os
 
 for name in list(os.environ):
-    if name.startswith("DECART_") or name.lower().endswith("_proxy") or name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+    if (
+        name.startswith("DECART_")
+        or name.lower().endswith("_proxy")
+        or name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    ):
         del os.environ[name]

@@ -1,135 +1,274 @@
-"""A raw HTTP/1.1 server for what mocks cannot show: silence, resets, cut answers, and exactly which bytes arrive."""
+"""Small HTTP/1.1 servers on raw sockets, for what a mock cannot show: resets, cut answers, silence, exact bytes.
+
+::
+
+    with serving(reply(http(200, b"first")), silent) as server:
+        ...                              # talk to server.url
+    assert server.requests[0].body == b"..."
+
+The n-th connection is played by the n-th script, further ones by the last. A script is a function of its ``Connection``;
+when it returns, the connection is closed. What goes wrong in a script is raised when the ``with`` block ends.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
 
-Handler = Callable[["Exchange"], None]
+import attrs
+
+HOST = "127.0.0.1"
+PATIENCE = 20.0  # seconds after which a script or a test gives up; never reached when all is well
+FIRST = b"HTTP/1.1 200 OK\r\n"
 
 
-class Exchange:
-    """One request that has arrived at the server, and the ways to treat it.
+@attrs.frozen(kw_only=True)
+class Received:
+    """A request as it came in."""
 
-    Attributes:
-        head: The request line and the headers, as bytes.
-        body: The body, once ``read_body`` was called.
-    """
-
-    def __init__(self, sock: socket.socket, head: bytes, rest: bytes) -> None:
-        self.sock = sock
-        self.head = head
-        self.body = rest
-
-    @property
-    def line(self) -> str:
-        return self.head.split(b"\r\n")[0].decode()
+    method: str
+    target: str
+    lines: list[bytes]  # of the head, the first one left out
+    body: bytes
 
     @property
-    def path(self) -> str:
-        return self.line.split()[1]
+    def headers(self) -> dict[str, str]:
+        pairs = [line.decode("latin-1").split(": ", 1) for line in self.lines]
+        assert len({name.lower() for name, _ in pairs}) == len(pairs), "a header came twice"
+        return {name.lower(): value for name, value in pairs}
 
-    def header(self, name: str) -> str | None:
-        for line in self.head.decode("latin-1").split("\r\n")[1:]:
-            key, _, value = line.partition(":")
-            if key.lower() == name.lower():
-                return value.strip()
-        return None
 
-    def read_body(self) -> bytes:
-        missing = int(self.header("content-length") or 0) - len(self.body)
-        while missing > 0:
-            chunk = self.sock.recv(min(missing, 1 << 20))
-            if not chunk:
-                raise ConnectionError("the client went away")
-            self.body += chunk
-            missing -= len(chunk)
-        return self.body
+class Gone(Exception):
+    """The client has hung up."""
 
-    def answer(self, body: bytes = b"{}", status: str = "200 OK", headers: str = "", length: int | None = None) -> None:
-        size = len(body) if length is None else length
-        self.sock.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\n{headers}\r\n".encode() + body)
+
+class Connection:
+    """One accepted connection, and what a script may do with it."""
+
+    def __init__(self, server: Server, sock: socket.socket, number: int) -> None:
+        self.server, self.sock, self.number = server, sock, number
+        self.received = bytearray()
+        self.closed = threading.Event()  # set when the script is over; after `until_closed`: when the client hung up
+        self._start = 0
+
+    def read(self, enough: Callable[[bytes], bool]) -> bytes:
+        """Receive until it is enough; return what came since the last request."""
+        while not enough(bytes(self.received[self._start :])):
+            try:
+                data = self.sock.recv(1 << 20)
+            except (ConnectionError, ssl.SSLError):
+                data = b""
+            if not data:
+                raise Gone
+            self.received += data
+        return bytes(self.received[self._start :])
+
+    def read_head(self) -> tuple[list[bytes], int]:
+        """Receive the head of a request; return its lines and where its body begins."""
+        data = self.read(lambda data: b"\r\n\r\n" in data)
+        end = data.index(b"\r\n\r\n")
+        return data[:end].split(b"\r\n"), end + 4
+
+    def read_request(self) -> Received:
+        """Receive a whole request; its body is as long as its Content-Length says."""
+        lines, start = self.read_head()
+        length = next((int(line[15:]) for line in lines if line.lower().startswith(b"content-length:")), 0)
+        data = self.read(lambda data: len(data) >= start + length)
+        method, target, _ = lines[0].decode("ascii").split(" ")
+        request = Received(method=method, target=target, lines=lines[1:], body=data[start : start + length])
+        self._start += start + length
+        self.server.requests.append(request)
+        return request
+
+    def send(self, data: bytes) -> None:
+        try:
+            self.sock.sendall(data)
+        except (ConnectionError, ssl.SSLError):
+            raise Gone from None
+
+    def drip(self, data: bytes, seconds: float = 0.01) -> None:
+        """Send byte by byte, with so long a pause after each."""
+        for byte in data:
+            self.send(bytes([byte]))
+            self.pause(seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Do nothing for a while, unless the server is stopped."""
+        if self.server.stopping.wait(seconds):
+            raise Gone
+
+    def until_closed(self) -> None:
+        """Take whatever comes until the client hangs up."""
+        self.read(lambda data: False)
 
     def reset(self) -> None:
-        """Break the connection off so that the other side sees a reset and not an end."""
+        """Close with a reset instead of the polite end."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
 
+Script = Callable[[Connection], None]
+
+
 class Server:
-    """A server whose every request goes to ``handler``; use ``serving``.
+    """A listening socket, and what has come in so far."""
 
-    Attributes:
-        exchanges: Every request so far.
-        connections: How many connections were made.
-    """
+    def __init__(self, scripts: tuple[Script, ...], tls: ssl.SSLContext | None, receive_buffer: int | None) -> None:
+        self.stopping = threading.Event()
+        self.requests: list[Received] = []
+        self.connections: list[Connection] = []
+        self.errors: list[BaseException] = []
+        self._scripts, self._tls = scripts, tls
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._listener = socket.socket()
+        if receive_buffer is not None:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._listener.bind((HOST, 0))
+        self._listener.listen(64)
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http{'s' if tls else ''}://{HOST}:{self.port}"
+        self._start(self._accept)
 
-    def __init__(self, handler: Handler, tls: ssl.SSLContext | None = None) -> None:
-        self.handler = handler
-        self.tls = tls
-        self.exchanges: list[Exchange] = []
-        self.connections = 0
-        self.released = threading.Event()  # set when the test is over: handlers that stall wait for it
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self._sockets: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    @property
-    def url(self) -> str:
-        return "http://127.0.0.1:%d" % self._listener.getsockname()[1]
+    def _start(self, target: Callable[[], None]) -> None:
+        thread = threading.Thread(target=target, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _accept(self) -> None:
         while True:
             try:
                 sock, _ = self._listener.accept()
             except OSError:
-                return
-            self.connections += 1
-            self._sockets.append(sock)
-            thread = threading.Thread(target=self._converse, args=(sock,))
-            self._threads.append(thread)
-            thread.start()
+                return  # closed
+            with self._lock:
+                if self.stopping.is_set():
+                    sock.close()
+                    return
+                connection = Connection(self, sock, len(self.connections) + 1)
+                self.connections.append(connection)
+                script = self._scripts[min(connection.number, len(self._scripts)) - 1]
+                self._start(lambda connection=connection, script=script: self._play(connection, script))
 
-    def _converse(self, sock: socket.socket) -> None:
-        with suppress(OSError):  # the test broke the connection off, or ended
-            with self.tls.wrap_socket(sock, server_side=True) if self.tls else sock as stream:
-                while exchange := self._read_head(stream):
-                    self.exchanges.append(exchange)
-                    self.handler(exchange)
-                    exchange.read_body()
-
-    def _read_head(self, sock: socket.socket) -> Exchange | None:
-        data = b""
-        while b"\r\n\r\n" not in data:
-            chunk = sock.recv(65536)
-            if not chunk:
-                return None
-            data += chunk
-        head, _, rest = data.partition(b"\r\n\r\n")
-        return Exchange(sock, head, rest)
+    def _play(self, connection: Connection, script: Script) -> None:
+        connection.sock.settimeout(PATIENCE)
+        try:
+            if self._tls is not None:
+                connection.sock = self._tls.wrap_socket(connection.sock, server_side=True)
+            script(connection)
+        except (Gone, ssl.SSLError, ConnectionError):
+            pass
+        except BaseException as error:
+            self.errors.append(error)
+        finally:
+            with self._lock:
+                connection.sock.close()
+            connection.closed.set()
 
     def close(self) -> None:
-        self.released.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
+        """Stop everything, and raise what went wrong in a script."""
+        self.stopping.set()
+        with self._lock:
+            for connection in self.connections:
+                with contextlib.suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the accept
         self._listener.close()
-        self._threads[0].join(5)
-        for sock in self._sockets:
-            with suppress(OSError):  # it is closed already
-                sock.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads[1:]:
-            thread.join(5)
+        for thread in list(self._threads):
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "a server's thread did not end"
+        for error in self.errors:
+            raise error
 
 
-@contextmanager
-def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """Run a server for the length of a ``with`` block."""
-    server = Server(handler, tls)
+@contextlib.contextmanager
+def serving(
+    *scripts: Script, tls: ssl.SSLContext | None = None, receive_buffer: int | None = None
+) -> Iterator[Server]:
+    """Run a server while the ``with`` block lasts."""
+    server = Server(scripts, tls, receive_buffer)
     try:
         yield server
     finally:
         server.close()
+
+
+@contextlib.contextmanager
+def nobody() -> Iterator[str]:
+    """Give an address where connections are refused: its port is taken, and nobody listens."""
+    with socket.socket() as sock:
+        sock.bind((HOST, 0))
+        yield f"http://{HOST}:{sock.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[str]:
+    """Give an address where connecting takes for ever: its queue is full, and nobody takes from it."""
+    with socket.socket() as listener, contextlib.ExitStack() as stack:
+        listener.bind((HOST, 0))
+        listener.listen(0)
+        for _ in range(4):
+            caller = stack.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(listener.getsockname())
+        yield f"http://{HOST}:{listener.getsockname()[1]}"
+
+
+def http(status: int = 200, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
+    """Spell an answer out, with its Content-Length."""
+    lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def reply(data: bytes) -> Script:
+    """Take a request, answer with these bytes, and hang up."""
+
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(data)
+
+    return script
+
+
+def answering(make: Callable[[Received, int], bytes]) -> Script:
+    """Answer every request with what ``make`` gives for it and for the connection's number (from 1)."""
+
+    def script(connection: Connection) -> None:
+        while True:
+            connection.send(make(connection.read_request(), connection.number))
+
+    return script
+
+
+def then(data: bytes, script: Script) -> Script:
+    """Answer one request, and play the script with the next on the same connection."""
+
+    def both(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(data)
+        script(connection)
+
+    return both
+
+
+def silent(connection: Connection) -> None:
+    """Take a request and never answer."""
+    connection.read_request()
+    connection.until_closed()
+
+
+def reset(after: bytes = b"") -> Script:
+    """Take a request, send these bytes, and reset the connection."""
+
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(after)
+        connection.reset()
+
+    return script

@@ -1,85 +1,199 @@
-"""The form that is sent: its length is exact, and nothing that is put into it can break it."""
+"""`decart._multipart`: a body of known length that nobody's file name can break."""
 
 from __future__ import annotations
 
 import io
-from pathlib import Path
+import pathlib
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from werkzeug.datastructures import FileStorage
 from werkzeug.formparser import parse_form_data
 
+from decart import InvalidInputError
 from decart._multipart import MultipartBody
-from decart.files import CHUNK, Upload, upload
+from decart.files import OCTET_STREAM, Upload, upload
 
-whole_texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
+NAMES = st.sampled_from(["prompt", "seed", "resolution", "trajectory", "data", "start", "end", "reference_image"])
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+FILES = st.builds(lambda data, name, kind: file_of(data, name, kind), st.binary(min_size=1), st.text(), st.none())
+PARTS = st.dictionaries(NAMES, TEXTS | FILES)
+
+Parsed = tuple[dict[str, str], dict[str, tuple[str | None, str | None, bytes]]]
 
 
-def parsed(body: MultipartBody) -> tuple[dict[str, str], dict[str, tuple[str | None, str, bytes]]]:
-    """Read a form the way a web framework does."""
+def file_of(data: bytes, name: str | None = None, kind: str | None = None) -> Upload:
+    file = io.BytesIO(data)
+    file.name, file.content_type = name, kind  # type: ignore[attr-defined]
+    return upload("data", file)
+
+
+def parsed(body: MultipartBody) -> Parsed:
+    """Read the body as a server does."""
+    data = b"".join(body)
     environ = {
         "REQUEST_METHOD": "POST",
         "CONTENT_TYPE": body.content_type,
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.input": io.BytesIO(b"".join(body)),
+        "CONTENT_LENGTH": str(len(data)),
+        "wsgi.input": io.BytesIO(data),
     }
-    _, form, files = parse_form_data(environ)
-    with_content = {name: (file.filename, file.content_type or "", file.read()) for name, file in files.items()}
-    for file in files.values():
-        file.close()
-    return form.to_dict(), with_content
+    _, form, files = parse_form_data(environ, silent=False)
+    assert all(len(form.getlist(name)) == 1 for name in form)
+    assert all(len(files.getlist(name)) == 1 for name in files)
+    contents = {}
+    for name, file in files.items():
+        with file.stream:
+            contents[name] = (file.filename, file.content_type, file.read())
+    return dict(form), contents
 
 
-def named(filename: str, data: bytes = b"x") -> Upload:
-    return upload("data", FileStorage(io.BytesIO(data), filename=filename, content_type="video/mp4"))
+def quoted(name: str) -> str:
+    """Say how a name arrives: what could break the framing is percent-encoded, half characters become question marks."""
+    safe = "".join(f"%{ord(ch):02X}" if ch in '"\\\x7f' or ch < " " else ch for ch in name)
+    return safe.encode("utf-8", "replace").decode().replace("%22", '"')  # which werkzeug takes back
 
 
-@given(st.dictionaries(st.sampled_from(["prompt", "seed", "resolution"]), whole_texts), st.binary(min_size=1))
-def test_what_is_put_in_comes_out_and_the_length_is_exact(texts: dict[str, str], data: bytes) -> None:
-    body = MultipartBody({**texts, "data": upload("data", data)})
-    assert len(body) == sum(map(len, body))
-    assert parsed(body) == (texts, {"data": ("data", "application/octet-stream", data)})
+@given(PARTS)
+def test_the_length_is_that_of_the_bytes_and_every_reading_gives_the_same(parts: Mapping[str, str | Upload]) -> None:
+    body = MultipartBody(parts)
+    data = b"".join(body)
+    assert len(body) == len(data)
+    assert b"".join(body) == data
 
 
-@given(st.text(min_size=1, max_size=50))
-def test_no_file_name_can_break_the_framing(filename: str) -> None:
-    body = MultipartBody({"data": named(filename), "prompt": "safe"})
-    assert len(body) == sum(map(len, body))
+@given(PARTS.filter(bool))
+def test_a_server_reads_exactly_what_was_given(parts: Mapping[str, str | Upload]) -> None:
+    form, files = parsed(MultipartBody(parts))
+    assert form == {name: part for name, part in parts.items() if isinstance(part, str)}
+    assert {name: data for name, (_, _, data) in files.items()} == {
+        name: b"".join(part.chunks()) for name, part in parts.items() if isinstance(part, Upload)
+    }
+
+
+def short(name: str) -> str:
+    return ascii(name)[:40]
+
+
+HOSTILE = [
+    *('a"b.png', 'a"; name="prompt', "a'b.png", "a\\b.png", 'a\\"b.png', "a%22b.png", "a;b=c.png"),
+    *("a\r\nb.png", "a\nb.png", "a\rb.png", 'x"\r\n\r\nevil\r\n--', "a\r\nContent-Type: text/html\r\n\r\nb"),
+    *("a\x00b.png", "a\x7fb.png", "a\tb.png", "a\x1bb.png", "a\x85b.png", "a\u2028b.png"),
+    *("湖.png", "café.png", "🌅.png", "\u202egnp.a", "\ud800.png", "a\udcffb.png", "é\ud83c"),
+    *("--boundary--", "..", "...", " ", " a ", "a" * 5000, "=?utf-8?q?a?="),
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=short)
+def test_no_file_name_breaks_the_framing(name: str) -> None:
+    part = Upload(field="data", filename=name, content_type="image/png", size=3, open=file_of(b"abc").open)
+    form, files = parsed(MultipartBody({"prompt": "A lake", "data": part, "seed": "5"}))
+    assert form == {"prompt": "A lake", "seed": "5"}
+    assert list(files) == ["data"]
+    assert files["data"] == (quoted(name), "image/png", b"abc")
+
+
+@given(st.text(min_size=1))
+def test_any_file_name_at_all_leaves_the_fields_and_the_contents_alone(name: str) -> None:
+    part = Upload(field="data", filename=name, content_type="image/png", size=3, open=file_of(b"abc").open)
+    body = MultipartBody({"prompt": "A lake", "data": part, "seed": "5"})
     form, files = parsed(body)
-    assert (form, list(files), files["data"][1:]) == ({"prompt": "safe"}, ["data"], ("video/mp4", b"x"))
+    assert (form, files["data"][2]) == ({"prompt": "A lake", "seed": "5"}, b"abc")
+    assert len(body) == len(b"".join(body))
 
 
-@pytest.mark.parametrize(
-    ("filename", "written"),
-    [
-        ('say "hi".mp4', b'filename="say %22hi%22.mp4"'),
-        ("a\r\nX-Evil: 1\r\n\r\n.mp4", b'filename="a%0D%0AX-Evil: 1%0D%0A%0D%0A.mp4"'),
-        ("nul\x00.mp4", b'filename="nul%00.mp4"'),
-        ("Gr\u00fc\u00dfe \u6e56.mp4", 'filename="Gr\u00fc\u00dfe \u6e56.mp4"'.encode()),
-        ("half \ud800.mp4", b'filename="half ?.mp4"'),
-    ],
-)
-def test_a_file_name_is_written_as_browsers_write_it(filename: str, written: bytes) -> None:
-    assert written in b"".join(MultipartBody({"data": named(filename)}))
+@pytest.mark.parametrize("name", HOSTILE, ids=short)
+def test_a_name_is_one_line_in_the_header(name: str) -> None:
+    part = Upload(field="data", filename=name, content_type="image/png", size=3, open=file_of(b"abc").open)
+    head = next(iter(MultipartBody({"data": part})))
+    assert head.count(b"\r\n") == 4 and head.count(b"\n") == 4 and head.count(b"\r") == 4
+    assert head.count(b'"') == 4
+    assert not re.search(rb"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f\\]", head)
 
 
-def test_a_form_without_a_file_is_multipart_too() -> None:
-    body = MultipartBody({"prompt": "a lake"})
-    assert body.content_type.startswith("multipart/form-data; boundary=")
-    assert parsed(body) == ({"prompt": "a lake"}, {})
+@pytest.mark.parametrize("name", ['a"b.png', "a\r\nb.png", "a\\b.png", "湖 1.png"])
+def test_a_server_that_decodes_percents_gets_the_name_back(name: str) -> None:
+    part = Upload(field="data", filename=name, content_type="image/png", size=3, open=file_of(b"abc").open)
+    _, files = parsed(MultipartBody({"data": part}))
+    assert unquote(files["data"][0] or "") == name
 
 
-def test_a_repeat_sends_the_same_bytes(tmp_path: Path) -> None:
-    (tmp_path / "clip.mp4").write_bytes(b"clip" * CHUNK)
-    body = MultipartBody({"prompt": "x", "data": upload("data", tmp_path / "clip.mp4")})
-    assert b"".join(body) == b"".join(body)
+def test_a_name_and_a_type_arrive_as_they_are() -> None:
+    _, files = parsed(MultipartBody({"data": file_of(b"abc", "lake one.png"), "end": file_of(b"d", "x", "image/webp")}))
+    assert files == {"data": ("lake one.png", "image/png", b"abc"), "end": ("x", "image/webp", b"d")}
 
 
-def test_a_file_is_handed_over_in_pieces() -> None:
-    assert max(map(len, MultipartBody({"data": upload("data", b"x" * (3 * CHUNK))}))) == CHUNK
+def test_a_file_without_a_name_has_that_of_its_field() -> None:
+    _, files = parsed(MultipartBody({"data": upload("data", b"abc")}))
+    assert files == {"data": ("data", OCTET_STREAM, b"abc")}
 
 
-def test_two_forms_never_share_a_boundary() -> None:
-    assert MultipartBody({}).content_type != MultipartBody({}).content_type
+@pytest.mark.parametrize("kind", ["image/png\r\nX-Evil: 1", "image/png\r\n\r\n;evil", "a/b\n", "a/b; \x00"])
+def test_no_declared_type_breaks_the_framing(kind: str) -> None:
+    form, files = parsed(MultipartBody({"data": file_of(b"abc", "a.png", kind), "seed": "5"}))
+    assert (form, files) == ({"seed": "5"}, {"data": ("a.png", "image/png", b"abc")})
+
+
+TEXT = ["", "A lake", "湖\r\n--\r\n", "--", "\r\n", "\x00", 'name="data"', '[{"frame":0,"x":0.5,"y":1}]', "true"]
+
+
+@pytest.mark.parametrize("text", TEXT)
+def test_a_text_arrives_as_it_is(text: str) -> None:
+    assert parsed(MultipartBody({"prompt": text, "seed": "5"})) == ({"prompt": text, "seed": "5"}, {})
+
+
+def test_a_text_is_no_file_and_has_no_headers_but_its_name() -> None:
+    body = MultipartBody({"prompt": "A lake"})
+    boundary = body.content_type.partition("boundary=")[2]
+    expected = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="prompt"\r\n\r\nA lake\r\n--{boundary}--\r\n'.encode()
+    )
+    assert b"".join(body) == expected
+
+
+def test_the_order_is_that_of_the_fields() -> None:
+    data = b"".join(MultipartBody({"seed": "5", "data": file_of(b"abc"), "prompt": "x"}))
+    assert re.findall(rb'; name="(\w+)"', data) == [b"seed", b"data", b"prompt"]
+
+
+def test_a_boundary_is_new_each_time_and_needs_no_quotes() -> None:
+    kinds = {MultipartBody({}).content_type for _ in range(20)}
+    assert len(kinds) == 20
+    assert all(re.fullmatch(r"multipart/form-data; boundary=[0-9a-f]{32}", kind) for kind in kinds)
+
+
+def test_what_looks_like_the_framing_is_only_content() -> None:
+    """The texts and files of one body are made of the framing of another."""
+    other = b"".join(MultipartBody({"data": file_of(b"evil"), "prompt": "evil"}))
+    body = MultipartBody({"prompt": other.decode(), "data": file_of(other, other.decode())})
+    form, files = parsed(body)
+    assert form == {"prompt": other.decode()}
+    assert files["data"][2] == other
+
+
+def test_a_large_file_is_never_in_memory_as_a_whole(tmp_path: pathlib.Path) -> None:
+    with (tmp_path / "large.mp4").open("wb") as file:
+        file.truncate(3 * 1024 * 1024 * 1024)  # a file of holes takes no room
+    body = MultipartBody({"data": upload("data", tmp_path / "large.mp4"), "prompt": "x"})
+    assert len(body) > 3 * 1024 * 1024 * 1024
+    pieces = iter(body)
+    assert max(len(next(pieces)) for _ in range(20)) <= 1024 * 1024
+
+
+def test_nothing_is_read_before_it_is_sent(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"abc")
+    body = MultipartBody({"data": upload("data", path)})
+    path.write_bytes(b"xyz")
+    assert b"xyz" in b"".join(body)
+
+
+def test_a_file_that_became_shorter_ends_the_body_with_an_error(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"abc")
+    body = MultipartBody({"data": upload("data", path)})
+    path.write_bytes(b"a")
+    with pytest.raises(InvalidInputError, match="^data: the file became shorter"):
+        list(body)

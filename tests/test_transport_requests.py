@@ -1,8 +1,15 @@
-"""The default transport, on real sockets wherever a mock would not show it."""
+"""`decart.transports.requests`: what goes over the wire, what failures become, and what threads, forks and sessions share.
+
+Mocks (`responses`) show what is asked of requests; servers on real sockets show what requests then does.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import os
+import re
+import shutil
 import ssl
 import subprocess
 import sys
@@ -11,53 +18,87 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import requests
 import responses
 import urllib3
+from fakes import KEY, LAKE, MP4
 from requests.adapters import HTTPAdapter
-from servers import Exchange, Server, serving
+from requests.auth import HTTPDigestAuth
+from responses.matchers import header_matcher
+from responses.registries import OrderedRegistry
+from servers import (
+    FIRST,
+    PATIENCE,
+    Connection,
+    Received,
+    Script,
+    Server,
+    answering,
+    deaf,
+    http,
+    nobody,
+    reply,
+    reset,
+    serving,
+    silent,
+    then,
+)
 
 from decart import (
+    APIError,
+    AuthenticationError,
     ConnectError,
     DecartClient,
     DecartSDKError,
     InvalidInputError,
+    QueueResultError,
     QueueStatusError,
     QueueSubmitError,
+    RequestsTransport,
     RetryPolicy,
     SubmitOutcomeUnknownError,
     Timeout,
     TransportError,
     TransportTimeout,
-    models,
+    ValidationError,
 )
-from decart.transports import HttpRequest, RequestsTransport, Transport
+from decart.transports.base import Body, HttpRequest
 
-KEY = "dct_0123456789secret"
-SHORT = Timeout(connect=2, read=0.2)
-ONCE = RetryPolicy(attempts=1)
+HEADERS = {"X-API-KEY": KEY, "User-Agent": "decart-python-sdk/0 lang/py", "Accept": "*/*"}
+OURS = {**HEADERS, "Content-Type": "multipart/form-data; boundary=x"}
+SOON = Timeout(connect=5, read=0.3)
+LONG = Timeout(connect=PATIENCE, read=PATIENCE)
+OK = http(200, b"fine")
+ACCEPTED = http(200, b'{"job_id": "j1", "status": "pending"}', {"Content-Type": "application/json"})
+COMPLETED = http(200, b'{"job_id": "j1", "status": "completed"}', {"Content-Type": "application/json"})
+BIG = 8 * 1024 * 1024  # bytes that no socket buffer takes at once, with the small ones of a test
 
 
-class Bytes:
-    """A request body of some chunks."""
+@attrs.frozen
+class Parts:
+    """A body of so many bytes in pieces, which may be iterated again."""
 
-    def __init__(self, *chunks: bytes) -> None:
-        self.chunks = chunks
+    pieces: tuple[bytes, ...] = (b"one,", b"two,", b"three")
 
     def __len__(self) -> int:
-        return sum(map(len, self.chunks))
+        return sum(map(len, self.pieces))
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self.chunks)
+        return iter(self.pieces)
 
 
-def get(url: str, path: str = "/v1/jobs/j") -> HttpRequest:
-    return HttpRequest(method="GET", url=url + path, headers={"X-API-KEY": KEY, "User-Agent": "ua", "Accept": "*/*"})
+def large() -> Parts:
+    return Parts((bytes(256 * 1024),) * (BIG // (256 * 1024)))
 
 
-def post(url: str, *chunks: bytes) -> HttpRequest:
-    return HttpRequest(method="POST", url=url + "/v1/jobs/m", headers={"X-API-KEY": KEY}, body=Bytes(*chunks))
+def get(url: str) -> HttpRequest:
+    return HttpRequest(method="GET", url=url + "/v1/jobs/j1", headers=HEADERS)
+
+
+def post(url: str, body: Body | None = None) -> HttpRequest:
+    return HttpRequest(method="POST", url=url + "/v1/jobs/lucy", headers=OURS, body=body or Parts())
 
 
 @pytest.fixture
@@ -67,465 +108,899 @@ def transport() -> Iterator[RequestsTransport]:
     transport.close()
 
 
-def body_of(transport: Transport, request: HttpRequest, timeout: Timeout = SHORT) -> bytes:
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        yield session
+
+
+def exchange(
+    transport: RequestsTransport, request: HttpRequest, timeout: Timeout = LONG
+) -> tuple[int, dict[str, str], bytes]:
     with transport.send(request, timeout=timeout) as response:
-        return response.read()
+        return response.status, response.headers, response.read()
 
 
-def test_it_is_a_transport(transport: RequestsTransport) -> None:
-    assert isinstance(transport, Transport)
-    assert repr(transport) == "RequestsTransport()"
+def failure(transport: RequestsTransport, request: HttpRequest, timeout: Timeout = SOON) -> TransportError:
+    with pytest.raises(TransportError) as caught:
+        exchange(transport, request, timeout)
+    return caught.value
 
 
-def test_a_request_carries_our_headers_and_a_response_its_own(transport: RequestsTransport) -> None:
-    with responses.RequestsMock(registry=responses.registries.OrderedRegistry) as mock:
-        mock.get(
-            "https://api.decart.ai/v1/jobs/j",
-            body=b"[1]",
-            headers={"X-Request-Id": "r1"},
-            match=[
-                responses.matchers.header_matcher(
-                    {"X-API-KEY": KEY, "User-Agent": "ua", "Accept": "*/*"}, strict_match=True
-                )
-            ],
-        )
-        with transport.send(get("https://api.decart.ai"), timeout=SHORT) as response:
-            assert (response.status, response.headers["x-request-id"], response.read()) == (200, "r1", b"[1]")
+# ---------------------------------------------------------------- one attempt, our headers, the answer as it came
 
 
-def test_one_send_is_one_attempt_whatever_comes_back(transport: RequestsTransport) -> None:
-    with responses.RequestsMock(registry=responses.registries.OrderedRegistry) as mock:
-        mock.get("https://api.decart.ai/v1/jobs/j", status=503, headers={"Retry-After": "1"})
-        mock.get("https://api.decart.ai/v1/jobs/j", body=b"later")
-        with transport.send(get("https://api.decart.ai"), timeout=SHORT) as response:
-            assert response.status == 503
-        assert body_of(transport, get("https://api.decart.ai")) == b"later"
-
-
-def test_a_body_is_sent_with_its_exact_length_and_not_in_chunks(transport: RequestsTransport) -> None:
-    def handler(exchange: Exchange) -> None:
-        exchange.read_body()
-        exchange.answer()
-
-    with serving(handler) as server:
-        body_of(transport, post(server.url, b"one", b"two"))
-        (exchange,) = server.exchanges
-        assert exchange.line == "POST /v1/jobs/m HTTP/1.1"
-        assert (exchange.header("content-length"), exchange.header("transfer-encoding")) == ("6", None)
-        assert (exchange.body, exchange.header("x-api-key")) == (b"onetwo", KEY)
-
-
-def refused() -> str:
-    """Return an address at which nobody listens."""
-    with serving(lambda exchange: None) as server:
-        return server.url
-
-
-def test_a_refused_connection_means_that_nothing_was_sent(transport: RequestsTransport) -> None:
-    with pytest.raises(ConnectError) as caught:
-        transport.send(post(refused(), b"x"), timeout=SHORT)
-    assert not caught.value.may_have_been_sent
-    assert "Connection refused" in caught.value.message
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        requests.exceptions.ConnectTimeout(),
-        requests.exceptions.ProxyError(),
-        requests.exceptions.SSLError(),
-        requests.exceptions.InvalidURL("x"),
-        urllib3.exceptions.LocationValueError("No host specified."),
-        UnicodeError("label too long"),
-        OSError("no such CA bundle"),
-    ],
-    ids=lambda error: type(error).__name__,
-)
-def test_whatever_fails_before_the_body_is_touched_is_a_connect_error(
-    error: Exception, transport: RequestsTransport
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_request_carries_exactly_our_headers_and_the_answer_comes_through(
+    transport: RequestsTransport, method: str
 ) -> None:
-    with responses.RequestsMock() as mock:
-        mock.post("https://api.decart.ai/v1/jobs/m", body=error)
-        with pytest.raises(ConnectError) as caught:
-            transport.send(post("https://api.decart.ai", b"x"), timeout=SHORT)
-    assert not caught.value.may_have_been_sent
+    with responses.RequestsMock(registry=OrderedRegistry) as mock:
+        length = {"Content-Length": "13"} if method == "POST" else {}
+        match = header_matcher({**(OURS if method == "POST" else HEADERS), **length}, strict_match=True)
+        mock.add(method, "http://x.invalid/v1", b"body", status=418, headers={"X-Request-Id": "r1"}, match=[match])
+        made = post("http://x.invalid") if method == "POST" else get("http://x.invalid")
+        status, headers, body = exchange(transport, attrs.evolve(made, url="http://x.invalid/v1"))
+        assert (status, headers["x-request-id"], body) == (418, "r1", b"body")
+        assert len(mock.calls) == 1
 
 
-def test_a_connection_that_is_not_made_in_time_is_a_connect_error_for_a_get_too(transport: RequestsTransport) -> None:
-    with responses.RequestsMock() as mock:
-        mock.get("https://api.decart.ai/v1/jobs/j", body=requests.exceptions.ConnectTimeout())
-        with pytest.raises(ConnectError):
-            transport.send(get("https://api.decart.ai"), timeout=SHORT)
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_failure_that_could_be_repeated_is_not_repeated_here(transport: RequestsTransport, status: int) -> None:
+    with serving(answering(lambda request, number: http(status, headers={"Retry-After": "0"}))) as server:
+        assert exchange(transport, get(server.url))[0] == status
+        assert exchange(transport, post(server.url))[0] == status
+        assert len(server.requests) == 2
 
 
-def test_a_server_without_tls_is_a_connect_error(transport: RequestsTransport) -> None:
-    with serving(lambda exchange: None) as server:
-        with pytest.raises(ConnectError) as caught:
-            transport.send(post(server.url.replace("http:", "https:"), b"x"), timeout=SHORT)
-        assert server.exchanges == []
-    assert not caught.value.may_have_been_sent
-
-
-def stall(server_of: list[Server]) -> Callable[[Exchange], None]:
-    def handler(exchange: Exchange) -> None:
-        exchange.read_body()
-        server_of[0].released.wait(10)
-
-    return handler
-
-
-def test_silence_after_the_body_was_sent_is_a_timeout_that_may_have_cost_money(transport: RequestsTransport) -> None:
-    server_of: list[Server] = []
-    with serving(stall(server_of)) as server:
-        server_of.append(server)
-        with pytest.raises(TransportTimeout) as caught:
-            transport.send(post(server.url, b"x"), timeout=SHORT)
-        server.released.set()
-    assert caught.value.may_have_been_sent
-
-
-def broken(how: str) -> Callable[[Exchange], None]:
-    """Return a handler that breaks the exchange in one of the ways that networks have."""
-
-    def handler(exchange: Exchange) -> None:
-        exchange.read_body()
-        if how == "reset before the answer":
-            exchange.reset()
-        elif how == "closed before the answer":
-            exchange.sock.close()
-        elif how == "garbage":
-            exchange.sock.sendall(b"\x00\xff this is not HTTP\r\n\r\n")
-            exchange.sock.close()
-        elif how == "cut in the headers":
-            exchange.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Le")
-            exchange.sock.close()
-        elif how == "cut in the body":
-            exchange.answer(b"half", length=8)
-            exchange.sock.close()
-        elif how == "reset in the body":
-            exchange.answer(b"half", length=8)
-            exchange.reset()
-        elif how == "broken chunks":
-            exchange.sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot a number\r\nx\r\n")
-            exchange.sock.close()
-        else:
-            exchange.answer(b"not gzip", headers="Content-Encoding: gzip\r\n")
-
-    return handler
-
-
-BROKEN = [
-    "reset before the answer",
-    "closed before the answer",
-    "garbage",
-    "cut in the headers",
-    "cut in the body",
-    "reset in the body",
-    "broken chunks",
-    "bad gzip",
-]
-
-
-@pytest.mark.parametrize("how", BROKEN)
-def test_a_broken_exchange_is_a_transport_error_that_may_have_cost_money(
-    how: str, transport: RequestsTransport
+def test_the_bytes_on_the_wire_are_ours_with_an_exact_length_and_no_chunked_encoding(
+    transport: RequestsTransport,
 ) -> None:
-    with serving(broken(how)) as server:
-        with pytest.raises(TransportError) as caught:
-            body_of(transport, post(server.url, b"x"))
-        assert caught.value.may_have_been_sent
-        assert len(server.exchanges) == 1
+    with serving(answering(lambda request, number: OK)) as server:
+        assert exchange(transport, post(server.url))[2] == b"fine"
+        assert exchange(transport, get(server.url))[2] == b"fine"
+        posted, got = server.requests
+    added = {"host": f"127.0.0.1:{server.port}", "accept-encoding": "identity"}
+    assert posted.headers == {name.lower(): value for name, value in OURS.items()} | added | {"content-length": "13"}
+    assert got.headers == {name.lower(): value for name, value in HEADERS.items()} | added
+    assert (posted.method, posted.target, posted.body) == ("POST", "/v1/jobs/lucy", b"one,two,three")
+    assert (got.method, got.target, got.body) == ("GET", "/v1/jobs/j1", b"")
+    assert bytes(server.connections[0].received).count(b"one,two,three") == 1
 
 
-@pytest.mark.parametrize("how", BROKEN)
-def test_through_the_client_a_broken_submit_is_an_unknown_outcome_after_one_post(how: str) -> None:
-    with serving(broken(how)) as server, DecartClient(api_key=KEY, base_url=server.url) as client:
-        with pytest.raises(SubmitOutcomeUnknownError) as caught:
-            client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "x"})
-        assert len(server.exchanges) == 1
-    assert KEY not in repr(caught.value)
+def test_a_file_arrives_as_one_multipart_part_of_exactly_its_bytes(tmp_path: Path) -> None:
+    data = os.urandom(600_000)
+    path = tmp_path / 'a"b.mp4'
+    path.write_bytes(data)
+    with serving(answering(lambda request, number: ACCEPTED)) as server:
+        with client_of(server) as client:
+            client.queue.submit({"model": "lucy-clip", "prompt": "snow", "data": path})  # type: ignore[typeddict-item]
+        [request] = server.requests
+    boundary = request.headers["content-type"].partition("boundary=")[2].encode()
+    parts = request.body.split(b"--" + boundary)
+    assert request.headers["content-length"] == str(len(request.body))
+    assert "transfer-encoding" not in request.headers
+    assert (parts[0], parts[-1]) == (b"", b"--\r\n")
+    heads = [part.partition(b"\r\n\r\n")[0] for part in parts]
+    place = next(i for i, head in enumerate(heads) if b"filename=" in head)
+    assert b'name="data"; filename="a%22b.mp4"\r\nContent-Type: video/mp4' in heads[place]
+    assert parts[place].partition(b"\r\n\r\n")[2] == data + b"\r\n"
 
 
-@pytest.mark.parametrize("how", BROKEN)
-def test_through_the_client_a_broken_status_is_ours_and_names_the_job(how: str) -> None:
-    with serving(broken(how)) as server, DecartClient(api_key=KEY, base_url=server.url, retry=ONCE) as client:
-        for verb in (client.queue.status, client.queue.result):
-            with pytest.raises(DecartSDKError) as caught:
-                verb("job-1")
-            assert getattr(caught.value, "job_id", None) == "job-1"
+def test_an_answer_is_handed_over_while_it_is_still_coming(transport: RequestsTransport) -> None:
+    seen = threading.Event()
+
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(FIRST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        assert seen.wait(PATIENCE)
+        connection.send(b"4\r\nlast\r\n0\r\n\r\n")
+
+    with serving(script) as server, transport.send(get(server.url), timeout=LONG) as response:
+        chunks = response.chunks()
+        assert next(chunks) == b"first"
+        seen.set()
+        assert list(chunks) == [b"last"]
 
 
-def test_an_answer_that_drips_is_ended_by_the_total_timeout(transport: RequestsTransport) -> None:
-    def handler(exchange: Exchange) -> None:
-        exchange.answer(b"", length=1_000_000)
-        while not server.released.wait(0.02):
-            exchange.sock.sendall(b"." * 10)
-
-    with serving(handler) as server:
-        with pytest.raises(TransportTimeout):
-            body_of(transport, get(server.url), Timeout(read=5, total=0.2))
-        server.released.set()
+# ---------------------------------------------------------------- no connection: nothing was sent
 
 
-def test_a_body_that_cannot_be_read_ends_the_request_with_its_own_error(transport: RequestsTransport) -> None:
-    class Torn(Bytes):
-        def __iter__(self) -> Iterator[bytes]:
-            yield b"first"
-            raise InvalidInputError("data: the file became shorter")
+def unresolvable() -> contextlib.AbstractContextManager[str]:
+    return contextlib.nullcontext("http://" + ".".join(["a" * 60] * 6))  # longer than any name: no server is asked
 
-    with serving(lambda exchange: None) as server:
-        request = HttpRequest(method="POST", url=server.url, headers={}, body=Torn(b"x" * 1000))
+
+def no_such_name() -> contextlib.AbstractContextManager[str]:
+    return contextlib.nullcontext("http://" + "a" * 64 + ".invalid")  # longer than a label may be
+
+
+@contextlib.contextmanager
+def plain_http_behind_https() -> Iterator[str]:
+    with serving(lambda connection: connection.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
+        yield server.url.replace("http:", "https:")
+
+
+NO_CONNECTION = {
+    "connection refused": nobody,
+    "a name that is too long to exist": unresolvable,
+    "a name that cannot be one": no_such_name,
+    "https to a server of plain http": plain_http_behind_https,
+    "a full queue": deaf,
+}
+
+
+@pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
+@pytest.mark.parametrize("case", NO_CONNECTION)
+def test_without_a_connection_nothing_was_sent(
+    transport: RequestsTransport, case: str, make: Callable[[str], HttpRequest]
+) -> None:
+    with NO_CONNECTION[case]() as url:
+        error = failure(transport, make(url), Timeout(connect=0.3, read=PATIENCE))
+    assert isinstance(error, ConnectError)
+    assert error.may_have_been_sent is False
+    assert "nothing was sent" in error.message
+
+
+@pytest.mark.parametrize("case", NO_CONNECTION)
+def test_without_a_connection_each_verb_says_so_in_our_words(case: str) -> None:
+    with NO_CONNECTION[case]() as url, DecartClient(
+        api_key=KEY, base_url=url, timeout=Timeout(connect=0.3), retry=RetryPolicy(attempts=1)
+    ) as client:
+        with pytest.raises(QueueSubmitError) as submit:
+            client.queue.submit(LAKE)
+        with pytest.raises(QueueStatusError) as status:
+            client.queue.status("j1")
+        with pytest.raises(QueueResultError) as result:
+            client.queue.result("j1")
+    for caught in (submit, status, result):
+        assert type(caught.value.cause) is ConnectError
+        assert not isinstance(caught.value, SubmitOutcomeUnknownError)
+
+
+def test_a_connect_timeout_of_requests_is_a_connect_error(transport: RequestsTransport) -> None:
+    with responses.RequestsMock() as mock:
+        mock.get("http://x.invalid/v1/jobs/j1", body=requests.ConnectTimeout())
+        assert isinstance(failure(transport, get("http://x.invalid")), ConnectError)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 signed by itself, and its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    paths = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]
+        + ["-addext", f"subjectAltName=IP:{ipaddress.ip_address('127.0.0.1')}"]
+        + ["-addext", "keyUsage=digitalSignature,keyCertSign", "-out", str(paths[0]), "-keyout", str(paths[1])],
+        check=True,
+        capture_output=True,
+    )
+    return paths
+
+
+@pytest.fixture
+def tls(certificate: tuple[Path, Path]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
+
+
+@pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
+def test_a_certificate_that_nobody_vouches_for_gets_nothing(
+    transport: RequestsTransport, tls: ssl.SSLContext, make: Callable[[str], HttpRequest]
+) -> None:
+    with serving(answering(lambda request, number: OK), tls=tls) as server:
+        error = failure(transport, make(server.url), LONG)
+        assert not server.requests
+    assert isinstance(error, ConnectError)
+    assert "certificate verify failed" in error.message
+
+
+def test_a_ca_bundle_of_the_environment_vouches_for_a_certificate(
+    transport: RequestsTransport,
+    tls: ssl.SSLContext,
+    certificate: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
+    with serving(answering(lambda request, number: OK), tls=tls) as server:
+        assert exchange(transport, post(server.url, large()))[2] == b"fine"
+        assert exchange(transport, get(server.url))[2] == b"fine"
+        assert len(server.requests[0].body) == BIG
+        assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
+def test_a_ca_bundle_that_is_not_there_is_named(
+    transport: RequestsTransport, monkeypatch: pytest.MonkeyPatch, make: Callable[[str], HttpRequest]
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "no-such-bundle.pem")
+    with nobody() as url:
+        error = failure(transport, make(url.replace("http:", "https:")))
+    assert isinstance(error, ConnectError)
+    assert "no-such-bundle.pem" in error.message
+
+
+# ---------------------------------------------------------------- a connection that lets us down
+
+
+def broken(data: bytes) -> Script:
+    return reply(FIRST + data)
+
+
+BROKEN: dict[str, Script] = {
+    "a reset before the answer": reset(),
+    "the end before the answer": reply(b""),
+    "the end inside the status line": reply(b"HTTP/1.1 2"),
+    "a reset inside the headers": reset(FIRST + b"Content-Le"),
+    "a reset inside the body": reset(FIRST + b"Content-Length: 1000\r\n\r\nabc"),
+    "a body shorter than its Content-Length": broken(b"Content-Length: 1000\r\n\r\nabc"),
+    "a chunk without a size": broken(b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n"),
+    "a chunk shorter than its size": broken(b"Transfer-Encoding: chunked\r\n\r\nff\r\nabc"),
+    "chunks without an end": broken(b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"),
+    "something that is not HTTP": reply(b"SSH-2.0-OpenSSH_9.6\r\n"),
+    "a version of HTTP that there is not": reply(b"HTTP/7.7 200 OK\r\n\r\n"),
+    "a status that is no number": reply(b"HTTP/1.1 fine\r\n\r\n"),
+    "a thousand headers": broken(b"X: y\r\n" * 1000 + b"\r\n"),
+    "a header without an end": broken(b"X: " + b"y" * 100_000 + b"\r\n\r\n"),
+    "two lengths": broken(b"Content-Length: 3, 5\r\n\r\nabcde"),
+    "gzip that is none": broken(b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc"),
+}
+SILENT: dict[str, Script] = {
+    "silence": silent,
+    "silence inside the headers": then(FIRST + b"Content-Le", Connection.until_closed),
+    "silence inside the body": then(FIRST + b"Content-Length: 1000\r\n\r\nabc", Connection.until_closed),
+    "silence inside a chunk": then(
+        FIRST + b"Transfer-Encoding: chunked\r\n\r\nff\r\nabc", Connection.until_closed
+    ),
+}
+FAILURES = {**BROKEN, **SILENT}
+
+
+@pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
+@pytest.mark.parametrize("case", FAILURES)
+def test_what_fails_after_the_request_may_have_been_taken(
+    transport: RequestsTransport, case: str, make: Callable[[str], HttpRequest]
+) -> None:
+    with serving(FAILURES[case]) as server:
+        error = failure(transport, make(server.url))
+        assert len(server.requests) == 1
+    assert type(error) is (TransportTimeout if case in SILENT else TransportError)
+    assert error.may_have_been_sent is True
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_the_same_failures_reach_a_caller_of_the_queue_as_errors_of_ours(case: str) -> None:
+    fails = FAILURES[case]
+    with serving(fails, fails, then(COMPLETED, fails)) as server, client_of(server) as client:
+        with pytest.raises(SubmitOutcomeUnknownError) as submit:
+            client.queue.submit(LAKE)
+        with pytest.raises(QueueStatusError) as status:
+            client.queue.status("j1")
+        with pytest.raises(QueueResultError) as result:
+            client.queue.result("j1")
+        assert [request.method for request in server.requests] == ["POST", "GET", "GET", "GET"]
+    assert (status.value.job_id, result.value.job_id) == ("j1", "j1")
+    for caught in (submit, status, result):
+        assert isinstance(caught.value.cause, TransportError)
+        assert caught.value.cause.may_have_been_sent is True
+        assert re.fullmatch(r"[\w' :;.,()/*\[\]-]+", caught.value.message), "no dump of objects"
+
+
+def client_of(server: Server, timeout: Timeout = SOON, **more: Any) -> DecartClient:
+    return DecartClient(api_key=KEY, base_url=server.url, timeout=timeout, retry=RetryPolicy(attempts=1), **more)
+
+
+def test_what_works_over_a_socket_works_through_the_queue() -> None:
+    video = http(200, MP4, {"Content-Type": "video/mp4"})
+    answers = {"POST /v1/jobs/lucy-pro-t2v": ACCEPTED, "GET /v1/jobs/j1": COMPLETED, "GET /v1/jobs/j1/content": video}
+    with serving(answering(lambda r, n: answers[f"{r.method} {r.target}"])) as server, client_of(server, LONG) as client:
+        assert client.queue.submit_and_poll(LAKE).data == MP4
+        assert len(server.connections) == 1
+
+
+# ---------------------------------------------------------------- time
+
+
+def slow(connection: Connection) -> None:
+    """Take the head, do nothing for longer than the connect timeout, then take the rest and answer."""
+    connection.read_head()
+    connection.pause(0.5)
+    connection.read_request()
+    connection.send(OK)
+
+
+def taking_little(connection: Connection) -> None:
+    """Take a body as slowly as possible, without ever stopping."""
+    while True:
+        connection.sock.recv(1024)
+        connection.pause(0.01)
+
+
+def never_reading(connection: Connection) -> None:
+    connection.read_head()
+    connection.server.stopping.wait(PATIENCE)
+
+
+def test_a_server_that_takes_a_body_slowly_has_the_read_timeout_and_not_the_connect_timeout(
+    transport: RequestsTransport,
+) -> None:
+    with serving(slow, receive_buffer=4096) as server:
+        assert exchange(transport, post(server.url, large()), Timeout(connect=0.2, read=PATIENCE))[2] == b"fine"
+        assert len(server.requests[0].body) == BIG
+
+
+def test_a_server_that_takes_nothing_of_a_body_is_given_up_after_the_read_timeout(
+    transport: RequestsTransport,
+) -> None:
+    with serving(never_reading, receive_buffer=4096) as server:
+        error = failure(transport, post(server.url, large()), Timeout(connect=PATIENCE, read=0.2))
+    assert type(error) is TransportTimeout
+    assert error.may_have_been_sent is True
+
+
+HEAD = FIRST + b"Content-Length: 100000\r\n\r\n"
+CHUNKED = FIRST + b"Transfer-Encoding: chunked\r\n\r\n"
+DRIPS: dict[str, Script] = {
+    "headers": then(FIRST, lambda connection: connection.drip(b"X-A: b\r\n" * 1000)),
+    "one endless header": then(FIRST, lambda connection: connection.drip(b"X" * 10_000)),
+    "a body": then(HEAD, lambda connection: connection.drip(b"x" * 10_000)),
+    "a body in chunks": then(CHUNKED, lambda connection: connection.drip(b"1\r\nx\r\n" * 10_000)),
+    "the size of a chunk": then(CHUNKED, lambda connection: connection.drip(b"0" * 10_000)),
+}
+
+
+@pytest.mark.parametrize("case", DRIPS)
+def test_a_server_that_drips_is_ended_by_the_total_time(transport: RequestsTransport, case: str) -> None:
+    with serving(DRIPS[case]) as server:
+        began = transport.now()
+        error = failure(transport, get(server.url), Timeout(connect=PATIENCE, read=PATIENCE, total=0.3))
+        assert transport.now() - began < PATIENCE / 2
+    assert type(error) is TransportTimeout
+
+
+def test_a_server_that_takes_a_body_in_drips_is_ended_by_the_total_time(transport: RequestsTransport) -> None:
+    with serving(taking_little, receive_buffer=4096) as server:
+        began = transport.now()
+        error = failure(transport, post(server.url, large()), Timeout(connect=PATIENCE, read=PATIENCE, total=0.3))
+        assert transport.now() - began < PATIENCE / 2
+    assert type(error) is TransportTimeout
+
+
+def test_with_a_session_of_the_callers_the_total_time_is_watched_between_chunks(session: requests.Session) -> None:
+    with serving(DRIPS["a body in chunks"]) as server:
+        error = failure(RequestsTransport(session), get(server.url), Timeout(read=PATIENCE, total=0.3))
+    assert type(error) is TransportTimeout
+
+
+def test_without_a_total_a_healthy_transfer_may_take_longer_than_the_read_timeout(
+    transport: RequestsTransport,
+) -> None:
+    body = then(FIRST + b"Content-Length: 8\r\n\r\n", lambda connection: connection.drip(b"12345678", 0.1))
+    with serving(body) as server:
+        assert exchange(transport, get(server.url), Timeout(connect=PATIENCE, read=0.5))[2] == b"12345678"
+
+
+# ---------------------------------------------------------------- the body, and what may not happen to it
+
+
+@pytest.mark.parametrize(("status", "kind"), [(413, ValidationError), (401, AuthenticationError)])
+def test_an_answer_that_comes_before_the_body_is_through_is_still_the_answer(
+    tmp_path: Path, status: int, kind: type[APIError]
+) -> None:
+    def refuse(connection: Connection) -> None:
+        connection.read_head()
+        connection.send(http(status, b'{"detail": "no, thanks"}'))
+
+    path = tmp_path / "large.mp4"
+    path.write_bytes(bytes(BIG))
+    with serving(refuse, receive_buffer=4096) as server, client_of(server, LONG) as client:
+        with pytest.raises(QueueSubmitError, match="no, thanks") as caught:
+            client.queue.submit({"model": "lucy-clip", "prompt": "x", "data": path})  # type: ignore[typeddict-item]
+        assert not server.requests
+    assert type(caught.value.cause) is kind
+
+
+@attrs.frozen
+class Failing(Parts):
+    """A body whose file fails in the middle."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"one,"
+        raise InvalidInputError("data: the file became shorter while it was sent.")
+
+
+def test_an_input_that_fails_while_it_is_sent_is_reported_as_it_is_and_the_request_stays_incomplete(
+    transport: RequestsTransport,
+) -> None:
+    with serving(silent) as server:
         with pytest.raises(InvalidInputError, match="became shorter"):
-            transport.send(request, timeout=SHORT)
+            exchange(transport, post(server.url, Failing()))
+        assert server.connections[0].closed.wait(PATIENCE)
+        assert not server.requests
 
 
-def test_an_early_refusal_is_read_and_told(transport: RequestsTransport) -> None:
-    def handler(exchange: Exchange) -> None:
-        exchange.answer(b'{"detail": "too large"}', status="413 Content Too Large", headers="Connection: close\r\n")
-        exchange.read_body()
+def test_an_exception_of_the_callers_own_passes_through_as_it_is(session: requests.Session) -> None:
+    def hook(response: requests.Response, *args: object, **kwargs: object) -> None:
+        raise LookupError("mine")
 
-    with serving(handler) as server:
-        with transport.send(post(server.url, *[b"x" * 100_000] * 50), timeout=Timeout(read=5)) as response:
-            assert (response.status, response.read()) == (413, b'{"detail": "too large"}')
+    session.hooks["response"].append(hook)
+    with serving(reply(OK)) as server, pytest.raises(LookupError, match="mine"):
+        exchange(RequestsTransport(session), get(server.url))
 
 
-@pytest.mark.parametrize("location", ["{other}/v1/jobs/j", "//[bad", "http://u:p@{host}/", "mailto:x", ""])
-@pytest.mark.parametrize("status", ["302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])
-@pytest.mark.parametrize("own_session", [False, True])
-def test_a_redirect_is_an_error_that_names_where_it_leads_and_nothing_is_sent_there(
-    location: str, status: str, own_session: bool
+class Stubborn(HTTPAdapter):
+    """An adapter with a loop of its own, which no inspection finds."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        try:
+            return super().send(request, *args, **kwargs)
+        except requests.ConnectionError:
+            return super().send(request, *args, **kwargs)
+
+
+def test_no_adapter_can_send_a_body_twice(session: requests.Session) -> None:
+    session.mount("http://", Stubborn())
+    with serving(reset()) as server:
+        error = failure(RequestsTransport(session), post(server.url))
+        assert len(server.requests) == 1
+    assert error.may_have_been_sent is True
+    assert "from sending it all again" in error.message
+
+
+# ---------------------------------------------------------------- redirects
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own session", "caller's session"])
+@pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_an_answer_and_nothing_goes_where_it_leads(
+    session: requests.Session, status: int, make: Callable[[str], HttpRequest], own: bool
 ) -> None:
-    session = requests.Session() if own_session else None
-    with serving(lambda exchange: exchange.answer()) as other:
-
-        def handler(exchange: Exchange) -> None:
-            exchange.read_body()
-            target = location.format(other=other.url, host=other.url[7:])
-            exchange.answer(b"", status=status, headers=f"Location: {target}\r\n")
-
-        with serving(handler) as server:
-            transport = RequestsTransport(session)
-            with DecartClient(api_key=KEY, base_url=server.url, retry=ONCE, transport=transport) as client:
-                with pytest.raises(QueueStatusError) as status_error:
-                    client.queue.status("j")
-                with pytest.raises(QueueSubmitError) as submit_error:
-                    client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "x"})
-            transport.close()
-            assert len(server.exchanges) <= 2
-        if "{other}" in location:
-            assert other.url in status_error.value.message
-            assert other.url in submit_error.value.message
-        assert other.connections == 0
-    if session:
-        session.close()
-
-
-def test_many_threads_share_a_transport_and_each_gets_its_own_answer(transport: RequestsTransport) -> None:
-    failures: list[str] = []
-    with serving(lambda exchange: exchange.answer(exchange.path.encode())) as server:
-
-        def work(number: int) -> None:
-            for turn in range(25):
-                path = f"/v1/jobs/{number}-{turn}"
-                if body_of(transport, get(server.url, path), Timeout(read=10)) != path.encode():
-                    failures.append(path)
-
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert (failures, len(server.exchanges)) == ([], 400)
-        assert server.connections <= 16
+    transport = RequestsTransport(None if own else session)
+    with serving(answering(lambda request, number: OK)) as other:
+        with serving(answering(lambda r, n: http(status, b"moved", {"Location": other.url + "/x"}))) as server:
+            got, headers, body = exchange(transport, make(server.url))
+            assert (got, headers["location"], body) == (status, other.url + "/x", b"moved")
+            assert len(server.requests) == 1
         transport.close()
+        assert not other.connections
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own session", "caller's session"])
+@pytest.mark.parametrize(
+    "location",
+    ["http://[", "http://", "//", "http://user:pass@127.0.0.1/", "http://x:99999999/", "", "\xff\xfe", "http://\xe9.invalid"]
+    + ["http://" + "a" * 300, "http://*.invalid"],
+)
+def test_a_redirect_to_nonsense_is_an_answer_all_the_same(
+    session: requests.Session, location: str, own: bool
+) -> None:
+    transport = RequestsTransport(None if own else session)
+    with serving(answering(lambda request, number: http(302, b"moved", {"Location": location}))) as server:
+        status, headers, body = exchange(transport, get(server.url))
+        assert (status, headers["location"], body) == (302, location, b"moved")
+    transport.close()
+
+
+def test_a_redirect_is_told_to_a_caller_of_the_queue_without_what_is_secret_in_it() -> None:
+    location = {"Location": "http://user:hush@127.0.0.2/x"}
+    with serving(answering(lambda request, number: http(307, b"", location))) as server, client_of(server) as client:
+        with pytest.raises(QueueSubmitError, match="http://127.0.0.2:80, and nothing was sent there") as caught:
+            client.queue.submit(LAKE)
+    assert "hush" not in str(caught.value)
+
+
+# ---------------------------------------------------------------- threads, processes, connections
+
+
+def test_many_threads_get_their_own_answers_over_connections_that_are_used_again(
+    transport: RequestsTransport,
+) -> None:
+    threads, calls = 16, 25
+    gate = threading.Barrier(threads)
+    wrong: list[object] = []
+
+    def work(number: int) -> None:
+        gate.wait(PATIENCE)
+        for call in range(calls):
+            path = f"/{number}/{call}"
+            answer = exchange(transport, HttpRequest(method="GET", url=server.url + path, headers=HEADERS))[2]
+            if answer != path.encode():
+                wrong.append((path, answer))
+
+    with serving(answering(lambda request, number: http(200, request.target.encode()))) as server:
+        workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(PATIENCE)
+        assert not wrong
+        assert len(server.requests) == threads * calls
+        assert len(server.connections) <= threads
+
+
+def test_close_closes_the_connections(transport: RequestsTransport) -> None:
+    with serving(answering(lambda request, number: OK)) as server:
+        exchange(transport, get(server.url))
+        assert not server.connections[0].closed.is_set()
+        transport.close()
+        assert server.connections[0].closed.wait(PATIENCE)
+
+
+def test_an_answer_that_is_left_unread_does_not_go_back_to_the_pool(transport: RequestsTransport) -> None:
+    with serving(answering(lambda request, number: http(200, b"x" * 1_000_000))) as server:
+        with transport.send(get(server.url), timeout=LONG) as response:
+            assert response.read(10) == b"x" * 10
+        assert server.connections[0].closed.wait(PATIENCE)
+        assert exchange(transport, get(server.url))[2] == b"x" * 1_000_000
+
+
+def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced(transport: RequestsTransport) -> None:
+    with serving(reply(OK)) as server:
+        for _ in range(3):
+            assert exchange(transport, post(server.url))[2] == b"fine"
+            assert server.connections[-1].closed.wait(PATIENCE)
+        assert len(server.connections) == 3
 
 
 FORK = """
 import os, sys
 import requests
-from decart.transports import HttpRequest, RequestsTransport, Timeout
-session = requests.Session() if sys.argv[2] == "own" else None
-transport = RequestsTransport(session)
-def ask(path):
-    request = HttpRequest(method="GET", url=sys.argv[1] + path, headers={})
-    with transport.send(request, timeout=Timeout(read=5)) as response:
-        assert response.read() == path.encode()
-ask("/parent")
+from decart import RequestsTransport, Timeout
+from decart.transports.base import HttpRequest
+
+url, whose = sys.argv[1:]
+transport = RequestsTransport(requests.Session() if whose == "caller" else None)
+
+def number():
+    with transport.send(HttpRequest(method="GET", url=url, headers={}), timeout=Timeout()) as response:
+        return int(response.read())
+
+def check(*expected):
+    found = number(), number()
+    assert found == expected, (found, expected)
+
+check(1, 1)
 child = os.fork()
-if not child:
-    ask("/child")
-    os._exit(0)
-assert os.waitpid(child, 0)[1] == 0
-ask("/parent-again")
-transport.close()
-if session: session.close()
+if child == 0:
+    check(2, 2)  # connections of its own, kept as ever
+    transport.close()
+else:
+    assert os.waitpid(child, 0)[1] == 0
+    check(1, 1)  # the parent's is as it was
+    transport.close()
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.parametrize("session", ["ours", "own"])
-def test_a_forked_child_makes_a_connection_of_its_own_and_the_parent_keeps_its_own(session: str) -> None:
-    with serving(lambda exchange: exchange.answer(exchange.path.encode())) as server:
-        command = [sys.executable, "-W", "error", "-c", FORK, server.url, session]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-        assert (ended.returncode, ended.stderr) == (0, "")
-        sockets = {exchange.path: exchange.sock for exchange in server.exchanges}
-        assert sockets["/parent"] is sockets["/parent-again"] is not sockets["/child"]
-        assert server.connections == 2
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("whose", ["own", "caller"])
+def test_a_forked_child_connects_anew_and_leaves_the_parents_connection_alone(whose: str) -> None:
+    with serving(answering(lambda request, number: http(200, str(number).encode()))) as server:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", FORK, server.url, whose],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(server.connections) == 2
 
 
-def test_proxies_of_the_environment_are_used_and_no_proxy_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(lambda exchange: exchange.answer(b"proxy")) as proxy, serving(
-        lambda exchange: exchange.answer(b"direct")
-    ) as server:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_only_the_first_of_a_childs_threads_makes_its_session() -> None:
+    script = """
+import os, sys, threading
+from decart import RequestsTransport, Timeout
+from decart.transports.base import HttpRequest
+
+transport = RequestsTransport()
+child = os.fork()
+if child:
+    sys.exit(os.waitpid(child, 0)[1])
+failed = []
+gate = threading.Barrier(8)
+
+def work():
+    gate.wait()
+    with transport.send(HttpRequest(method="GET", url=sys.argv[1], headers={}), timeout=Timeout()) as response:
+        if response.read() != b"fine":
+            failed.append(1)
+
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+transport.close()
+sys.exit(len(failed))
+"""
+    with serving(answering(lambda request, number: OK)) as server:
+        done = subprocess.run(
+            [sys.executable, "-c", script, server.url], capture_output=True, text=True, timeout=PATIENCE
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(server.requests) == 8
+
+
+# ---------------------------------------------------------------- the environment
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own session", "caller's session"])
+def test_a_proxy_of_the_environment_is_used_and_no_proxy_respected(
+    session: requests.Session, monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    transport = RequestsTransport(None if own else session)
+    with serving(answering(lambda request, number: http(200, b"proxy"))) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("http_proxy", proxy.url)
-        through = RequestsTransport()
-        assert body_of(through, get("http://service.invalid")) == b"proxy"
-        assert proxy.exchanges[0].line.startswith("GET http://service.invalid/v1/jobs/j ")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        assert body_of(through, get(server.url)) == b"direct"
-        through.close()
+        with serving(answering(lambda request, number: http(200, b"direct"))) as server:
+            assert exchange(transport, get(server.url))[2] == b"direct"
+            assert exchange(transport, get("http://service.invalid"))[2] == b"proxy"
+            assert [request.target for request in proxy.requests] == ["http://service.invalid/v1/jobs/j1"]
+            transport.close()
 
 
-def test_the_environment_is_looked_at_once_for_each_origin(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(lambda exchange: exchange.answer(b"direct")) as server:
-        transport = RequestsTransport()
-        assert body_of(transport, get(server.url)) == b"direct"
-        monkeypatch.setenv("http_proxy", refused())
-        assert body_of(transport, get(server.url)) == b"direct"
-        transport.close()
-
-
-def test_a_ca_bundle_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "empty.pem").write_text("")
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
-    transport = RequestsTransport()
-    with serving(lambda exchange: None) as server, pytest.raises(ConnectError, match="missing.pem|No connection"):
-        transport.send(get(server.url.replace("http:", "https:")), timeout=SHORT)
-    transport.close()
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-        + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
-        capture_output=True,
-        check=False,
-    )
-    if made.returncode:  # pragma: no cover
-        pytest.skip("there is no openssl here to make a certificate with")
-    return tmp_path / "cert.pem"
-
-
-def test_tls_is_verified_and_a_bundle_of_the_environment_is_trusted(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_environment_is_looked_up_once_per_origin(
+    transport: RequestsTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
-    with serving(lambda exchange: exchange.answer(b"safe"), context) as server:
-        url = server.url.replace("http:", "https:")
-        stranger, friend = RequestsTransport(), RequestsTransport()
-        with pytest.raises(ConnectError) as caught:
-            stranger.send(post(url, b"x"), timeout=SHORT)
-        assert not caught.value.may_have_been_sent
-        assert "certificate" in caught.value.message.lower()
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-        assert body_of(friend, get(url)) == b"safe"
-        stranger.close()
-        friend.close()
-
-
-def test_a_session_of_ones_own_is_used_as_it_is_and_not_closed() -> None:
-    with serving(lambda exchange: exchange.answer()) as server, requests.Session() as session:
-        session.headers["X-Gateway"] = "g"
-        session.auth = ("user", "word")
-        transport = RequestsTransport(session)
-        body_of(transport, get(server.url))
+    with serving(answering(lambda r, n: http(200, b"old"))) as old, serving(answering(lambda r, n: http(200, b"new"))) as new:
+        monkeypatch.setenv("http_proxy", old.url)
+        assert exchange(transport, get("http://a.invalid"))[2] == b"old"
+        monkeypatch.setenv("http_proxy", new.url)
+        assert exchange(transport, get("http://a.invalid"))[2] == b"old"
+        assert exchange(transport, get("http://a.invalid:81"))[2] == b"new"
         transport.close()
-        body_of(transport, get(server.url))
-        assert repr(transport) == "RequestsTransport(session=...)"
-        assert server.connections == 1
-        assert [exchange.header("x-gateway") for exchange in server.exchanges] == ["g", "g"]
-        assert (server.exchanges[0].header("authorization") or "").startswith("Basic ")
+
+
+@pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
+def test_a_proxy_that_is_not_there_or_lets_nobody_through_means_no_connection(
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[str], HttpRequest]
+) -> None:
+    def forbid(connection: Connection) -> None:
+        assert connection.read_head()[0][0].startswith(b"CONNECT service.invalid:443 ")
+        connection.send(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+
+    with nobody() as url, serving(forbid) as proxy:
+        monkeypatch.setenv("http_proxy", url)
+        monkeypatch.setenv("https_proxy", proxy.url)
+        for origin in ("http://service.invalid", "https://service.invalid"):
+            transport = RequestsTransport()
+            assert isinstance(failure(transport, make(origin)), ConnectError)
+            transport.close()
+
+
+@pytest.mark.parametrize("script", [reset(), reply(b"")], ids=["reset", "end"])
+def test_a_proxy_that_hangs_up_after_the_body_leaves_the_outcome_open(
+    transport: RequestsTransport, monkeypatch: pytest.MonkeyPatch, script: Script
+) -> None:
+    with serving(script) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        error = failure(transport, post("http://service.invalid"))
+        assert proxy.requests[0].body == b"one,two,three"
+    assert type(error) is TransportError
+    assert error.may_have_been_sent is True
+
+
+def test_https_through_a_proxy_stays_within_the_limits(
+    transport: RequestsTransport,
+    tls: ssl.SSLContext,
+    certificate: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def tunnel(connection: Connection) -> None:
+        connection.read_head()
+        connection.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        connection.received.clear()
+        connection.sock = tls.wrap_socket(connection.sock, server_side=True)
+        connection.read_request()
+        connection.send(HEAD)
+        connection.drip(b"x" * 10_000)
+
+    with serving(tunnel) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
+        error = failure(transport, get("https://127.0.0.1"), Timeout(read=PATIENCE, total=1))
+        assert [request.target for request in proxy.requests] == ["/v1/jobs/j1"]
+    assert type(error) is TransportTimeout
+
+
+def test_a_password_file_of_the_environment_is_not_used_by_our_own_session(
+    transport: RequestsTransport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password hush\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with serving(answering(lambda request, number: OK)) as server:
+        exchange(transport, get(server.url))
+        assert "authorization" not in server.requests[0].headers
+        with requests.Session() as session:  # which shows that the file would be found
+            exchange(RequestsTransport(session), get(server.url))
+        assert "authorization" in server.requests[1].headers
+
+
+def test_a_cookie_of_one_answer_is_not_sent_with_the_next_request(transport: RequestsTransport) -> None:
+    with serving(answering(lambda request, number: http(200, b"", {"Set-Cookie": "a=b; Path=/"}))) as server:
+        exchange(transport, get(server.url))
+        exchange(transport, get(server.url))
+        assert [request.headers.get("cookie") for request in server.requests] == [None, None]
+
+
+# ---------------------------------------------------------------- a session of the caller's own
+
+
+class Counting(HTTPAdapter):
+    """An adapter that knows how often it was used and closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used = self.closes = 0
+
+    def send(self, *args: Any, **kwargs: Any) -> requests.Response:
+        self.used += 1
+        return super().send(*args, **kwargs)
+
+    def close(self) -> None:
+        self.closes += 1
+        super().close()
+
+
+def test_headers_auth_adapters_and_hooks_of_a_callers_session_are_used(session: requests.Session) -> None:
+    adapter, seen = Counting(), []
+
+    def hook(response: requests.Response, *args: object, **kwargs: object) -> None:
+        seen.append(response.status_code)
+
+    session.mount("http://", adapter)
+    session.headers["X-Mine"] = "1"
+    session.auth = ("me", "hush")
+    session.hooks["response"].append(hook)
+    with serving(answering(lambda request, number: OK)) as server:
+        assert exchange(RequestsTransport(session), post(server.url))[0] == 200
+        headers = server.requests[0].headers
+    assert (headers["x-mine"], headers["x-api-key"]) == ("1", KEY)
+    assert headers["authorization"].startswith("Basic ")
+    assert (adapter.used, seen) == (1, [200])
+
+
+def test_proxies_of_a_callers_session_are_used(session: requests.Session) -> None:
+    with serving(answering(lambda request, number: http(200, b"proxy"))) as proxy:
+        session.proxies = {"http": proxy.url}
+        assert exchange(RequestsTransport(session), get("http://service.invalid"))[2] == b"proxy"
+
+
+def test_certificates_of_a_callers_session_are_used(
+    session: requests.Session, tls: ssl.SSLContext, certificate: tuple[Path, Path]
+) -> None:
+    session.verify = str(certificate[0])
+    with serving(answering(lambda request, number: OK), tls=tls) as server:
+        assert exchange(RequestsTransport(session), get(server.url))[2] == b"fine"
+
+
+def test_a_callers_session_is_left_open(session: requests.Session) -> None:
+    adapter = Counting()
+    session.mount("http://", adapter)
+    transport = RequestsTransport(session)
+    with serving(answering(lambda request, number: OK)) as server:
+        exchange(transport, get(server.url))
+        transport.close()
+        assert adapter.closes == 0
+        assert session.get(server.url).content == b"fine"
+        assert len(server.connections) == 1
+
+
+def test_a_login_in_two_steps_never_sends_a_body_twice(session: requests.Session) -> None:
+    session.auth = HTTPDigestAuth("me", "hush")
+    challenge = {"WWW-Authenticate": 'Digest realm="r", nonce="n", qop="auth"'}
+
+    def make(request: Received, number: int) -> bytes:
+        return OK if "authorization" in request.headers else http(401, b"", challenge)
+
+    transport = RequestsTransport(session)
+    with serving(answering(make)) as server:
+        failure(transport, post(server.url), LONG)
+        assert exchange(transport, get(server.url))[0] == 200
+        assert exchange(transport, post(server.url))[0] == 200  # the nonce is known by now
+        assert [request.method for request in server.requests if request.body] == ["POST", "POST"]
 
 
 @pytest.mark.parametrize(
-    ("retries", "allowed"),
+    "retries",
     [
-        (0, True),
-        (3, True),  # urllib3 leaves POST out by itself
-        (urllib3.Retry(3, allowed_methods={"GET"}), True),
-        (urllib3.Retry(0, allowed_methods=None), True),
-        (urllib3.Retry(3, allowed_methods=None), False),
-        (urllib3.Retry(total=None, read=1, allowed_methods={"post"}), False),
+        urllib3.Retry(3, allowed_methods=None),
+        urllib3.Retry(3, allowed_methods={"GET", "post"}),
+        urllib3.Retry(total=None, read=1, allowed_methods=None),
+        urllib3.Retry(total=None, status=1, status_forcelist=[503], allowed_methods=["POST"]),
+        urllib3.Retry(total=None, other=1, allowed_methods=["POST"]),
     ],
+    ids=str,
 )
-def test_a_session_that_would_repeat_a_post_is_refused(retries: Any, allowed: bool) -> None:
-    with requests.Session() as session:
-        session.mount("https://", HTTPAdapter(max_retries=retries))
-        if allowed:
-            RequestsTransport(session).close()
-        else:
-            with pytest.raises(InvalidInputError, match="repeats POST"):
-                RequestsTransport(session)
+def test_a_session_that_would_repeat_a_post_is_refused(session: requests.Session, retries: urllib3.Retry) -> None:
+    session.mount("https://elsewhere.invalid", HTTPAdapter(max_retries=retries))
+    with pytest.raises(InvalidInputError, match="repeats POST requests by itself"):
+        RequestsTransport(session)
 
 
-def test_an_adapter_that_knows_nothing_of_repeats_is_accepted() -> None:
-    class Plain(requests.adapters.BaseAdapter):
-        def close(self) -> None: ...
-
-    with requests.Session() as session:
-        session.mount("https://", Plain())
-        RequestsTransport(session).close()
+class Bare(requests.adapters.BaseAdapter):
+    """An adapter without `max_retries`."""
 
 
-def test_cookies_are_not_kept(transport: RequestsTransport) -> None:
-    with serving(lambda exchange: exchange.answer(headers="Set-Cookie: a=b\r\n")) as server:
-        body_of(transport, get(server.url))
-        body_of(transport, get(server.url))
-        assert server.exchanges[1].header("cookie") is None
-
-
-def test_netrc_is_not_looked_at(
-    transport: RequestsTransport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    "adapter",
+    [
+        HTTPAdapter(),
+        HTTPAdapter(max_retries=3),
+        HTTPAdapter(max_retries=urllib3.Retry(3, allowed_methods={"GET"}, status_forcelist=[503])),
+        HTTPAdapter(max_retries=urllib3.Retry(0, allowed_methods=None)),
+        HTTPAdapter(max_retries=urllib3.Retry(total=None, connect=3, read=0, status=0, other=0, allowed_methods=None)),
+        Bare(),
+    ],
+    ids=["default", "a number", "GET only", "none", "connecting only", "bare"],
+)
+def test_a_session_that_repeats_no_post_is_accepted(
+    session: requests.Session, adapter: requests.adapters.BaseAdapter
 ) -> None:
-    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password word\n")
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    with serving(lambda exchange: exchange.answer()) as server:
-        body_of(transport, get(server.url))
-        assert server.exchanges[0].header("authorization") is None
+    session.mount("https://", adapter)
+    assert repr(RequestsTransport(session)) == "RequestsTransport(session=...)"
 
 
-def test_what_stays_visible_as_the_cause_holds_no_request_and_no_key(transport: RequestsTransport) -> None:
-    with pytest.raises(ConnectError) as caught:
-        transport.send(post(refused(), b"x"), timeout=SHORT)
-    cause = caught.value.__cause__
-    assert isinstance(cause, requests.RequestException)
-    assert (cause.request, cause.response) == (None, None)
+def test_the_repr_of_a_transport_tells_whose_session_it_uses(transport: RequestsTransport) -> None:
+    assert repr(transport) == "RequestsTransport()"
 
 
-def test_closing_lets_go_of_the_connections(transport: RequestsTransport) -> None:
-    with serving(lambda exchange: exchange.answer()) as server:
-        body_of(transport, get(server.url))
-        transport.close()
-        body_of(transport, get(server.url))
-        assert server.connections == 2
+# ---------------------------------------------------------------- the key
 
 
-def test_a_closed_response_gives_its_connection_up_even_when_unread(transport: RequestsTransport) -> None:
-    with serving(lambda exchange: exchange.answer(b"x" * 100)) as server:
-        with transport.send(get(server.url), timeout=SHORT) as response:
-            assert response.read(10) == b"x" * 10
-        assert body_of(transport, get(server.url)) == b"x" * 100
+def everything_in(error: BaseException) -> Iterator[object]:
+    """Give what can be reached from an exception through causes, arguments and attributes; not through tracebacks."""
+    todo: list[object] = [error]
+    seen: list[object] = []
+    while todo:
+        thing = todo.pop()
+        if any(thing is other for other in seen) or isinstance(thing, (type, str, bytes, int, float)):
+            yield thing
+            continue
+        seen.append(thing)
+        yield thing
+        todo += getattr(thing, "__dict__", {}).values()
+        if isinstance(thing, BaseException):
+            todo += [*thing.args, thing.__cause__, thing.__context__]
+        elif isinstance(thing, (list, tuple, set)):
+            todo += thing
+        elif isinstance(thing, dict):
+            todo += [*thing.keys(), *thing.values()]
 
 
-def test_the_clock_goes_on_and_a_sleep_ends_when_it_is_cancelled(transport: RequestsTransport) -> None:
-    cancel = threading.Event()
-    cancel.set()
-    began = transport.now()
-    transport.sleep(0.001)
-    transport.sleep(3600, cancel)
-    assert 0.001 <= transport.now() - began < 60
+@pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
+@pytest.mark.parametrize("case", ["connection refused", "a full queue", "a name that cannot be one", *FAILURES])
+def test_what_stays_behind_an_error_holds_neither_the_key_nor_the_exchange(
+    transport: RequestsTransport, case: str, make: Callable[[str], HttpRequest]
+) -> None:
+    place = NO_CONNECTION[case]() if case in NO_CONNECTION else url_of(FAILURES[case])
+    with place as url:
+        error = failure(transport, make(url), Timeout(connect=0.3, read=0.3))
+    assert error.__cause__ is not None
+    for thing in everything_in(error):
+        assert not isinstance(thing, (requests.PreparedRequest, requests.Request, requests.Response))
+        assert KEY not in (thing if isinstance(thing, str) else thing.decode("latin-1") if isinstance(thing, bytes) else "")
+
+
+@contextlib.contextmanager
+def url_of(script: Script) -> Iterator[str]:
+    with serving(script) as server:
+        yield server.url
+
+
+def test_every_failure_is_one_of_ours_whatever_the_session_raises(session: requests.Session) -> None:
+    def chained() -> BaseException:
+        error = requests.ConnectionError("round")
+        error.__cause__ = error  # a circle must not catch us
+        return error
+
+    for raised in (chained(), UnicodeError("label too long"), OSError(5, "Input/output error"), urllib3.exceptions.HTTPError()):
+        with responses.RequestsMock() as mock:
+            mock.get("http://x.invalid/v1/jobs/j1", body=raised)  # type: ignore[arg-type]
+            assert isinstance(failure(RequestsTransport(session), get("http://x.invalid")), DecartSDKError)

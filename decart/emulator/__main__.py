@@ -16,15 +16,17 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
     grammar = argparse.ArgumentParser(
         prog="python -m decart.emulator",
-        description="A local stand-in for the video queue. It makes real MP4 files, but their pictures are placeholders "
-        "for development: no model is at work, and nothing is billed.",
+        description="A local stand-in for the video queue. It makes real MP4 files, but their pictures are "
+        "placeholders for development: no model is at work, and nothing is billed.",
         epilog="Then: DECART_BASE_URL=http://127.0.0.1:8787 DECART_API_KEY=dct_local python your_program.py",
     )
     grammar.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
     grammar.add_argument("--port", type=int, default=8787, help="port; 0 for any free one (default: 8787)")
     grammar.add_argument("--pending", type=float, default=1.0, help="seconds a job waits in the queue (default: 1)")
     grammar.add_argument("--processing", type=float, default=3.0, help="seconds it is worked on, at least (default: 3)")
-    grammar.add_argument("--api-key", action="append", help="a key to let in; may be repeated (default: any dct_... key)")
+    grammar.add_argument(
+        "--api-key", action="append", help="a key to let in; repeat for more (default: any dct_... key)"
+    )
     return grammar
 
 

@@ -91,7 +91,9 @@ def _trajectory(text: str, model: ModelDefinition) -> list[tuple[int, float, flo
         raise _Wrong("json_invalid", "Input should be a JSON list of objects with frame, x and y") from None
     if not 2 <= len(points) <= 1000:
         raise _Wrong("too_short" if len(points) < 2 else "too_long", "List should have 2 to 1000 items")
-    if any(type(frame) is not int or frame < 0 or not (0 <= x < math.inf and 0 <= y < math.inf) for frame, x, y in points):
+    if any(
+        type(frame) is not int or frame < 0 or not (0 <= x < math.inf and 0 <= y < math.inf) for frame, x, y in points
+    ):
         raise _Wrong("greater_than_equal", "frame, x and y should be greater than or equal to 0")
     return points
 

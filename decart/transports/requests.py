@@ -3,9 +3,12 @@
 What it adds to `requests.Session`, and why:
 
 - **No redirect is followed**: requests takes ``Authorization`` off when the host changes, but not ``X-API-KEY``.
-- **No repeat inside**: the adapter's ``max_retries`` stays 0, and a caller's session that would repeat a POST is refused.
+- **No repeat inside**: the adapter's ``max_retries`` stays 0, a caller's session that would repeat a POST is refused,
+  and a body is handed out once. (Even a GET-only ``Retry`` repeats a POST after some failures of TLS or of a proxy.)
 - **The body tells whether it was touched**: `requests.ConnectionError` covers both "no connection" and "cut while
   sending", and only the second may have cost money.
+- **Timeouts mean what they say**: urllib3 sends a body under the *connect* timeout, and lets a server that drips bytes
+  go on for ever, so the connections of our own session ask before each wait how long it may take.
 - **Proxies and CA bundles of the environment** are looked up once per origin: ``Session.send`` does not apply them, and
   looking them up walks through the whole environment each time.
 - **A child process gets a session of its own**: two processes on one socket would read each other's answers.
@@ -13,16 +16,21 @@ What it adds to `requests.Session`, and why:
 
 from __future__ import annotations
 
+import http.client
+import io
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ..errors import ConnectError, InvalidInputError, TransportError, TransportTimeout
 from .base import CHUNK, Body, HttpRequest, HttpResponse, SystemClock, Timeout, origin
@@ -30,8 +38,13 @@ from .base import CHUNK, Body, HttpRequest, HttpResponse, SystemClock, Timeout, 
 POOL = 32
 """Connections kept open per origin; more threads than that work, and open connections of their own for the time."""
 
+PIECE = 16 * 1024
+"""Bytes that must be taken within one read timeout; `socket.sendall` gives all that it gets no longer than that."""
+
 _NO_CONNECTION = (
     requests.exceptions.ConnectTimeout,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.SSLError,
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.ProxyError,
@@ -39,23 +52,87 @@ _NO_CONNECTION = (
 _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError)
 
 
-class _OwnSession(requests.Session):
-    """A session that keeps nothing between calls and never looks where a redirect leads."""
+class _Limits:
+    """How long one exchange, begun now, may wait for the other side."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.headers.clear()
-        self.trust_env = False  # the environment is applied by the transport, once per origin
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in ("https://", "http://"):
-            self.mount(scheme, HTTPAdapter(pool_maxsize=POOL, max_retries=0))
+    def __init__(self, timeout: Timeout) -> None:
+        self._read = timeout.read
+        self._ends = float("inf") if timeout.total is None else time.monotonic() + timeout.total
 
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        return None
+    def left(self) -> float:
+        """Return the seconds that the next wait may take."""
+        left = self._ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the time for the whole exchange is up")
+        return min(self._read, left)
 
 
-class _Watched:
-    """A request body that remembers whether any of it was asked for."""
+_limits: ContextVar[_Limits] = ContextVar("_limits")
+"""Those of the exchange under way in this thread: urllib3 hands its connections nothing but a number."""
+
+
+class _LimitedFile(io.RawIOBase):
+    """What an answer is read from."""
+
+    def __init__(self, file: io.RawIOBase, sock: socket.socket) -> None:
+        self._file, self._sock, self._limits = file, sock, _limits.get()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(self._limits.left())
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _LimitedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_LimitedFile(self.fp.detach(), sock))
+
+
+class _Limited(HTTPConnection):
+    response_class = _LimitedResponse
+
+    def send(self, data: Any) -> None:  # of urllib3 come bytes, no more than a chunk of ours
+        for start in range(0, len(data), PIECE):
+            if self.sock is not None:  # else it connects first, within the connect timeout
+                self.sock.settimeout(_limits.get().left())
+            super().send(data[start : start + PIECE])
+
+
+class _LimitedTLS(_Limited, HTTPSConnection):
+    pass
+
+
+class _Adapter(HTTPAdapter):
+    """An adapter that repeats nothing and whose connections keep the limits of the exchange."""
+
+    connections = {HTTPConnection: _Limited, HTTPSConnection: _LimitedTLS}
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        pool.ConnectionCls = self.connections.get(pool.ConnectionCls, pool.ConnectionCls)  # not those of SOCKS
+        return pool
+
+
+def _own_session() -> requests.Session:
+    """Return a session that keeps nothing between calls."""
+    session = requests.Session()
+    session.headers.clear()
+    session.trust_env = False  # the environment is applied by the transport, once per origin
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _Adapter(pool_maxsize=POOL, max_retries=0))
+    return session
+
+
+class _Once:
+    """A request body that remembers whether any of it was asked for, and cannot be sent twice."""
 
     def __init__(self, body: Body) -> None:
         self._body = body
@@ -65,9 +142,12 @@ class _Watched:
         return len(self._body)
 
     def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._body:
-            self.touched = True
-            yield chunk
+        if self.touched:
+            raise TransportError(
+                "The connection broke off, and the session's adapter was kept from sending it all again."
+            )
+        self.touched = True
+        yield from self._body
 
 
 class RequestsTransport(SystemClock):
@@ -75,7 +155,8 @@ class RequestsTransport(SystemClock):
 
     Args:
         session: A session of your own, for its adapters, headers, proxies or certificates. It is never closed here.
-            One that would repeat a POST by itself is refused, since that could bill twice.
+            One that would repeat a POST by itself is refused, since that could bill twice. Timeouts are then as your
+            adapters keep them: those of requests send under the connect timeout.
 
     Raises:
         InvalidInputError: The session would repeat a POST.
@@ -92,19 +173,22 @@ class RequestsTransport(SystemClock):
         return "RequestsTransport()" if self._given is None else "RequestsTransport(session=...)"
 
     def _start(self) -> None:
-        self._process = os.getpid()
-        self._session: requests.Session = self._given or _OwnSession()
+        self._session: requests.Session = self._given or _own_session()
         self._environment: dict[str, dict[str, Any]] = {}
+        self._process = os.getpid()  # last: it is what tells other threads that the rest is ready
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
         """Make one attempt; see `decart.transports.base.Transport`."""
         session = self._session_of_this_process()
-        body = _Watched(request.body) if request.body is not None else None
-        ends = None if timeout.total is None else self.now() + timeout.total
+        body = _Once(request.body) if request.body is not None else None
+        limits = _Limits(timeout)
+        _limits.set(limits)
         try:
             prepared = session.prepare_request(
                 requests.Request(request.method, request.url, headers=dict(request.headers), data=body)
             )
+            location: dict[str, str] = {}
+            prepared.hooks["response"].append(lambda response, **_: _take_location(response, location))
             response = session.send(
                 prepared,
                 stream=True,
@@ -115,7 +199,9 @@ class RequestsTransport(SystemClock):
             )
         except _FAILURES as error:
             raise _translated(error, touched=body.touched if body is not None else None) from _without_key(error)
-        return HttpResponse(response.status_code, response.headers, self._chunks(response, ends), response.close)
+        return HttpResponse(
+            response.status_code, {**response.headers, **location}, _chunks(response, limits), response.close
+        )
 
     def close(self) -> None:
         """Close the connections of this transport's own session; a caller's session is left alone."""
@@ -131,8 +217,7 @@ class RequestsTransport(SystemClock):
 
     def _leave_parent(self) -> None:
         """Begin anew in a forked child. The parent's sockets are let go of here; they stay open over there."""
-        if self._given is not None:
-            self._given.close()
+        self._session.close()
         self._start()
 
     def _settings_for(self, session: requests.Session, url: str) -> dict[str, Any]:
@@ -144,20 +229,28 @@ class RequestsTransport(SystemClock):
             self._environment[key] = {name: settings[name] for name in ("proxies", "verify", "cert")}
         return self._environment[key]
 
-    def _chunks(self, response: requests.Response, ends: float | None) -> Iterator[bytes]:
-        try:
-            for chunk in response.iter_content(CHUNK):
-                yield chunk
-                if ends is not None and self.now() > ends:
-                    raise TransportTimeout("The answer took longer than the time left for it; try again.")
-        except _FAILURES as error:
-            raise _translated(error, touched=True) from _without_key(error)
+
+def _take_location(response: requests.Response, kept: dict[str, str]) -> None:
+    """Take ``Location`` off an answer: told not to follow it, requests still looks where it leads, and may trip."""
+    if "location" in response.headers:
+        kept["location"] = response.headers.pop("location")
+
+
+def _chunks(response: requests.Response, limits: _Limits) -> Iterator[bytes]:
+    try:
+        for chunk in response.iter_content(CHUNK):
+            yield chunk
+            limits.left()
+    except _FAILURES as error:
+        raise _translated(error, touched=True) from _without_key(error)
 
 
 def _refuse_repeats(session: requests.Session) -> None:
     for adapter in session.adapters.values():
         retries = getattr(adapter, "max_retries", None)
-        if not isinstance(retries, urllib3.Retry) or not (retries.total or retries.read or retries.status or retries.other):
+        if not isinstance(retries, urllib3.Retry) or not (
+            retries.total or retries.read or retries.status or retries.other
+        ):
             continue
         if not retries.allowed_methods or "POST" in {method.upper() for method in retries.allowed_methods}:
             raise InvalidInputError(
@@ -174,16 +267,25 @@ def _without_key(error: BaseException) -> BaseException:
 
 
 def _translated(error: BaseException, *, touched: bool | None) -> TransportError:
-    """Turn a failure of requests or urllib3 into one of ours; ``touched`` is None for a request without a body."""
+    """Turn a failure of requests or urllib3 into one of ours; ``touched`` is None for a request without a body.
+
+    With a body, ``touched`` alone tells whether there was a connection: urllib3 says "unable to connect to proxy" also
+    when the proxy hangs up after it has taken the whole body.
+    """
     causes = list(_causes(error))
-    why = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), causes[-1].__class__.__name__)
-    if touched is False or any(isinstance(cause, _NO_CONNECTION) for cause in causes):
+    why = next(
+        (cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror),
+        causes[-1].__class__.__name__,
+    )
+    if touched is False or (touched is None and any(isinstance(cause, _NO_CONNECTION) for cause in causes)):
         return ConnectError(
-            f"No connection to the service ({why}); nothing was sent. Check the network, the base URL and the proxy settings.",
+            f"No connection to the service ({why}); nothing was sent. Check the network, the base URL and the proxies.",
             None, None, False,
         )  # fmt: skip
     if any(isinstance(cause, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)) for cause in causes):
-        return TransportTimeout(f"The service went silent ({why}); the network or the service is at fault. Try again later.")
+        return TransportTimeout(
+            f"The service went silent ({why}); the network or the service is at fault. Try again later."
+        )
     return TransportError(f"The connection broke off ({why}); the network or the service is at fault. Try again later.")
 
 

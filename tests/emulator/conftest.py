@@ -21,11 +21,16 @@ def client(request: pytest.FixtureRequest, studio: Studio) -> Iterator[DecartCli
     """A client of a box whose jobs take no time over HTTP, and four virtual seconds in process."""
     if request.param == "in process":
         clock = VirtualClock()
-        with Emulator(clock=clock, renderer=studio, background=False) as emulator:
-            with DecartClient(api_key="dct_test", transport=EmulatorTransport(emulator, clock)) as client:
-                yield client
+        with (
+            Emulator(clock=clock, renderer=studio, background=False) as emulator,
+            DecartClient(api_key="dct_test", transport=EmulatorTransport(emulator, clock)) as client,
+        ):
+            yield client
     else:
         emulator = Emulator(pending=0, processing=0, renderer=studio)
-        with emulator, EmulatorServer(emulator) as server:
-            with DecartClient(api_key="dct_test", base_url=server.url) as client:
-                yield client
+        with (
+            emulator,
+            EmulatorServer(emulator) as server,
+            DecartClient(api_key="dct_test", base_url=server.url) as client,
+        ):
+            yield client

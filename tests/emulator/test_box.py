@@ -89,7 +89,9 @@ def test_every_input_reaches_the_renderer_as_what_it_is(client: DecartClient, st
         job("lucy-pro-t2v", prompt="Gr\u00fc\u00dfe \u6e56", seed=7, resolution="480p", orientation="portrait")
     )
     client.queue.submit_and_poll(
-        job("lucy-motion", data=b"picture", trajectory=[{"frame": 0, "x": 0, "y": 0.5}, {"frame": 9, "x": 1, "y": 0.25}])
+        job(
+            "lucy-motion", data=b"picture", trajectory=[{"frame": 0, "x": 0, "y": 0.5}, {"frame": 9, "x": 1, "y": 0.25}]
+        )
     )
     client.queue.submit_and_poll(job("lucy-pro-flf2v", prompt="melt", start=b"one", end=b"two"))
     text, motion, between = studio.orders
@@ -144,7 +146,9 @@ def test_content_is_refused_until_the_job_is_completed() -> None:
 
 
 def test_any_key_that_looks_like_one_is_let_in_and_no_other(client: DecartClient) -> None:
-    stranger = DecartClient(api_key="your-api-key", transport=client._core.transport, base_url=client._core.settings.base_url)
+    stranger = DecartClient(
+        api_key="your-api-key", transport=client._core.transport, base_url=client._core.settings.base_url
+    )
     with pytest.raises(QueueSubmitError) as caught:
         stranger.queue.submit(job("lucy-pro-t2v", prompt="x"))
     assert isinstance(caught.value.cause, AuthenticationError)
@@ -243,3 +247,10 @@ def test_one_line_is_logged_for_each_request(caplog: pytest.LogCaptureFixture) -
 def test_the_application_is_plain_wsgi() -> None:
     with Emulator(background=False) as emulator:
         assert callable(App(emulator))
+
+
+def test_what_the_emulator_does_not_have_is_said_in_the_usual_way() -> None:
+    import decart.emulator
+
+    with pytest.raises(AttributeError, match="'decart.emulator' has no attribute 'Nothing'"):
+        decart.emulator.Nothing  # noqa: B018

@@ -122,12 +122,8 @@ def inputs_for(task: str, video: Path, picture: Path) -> dict[str, Path]:
 # --- what every video is ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "task", ["text-to-video", "image-to-video", "motion", "first-last-frame", *EDITS]
-)
-def test_a_video_is_h264_that_every_player_shows(
-    task: str, tmp_path: Path, video: Path, picture: Path
-) -> None:
+@pytest.mark.parametrize("task", ["text-to-video", "image-to-video", "motion", "first-last-frame", *EDITS])
+def test_a_video_is_h264_that_every_player_shows(task: str, tmp_path: Path, video: Path, picture: Path) -> None:
     target = tmp_path / "made.mp4"
     render(job(task, inputs=inputs_for(task, video, picture)), target)
     with av.open(str(target)) as file:
@@ -192,12 +188,9 @@ def test_night_is_darker_than_day(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [PALETTE_WORDS, LAND_WORDS, OTHER_WORDS])
-def test_every_kind_of_scenery_can_be_made(
-    words: dict[str, tuple[str, ...]], tmp_path: Path
-) -> None:
+def test_every_kind_of_scenery_can_be_made(words: dict[str, tuple[str, ...]], tmp_path: Path) -> None:
     pictures = [
-        made(tmp_path, "text-to-video", prompt=f"one {known[0]}", seconds=0.2)[0].tobytes()
-        for known in words.values()
+        made(tmp_path, "text-to-video", prompt=f"one {known[0]}", seconds=0.2)[0].tobytes() for known in words.values()
     ]
     assert len(set(pictures)) == len(pictures)
 
@@ -265,9 +258,7 @@ def test_the_orientation_of_a_photo_is_respected(tmp_path: Path) -> None:
     photo, exif = halves("red", "blue", (64, 96)), Image.Exif()
     exif[0x0112] = 8  # to be shown turned left, so red comes to lie below
     photo.save(tmp_path / "photo.jpg", exif=exif)
-    shown = made(
-        tmp_path, "image-to-video", prompt="zoom in", inputs={"data": tmp_path / "photo.jpg"}
-    )[0]
+    shown = made(tmp_path, "image-to-video", prompt="zoom in", inputs={"data": tmp_path / "photo.jpg"})[0]
     assert shown[50, 48, 0] > 150 > shown[20, 48, 0]
 
 
@@ -336,9 +327,7 @@ def test_a_long_video_is_cut(tmp_path: Path) -> None:
 def test_each_filter_changes_the_picture_in_its_own_way(tmp_path: Path, video: Path) -> None:
     plain = frames_of(video)[5][30:]
     seen = [
-        made(tmp_path, "video-restyle", prompt=f"in {words[0]} style", inputs={"data": video})[5][
-            30:
-        ]
+        made(tmp_path, "video-restyle", prompt=f"in {words[0]} style", inputs={"data": video})[5][30:]
         for words in FILTER_WORDS.values()
     ]
     seen.append(made(tmp_path, "video-edit", prompt="add a hat", inputs={"data": video})[5][30:])
@@ -437,9 +426,7 @@ def png_that_claims(width: int, height: int) -> bytes:
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = b""
     for kind, body in ((b"IHDR", head), (b"IDAT", zlib.compress(b"\0" * 9)), (b"IEND", b"")):
-        chunks += (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
+        chunks += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
@@ -472,15 +459,9 @@ def test_a_file_that_was_cut_off_is_refused(kept: float, tmp_path: Path, picture
         assert "data" in fails(tmp_path, task, inputs={"data": path})
 
 
-def test_a_picture_is_no_video_and_a_video_no_picture(
-    tmp_path: Path, video: Path, picture: Path
-) -> None:
-    assert fails(tmp_path, "video-edit", inputs={"data": picture}) == (
-        "data is not a video that can be decoded"
-    )
-    assert fails(tmp_path, "image-to-video", inputs={"data": video}) == (
-        "data is not a picture that can be decoded"
-    )
+def test_a_picture_is_no_video_and_a_video_no_picture(tmp_path: Path, video: Path, picture: Path) -> None:
+    assert fails(tmp_path, "video-edit", inputs={"data": picture}) == ("data is not a video that can be decoded")
+    assert fails(tmp_path, "image-to-video", inputs={"data": video}) == ("data is not a picture that can be decoded")
 
 
 def test_sound_alone_is_no_video(tmp_path: Path) -> None:
@@ -544,9 +525,7 @@ def test_a_trajectory_that_is_not_numbers_is_refused(tmp_path: Path, picture: Pa
     assert fails(tmp_path, "motion", inputs={"data": picture}, trajectory=path)
 
 
-@pytest.mark.parametrize(
-    "task", ["image-to-video", "motion", "first-last-frame", "image-to-image", *EDITS]
-)
+@pytest.mark.parametrize("task", ["image-to-video", "motion", "first-last-frame", "image-to-image", *EDITS])
 def test_a_missing_input_is_named(task: str, tmp_path: Path) -> None:
     assert "missing" in fails(tmp_path, task)
     gone = dict.fromkeys(("data", "start", "end"), tmp_path / "gone")

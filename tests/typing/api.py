@@ -42,7 +42,9 @@ assert_type(
 assert_type(client.queue.status("id"), JobStatusResponse)
 assert_type(client.queue.result("id"), QueueJobResult)
 assert_type(client.queue.poll("id", cancel=threading.Event()), QueueJobResult)
-assert_type(client.queue.submit(TextToVideoInput(model=models.video("lucy-pro-t2v"), prompt="A lake")), JobSubmitResponse)
+assert_type(
+    client.queue.submit(TextToVideoInput(model=models.video("lucy-pro-t2v"), prompt="A lake")), JobSubmitResponse
+)
 
 
 def told(job: JobStatusResponse) -> None:

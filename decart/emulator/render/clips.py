@@ -96,9 +96,7 @@ class Clip:
         shown = max(size[0], math.ceil(wide * scale)), max(size[1], math.ceil(high * scale))
         turns = _quarter_turns(frame)
         width, height = shown[::-1] if turns % 2 else shown
-        scaled = self.reformatter.reformat(
-            frame, width, height, format="rgb24", interpolation="BICUBIC"
-        )
+        scaled = self.reformatter.reformat(frame, width, height, format="rgb24", interpolation="BICUBIC")
         pixels = np.rot90(scaled.to_ndarray(), turns)
         left, top = (shown[0] - size[0]) // 2, (shown[1] - size[1]) // 2
         return Image.fromarray(pixels[top : top + size[1], left : left + size[0]])

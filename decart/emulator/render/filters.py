@@ -99,9 +99,7 @@ def _sketch(frame: Image.Image) -> Image.Image:
 
 def _pixel(frame: Image.Image) -> Image.Image:
     block = max(2, round(min(frame.size) / 72))
-    small = frame.resize(
-        (max(1, frame.width // block), max(1, frame.height // block)), Image.Resampling.BOX
-    )
+    small = frame.resize((max(1, frame.width // block), max(1, frame.height // block)), Image.Resampling.BOX)
     small = ImageOps.posterize(ImageEnhance.Color(small).enhance(1.5), 3)
     return small.resize(frame.size, Image.Resampling.NEAREST)
 

@@ -142,9 +142,7 @@ def _light(plot: Plot, outline: Floats, depth: Floats) -> NDArray[np.float32]:
     return light
 
 
-def _snow(
-    plot: Plot, outline: Floats, depth: Floats, random: np.random.Generator
-) -> NDArray[np.float32]:
+def _snow(plot: Plot, outline: Floats, depth: Floats, random: np.random.Generator) -> NDArray[np.float32]:
     """Return how much snow lies on each pixel: on high ground, with a ragged edge."""
     ragged = _noise(random, plot.width, plot.unit * 0.016)
     reach = (outline - 0.55).clip(0) * plot.rise * (0.5 + ragged)

@@ -110,9 +110,7 @@ class Flyers:
             frame.paste(sprite, (round(across), round(down)), sprite)
 
 
-def make_movers(
-    size: tuple[int, int], scenery: Scenery, random: np.random.Generator
-) -> tuple[Mover, ...]:
+def make_movers(size: tuple[int, int], scenery: Scenery, random: np.random.Generator) -> tuple[Mover, ...]:
     """Prepare what a scene's extras ask for."""
     unit = min(size)
     movers: list[Mover] = []

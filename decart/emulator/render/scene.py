@@ -68,9 +68,7 @@ def _travel(job: RenderJob, speed: float) -> int:
     return round(job.width * speed * job.frame_count / job.fps)
 
 
-def _lands(
-    job: RenderJob, scenery: Scenery, bottom: int, random: np.random.Generator
-) -> Iterator[Layer]:
+def _lands(job: RenderJob, scenery: Scenery, bottom: int, random: np.random.Generator) -> Iterator[Layer]:
     """Draw the strips of land, the farthest first."""
     last = max(1, len(scenery.lands) - 1)
     wet = bottom < job.height

@@ -40,9 +40,7 @@ class Sky:
         return Image.fromarray(pixels)
 
 
-def make_sky(
-    size: tuple[int, int], horizon: int, palette: Palette, random: np.random.Generator
-) -> Sky:
+def make_sky(size: tuple[int, int], horizon: int, palette: Palette, random: np.random.Generator) -> Sky:
     """Paint a sky.
 
     Args:

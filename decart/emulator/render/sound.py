@@ -30,7 +30,7 @@ def read_sound(path: Path, start: Fraction) -> bytes | None:
     try:
         with open_media(path, "data") as source:
             return _encoded(source, start) if source.streams.audio else None
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, pictures do without
+    except Exception:
         return None
 
 

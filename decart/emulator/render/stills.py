@@ -84,9 +84,7 @@ def motion_frames(job: RenderJob) -> Iterator[Image.Image]:
     wide = _mirrored(picture, int(reach[0]), int(reach[1]))
     for point, move in zip(path, moves, strict=True):
         left, top = reach - move
-        view = wide.resize(
-            job.size, Image.Resampling.BILINEAR, (left, top, left + job.width, top + job.height)
-        )
+        view = wide.resize(job.size, Image.Resampling.BILINEAR, (left, top, left + job.width, top + job.height))
         view.paste(way, (0, 0), way)
         _draw_dot(view, float(point[0]), float(point[1]))
         yield writing.stamp(view)

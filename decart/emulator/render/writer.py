@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 
 import av
-from av.container import OutputContainer
 import numpy as np
+from av.container import OutputContainer
 from av.video.reformatter import Colorspace, VideoReformatter
 from PIL import Image
 
@@ -26,9 +26,7 @@ class ClipWriter:
     number of threads, whatever machine it runs on.
     """
 
-    def __init__(
-        self, target: Path, size: tuple[int, int], rate: Fraction, sound: bytes | None = None
-    ) -> None:
+    def __init__(self, target: Path, size: tuple[int, int], rate: Fraction, sound: bytes | None = None) -> None:
         """Create the file.
 
         Args:
@@ -37,13 +35,9 @@ class ClipWriter:
             rate: Nominal frame rate.
             sound: A whole M4A file whose track goes along with the pictures.
         """
-        self._container = av.open(
-            str(target.absolute()), "w", format="mp4", options={"movflags": "+faststart"}
-        )
+        self._container = av.open(str(target.absolute()), "w", format="mp4", options={"movflags": "+faststart"})
         self._duration = round(TICKS / rate)
-        self._stream = self._container.add_stream(
-            "libx264", rate=rate, options={"preset": "superfast", "crf": "23"}
-        )
+        self._stream = self._container.add_stream("libx264", rate=rate, options={"preset": "superfast", "crf": "23"})
         self._stream.width, self._stream.height = size
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, TICKS)
@@ -80,9 +74,7 @@ class ClipWriter:
             ticks: When it is shown; later than the frame before.
         """
         frame = av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24")
-        frame = self._reformatter.reformat(
-            frame, format="yuv420p", dst_colorspace=Colorspace.ITU709
-        )
+        frame = self._reformatter.reformat(frame, format="yuv420p", dst_colorspace=Colorspace.ITU709)
         frame.pts, frame.time_base = ticks, Fraction(1, TICKS)
         self._mux(frame)
         if self._sound:

@@ -1,0 +1,397 @@
+"""`decart.inputs`: what a job may be asked to do, its bounds, and the one sentence that refuses the rest."""
+
+from __future__ import annotations
+
+import math
+import pathlib
+import pickle
+import re
+from typing import Any
+
+import attrs
+import pytest
+
+from decart import (
+    FirstLastFrameInput,
+    ImageToImageInput,
+    ImageToMotionVideoInput,
+    ImageToVideoInput,
+    InvalidInputError,
+    JobInput,
+    ModelDefinition,
+    MotionTrajectoryInput,
+    TextToImageInput,
+    TextToVideoInput,
+    VideoEdit2Input,
+    VideoRestyleInput,
+    VideoToVideoInput,
+    models,
+)
+from decart.inputs import SEED_MAX, TRAJECTORY_POINTS, input_class
+
+FILE = b"a file"
+PATH = [{"frame": 0, "x": 0.5, "y": 0.5}, {"frame": 24, "x": 0.75, "y": 0.25}]
+PROMPT = {"prompt": "A lake"}
+
+# class, a model of its task, and the least that it needs
+LEAST: list[tuple[type[JobInput], str, dict[str, Any]]] = [
+    (TextToVideoInput, "lucy-pro-t2v", PROMPT),
+    (ImageToVideoInput, "lucy-pro-i2v", {**PROMPT, "data": FILE}),
+    (VideoToVideoInput, "lucy-clip", {**PROMPT, "data": FILE}),
+    (FirstLastFrameInput, "lucy-pro-flf2v", {**PROMPT, "start": FILE, "end": FILE}),
+    (ImageToMotionVideoInput, "lucy-motion", {"data": FILE, "trajectory": PATH}),
+    (VideoRestyleInput, "lucy-restyle-2", {**PROMPT, "data": FILE}),
+    (VideoEdit2Input, "lucy-2.5", {"data": FILE}),
+    (VideoEdit2Input, "lucy-vton-3.6", {"data": FILE}),
+    (TextToImageInput, "lucy-pro-t2i", PROMPT),
+    (ImageToImageInput, "lucy-image-2", {**PROMPT, "data": FILE}),
+]
+EACH = pytest.mark.parametrize(("kind", "model", "least"), LEAST, ids=[row[1] for row in LEAST])
+
+
+class IntLike:
+    """What numpy's integers look like from outside."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def __index__(self) -> int:
+        return self.value
+
+
+class NotQuiteInt:
+    """What numpy's arrays look like: they have the method, and it refuses."""
+
+    def __index__(self) -> int:
+        raise TypeError("only integer scalar arrays can be converted to a scalar index")
+
+
+def known(name: str) -> ModelDefinition:
+    model = models.known(name)
+    assert model is not None
+    return model
+
+
+def made(name: str, /, **changes: Any) -> Any:
+    """Make the input of a model out of the least that it needs, and the changes."""
+    model = known(name)
+    least = next(least for kind, _, least in LEAST if kind is input_class(model))
+    return input_class(model)(**{"model": model, **least, **changes})
+
+
+def refused(text: str, name: str, /, **changes: Any) -> None:
+    """Check that it is refused in one printable sentence, with ``text`` in it."""
+    with pytest.raises(InvalidInputError) as caught:
+        made(name, **changes)
+    message = caught.value.message
+    assert text in message
+    assert message.endswith(".") and "\n" not in message and len(message) < 300
+    assert message.encode()
+
+
+@EACH
+def test_the_least_that_a_task_needs_is_enough(kind: type[JobInput], model: str, least: dict[str, Any]) -> None:
+    job = kind(model=known(model), **least)
+    assert type(job) is kind is input_class(known(model))
+    given = {"model", *least}
+    assert {name for name, value in attrs.asdict(job, recurse=False).items() if value is not None} == given
+
+
+@EACH
+def test_what_is_needed_cannot_be_none(kind: type[JobInput], model: str, least: dict[str, Any]) -> None:
+    for name in least:
+        refused(name, model, **{name: None})
+
+
+@EACH
+def test_an_input_cannot_be_changed(kind: type[JobInput], model: str, least: dict[str, Any]) -> None:
+    with pytest.raises(AttributeError):
+        made(model).seed = 5
+
+
+@EACH
+def test_an_input_takes_names_and_no_positions(kind: Any, model: str, least: dict[str, Any]) -> None:
+    with pytest.raises(TypeError):
+        kind(known(model), *least.values())
+
+
+@EACH
+def test_an_input_of_bytes_can_be_pickled(kind: type[JobInput], model: str, least: dict[str, Any]) -> None:
+    assert pickle.loads(pickle.dumps(made(model))) == made(model)
+
+
+@EACH
+def test_a_repr_shows_no_file(kind: type[JobInput], model: str, least: dict[str, Any]) -> None:
+    assert "a file" not in repr(made(model))
+
+
+def test_every_class_has_a_model_of_the_catalogue() -> None:
+    assert {input_class(known(name)) for name in models.names()} == {kind for kind, _, _ in LEAST}
+
+
+@EACH
+def test_an_input_is_only_for_models_of_its_task(kind: type[JobInput], model: str, least: dict[str, Any]) -> None:
+    for name in models.names():
+        wanted = input_class(known(name))
+        if wanted is not kind:
+            sentence = f"model {name} takes {wanted.__name__}, not {kind.__name__}."
+            with pytest.raises(InvalidInputError, match=f"^{re.escape(sentence)}$"):
+                kind(model=known(name), **least)
+
+
+def test_the_base_class_is_the_input_of_no_model() -> None:
+    with pytest.raises(InvalidInputError, match="takes TextToVideoInput, not JobInput"):
+        JobInput(model=known("lucy-pro-t2v"))
+
+
+def test_a_model_of_ones_own_takes_what_its_task_takes() -> None:
+    model = ModelDefinition(name="preview", task="text-to-video", resolutions=("480p",), lacks={"orientation"})  # type: ignore[arg-type]
+    job = TextToVideoInput(model=model, prompt="A lake", resolution="480p")
+    assert job.model is model
+    with pytest.raises(InvalidInputError, match="^resolution must be '480p' for preview, not '720p'.$"):
+        attrs.evolve(job, resolution="720p")
+    with pytest.raises(InvalidInputError, match="^orientation: preview does not take it.$"):
+        attrs.evolve(job, orientation="portrait")
+
+
+@pytest.mark.parametrize(
+    ("model", "write"),
+    [
+        ("lucy-2.5", "write models.video('lucy-2.5')."),
+        (None, "write models.video('lucy-pro-t2v')."),
+        (5, "write models.video('lucy-pro-t2v')."),
+        (models, "write models.video('lucy-pro-t2v')."),
+    ],
+)
+def test_a_model_that_is_none_is_told_what_to_write(model: Any, write: str) -> None:
+    refused(f"model must be a ModelDefinition; {write}", "lucy-pro-t2v", model=model)
+
+
+# seed
+
+
+@EACH
+@pytest.mark.parametrize("seed", [0, 1, 4_294_967_295, None])
+def test_every_task_takes_a_seed_within_its_bounds(kind: Any, model: str, least: Any, seed: int | None) -> None:
+    assert made(model, seed=seed).seed == seed
+    assert SEED_MAX == 4_294_967_295
+
+
+@EACH
+@pytest.mark.parametrize(
+    "seed", [-1, 2**32, -(2**70), True, False, "5", 5.0, math.nan, b"5", [5], NotQuiteInt(), IntLike(-1), int]
+)
+def test_any_other_seed_is_refused(kind: Any, model: str, least: Any, seed: Any) -> None:
+    refused("seed must be an int from 0 to 4294967295, not ", model, seed=seed)
+
+
+def test_an_integer_of_another_library_becomes_an_int() -> None:
+    seed = made("lucy-pro-t2v", seed=IntLike(7)).seed
+    assert (seed, type(seed)) == (7, int)
+
+
+# resolution
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_a_resolution_is_one_that_the_model_makes(name: str) -> None:
+    for resolution in ("720p", "480p"):
+        if resolution in known(name).resolutions:
+            assert made(name, resolution=resolution).resolution == resolution
+        else:
+            refused(f"resolution must be '720p' for {name}, not '480p'.", name, resolution=resolution)
+    assert made(name).resolution is None
+
+
+@EACH
+@pytest.mark.parametrize("resolution", ["1080p", "9999p", "", "720P", 720, b"720p", ["720p"], False])
+def test_any_other_resolution_is_refused(kind: Any, model: str, least: Any, resolution: Any) -> None:
+    refused("resolution must be '720p'", model, resolution=resolution)
+
+
+def test_the_choice_of_resolutions_is_named() -> None:
+    refused("resolution must be '720p' or '480p' for lucy-pro-t2v, not '1080p'.", "lucy-pro-t2v", resolution="1080p")
+
+
+# orientation
+
+
+@pytest.mark.parametrize("model", ["lucy-pro-t2v", "lucy-pro-t2i"])
+def test_a_picture_stands_or_lies(model: str) -> None:
+    assert made(model).orientation is None
+    assert made(model, orientation="portrait").orientation == "portrait"
+    assert made(model, orientation="landscape").orientation == "landscape"
+    for wrong in ("square", "", "Portrait", 5, ["portrait"]):
+        refused("orientation must be 'landscape' or 'portrait', not ", model, orientation=wrong)
+
+
+# prompt
+
+WITH_PROMPT = pytest.mark.parametrize("model", [row[1] for row in LEAST if row[1] != "lucy-motion"])
+PROMPT_NEEDED = pytest.mark.parametrize("model", [row[1] for row in LEAST if "prompt" in row[2]])
+
+
+@WITH_PROMPT
+@pytest.mark.parametrize("prompt", ["x", "a" * 5000, "湖\n\t🌅", " padded "])
+def test_a_prompt_may_be_as_long_as_you_like_and_is_kept_as_it_is(model: str, prompt: str) -> None:
+    assert made(model, prompt=prompt).prompt == prompt
+
+
+@PROMPT_NEEDED
+@pytest.mark.parametrize("prompt", ["", " ", "\n\t "])
+def test_a_prompt_that_is_needed_is_not_empty(model: str, prompt: str) -> None:
+    refused("prompt must not be empty.", model, prompt=prompt)
+
+
+@pytest.mark.parametrize("model", ["lucy-2.5", "lucy-2.1", "lucy-latest", "lucy-vton-3.6"])
+@pytest.mark.parametrize("prompt", ["", " ", None])
+def test_an_edit_may_have_an_empty_prompt_or_none(model: str, prompt: str | None) -> None:
+    assert made(model, prompt=prompt).prompt == prompt
+
+
+@WITH_PROMPT
+@pytest.mark.parametrize("prompt", [5, b"A lake", ["A lake"], True])
+def test_a_prompt_is_a_text(model: str, prompt: Any) -> None:
+    refused("prompt must be a str, not ", model, prompt=prompt)
+
+
+@WITH_PROMPT
+def test_half_a_character_in_a_prompt_is_refused(model: str) -> None:
+    refused("prompt holds half of a character (a lone surrogate).", model, prompt="A lake \ud83c")
+
+
+def test_a_long_value_is_not_repeated_at_length() -> None:
+    refused("prompt must be a str, not b'", "lucy-pro-t2v", prompt=b"a" * 1_000_000)
+
+
+# enhance_prompt and self_anchor
+
+
+@pytest.mark.parametrize("model", ["lucy-clip", "lucy-restyle-2", "lucy-2.5", "lucy-vton-3.6", "lucy-image-2"])
+def test_enhance_prompt_is_true_or_false(model: str) -> None:
+    assert made(model, enhance_prompt=True, prompt="x").enhance_prompt is True
+    assert made(model, enhance_prompt=False, prompt="x").enhance_prompt is False
+    for wrong in ("true", 1, 0, "", []):
+        refused("enhance_prompt must be True or False, not ", model, enhance_prompt=wrong, prompt="x")
+
+
+@pytest.mark.parametrize("name", [name for name in models.names() if input_class(known(name)) is VideoEdit2Input])
+def test_only_two_models_take_self_anchor(name: str) -> None:
+    if name in ("lucy-2.5", "lucy-latest"):
+        assert made(name, self_anchor=False).self_anchor is False
+        refused("self_anchor must be True or False, not 'no'.", name, self_anchor="no")
+    else:
+        refused(f"self_anchor: {name} does not take it.", name, self_anchor=True)
+        refused(f"self_anchor: {name} does not take it.", name, self_anchor=False)
+
+
+# files
+
+
+@pytest.mark.parametrize("name", ["lucy-fast-v2v", "lucy-dev-v2v", "lucy-robot-720p"])
+def test_these_models_take_no_reference_image(name: str) -> None:
+    assert made(name, reference_image=None).reference_image is None
+    refused(f"reference_image: {name} does not take it.", name, reference_image=FILE)
+
+
+@pytest.mark.parametrize("name", ["lucy-clip", "lucy-2.5", "lucy-vton-3.6", "lucy-image-2"])
+def test_a_reference_image_may_go_with_a_prompt(name: str) -> None:
+    assert made(name, prompt="x", reference_image=FILE).reference_image == FILE
+
+
+@pytest.mark.parametrize("name", ["data", "start", "end"])
+def test_a_missing_file_is_told_what_it_may_be(name: str) -> None:
+    model = "lucy-clip" if name == "data" else "lucy-pro-flf2v"
+    refused(f"{name} is missing: it needs a file (bytes, pathlib.Path or an open binary file).", model, **{name: None})
+
+
+def test_an_input_does_not_read_its_file() -> None:
+    assert made("lucy-clip", data=pathlib.Path("not-there.mp4")).data == pathlib.Path("not-there.mp4")
+
+
+# restyle
+
+
+@pytest.mark.parametrize("model", ["lucy-restyle-2", "lucy-restyle-latest", "lucy-restyle-v2v"])
+def test_a_style_is_told_by_a_prompt_or_by_a_picture(model: str) -> None:
+    assert made(model, prompt="oil", reference_image=None).prompt == "oil"
+    assert made(model, prompt=None, reference_image=FILE).reference_image == FILE
+    sentence = "prompt or reference_image: give exactly one of them."
+    refused(sentence, model, prompt="oil", reference_image=FILE)
+    refused(sentence, model, prompt=None, reference_image=None)
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_enhance_prompt_needs_a_prompt_to_enhance(value: bool) -> None:
+    sentence = "enhance_prompt goes with a prompt, not with a reference_image."
+    refused(sentence, "lucy-restyle-2", prompt=None, reference_image=FILE, enhance_prompt=value)
+
+
+# trajectory
+
+
+@pytest.mark.parametrize("count", [2, 3, 121, 122, 1000])
+def test_a_trajectory_has_two_to_a_thousand_points(count: int) -> None:
+    points = [{"frame": frame, "x": 0.0, "y": 1} for frame in range(count)]
+    assert len(made("lucy-motion", trajectory=points).trajectory) == count
+    assert TRAJECTORY_POINTS == (2, 1000)
+
+
+@pytest.mark.parametrize("count", [0, 1, 1001])
+def test_a_trajectory_of_any_other_length_is_refused(count: int) -> None:
+    sentence = f"trajectory must have 2 to 1000 points, not {count}."
+    refused(sentence, "lucy-motion", trajectory=[PATH[0]] * count)
+
+
+def test_dicts_and_objects_make_the_same_trajectory_which_is_a_copy() -> None:
+    objects = [MotionTrajectoryInput(**point) for point in PATH]  # type: ignore[arg-type]
+    mixed = [PATH[0], objects[1]]
+    for given in (PATH, tuple(PATH), iter(PATH), objects, mixed):
+        assert made("lucy-motion", trajectory=given).trajectory == tuple(objects)
+    assert mixed == [PATH[0], objects[1]]
+
+
+@pytest.mark.parametrize("name", ["lucy-motion", "lucy-motion-latest"])
+@pytest.mark.parametrize("given", ["[]", b"[]", {"frame": 0, "x": 0, "y": 0}, 5, True])
+def test_a_trajectory_is_a_list(name: str, given: Any) -> None:
+    refused("trajectory must be a list of points", name, trajectory=given)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        {"frame": 0, "x": 0.5},
+        {"frame": 0, "x": 0.5, "y": 0.5, "z": 0},
+        {"frames": 0, "x": 0.5, "y": 0.5},
+        {},
+        (0, 0.5, 0.5),
+        "0",
+        None,
+    ],
+)
+def test_a_point_has_exactly_frame_x_and_y(point: Any) -> None:
+    refused("trajectory: each point must be {'frame': ..., 'x': ..., 'y': ...}", "lucy-motion", trajectory=[point] * 2)
+
+
+@pytest.mark.parametrize("frame", [-1, 0.0, 1.5, True, "0", None, math.nan])
+def test_a_frame_is_an_int_of_zero_or_more(frame: Any) -> None:
+    point = {"frame": frame, "x": 0.5, "y": 0.5}
+    refused("trajectory: frame must be an int of 0 or more", "lucy-motion", trajectory=[PATH[0], point])
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+@pytest.mark.parametrize("value", [-0.1, -1, math.nan, math.inf, -math.inf, True, "0.5", None, 1j])
+def test_a_coordinate_is_a_finite_number_of_zero_or_more(axis: str, value: Any) -> None:
+    point = {**PATH[1], axis: value}
+    refused(f"trajectory: {axis} must be a number of 0 or more", "lucy-motion", trajectory=[PATH[0], point])
+
+
+@pytest.mark.parametrize("value", [0, 0.0, 1, 1.0, 1280, 1e300])
+def test_a_coordinate_has_no_upper_bound(value: float) -> None:
+    point = MotionTrajectoryInput(frame=10_000, x=value, y=value)
+    assert (point.x, point.y) == (value, value)
+
+
+def test_motion_has_no_prompt() -> None:
+    with pytest.raises(TypeError, match="prompt"):
+        made("lucy-motion", prompt="A lake")
