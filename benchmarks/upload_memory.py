@@ -43,7 +43,7 @@ def peak_memory() -> int:
     return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
 
 
-# Each way takes the server's port and gives a function that uploads a file and returns the job_id of the answer, in which
+# Each way takes the server's port and gives a function that uploads a file and returns the answer's job_id, in which
 # the server says how many bytes were announced and how many came.
 
 

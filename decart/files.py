@@ -103,7 +103,7 @@ def upload(field: str, value: object) -> Upload:
     """
     if isinstance(value, str):
         raise InvalidInputError(
-            f"{field}: a str is not a file; write pathlib.Path(...) for a file on disk, open(..., 'rb') for an open one, "
+            f"{field}: a str is not a file; write pathlib.Path(...) for one on disk, open(..., 'rb') for an open one, "
             "or pass the bytes themselves."
         )
     with _readable(field):

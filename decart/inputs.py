@@ -37,7 +37,11 @@ TRAJECTORY_POINTS = (2, 1000)
 
 
 def refuse(field: str, rule: str, value: object) -> InvalidInputError:
-    return InvalidInputError(f"{field} must be {rule}, not {reprlib.repr(value)}.")
+    try:
+        shown = reprlib.repr(value)
+    except ValueError:  # Python refuses to write out a number of thousands of digits
+        shown = "a number far too large"
+    return InvalidInputError(f"{field} must be {rule}, not {shown}.")
 
 
 def is_model(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -104,6 +108,14 @@ def _whole(value: Any) -> Any:
     try:
         return value if isinstance(value, bool) else operator.index(value)
     except TypeError:
+        return value
+
+
+def _real(value: Any) -> Any:
+    """Turn what is a real number in all but type (numpy's, say) into a float; leave the rest for the validator."""
+    try:
+        return value if isinstance(value, (bool, int, str)) else float(value)
+    except (TypeError, ValueError):
         return value
 
 
@@ -226,9 +238,9 @@ class MotionTrajectoryInput:
         y: The same from the top.
     """
 
-    frame: int = attrs.field(validator=_is_frame)
-    x: float = attrs.field(validator=_is_coordinate)
-    y: float = attrs.field(validator=_is_coordinate)
+    frame: int = attrs.field(converter=_whole, validator=_is_frame)
+    x: float = attrs.field(converter=_real, validator=_is_coordinate)
+    y: float = attrs.field(converter=_real, validator=_is_coordinate)
 
 
 TrajectoryPoint = MotionTrajectoryInput | Mapping[str, float]

@@ -107,7 +107,9 @@ class QueueJobResult:
             OSError: The folder does not exist, or the disk is full; nothing is left behind.
         """
         self.raise_for_status()
-        return _write_atomically(Path(path), self.data or b"")
+        if not self.data:
+            raise JobFailedError(f"The result of job {self.job_id} holds no data to save.", None, None, self.job_id)
+        return _write_atomically(Path(path), self.data)
 
 
 def _write_atomically(target: Path, data: bytes) -> Path:

@@ -101,7 +101,7 @@ class ModelDefinition:
 
 
 _BOTH: tuple[Resolution, ...] = ("720p", "480p")
-_NO_REFERENCE = frozenset({"reference_image", "enhance_prompt"})
+_NO_REFERENCE = frozenset({"reference_image"})
 _NO_ANCHOR = frozenset({"self_anchor"})
 
 

@@ -6,8 +6,9 @@
         ...                              # talk to server.url
     assert server.requests[0].body == b"..."
 
-The n-th connection is played by the n-th script, further ones by the last. A script is a function of its ``Connection``;
-when it returns, the connection is closed. What goes wrong in a script is raised when the ``with`` block ends.
+The n-th connection is played by the n-th script, further ones by the last. A script is a function of its
+``Connection``; when it returns, the connection is closed. What goes wrong in a script is raised when the ``with`` block
+ends.
 """
 
 from __future__ import annotations
@@ -55,32 +56,32 @@ class Connection:
         self.closed = threading.Event()  # set when the script is over; after `until_closed`: when the client hung up
         self._start = 0
 
-    def read(self, enough: Callable[[bytes], bool]) -> bytes:
-        """Receive until it is enough; return what came since the last request."""
-        while not enough(bytes(self.received[self._start :])):
-            try:
-                data = self.sock.recv(1 << 20)
-            except (ConnectionError, ssl.SSLError):
-                data = b""
-            if not data:
-                raise Gone
-            self.received += data
-        return bytes(self.received[self._start :])
+    def receive(self) -> None:
+        """Wait for more bytes."""
+        try:
+            data = self.sock.recv(1 << 20)
+        except (ConnectionError, ssl.SSLError):
+            data = b""
+        if not data:
+            raise Gone
+        self.received += data
 
     def read_head(self) -> tuple[list[bytes], int]:
         """Receive the head of a request; return its lines and where its body begins."""
-        data = self.read(lambda data: b"\r\n\r\n" in data)
-        end = data.index(b"\r\n\r\n")
-        return data[:end].split(b"\r\n"), end + 4
+        while (end := self.received.find(b"\r\n\r\n", self._start)) < 0:
+            self.receive()
+        return bytes(self.received[self._start : end]).split(b"\r\n"), end + 4
 
     def read_request(self) -> Received:
         """Receive a whole request; its body is as long as its Content-Length says."""
         lines, start = self.read_head()
         length = next((int(line[15:]) for line in lines if line.lower().startswith(b"content-length:")), 0)
-        data = self.read(lambda data: len(data) >= start + length)
+        while len(self.received) < start + length:
+            self.receive()
+        self._start = start + length
         method, target, _ = lines[0].decode("ascii").split(" ")
-        request = Received(method=method, target=target, lines=lines[1:], body=data[start : start + length])
-        self._start += start + length
+        body = bytes(self.received[start : self._start])
+        request = Received(method=method, target=target, lines=lines[1:], body=body)
         self.server.requests.append(request)
         return request
 
@@ -103,7 +104,8 @@ class Connection:
 
     def until_closed(self) -> None:
         """Take whatever comes until the client hangs up."""
-        self.read(lambda data: False)
+        while True:
+            self.receive()
 
     def reset(self) -> None:
         """Close with a reset instead of the polite end."""
@@ -187,9 +189,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(
-    *scripts: Script, tls: ssl.SSLContext | None = None, receive_buffer: int | None = None
-) -> Iterator[Server]:
+def serving(*scripts: Script, tls: ssl.SSLContext | None = None, receive_buffer: int | None = None) -> Iterator[Server]:
     """Run a server while the ``with`` block lasts."""
     server = Server(scripts, tls, receive_buffer)
     try:

@@ -395,3 +395,17 @@ def test_a_coordinate_has_no_upper_bound(value: float) -> None:
 def test_motion_has_no_prompt() -> None:
     with pytest.raises(TypeError, match="prompt"):
         made("lucy-motion", prompt="A lake")
+
+
+def test_a_number_too_large_to_write_out_is_refused_in_words() -> None:
+    with pytest.raises(InvalidInputError, match="seed must be an int from 0 to 4294967295, not a number far too large"):
+        TextToVideoInput(model=models.video("lucy-pro-t2v"), prompt="x", seed=10**5000)
+
+
+def test_the_numbers_of_a_trajectory_may_be_of_another_library() -> None:
+    import numpy as np
+
+    point = MotionTrajectoryInput(frame=np.int64(3), x=np.float32(0.5), y=np.float64(0.25))  # type: ignore[arg-type]
+    assert (point, type(point.frame), type(point.x)) == (MotionTrajectoryInput(frame=3, x=0.5, y=0.25), int, float)
+    with pytest.raises(InvalidInputError, match="trajectory: x must be a number"):
+        MotionTrajectoryInput(frame=0, x=np.array([1.0, 2.0]), y=0)  # type: ignore[arg-type]

@@ -172,3 +172,10 @@ def test_two_results_saved_to_one_path_leave_one_whole_file(tmp_path: pathlib.Pa
     DONE.save(target)
     QueueJobResult(job_id="j2", status="completed", data=b"another").save(target)
     assert target.read_bytes() == b"another" and os.listdir(tmp_path) == ["lake.mp4"]
+
+
+@pytest.mark.parametrize("data", [None, b""])
+def test_a_result_without_data_is_never_saved_as_an_empty_file(data: bytes | None, tmp_path: pathlib.Path) -> None:
+    with pytest.raises(JobFailedError, match="holds no data to save"):
+        QueueJobResult(job_id="j", status="completed", data=data).save(tmp_path / "a.mp4")
+    assert list(tmp_path.iterdir()) == []

@@ -85,9 +85,7 @@ def test_the_catalogue_has_no_other_names() -> None:
     assert sorted(models.names()) == sorted(NAMES)
 
 
-@pytest.mark.parametrize(
-    "name", ["lucy-pro-t2v", "lucy-pro-i2v", "lucy-dev-i2v", "lucy-pro-v2v", "lucy-fast-v2v"]
-)
+@pytest.mark.parametrize("name", ["lucy-pro-t2v", "lucy-pro-i2v", "lucy-dev-i2v", "lucy-pro-v2v", "lucy-fast-v2v"])
 def test_the_five_models_of_the_documented_page_can_be_had(name: str) -> None:
     assert find(name).name == name
 
@@ -142,7 +140,9 @@ def test_the_nearest_names_are_of_the_kind_that_was_asked_for() -> None:
     assert "lucy-pro-t2v," not in caught.value.message
 
 
-@pytest.mark.parametrize("name", ["", " ", "x", "é\ud800", "lucy-pro-t2v\n", "a" * 100_000, None, 5, b"lucy-2.5", ["a"]])
+@pytest.mark.parametrize(
+    "name", ["", " ", "x", "é\ud800", "lucy-pro-t2v\n", "a" * 100_000, None, 5, b"lucy-2.5", ["a"]]
+)
 def test_whatever_the_name_is_the_error_is_ours_and_short(name: Any) -> None:
     with pytest.raises(ModelNotFoundError, match="There is no video model named") as caught:
         models.video(name)
@@ -175,8 +175,8 @@ def test_the_warning_points_at_the_line_of_the_caller() -> None:
 def test_every_other_name_is_silent() -> None:
     others = [name for name in NAMES if name not in ALIASES]
     assert sum(name.endswith("-latest") for name in others) == 6
-    code = f"from decart import models\nfor name in {others}: models.image(name) if name in {IMAGES} else models.video(name)"
-    assert run(code) == ""
+    loop = f"for name in {others}: models.image(name) if name in {IMAGES} else models.video(name)"
+    assert run(f"from decart import models\n{loop}") == ""
 
 
 def test_looking_a_name_up_quietly_never_warns() -> None:
@@ -252,7 +252,11 @@ def test_there_are_ten_tasks_and_the_catalogue_uses_each() -> None:
         ("lucy-pro-t2v", "March 2026", "No current model does text-to-video."),
         ("lucy-motion", "May 2026", "No current model does motion."),
         ("lucy-pro-flf2v", "17 March 2026", "No current model does first-last-frame."),
-        ("lucy-fast-v2v", "March 2026", "Models for video-to-video today: lucy-clip, lucy-clip-latest, lucy-robot-720p."),
+        (
+            "lucy-fast-v2v",
+            "March 2026",
+            "Models for video-to-video today: lucy-clip, lucy-clip-latest, lucy-robot-720p.",
+        ),
         ("lucy-2-v2v", "April 2026", "Models for video-edit today: lucy-2.1, lucy-2.5, lucy-2.6, lucy-latest."),
     ],
 )

@@ -51,7 +51,7 @@ def parsed(body: MultipartBody) -> Parsed:
 
 
 def quoted(name: str) -> str:
-    """Say how a name arrives: what could break the framing is percent-encoded, half characters become question marks."""
+    """Say how a name arrives: what could break the framing in percents, half a character as a question mark."""
     safe = "".join(f"%{ord(ch):02X}" if ch in '"\\\x7f' or ch < " " else ch for ch in name)
     return safe.encode("utf-8", "replace").decode().replace("%22", '"')  # which werkzeug takes back
 

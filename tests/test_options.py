@@ -37,11 +37,9 @@ def refused(text: str, options: Any) -> None:
 
 def full(name: str) -> dict[str, Any]:
     """Give a model all that it takes."""
-    values: dict[str, Any] = {
-        **{"prompt": "A lake", "seed": 5, "resolution": "720p", "orientation": "portrait"},
-        **{"data": FILE, "start": FILE, "end": FILE, "reference_image": FILE},
-        **{"trajectory": [POINT, POINT], "enhance_prompt": True, "self_anchor": False},
-    }
+    values: dict[str, Any] = {"prompt": "A lake", "seed": 5, "resolution": "720p", "orientation": "portrait"}
+    values.update({"data": FILE, "start": FILE, "end": FILE, "reference_image": FILE})
+    values.update({"trajectory": [POINT, POINT], "enhance_prompt": True, "self_anchor": False})
     model = known(name)
     takes = {field.name for field in input_class(model).__attrs_attrs__} - model.lacks  # type: ignore[attr-defined]
     if model.task == "video-restyle":
@@ -142,7 +140,8 @@ def test_what_a_model_takes_leaves_out_what_it_lacks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "key"), [("lucy-fast-v2v", "reference_image"), ("lucy-2.1", "self_anchor"), ("lucy-vton-3.6", "self_anchor")]
+    ("name", "key"),
+    [("lucy-fast-v2v", "reference_image"), ("lucy-2.1", "self_anchor"), ("lucy-vton-3.6", "self_anchor")],
 )
 def test_an_option_that_this_one_model_lacks_is_refused(name: str, key: str) -> None:
     value = FILE if key == "reference_image" else True

@@ -1,4 +1,4 @@
-"""The memory promise: an upload of 2 GiB adds less than 16 MiB to the process's peak, its length known exactly before."""
+"""The memory promise: an upload of 2 GiB adds less than 16 MiB to the process's peak, its exact length told before."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ import os
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
@@ -48,6 +49,7 @@ _NO_CONNECTION = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.ProxyError,
+    urllib3.exceptions.LocationValueError,
 )
 _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError)
 
@@ -242,6 +244,7 @@ def _chunks(response: requests.Response, limits: _Limits) -> Iterator[bytes]:
             yield chunk
             limits.left()
     except _FAILURES as error:
+        response.close()
         raise _translated(error, touched=True) from _without_key(error)
 
 
@@ -260,9 +263,14 @@ def _refuse_repeats(session: requests.Session) -> None:
 
 
 def _without_key(error: BaseException) -> BaseException:
-    """Take the request, and with it the API key, off an exception that stays visible as ``__cause__``."""
-    if isinstance(error, requests.RequestException):
-        error.request = error.response = None
+    """Take the request, and with it the API key, off an exception that stays visible as ``__cause__``.
+
+    The frames that it came through let go of what they hold, too: the key, and an answer with its open socket.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, requests.RequestException):
+            cause.request = cause.response = None
+        traceback.clear_frames(cause.__traceback__)
     return error
 
 
@@ -273,11 +281,12 @@ def _translated(error: BaseException, *, touched: bool | None) -> TransportError
     when the proxy hangs up after it has taken the whole body.
     """
     causes = list(_causes(error))
-    why = next(
-        (cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror),
-        causes[-1].__class__.__name__,
-    )
-    if touched is False or (touched is None and any(isinstance(cause, _NO_CONNECTION) for cause in causes)):
+    unsendable = not isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError))
+    name = (str(error) if unsendable else "") or type(causes[-1]).__name__
+    why = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), name)
+    if touched is None:
+        touched = not (unsendable or any(isinstance(cause, _NO_CONNECTION) for cause in causes))
+    if not touched:
         return ConnectError(
             f"No connection to the service ({why}); nothing was sent. Check the network, the base URL and the proxies.",
             None, None, False,
