@@ -19,6 +19,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import attrs
 
@@ -123,6 +124,7 @@ class Server:
         self.stopping = threading.Event()
         self.requests: list[Received] = []
         self.connections: list[Connection] = []
+        self._arrival = threading.Condition()
         self.errors: list[BaseException] = []
         self._scripts, self._tls = scripts, tls
         self._lock = threading.Lock()
@@ -152,9 +154,11 @@ class Server:
                     sock.close()
                     return
                 connection = Connection(self, sock, len(self.connections) + 1)
-                self.connections.append(connection)
+                with self._arrival:
+                    self.connections.append(connection)
+                    self._arrival.notify_all()
                 script = self._scripts[min(connection.number, len(self._scripts)) - 1]
-                self._start(lambda connection=connection, script=script: self._play(connection, script))
+                self._start(partial(self._play, connection, script))
 
     def _play(self, connection: Connection, script: Script) -> None:
         connection.sock.settimeout(PATIENCE)
@@ -170,6 +174,12 @@ class Server:
             with self._lock:
                 connection.sock.close()
             connection.closed.set()
+
+    def connection(self, number: int) -> Connection:
+        """Return the n-th connection (from 1), waiting for it to arrive."""
+        with self._arrival:
+            assert self._arrival.wait_for(lambda: len(self.connections) >= number, PATIENCE), "nobody came"
+            return self.connections[number - 1]
 
     def close(self) -> None:
         """Stop everything, and raise what went wrong in a script."""

@@ -104,7 +104,10 @@ class _Limited(HTTPConnection):
         for start in range(0, len(data), PIECE):
             if self.sock is not None:  # else it connects first, within the connect timeout
                 self.sock.settimeout(_limits.get().left())
-            super().send(data[start : start + PIECE])
+            try:
+                super().send(data[start : start + PIECE])
+            except ConnectionResetError as error:  # an answer may be there already, as to a body that is too large:
+                raise BrokenPipeError(*error.args) from error  # after this, every version of urllib3 looks for it
 
 
 class _LimitedTLS(_Limited, HTTPSConnection):
