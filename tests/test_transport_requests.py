@@ -477,6 +477,12 @@ def test_a_server_that_takes_a_body_in_drips_is_ended_by_the_total_time(transpor
     assert type(error) is TransportTimeout
 
 
+def test_with_a_session_of_the_callers_the_timeouts_of_requests_hold(session: requests.Session) -> None:
+    with serving(silent) as server:
+        for timeout in (SOON, Timeout(read=PATIENCE, total=0.3)):
+            assert type(failure(RequestsTransport(session), get(server.url), timeout)) is TransportTimeout
+
+
 def test_with_a_session_of_the_callers_the_total_time_is_watched_between_chunks(session: requests.Session) -> None:
     with serving(DRIPS["a body in chunks"]) as server:
         error = failure(RequestsTransport(session), get(server.url), Timeout(read=PATIENCE, total=0.3))
@@ -799,6 +805,14 @@ def test_a_proxy_that_is_not_there_or_lets_nobody_through_means_no_connection(
             transport = RequestsTransport()
             assert isinstance(failure(transport, make(origin)), ConnectError)
             transport.close()
+
+
+@pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
+def test_an_address_of_a_proxy_that_is_none_means_no_connection(
+    transport: RequestsTransport, monkeypatch: pytest.MonkeyPatch, make: Callable[[str], HttpRequest]
+) -> None:
+    monkeypatch.setenv("http_proxy", "http:///nowhere")
+    assert isinstance(failure(transport, make("http://service.invalid")), ConnectError)
 
 
 @pytest.mark.parametrize("script", [reset(), reply(b"")], ids=["reset", "end"])

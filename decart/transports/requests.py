@@ -47,7 +47,6 @@ _NO_CONNECTION = (
     requests.exceptions.InvalidURL,
     requests.exceptions.SSLError,
     urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.ProxyError,
     urllib3.exceptions.LocationValueError,
 )
@@ -247,7 +246,6 @@ def _chunks(response: requests.Response, limits: _Limits) -> Iterator[bytes]:
             yield chunk
             limits.left()
     except _FAILURES as error:
-        response.close()
         raise _translated(error, touched=True) from _without_key(error)
 
 
