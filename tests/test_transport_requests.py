@@ -721,18 +721,27 @@ def test_a_forked_child_connects_anew_and_leaves_the_parents_connection_alone(wh
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_only_the_first_of_a_childs_threads_makes_its_session() -> None:
+def test_only_the_first_of_a_childs_threads_lets_go_of_the_parents_connections() -> None:
     script = """
 import os, sys, threading
+import requests
 from decart import RequestsTransport, Timeout
 from decart.transports.base import HttpRequest
 
-transport = RequestsTransport()
+gate, failed, closes = threading.Barrier(8), [], []
+
+class SlowToClose(requests.adapters.HTTPAdapter):
+    def close(self):
+        closes.append(1)
+        threading.Event().wait(0.3)  # so long that the other threads find it under way
+        super().close()
+
+session = requests.Session()
+session.mount("http://", SlowToClose())
+transport = RequestsTransport(session)
 child = os.fork()
 if child:
-    sys.exit(os.waitpid(child, 0)[1])
-failed = []
-gate = threading.Barrier(8)
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def work():
     gate.wait()
@@ -745,8 +754,7 @@ for thread in threads:
     thread.start()
 for thread in threads:
     thread.join()
-transport.close()
-sys.exit(len(failed))
+assert not failed and len(closes) == 1, (failed, closes)
 """
     with serving(answering(lambda request, number: OK)) as server:
         done = subprocess.run(
