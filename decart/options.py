@@ -80,6 +80,15 @@ def callback_of(options: JobOptions | JobInput, keyword: OnStatusChange | None) 
     if keyword is not None and in_dict is not None:
         raise InvalidInputError("on_status_change is given twice, in the options and as a keyword.")
     callback = in_dict if keyword is None else keyword
+    check_callback(callback)
+    return callback
+
+
+def check_callback(callback: object) -> None:
+    """Refuse a status callback that cannot be called.
+
+    Raises:
+        InvalidInputError: It cannot.
+    """
     if callback is not None and not callable(callback):
         raise refuse("on_status_change", "something that can be called", callback)
-    return callback

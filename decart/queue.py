@@ -16,7 +16,7 @@ from ._core import Core, blamed, resumable
 from .errors import QueueResultError, QueueStatusError, QueueSubmitError, WaitCancelledError
 from .inputs import JobInput, refuse
 from .jobs import JobStatusResponse, JobSubmitResponse, QueueJobResult
-from .options import JobOptions, OnStatusChange, callback_of, from_options
+from .options import JobOptions, OnStatusChange, callback_of, check_callback, from_options
 from .policies import Deadline, PollPolicy, Watch, repeat_read, repeat_submit
 
 log = logging.getLogger("decart")
@@ -129,7 +129,8 @@ class QueueClient:
             >>> client.queue.poll(job.job_id).status
             'completed'
         """
-        _check_wait(on_status_change, policy, cancel)
+        check_callback(on_status_change)
+        _check_wait(policy, cancel)
         return self._wait(job_id, None, on_status_change, policy or self._core.poll, cancel)
 
     def submit_and_poll(
@@ -163,7 +164,7 @@ class QueueClient:
             PosixPath('lake.mp4')
         """
         callback = callback_of(options, on_status_change)
-        _check_wait(callback, policy, cancel)
+        _check_wait(policy, cancel)
         if cancel is not None and cancel.is_set():
             raise WaitCancelledError("The wait was cancelled before the job was submitted; nothing was sent.")
         job = self.submit(options)
@@ -224,10 +225,8 @@ class QueueClient:
         return QueueJobResult(job_id=job_id, status="completed", data=data)
 
 
-def _check_wait(callback: object, policy: object, cancel: object) -> None:
+def _check_wait(policy: object, cancel: object) -> None:
     """Refuse what would fail only after the submit, when it has cost money."""
-    if callback is not None and not callable(callback):
-        raise refuse("on_status_change", "something that can be called", callback)
     if policy is not None and not isinstance(policy, PollPolicy):
         raise refuse("policy", "a PollPolicy", policy)
     if cancel is not None and not callable(getattr(cancel, "is_set", None)):
