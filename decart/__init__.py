@@ -62,10 +62,16 @@ from .queue import QueueClient
 from .transports.base import Timeout
 
 if TYPE_CHECKING:
+    from .aio import AsyncDecartClient, AsyncQueueClient
+    from .transports.aiohttp import AiohttpTransport
     from .transports.requests import RequestsTransport
+    from .transports.threaded import ThreadedTransport
 
 __all__ = [
     "APIError",
+    "AiohttpTransport",
+    "AsyncDecartClient",
+    "AsyncQueueClient",
     "AuthenticationError",
     "ClientClosedError",
     "ConnectError",
@@ -110,6 +116,7 @@ __all__ = [
     "SubmitOutcomeUnknownError",
     "TextToImageInput",
     "TextToVideoInput",
+    "ThreadedTransport",
     "Timeout",
     "TokenCreateError",
     "TransportError",
@@ -126,9 +133,18 @@ __all__ = [
 logging.getLogger("decart").addHandler(logging.NullHandler())
 
 
-def __getattr__(name: str) -> object:
-    if name == "RequestsTransport":  # loaded when asked for: requests is as heavy as all the rest together
-        from .transports.requests import RequestsTransport
+_LATER = {  # loaded when asked for: requests, aiohttp and asyncio are each as heavy as all the rest together
+    "AiohttpTransport": "transports.aiohttp",
+    "AsyncDecartClient": "aio",
+    "AsyncQueueClient": "aio",
+    "RequestsTransport": "transports.requests",
+    "ThreadedTransport": "transports.threaded",
+}
 
-        return RequestsTransport
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)

@@ -1,104 +1,194 @@
-"""What the verbs of a client stand on: one exchange, repeated as its policy says, and the words for its failure."""
+"""What the verbs of both clients stand on: one exchange, repeated as its policy says.
+
+``Core`` blocks and ``AsyncCore`` awaits. That is all in which they differ: what both do is in ``Common``, and what both
+decide is in `decart.policies`.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 import attrs
 
+from . import _config, _wire
 from ._config import Settings
 from ._problems import Answer
 from ._wire import Call
-from .errors import (
-    APIError,
-    ClientClosedError,
-    QueueError,
-    QueueSubmitError,
-    ResponseError,
-    SubmitOutcomeUnknownError,
-    TransportError,
-)
-from .policies import Deadline, PollPolicy, RetryPolicy, outcome_unknown, retrying
-from .transports.base import HttpRequest, Timeout, Transport
+from .errors import ClientClosedError, InvalidInputError
+from .jobs import JobStatusResponse
+from .policies import Deadline, PollPolicy, RetryPolicy, Watch, retrying
+from .transports.base import AsyncTransport, Timeout, Transport
 
 T = TypeVar("T")
 log = logging.getLogger("decart")
 
+TIMEOUT, RETRY, POLL = Timeout(), RetryPolicy(), PollPolicy()
+"""What both clients do unless told otherwise."""
+
+
+class Timed(Protocol):
+    """What the two kinds of transport share."""
+
+    def now(self) -> float: ...
+
+
+Tr = TypeVar("Tr", bound=Timed)
+Repeat = Callable[[BaseException], bool]
+
 
 @attrs.define(kw_only=True)
-class Core:
+class Common(Generic[Tr]):
     """The settings of a client, its transport, and whether it is still open."""
 
     settings: Settings
-    transport: Transport
+    transport: Tr
     retry: RetryPolicy
     poll: PollPolicy
     closed: bool = False
 
-    def send(self, call: Call[T], repeat: Callable[[BaseException], bool], deadline: Deadline | None = None) -> T:
+    def deadline(self, seconds: float | None) -> Deadline:
+        """Return the moment so many seconds from now, on the transport's clock."""
+        return Deadline.after(seconds, self.transport.now)
+
+    def retrying(self, repeat: Repeat, deadline: Deadline | None) -> Any:
+        """Return tenacity's settings for one call."""
+        return retrying(self.retry, deadline or self.deadline(self.retry.timeout), repeat)
+
+    def watch(self, job_id: str, policy: PollPolicy | None, **asked: Any) -> Watch:
+        """Begin a wait for a job, whose time counts from now, with what else the caller has asked for.
+
+        Raises:
+            InvalidInputError: ``job_id`` cannot be an id.
+        """
+        poll = policy or self.poll
+        return Watch(
+            job_id=job_id,
+            question=_wire.status_call(self.settings, job_id),
+            poll=poll,
+            retry=self.retry,
+            deadline=self.deadline(poll.timeout),
+            **asked,
+        )
+
+    def begin(self) -> float:
+        """Return the time, at the beginning of an exchange.
+
+        Raises:
+            ClientClosedError: The client was closed.
+        """
+        if self.closed:
+            raise ClientClosedError("This client is closed; make a new DecartClient, or keep this one open for longer.")
+        return self.transport.now()
+
+    def end(self, call: Call[T], answer: Answer, began: float) -> T:
+        """Turn an answer into its value, or into the error that it is."""
+        seconds = self.transport.now() - began
+        request = call.request
+        log.debug(
+            "%s %s: %d, %d bytes in %.3f s", request.method, request.url, answer.status, len(answer.body), seconds
+        )
+        return call.parse(answer)
+
+
+class Core(Common[Transport]):
+    """Exchanges that block."""
+
+    def send(self, call: Call[T], repeat: Repeat, deadline: Deadline | None = None) -> T:
         """Make an exchange, and repeat it where ``repeat`` says it is worth it and the policy has time for it."""
         from tenacity import Retrying
 
-        deadline = deadline or self.deadline(self.retry.timeout)
-        attempts = Retrying(sleep=self.transport.sleep, **retrying(self.retry, deadline, repeat))
-        return attempts(lambda: self.once(call))
+        attempts = Retrying(sleep=self.transport.sleep, **self.retrying(repeat, deadline))
+        return attempts(lambda: self.once(call, self.settings.timeout))
 
-    def once(self, call: Call[T], timeout: Timeout | None = None) -> T:
+    def look(self, watch: Watch) -> JobStatusResponse:
+        """Ask where a job is, once, in the time that its wait has left."""
+        return watch.take_known() or self.once(watch.question, watch.timeout(self.settings.timeout))
+
+    def once(self, call: Call[T], timeout: Timeout) -> T:
         """Make an exchange once.
 
         Raises:
             ClientClosedError: The client was closed.
             APIError, ResponseError, TransportError: Why there is no value.
         """
-        if self.closed:
-            raise ClientClosedError("This client is closed; make a new DecartClient, or keep this one open for longer.")
-        began = self.transport.now()
-        with self.transport.send(call.request, timeout=timeout or self.settings.timeout) as response:
-            answer = Answer(
-                status=response.status,
-                headers=response.headers,
-                body=response.read(call.limit_for(response.status)),
-            )
-        _log_exchange(call.request, answer, self.transport.now() - began)
-        return call.parse(answer)
-
-    def deadline(self, seconds: float | None) -> Deadline:
-        """Return the moment so many seconds from now, on the transport's clock."""
-        return Deadline.after(seconds, self.transport.now)
+        began = self.begin()
+        with self.transport.send(call.request, timeout=timeout) as response:
+            body = response.read(call.limit_for(response.status))
+        return self.end(call, Answer(status=response.status, headers=response.headers, body=body), began)
 
 
-def _log_exchange(request: HttpRequest, answer: Answer, seconds: float) -> None:
-    log.debug("%s %s: %d, %d bytes in %.3f s", request.method, request.url, answer.status, len(answer.body), seconds)
+class AsyncCore(Common[AsyncTransport]):
+    """The same, awaited."""
+
+    async def send(self, call: Call[T], repeat: Repeat, deadline: Deadline | None = None) -> T:
+        """Make an exchange, and repeat it where ``repeat`` says it is worth it and the policy has time for it."""
+        from tenacity import AsyncRetrying
+
+        attempts = AsyncRetrying(sleep=self.transport.asleep, **self.retrying(repeat, deadline))
+        value: T = await attempts(self.once, call, self.settings.timeout)
+        return value
+
+    async def look(self, watch: Watch) -> JobStatusResponse:
+        """Ask where a job is, once; see ``Core.look``."""
+        known = watch.take_known()
+        if known is not None:
+            return known
+        return await self.once(watch.question, watch.timeout(self.settings.timeout))
+
+    async def once(self, call: Call[T], timeout: Timeout) -> T:
+        """Make an exchange once; see ``Core.once``."""
+        began = self.begin()
+        async with await self.transport.asend(call.request, timeout=timeout) as response:
+            body = await response.aread(call.limit_for(response.status))
+        return self.end(call, Answer(status=response.status, headers=response.headers, body=body), began)
 
 
-@contextmanager
-def blamed(kind: type[QueueError], doing: str, job_id: str | None = None) -> Iterator[None]:
-    """Say where it went wrong: wrap the reason in the error of the verb, which carries the job's id."""
-    try:
-        yield
-    except (APIError, ResponseError, TransportError) as cause:
-        if kind is QueueSubmitError and outcome_unknown(cause):
-            raise SubmitOutcomeUnknownError(
-                f"The job may have been accepted, and you may have been charged, so it was not repeated: {cause} "
-                "Look in your account before you submit it again.",
-                None,
-                cause,
-            ) from cause
-        raise kind(f"{doing}: {cause}", None, cause, job_id) from cause
+class Front:
+    """What the two clients have in common."""
+
+    _core: Any
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self._core.settings.base_url!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"A {type(self).__name__} holds a key and connections and is not pickled; make one per process."
+        )
 
 
-@contextmanager
-def resumable(job_id: str) -> Iterator[None]:
-    """Make sure that whatever ends a wait (Ctrl-C, a callback's exception) tells how to come back to the job."""
-    try:
-        yield
-    except BaseException as error:
-        if getattr(error, "job_id", None) == job_id:
-            raise  # it says so itself
-        advice = f"The wait for job {job_id} ended; the job goes on. Resume with client.queue.poll({job_id!r})."
-        log.warning("%s", advice)
-        getattr(error, "add_note", str)(advice)  # Python 3.11 has notes
-        raise
+def setup(
+    api_key: str | None,
+    base_url: str | None,
+    timeout: Timeout | float,
+    integration: str | None,
+    *,
+    retry: RetryPolicy,
+    poll: PollPolicy,
+    transport: Transport | AsyncTransport | None,
+) -> dict[str, Any]:
+    """Check what a client was made with, and return the common part of its core.
+
+    Raises:
+        InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError: As the clients document them.
+    """
+    settings = _config.settings(api_key, base_url, timeout, integration)
+    _check("retry", retry, RetryPolicy)
+    _check("poll", poll, PollPolicy)
+    if transport is not None and not isinstance(transport, AsyncTransport):
+        _check("transport", transport, Transport)
+    return {"settings": settings, "retry": retry, "poll": poll}
+
+
+def _check(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        raise InvalidInputError(f"{name} must be a {kind.__name__}, not {type(value).__name__}.")
+
+
+def default_transport() -> Transport:
+    """Return what sends the requests when the caller did not say."""
+    from .transports.requests import RequestsTransport
+
+    return RequestsTransport()

@@ -16,6 +16,6 @@ def require(extra: str, *modules: str) -> None:
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
         raise MissingExtraError(
-            f"decart.{extra} needs packages that are not installed ({', '.join(missing)}): "
+            f"This needs the extra {extra!r}, whose packages are not all installed ({', '.join(missing)} missing): "
             f"pip install 'decart[{extra}]'"
         )

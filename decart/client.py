@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from types import TracebackType
+from typing import TYPE_CHECKING, NoReturn
 
-from . import _config
-from ._core import Core
+from ._core import POLL, RETRY, TIMEOUT, Core, Front, default_transport, setup
 from .errors import InvalidInputError
 from .policies import PollPolicy, RetryPolicy
 from .queue import QueueClient
-from .transports.base import Timeout, Transport
+from .transports.base import AsyncTransport, HttpRequest, SystemClock, Timeout, Transport
 
-_TIMEOUT = Timeout()
-_RETRY = RetryPolicy()
-_POLL = PollPolicy()
+if TYPE_CHECKING:
+    from .aio import AsyncDecartClient
 
 
-class DecartClient:
+class DecartClient(Front):
     """A client of the service. One for the whole program is right: it may be shared by threads, and survives ``fork``.
+
+    ``async with`` gives its async side, ``AsyncDecartClient``, for as long as the block lasts; ``aio`` is that, too.
 
     Args:
         api_key: The key; the environment variable ``DECART_API_KEY`` unless given.
@@ -25,7 +27,7 @@ class DecartClient:
         timeout: Seconds without progress after which an exchange is given up, or a ``Timeout`` with more detail.
         retry: How an exchange that failed is repeated.
         poll: How a wait for a job asks for its status, and how long it goes on.
-        transport: What sends the requests; requests unless given. A transport of your own is yours to close.
+        transport: What sends the requests; requests unless given. It is closed with the client.
         integration: Your program's name and version, such as ``"my-app/1.0"``, to be told to the service.
 
     Raises:
@@ -43,23 +45,30 @@ class DecartClient:
         api_key: str | None = None,
         *,
         base_url: str | None = None,
-        timeout: Timeout | float = _TIMEOUT,
-        retry: RetryPolicy = _RETRY,
-        poll: PollPolicy = _POLL,
-        transport: Transport | None = None,
+        timeout: Timeout | float = TIMEOUT,
+        retry: RetryPolicy = RETRY,
+        poll: PollPolicy = POLL,
+        transport: Transport | AsyncTransport | None = None,
         integration: str | None = None,
     ) -> None:
-        settings = _config.settings(api_key, base_url, timeout, integration)
-        _check("retry", retry, RetryPolicy)
-        _check("poll", poll, PollPolicy)
-        if transport is not None:
-            _check("transport", transport, Transport)
-        self._owns_transport = transport is None
-        self._core = Core(settings=settings, transport=transport or _default_transport(), retry=retry, poll=poll)
+        common = setup(api_key, base_url, timeout, integration, retry=retry, poll=poll, transport=transport)
+        self._transport = transport or default_transport()
+        blocking = self._transport if isinstance(self._transport, Transport) else _AsyncOnly()
+        self._core: Core = Core(transport=blocking, **common)
         self.queue = QueueClient(self._core)
+        self._aio: AsyncDecartClient | None = None
+        self._entered = 0  # how many `async with` blocks are open
+        self._lock = threading.Lock()
 
-    def __repr__(self) -> str:
-        return f"DecartClient(base_url={self._core.settings.base_url!r})"
+    @property
+    def aio(self) -> AsyncDecartClient:
+        """The async side of this client: the same settings, the same transport."""
+        from .aio import AsyncDecartClient
+
+        with self._lock:
+            if self._aio is None or self._aio._core.closed:
+                self._aio = AsyncDecartClient._beside(self._core, self._transport)
+            return self._aio
 
     def __enter__(self) -> DecartClient:
         return self
@@ -69,26 +78,42 @@ class DecartClient:
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> str:
-        raise TypeError("A DecartClient holds a key and connections and is not pickled; make one in each process.")
+    async def __aenter__(self) -> AsyncDecartClient:
+        aio = self.aio
+        self._entered += 1
+        return aio
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._entered -= 1
+        if self._entered == 0:  # the last of the blocks that share it
+            await self.aio.close()
 
     def close(self) -> None:
         """Close the connections. The client cannot be used any more; closing it again does nothing.
 
+        The connections of an async transport, which cannot be awaited here, close when their event loop does.
+
         Example:
             >>> client.close()
         """
-        if self._owns_transport and not self._core.closed:
+        if not self._core.closed:
+            self._core.closed = True
             self._core.transport.close()
-        self._core.closed = True
+            if self._aio is not None:
+                self._aio._close_soon()
 
 
-def _check(name: str, value: object, kind: type) -> None:
-    if not isinstance(value, kind):
-        raise InvalidInputError(f"{name} must be a {kind.__name__}, not {type(value).__name__}.")
+class _AsyncOnly(SystemClock):
+    """Stands where a sync transport would, in a client that was given an async one."""
 
+    def send(self, request: HttpRequest, *, timeout: Timeout) -> NoReturn:
+        """Say how to use such a client."""
+        raise InvalidInputError(
+            "This client has an async transport, and nothing was sent: write `async with client as ...` and await its "
+            "calls, or await client.aio.queue; or leave transport= out."
+        )
 
-def _default_transport() -> Transport:
-    from .transports.requests import RequestsTransport
-
-    return RequestsTransport()
+    def close(self) -> None:
+        """Do nothing; there is nothing to close."""

@@ -16,21 +16,45 @@ anything else   wait, and say so once
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Generator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import attrs
 
 from .errors import JobFailedError, JobTimeoutError
+
+log = logging.getLogger("decart")
+T = TypeVar("T")
 
 JobStatus = Literal["pending", "processing", "completed", "failed"]
 KNOWN = frozenset({"pending", "processing", "completed", "failed"})
 FINISHED = frozenset({"completed", "failed"})
 
 
+class _AwaitedByMistake:
+    """Lets ``await`` stand before a call of the sync client: it has done its work by then, and been paid for.
+
+    A ``TypeError`` at that point would lose the id of the job, or its video. Type checkers do refuse it.
+    """
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        def __await__(self: T) -> Generator[None, None, T]:
+            log.warning(
+                "A call of the sync DecartClient was awaited; it blocked the event loop until it was done. "
+                "Write `async with DecartClient(...) as client:`, or await client.aio.queue instead."
+            )
+            return self
+            yield
+
+
 @attrs.frozen(kw_only=True)
-class JobSubmitResponse:
+class JobSubmitResponse(_AwaitedByMistake):
     """The service has accepted a job, and bills it.
 
     Attributes:
@@ -43,7 +67,7 @@ class JobSubmitResponse:
 
 
 @attrs.frozen(kw_only=True)
-class JobStatusResponse:
+class JobStatusResponse(_AwaitedByMistake):
     """Where a job is.
 
     Attributes:
@@ -63,7 +87,7 @@ class JobStatusResponse:
 
 
 @attrs.frozen(kw_only=True)
-class QueueJobResult:
+class QueueJobResult(_AwaitedByMistake):
     """How a job ended.
 
     Attributes:
@@ -110,6 +134,25 @@ class QueueJobResult:
         if not self.data:
             raise JobFailedError(f"The result of job {self.job_id} holds no data to save.", None, None, self.job_id)
         return _write_atomically(Path(path), self.data)
+
+    async def asave(self, path: str | os.PathLike[str]) -> Path:
+        """Do the same in a thread, so that the event loop goes on meanwhile; see ``save``.
+
+        Example:
+            >>> await result.asave("lake.mp4")
+            PosixPath('lake.mp4')
+        """
+        from asyncio import to_thread
+
+        return await to_thread(self.save, path)
+
+
+def ended(job: JobStatusResponse, data: bytes | None) -> QueueJobResult:
+    """Return the result of a job that has ended, with the video if it completed."""
+    if job.status == "failed":
+        reason = job.error or f"Job {job.job_id} failed, and the service did not say why."
+        return QueueJobResult(job_id=job.job_id, status="failed", error=reason)
+    return QueueJobResult(job_id=job.job_id, status="completed", data=data)
 
 
 def _write_atomically(target: Path, data: bytes) -> Path:

@@ -31,16 +31,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
+from ._wire import Call
 from .errors import (
     APIError,
     InvalidInputError,
     NotFoundError,
+    QueueStatusError,
     RateLimitError,
     ResponseError,
     TransportError,
     WaitCancelledError,
 )
 from .jobs import KNOWN, JobStatusResponse, QueueJobResult
+from .transports.base import Timeout
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -234,13 +237,17 @@ def _say(state: RetryCallState) -> None:
 class Watch:
     """What one wait for a job has seen so far, and the decisions that follow from it.
 
-    The front door does the rest: ask, call ``saw``, tell the callback when it says so, and let tenacity go round.
+    The front door does the rest: look, call ``saw``, tell the callback when there are ``news``, and let tenacity go
+    round. A look that fails is raised as a ``QueueStatusError``; what counts is its cause.
     """
 
     job_id: str
+    question: Call[JobStatusResponse] = attrs.field(repr=False)
     poll: PollPolicy
     retry: RetryPolicy
     deadline: Deadline
+    callback: Callable[[JobStatusResponse], Any] | None = None
+    cancel: Any = None  # an Event, of a kind that the transport can wait for
     known: JobStatusResponse | None = None  # a status that need not be asked for: the submit's answer
     status: JobStatusResponse | None = attrs.field(default=None, init=False)
     _news: bool = attrs.field(default=False, init=False)
@@ -264,11 +271,24 @@ class Watch:
                 self._warned.add(status.status)
                 log.warning("job %s has a status unknown to this version, %r; waiting on", self.job_id, status.status)
 
-    def tell(self, callback: Callable[[JobStatusResponse], object] | None) -> None:
-        """Call back if the status has changed since the last time."""
+    def news(self) -> JobStatusResponse | None:
+        """Return the status if it has changed since this was last called."""
         news, self._news = self._news, False
-        if news and callback is not None and self.status is not None:
-            callback(self.status)
+        return self.status if news else None
+
+    def ended(self) -> JobStatusResponse | None:
+        """Return the status if it is the job's last."""
+        return self.status if self.status is not None and self.status.finished else None
+
+    def timeout(self, timeout: Timeout) -> Timeout:
+        """Return the time that a look begun now has.
+
+        Raises:
+            WaitCancelledError: The caller has ended the wait.
+        """
+        if self.cancel is not None and self.cancel.is_set():
+            raise self.cancelled()
+        return timeout.within(self.deadline.for_request())
 
     def settings(self) -> Mapping[str, Any]:
         """Return tenacity's settings for this wait."""
@@ -281,10 +301,11 @@ class Watch:
         }
 
     def _goes_on(self, state: RetryCallState) -> bool:
-        self._error = _error(state)
+        error = _error(state)
+        self._error = error.cause if isinstance(error, QueueStatusError) else error
         if self._error is None:
             self._failures = self._missing = 0
-            return self.status is None or not self.status.finished
+            return self.ended() is None
         self._failures += 1
         if isinstance(self._error, NotFoundError):
             self._missing += 1

@@ -1,25 +1,32 @@
 """The queue's verbs, synchronously: submit a job, ask where it is, fetch its result, or all of it in one call.
 
 They implement the service's Queue API. Each verb is a few lines, since everything that decides lives elsewhere:
-`decart._wire` knows the HTTP API, `decart.policies` when to repeat and when to stop, `decart.errors` what to raise.
+`decart._wire` knows the HTTP API, `decart.policies` when to repeat and when to stop, `decart._verbs` what to say.
+`decart.aio` has the same verbs, awaited.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Iterator
 from functools import partial
 
 from . import _wire
-from ._core import Core, blamed, resumable
-from .errors import QueueResultError, QueueStatusError, QueueSubmitError, WaitCancelledError
-from .inputs import JobInput, refuse
-from .jobs import JobStatusResponse, JobSubmitResponse, QueueJobResult
-from .options import JobOptions, OnStatusChange, callback_of, check_callback, from_options
+from ._core import Core
+from ._verbs import (
+    accepted,
+    asking,
+    check_not_cancelled,
+    check_wait,
+    fetching,
+    finished,
+    first_status,
+    resumable,
+    submitting,
+)
+from .inputs import JobInput
+from .jobs import JobStatusResponse, JobSubmitResponse, QueueJobResult, ended
+from .options import JobOptions, OnStatusChange, callback_of, from_options
 from .policies import Deadline, PollPolicy, Watch, repeat_read, repeat_submit
-
-log = logging.getLogger("decart")
 
 
 class QueueClient:
@@ -50,10 +57,8 @@ class QueueClient:
             'pending'
         """
         call = _wire.submit_call(self._core.settings, from_options(options))
-        with blamed(QueueSubmitError, "The job was not submitted"):
-            job = self._core.send(call, repeat_submit)
-        log.info("job %s was submitted, and is %s", job.job_id, job.status)
-        return job
+        with submitting():
+            return accepted(self._core.send(call, repeat_submit))
 
     def status(self, job_id: str) -> JobStatusResponse:
         """Ask where a job is. Free of charge.
@@ -69,7 +74,7 @@ class QueueClient:
             >>> client.queue.status(job.job_id).status
             'processing'
         """
-        with blamed(QueueStatusError, f"The status of job {job_id} could not be read", job_id):
+        with asking(job_id):
             return self._core.send(_wire.status_call(self._core.settings, job_id), repeat_read)
 
     def result(self, job_id: str) -> QueueJobResult:
@@ -89,14 +94,9 @@ class QueueClient:
             >>> client.queue.result(job.job_id).save("lake.mp4")
             PosixPath('lake.mp4')
         """
-        with blamed(QueueResultError, f"The result of job {job_id} could not be fetched", job_id):
+        with fetching(job_id):
             status = self._core.send(_wire.status_call(self._core.settings, job_id), repeat_read)
-        if not status.finished:
-            raise QueueResultError(
-                f"Job {job_id} has not finished: it is {status.status}. client.queue.poll({job_id!r}) waits for it.",
-                None, None, job_id,
-            )  # fmt: skip
-        return self._ending(status, self._core.deadline(self._core.retry.timeout))
+        return self._ending(finished(status), self._core.deadline(self._core.retry.timeout))
 
     def poll(
         self,
@@ -129,9 +129,8 @@ class QueueClient:
             >>> client.queue.poll(job.job_id).status
             'completed'
         """
-        check_callback(on_status_change)
-        _check_wait(policy, cancel)
-        return self._wait(job_id, None, on_status_change, policy or self._core.poll, cancel)
+        check_wait(on_status_change, policy, cancel, awaited=False)
+        return self._wait(self._core.watch(job_id, policy, callback=on_status_change, cancel=cancel))
 
     def submit_and_poll(
         self,
@@ -164,70 +163,31 @@ class QueueClient:
             PosixPath('lake.mp4')
         """
         callback = callback_of(options, on_status_change)
-        _check_wait(policy, cancel)
-        if cancel is not None and cancel.is_set():
-            raise WaitCancelledError("The wait was cancelled before the job was submitted; nothing was sent.")
+        check_wait(callback, policy, cancel, awaited=False)
+        check_not_cancelled(cancel)
         job = self.submit(options)
-        first = JobStatusResponse(job_id=job.job_id, status=job.status)
-        return self._wait(job.job_id, first, callback, policy or self._core.poll, cancel)
+        known = first_status(job)
+        return self._wait(self._core.watch(job.job_id, policy, callback=callback, cancel=cancel, known=known))
 
-    def _wait(
-        self,
-        job_id: str,
-        known: JobStatusResponse | None,
-        callback: OnStatusChange | None,
-        policy: PollPolicy,
-        cancel: threading.Event | None,
-    ) -> QueueJobResult:
-        """Look at a job until it ends; ``known`` is a status that need not be asked for."""
-        watch = Watch(
-            job_id=job_id,
-            poll=policy,
-            retry=self._core.retry,
-            deadline=self._core.deadline(policy.timeout),
-            known=known,
-        )
-        call = _wire.status_call(self._core.settings, job_id)  # what cannot be an id is refused before there is a wait
-        with resumable(job_id):
-            for _ in self._looks(watch, call, cancel):
-                watch.tell(callback)
-        if watch.status is None or not watch.status.finished:
-            return watch.timed_out()
-        return self._ending(watch.status, watch.deadline)
-
-    def _looks(
-        self, watch: Watch, call: _wire.Call[JobStatusResponse], cancel: threading.Event | None
-    ) -> Iterator[None]:
-        """Look until the wait is over, and pause after each look; what is done then is not blamed on the look."""
+    def _wait(self, watch: Watch) -> QueueJobResult:
+        """Look at a job until it ends, or the wait does."""
         from tenacity import Retrying
 
-        with blamed(QueueStatusError, f"The status of job {watch.job_id} could not be read", watch.job_id):
-            for attempt in Retrying(sleep=partial(self._core.transport.sleep, cancel=cancel), **watch.settings()):
-                with attempt:
-                    watch.saw(watch.take_known() or self._look(watch, call, cancel))
-                yield
+        sleep = partial(self._core.transport.sleep, cancel=watch.cancel)
+        with resumable(watch.job_id):
+            for attempt in Retrying(sleep=sleep, **watch.settings()):
+                with attempt, asking(watch.job_id):
+                    watch.saw(self._core.look(watch))
+                if (news := watch.news()) is not None and watch.callback is not None:
+                    watch.callback(news)
+        last = watch.ended()
+        return watch.timed_out() if last is None else self._ending(last, watch.deadline)
 
-    def _look(
-        self, watch: Watch, call: _wire.Call[JobStatusResponse], cancel: threading.Event | None
-    ) -> JobStatusResponse:
-        if cancel is not None and cancel.is_set():
-            raise watch.cancelled()
-        return self._core.once(call, self._core.settings.timeout.within(watch.deadline.for_request()))
-
-    def _ending(self, status: JobStatusResponse, deadline: Deadline) -> QueueJobResult:
-        """Turn the status of a finished job into its result, with the video if there is one."""
-        job_id = status.job_id
-        if status.status == "failed":
-            reason = status.error or f"Job {job_id} failed, and the service did not say why."
-            return QueueJobResult(job_id=job_id, status="failed", error=reason)
-        with resumable(job_id), blamed(QueueResultError, f"The result of job {job_id} could not be fetched", job_id):
-            data = self._core.send(_wire.content_call(self._core.settings, job_id), repeat_read, deadline)
-        return QueueJobResult(job_id=job_id, status="completed", data=data)
-
-
-def _check_wait(policy: object, cancel: object) -> None:
-    """Refuse what would fail only after the submit, when it has cost money."""
-    if policy is not None and not isinstance(policy, PollPolicy):
-        raise refuse("policy", "a PollPolicy", policy)
-    if cancel is not None and not callable(getattr(cancel, "is_set", None)):
-        raise refuse("cancel", "a threading.Event", cancel)
+    def _ending(self, last: JobStatusResponse, deadline: Deadline) -> QueueJobResult:
+        """Turn the last status of a job into its result, with the video if there is one."""
+        if last.status == "failed":
+            return ended(last, None)
+        with resumable(last.job_id), fetching(last.job_id):
+            call = _wire.content_call(self._core.settings, last.job_id)
+            data = self._core.send(call, repeat_read, deadline)
+        return ended(last, data)

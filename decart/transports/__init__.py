@@ -1,23 +1,45 @@
 """HTTP libraries behind one seam: see `decart.transports.base` for the contract.
 
-`RequestsTransport` is loaded on first use, so that importing this package costs nothing.
+Each is loaded on first use, so that importing this package costs nothing.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .base import Body, HttpRequest, HttpResponse, SystemClock, Timeout, Transport
+from .base import AsyncHttpResponse, AsyncTransport, Body, HttpRequest, HttpResponse, SystemClock, Timeout, Transport
 
 if TYPE_CHECKING:
+    from .aiohttp import AiohttpTransport
+    from .loop import LoopClock
     from .requests import RequestsTransport
+    from .threaded import ThreadedTransport
 
-__all__ = ["Body", "HttpRequest", "HttpResponse", "RequestsTransport", "SystemClock", "Timeout", "Transport"]
+__all__ = [
+    "AiohttpTransport",
+    "AsyncHttpResponse",
+    "AsyncTransport",
+    "Body",
+    "HttpRequest",
+    "HttpResponse",
+    "LoopClock",
+    "RequestsTransport",
+    "SystemClock",
+    "ThreadedTransport",
+    "Timeout",
+    "Transport",
+]
+
+_WHERE = {
+    "AiohttpTransport": "aiohttp",
+    "LoopClock": "loop",
+    "RequestsTransport": "requests",
+    "ThreadedTransport": "threaded",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name == "RequestsTransport":
-        from .requests import RequestsTransport
-
-        return RequestsTransport
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_WHERE[name]}", __name__), name)

@@ -4,15 +4,20 @@ A transport makes **one** attempt per ``send``. It never repeats, never follows 
 logs a header value, and raises nothing but ``TransportError`` and its subclasses. It also owns the clock: ``now`` and
 ``sleep`` are part of it, so that a test of a ten-minute timeout takes milliseconds with nothing patched.
 
-To write one, implement the four methods of ``Transport``; `decart.transports.requests` is the example.
+To write one, implement the four methods of ``Transport``, or of ``AsyncTransport``; `decart.transports.requests` and
+`decart.transports.aiohttp` are the examples. The names differ (``send``, ``asend``), so one object may be both.
 """
 
 from __future__ import annotations
 
+import errno
 import io
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
@@ -23,6 +28,9 @@ from ..errors import InvalidInputError
 
 CHUNK = 256 * 1024
 """Bytes handed over at a time, both ways: large enough to be quick, small enough not to be noticed in memory."""
+
+PIECE = 16 * 1024
+"""Bytes of a request's body that must be accepted within one read timeout."""
 
 
 def origin(url: str) -> str:
@@ -102,7 +110,7 @@ class HttpResponse:
         close: Callable[[], None] = lambda: None,
     ) -> None:
         self.status = status
-        self.headers = {name.lower(): value for name, value in headers.items()}
+        self.headers = _lower(headers)
         self._chunks = iter(chunks)
         self._close = close
 
@@ -119,20 +127,81 @@ class HttpResponse:
         return self._chunks
 
     def read(self, limit: int | None = None) -> bytes:
-        """Return the rest of the body, at most ``limit`` bytes of it (the rest is left on the wire).
-
-        The pieces are gathered in one growing buffer, so the peak is the size of the body and not twice that.
-        """
-        buffer = io.BytesIO()
+        """Return the rest of the body, at most ``limit`` bytes of it (the rest is left on the wire)."""
+        buffer = _Buffer(limit)
         for chunk in self._chunks:
-            buffer.write(chunk if limit is None else chunk[: limit - buffer.tell()])
-            if limit is not None and buffer.tell() >= limit:
+            if buffer.filled_by(chunk):
                 break
         return buffer.getvalue()
 
     def close(self) -> None:
         """Give the connection back, or drop it when the body was not read to its end."""
         self._close()
+
+
+async def _nothing() -> None: ...
+
+
+class AsyncHttpResponse:
+    """The same for an ``AsyncTransport``, which makes it of an async iterator of chunks.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers, their names in lower case.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        headers: Mapping[str, str],
+        chunks: AsyncIterator[bytes],
+        aclose: Callable[[], Awaitable[None]] = _nothing,
+    ) -> None:
+        self.status = status
+        self.headers = _lower(headers)
+        self._chunks = chunks
+        self._aclose = aclose
+
+    async def __aenter__(self) -> AsyncHttpResponse:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def achunks(self) -> AsyncIterator[bytes]:
+        """Give the rest of the body piece by piece."""
+        return self._chunks
+
+    async def aread(self, limit: int | None = None) -> bytes:
+        """Return the rest of the body, at most ``limit`` bytes of it (the rest is left on the wire)."""
+        buffer = _Buffer(limit)
+        async for chunk in self._chunks:
+            if buffer.filled_by(chunk):
+                break
+        return buffer.getvalue()
+
+    async def aclose(self) -> None:
+        """Give the connection back, or drop it when the body was not read to its end."""
+        await self._aclose()
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+class _Buffer(io.BytesIO):
+    """Where a body is gathered: one growing buffer, so that the peak is the size of the body and not twice that."""
+
+    def __init__(self, limit: int | None) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def filled_by(self, chunk: bytes) -> bool:
+        """Add a chunk, or what there is room for, and say whether that was all that may be read."""
+        self.write(chunk if self._limit is None else chunk[: self._limit - self.tell()])
+        return self._limit is not None and self.tell() >= self._limit
 
 
 @runtime_checkable
@@ -162,6 +231,33 @@ class Transport(Protocol):
         ...
 
 
+@runtime_checkable
+class AsyncTransport(Protocol):
+    """What an async HTTP library must do for this SDK. Safe to call from many tasks, and on one loop after another."""
+
+    async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
+        """Make one attempt; raises what ``Transport.send`` raises. When the task is cancelled, nothing stays behind."""
+        ...
+
+    def now(self) -> float:
+        """Return the time in seconds on a clock that never goes back."""
+        ...
+
+    async def asleep(self, seconds: float, cancel: Event | None = None) -> None:
+        """Wait so many seconds, less if ``cancel`` is set meanwhile, without holding a thread."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class Event(Protocol):
+    """What ends a wait when it is set: a `threading.Event`, or an `asyncio.Event` of the loop that waits."""
+
+    def is_set(self) -> bool: ...
+
+
 class SystemClock:
     """``now`` and ``sleep`` of a transport that lives in real time."""
 
@@ -175,3 +271,37 @@ class SystemClock:
             time.sleep(seconds)
         else:
             cancel.wait(seconds)
+
+
+class Abort:
+    """Ends an exchange that is under way in another thread, by shutting the socket that it waits on."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: Any = None
+        self._aborted = False
+
+    def waits_on(self, sock: Any) -> None:
+        """Take note of the socket that the exchange is about to wait on."""
+        with self._lock:
+            if self._aborted:
+                raise ConnectionAbortedError(errno.ECONNABORTED, "given up by the caller")
+            self._socket = sock
+
+    def waits_no_more(self) -> None:
+        """Take note that it has what it waited for; the socket may now go to another exchange."""
+        with self._lock:
+            self._socket = None
+
+    def abort(self) -> None:
+        """End the exchange, now or before its next wait."""
+        with self._lock:
+            self._aborted = True
+            if self._socket is not None:
+                plain = getattr(self._socket, "socket", self._socket)  # TLS within TLS has one inside
+                with suppress(OSError):  # gone already
+                    socket.socket.shutdown(plain, socket.SHUT_RDWR)
+
+
+aborting: ContextVar[Abort | None] = ContextVar("aborting", default=None)
+"""How the exchange of this thread may be ended by another; a sync transport need not know of it."""

@@ -22,7 +22,6 @@ import os
 import socket
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
@@ -33,14 +32,12 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from ..errors import ConnectError, InvalidInputError, TransportError, TransportTimeout
-from .base import CHUNK, Body, HttpRequest, HttpResponse, SystemClock, Timeout, origin
+from ..errors import InvalidInputError, TransportError
+from .base import CHUNK, PIECE, Body, HttpRequest, HttpResponse, SystemClock, Timeout, aborting, origin
+from .failures import causes, failure, without_key
 
 POOL = 32
 """Connections kept open per origin; more threads than that work, and open connections of their own for the time."""
-
-PIECE = 16 * 1024
-"""Bytes that must be taken within one read timeout; `socket.sendall` gives all that it gets no longer than that."""
 
 _NO_CONNECTION = (
     requests.exceptions.ConnectTimeout,
@@ -59,6 +56,18 @@ class _Limits:
     def __init__(self, timeout: Timeout) -> None:
         self._read = timeout.read
         self._ends = float("inf") if timeout.total is None else time.monotonic() + timeout.total
+        self._abort = aborting.get()
+
+    def allow(self, sock: socket.socket) -> None:
+        """Give the next wait on a socket its time, and let it be ended from outside."""
+        sock.settimeout(self.left())
+        if self._abort is not None:
+            self._abort.waits_on(sock)
+
+    def over(self) -> None:
+        """Say that the wait is over, so that nobody shuts a socket that another exchange may have by then."""
+        if self._abort is not None:
+            self._abort.waits_no_more()
 
     def left(self) -> float:
         """Return the seconds that the next wait may take."""
@@ -82,8 +91,11 @@ class _LimitedFile(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(self._limits.left())
-        return self._file.readinto(buffer)
+        self._limits.allow(self._sock)
+        try:
+            return self._file.readinto(buffer)
+        finally:
+            self._limits.over()
 
     def close(self) -> None:
         self._file.close()
@@ -101,12 +113,15 @@ class _Limited(HTTPConnection):
 
     def send(self, data: Any) -> None:  # of urllib3 come bytes, no more than a chunk of ours
         for start in range(0, len(data), PIECE):
+            limits = _limits.get()
             if self.sock is not None:  # else it connects first, within the connect timeout
-                self.sock.settimeout(_limits.get().left())
+                limits.allow(self.sock)
             try:
                 super().send(data[start : start + PIECE])
             except ConnectionResetError as error:  # an answer may be there already, as to a body that is too large:
                 raise BrokenPipeError(*error.args) from error  # after this, every version of urllib3 looks for it
+            finally:
+                limits.over()
 
 
 class _LimitedTLS(_Limited, HTTPSConnection):
@@ -202,7 +217,7 @@ class RequestsTransport(SystemClock):
                 **self._settings_for(session, request.url),
             )
         except _FAILURES as error:
-            raise _translated(error, touched=body.touched if body is not None else None) from _without_key(error)
+            raise _translated(error, touched=body.touched if body is not None else None) from without_key(error)
         return HttpResponse(
             response.status_code, {**response.headers, **location}, _chunks(response, limits), response.close
         )
@@ -228,10 +243,14 @@ class RequestsTransport(SystemClock):
         """Return proxies, CA bundle and client certificate for the origin of ``url``."""
         key = origin(url)
         if key not in self._environment:
-            lookup = requests.Session() if self._given is None else session
-            settings = lookup.merge_environment_settings(url, {}, True, None, None)
-            self._environment[key] = {name: settings[name] for name in ("proxies", "verify", "cert")}
+            self._environment[key] = environment_settings(url, requests.Session() if self._given is None else session)
         return self._environment[key]
+
+
+def environment_settings(url: str, session: requests.Session) -> dict[str, Any]:
+    """Return proxies, CA bundle and client certificate for a URL, as the environment and the session have them."""
+    settings = session.merge_environment_settings(url, {}, True, None, None)
+    return {name: settings[name] for name in ("proxies", "verify", "cert")}
 
 
 def _take_location(response: requests.Response, kept: dict[str, str]) -> None:
@@ -246,7 +265,7 @@ def _chunks(response: requests.Response, limits: _Limits) -> Iterator[bytes]:
             yield chunk
             limits.left()
     except _FAILURES as error:
-        raise _translated(error, touched=True) from _without_key(error)
+        raise _translated(error, touched=True) from without_key(error)
 
 
 def _refuse_repeats(session: requests.Session) -> None:
@@ -263,50 +282,15 @@ def _refuse_repeats(session: requests.Session) -> None:
             )
 
 
-def _without_key(error: BaseException) -> BaseException:
-    """Take the request, and with it the API key, off an exception that stays visible as ``__cause__``.
-
-    The frames that it came through let go of what they hold, too: the key, and an answer with its open socket.
-    """
-    for cause in _causes(error):
-        if isinstance(cause, requests.RequestException):
-            cause.request = cause.response = None
-        traceback.clear_frames(cause.__traceback__)
-    return error
-
-
 def _translated(error: BaseException, *, touched: bool | None) -> TransportError:
     """Turn a failure of requests or urllib3 into one of ours; ``touched`` is None for a request without a body.
 
     With a body, ``touched`` alone tells whether there was a connection: urllib3 says "unable to connect to proxy" also
     when the proxy hangs up after it has taken the whole body.
     """
-    causes = list(_causes(error))
+    behind = list(causes(error))
     unsendable = not isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError))
-    name = (str(error) if unsendable else "") or type(causes[-1]).__name__
-    why = next((cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror), name)
     if touched is None:
-        touched = not (unsendable or any(isinstance(cause, _NO_CONNECTION) for cause in causes))
-    if not touched:
-        return ConnectError(
-            f"No connection to the service ({why}); nothing was sent. Check the network, the base URL and the proxies.",
-            None, None, False,
-        )  # fmt: skip
-    if any(isinstance(cause, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)) for cause in causes):
-        return TransportTimeout(
-            f"The service went silent ({why}); the network or the service is at fault. Try again later."
-        )
-    return TransportError(f"The connection broke off ({why}); the network or the service is at fault. Try again later.")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk from an exception to what is behind it, however the libraries have wrapped it."""
-    seen: set[int] = set()
-    todo = [error]
-    while todo:
-        error = todo.pop(0)
-        if id(error) not in seen:
-            seen.add(id(error))
-            yield error
-            inner = [*error.args, getattr(error, "reason", None), error.__cause__, error.__context__]
-            todo += [cause for cause in inner if isinstance(cause, BaseException)]
+        touched = not (unsendable or any(isinstance(cause, _NO_CONNECTION) for cause in behind))
+    name = (str(error) if unsendable else "") or type(behind[-1]).__name__
+    return failure(error, sent=touched, silent=(requests.Timeout, urllib3.exceptions.TimeoutError), name=name)

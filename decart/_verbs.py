@@ -1,0 +1,145 @@
+"""What both queues check before an exchange and say after it: each sentence once, for the sync and the async client."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from inspect import iscoroutinefunction
+
+from .errors import (
+    APIError,
+    InvalidInputError,
+    QueueError,
+    QueueResultError,
+    QueueStatusError,
+    QueueSubmitError,
+    ResponseError,
+    SubmitOutcomeUnknownError,
+    TransportError,
+    WaitCancelledError,
+)
+from .inputs import refuse
+from .jobs import JobStatusResponse, JobSubmitResponse
+from .options import OnStatusChange, check_callback
+from .policies import PollPolicy, outcome_unknown
+from .transports.base import Event
+
+log = logging.getLogger("decart")
+
+
+def check_wait(callback: OnStatusChange | None, policy: object, cancel: object, *, awaited: bool) -> None:
+    """Refuse what would fail only after the submit, when it has cost money.
+
+    Raises:
+        InvalidInputError: An argument of a wait cannot be used.
+    """
+    check_callback(callback)
+    if policy is not None and not isinstance(policy, PollPolicy):
+        raise refuse("policy", "a PollPolicy", policy)
+    kind = "a threading.Event or an asyncio.Event" if awaited else "a threading.Event"
+    if cancel is not None and not callable(getattr(cancel, "is_set", None)):
+        raise refuse("cancel", kind, cancel)
+    if awaited:
+        return
+    if iscoroutinefunction(callback):
+        raise InvalidInputError("on_status_change is a coroutine function; only the async client can await it.")
+    if iscoroutinefunction(getattr(cancel, "wait", None)):
+        raise refuse("cancel", kind, cancel)
+
+
+def check_not_cancelled(cancel: Event | None) -> None:
+    """Stop before anything is sent if the wait that would follow is over already.
+
+    Raises:
+        WaitCancelledError: It is.
+    """
+    if cancel is not None and cancel.is_set():
+        raise WaitCancelledError("The wait was cancelled before the job was submitted; nothing was sent.")
+
+
+def accepted(job: JobSubmitResponse) -> JobSubmitResponse:
+    """Take note of a job, so that its id is in the log whatever happens next."""
+    log.info("job %s was submitted, and is %s", job.job_id, job.status)
+    return job
+
+
+def first_status(job: JobSubmitResponse) -> JobStatusResponse:
+    """Return what is known of a job without asking."""
+    return JobStatusResponse(job_id=job.job_id, status=job.status)
+
+
+def finished(job: JobStatusResponse) -> JobStatusResponse:
+    """Return the status if it is a last one.
+
+    Raises:
+        QueueResultError: It is not.
+    """
+    if not job.finished:
+        raise QueueResultError(
+            f"Job {job.job_id} has not finished: it is {job.status}. client.queue.poll({job.job_id!r}) waits for it.",
+            None, None, job.job_id,
+        )  # fmt: skip
+    return job
+
+
+@contextmanager
+def submitting() -> Iterator[None]:
+    """Say that it was the submit that failed, and what that may have cost."""
+    try:
+        yield
+    except (APIError, ResponseError, TransportError) as cause:
+        if outcome_unknown(cause):
+            raise SubmitOutcomeUnknownError(
+                f"The job may have been accepted, and you may have been charged, so it was not repeated: {cause} "
+                "Look in your account before you submit it again.",
+                None,
+                cause,
+            ) from cause
+        raise QueueSubmitError(f"The job was not submitted: {cause}", None, cause) from cause
+    except Exception:
+        raise
+    except BaseException as error:  # Ctrl-C, or the task was cancelled
+        _advise(
+            error,
+            "The submit ended before its answer came. The job may have been accepted, and you may have been charged: "
+            "look in your account before you submit it again.",
+        )
+        raise
+
+
+def asking(job_id: str) -> AbstractContextManager[None]:
+    """Say that it was the status that could not be read."""
+    return _blamed(QueueStatusError, f"The status of job {job_id} could not be read", job_id)
+
+
+def fetching(job_id: str) -> AbstractContextManager[None]:
+    """Say that it was the result that could not be fetched."""
+    return _blamed(QueueResultError, f"The result of job {job_id} could not be fetched", job_id)
+
+
+@contextmanager
+def _blamed(kind: type[QueueError], doing: str, job_id: str) -> Iterator[None]:
+    """Wrap the reason in the error of the verb, which carries the job's id."""
+    try:
+        yield
+    except (APIError, ResponseError, TransportError) as cause:
+        raise kind(f"{doing}: {cause}", None, cause, job_id) from cause
+
+
+@contextmanager
+def resumable(job_id: str) -> Iterator[None]:
+    """Make sure that whatever ends a wait (Ctrl-C, a cancelled task, a callback's exception) tells how to come back."""
+    try:
+        yield
+    except BaseException as error:
+        if getattr(error, "job_id", None) != job_id:  # else it says so itself
+            _advise(
+                error, f"The wait for job {job_id} ended; the job goes on. Resume with client.queue.poll({job_id!r})."
+            )
+        raise
+
+
+def _advise(error: BaseException, advice: str) -> None:
+    log.warning("%s", advice)
+    getattr(error, "add_note", str)(advice)  # Python 3.11 has notes

@@ -1,0 +1,236 @@
+"""The async front door: the same verbs as `decart.queue`, awaited, over the same decisions.
+
+::
+
+    async with DecartClient(api_key="...") as client:        # an AsyncDecartClient
+    async with AsyncDecartClient(api_key="...") as client:   # the same
+    await client.aio.queue.status(job_id)                    # beside the sync verbs of one client
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from inspect import isawaitable
+from types import TracebackType
+
+from tenacity import AsyncRetrying
+
+from . import _wire
+from ._core import POLL, RETRY, TIMEOUT, AsyncCore, Core, Front, default_transport, setup
+from ._verbs import (
+    accepted,
+    asking,
+    check_not_cancelled,
+    check_wait,
+    fetching,
+    finished,
+    first_status,
+    resumable,
+    submitting,
+)
+from .inputs import JobInput
+from .jobs import JobStatusResponse, JobSubmitResponse, QueueJobResult, ended
+from .options import JobOptions, OnStatusChange, callback_of, from_options
+from .policies import Deadline, PollPolicy, RetryPolicy, Watch, repeat_read, repeat_submit
+from .transports.base import AsyncTransport, Event, Timeout, Transport
+from .transports.threaded import ThreadedTransport
+
+
+class AsyncQueueClient:
+    """The queue of one ``AsyncDecartClient``; reach it as ``client.queue``. For any number of tasks at once.
+
+    A task that is cancelled ends its wait at once. The job goes on: its id is in the log, and from Python 3.11 on in a
+    note on the exception; ``poll`` comes back to it.
+    """
+
+    def __init__(self, core: AsyncCore) -> None:
+        self._core = core
+
+    async def submit(self, options: JobOptions | JobInput) -> JobSubmitResponse:
+        """Submit a job, which costs money, and return at once with its id; see ``QueueClient.submit``.
+
+        Raises:
+            InvalidInputError: An input cannot be used; nothing was sent.
+            QueueSubmitError: The job was not accepted; nothing was billed.
+            SubmitOutcomeUnknownError: The job may have been accepted and billed; look before submitting again.
+
+        Example:
+            >>> job = await client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake"})
+        """
+        call = await asyncio.to_thread(_wire.submit_call, self._core.settings, from_options(options))  # it opens files
+        with submitting():
+            return accepted(await self._core.send(call, repeat_submit))
+
+    async def status(self, job_id: str) -> JobStatusResponse:
+        """Ask where a job is, free of charge; see ``QueueClient.status``.
+
+        Raises:
+            InvalidInputError: ``job_id`` cannot be an id.
+            QueueStatusError: The status could not be read; ``cause`` says why.
+        """
+        with asking(job_id):
+            return await self._core.send(_wire.status_call(self._core.settings, job_id), repeat_read)
+
+    async def result(self, job_id: str) -> QueueJobResult:
+        """Fetch how a finished job ended, with the video in memory; see ``QueueClient.result``.
+
+        Raises:
+            InvalidInputError: ``job_id`` cannot be an id.
+            QueueResultError: The job has not finished yet, or its result could not be fetched.
+        """
+        with fetching(job_id):
+            status = await self._core.send(_wire.status_call(self._core.settings, job_id), repeat_read)
+        return await self._ending(finished(status), self._core.deadline(self._core.retry.timeout))
+
+    async def poll(
+        self,
+        job_id: str,
+        *,
+        on_status_change: OnStatusChange | None = None,
+        policy: PollPolicy | None = None,
+        cancel: Event | None = None,
+    ) -> QueueJobResult:
+        """Wait for a job that was submitted earlier, by any process; see ``QueueClient.poll``.
+
+        Args:
+            job_id: The id that ``submit`` returned.
+            on_status_change: Called with the status whenever it changes; what it returns is awaited if it can be.
+            policy: How often to look and for how many seconds; the client's own unless given.
+            cancel: An `asyncio.Event` or `threading.Event` that ends the wait when it is set.
+
+        Raises:
+            InvalidInputError, QueueStatusError, QueueResultError, WaitCancelledError: As for ``QueueClient.poll``.
+        """
+        check_wait(on_status_change, policy, cancel, awaited=True)
+        return await self._wait(self._core.watch(job_id, policy, callback=on_status_change, cancel=cancel))
+
+    async def submit_and_poll(
+        self,
+        options: JobOptions | JobInput,
+        *,
+        on_status_change: OnStatusChange | None = None,
+        policy: PollPolicy | None = None,
+        cancel: Event | None = None,
+    ) -> QueueJobResult:
+        """Submit a job, wait until it ends, and return the video: ``submit``, then ``poll``.
+
+        Raises:
+            InvalidInputError, QueueSubmitError, SubmitOutcomeUnknownError: As for ``submit``.
+            QueueStatusError, QueueResultError, WaitCancelledError: As for ``poll``; ``job_id`` is in each.
+
+        Example:
+            >>> result = await client.queue.submit_and_poll({"model": models.video("lucy-pro-t2v"), "prompt": "A lake"})
+            >>> await result.asave("lake.mp4")
+            PosixPath('lake.mp4')
+        """
+        callback = callback_of(options, on_status_change)
+        check_wait(callback, policy, cancel, awaited=True)
+        check_not_cancelled(cancel)
+        job = await self.submit(options)
+        known = first_status(job)
+        return await self._wait(self._core.watch(job.job_id, policy, callback=callback, cancel=cancel, known=known))
+
+    async def _wait(self, watch: Watch) -> QueueJobResult:
+        """Look at a job until it ends, or the wait does."""
+        sleep = partial(self._core.transport.asleep, cancel=watch.cancel)
+        with resumable(watch.job_id):
+            async for attempt in AsyncRetrying(sleep=sleep, **watch.settings()):
+                with attempt, asking(watch.job_id):
+                    watch.saw(await self._core.look(watch))
+                if (news := watch.news()) is not None and watch.callback is not None:
+                    await _done(watch.callback(news))
+        last = watch.ended()
+        return watch.timed_out() if last is None else await self._ending(last, watch.deadline)
+
+    async def _ending(self, last: JobStatusResponse, deadline: Deadline) -> QueueJobResult:
+        """Turn the last status of a job into its result, with the video if there is one."""
+        if last.status == "failed":
+            return ended(last, None)
+        with resumable(last.job_id), fetching(last.job_id):
+            call = _wire.content_call(self._core.settings, last.job_id)
+            data = await self._core.send(call, repeat_read, deadline)
+        return ended(last, data)
+
+
+async def _done(outcome: object) -> None:
+    """Await what a callback returned, if it was a coroutine function."""
+    if isawaitable(outcome):
+        await outcome
+
+
+class AsyncDecartClient(Front):
+    """An async client of the service. One for the whole program is right, also for one event loop after another.
+
+    Args:
+        api_key: The key; the environment variable ``DECART_API_KEY`` unless given.
+        base_url: Where the service is; ``DECART_BASE_URL``, or else https://api.decart.ai, unless given.
+        timeout: Seconds without progress after which an exchange is given up, or a ``Timeout`` with more detail.
+        retry: How an exchange that failed is repeated.
+        poll: How a wait for a job asks for its status, and how long it goes on.
+        transport: What sends the requests: an ``AiohttpTransport`` (extra ``async``), or any sync transport, which then
+            works in threads; requests in threads unless given. It is closed with the client.
+        integration: Your program's name and version, such as ``"my-app/1.0"``, to be told to the service.
+
+    Raises:
+        InvalidAPIKeyError: No key, or one that cannot be a key.
+        InvalidBaseURLError: Not an http(s) address.
+        InvalidInputError: Another argument cannot be used.
+
+    Example:
+        >>> async with AsyncDecartClient(api_key="your-api-key") as client:
+        ...     job = await client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake"})
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: Timeout | float = TIMEOUT,
+        retry: RetryPolicy = RETRY,
+        poll: PollPolicy = POLL,
+        transport: AsyncTransport | Transport | None = None,
+        integration: str | None = None,
+    ) -> None:
+        common = setup(api_key, base_url, timeout, integration, retry=retry, poll=poll, transport=transport)
+        self._core: AsyncCore = AsyncCore(transport=_awaited(transport or default_transport()), **common)
+        self.queue = AsyncQueueClient(self._core)
+
+    @classmethod
+    def _beside(cls, core: Core, transport: AsyncTransport | Transport) -> AsyncDecartClient:
+        """Return the async side of a sync client."""
+        client = cls.__new__(cls)
+        client._core = AsyncCore(
+            settings=core.settings, retry=core.retry, poll=core.poll, closed=core.closed, transport=_awaited(transport)
+        )
+        client.queue = AsyncQueueClient(client._core)
+        return client
+
+    async def __aenter__(self) -> AsyncDecartClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections. The client cannot be used any more; closing it again does nothing.
+
+        Example:
+            >>> await client.close()
+        """
+        if not self._core.closed:
+            self._core.closed = True
+            await self._core.transport.aclose()
+
+    def _close_soon(self) -> None:
+        """Close what can be closed without an event loop."""
+        self._core.closed = True
+        if isinstance(self._core.transport, ThreadedTransport):
+            self._core.transport.close()
+
+
+def _awaited(transport: AsyncTransport | Transport) -> AsyncTransport:
+    return transport if isinstance(transport, AsyncTransport) else ThreadedTransport(transport)

@@ -1,0 +1,308 @@
+"""aiohttp, for programs that live on an event loop (extra ``async``).
+
+What it adds to `aiohttp.ClientSession`, and why:
+
+- **One session per running loop**, made when first needed: a session belongs to its loop, and one client may see one
+  `asyncio.run` after another. It is closed with the transport, or at the latest when its loop shuts down.
+- **No redirect, no cookie, no password file, no repeat**: see `decart.transports.requests`, which does the same.
+- **The same proxies and CA bundle**: from the environment, found as requests finds them, once per origin.
+- **The body tells whether it was touched**, which is what decides if a submit may be repeated.
+- **Files are read in threads**, and a server that takes nothing of a body for the read timeout is given up: aiohttp's
+  own read timeout begins only when all is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import sys
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import attrs
+import requests.adapters
+import requests.utils
+
+from .._extras import require
+from ..errors import TransportError
+from .base import CHUNK, PIECE, AsyncHttpResponse, Body, HttpRequest, Timeout, origin
+from .failures import causes, failure, without_key
+from .loop import LoopClock
+from .requests import environment_settings
+
+try:
+    import aiohttp
+    import yarl
+except ImportError:
+    require("async", "aiohttp", "yarl")
+    raise
+
+if sys.version_info >= (3, 11):
+    from asyncio import Timeout as Patience
+    from asyncio import timeout_at
+
+    put_off = Patience.reschedule
+else:
+    from async_timeout import Timeout as Patience
+    from async_timeout import timeout_at
+
+    put_off = Patience.update
+
+FOREVER = 1e9
+"""A moment on a loop's clock that does not come: what has no limit for now."""
+
+CONNECTIONS = 100
+"""Open at the same time, all origins together; more exchanges than that wait for their turn."""
+
+_NO_CONNECTION = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+    ssl.SSLError,
+)
+_FAILURES = (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError)
+
+
+@attrs.frozen
+class _Way:
+    """How to get to an origin: over which proxy, and who vouches for its certificate."""
+
+    proxy: str | None
+    tls: ssl.SSLContext
+
+
+class AiohttpTransport(LoopClock):
+    """Send through aiohttp. It may be used from many tasks, from one event loop after another, and by several at once.
+
+    Args:
+        connections: Open at the same time in one loop; more exchanges wait for their turn.
+
+    Raises:
+        MissingExtraError: On import, when aiohttp is not installed.
+
+    Example:
+        >>> client = AsyncDecartClient(api_key="your-api-key", transport=AiohttpTransport())
+    """
+
+    def __init__(self, *, connections: int = CONNECTIONS) -> None:
+        self._connections = connections
+        self._lock = threading.Lock()
+        self._sessions: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[None, None]]] = {}
+        self._ways: dict[str, _Way] = {}
+
+    def __repr__(self) -> str:
+        return "AiohttpTransport()"
+
+    async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
+        """Make one attempt; see `decart.transports.base.AsyncTransport`."""
+        upload = None if request.body is None else _Upload(request.body, timeout.read)
+        try:
+            session = await self._session_of_this_loop()
+            way = await self._way_to(request.url)
+            response = await _exchange(session, request, timeout, way, upload)
+        except _FAILURES as error:
+            if upload is not None:
+                await upload.settle()  # a repeat may begin, and read the same file
+                if upload.error is not None:
+                    raise upload.error  # noqa: B904 - the caller's file is at fault, and says so itself
+            raise _translated(error, None if upload is None else upload.touched) from without_key(error)
+        headers = {name: ", ".join(response.headers.getall(name)) for name in response.headers}
+        return AsyncHttpResponse(response.status, headers, _Chunks(response), _closing(response, upload))
+
+    async def aclose(self) -> None:
+        """Close the connections of this loop, and those of other loops that are running."""
+        with self._lock:
+            sessions, self._sessions = self._sessions, {}
+        for loop, (_, keeper) in sessions.items():
+            if loop is asyncio.get_running_loop():
+                await keeper.aclose()
+            elif loop.is_running():
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(keeper.aclose(), loop))
+
+    async def _session_of_this_loop(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        known = self._sessions.get(loop)
+        if known is None:
+            session = self._new_session()
+            keeper = _until_the_loop_ends(session)
+            await keeper.__anext__()
+            known = session, keeper
+            with self._lock:
+                self._sessions = {loop: known, **{k: v for k, v in self._sessions.items() if not k.is_closed()}}
+        return known[0]
+
+    def _new_session(self) -> aiohttp.ClientSession:
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        )
+        session._retry_connection = False  # it would send a GET again by itself; there is no public name for that
+        return session
+
+    async def _way_to(self, url: str) -> _Way:
+        key = origin(url)
+        if key not in self._ways:
+            self._ways[key] = await asyncio.to_thread(_way, url)
+        return self._ways[key]
+
+
+async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    """Close a session when this generator is closed: the loop closes those that are left when it shuts down."""
+    try:
+        yield
+    finally:
+        await session.close()
+
+
+def _way(url: str) -> _Way:
+    """Find proxy and CA bundle as requests finds them."""
+    settings = environment_settings(url, requests.Session())
+    proxy = requests.utils.select_proxy(url, settings["proxies"])
+    bundle = requests.adapters.DEFAULT_CA_BUNDLE_PATH if settings["verify"] is True else settings["verify"]
+    path = Path(bundle)
+    if not path.exists():
+        raise OSError(f"Could not find a suitable TLS CA certificate bundle, invalid path: {bundle}")
+    tls = ssl.create_default_context(capath=bundle) if path.is_dir() else ssl.create_default_context(cafile=bundle)
+    tls.set_alpn_protocols(("http/1.1",))
+    return _Way(None if proxy is None else _with_scheme(proxy), tls)
+
+
+def _with_scheme(proxy: str) -> str:
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+async def _exchange(
+    session: aiohttp.ClientSession, request: HttpRequest, timeout: Timeout, way: _Way, upload: _Upload | None
+) -> aiohttp.ClientResponse:
+    """Send a request and wait for the head of its answer; progress of the upload puts the end off."""
+    headers = {"Accept-Encoding": "identity", **request.headers}
+    if upload is not None:
+        headers["Content-Length"] = str(len(upload))
+    begin = session.request(
+        request.method,
+        yarl.URL(request.url, encoded=True),
+        headers=headers,
+        data=upload,
+        allow_redirects=False,
+        proxy=way.proxy,
+        ssl=way.tls,
+        timeout=aiohttp.ClientTimeout(
+            total=timeout.total,
+            sock_connect=timeout.connect,
+            sock_read=timeout.read,
+            ceil_threshold=float("inf"),  # or it rounds to whole seconds
+        ),
+    )
+    if upload is None:
+        return await begin
+    async with timeout_at(FOREVER) as patience:
+        upload.on_wait = partial(put_off, patience)
+        response = await begin
+        upload.on_wait = _nobody_waits
+    return response
+
+
+def _nobody_waits(until: float) -> None: ...
+
+
+class _Upload:
+    """A request body on its way: read in threads, in pieces, and only once.
+
+    Attributes:
+        touched: Whether any of it was asked for, which happens only over a connection.
+        error: What went wrong with it, as with a file that has become shorter.
+        on_wait: Told the moment, on the loop's clock, until which the piece handed out must have been taken.
+    """
+
+    def __init__(self, body: Body, patience: float) -> None:
+        self.touched = False
+        self.error: BaseException | None = None
+        self.on_wait: Callable[[float], object] = _nobody_waits
+        self._size = len(body)
+        self._patience = patience
+        self._source = iter(body)
+        self._pieces: deque[bytes] = deque()
+        self._reading: asyncio.Future[bytes] | None = None
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __aiter__(self) -> _Upload:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self.touched = True
+        self.on_wait(FOREVER)
+        if not self._pieces:
+            await self._read()
+        if not self._pieces:
+            raise StopAsyncIteration
+        self.on_wait(asyncio.get_running_loop().time() + self._patience)
+        return self._pieces.popleft()
+
+    async def _read(self) -> None:
+        self._reading = asyncio.get_running_loop().run_in_executor(None, _gathered, self._source)
+        try:
+            data = await asyncio.shield(self._reading)
+        except Exception as error:
+            self.error = error
+            raise
+        self._pieces.extend(data[start : start + PIECE] for start in range(0, len(data), PIECE))
+
+    async def settle(self) -> None:
+        """Wait until no thread reads the caller's file any more."""
+        if self._reading is not None:
+            await asyncio.wait({self._reading})
+
+
+def _gathered(source: Iterator[bytes]) -> bytes:
+    """Return the next chunk or so of a body; empty at its end."""
+    data = b""
+    for piece in source:
+        data = data + piece if data else piece
+        if len(data) >= CHUNK:
+            break
+    return data
+
+
+class _Chunks:
+    """The chunks of an answer, and our words when they end too early."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._content = response.content
+
+    def __aiter__(self) -> _Chunks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await self._content.read(CHUNK)
+        except _FAILURES as error:
+            raise _translated(error, True) from without_key(error)
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
+
+
+def _closing(response: aiohttp.ClientResponse, upload: _Upload | None) -> Callable[[], Any]:
+    async def aclose() -> None:
+        response.close()  # a connection whose answer was read to the end has gone back by then
+        if upload is not None:
+            await upload.settle()
+
+    return aclose
+
+
+def _translated(error: BaseException, touched: bool | None) -> TransportError:
+    """Turn a failure of aiohttp into one of ours; ``touched`` is None for a request without a body."""
+    of_aiohttp = isinstance(error, (aiohttp.ClientError, asyncio.TimeoutError))
+    if touched is None:
+        touched = of_aiohttp and not any(isinstance(cause, _NO_CONNECTION) for cause in causes(error))
+    name = ("" if of_aiohttp else str(error)) or type(error).__name__
+    return failure(error, sent=touched, silent=(asyncio.TimeoutError,), name=name)
