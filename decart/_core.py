@@ -155,7 +155,7 @@ class Front:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            f"A {type(self).__name__} holds a key and connections and is not pickled; make one per process."
+            f"{type(self).__name__} holds a key and connections and is not pickled; make one in each process instead."
         )
 
 

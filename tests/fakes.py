@@ -10,6 +10,7 @@ or ``Takes(seconds, entry)``. ``always(function)`` answers for ever. A script th
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +21,7 @@ import attrs
 
 from decart import DecartClient, ModelDefinition, models
 from decart.errors import TransportTimeout
-from decart.transports.base import HttpRequest, HttpResponse, Timeout
+from decart.transports.base import AsyncHttpResponse, HttpRequest, HttpResponse, Timeout
 
 KEY = "dct_Kq7vT2xN9pLw4ZsY"
 LAKE: Any = {"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake at sunset"}
@@ -137,6 +138,42 @@ class FakeTransport:
 
     def close(self) -> None:
         self.closes += 1
+
+    async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
+        response = self.send(request, timeout=timeout)
+        return AsyncHttpResponse(
+            response.status, response.headers, _Later(response.chunks()), self._later(response.close)
+        )
+
+    async def asleep(self, seconds: float, cancel: Any = None) -> None:
+        self.sleep(seconds, cancel)
+        await asyncio.sleep(0)  # where a task can be cancelled
+
+    async def aclose(self) -> None:
+        self.close()
+
+    @staticmethod
+    def _later(call: Callable[[], object]) -> Callable[[], Any]:
+        async def later() -> None:
+            call()
+
+        return later
+
+
+class _Later:
+    """Chunks, awaited."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    def __aiter__(self) -> _Later:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
 
 
 def _flat(script: Iterable[Entry]) -> Iterator[Entry]:

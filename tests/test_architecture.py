@@ -18,17 +18,20 @@ ORDER = """
 _version errors _extras
 transports.base models jobs files inputs options _config _multipart
 _problems _wire policies
-_core transports.requests transports
-queue client
+transports.failures transports.abort transports.requests
+transports.loop transports.threaded transports.aiohttp transports
+_core _verbs
+queue aio client
 decart
 emulator
 """.split()  # noqa: SIM905
 
 ONLY_IN = {
-    "requests": {"transports.requests"},
+    "requests": {"transports.requests", "transports.aiohttp"},
     "urllib3": {"transports.requests"},
-    "tenacity": {"policies", "_core", "queue"},
-    "asyncio": set[str](),
+    "tenacity": {"policies", "_core", "queue", "aio"},
+    "asyncio": {"aio", "jobs", "transports.loop", "transports.threaded", "transports.aiohttp"},
+    "aiohttp": {"transports.aiohttp"},
 }
 EXTRAS = {"av", "numpy", "PIL", "werkzeug", "cheroot", "django", "flask", "responses", "pytest"}
 

@@ -119,12 +119,12 @@ def test_a_closed_client_says_so_and_sends_nothing(verb: Callable[[QueueClient],
     assert transport.requests == []
 
 
-def test_a_transport_of_the_callers_own_is_not_closed() -> None:
+def test_a_transport_is_closed_with_its_client_and_only_once() -> None:
     transport = FakeTransport()
     with client_of(transport) as client:
         client.close()
     client.close()
-    assert transport.closes == 0
+    assert transport.closes == 1
 
 
 def test_an_error_in_the_with_block_comes_out_and_closes_the_client() -> None:

@@ -1,9 +1,8 @@
-"""`decart._core`: one exchange, repeated as its policy says, and the words for its failure."""
+"""`decart._core`: one exchange, repeated as its policy says."""
 
 from __future__ import annotations
 
 import logging
-import sys
 from typing import Any
 
 import pytest
@@ -13,22 +12,14 @@ from decart import (
     APIError,
     ClientClosedError,
     ConnectError,
-    InvalidInputError,
     PollPolicy,
-    QueueError,
-    QueueResultError,
-    QueueStatusError,
-    QueueSubmitError,
     ResponseError,
     RetryPolicy,
-    SubmitOutcomeUnknownError,
     Timeout,
     TransportError,
-    TransportTimeout,
-    WaitCancelledError,
 )
 from decart._config import settings
-from decart._core import Core, blamed, resumable
+from decart._core import Core
 from decart._wire import ERROR_LIMIT, JSON_LIMIT, status_call
 from decart.policies import repeat_read
 from decart.transports.base import HttpResponse
@@ -46,7 +37,7 @@ def core_of(transport: FakeTransport, **policy: Any) -> Core:
 def test_an_exchange_is_sent_with_the_clients_timeout_and_read() -> None:
     transport = FakeTransport(status("pending"))
     core = core_of(transport)
-    assert core.once(status_call(core.settings, "j1")).status == "pending"
+    assert core.once(status_call(core.settings, "j1"), core.settings.timeout).status == "pending"
     assert transport.requests[0].timeout == Timeout(read=7)
 
 
@@ -67,9 +58,9 @@ def test_every_answer_is_closed_also_one_that_is_an_error_or_cannot_be_read() ->
     responses = [HttpResponse(n, {}, body, lambda n=n: closed.append(n)) for n, body in [(200, broken()), (404, [])]]  # type: ignore[misc]
     core = core_of(FakeTransport(*responses))
     with pytest.raises(TransportError):
-        core.once(status_call(core.settings, "j1"))
+        core.once(status_call(core.settings, "j1"), core.settings.timeout)
     with pytest.raises(APIError):
-        core.once(status_call(core.settings, "j1"))
+        core.once(status_call(core.settings, "j1"), core.settings.timeout)
     assert closed == [200, 404]
 
 
@@ -84,14 +75,14 @@ def test_no_more_of_a_flood_is_read_than_is_useful(code: int, limit: int) -> Non
 
     core = core_of(FakeTransport(HttpResponse(code, {}, flood())))
     with pytest.raises((APIError, ResponseError)):
-        core.once(status_call(core.settings, "j1"))
+        core.once(status_call(core.settings, "j1"), core.settings.timeout)
     assert sum(taken) < limit + 50_000
 
 
 def test_an_exchange_is_logged_at_debug_without_its_headers(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "decart")
     core = core_of(FakeTransport(status("pending")))
-    core.once(status_call(core.settings, "j1"))
+    core.once(status_call(core.settings, "j1"), core.settings.timeout)
     assert caplog.messages == ["GET https://api.test/v1/jobs/j1: 200, 37 bytes in 0.000 s"]
     assert caplog.records[0].levelno == logging.DEBUG
 
@@ -121,70 +112,3 @@ def test_an_exchange_ends_at_the_retry_policys_timeout_or_at_the_deadline_it_is_
     with pytest.raises(APIError):
         core.send(status_call(core.settings, "j1"), repeat_read, core.deadline(0.25))
     assert [request.at for request in transport.requests[3:]] == [1.0, 1.25]
-
-
-@pytest.mark.parametrize("kind", [QueueSubmitError, QueueStatusError, QueueResultError])
-@pytest.mark.parametrize(
-    "cause", [APIError("Refused.", None, None, 400), ConnectError("No network.", None, None, False)]
-)
-def test_the_error_of_the_verb_says_where_and_its_cause_says_why(kind: type[QueueError], cause: Exception) -> None:
-    with pytest.raises(QueueError) as caught, blamed(kind, "It did not work", "j1"):
-        raise cause
-    assert type(caught.value) is kind
-    assert caught.value.message == f"It did not work: {cause}"
-    assert caught.value.cause is caught.value.__cause__ is cause
-    assert caught.value.job_id == "j1"
-
-
-@pytest.mark.parametrize(
-    "cause", [TransportTimeout("Silence."), ResponseError("Odd."), APIError("Failed.", None, None, 500)]
-)
-def test_only_a_submit_can_have_an_unknown_outcome(cause: Exception) -> None:
-    with (
-        pytest.raises(SubmitOutcomeUnknownError, match="may have been charged, so it was not repeated") as caught,
-        blamed(QueueSubmitError, "x"),
-    ):
-        raise cause
-    assert caught.value.cause is cause
-    with pytest.raises(QueueStatusError), blamed(QueueStatusError, "x"):
-        raise cause
-
-
-def test_what_is_not_about_the_exchange_is_not_blamed_on_it() -> None:
-    with pytest.raises(ClientClosedError), blamed(QueueStatusError, "x"):
-        raise ClientClosedError("closed")
-
-
-ADVICE = "The wait for job j1 ended; the job goes on. Resume with client.queue.poll('j1')."
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        KeyboardInterrupt(),
-        RuntimeError("callback"),
-        InvalidInputError("callback"),
-        TransportError("callback"),
-        QueueStatusError("about another job", None, None, "j2"),
-        ClientClosedError("closed meanwhile"),
-    ],
-)
-def test_whatever_ends_a_wait_without_the_jobs_id_tells_how_to_come_back(
-    error: BaseException, caplog: pytest.LogCaptureFixture
-) -> None:
-    with pytest.raises(type(error)) as caught, resumable("j1"):
-        raise error
-    assert caught.value is error
-    assert caplog.messages == [ADVICE]
-    if sys.version_info >= (3, 11):
-        assert error.__notes__ == [ADVICE]
-
-
-@pytest.mark.parametrize("kind", [QueueStatusError, QueueResultError, WaitCancelledError])
-def test_an_error_that_carries_the_jobs_id_needs_no_advice(
-    kind: type[QueueError], caplog: pytest.LogCaptureFixture
-) -> None:
-    with pytest.raises(kind) as caught, resumable("j1"):
-        raise kind("x", None, None, "j1")
-    assert not hasattr(caught.value, "__notes__")
-    assert caplog.messages == []

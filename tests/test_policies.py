@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -21,13 +22,19 @@ from decart import (
     NotFoundError,
     PollPolicy,
     QueueJobResult,
+    QueueStatusError,
     RateLimitError,
     ResponseError,
     RetryPolicy,
     ServerError,
+    Timeout,
     TransportError,
     TransportTimeout,
+    WaitCancelledError,
 )
+from decart._config import settings
+from decart._verbs import asking
+from decart._wire import status_call
 from decart.policies import Deadline, Watch, outcome_unknown, pause, repeat_read, repeat_submit, retry_after, retrying
 
 FOREVER = float("inf")
@@ -246,6 +253,7 @@ class Look:
         self.told: list[str] = []
         self.watch = Watch(
             job_id="j1",
+            question=status_call(settings("dct_key", None, 60, None), "j1"),
             poll=PollPolicy(jitter=0, timeout=timeout),
             retry=RetryPolicy(jitter=0),
             deadline=Deadline.after(timeout, self.clock.now),
@@ -254,9 +262,10 @@ class Look:
 
     def run(self) -> None:
         for attempt in Retrying(sleep=self.clock.sleep, **self.watch.settings()):
-            with attempt:
+            with attempt, asking("j1"):
                 self.watch.saw(self.watch.take_known() or self._ask())
-            self.watch.tell(lambda job: self.told.append(job.status))
+            if (news := self.watch.news()) is not None:
+                self.told.append(news.status)
 
     def _ask(self) -> JobStatusResponse:
         self.times.append(self.clock.now())
@@ -279,13 +288,29 @@ def test_a_status_that_is_known_and_final_needs_no_look() -> None:
     assert (look.times, look.told, look.clock.sleeps) == ([], ["failed"], [])
 
 
-def test_nobody_needs_to_be_told() -> None:
-    look = Look("completed")
-    look.watch.tell(None)
-    look.watch.saw(at("completed"))
-    look.watch.tell(None)
-    look.watch.tell(lambda job: look.told.append(job.status))
-    assert look.told == []
+def test_a_change_is_news_once() -> None:
+    watch = Look().watch
+    assert watch.news() is None
+    watch.saw(at("completed"))
+    assert [watch.news(), watch.news()] == [at("completed"), None]
+
+
+def test_a_wait_has_no_end_before_a_final_status() -> None:
+    watch = Look().watch
+    assert watch.ended() is None
+    watch.saw(at("processing"))
+    assert watch.ended() is None
+    watch.saw(at("failed"))
+    assert watch.ended() == at("failed")
+
+
+def test_a_look_has_what_time_the_wait_has_left_unless_the_wait_was_cancelled() -> None:
+    look = Look(timeout=5)
+    assert look.watch.timeout(Timeout()) == Timeout(connect=5, read=5, total=5)
+    look.watch.cancel = threading.Event()
+    look.watch.cancel.set()
+    with pytest.raises(WaitCancelledError):
+        look.watch.timeout(Timeout())
 
 
 def test_a_failed_look_is_repeated_at_the_pace_of_the_retry_policy_and_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -302,15 +327,17 @@ def test_a_job_that_is_not_visible_yet_gets_three_looks() -> None:
     look.run()
     assert look.told == ["pending", "completed"]
     look = Look(*missing)
-    with pytest.raises(NotFoundError):
+    with pytest.raises(QueueStatusError) as caught:
         look.run()
+    assert isinstance(caught.value.cause, NotFoundError)
     assert len(look.times) == 3
 
 
 def test_a_refused_key_ends_a_wait_at_the_first_look() -> None:
     look = Look(api(401, None, AuthenticationError))
-    with pytest.raises(AuthenticationError):
+    with pytest.raises(QueueStatusError) as caught:
         look.run()
+    assert isinstance(caught.value.cause, AuthenticationError)
     assert len(look.times) == 1
 
 

@@ -55,6 +55,8 @@ else:
 FOREVER = 1e9
 """A moment on a loop's clock that does not come: what has no limit for now."""
 
+import os
+CATCH_UP = int(os.environ.get("CU","3"))
 CONNECTIONS = 100
 """Open at the same time, all origins together; more exchanges than that wait for their turn."""
 
@@ -104,6 +106,7 @@ class AiohttpTransport(LoopClock):
         try:
             session = await self._session_of_this_loop()
             way = await self._way_to(request.url)
+            await _catch_up()  # the loop may have stood still while kept connections were closed
             response = await _exchange(session, request, timeout, way, upload)
         except _FAILURES as error:
             if upload is not None:
@@ -208,6 +211,12 @@ async def _exchange(
     return response
 
 
+async def _catch_up() -> None:
+    """Let the loop hear what has come in by now."""
+    for _ in range(CATCH_UP):
+        await asyncio.sleep(0)
+
+
 def _nobody_waits(until: float) -> None: ...
 
 
@@ -224,7 +233,7 @@ class _Upload:
         self.touched = False
         self.error: BaseException | None = None
         self.on_wait: Callable[[float], object] = _nobody_waits
-        self._size = len(body)
+        self._size = self._left = len(body)
         self._patience = patience
         self._source = iter(body)
         self._pieces: deque[bytes] = deque()
@@ -239,10 +248,11 @@ class _Upload:
     async def __anext__(self) -> bytes:
         self.touched = True
         self.on_wait(FOREVER)
-        if not self._pieces:
-            await self._read()
+        if not self._pieces and self._left > 0:  # at the end an answer may come at once: a look for more costs its
+            await self._read()  # connection, which aiohttp drops when an answer overtakes the body
         if not self._pieces:
             raise StopAsyncIteration
+        await _catch_up()  # a refusal may be there already, and the next write could find the connection reset
         self.on_wait(asyncio.get_running_loop().time() + self._patience)
         return self._pieces.popleft()
 
@@ -253,6 +263,7 @@ class _Upload:
         except Exception as error:
             self.error = error
             raise
+        self._left = self._left - len(data) if data else 0
         self._pieces.extend(data[start : start + PIECE] for start in range(0, len(data), PIECE))
 
     async def settle(self) -> None:

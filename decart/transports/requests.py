@@ -33,7 +33,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ..errors import InvalidInputError, TransportError
-from .base import CHUNK, PIECE, Body, HttpRequest, HttpResponse, SystemClock, Timeout, aborting, origin
+from .abort import aborting
+from .base import CHUNK, PIECE, Body, HttpRequest, HttpResponse, SystemClock, Timeout, origin
 from .failures import causes, failure, without_key
 
 POOL = 32

@@ -18,7 +18,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import ConnectError, TransportTimeout
-from .base import Abort, AsyncHttpResponse, Event, HttpRequest, HttpResponse, SystemClock, Timeout, Transport, aborting
+from .abort import Abort, aborting
+from .base import AsyncHttpResponse, Event, HttpRequest, HttpResponse, SystemClock, Timeout, Transport
 from .loop import LoopClock
 
 THREADS = 32
