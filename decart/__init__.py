@@ -63,13 +63,12 @@ from .transports.base import Timeout
 
 if TYPE_CHECKING:
     from .aio import AsyncDecartClient, AsyncQueueClient
-    from .transports.aiohttp import AiohttpTransport
+    from .transports.aiohttp import AiohttpTransport as AiohttpTransport  # not in __all__: it needs an extra
     from .transports.requests import RequestsTransport
     from .transports.threaded import ThreadedTransport
 
 __all__ = [
     "APIError",
-    "AiohttpTransport",
     "AsyncDecartClient",
     "AsyncQueueClient",
     "AuthenticationError",

@@ -1,22 +1,36 @@
-"""What the examples share: the client, for the real service or, with ``--emulator``, for the service in a box."""
+"""What the examples share: the real service or, with ``--emulator``, the service in a box."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypedDict
 
 from decart import DecartClient
 
 
+class Where(TypedDict, total=False):
+    """Where a client goes, and with which key; empty for the real service and the key in DECART_API_KEY."""
+
+    api_key: str
+    base_url: str
+
+
 @contextmanager
-def decart_client() -> Iterator[DecartClient]:
-    """Give a client; it takes its key from DECART_API_KEY, unless the program was started with ``--emulator``."""
+def service() -> Iterator[Where]:
+    """Give the arguments for a client: those of a box, if the program was started with ``--emulator``."""
     if "--emulator" in sys.argv[1:]:
         from decart.emulator import EmulatorServer
 
-        with EmulatorServer() as server, DecartClient(api_key="dct_local", base_url=server.url) as client:
-            yield client
+        with EmulatorServer() as server:
+            yield {"api_key": "dct_local", "base_url": server.url}
     else:
-        with DecartClient() as client:
-            yield client
+        yield {}
+
+
+@contextmanager
+def decart_client() -> Iterator[DecartClient]:
+    """Give a sync client of it."""
+    with service() as where, DecartClient(**where) as client:
+        yield client

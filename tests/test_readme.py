@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
+import inspect
 import re
 import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from studio import Studio
@@ -37,9 +41,13 @@ def at_the_box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Deca
 def test_a_program_of_the_readme_runs_as_it_stands(block: str, at_the_box: DecartClient) -> None:
     job = at_the_box.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "x"})
     block = block.replace("the-job-id", job.job_id).replace("time.sleep(2)", "time.sleep(0)")
-    names = {**vars(decart), "client": at_the_box, "job": job, "time": time}
-    exec(compile(textwrap.dedent(block), "README.md", "exec"), names)
-    if "client" in block and names["client"] is not at_the_box:
+    names: dict[str, Any] = {**vars(decart), "client": at_the_box, "job": job, "time": time}
+    code = compile(textwrap.dedent(block), "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    if code.co_flags & inspect.CO_COROUTINE:
+        asyncio.run(eval(code, names))
+    else:
+        exec(code, names)
+    if names["client"] is not at_the_box:
         names["client"].close()
 
 

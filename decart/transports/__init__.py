@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from .base import AsyncHttpResponse, AsyncTransport, Body, HttpRequest, HttpResponse, SystemClock, Timeout, Transport
 
 if TYPE_CHECKING:
-    from .aiohttp import AiohttpTransport
+    from .aiohttp import AiohttpTransport as AiohttpTransport  # not in __all__: it needs an extra
     from .loop import LoopClock
     from .requests import RequestsTransport
     from .threaded import ThreadedTransport
 
 __all__ = [
-    "AiohttpTransport",
     "AsyncHttpResponse",
     "AsyncTransport",
     "Body",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import threading
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing_extensions import assert_type
 
 from decart import (
+    AiohttpTransport,
+    AsyncDecartClient,
     DecartClient,
     DecartSDKError,
     JobOptions,
@@ -21,6 +24,7 @@ from decart import (
     RequestsTransport,
     RetryPolicy,
     TextToVideoInput,
+    ThreadedTransport,
     Timeout,
     models,
 )
@@ -68,3 +72,26 @@ except QueueSubmitError as error:
     assert_type(error.job_id, str | None)
     assert_type(error.retry_after, float | None)
     assert_type(error.cause, DecartSDKError | None)
+
+
+async def awaited() -> None:
+    async with DecartClient() as opened:
+        assert_type(opened, AsyncDecartClient)
+        assert_type(await opened.queue.submit(options), JobSubmitResponse)
+        assert_type(await opened.queue.status("id"), JobStatusResponse)
+        assert_type(await opened.queue.result("id"), QueueJobResult)
+    assert_type(client.aio, AsyncDecartClient)
+
+    async def tell(job: JobStatusResponse) -> None: ...
+
+    async with AsyncDecartClient(transport=AiohttpTransport()) as same:
+        assert_type(same, AsyncDecartClient)
+        ended = await same.queue.submit_and_poll(options, on_status_change=tell, cancel=asyncio.Event())
+        assert_type(ended, QueueJobResult)
+        assert_type(await same.queue.poll("id", cancel=threading.Event()), QueueJobResult)
+        assert_type(await ended.asave("lake.mp4"), Path)
+    DecartClient(transport=AiohttpTransport())
+    AsyncDecartClient(transport=RequestsTransport())
+    AsyncDecartClient(transport=ThreadedTransport(RequestsTransport(), threads=4))
+    await client.queue.submit(options)  # type: ignore[misc]
+    client.queue.poll("id", cancel=asyncio.Event())  # type: ignore[arg-type]
