@@ -26,6 +26,7 @@ class MultipartBody:
         self._boundary = os.urandom(16).hex()
         self._parts = [(self._head(name, part), part) for name, part in parts.items()]
         self._end = f"--{self._boundary}--\r\n".encode()
+        self.in_memory = not any(isinstance(part, Upload) for part in parts.values())
 
     @property
     def content_type(self) -> str:

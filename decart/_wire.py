@@ -33,6 +33,7 @@ from .models import ModelDefinition, retirement
 from .transports.base import HttpRequest
 
 T = TypeVar("T")
+_HALF = re.compile("[\ud800-\udfff]")
 
 JSON_LIMIT = 1024 * 1024  # bytes of a JSON answer; ours have about a hundred
 ID_LIMIT = 1000  # characters of a job id, which goes into messages and logs as it is
@@ -95,12 +96,7 @@ def _segment(job_id: object) -> str:
 
 def _is_id(job_id: object) -> bool:
     """Say whether it can be a segment, and is made of whole characters: JSON can smuggle in half of one."""
-    return (
-        isinstance(job_id, str)
-        and bool(job_id.strip())
-        and job_id not in (".", "..")
-        and not any("\ud800" <= ch <= "\udfff" for ch in job_id)
-    )
+    return isinstance(job_id, str) and bool(job_id.strip()) and job_id not in (".", "..") and not _HALF.search(job_id)
 
 
 def _parts(job: JobInput) -> dict[str, str | Upload]:

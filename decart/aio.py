@@ -17,6 +17,7 @@ from types import TracebackType
 from tenacity import AsyncRetrying
 
 from . import _wire
+from ._config import Settings
 from ._core import POLL, RETRY, TIMEOUT, AsyncCore, Core, Front, default_transport, setup
 from ._verbs import (
     accepted,
@@ -58,7 +59,7 @@ class AsyncQueueClient:
         Example:
             >>> job = await client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake"})
         """
-        call = await asyncio.to_thread(_wire.submit_call, self._core.settings, from_options(options))  # it opens files
+        call = await _submit_call(self._core.settings, from_options(options))
         with submitting():
             return accepted(await self._core.send(call, repeat_submit))
 
@@ -151,6 +152,13 @@ class AsyncQueueClient:
             call = _wire.content_call(self._core.settings, last.job_id)
             data = await self._core.send(call, repeat_read, deadline)
         return ended(last, data)
+
+
+async def _submit_call(settings: Settings, job: JobInput) -> _wire.Call[JobSubmitResponse]:
+    """Build a submit, in a thread if there are files to be opened."""
+    if job.has_files:
+        return await asyncio.to_thread(_wire.submit_call, settings, job)
+    return _wire.submit_call(settings, job)
 
 
 async def _done(outcome: object) -> None:

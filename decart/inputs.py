@@ -154,6 +154,12 @@ class JobInput:
                 raise InvalidInputError(f"{name}: {self.model.name} does not take it.")
         self._check()
 
+    @property
+    def has_files(self) -> bool:
+        """Whether a file goes with the job."""
+        files = (field.name for field in attrs.fields(type(self)) if field.metadata.get("file"))
+        return any(getattr(self, name) is not None for name in files)
+
     def _check(self) -> None:
         """Check what concerns more than one field."""
 

@@ -479,7 +479,7 @@ def test_the_two_queues_are_the_same_program_but_for_the_awaiting() -> None:
 
 def _without_awaiting(text: str) -> str:
     text = re.sub(r"\basync |\bawait ", "", text)
-    text = text.replace("asyncio.to_thread(_wire.submit_call, ", "_wire.submit_call(")
+    text = text.replace("_submit_call(", "_wire.submit_call(")
     text = text.replace("_done(watch.callback(news))", "watch.callback(news)")
     return text.replace("AsyncRetrying", "Retrying").replace("asleep", "sleep").replace("awaited=True", "awaited=False")
 

@@ -18,10 +18,11 @@ import ssl
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import requests.adapters
@@ -29,7 +30,7 @@ import requests.utils
 
 from .._extras import require
 from ..errors import TransportError
-from .base import CHUNK, PIECE, AsyncHttpResponse, Body, HttpRequest, Timeout, origin
+from .base import CHUNK, PIECE, AsyncHttpResponse, Body, HttpRequest, Timeout
 from .failures import causes, failure, without_key
 from .loop import LoopClock
 from .requests import environment_settings
@@ -55,8 +56,9 @@ else:
 FOREVER = 1e9
 """A moment on a loop's clock that does not come: what has no limit for now."""
 
-import os
-CATCH_UP = int(os.environ.get("CU","3"))
+CATCH_UP = 3
+"""Turns of a loop after which it has heard what had come in before: even over TLS, that a connection was closed."""
+
 CONNECTIONS = 100
 """Open at the same time, all origins together; more exchanges than that wait for their turn."""
 
@@ -75,7 +77,7 @@ class _Way:
     """How to get to an origin: over which proxy, and who vouches for its certificate."""
 
     proxy: str | None
-    tls: ssl.SSLContext
+    tls: ssl.SSLContext | bool
 
 
 class AiohttpTransport(LoopClock):
@@ -96,6 +98,7 @@ class AiohttpTransport(LoopClock):
         self._lock = threading.Lock()
         self._sessions: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[None, None]]] = {}
         self._ways: dict[str, _Way] = {}
+        self._finding = threading.Lock()
 
     def __repr__(self) -> str:
         return "AiohttpTransport()"
@@ -106,15 +109,18 @@ class AiohttpTransport(LoopClock):
         try:
             session = await self._session_of_this_loop()
             way = await self._way_to(request.url)
-            await _catch_up()  # the loop may have stood still while kept connections were closed
+            if upload is not None:
+                await _catch_up()  # the loop may have stood still while kept connections were closed
             response = await _exchange(session, request, timeout, way, upload)
         except _FAILURES as error:
             if upload is not None:
                 await upload.settle()  # a repeat may begin, and read the same file
                 if upload.error is not None:
                     raise upload.error  # noqa: B904 - the caller's file is at fault, and says so itself
-            raise _translated(error, None if upload is None else upload.touched) from without_key(error)
-        headers = {name: ", ".join(response.headers.getall(name)) for name in response.headers}
+            raise _translated(error, None if upload is None else upload.touched) from _without_key(error)
+        headers: Mapping[str, str] = response.headers
+        if len({name.lower() for name in headers}) < len(headers):  # some came twice
+            headers = {name: ", ".join(response.headers.getall(name)) for name in headers}
         return AsyncHttpResponse(response.status, headers, _Chunks(response), _closing(response, upload))
 
     async def aclose(self) -> None:
@@ -149,10 +155,15 @@ class AiohttpTransport(LoopClock):
         return session
 
     async def _way_to(self, url: str) -> _Way:
-        key = origin(url)
+        key = "/".join(url.split("/", 3)[:3])
         if key not in self._ways:
-            self._ways[key] = await asyncio.to_thread(_way, url)
+            await asyncio.to_thread(self._find_way, key, url)
         return self._ways[key]
+
+    def _find_way(self, key: str, url: str) -> None:
+        with self._finding:  # a hundred tasks may ask at the same time; a CA bundle takes a while to read, and a
+            if key not in self._ways:  # connection is kept for one TLS context only
+                self._ways[key] = _way(url)
 
 
 async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
@@ -167,17 +178,21 @@ def _way(url: str) -> _Way:
     """Find proxy and CA bundle as requests finds them."""
     settings = environment_settings(url, requests.Session())
     proxy = requests.utils.select_proxy(url, settings["proxies"])
-    bundle = requests.adapters.DEFAULT_CA_BUNDLE_PATH if settings["verify"] is True else settings["verify"]
+    if proxy is not None and "://" not in proxy:
+        proxy = f"http://{proxy}"
+    secure = any(hop is not None and urlsplit(hop).scheme == "https" for hop in (url, proxy))
+    return _Way(proxy, _trusting(settings["verify"]) if secure else True)
+
+
+def _trusting(verify: bool | str) -> ssl.SSLContext:
+    """Return TLS that trusts a CA bundle, a file or a folder, or for True the one that requests comes with."""
+    bundle = requests.adapters.DEFAULT_CA_BUNDLE_PATH if verify is True else str(verify)
     path = Path(bundle)
     if not path.exists():
         raise OSError(f"Could not find a suitable TLS CA certificate bundle, invalid path: {bundle}")
     tls = ssl.create_default_context(capath=bundle) if path.is_dir() else ssl.create_default_context(cafile=bundle)
     tls.set_alpn_protocols(("http/1.1",))
-    return _Way(None if proxy is None else _with_scheme(proxy), tls)
-
-
-def _with_scheme(proxy: str) -> str:
-    return proxy if "://" in proxy else f"http://{proxy}"
+    return tls
 
 
 async def _exchange(
@@ -236,6 +251,7 @@ class _Upload:
         self._size = self._left = len(body)
         self._patience = patience
         self._source = iter(body)
+        self._in_memory = getattr(body, "in_memory", False)
         self._pieces: deque[bytes] = deque()
         self._reading: asyncio.Future[bytes] | None = None
 
@@ -246,25 +262,29 @@ class _Upload:
         return self
 
     async def __anext__(self) -> bytes:
-        self.touched = True
+        first, self.touched = not self.touched, True
         self.on_wait(FOREVER)
         if not self._pieces and self._left > 0:  # at the end an answer may come at once: a look for more costs its
             await self._read()  # connection, which aiohttp drops when an answer overtakes the body
         if not self._pieces:
             raise StopAsyncIteration
-        await _catch_up()  # a refusal may be there already, and the next write could find the connection reset
+        if not first:
+            await _catch_up()  # a refusal may be there already, and the next write could find the connection reset
         self.on_wait(asyncio.get_running_loop().time() + self._patience)
         return self._pieces.popleft()
 
     async def _read(self) -> None:
-        self._reading = asyncio.get_running_loop().run_in_executor(None, _gathered, self._source)
         try:
-            data = await asyncio.shield(self._reading)
+            data = _gathered(self._source) if self._in_memory else await self._read_in_thread()
         except Exception as error:
             self.error = error
             raise
         self._left = self._left - len(data) if data else 0
         self._pieces.extend(data[start : start + PIECE] for start in range(0, len(data), PIECE))
+
+    async def _read_in_thread(self) -> bytes:
+        self._reading = asyncio.get_running_loop().run_in_executor(None, _gathered, self._source)
+        return await asyncio.shield(self._reading)
 
     async def settle(self) -> None:
         """Wait until no thread reads the caller's file any more."""
@@ -292,10 +312,12 @@ class _Chunks:
         return self
 
     async def __anext__(self) -> bytes:
+        if self._content.at_eof():
+            raise StopAsyncIteration
         try:
             chunk = await self._content.read(CHUNK)
         except _FAILURES as error:
-            raise _translated(error, True) from without_key(error)
+            raise _translated(error, True) from _without_key(error)
         if not chunk:
             raise StopAsyncIteration
         return chunk
@@ -308,6 +330,16 @@ def _closing(response: aiohttp.ClientResponse, upload: _Upload | None) -> Callab
             await upload.settle()
 
     return aclose
+
+
+def _without_key(error: BaseException) -> BaseException:
+    """Take the key off, which aiohttp keeps twice in some: in the request, and in the arguments that have it again."""
+    kept = [(cause, cause.request_info) for cause in causes(error) if isinstance(cause, aiohttp.ClientResponseError)]
+    without_key(error)
+    for cause, request_info in kept:
+        cause.args = ()
+        cause.request_info = request_info._replace(headers=None)  # type: ignore[arg-type]  # str() asks for the rest
+    return error
 
 
 def _translated(error: BaseException, touched: bool | None) -> TransportError:

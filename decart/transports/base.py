@@ -71,7 +71,10 @@ class Timeout:
 
 
 class Body(Protocol):
-    """A request body of known length that can be read again from its start, as often as it is needed."""
+    """A request body of known length that can be read again from its start, as often as it is needed.
+
+    If it has an attribute ``in_memory`` that is true, reading it never waits for a disk.
+    """
 
     def __len__(self) -> int: ...
 
