@@ -19,7 +19,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,20 +40,6 @@ try:
 except ImportError:
     require("async", "aiohttp", "yarl")
     raise
-
-if sys.version_info >= (3, 11):
-    from asyncio import Timeout as Patience
-    from asyncio import timeout_at
-
-    put_off = Patience.reschedule
-else:
-    from async_timeout import Timeout as Patience
-    from async_timeout import timeout_at
-
-    put_off = Patience.update
-
-FOREVER = 1e9
-"""A moment on a loop's clock that does not come: what has no limit for now."""
 
 CATCH_UP = 3
 """Turns of a loop after which it has heard what had come in before: even over TLS, that a connection was closed."""
@@ -105,7 +90,7 @@ class AiohttpTransport(LoopClock):
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
         """Make one attempt; see `decart.transports.base.AsyncTransport`."""
-        upload = None if request.body is None else _Upload(request.body, timeout.read)
+        upload = None if request.body is None else _Upload(request.body)
         try:
             session = await self._session_of_this_loop()
             way = await self._way_to(request.url)
@@ -219,11 +204,8 @@ async def _exchange(
     )
     if upload is None:
         return await begin
-    async with timeout_at(FOREVER) as patience:
-        upload.on_wait = partial(put_off, patience)
-        response = await begin
-        upload.on_wait = _nobody_waits
-    return response
+    with _Patience(timeout.read) as upload.patience:
+        return await begin
 
 
 async def _catch_up() -> None:
@@ -232,7 +214,43 @@ async def _catch_up() -> None:
         await asyncio.sleep(0)
 
 
-def _nobody_waits(until: float) -> None: ...
+class _Patience:
+    """Ends the exchange of the task that enters it when a wait for the other side, begun by another task, is too long.
+
+    (`asyncio.timeout` is that from Python 3.11 on; what there is for 3.10 ends the task that has put the end off.)
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._ended = self._left = False
+
+    def __enter__(self) -> _Patience:
+        self._task: Any = asyncio.current_task()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self.over()
+        self._left = True
+        if self._ended and kind is asyncio.CancelledError:
+            others = self._task.uncancel() if sys.version_info >= (3, 11) else 0
+            if not others:
+                raise asyncio.TimeoutError("nothing of the body was taken") from error
+
+    def begin(self) -> None:
+        """Begin a wait."""
+        if not self._left:  # when the answer is there, a body may still be on its way
+            self._timer = self._loop.call_later(self._seconds, self._end)
+
+    def over(self) -> None:
+        """End it in time."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._task.cancel()
 
 
 class _Upload:
@@ -241,15 +259,15 @@ class _Upload:
     Attributes:
         touched: Whether any of it was asked for, which happens only over a connection.
         error: What went wrong with it, as with a file that has become shorter.
-        on_wait: Told the moment, on the loop's clock, until which the piece handed out must have been taken.
+        patience: What watches that a piece is taken in time; it is set when the exchange begins.
     """
 
-    def __init__(self, body: Body, patience: float) -> None:
+    patience: _Patience
+
+    def __init__(self, body: Body) -> None:
         self.touched = False
         self.error: BaseException | None = None
-        self.on_wait: Callable[[float], object] = _nobody_waits
         self._size = self._left = len(body)
-        self._patience = patience
         self._source = iter(body)
         self._in_memory = getattr(body, "in_memory", False)
         self._pieces: deque[bytes] = deque()
@@ -263,14 +281,14 @@ class _Upload:
 
     async def __anext__(self) -> bytes:
         first, self.touched = not self.touched, True
-        self.on_wait(FOREVER)
+        self.patience.over()
         if not self._pieces and self._left > 0:  # at the end an answer may come at once: a look for more costs its
             await self._read()  # connection, which aiohttp drops when an answer overtakes the body
         if not self._pieces:
             raise StopAsyncIteration
         if not first:
             await _catch_up()  # a refusal may be there already, and the next write could find the connection reset
-        self.on_wait(asyncio.get_running_loop().time() + self._patience)
+        self.patience.begin()
         return self._pieces.popleft()
 
     async def _read(self) -> None:

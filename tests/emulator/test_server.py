@@ -104,7 +104,8 @@ def test_without_the_extra_the_command_says_how_to_install_it() -> None:
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 2
     assert ended.stderr == (
-        "decart.emulator needs packages that are not installed (werkzeug): pip install 'decart[emulator]'\n"
+        "This needs the extra 'emulator', whose packages are not all installed (werkzeug missing): "
+        "pip install 'decart[emulator]'\n"
     )
 
 
