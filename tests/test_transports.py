@@ -666,7 +666,7 @@ def test_a_connection_is_used_again(transport: Transport) -> None:
         assert len(server.connections) == 1
 
 
-# Python 3.10 calls a TLS connection that the other side has ended "unclosed"; whoever closes it cannot tell it otherwise.
+# Python 3.10 calls a TLS connection that the other side has ended "unclosed", though nobody can close it any more.
 @pytest.mark.filterwarnings(
     "ignore:Exception ignored in.*_SSLProtocolTransport:pytest.PytestUnraisableExceptionWarning"
 )
