@@ -49,8 +49,8 @@ class _AwaitedByMistake:
                 "A call of the sync DecartClient was awaited; it blocked the event loop until it was done. "
                 "Write `async with DecartClient(...) as client:`, or await client.aio.queue instead."
             )
+            yield from ()
             return self
-            yield
 
 
 @attrs.frozen(kw_only=True)

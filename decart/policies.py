@@ -222,15 +222,12 @@ def retrying(policy: RetryPolicy, deadline: Deadline, repeat: Callable[[BaseExce
         asked = retry_after(_error(state), policy) or 0.0
         return state.attempt_number >= policy.attempts or deadline.passed() or asked > deadline.remaining()
 
-    return {"retry": worth, "wait": wait, "stop": stop, "before_sleep": _heard(_say), "reraise": True, **_NO_HOOKS}
+    return {"retry": worth, "wait": wait, "stop": stop, "reraise": True, **_hooks(_say)}
 
 
-_NO_HOOKS: Mapping[str, None] = {"before": None, "after": None}
-"""tenacity's own do nothing, and cost an event loop as much as those that do."""
-
-
-def _heard(say: Callable[[RetryCallState], None]) -> Callable[[RetryCallState], None] | None:
-    return say if log.isEnabledFor(logging.INFO) else None
+def _hooks(say: Callable[[RetryCallState], None]) -> Mapping[str, Any]:
+    """Return tenacity's hooks, as few as can be: those that do nothing cost an event loop as much as the others."""
+    return {"before": None, "after": None, "before_sleep": say if log.isEnabledFor(logging.INFO) else None}
 
 
 def _error(state: RetryCallState) -> BaseException | None:
@@ -304,8 +301,7 @@ class Watch:
             "retry": self._goes_on,
             "wait": self._wait,
             "stop": lambda state: self.deadline.passed(),
-            "before_sleep": _heard(self._say),
-            **_NO_HOOKS,
+            **_hooks(self._say),
             "retry_error_callback": lambda state: None,  # the deadline is a result of its own, not an error
         }
 

@@ -142,7 +142,7 @@ class FakeTransport:
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
         response = self.send(request, timeout=timeout)
         return AsyncHttpResponse(
-            response.status, response.headers, _Later(response.chunks()), self._later(response.close)
+            response.status, response.headers, Later(response.chunks()), self._later(response.close)
         )
 
     async def asleep(self, seconds: float, cancel: Any = None) -> None:
@@ -160,13 +160,13 @@ class FakeTransport:
         return later
 
 
-class _Later:
+class Later:
     """Chunks, awaited."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
 
-    def __aiter__(self) -> _Later:
+    def __aiter__(self) -> Later:
         return self
 
     async def __anext__(self) -> bytes:

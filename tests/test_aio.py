@@ -565,6 +565,13 @@ def test_without_aiohttp_its_transport_says_what_to_install() -> None:
         )
 
 
+def test_an_aiohttp_that_cannot_be_imported_says_why_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "aiohttp.py").write_text("raise ImportError('it is broken')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    _, error = run("from decart import AiohttpTransport")
+    assert error.splitlines()[-1] == "ImportError: it is broken"
+
+
 def test_nothing_of_asyncio_or_aiohttp_is_loaded_by_a_program_that_does_not_await() -> None:
     out, error = run("import decart, sys; print(sorted({'asyncio', 'aiohttp', 'uvloop'} & set(sys.modules)))")
     assert (out, error) == ("[]\n", "")

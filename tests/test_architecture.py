@@ -19,7 +19,7 @@ _version errors _extras
 transports.base models jobs files inputs options _config _multipart
 _problems _wire policies
 transports.failures transports.abort transports.requests
-transports.loop transports.threaded transports.aiohttp transports
+transports.loop transports.threaded transports.upload transports.aiohttp transports
 _core _verbs
 queue aio client
 decart
@@ -30,7 +30,7 @@ ONLY_IN = {
     "requests": {"transports.requests", "transports.aiohttp"},
     "urllib3": {"transports.requests"},
     "tenacity": {"policies", "_core", "queue", "aio"},
-    "asyncio": {"aio", "jobs", "transports.loop", "transports.threaded", "transports.aiohttp"},
+    "asyncio": {"aio", "jobs", "transports.loop", "transports.threaded", "transports.upload", "transports.aiohttp"},
     "aiohttp": {"transports.aiohttp"},
 }
 EXTRAS = {"av", "numpy", "PIL", "werkzeug", "cheroot", "django", "flask", "responses", "pytest"}

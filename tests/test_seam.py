@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from typing import Any
 
 import pytest
-from fakes import KEY, FakeTransport
+from fakes import KEY, FakeTransport, Later
 
 import decart.transports
 from decart import InvalidInputError, RequestsTransport
-from decart.transports.base import HttpRequest, HttpResponse, SystemClock, Timeout, Transport
+from decart.transports.base import AsyncHttpResponse, HttpRequest, HttpResponse, SystemClock, Timeout, Transport
 
 
 def test_a_plain_number_is_the_read_timeout() -> None:
@@ -55,6 +56,17 @@ def test_no_more_of_a_body_is_read_than_asked_for(limit: int | None, read: bytes
     response = HttpResponse(200, {}, [b"abc", b"def"])
     assert response.read(limit) == read
     assert b"".join(response.chunks()) == left
+
+
+@pytest.mark.parametrize(("limit", "read", "left"), [(None, b"abcdef", b""), (2, b"ab", b"def"), (3, b"abc", b"def")])
+def test_no_more_of_an_awaited_body_is_read_than_asked_for(limit: int | None, read: bytes, left: bytes) -> None:
+    async def main() -> None:
+        async with AsyncHttpResponse(200, {"A": "b"}, Later(iter([b"abc", b"def"]))) as response:
+            assert response.headers == {"a": "b"}
+            assert await response.aread(limit) == read
+            assert b"".join([chunk async for chunk in response.achunks()]) == left
+
+    asyncio.run(main())
 
 
 def test_leaving_the_with_block_closes_the_answer() -> None:

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import sys
 import threading
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,10 +27,11 @@ import requests.utils
 
 from .._extras import require
 from ..errors import TransportError
-from .base import CHUNK, PIECE, AsyncHttpResponse, Body, HttpRequest, Timeout
+from .base import CHUNK, AsyncHttpResponse, HttpRequest, Timeout
 from .failures import causes, failure, without_key
 from .loop import LoopClock
 from .requests import environment_settings
+from .upload import Patience, Upload, catch_up
 
 try:
     import aiohttp
@@ -40,9 +39,6 @@ try:
 except ImportError:
     require("async", "aiohttp", "yarl")
     raise
-
-CATCH_UP = 3
-"""Turns of a loop after which it has heard what had come in before: even over TLS, that a connection was closed."""
 
 CONNECTIONS = 100
 """Open at the same time, all origins together; more exchanges than that wait for their turn."""
@@ -90,12 +86,12 @@ class AiohttpTransport(LoopClock):
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
         """Make one attempt; see `decart.transports.base.AsyncTransport`."""
-        upload = None if request.body is None else _Upload(request.body)
+        upload = None if request.body is None else Upload(request.body)
         try:
             session = await self._session_of_this_loop()
             way = await self._way_to(request.url)
             if upload is not None:
-                await _catch_up()  # the loop may have stood still while kept connections were closed
+                await catch_up()  # the loop may have stood still while kept connections were closed
             response = await _exchange(session, request, timeout, way, upload)
         except _FAILURES as error:
             if upload is not None:
@@ -181,7 +177,7 @@ def _trusting(verify: bool | str) -> ssl.SSLContext:
 
 
 async def _exchange(
-    session: aiohttp.ClientSession, request: HttpRequest, timeout: Timeout, way: _Way, upload: _Upload | None
+    session: aiohttp.ClientSession, request: HttpRequest, timeout: Timeout, way: _Way, upload: Upload | None
 ) -> aiohttp.ClientResponse:
     """Send a request and wait for the head of its answer; progress of the upload puts the end off."""
     headers = {"Accept-Encoding": "identity", **request.headers}
@@ -204,120 +200,8 @@ async def _exchange(
     )
     if upload is None:
         return await begin
-    with _Patience(timeout.read) as upload.patience:
+    with Patience(timeout.read) as upload.patience:
         return await begin
-
-
-async def _catch_up() -> None:
-    """Let the loop hear what has come in by now."""
-    for _ in range(CATCH_UP):
-        await asyncio.sleep(0)
-
-
-class _Patience:
-    """Ends the exchange of the task that enters it when a wait for the other side, begun by another task, is too long.
-
-    (`asyncio.timeout` is that from Python 3.11 on; what there is for 3.10 ends the task that has put the end off.)
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._ended = self._left = False
-
-    def __enter__(self) -> _Patience:
-        self._task: Any = asyncio.current_task()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        self.over()
-        self._left = True
-        if self._ended and kind is asyncio.CancelledError:
-            others = self._task.uncancel() if sys.version_info >= (3, 11) else 0
-            if not others:
-                raise asyncio.TimeoutError("nothing of the body was taken") from error
-
-    def begin(self) -> None:
-        """Begin a wait."""
-        if not self._left:  # when the answer is there, a body may still be on its way
-            self._timer = self._loop.call_later(self._seconds, self._end)
-
-    def over(self) -> None:
-        """End it in time."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _end(self) -> None:
-        self._ended = True
-        self._task.cancel()
-
-
-class _Upload:
-    """A request body on its way: read in threads, in pieces, and only once.
-
-    Attributes:
-        touched: Whether any of it was asked for, which happens only over a connection.
-        error: What went wrong with it, as with a file that has become shorter.
-        patience: What watches that a piece is taken in time; it is set when the exchange begins.
-    """
-
-    patience: _Patience
-
-    def __init__(self, body: Body) -> None:
-        self.touched = False
-        self.error: BaseException | None = None
-        self._size = self._left = len(body)
-        self._source = iter(body)
-        self._in_memory = getattr(body, "in_memory", False)
-        self._pieces: deque[bytes] = deque()
-        self._reading: asyncio.Future[bytes] | None = None
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __aiter__(self) -> _Upload:
-        return self
-
-    async def __anext__(self) -> bytes:
-        first, self.touched = not self.touched, True
-        self.patience.over()
-        if not self._pieces and self._left > 0:  # at the end an answer may come at once: a look for more costs its
-            await self._read()  # connection, which aiohttp drops when an answer overtakes the body
-        if not self._pieces:
-            raise StopAsyncIteration
-        if not first:
-            await _catch_up()  # a refusal may be there already, and the next write could find the connection reset
-        self.patience.begin()
-        return self._pieces.popleft()
-
-    async def _read(self) -> None:
-        try:
-            data = _gathered(self._source) if self._in_memory else await self._read_in_thread()
-        except Exception as error:
-            self.error = error
-            raise
-        self._left = self._left - len(data) if data else 0
-        self._pieces.extend(data[start : start + PIECE] for start in range(0, len(data), PIECE))
-
-    async def _read_in_thread(self) -> bytes:
-        self._reading = asyncio.get_running_loop().run_in_executor(None, _gathered, self._source)
-        return await asyncio.shield(self._reading)
-
-    async def settle(self) -> None:
-        """Wait until no thread reads the caller's file any more."""
-        if self._reading is not None:
-            await asyncio.wait({self._reading})
-
-
-def _gathered(source: Iterator[bytes]) -> bytes:
-    """Return the next chunk or so of a body; empty at its end."""
-    data = b""
-    for piece in source:
-        data = data + piece if data else piece
-        if len(data) >= CHUNK:
-            break
-    return data
 
 
 class _Chunks:
@@ -341,7 +225,7 @@ class _Chunks:
         return chunk
 
 
-def _closing(response: aiohttp.ClientResponse, upload: _Upload | None) -> Callable[[], Any]:
+def _closing(response: aiohttp.ClientResponse, upload: Upload | None) -> Callable[[], Any]:
     async def aclose() -> None:
         response.close()  # a connection whose answer was read to the end has gone back by then
         if upload is not None:
