@@ -19,9 +19,9 @@ from .errors import (
     TransportError,
     WaitCancelledError,
 )
-from .inputs import refuse
+from .inputs import JobInput, refuse
 from .jobs import JobStatusResponse, JobSubmitResponse
-from .options import OnStatusChange, check_callback
+from .options import JobOptions, OnStatusChange, callback_of, check_callback
 from .policies import PollPolicy, outcome_unknown
 from .transports.base import Event
 
@@ -48,14 +48,25 @@ def check_wait(callback: OnStatusChange | None, policy: object, cancel: object, 
         raise refuse("cancel", kind, cancel)
 
 
-def check_not_cancelled(cancel: Event | None) -> None:
-    """Stop before anything is sent if the wait that would follow is over already.
+def check_order(
+    options: JobOptions | JobInput,
+    callback: OnStatusChange | None,
+    policy: object,
+    cancel: Event | None,
+    *,
+    awaited: bool,
+) -> OnStatusChange | None:
+    """Do the same for a wait that a submit begins, and return the callback, which may be among the options.
 
     Raises:
-        WaitCancelledError: It is.
+        InvalidInputError: An argument of the wait cannot be used.
+        WaitCancelledError: The wait is over before it has begun.
     """
+    callback = callback_of(options, callback)
+    check_wait(callback, policy, cancel, awaited=awaited)
     if cancel is not None and cancel.is_set():
         raise WaitCancelledError("The wait was cancelled before the job was submitted; nothing was sent.")
+    return callback
 
 
 def accepted(job: JobSubmitResponse) -> JobSubmitResponse:

@@ -22,7 +22,7 @@ from ._core import POLL, RETRY, TIMEOUT, AsyncCore, Core, Front, default_transpo
 from ._verbs import (
     accepted,
     asking,
-    check_not_cancelled,
+    check_order,
     check_wait,
     fetching,
     finished,
@@ -32,7 +32,7 @@ from ._verbs import (
 )
 from .inputs import JobInput
 from .jobs import JobStatusResponse, JobSubmitResponse, QueueJobResult, ended
-from .options import JobOptions, OnStatusChange, callback_of, from_options
+from .options import JobOptions, OnStatusChange, from_options
 from .policies import Deadline, PollPolicy, RetryPolicy, Watch, repeat_read, repeat_submit
 from .transports.base import AsyncTransport, Event, Timeout, Transport
 from .transports.threaded import ThreadedTransport
@@ -125,9 +125,7 @@ class AsyncQueueClient:
             >>> await result.asave("lake.mp4")
             PosixPath('lake.mp4')
         """
-        callback = callback_of(options, on_status_change)
-        check_wait(callback, policy, cancel, awaited=True)
-        check_not_cancelled(cancel)
+        callback = check_order(options, on_status_change, policy, cancel, awaited=True)
         job = await self.submit(options)
         known = first_status(job)
         return await self._wait(self._core.watch(job.job_id, policy, callback=callback, cancel=cancel, known=known))

@@ -80,14 +80,17 @@ class DecartClient(Front):
 
     async def __aenter__(self) -> AsyncDecartClient:
         aio = self.aio
-        self._entered += 1
+        with self._lock:
+            self._entered += 1
         return aio
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._entered -= 1
-        if self._entered == 0:  # the last of the blocks that share it
+        with self._lock:
+            self._entered -= 1
+            last = self._entered == 0
+        if last:  # of the blocks that share it
             await self.aio.close()
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from ._core import Core
 from ._verbs import (
     accepted,
     asking,
-    check_not_cancelled,
+    check_order,
     check_wait,
     fetching,
     finished,
@@ -25,7 +25,7 @@ from ._verbs import (
 )
 from .inputs import JobInput
 from .jobs import JobStatusResponse, JobSubmitResponse, QueueJobResult, ended
-from .options import JobOptions, OnStatusChange, callback_of, from_options
+from .options import JobOptions, OnStatusChange, from_options
 from .policies import Deadline, PollPolicy, Watch, repeat_read, repeat_submit
 
 
@@ -162,9 +162,7 @@ class QueueClient:
             >>> result.save("lake.mp4")
             PosixPath('lake.mp4')
         """
-        callback = callback_of(options, on_status_change)
-        check_wait(callback, policy, cancel, awaited=False)
-        check_not_cancelled(cancel)
+        callback = check_order(options, on_status_change, policy, cancel, awaited=False)
         job = self.submit(options)
         known = first_status(job)
         return self._wait(self._core.watch(job.job_id, policy, callback=callback, cancel=cancel, known=known))

@@ -465,7 +465,7 @@ def bodies(module: str) -> dict[str, list[str]]:
 def test_a_verb_is_of_a_few_lines(module: str) -> None:
     for name, statements in bodies(module).items():
         if not name.startswith("_"):
-            assert sum(text.count("\n") + 1 for text in statements) <= 6, name
+            assert sum(text.count("\n") + 1 for text in statements) <= 5, name
 
 
 def test_the_two_queues_are_the_same_program_but_for_the_awaiting() -> None:
