@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import inspect
+import io
 import logging
+import os
 import subprocess
 import sys
 import textwrap
@@ -612,10 +613,49 @@ def test_it_works_in_the_running_loop_of_a_notebook(box: str) -> None:
 # results
 
 
+class Noted(os.PathLike[str]):
+    """A path that takes note of the threads that want to know it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.threads: set[threading.Thread] = set()
+
+    def __fspath__(self) -> str:
+        self.threads.add(threading.current_thread())
+        return str(self._path)
+
+
+class NotedFile(io.BytesIO):
+    """A file that takes note of the threads that read it."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.threads: set[threading.Thread] = set()
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.threads.add(threading.current_thread())
+        return super().read(size)
+
+
+@pytest.mark.parametrize("transport", [None, AiohttpTransport])
+def test_files_are_opened_and_read_in_threads(transport: Any, box: str) -> None:
+    file = NotedFile(bytes(1_000_000))
+
+    async def main() -> None:
+        async with DecartClient(api_key="your-api-key", transport=transport and transport()) as client:
+            await client.queue.submit({"model": models.video("lucy-pro-i2v"), "prompt": "wind", "data": file})
+
+    asyncio.run(main())
+    assert file.threads
+    assert threading.current_thread() not in file.threads
+
+
 def test_a_result_is_saved_in_a_thread(tmp_path: Path) -> None:
     result = QueueJobResult(job_id="j1", status="completed", data=MP4)
-    assert inspect.iscoroutinefunction(result.asave)
-    assert asyncio.run(result.asave(tmp_path / "lake.mp4")).read_bytes() == MP4
+    path = Noted(tmp_path / "lake.mp4")
+    assert asyncio.run(result.asave(path)).read_bytes() == MP4
+    assert path.threads
+    assert threading.current_thread() not in path.threads
     with pytest.raises(JobFailedError, match="no luck"):
         asyncio.run(attrs.evolve(result, status="failed", error="no luck").asave(tmp_path / "no.mp4"))
 
