@@ -38,13 +38,13 @@ def test_whoever_else_cancels_the_task_is_heard() -> None:
     async def exchange() -> None:
         with Patience(0) as patience:
             patience.begin()
+            asyncio.get_running_loop().call_later(0, tasks[0].cancel)  # in the same turn of the loop
             await asyncio.Event().wait()
 
     async def main() -> None:
-        task = asyncio.ensure_future(exchange())
-        await asyncio.sleep(0)
-        task.cancel()
-        await task
+        tasks.append(asyncio.ensure_future(exchange()))
+        await tasks[0]
 
+    tasks: list[asyncio.Task[None]] = []
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(main())

@@ -61,6 +61,15 @@ class _Way:
     tls: ssl.SSLContext | bool
 
 
+@attrs.frozen(eq=False)
+class _Home:
+    """What the transport has in one event loop: a session, what closes it, and a lock around finding the way."""
+
+    session: aiohttp.ClientSession
+    keeper: AsyncGenerator[None, None]
+    finding: asyncio.Lock
+
+
 class AiohttpTransport(LoopClock):
     """Send through aiohttp. It may be used from many tasks, from one event loop after another, and by several at once.
 
@@ -77,9 +86,8 @@ class AiohttpTransport(LoopClock):
     def __init__(self, *, connections: int = CONNECTIONS) -> None:
         self._connections = connections
         self._lock = threading.Lock()
-        self._sessions: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[None, None]]] = {}
+        self._homes: dict[asyncio.AbstractEventLoop, _Home] = {}
         self._ways: dict[str, _Way] = {}
-        self._finding = threading.Lock()
 
     def __repr__(self) -> str:
         return "AiohttpTransport()"
@@ -88,11 +96,11 @@ class AiohttpTransport(LoopClock):
         """Make one attempt; see `decart.transports.base.AsyncTransport`."""
         upload = None if request.body is None else Upload(request.body)
         try:
-            session = await self._session_of_this_loop()
-            way = await self._way_to(request.url)
+            home = await self._home_of_this_loop()
+            way = await self._way_to(request.url, home)
             if upload is not None:
                 await catch_up()  # the loop may have stood still while kept connections were closed
-            response = await _exchange(session, request, timeout, way, upload)
+            response = await _exchange(home.session, request, timeout, way, upload)
         except _FAILURES as error:
             if upload is not None:
                 await upload.settle()  # a repeat may begin, and read the same file
@@ -107,24 +115,23 @@ class AiohttpTransport(LoopClock):
     async def aclose(self) -> None:
         """Close the connections of this loop, and those of other loops that are running."""
         with self._lock:
-            sessions, self._sessions = self._sessions, {}
-        for loop, (_, keeper) in sessions.items():
+            homes, self._homes = self._homes, {}
+        for loop, home in homes.items():
             if loop is asyncio.get_running_loop():
-                await keeper.aclose()
+                await home.keeper.aclose()
             elif loop.is_running():
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(keeper.aclose(), loop))
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(home.keeper.aclose(), loop))
 
-    async def _session_of_this_loop(self) -> aiohttp.ClientSession:
+    async def _home_of_this_loop(self) -> _Home:
         loop = asyncio.get_running_loop()
-        known = self._sessions.get(loop)
-        if known is None:
+        home = self._homes.get(loop)
+        if home is None:
             session = self._new_session()
-            keeper = _until_the_loop_ends(session)
-            await keeper.__anext__()
-            known = session, keeper
+            home = _Home(session, _until_the_loop_ends(session), asyncio.Lock())
+            await home.keeper.__anext__()
             with self._lock:
-                self._sessions = {loop: known, **{k: v for k, v in self._sessions.items() if not k.is_closed()}}
-        return known[0]
+                self._homes = {loop: home, **{k: v for k, v in self._homes.items() if not k.is_closed()}}
+        return home
 
     def _new_session(self) -> aiohttp.ClientSession:
         session = aiohttp.ClientSession(
@@ -135,16 +142,14 @@ class AiohttpTransport(LoopClock):
         session._retry_connection = False  # it would send a GET again by itself; there is no public name for that
         return session
 
-    async def _way_to(self, url: str) -> _Way:
+    async def _way_to(self, url: str, home: _Home) -> _Way:
         key = "/".join(url.split("/", 3)[:3])
         if key not in self._ways:
-            await asyncio.to_thread(self._find_way, key, url)
+            async with home.finding:  # a hundred tasks may ask, and a CA bundle takes a while to read
+                if key not in self._ways:
+                    way = await asyncio.to_thread(_way, url)
+                    self._ways.setdefault(key, way)  # a connection is kept for one TLS context only
         return self._ways[key]
-
-    def _find_way(self, key: str, url: str) -> None:
-        with self._finding:  # a hundred tasks may ask at the same time; a CA bundle takes a while to read, and a
-            if key not in self._ways:  # connection is kept for one TLS context only
-                self._ways[key] = _way(url)
 
 
 async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
