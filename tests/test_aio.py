@@ -31,6 +31,8 @@ from decart import (
     JobStatusResponse,
     PollPolicy,
     QueueJobResult,
+    QueueSubmitError,
+    RetryPolicy,
     ThreadedTransport,
     WaitCancelledError,
     models,
@@ -556,6 +558,15 @@ def test_the_aiohttp_path_blocks_the_loop_for_less_than_50_ms(box: str, tmp_path
     runs = (run(program) for _ in range(5))  # a busy machine may stop any call for so long, but not the same one always
     assert ("completed\n", "") in runs
     assert (tmp_path / "out.mp4").read_bytes() == b"video of wind"
+
+
+def test_a_proxy_that_aiohttp_cannot_talk_to_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "socks5://127.0.0.1:9")
+    client = AsyncDecartClient(
+        KEY, base_url="http://service.test", transport=AiohttpTransport(), retry=RetryPolicy(attempts=1)
+    )
+    with pytest.raises(QueueSubmitError, match="aiohttp has no socks5 proxies; requests has.*nothing was sent"):
+        asyncio.run(client.queue.submit(LAKE))
 
 
 def test_without_aiohttp_its_transport_says_what_to_install() -> None:

@@ -166,6 +166,8 @@ def _way(url: str) -> _Way:
     proxy = requests.utils.select_proxy(url, settings["proxies"])
     if proxy is not None and "://" not in proxy:
         proxy = f"http://{proxy}"
+    if proxy is not None and urlsplit(proxy).scheme not in ("http", "https"):
+        raise OSError(f"aiohttp has no {urlsplit(proxy).scheme} proxies; requests has")  # it would talk HTTP to it
     secure = any(hop is not None and urlsplit(hop).scheme == "https" for hop in (url, proxy))
     return _Way(proxy, _trusting(settings["verify"]) if secure else True)
 
