@@ -221,8 +221,6 @@ class _Chunks:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._content.at_eof():
-            raise StopAsyncIteration
         try:
             chunk = await self._content.read(CHUNK)
         except _FAILURES as error:
