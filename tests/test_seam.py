@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -12,7 +13,16 @@ from fakes import KEY, FakeTransport, Later
 
 import decart.transports
 from decart import InvalidInputError, RequestsTransport
-from decart.transports.base import AsyncHttpResponse, HttpRequest, HttpResponse, SystemClock, Timeout, Transport
+from decart.transports.base import (
+    CHUNK,
+    TRUSTED,
+    AsyncHttpResponse,
+    HttpRequest,
+    HttpResponse,
+    SystemClock,
+    Timeout,
+    Transport,
+)
 
 
 def test_a_plain_number_is_the_read_timeout() -> None:
@@ -67,6 +77,43 @@ def test_no_more_of_an_awaited_body_is_read_than_asked_for(limit: int | None, re
             assert b"".join([chunk async for chunk in response.achunks()]) == left
 
     asyncio.run(main())
+
+
+class Into:
+    """What writes a body where it is wanted, in steps of a size that fits nothing."""
+
+    def __init__(self, data: bytes, step: int = 777_777) -> None:
+        self.left, self.step = data, step
+
+    def __call__(self, buffer: memoryview) -> int:
+        part, self.left = self.left[: min(self.step, len(buffer))], self.left[min(self.step, len(buffer)) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+
+LARGE = bytes(range(256)) * (3 * TRUSTED // 256) + b"the end"
+
+
+@pytest.mark.parametrize("limit", [None, 0, 1, TRUSTED, TRUSTED + 1, len(LARGE), len(LARGE) + 1])
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_large_body_is_the_same_whatever_way_it_comes(limit: int | None, announced: bool) -> None:
+    headers = {"Content-Length": str(len(LARGE))} if announced else {}
+    chunks = [LARGE[start : start + CHUNK] for start in range(0, len(LARGE), CHUNK)]
+    assert HttpResponse(200, headers, chunks).read(limit) == LARGE[:limit]
+    if announced and limit != 0:
+        assert HttpResponse(200, headers, readinto=Into(LARGE)).read(limit) == LARGE[:limit]
+
+
+@pytest.mark.parametrize("length", ["99999999999999999999", "-1", "1e9", "", "one"])
+def test_a_nonsense_length_is_not_trusted(length: str) -> None:
+    assert HttpResponse(200, {"Content-Length": length}, [b"abc"]).read() == b"abc"
+
+
+def test_a_body_that_is_shorter_than_announced_takes_the_memory_of_what_came() -> None:
+    tracemalloc.start()
+    assert HttpResponse(200, {"Content-Length": str(10**12)}, [b"abc"]).read(2**40) == b"abc"
+    assert tracemalloc.get_traced_memory()[1] < 2 * TRUSTED
+    tracemalloc.stop()
 
 
 def test_leaving_the_with_block_closes_the_answer() -> None:

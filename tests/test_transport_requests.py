@@ -156,29 +156,6 @@ def test_a_request_carries_exactly_our_headers_and_the_answer_comes_through(
         assert len(mock.calls) == 1
 
 
-@pytest.mark.parametrize("status", [500, 503, 429])
-def test_a_failure_that_could_be_repeated_is_not_repeated_here(transport: RequestsTransport, status: int) -> None:
-    with serving(answering(lambda request, number: http(status, headers={"Retry-After": "0"}))) as server:
-        assert exchange(transport, get(server.url))[0] == status
-        assert exchange(transport, post(server.url))[0] == status
-        assert len(server.requests) == 2
-
-
-def test_the_bytes_on_the_wire_are_ours_with_an_exact_length_and_no_chunked_encoding(
-    transport: RequestsTransport,
-) -> None:
-    with serving(answering(lambda request, number: OK)) as server:
-        assert exchange(transport, post(server.url))[2] == b"fine"
-        assert exchange(transport, get(server.url))[2] == b"fine"
-        posted, got = server.requests
-    added = {"host": f"127.0.0.1:{server.port}", "accept-encoding": "identity"}
-    assert posted.headers == {name.lower(): value for name, value in OURS.items()} | added | {"content-length": "13"}
-    assert got.headers == {name.lower(): value for name, value in HEADERS.items()} | added
-    assert (posted.method, posted.target, posted.body) == ("POST", "/v1/jobs/lucy", b"one,two,three")
-    assert (got.method, got.target, got.body) == ("GET", "/v1/jobs/j1", b"")
-    assert bytes(server.connections[0].received).count(b"one,two,three") == 1
-
-
 def test_a_file_arrives_as_one_multipart_part_of_exactly_its_bytes(tmp_path: Path) -> None:
     data = os.urandom(600_000)
     path = tmp_path / 'a"b.mp4'
@@ -196,22 +173,6 @@ def test_a_file_arrives_as_one_multipart_part_of_exactly_its_bytes(tmp_path: Pat
     place = next(i for i, head in enumerate(heads) if b"filename=" in head)
     assert b'name="data"; filename="a%22b.mp4"\r\nContent-Type: video/mp4' in heads[place]
     assert parts[place].partition(b"\r\n\r\n")[2] == data + b"\r\n"
-
-
-def test_an_answer_is_handed_over_while_it_is_still_coming(transport: RequestsTransport) -> None:
-    seen = threading.Event()
-
-    def script(connection: Connection) -> None:
-        connection.read_request()
-        connection.send(FIRST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n")
-        assert seen.wait(PATIENCE)
-        connection.send(b"4\r\nlast\r\n0\r\n\r\n")
-
-    with serving(script) as server, transport.send(get(server.url), timeout=LONG) as response:
-        chunks = response.chunks()
-        assert next(chunks) == b"first"
-        seen.set()
-        assert list(chunks) == [b"last"]
 
 
 # ---------------------------------------------------------------- no connection: nothing was sent
@@ -238,18 +199,6 @@ NO_CONNECTION = {
     "https to a server of plain http": plain_http_behind_https,
     "a full queue": deaf,
 }
-
-
-@pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
-@pytest.mark.parametrize("case", NO_CONNECTION)
-def test_without_a_connection_nothing_was_sent(
-    transport: RequestsTransport, case: str, make: Callable[[str], HttpRequest]
-) -> None:
-    with NO_CONNECTION[case]() as url:
-        error = failure(transport, make(url), Timeout(connect=0.3, read=PATIENCE))
-    assert isinstance(error, ConnectError)
-    assert error.may_have_been_sent is False
-    assert "nothing was sent" in error.message
 
 
 @pytest.mark.parametrize("case", NO_CONNECTION)
@@ -295,42 +244,6 @@ def tls(certificate: tuple[Path, Path]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     return context
-
-
-@pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
-def test_a_certificate_that_nobody_vouches_for_gets_nothing(
-    transport: RequestsTransport, tls: ssl.SSLContext, make: Callable[[str], HttpRequest]
-) -> None:
-    with serving(answering(lambda request, number: OK), tls=tls) as server:
-        error = failure(transport, make(server.url), LONG)
-        assert not server.requests
-    assert isinstance(error, ConnectError)
-    assert "certificate verify failed" in error.message
-
-
-def test_a_ca_bundle_of_the_environment_vouches_for_a_certificate(
-    transport: RequestsTransport,
-    tls: ssl.SSLContext,
-    certificate: tuple[Path, Path],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
-    with serving(answering(lambda request, number: OK), tls=tls) as server:
-        assert exchange(transport, post(server.url, large()))[2] == b"fine"
-        assert exchange(transport, get(server.url))[2] == b"fine"
-        assert len(server.requests[0].body) == BIG
-        assert len(server.connections) == 1
-
-
-@pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
-def test_a_ca_bundle_that_is_not_there_is_named(
-    transport: RequestsTransport, monkeypatch: pytest.MonkeyPatch, make: Callable[[str], HttpRequest]
-) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "no-such-bundle.pem")
-    with nobody() as url:
-        error = failure(transport, make(url.replace("http:", "https:")))
-    assert isinstance(error, ConnectError)
-    assert "no-such-bundle.pem" in error.message
 
 
 # ---------------------------------------------------------------- a connection that lets us down
@@ -420,33 +333,12 @@ def slow(connection: Connection) -> None:
     connection.send(OK)
 
 
-def taking_little(connection: Connection) -> None:
-    """Take a body as slowly as possible, without ever stopping."""
-    while True:
-        connection.sock.recv(1024)
-        connection.pause(0.01)
-
-
-def never_reading(connection: Connection) -> None:
-    connection.read_head()
-    connection.server.stopping.wait(PATIENCE)
-
-
 def test_a_server_that_takes_a_body_slowly_has_the_read_timeout_and_not_the_connect_timeout(
     transport: RequestsTransport,
 ) -> None:
     with serving(slow, receive_buffer=4096) as server:
         assert exchange(transport, post(server.url, large()), Timeout(connect=0.2, read=PATIENCE))[2] == b"fine"
         assert len(server.requests[0].body) == BIG
-
-
-def test_a_server_that_takes_nothing_of_a_body_is_given_up_after_the_read_timeout(
-    transport: RequestsTransport,
-) -> None:
-    with serving(never_reading, receive_buffer=4096) as server:
-        error = failure(transport, post(server.url, large()), Timeout(connect=PATIENCE, read=0.2))
-    assert type(error) is TransportTimeout
-    assert error.may_have_been_sent is True
 
 
 HEAD = FIRST + b"Content-Length: 100000\r\n\r\n"
@@ -469,14 +361,6 @@ def test_a_server_that_drips_is_ended_by_the_total_time(transport: RequestsTrans
     assert type(error) is TransportTimeout
 
 
-def test_a_server_that_takes_a_body_in_drips_is_ended_by_the_total_time(transport: RequestsTransport) -> None:
-    with serving(taking_little, receive_buffer=4096) as server:
-        began = transport.now()
-        error = failure(transport, post(server.url, large()), Timeout(connect=PATIENCE, read=PATIENCE, total=0.3))
-        assert transport.now() - began < PATIENCE / 2
-    assert type(error) is TransportTimeout
-
-
 def test_with_a_session_of_the_callers_the_timeouts_of_requests_hold(session: requests.Session) -> None:
     with serving(silent) as server:
         for timeout in (SOON, Timeout(read=PATIENCE, total=0.3)):
@@ -487,14 +371,6 @@ def test_with_a_session_of_the_callers_the_total_time_is_watched_between_chunks(
     with serving(DRIPS["a body in chunks"]) as server:
         error = failure(RequestsTransport(session), get(server.url), Timeout(read=PATIENCE, total=0.3))
     assert type(error) is TransportTimeout
-
-
-def test_without_a_total_a_healthy_transfer_may_take_longer_than_the_read_timeout(
-    transport: RequestsTransport,
-) -> None:
-    body = then(FIRST + b"Content-Length: 8\r\n\r\n", lambda connection: connection.drip(b"12345678", 0.1))
-    with serving(body) as server:
-        assert exchange(transport, get(server.url), Timeout(connect=PATIENCE, read=0.5))[2] == b"12345678"
 
 
 # ---------------------------------------------------------------- the body, and what may not happen to it
@@ -515,32 +391,6 @@ def test_an_answer_that_comes_before_the_body_is_through_is_still_the_answer(
             client.queue.submit({"model": models.video("lucy-clip"), "prompt": "x", "data": path})
         assert not server.requests
     assert type(refused.value.cause) is kind
-
-
-@attrs.frozen
-class Failing(Parts):
-    """A body whose file fails in the middle."""
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield b"one,"
-        raise InvalidInputError("data: the file became shorter while it was sent.")
-
-
-def test_an_input_that_fails_while_it_is_sent_is_reported_as_it_is_and_the_request_stays_incomplete(
-    transport: RequestsTransport,
-) -> None:
-    accepted = threading.Event()
-
-    def script(connection: Connection) -> None:
-        accepted.set()
-        silent(connection)
-
-    with serving(script) as server:
-        with pytest.raises(InvalidInputError, match="became shorter"):
-            exchange(transport, post(server.url, Failing()))
-        assert accepted.wait(PATIENCE)
-        assert server.connection(1).closed.wait(PATIENCE)
-        assert not server.requests
 
 
 def test_an_exception_of_the_callers_own_passes_through_as_it_is(session: requests.Session) -> None:
@@ -651,22 +501,6 @@ def test_many_threads_get_their_own_answers_over_connections_that_are_used_again
         assert not wrong
         assert len(server.requests) == threads * calls
         assert len(server.connections) <= threads
-
-
-def test_close_closes_the_connections(transport: RequestsTransport) -> None:
-    with serving(answering(lambda request, number: OK)) as server:
-        exchange(transport, get(server.url))
-        assert not server.connections[0].closed.is_set()
-        transport.close()
-        assert server.connections[0].closed.wait(PATIENCE)
-
-
-def test_an_answer_that_is_left_unread_does_not_go_back_to_the_pool(transport: RequestsTransport) -> None:
-    with serving(answering(lambda request, number: http(200, b"x" * 1_000_000))) as server:
-        with transport.send(get(server.url), timeout=LONG) as response:
-            assert response.read(10) == b"x" * 10
-        assert server.connections[0].closed.wait(PATIENCE)
-        assert exchange(transport, get(server.url))[2] == b"x" * 1_000_000
 
 
 def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced(transport: RequestsTransport) -> None:
@@ -798,43 +632,6 @@ def test_the_environment_is_looked_up_once_per_origin(
         transport.close()
 
 
-@pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
-def test_a_proxy_that_is_not_there_or_lets_nobody_through_means_no_connection(
-    monkeypatch: pytest.MonkeyPatch, make: Callable[[str], HttpRequest]
-) -> None:
-    def forbid(connection: Connection) -> None:
-        assert connection.read_head()[0][0].startswith(b"CONNECT service.invalid:443 ")
-        connection.send(b"HTTP/1.1 403 Forbidden\r\n\r\n")
-
-    with nobody() as url, serving(forbid) as proxy:
-        monkeypatch.setenv("http_proxy", url)
-        monkeypatch.setenv("https_proxy", proxy.url)
-        for origin in ("http://service.invalid", "https://service.invalid"):
-            transport = RequestsTransport()
-            assert isinstance(failure(transport, make(origin)), ConnectError)
-            transport.close()
-
-
-@pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
-def test_an_address_of_a_proxy_that_is_none_means_no_connection(
-    transport: RequestsTransport, monkeypatch: pytest.MonkeyPatch, make: Callable[[str], HttpRequest]
-) -> None:
-    monkeypatch.setenv("http_proxy", "http:///nowhere")
-    assert isinstance(failure(transport, make("http://service.invalid")), ConnectError)
-
-
-@pytest.mark.parametrize("script", [reset(), reply(b"")], ids=["reset", "end"])
-def test_a_proxy_that_hangs_up_after_the_body_leaves_the_outcome_open(
-    transport: RequestsTransport, monkeypatch: pytest.MonkeyPatch, script: Script
-) -> None:
-    with serving(script) as proxy:
-        monkeypatch.setenv("http_proxy", proxy.url)
-        error = failure(transport, post("http://service.invalid"))
-        assert proxy.requests[0].body == b"one,two,three"
-    assert type(error) is TransportError
-    assert error.may_have_been_sent is True
-
-
 def test_https_through_a_proxy_stays_within_the_limits(
     transport: RequestsTransport,
     tls: ssl.SSLContext,
@@ -870,13 +667,6 @@ def test_a_password_file_of_the_environment_is_not_used_by_our_own_session(
         with requests.Session() as session:  # which shows that the file would be found
             exchange(RequestsTransport(session), get(server.url))
         assert "authorization" in server.requests[1].headers
-
-
-def test_a_cookie_of_one_answer_is_not_sent_with_the_next_request(transport: RequestsTransport) -> None:
-    with serving(answering(lambda request, number: http(200, b"", {"Set-Cookie": "a=b; Path=/"}))) as server:
-        exchange(transport, get(server.url))
-        exchange(transport, get(server.url))
-        assert [request.headers.get("cookie") for request in server.requests] == [None, None]
 
 
 # ---------------------------------------------------------------- a session of the caller's own

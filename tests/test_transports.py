@@ -72,6 +72,7 @@ from decart.files import upload
 from decart.transports.aiohttp import AiohttpTransport
 from decart.transports.base import CHUNK, AsyncHttpResponse, AsyncTransport, HttpRequest, HttpResponse, Transport
 from decart.transports.threaded import ThreadedTransport
+from decart.transports.urllib3 import Urllib3Transport
 
 T = TypeVar("T")
 Make = Callable[[str], HttpRequest]
@@ -131,6 +132,7 @@ def _of_uvloop(name: str) -> Any:
 
 TRANSPORTS: dict[str, Callable[[], Transport]] = {
     "requests": RequestsTransport,
+    "urllib3": Urllib3Transport,
     "threaded": lambda: Blocking(_threaded()),
     "aiohttp": lambda: Blocking(AiohttpTransport()),
     "aiohttp on uvloop": lambda: Blocking(AiohttpTransport(), _of_uvloop("new_event_loop")),
@@ -703,11 +705,11 @@ def test_close_closes_the_connections(transport: Transport) -> None:
 
 
 def test_an_answer_that_is_left_unread_does_not_go_back_to_the_pool(transport: Transport) -> None:
-    with serving(answering(lambda request, number: http(200, b"x" * 1_000_000))) as server:
+    with serving(answering(lambda request, number: http(200, b"x" * BIG))) as server:
         with transport.send(get(server.url), timeout=LONG) as response:
             assert response.read(10) == b"x" * 10
         assert server.connections[0].closed.wait(PATIENCE)
-        assert exchange(transport, get(server.url))[2] == b"x" * 1_000_000
+        assert exchange(transport, get(server.url))[2] == b"x" * BIG
         assert len(server.connections) == 2
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .loop import LoopClock
     from .requests import RequestsTransport
     from .threaded import ThreadedTransport
+    from .urllib3 import Urllib3Transport
 
 __all__ = [
     "AsyncHttpResponse",
@@ -28,6 +29,7 @@ __all__ = [
     "ThreadedTransport",
     "Timeout",
     "Transport",
+    "Urllib3Transport",
 ]
 
 _WHERE = {
@@ -35,6 +37,7 @@ _WHERE = {
     "LoopClock": "loop",
     "RequestsTransport": "requests",
     "ThreadedTransport": "threaded",
+    "Urllib3Transport": "urllib3",
 }
 
 

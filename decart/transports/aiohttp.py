@@ -17,20 +17,17 @@ import asyncio
 import ssl
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
-import requests.adapters
-import requests.utils
 
 from .._extras import require
 from ..errors import TransportError
-from .base import CHUNK, AsyncHttpResponse, HttpRequest, Timeout
+from .base import CHUNK, AsyncHttpResponse, HttpRequest, Timeout, place
+from .environment import Way, find_way
 from .failures import causes, failure, without_key
 from .loop import LoopClock
-from .requests import environment_settings
 from .upload import Patience, Upload, catch_up
 
 try:
@@ -51,14 +48,6 @@ _NO_CONNECTION = (
     ssl.SSLError,
 )
 _FAILURES = (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError)
-
-
-@attrs.frozen
-class _Way:
-    """How to get to an origin: over which proxy, and who vouches for its certificate."""
-
-    proxy: str | None
-    tls: ssl.SSLContext | bool
 
 
 @attrs.frozen(eq=False)
@@ -87,7 +76,7 @@ class AiohttpTransport(LoopClock):
         self._connections = connections
         self._lock = threading.Lock()
         self._homes: dict[asyncio.AbstractEventLoop, _Home] = {}
-        self._ways: dict[str, _Way] = {}
+        self._ways: dict[str, Way] = {}
 
     def __repr__(self) -> str:
         return "AiohttpTransport()"
@@ -142,8 +131,8 @@ class AiohttpTransport(LoopClock):
         session._retry_connection = False  # it would send a GET again by itself; there is no public name for that
         return session
 
-    async def _way_to(self, url: str, home: _Home) -> _Way:
-        key = "/".join(url.split("/", 3)[:3])
+    async def _way_to(self, url: str, home: _Home) -> Way:
+        key = place(url)
         if key not in self._ways:
             async with home.finding:  # a hundred tasks may ask, and a CA bundle takes a while to read
                 if key not in self._ways:
@@ -160,31 +149,17 @@ async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator
         await session.close()
 
 
-def _way(url: str) -> _Way:
-    """Find proxy and CA bundle as requests finds them."""
-    settings = environment_settings(url, requests.Session())
-    proxy = requests.utils.select_proxy(url, settings["proxies"])
-    if proxy is not None and "://" not in proxy:
-        proxy = f"http://{proxy}"
-    if proxy is not None and urlsplit(proxy).scheme not in ("http", "https"):
-        raise OSError(f"aiohttp has no {urlsplit(proxy).scheme} proxies; requests has")  # it would talk HTTP to it
-    secure = any(hop is not None and urlsplit(hop).scheme == "https" for hop in (url, proxy))
-    return _Way(proxy, _trusting(settings["verify"]) if secure else True)
-
-
-def _trusting(verify: bool | str) -> ssl.SSLContext:
-    """Return TLS that trusts a CA bundle, a file or a folder, or for True the one that requests comes with."""
-    bundle = requests.adapters.DEFAULT_CA_BUNDLE_PATH if verify is True else str(verify)
-    path = Path(bundle)
-    if not path.exists():
-        raise OSError(f"Could not find a suitable TLS CA certificate bundle, invalid path: {bundle}")
-    tls = ssl.create_default_context(capath=bundle) if path.is_dir() else ssl.create_default_context(cafile=bundle)
-    tls.set_alpn_protocols(("http/1.1",))
-    return tls
+def _way(url: str) -> Way:
+    """Find proxy and CA bundle, where aiohttp can go that way."""
+    found = find_way(url)
+    if found.proxy is not None and urlsplit(found.proxy).scheme not in ("http", "https"):
+        # it would talk HTTP to it
+        raise OSError(f"aiohttp has no {urlsplit(found.proxy).scheme} proxies; requests has")
+    return found
 
 
 async def _exchange(
-    session: aiohttp.ClientSession, request: HttpRequest, timeout: Timeout, way: _Way, upload: Upload | None
+    session: aiohttp.ClientSession, request: HttpRequest, timeout: Timeout, way: Way, upload: Upload | None
 ) -> aiohttp.ClientResponse:
     """Send a request and wait for the head of its answer; progress of the upload puts the end off."""
     headers = {"Accept-Encoding": "identity", **request.headers}
@@ -197,7 +172,7 @@ async def _exchange(
         data=upload,
         allow_redirects=False,
         proxy=way.proxy,
-        ssl=way.tls,
+        ssl=way.tls or True,
         timeout=aiohttp.ClientTimeout(
             total=timeout.total,
             sock_connect=timeout.connect,
@@ -215,19 +190,36 @@ class _Chunks:
     """The chunks of an answer, and our words when they end too early."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._content = response.content
+        self._content: Any = response.content
+        self._failure: BaseException | None = None
 
     def __aiter__(self) -> _Chunks:
         return self
 
     async def __anext__(self) -> bytes:
         try:
-            chunk = await self._content.read(CHUNK)
+            if self._failure is not None:
+                raise self._failure
+            chunk: bytes = await self._content.read(CHUNK)
         except _FAILURES as error:
-            raise _translated(error, True) from _without_key(error)
+            chunk = self._left(error)
+            if not chunk:
+                raise _translated(error, True) from _without_key(error)
         if not chunk:
             raise StopAsyncIteration
         return chunk
+
+    def _left(self, failure: BaseException) -> bytes:
+        """Return what came before the failure: aiohttp keeps it back, and a download can be gone on with after it."""
+        again, self._failure = self._failure is not None, failure
+        if again:
+            return b""
+        self._content.set_exception(None)
+        try:
+            rest: bytes = self._content.read_nowait()
+        except _FAILURES:  # the time is up
+            return b""
+        return rest
 
 
 def _closing(response: aiohttp.ClientResponse, upload: Upload | None) -> Callable[[], Any]:

@@ -16,161 +16,90 @@ What it adds to `requests.Session`, and why:
 
 from __future__ import annotations
 
-import http.client
-import io
-import os
-import socket
-import threading
-import time
+import functools
 from collections.abc import Iterator
-from contextvars import ContextVar
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from requests.structures import CaseInsensitiveDict
 
-from ..errors import InvalidInputError, TransportError
-from .abort import aborting
-from .base import CHUNK, PIECE, Body, HttpRequest, HttpResponse, SystemClock, Timeout, origin
-from .failures import causes, failure, without_key
-
-POOL = 32
-"""Connections kept open per origin; more threads than that work, and open connections of their own for the time."""
-
-_NO_CONNECTION = (
-    requests.exceptions.ConnectTimeout,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.SSLError,
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ProxyError,
-    urllib3.exceptions.LocationValueError,
+from ..errors import InvalidInputError
+from .base import CHUNK, HttpRequest, HttpResponse, Timeout, place
+from .connections import Limits, Once, limits
+from .failures import without_key
+from .pools import (
+    FAILURES,
+    LIBRARY,
+    NO_CONNECTION,
+    POOL,
+    SILENT,
+    OfThisProcess,
+    respond,
+    translated,
+    translating,
+    with_bounded_pools,
 )
-_FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError)
 
-
-class _Limits:
-    """How long one exchange, begun now, may wait for the other side."""
-
-    def __init__(self, timeout: Timeout) -> None:
-        self._read = timeout.read
-        self._ends = float("inf") if timeout.total is None else time.monotonic() + timeout.total
-        self._abort = aborting.get()
-
-    def allow(self, sock: socket.socket) -> None:
-        """Give the next wait on a socket its time, and let it be ended from outside."""
-        sock.settimeout(self.left())
-        if self._abort is not None:
-            self._abort.waits_on(sock)
-
-    def over(self) -> None:
-        """Say that the wait is over, so that nobody shuts a socket that another exchange may have by then."""
-        if self._abort is not None:
-            self._abort.waits_no_more()
-
-    def left(self) -> float:
-        """Return the seconds that the next wait may take."""
-        left = self._ends - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the time for the whole exchange is up")
-        return min(self._read, left)
-
-
-_limits: ContextVar[_Limits] = ContextVar("_limits")
-"""Those of the exchange under way in this thread: urllib3 hands its connections nothing but a number."""
-
-
-class _LimitedFile(io.RawIOBase):
-    """What an answer is read from."""
-
-    def __init__(self, file: io.RawIOBase, sock: socket.socket) -> None:
-        self._file, self._sock, self._limits = file, sock, _limits.get()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._limits.allow(self._sock)
-        try:
-            return self._file.readinto(buffer)
-        finally:
-            self._limits.over()
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-class _LimitedResponse(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_LimitedFile(self.fp.detach(), sock))
-
-
-class _Limited(HTTPConnection):
-    response_class = _LimitedResponse
-
-    def send(self, data: Any) -> None:  # of urllib3 come bytes, no more than a chunk of ours
-        for start in range(0, len(data), PIECE):
-            limits = _limits.get()
-            if self.sock is not None:  # else it connects first, within the connect timeout
-                limits.allow(self.sock)
-            try:
-                super().send(data[start : start + PIECE])
-            except ConnectionResetError as error:  # an answer may be there already, as to a body that is too large:
-                raise BrokenPipeError(*error.args) from error  # after this, every version of urllib3 looks for it
-            finally:
-                limits.over()
-
-
-class _LimitedTLS(_Limited, HTTPSConnection):
-    pass
+_LIBRARY = (requests.RequestException, *LIBRARY)
+_FAILURES = (*_LIBRARY, *FAILURES)
+_translated = functools.partial(
+    translated,
+    library=_LIBRARY,
+    no_connection=(
+        requests.exceptions.ConnectTimeout,
+        requests.exceptions.InvalidURL,
+        requests.exceptions.SSLError,
+        *NO_CONNECTION,
+    ),
+    silent=(requests.Timeout, *SILENT),
+)
 
 
 class _Adapter(HTTPAdapter):
-    """An adapter that repeats nothing and whose connections keep the limits of the exchange."""
+    """An adapter that repeats nothing, finds the pool of an origin once, and keeps no cookies."""
 
-    connections = {HTTPConnection: _Limited, HTTPSConnection: _LimitedTLS}
+    def __init__(self) -> None:
+        super().__init__(pool_maxsize=POOL, max_retries=0, pool_block=True)
+        self._pools: dict[str, Any] = {}
 
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        pool.ConnectionCls = self.connections.get(pool.ConnectionCls, pool.ConnectionCls)  # not those of SOCKS
-        return pool
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        with_bounded_pools(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        return with_bounded_pools(super().proxy_manager_for(*args, **kwargs))
+
+    def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
+        key = place(request.url)
+        if key not in self._pools:
+            pool = super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
+            super().cert_verify(pool, request.url, verify, cert)  # type: ignore[no-untyped-call]
+            self._pools[key] = pool
+        return self._pools[key]
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Do nothing: that is done with each new pool."""
+
+    def request_url(self, request: Any, proxies: Any) -> str:
+        return super().request_url(request, proxies) if proxies else request.path_url
+
+    def build_response(self, req: Any, resp: Any) -> requests.Response:
+        response = requests.Response()
+        response.status_code, response.reason, response.raw = resp.status, resp.reason, resp
+        response.headers = CaseInsensitiveDict(resp.headers)
+        response.request, response.url = req, req.url
+        return response
+
+    def close(self) -> None:
+        super().close()
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            pool.close()
 
 
-def _own_session() -> requests.Session:
-    """Return a session that keeps nothing between calls."""
-    session = requests.Session()
-    session.headers.clear()
-    session.trust_env = False  # the environment is applied by the transport, once per origin
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, _Adapter(pool_maxsize=POOL, max_retries=0))
-    return session
-
-
-class _Once:
-    """A request body that remembers whether any of it was asked for, and cannot be sent twice."""
-
-    def __init__(self, body: Body) -> None:
-        self._body = body
-        self.touched = False
-
-    def __len__(self) -> int:
-        return len(self._body)
-
-    def __iter__(self) -> Iterator[bytes]:
-        if self.touched:
-            raise TransportError(
-                "The connection broke off, and the session's adapter was kept from sending it all again."
-            )
-        self.touched = True
-        yield from self._body
-
-
-class RequestsTransport(SystemClock):
+class RequestsTransport(OfThisProcess):
     """Send through requests. Safe to share between threads, and across ``fork``.
 
     Args:
@@ -186,65 +115,48 @@ class RequestsTransport(SystemClock):
         if session is not None:
             _refuse_repeats(session)
         self._given = session
-        self._lock = threading.Lock()
-        self._start()
+        super().__init__()
 
     def __repr__(self) -> str:
         return "RequestsTransport()" if self._given is None else "RequestsTransport(session=...)"
 
-    def _start(self) -> None:
-        self._session: requests.Session = self._given or _own_session()
+    def _begin(self) -> None:
+        self._session: requests.Session | _Adapter = self._given or _Adapter()
         self._environment: dict[str, dict[str, Any]] = {}
-        self._process = os.getpid()  # last: it is what tells other threads that the rest is ready
+
+    def _leave(self) -> None:
+        self._session.close()
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
         """Make one attempt; see `decart.transports.base.Transport`."""
-        session = self._session_of_this_process()
-        body = _Once(request.body) if request.body is not None else None
-        limits = _Limits(timeout)
-        _limits.set(limits)
+        self._stay_in_this_process()
+        session = self._session
+        body = Once(request.body) if request.body is not None else None
+        now = Limits(timeout)
+        limits.set(now)
+        settings: dict[str, Any] = {
+            "stream": True,
+            "timeout": urllib3.Timeout(connect=timeout.connect, read=timeout.read, total=timeout.total),
+        }
         try:
-            prepared = session.prepare_request(
-                requests.Request(request.method, request.url, headers=dict(request.headers), data=body)
-            )
-            location: dict[str, str] = {}
-            prepared.hooks["response"].append(lambda response, **_: _take_location(response, location))
-            response = session.send(
-                prepared,
-                stream=True,
-                allow_redirects=False,
-                # requests hands urllib3's own Timeout on, though its type does not say so
-                timeout=urllib3.Timeout(connect=timeout.connect, read=timeout.read, total=timeout.total),  # type: ignore[arg-type]
-                **self._settings_for(session, request.url),
-            )
+            settings.update(self._settings_for(request.url))
+            if isinstance(session, requests.Session):
+                return _through_session(session, request, body, now, settings)
+            response = session.send(_prepared(request, body), **settings)
         except _FAILURES as error:
             raise _translated(error, touched=body.touched if body is not None else None) from without_key(error)
-        return HttpResponse(
-            response.status_code, {**response.headers, **location}, _chunks(response, limits), response.close
-        )
+        return respond(response.raw, _translated, response.close)
 
     def close(self) -> None:
         """Close the connections of this transport's own session; a caller's session is left alone."""
         if self._given is None:
             self._session.close()
 
-    def _session_of_this_process(self) -> requests.Session:
-        if self._process != os.getpid():
-            with self._lock:
-                if self._process != os.getpid():
-                    self._leave_parent()
-        return self._session
-
-    def _leave_parent(self) -> None:
-        """Begin anew in a forked child. The parent's sockets are let go of here; they stay open over there."""
-        self._session.close()
-        self._start()
-
-    def _settings_for(self, session: requests.Session, url: str) -> dict[str, Any]:
+    def _settings_for(self, url: str) -> dict[str, Any]:
         """Return proxies, CA bundle and client certificate for the origin of ``url``."""
-        key = origin(url)
+        key = place(url)
         if key not in self._environment:
-            self._environment[key] = environment_settings(url, requests.Session() if self._given is None else session)
+            self._environment[key] = environment_settings(url, self._given or requests.Session())
         return self._environment[key]
 
 
@@ -254,19 +166,41 @@ def environment_settings(url: str, session: requests.Session) -> dict[str, Any]:
     return {name: settings[name] for name in ("proxies", "verify", "cert")}
 
 
+def _prepared(request: HttpRequest, body: Once | None) -> requests.PreparedRequest:
+    """Make what an adapter takes, of what needs no preparing."""
+    prepared = requests.PreparedRequest()
+    prepared.method, prepared.url, prepared.body = request.method, request.url, body  # type: ignore[assignment]
+    prepared.headers = CaseInsensitiveDict(request.headers)
+    if body is not None:
+        prepared.headers["Content-Length"] = str(len(body))
+    return prepared
+
+
+def _through_session(
+    session: requests.Session, request: HttpRequest, body: Once | None, now: Limits, settings: dict[str, Any]
+) -> HttpResponse:
+    """Go the whole way of requests, with all that a caller's session adds."""
+    prepared = session.prepare_request(
+        requests.Request(request.method, request.url, headers=dict(request.headers), data=body)
+    )
+    location: dict[str, str] = {}
+    prepared.hooks["response"].append(lambda response, **_: _take_location(response, location))
+    response = session.send(prepared, allow_redirects=False, **settings)
+    chunks = translating(_watched(response, now), _translated)
+    return HttpResponse(response.status_code, {**response.headers, **location}, chunks, response.close)
+
+
 def _take_location(response: requests.Response, kept: dict[str, str]) -> None:
     """Take ``Location`` off an answer: told not to follow it, requests still looks where it leads, and may trip."""
     if "location" in response.headers:
         kept["location"] = response.headers.pop("location")
 
 
-def _chunks(response: requests.Response, limits: _Limits) -> Iterator[bytes]:
-    try:
-        for chunk in response.iter_content(CHUNK):
-            yield chunk
-            limits.left()
-    except _FAILURES as error:
-        raise _translated(error, touched=True) from without_key(error)
+def _watched(response: requests.Response, now: Limits) -> Iterator[bytes]:
+    """Give the chunks of an answer; the connections of a caller's session know no limit for the exchange."""
+    for chunk in response.iter_content(CHUNK):
+        yield chunk
+        now.left()
 
 
 def _refuse_repeats(session: requests.Session) -> None:
@@ -281,17 +215,3 @@ def _refuse_repeats(session: requests.Session) -> None:
                 "session: its adapter repeats POST requests by itself (max_retries), which could bill a job twice; "
                 "leave POST out of allowed_methods. This library repeats what is safe to repeat."
             )
-
-
-def _translated(error: BaseException, *, touched: bool | None) -> TransportError:
-    """Turn a failure of requests or urllib3 into one of ours; ``touched`` is None for a request without a body.
-
-    With a body, ``touched`` alone tells whether there was a connection: urllib3 says "unable to connect to proxy" also
-    when the proxy hangs up after it has taken the whole body.
-    """
-    behind = list(causes(error))
-    unsendable = not isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError))
-    if touched is None:
-        touched = not (unsendable or any(isinstance(cause, _NO_CONNECTION) for cause in behind))
-    name = (str(error) if unsendable else "") or type(behind[-1]).__name__
-    return failure(error, sent=touched, silent=(requests.Timeout, urllib3.exceptions.TimeoutError), name=name)
