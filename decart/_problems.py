@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin
 
-import attrs
-
 from ._config import Settings
 from .errors import (
     APIError,
@@ -32,13 +30,13 @@ TEXT_LIMIT = 500  # characters of the server's text in a message
 BODY_LIMIT = 2000  # characters of the server's text in APIError.body
 
 
-@attrs.frozen(kw_only=True)
 class Answer:
     """An HTTP answer that has been read."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = attrs.field(repr=False)
+    __slots__ = ("status", "headers", "body")
+
+    def __init__(self, *, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status, self.headers, self.body = status, headers, body
 
 
 def load_json(body: bytes) -> Any:
@@ -156,7 +154,9 @@ def clean(text: str, settings: Settings, limit: int = TEXT_LIMIT) -> str:
     if len(settings.api_key) >= 6:  # a shorter one is no secret, and would blot out ordinary words
         text = text.replace(settings.api_key, "***")
     text = text.encode("utf-8", "replace").decode()
-    text = re.sub(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+", " ", text).strip()
+    if not text.isprintable() or "  " in text:
+        text = re.sub(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+", " ", text)
+    text = text.strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

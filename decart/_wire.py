@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
 import attrs
@@ -26,40 +26,44 @@ from ._config import Settings
 from ._multipart import MultipartBody
 from ._problems import Answer, api_error, clean, load_json, reason, unreadable
 from .errors import InvalidInputError, ModelRetiredError
-from .files import Upload, upload
-from .inputs import JobInput, MotionTrajectoryInput
+from .inputs import JobInput
 from .jobs import JobStatusResponse, JobSubmitResponse
 from .models import ModelDefinition, retirement
 from .transports.base import HttpRequest
 
+if TYPE_CHECKING:
+    from .file_inputs import MotionTrajectoryInput
+    from .files import Upload
+
 T = TypeVar("T")
-_HALF = re.compile("[\ud800-\udfff]")
 
 JSON_LIMIT = 1024 * 1024  # bytes of a JSON answer; ours have about a hundred
 ID_LIMIT = 1000  # characters of a job id, which goes into messages and logs as it is
 ERROR_LIMIT = 64 * 1024  # bytes of an error page that are looked at
 
 
-@attrs.frozen(kw_only=True)
 class Call(Generic[T]):
     """One exchange: the request, how much of a good answer to read (``None``: all), and what it means."""
 
-    request: HttpRequest
-    limit: int | None
-    parse: Callable[[Answer], T]
+    __slots__ = ("request", "limit", "parse")
+
+    def __init__(self, *, request: HttpRequest, limit: int | None, parse: Callable[[Answer], T]) -> None:
+        self.request, self.limit, self.parse = request, limit, parse
 
     def limit_for(self, status: int) -> int | None:
         """Return how many bytes of an answer of this status are worth reading."""
         return self.limit if 200 <= status < 300 else ERROR_LIMIT
 
 
-def submit_call(settings: Settings, job: JobInput) -> Call[JobSubmitResponse]:
-    """Build the submit of a job: POST /v1/jobs/{model}.
+def submit_call(
+    settings: Settings, job: JobInput, tell: Callable[[int, int], None] | None = None
+) -> Call[JobSubmitResponse]:
+    """Build the submit of a job: POST /v1/jobs/{model}; ``tell`` is told how much of it is sent.
 
     Raises:
         InvalidInputError: A file cannot be read.
     """
-    body = MultipartBody(_parts(job))
+    body = MultipartBody(_parts(job), tell)
     headers = {**settings.headers, "Content-Type": body.content_type}
     request = HttpRequest(method="POST", url=settings.base_url + job.model.endpoint, headers=headers, body=body)
     return Call(request=request, limit=JSON_LIMIT, parse=lambda answer: parse_submit(answer, settings, job.model))
@@ -75,12 +79,20 @@ def status_call(settings: Settings, job_id: str) -> Call[JobStatusResponse]:
 
 
 def content_call(settings: Settings, job_id: str) -> Call[bytes]:
-    """Build the download of a result: GET /v1/jobs/{job_id}/content."""
+    """Build the download of a result into memory: GET /v1/jobs/{job_id}/content."""
     return Call(
-        request=_get(settings, f"/v1/jobs/{_segment(job_id)}/content"),
+        request=content_request(settings, job_id),
         limit=None,
         parse=lambda answer: parse_content(answer, settings),
     )
+
+
+def content_request(settings: Settings, job_id: str, start: int = 0, validator: str | None = None) -> HttpRequest:
+    """Ask for a result, or for what follows after ``start`` bytes of it, as long as it is still the same."""
+    request = _get(settings, f"/v1/jobs/{_segment(job_id)}/content")
+    if not start or validator is None:
+        return request
+    return attrs.evolve(request, headers={**request.headers, "Range": f"bytes={start}-", "If-Range": validator})
 
 
 def _get(settings: Settings, path: str) -> HttpRequest:
@@ -96,17 +108,30 @@ def _segment(job_id: object) -> str:
 
 def _is_id(job_id: object) -> bool:
     """Say whether it can be a segment, and is made of whole characters: JSON can smuggle in half of one."""
-    return isinstance(job_id, str) and bool(job_id.strip()) and job_id not in (".", "..") and not _HALF.search(job_id)
+    return isinstance(job_id, str) and bool(job_id.strip()) and job_id not in (".", "..") and _is_whole(job_id)
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        return bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _parts(job: JobInput) -> dict[str, str | Upload]:
     """Return the form fields of a job; what was not given is not sent, so that the service's own default holds."""
     fields = [(field, getattr(job, field.name)) for field in attrs.fields(type(job)) if field.name != "model"]
     return {
-        field.name: upload(field.name, value) if field.metadata.get("file") else _form_text(value)
+        field.name: _upload(field.name, value) if field.metadata.get("file") else _form_text(value)
         for field, value in fields
         if value is not None
     }
+
+
+def _upload(field: str, value: object) -> Upload:
+    from .files import upload
+
+    return upload(field, value)
 
 
 def _form_text(value: bool | int | str | tuple[MotionTrajectoryInput, ...]) -> str:
@@ -157,19 +182,33 @@ def parse_content(answer: Answer, settings: Settings) -> bytes:
     """Read the result of a job: never an empty, cut or textual one."""
     if not 200 <= answer.status < 300:
         raise api_error(answer, settings)
-    promised = answer.headers.get("content-length", "")
-    kind = clean(answer.headers.get("content-type", "").partition(";")[0], settings, limit=50).lower()
-    if kind.startswith("text/") or kind == "application/json":
-        raise unreadable(f"it is {kind} where a video should be", answer, settings)
-    if not answer.body:
-        raise unreadable("it is empty", answer, settings)
-    if (
-        re.fullmatch(r"\d{1,18}", promised, re.ASCII)
-        and "content-encoding" not in answer.headers
-        and len(answer.body) != int(promised)
-    ):
-        raise unreadable(f"it has {len(answer.body)} bytes of {promised}", answer, settings)
+    check_kind(answer, settings)
+    check_length(len(answer.body), promised_length(answer.headers), answer, settings)
     return answer.body
+
+
+def check_kind(answer: Answer, settings: Settings) -> None:
+    """Refuse text where a video should be: the page of some proxy, by its type or, without one, by its beginning."""
+    kind = clean(answer.headers.get("content-type", "").partition(";")[0], settings, limit=50).lower()
+    if kind in ("", "application/octet-stream") and answer.body[:50].lstrip()[:1] in (b"<", b"{"):
+        kind = "text"
+    if kind.startswith("text") or kind == "application/json":
+        raise unreadable(f"it is {kind} where a video should be", answer, settings)
+
+
+def check_length(length: int, promised: int | None, answer: Answer, settings: Settings) -> None:
+    """Refuse a result that is empty, or not as long as was promised."""
+    if not length:
+        raise unreadable("it is empty", answer, settings)
+    if promised is not None and length != promised:
+        raise unreadable(f"it has {length} bytes of {promised}", answer, settings)
+
+
+def promised_length(headers: Mapping[str, str]) -> int | None:
+    """Return how many bytes the server says a body has, unless they are encoded, and come out as more."""
+    promised = headers.get("content-length", "")
+    known = "content-encoding" not in headers and re.fullmatch(r"\d{1,18}", promised, re.ASCII)
+    return int(promised) if known else None
 
 
 def _json(answer: Answer, settings: Settings) -> Mapping[str, Any]:

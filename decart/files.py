@@ -32,7 +32,7 @@ from .errors import InvalidInputError
 from .transports.base import CHUNK
 
 OCTET_STREAM = "application/octet-stream"
-_MIME = re.compile(r"[\w.+-]+/[\w.+-]+([ \t]*;[\x20-\x7e]*)?", re.ASCII)
+_MIME = r"[\w.+-]+/[\w.+-]+([ \t]*;[\x20-\x7e]*)?"
 _IN_MEMORY = 1024 * 1024  # bytes of a stream that cannot be rewound, before its copy moves to the disk
 
 
@@ -67,7 +67,8 @@ class Upload:
         """Read the file from its start, exactly ``size`` bytes of it.
 
         Raises:
-            InvalidInputError: The file cannot be read any more, or has become shorter since it was looked at.
+            InvalidInputError: The file cannot be read any more, or has become shorter or longer since it was looked at.
+                By then its last bytes have not been given out, so that no server takes the request for a whole one.
         """
         left = self.size
         with _readable(self.field), self.open() as file:
@@ -78,6 +79,8 @@ class Upload:
                         f"{self.field}: the file became shorter while it was sent ({left} bytes are missing)."
                     )
                 left -= len(chunk)
+                if not left and file.read(1):
+                    raise InvalidInputError(f"{self.field}: the file became longer while it was sent.")
                 yield chunk
 
 
@@ -225,7 +228,7 @@ def _name_of(file: Any) -> str | None:
 
 def _type_of(file: Any, name: str) -> str:
     declared = getattr(file, "content_type", None)
-    return declared if isinstance(declared, str) and _MIME.fullmatch(declared) else _guess(name)
+    return declared if isinstance(declared, str) and re.fullmatch(_MIME, declared, re.ASCII) else _guess(name)
 
 
 def _guess(name: str) -> str:

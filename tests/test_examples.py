@@ -16,6 +16,7 @@ PAGE = {
     "video_editing.py": ("anime.mp4", 75, (1280, 704)),
     "manual_polling.py": ("output.mp4", 125, (1280, 704)),
     "error_handling.py": ("sunset.mp4", 125, (1280, 704)),
+    "download.py": ("harbour.mp4", 125, (1280, 704)),
     "async_with.py": ("cityscape.mp4", 125, (1280, 704)),
     "async_many.py": ("lake.mp4", 125, (1280, 704)),
     "async_beside_sync.py": ("sunset.mp4", 125, (1280, 704)),

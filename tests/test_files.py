@@ -528,10 +528,13 @@ def test_a_file_that_became_shorter_is_told(path: pathlib.Path) -> None:
         content(part)
 
 
-def test_a_file_that_became_longer_is_sent_as_long_as_it_was(path: pathlib.Path) -> None:
+def test_a_file_that_became_longer_is_told_before_its_last_bytes_are_given_out(path: pathlib.Path) -> None:
     part = upload("data", path)
     path.write_bytes(PNG + b"more")
-    assert content(part) == PNG
+    given = []
+    with pytest.raises(InvalidInputError, match=r"^data: the file became longer while it was sent\.$"):
+        given.extend(part.chunks())
+    assert len(b"".join(given)) < len(PNG)
 
 
 def test_a_file_that_gives_more_than_it_was_asked_for_is_cut_to_its_size() -> None:

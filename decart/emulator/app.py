@@ -88,8 +88,11 @@ class App:
         status = self._emulator.state(job).status
         if status != "completed":
             return _json({"detail": f"Job is not completed: {status}"}, 409)
+        size = job.target.stat().st_size
         video = wrap_file(request.environ, job.target.open("rb"), 256 * 1024)
-        return Response(video, 200, {"Content-Length": str(job.target.stat().st_size)}, None, job.kind, True)
+        response = Response(video, 200, {"Content-Length": str(size)}, None, job.kind, True)
+        response.set_etag(job.id)
+        return response.make_conditional(request.environ, accept_ranges=True, complete_length=size)
 
 
 def _json(body: dict[str, Any], status: int = 200) -> Response:

@@ -1,0 +1,267 @@
+"""A video in pieces, as they come in: for web views, and for downloads, which are streams into a file.
+
+A stream whose connection breaks off goes on with the rest over another one, if the server can do that; see
+`decart._transfer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from ._core import AsyncCore, Core
+from ._disk import Part
+from ._transfer import Transfer
+from ._verbs import fetching
+from ._wire import ERROR_LIMIT
+from .jobs import JobStatusResponse
+from .results import ended
+from .transports.base import AsyncHttpResponse, HttpResponse
+
+C = TypeVar("C", Core, AsyncCore)
+T = TypeVar("T")
+
+
+class _Head(Generic[C]):
+    """What is known of a stream."""
+
+    def __init__(self, core: C, transfer: Transfer) -> None:
+        self._core: C = core
+        self._transfer = transfer
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(job_id={self.job_id!r})"
+
+    @property
+    def job_id(self) -> str:
+        """The job whose video it is."""
+        return self._transfer.job_id
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the answer, 200; 0 as long as the stream is not open."""
+        return self._transfer.status
+
+    @property
+    def length(self) -> int | None:
+        """Bytes of the whole video; ``None`` when the server did not say."""
+        return self._transfer.total
+
+    @property
+    def content_type(self) -> str:
+        """The MIME type, such as ``"video/mp4"``."""
+        return self._transfer.headers.get("content-type", "application/octet-stream")
+
+
+class VideoStream(_Head[Core]):
+    """A finished video in pieces of up to a MiB; ``client.queue.stream(job_id)`` gives it.
+
+    Use it as a context manager. Or ``open()`` it, so that its length and type are known, and hand it to a web
+    framework, which takes the pieces and closes it at the end.
+
+    Example:
+        >>> with client.queue.stream(job.job_id) as video:
+        ...     for chunk in video:
+        ...         response.write(chunk)
+    """
+
+    def __init__(self, core: Core, transfer: Transfer, ask: Callable[[], JobStatusResponse]) -> None:
+        super().__init__(core, transfer)
+        self._ask = ask
+
+    def __enter__(self) -> VideoStream:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open(self) -> VideoStream:
+        """Ask for the video, and read the head of the answer; ``with`` and the first piece do it, too.
+
+        Raises:
+            QueueResultError: The job has not finished yet, or its video could not be fetched.
+            JobFailedError: The job failed, and there is no video.
+        """
+        if not (self.status or self._transfer.over):
+            ended(self._ask()).raise_for_status()
+            with fetching(self.job_id):
+                self._core.trying(lambda: _answer(self._core, self._transfer), self._transfer.retrying)
+        return self
+
+    def __iter__(self) -> VideoStream:
+        return self
+
+    def __next__(self) -> bytes:
+        with fetching(self.job_id):
+            chunk = _pull(self.open()._core, self._transfer)
+        if chunk is None:
+            raise StopIteration
+        return chunk
+
+    def close(self) -> None:
+        """Let go of the connection, whether all was read or not."""
+        self._transfer.over = True
+        _drop(self._transfer)
+
+
+def download(core: Core, transfer: Transfer, target: Path) -> Path:
+    """Fetch a video into a file, going on with what is there of it already."""
+    part = Part(target, transfer.source)
+    try:
+        transfer.into(part)
+        while not transfer.over and _pull(core, transfer) is not None:
+            pass
+        return part.finish()
+    finally:
+        part.close()
+
+
+def _pull(core: Core, transfer: Transfer) -> bytes | None:
+    """Take the next bytes of a video, over another connection if need be; None at its end."""
+    return None if transfer.over else core.trying(lambda: _piece(core, transfer), transfer.retrying)
+
+
+def _piece(core: Core, transfer: Transfer) -> bytes | None:
+    response = transfer.response or _answer(core, transfer)
+    try:
+        chunk = next(response.chunks(), None)
+        transfer.took(chunk)
+    except BaseException:
+        _drop(transfer)
+        raise
+    if transfer.over:
+        _drop(transfer)
+    return chunk
+
+
+def _answer(core: Core, transfer: Transfer) -> HttpResponse:
+    """Ask for a video, or for what is missing of it, and read the head of the answer."""
+    core.begin()
+    response = core.transport.send(transfer.request(), timeout=transfer.timeout(core.settings.timeout))
+    try:
+        if not transfer.answered(response.status, response.headers):
+            raise transfer.refused(response.status, response.headers, response.read(ERROR_LIMIT))
+    except BaseException:
+        response.close()
+        raise
+    transfer.response = response
+    return response
+
+
+def _drop(transfer: Transfer) -> None:
+    """Let go of the answer under way."""
+    response, transfer.response = transfer.response, None
+    if response is not None:
+        response.close()
+
+
+class AsyncVideoStream(_Head[AsyncCore]):
+    """The same, awaited: ``async with``, ``async for``.
+
+    Example:
+        >>> async with client.queue.stream(job.job_id) as video:
+        ...     async for chunk in video:
+        ...         await response.write(chunk)
+    """
+
+    def __init__(self, core: AsyncCore, transfer: Transfer, ask: Callable[[], Awaitable[JobStatusResponse]]) -> None:
+        super().__init__(core, transfer)
+        self._ask = ask
+
+    async def __aenter__(self) -> AsyncVideoStream:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> AsyncVideoStream:
+        """Ask for the video, and read the head of the answer; see ``VideoStream.open``.
+
+        Raises:
+            QueueResultError, JobFailedError: As for ``VideoStream.open``.
+        """
+        if not (self.status or self._transfer.over):
+            ended(await self._ask()).raise_for_status()
+            with fetching(self.job_id):
+                await self._core.trying(lambda: _aanswer(self._core, self._transfer), self._transfer.retrying)
+        return self
+
+    def __aiter__(self) -> AsyncVideoStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        with fetching(self.job_id):
+            chunk = await _apull((await self.open())._core, self._transfer)
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
+
+    async def close(self) -> None:
+        """Let go of the connection, whether all was read or not."""
+        self._transfer.over = True
+        await _adrop(self._transfer)
+
+
+async def adownload(core: AsyncCore, transfer: Transfer, target: Path) -> Path:
+    """Fetch a video into a file; see ``download``. What touches the file does so in a thread."""
+    from asyncio import to_thread
+
+    part = await to_thread(Part, target, transfer.source)
+    try:
+        transfer.into(part)
+        while not transfer.over and await _apull(core, transfer) is not None:
+            pass
+        return await to_thread(part.finish)
+    finally:
+        part.close()
+
+
+async def _apull(core: AsyncCore, transfer: Transfer) -> bytes | None:
+    return None if transfer.over else await core.trying(lambda: _apiece(core, transfer), transfer.retrying)
+
+
+async def _apiece(core: AsyncCore, transfer: Transfer) -> bytes | None:
+    response = transfer.response or await _aanswer(core, transfer)
+    try:
+        chunk = await anext(response.achunks(), None)
+        await _beside(transfer, lambda: transfer.took(chunk))
+    except BaseException:
+        await _adrop(transfer)
+        raise
+    if transfer.over:
+        await _adrop(transfer)
+    return chunk
+
+
+async def _aanswer(core: AsyncCore, transfer: Transfer) -> AsyncHttpResponse:
+    core.begin()
+    response = await core.transport.asend(transfer.request(), timeout=transfer.timeout(core.settings.timeout))
+    try:
+        if not await _beside(transfer, lambda: transfer.answered(response.status, response.headers)):
+            raise transfer.refused(response.status, response.headers, await response.aread(ERROR_LIMIT))
+    except BaseException:
+        await response.aclose()
+        raise
+    transfer.response = response
+    return response
+
+
+async def _adrop(transfer: Transfer) -> None:
+    response, transfer.response = transfer.response, None
+    if response is not None:
+        await response.aclose()
+
+
+async def _beside(transfer: Transfer, work: Callable[[], T]) -> T:
+    """Do what may touch a file in a thread, and the rest at once."""
+    if transfer.part is None:
+        return work()
+    from asyncio import to_thread
+
+    return await to_thread(work)

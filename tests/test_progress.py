@@ -1,0 +1,114 @@
+"""How far a transfer is: the meter by itself, and what an event loop adds to it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import KEY, LAKE, FakeTransport, accepted, status
+from test_download import VIDEO, Shelf
+
+from decart import AsyncDecartClient, InvalidInputError, Progress
+from decart._verbs import check_progress
+from decart.progress import Meter
+from decart.transports.aiohttp import AiohttpTransport
+
+
+class Clock:
+    now = 0.0
+
+
+def metered(clock: Clock) -> tuple[Meter, list[Progress]]:
+    told: list[Progress] = []
+    return Meter(callback=told.append, direction="upload", now=lambda: clock.now), told
+
+
+def test_a_meter_tells_at_most_ten_times_a_second() -> None:
+    clock = Clock()
+    meter, told = metered(clock)
+    for step in range(1000):
+        clock.now = step / 1000
+        meter.at(step + 1, 5000)
+    assert 9 <= len(told) <= 10
+    assert {(progress.direction, progress.total) for progress in told} == {("upload", 5000)}
+
+
+def test_a_meter_tells_the_beginning_and_the_end_whatever_the_time() -> None:
+    meter, told = metered(Clock())
+    for done in (0, 3, 6, 9):
+        meter.at(done, 9)
+    assert [progress.done for progress in told] == [0, 9]
+
+
+def test_a_meter_without_a_callback_does_nothing() -> None:
+    Meter(callback=None, direction="upload", now=lambda: 1 / 0).at(0, 0)  # not even look at the clock
+
+
+def test_a_meter_lets_ctrl_c_through() -> None:
+    def press(progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Meter(callback=press, direction="upload", now=lambda: 0.0).at(0, 1)
+
+
+def test_what_cannot_be_called_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="^progress must be something that can be called"):
+        check_progress(7, awaited=True)  # type: ignore[arg-type]
+    assert check_progress(None, awaited=True) is None
+
+
+def client(transport: Any, **settings: Any) -> AsyncDecartClient:
+    return AsyncDecartClient(KEY, transport=transport, **settings)
+
+
+@pytest.mark.parametrize("coroutine", [False, True])
+def test_over_a_loop_progress_is_told_in_the_thread_of_the_loop(coroutine: bool, tmp_path: Path) -> None:
+    told: list[tuple[int, str]] = []
+
+    def tell(progress: Progress) -> None:
+        told.append((threading.get_ident(), progress.direction))
+
+    async def tell_later(progress: Progress) -> None:
+        await asyncio.sleep(0)
+        tell(progress)
+
+    async def main() -> None:
+        transport = FakeTransport(accepted(), status("completed"), Shelf())
+        queue = client(transport).queue
+        progress: Any = tell_later if coroutine else tell
+        data: Any = {**LAKE}
+        await queue.submit_and_poll(data, save_to=tmp_path / "lake.mp4", progress=progress)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    assert {thread for thread, _ in told} == {threading.get_ident()}
+    assert {direction for _, direction in told} == {"upload", "download"}
+
+
+def test_a_callback_that_fails_on_a_loop_is_told_of_once_and_does_not_end_the_download(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        transport = FakeTransport(status("completed"), shelf := Shelf())
+        shelf.on_piece = lambda: transport.sleep(1)  # so that there is much to tell
+        path = await client(transport).queue.download("j1", tmp_path / "lake.mp4", progress=lambda progress: 1 / 0)
+        assert path.read_bytes() == VIDEO
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == ["the progress callback failed, and is not called again"]
+
+
+def test_nothing_is_asked_of_aiohttp_before_progress_is_checked() -> None:
+    async def main() -> None:
+        async with client(AiohttpTransport(), base_url="http://127.0.0.1:9") as opened:
+            with pytest.raises(InvalidInputError):
+                await opened.queue.submit(LAKE, progress=7)  # type: ignore[arg-type]
+
+    asyncio.run(main())
