@@ -31,28 +31,34 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from ._wire import Call
 from .errors import (
     APIError,
     InvalidInputError,
-    NotFoundError,
-    QueueStatusError,
     RateLimitError,
     ResponseError,
     TransportError,
-    WaitCancelledError,
 )
-from .jobs import KNOWN, JobStatusResponse, QueueJobResult
-from .transports.base import Timeout
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
+
+    class Pace(Protocol):
+        """What the two policies share: the four numbers of a growing pause."""
+
+        @property
+        def interval(self) -> float: ...
+        @property
+        def backoff(self) -> float: ...
+        @property
+        def max_interval(self) -> float: ...
+        @property
+        def jitter(self) -> float: ...
+
 
 log = logging.getLogger("decart")
 
 LAST_REQUEST = 1.0  # seconds that a request gets even when the deadline is nearer: less would only fail
 TICK = 0.001  # seconds that do not count: a clock that wakes us a hair early must not cause one more sleep
-MISSING = 3  # answers of 404 to take for "not visible yet" before they are taken at their word
 
 
 def _number(least: float, most: float = float("inf")) -> Any:
@@ -72,6 +78,11 @@ def _number(least: float, most: float = float("inf")) -> Any:
             )
 
     return check
+
+
+def _is_bool(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"{type(instance).__name__}: {attribute.name} must be True or False, not {value!r}.")
 
 
 _or_none: Any = attrs.validators.optional
@@ -110,10 +121,13 @@ class PollPolicy:
     Attributes:
         interval: Seconds between the first two looks.
         backoff: What each further pause is multiplied by; 1.0 for a constant interval.
-        max_interval: Seconds that no pause exceeds (a server's Retry-After may).
+        max_interval: Seconds that no pause exceeds (a server's Retry-After may, and ``learn``).
         jitter: The share of a pause, 0 to 1, that chance may take off it.
         timeout: Seconds from the accepted submit (or from the call of ``poll``) until the wait ends; ``None`` to wait
             for as long as it takes.
+        learn: Whether the client learns how long jobs of a model and size take, to look rarely while a job cannot be
+            done (pauses of up to 4 times ``max_interval``) and closely when it is about to be; see `decart.pace`.
+            A constant interval stays constant.
     """
 
     interval: float = attrs.field(default=0.5, validator=_number(0.01))
@@ -121,14 +135,16 @@ class PollPolicy:
     max_interval: float = attrs.field(default=2.0, validator=_number(0.01))
     jitter: float = attrs.field(default=0.1, validator=_number(0, 1))
     timeout: float | None = attrs.field(default=600.0, validator=_or_none(_number(0)))
+    learn: bool = attrs.field(default=True, validator=_is_bool)
 
 
-@attrs.frozen
 class Deadline:
     """A moment on a transport's clock that a call must not outlive."""
 
-    at: float
-    _now: Callable[[], float] = attrs.field(repr=False)
+    __slots__ = ("at", "_now")
+
+    def __init__(self, at: float, now: Callable[[], float]) -> None:
+        self.at, self._now = at, now
 
     @classmethod
     def after(cls, seconds: float | None, now: Callable[[], float]) -> Deadline:
@@ -150,19 +166,6 @@ class Deadline:
     def for_request(self) -> float:
         """Return the seconds that a request begun now may take."""
         return max(self.remaining(), LAST_REQUEST)
-
-
-class Pace(Protocol):
-    """What the two policies share: the four numbers of a growing pause."""
-
-    @property
-    def interval(self) -> float: ...
-    @property
-    def backoff(self) -> float: ...
-    @property
-    def max_interval(self) -> float: ...
-    @property
-    def jitter(self) -> float: ...
 
 
 def pause(pace: Pace, turn: int, chance: float = 0.0) -> float:
@@ -210,141 +213,30 @@ def retrying(policy: RetryPolicy, deadline: Deadline, repeat: Callable[[BaseExce
     """
 
     def worth(state: RetryCallState) -> bool:
-        error = _error(state)
+        error = error_of(state)
         return error is not None and repeat(error)
 
     def wait(state: RetryCallState) -> float:
-        asked = retry_after(_error(state), policy)
+        asked = retry_after(error_of(state), policy)
         own = pause(policy, state.attempt_number, random.random())
         return deadline.clip(own if asked is None else asked)
 
     def stop(state: RetryCallState) -> bool:
-        asked = retry_after(_error(state), policy) or 0.0
+        asked = retry_after(error_of(state), policy) or 0.0
         return state.attempt_number >= policy.attempts or deadline.passed() or asked > deadline.remaining()
 
-    return {"retry": worth, "wait": wait, "stop": stop, "reraise": True, **_hooks(_say)}
+    return {"retry": worth, "wait": wait, "stop": stop, "reraise": True, **hooks(_say)}
 
 
-def _hooks(say: Callable[[RetryCallState], None]) -> Mapping[str, Any]:
+def hooks(say: Callable[[RetryCallState], None]) -> Mapping[str, Any]:
     """Return tenacity's hooks, as few as can be: those that do nothing cost an event loop as much as the others."""
     return {"before": None, "after": None, "before_sleep": say if log.isEnabledFor(logging.INFO) else None}
 
 
-def _error(state: RetryCallState) -> BaseException | None:
+def error_of(state: RetryCallState) -> BaseException | None:
+    """Return what an attempt failed with, if it did."""
     return state.outcome.exception() if state.outcome is not None else None
 
 
 def _say(state: RetryCallState) -> None:
-    log.info("attempt %d failed (%s); again in %.1f s", state.attempt_number, _error(state), state.upcoming_sleep)
-
-
-@attrs.define(kw_only=True)
-class Watch:
-    """What one wait for a job has seen so far, and the decisions that follow from it.
-
-    The front door does the rest: look, call ``saw``, tell the callback when there are ``news``, and let tenacity go
-    round. A look that fails is raised as a ``QueueStatusError``; what counts is its cause.
-    """
-
-    job_id: str
-    question: Call[JobStatusResponse] = attrs.field(repr=False)
-    poll: PollPolicy
-    retry: RetryPolicy
-    deadline: Deadline
-    callback: Callable[[JobStatusResponse], Any] | None = None
-    cancel: Any = None  # an Event, of a kind that the transport can wait for
-    known: JobStatusResponse | None = None  # a status that need not be asked for: the submit's answer
-    status: JobStatusResponse | None = attrs.field(default=None, init=False)
-    _news: bool = attrs.field(default=False, init=False)
-    _failures: int = attrs.field(default=0, init=False)  # in a row
-    _missing: int = attrs.field(default=0, init=False)  # answers of 404
-    _warned: set[str] = attrs.field(factory=set, init=False)
-    _error: BaseException | None = attrs.field(default=None, init=False)
-
-    def take_known(self) -> JobStatusResponse | None:
-        """Return, the first time, the status that is known already."""
-        known, self.known = self.known, None
-        return known
-
-    def saw(self, status: JobStatusResponse) -> None:
-        """Take note of a status."""
-        self._news = self.status is None or self.status.status != status.status
-        self.status = status
-        if self._news:
-            log.info("job %s is %s", self.job_id, status.status)
-            if status.status not in KNOWN | self._warned:
-                self._warned.add(status.status)
-                log.warning("job %s has a status unknown to this version, %r; waiting on", self.job_id, status.status)
-
-    def news(self) -> JobStatusResponse | None:
-        """Return the status if it has changed since this was last called."""
-        news, self._news = self._news, False
-        return self.status if news else None
-
-    def ended(self) -> JobStatusResponse | None:
-        """Return the status if it is the job's last."""
-        return self.status if self.status is not None and self.status.finished else None
-
-    def timeout(self, timeout: Timeout) -> Timeout:
-        """Return the time that a look begun now has.
-
-        Raises:
-            WaitCancelledError: The caller has ended the wait.
-        """
-        if self.cancel is not None and self.cancel.is_set():
-            raise self.cancelled()
-        return timeout.within(self.deadline.for_request())
-
-    def settings(self) -> Mapping[str, Any]:
-        """Return tenacity's settings for this wait."""
-        return {
-            "retry": self._goes_on,
-            "wait": self._wait,
-            "stop": lambda state: self.deadline.passed(),
-            **_hooks(self._say),
-            "retry_error_callback": lambda state: None,  # the deadline is a result of its own, not an error
-        }
-
-    def _goes_on(self, state: RetryCallState) -> bool:
-        error = _error(state)
-        self._error = error.cause if isinstance(error, QueueStatusError) else error
-        if self._error is None:
-            self._failures = self._missing = 0
-            return self.ended() is None
-        self._failures += 1
-        if isinstance(self._error, NotFoundError):
-            self._missing += 1
-            return self._missing < MISSING
-        return repeat_read(self._error)
-
-    def _wait(self, state: RetryCallState) -> float:
-        pace: Pace = self.retry if self._failures else self.poll
-        turn = self._failures or state.attempt_number
-        asked = retry_after(self._error, pace)
-        return self.deadline.clip(pause(pace, turn, random.random()) if asked is None else asked)
-
-    def _say(self, state: RetryCallState) -> None:
-        if self._error is not None:
-            log.info("a look at job %s failed (%s); again in %.1f s", self.job_id, self._error, state.upcoming_sleep)
-
-    def cancelled(self) -> WaitCancelledError:
-        """Return the error of a wait that its caller has ended."""
-        return WaitCancelledError(
-            f"The wait for job {self.job_id} was cancelled. The job goes on, and is billed: "
-            f"client.queue.poll({self.job_id!r}) waits for it again.",
-            None, None, self.job_id,
-        )  # fmt: skip
-
-    def timed_out(self) -> QueueJobResult:
-        """Return the result of a wait whose deadline came before the job's end."""
-        seen = f"its last status was {self.status.status}" if self.status else "its status was never seen"
-        trouble = f"; the last look at it failed: {self._error}" if self._error else ""
-        return QueueJobResult(
-            job_id=self.job_id,
-            status="failed",
-            timed_out=True,
-            error=(
-                f"The wait for job {self.job_id} ended after {self.poll.timeout:g} s; {seen}{trouble.rstrip('.')}. "
-                f"The job may still finish, and is billed: client.queue.poll({self.job_id!r}) waits for it again."
-            ),
-        )
+    log.info("attempt %d failed (%s); again in %.1f s", state.attempt_number, error_of(state), state.upcoming_sleep)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,28 +13,18 @@ from tenacity import Retrying
 
 from decart import (
     APIError,
-    AuthenticationError,
     ConnectError,
     DecartSDKError,
     InvalidInputError,
-    JobStatusResponse,
-    NotFoundError,
     PollPolicy,
-    QueueJobResult,
-    QueueStatusError,
     RateLimitError,
     ResponseError,
     RetryPolicy,
     ServerError,
-    Timeout,
     TransportError,
     TransportTimeout,
-    WaitCancelledError,
 )
-from decart._config import settings
-from decart._verbs import asking
-from decart._wire import status_call
-from decart.policies import Deadline, Watch, outcome_unknown, pause, repeat_read, repeat_submit, retry_after, retrying
+from decart.policies import Deadline, outcome_unknown, pause, repeat_read, repeat_submit, retry_after, retrying
 
 FOREVER = float("inf")
 
@@ -73,8 +62,16 @@ def test_the_bounds_are_named(values: dict[str, Any], message: str) -> None:
         RetryPolicy(**values)
 
 
+@pytest.mark.parametrize("value", [0, 1, None, "yes"])
+def test_learn_is_true_or_false_and_nothing_else(value: Any) -> None:
+    with pytest.raises(InvalidInputError, match=f"^PollPolicy: learn must be True or False, not {value!r}.$"):
+        PollPolicy(learn=value)
+
+
 def test_the_defaults_are_the_documented_ones_and_a_policy_is_changed_with_evolve() -> None:
-    assert PollPolicy() == PollPolicy(interval=0.5, backoff=1.5, max_interval=2.0, jitter=0.1, timeout=600.0)
+    assert PollPolicy() == PollPolicy(
+        interval=0.5, backoff=1.5, max_interval=2.0, jitter=0.1, timeout=600.0, learn=True
+    )
     assert attrs.evolve(RetryPolicy(), attempts=8).attempts == 8
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         PollPolicy().timeout = 1  # type: ignore[misc]
@@ -232,147 +229,3 @@ def test_jitter_takes_off_no_more_than_its_share() -> None:
     exchange.run(attempts=99, interval=1, backoff=1, jitter=0.25)
     assert all(0.75 <= seconds <= 1 for seconds in exchange.clock.sleeps)
     assert len(set(exchange.clock.sleeps)) > 1
-
-
-# one wait
-
-
-def at(status: str) -> JobStatusResponse:
-    return JobStatusResponse(job_id="j1", status=status)
-
-
-class Look:
-    """A wait whose looks are scripted: a status, or an error."""
-
-    def __init__(
-        self, *script: str | Exception, timeout: float | None = 600, known: str | None = None, start: float = 0
-    ) -> None:
-        self.clock = FakeTransport(start=start)
-        self.script = list(script)
-        self.times: list[float] = []
-        self.told: list[str] = []
-        self.watch = Watch(
-            job_id="j1",
-            question=status_call(settings("dct_key", None, 60, None), "j1"),
-            poll=PollPolicy(jitter=0, timeout=timeout),
-            retry=RetryPolicy(jitter=0),
-            deadline=Deadline.after(timeout, self.clock.now),
-            known=at(known) if known else None,
-        )
-
-    def run(self) -> None:
-        for attempt in Retrying(sleep=self.clock.sleep, **self.watch.settings()):
-            with attempt, asking("j1"):
-                self.watch.saw(self.watch.take_known() or self._ask())
-            if (news := self.watch.news()) is not None:
-                self.told.append(news.status)
-
-    def _ask(self) -> JobStatusResponse:
-        self.times.append(self.clock.now())
-        step = self.script.pop(0)
-        if isinstance(step, Exception):
-            raise step
-        return at(step)
-
-
-def test_a_wait_ends_at_a_final_status_and_tells_each_change_once() -> None:
-    look = Look("pending", "processing", "processing", "completed", known="pending")
-    look.run()
-    assert look.told == ["pending", "processing", "completed"]
-    assert look.times == [0.5, 1.25, 2.375, 4.0625]
-
-
-def test_a_status_that_is_known_and_final_needs_no_look() -> None:
-    look = Look(known="failed")
-    look.run()
-    assert (look.times, look.told, look.clock.sleeps) == ([], ["failed"], [])
-
-
-def test_a_change_is_news_once() -> None:
-    watch = Look().watch
-    assert watch.news() is None
-    watch.saw(at("completed"))
-    assert [watch.news(), watch.news()] == [at("completed"), None]
-
-
-def test_a_wait_has_no_end_before_a_final_status() -> None:
-    watch = Look().watch
-    assert watch.ended() is None
-    watch.saw(at("processing"))
-    assert watch.ended() is None
-    watch.saw(at("failed"))
-    assert watch.ended() == at("failed")
-
-
-def test_a_look_has_what_time_the_wait_has_left_unless_the_wait_was_cancelled() -> None:
-    look = Look(timeout=5)
-    assert look.watch.timeout(Timeout()) == Timeout(connect=5, read=5, total=5)
-    look.watch.cancel = threading.Event()
-    look.watch.cancel.set()
-    with pytest.raises(WaitCancelledError):
-        look.watch.timeout(Timeout())
-
-
-def test_a_failed_look_is_repeated_at_the_pace_of_the_retry_policy_and_logged(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "decart")
-    look = Look("pending", api(500), TransportError("cut."), ResponseError("odd"), "pending", "completed")
-    look.run()
-    assert look.times == [0, 0.5, 1.0, 2.0, 4.0, 6.0]
-    assert "a look at job j1 failed (cut.); again in 1.0 s" in caplog.messages
-
-
-def test_a_job_that_is_not_visible_yet_gets_three_looks() -> None:
-    missing = [api(404, None, NotFoundError) for _ in range(3)]
-    look = Look(*missing[:2], "pending", *missing[:2], "completed")
-    look.run()
-    assert look.told == ["pending", "completed"]
-    look = Look(*missing)
-    with pytest.raises(QueueStatusError) as caught:
-        look.run()
-    assert isinstance(caught.value.cause, NotFoundError)
-    assert len(look.times) == 3
-
-
-def test_a_refused_key_ends_a_wait_at_the_first_look() -> None:
-    look = Look(api(401, None, AuthenticationError))
-    with pytest.raises(QueueStatusError) as caught:
-        look.run()
-    assert isinstance(caught.value.cause, AuthenticationError)
-    assert len(look.times) == 1
-
-
-def test_an_unknown_status_is_waited_on_and_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    look = Look("warming", "warming", "completed")
-    look.run()
-    assert caplog.messages == ["job j1 has a status unknown to this version, 'warming'; waiting on"]
-    assert look.told == ["warming", "completed"]
-
-
-@pytest.mark.parametrize(
-    ("script", "told"),
-    [
-        ([], "its status was never seen"),
-        (["processing"], "its last status was processing. "),
-        (
-            ["processing", TransportError("Cut off.")],
-            "its last status was processing; the last look at it failed: Cut off. ",
-        ),
-        ([TransportError("Cut off."), "processing"], "its last status was processing. "),
-    ],
-)
-def test_a_wait_that_ends_by_its_deadline_says_what_was_seen_and_how_to_resume(script: list[Any], told: str) -> None:
-    look = Look(*script, timeout=(len(script) - 1) * 0.5 if script else 0)
-    if script:
-        look.run()
-    result = look.watch.timed_out()
-    assert isinstance(result, QueueJobResult)
-    assert (result.status, result.timed_out, result.job_id, result.data) == ("failed", True, "j1", None)
-    assert result.error is not None and told in result.error
-    assert result.error.startswith("The wait for job j1 ended after ")
-    assert "client.queue.poll('j1') waits for it again." in result.error
-
-
-def test_the_error_of_a_cancelled_wait_carries_the_job() -> None:
-    error = Look().watch.cancelled()
-    assert error.job_id == "j1"
-    assert "client.queue.poll('j1')" in error.message
