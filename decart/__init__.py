@@ -1,13 +1,15 @@
-"""Videos from a hosted model, without an event loop: submit a job, wait for it, get an MP4."""
+"""Videos from a hosted model, without an event loop: submit a job, wait for it, get an MP4.
+
+Importing this package loads next to nothing: each name is looked up in its module when it is first asked for.
+"""
 
 from __future__ import annotations
 
 import logging
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from . import models
 from ._version import __version__
-from .client import DecartClient
 from .errors import (
     APIError,
     AuthenticationError,
@@ -40,37 +42,42 @@ from .errors import (
     ValidationError,
     WaitCancelledError,
 )
-from .files import FileInput
-from .inputs import (
-    FirstLastFrameInput,
-    ImageToImageInput,
-    ImageToMotionVideoInput,
-    ImageToVideoInput,
-    JobInput,
-    MotionTrajectoryInput,
-    TextToImageInput,
-    TextToVideoInput,
-    VideoEdit2Input,
-    VideoRestyleInput,
-    VideoToVideoInput,
-)
-from .jobs import JobStatus, JobStatusResponse, JobSubmitResponse, QueueJobResult
-from .models import ModelDefinition
-from .options import JobOptions
-from .policies import PollPolicy, RetryPolicy
-from .queue import QueueClient
-from .transports.base import Timeout
 
 if TYPE_CHECKING:
+    from . import models
     from .aio import AsyncDecartClient, AsyncQueueClient
-    from .transports.aiohttp import AiohttpTransport as AiohttpTransport  # not in __all__: it needs an extra
+    from .client import DecartClient
+    from .file_inputs import (
+        FirstLastFrameInput,
+        ImageToImageInput,
+        ImageToMotionVideoInput,
+        ImageToVideoInput,
+        MotionTrajectoryInput,
+        VideoEdit2Input,
+        VideoRestyleInput,
+        VideoToVideoInput,
+    )
+    from .files import FileInput
+    from .inputs import JobInput, TextToImageInput, TextToVideoInput
+    from .jobs import JobStatus, JobStatusResponse, JobSubmitResponse
+    from .models import ModelDefinition
+    from .options import JobOptions
+    from .policies import PollPolicy, RetryPolicy
+    from .progress import OnProgress, Progress
+    from .queue import QueueClient
+    from .results import QueueJobResult
+    from .streams import AsyncVideoStream, VideoStream
+    from .transports.aiohttp import AiohttpTransport as AiohttpTransport
+    from .transports.base import Timeout
     from .transports.requests import RequestsTransport
     from .transports.threaded import ThreadedTransport
+    from .transports.urllib3 import Urllib3Transport
 
 __all__ = [
     "APIError",
     "AsyncDecartClient",
     "AsyncQueueClient",
+    "AsyncVideoStream",
     "AuthenticationError",
     "ClientClosedError",
     "ConnectError",
@@ -98,9 +105,11 @@ __all__ = [
     "ModelRetiredError",
     "MotionTrajectoryInput",
     "NotFoundError",
+    "OnProgress",
     "PaymentRequiredError",
     "PollPolicy",
     "ProcessingError",
+    "Progress",
     "QueueClient",
     "QueueError",
     "QueueJobResult",
@@ -120,9 +129,11 @@ __all__ = [
     "TokenCreateError",
     "TransportError",
     "TransportTimeout",
+    "Urllib3Transport",
     "ValidationError",
     "VideoEdit2Input",
     "VideoRestyleInput",
+    "VideoStream",
     "VideoToVideoInput",
     "WaitCancelledError",
     "__version__",
@@ -131,19 +142,39 @@ __all__ = [
 
 logging.getLogger("decart").addHandler(logging.NullHandler())
 
-
-_LATER = {  # loaded when asked for: requests, aiohttp and asyncio are each as heavy as all the rest together
-    "AiohttpTransport": "transports.aiohttp",
-    "AsyncDecartClient": "aio",
-    "AsyncQueueClient": "aio",
-    "RequestsTransport": "transports.requests",
-    "ThreadedTransport": "transports.threaded",
+_LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs an extra
+    "aio": "AsyncDecartClient AsyncQueueClient",
+    "client": "DecartClient",
+    "files": "FileInput",
+    "file_inputs": "FirstLastFrameInput ImageToImageInput ImageToMotionVideoInput ImageToVideoInput "
+    "MotionTrajectoryInput VideoEdit2Input VideoRestyleInput VideoToVideoInput",
+    "inputs": "JobInput TextToImageInput TextToVideoInput",
+    "jobs": "JobStatus JobStatusResponse JobSubmitResponse",
+    "results": "QueueJobResult",
+    "models": "ModelDefinition",
+    "options": "JobOptions",
+    "policies": "PollPolicy RetryPolicy",
+    "progress": "OnProgress Progress",
+    "queue": "QueueClient",
+    "streams": "AsyncVideoStream VideoStream",
+    "transports.aiohttp": "AiohttpTransport",
+    "transports.base": "Timeout",
+    "transports.requests": "RequestsTransport",
+    "transports.threaded": "ThreadedTransport",
+    "transports.urllib3": "Urllib3Transport",
 }
+_WHERE = {name: module for module, names in _LATER.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LATER:
+    if name == "models":
+        return import_module(".models", __name__)
+    if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    value = getattr(import_module(f".{_WHERE[name]}", __name__), name)
+    globals()[name] = value  # the next time, it is simply there
+    return value
 
-    return getattr(import_module(f".{_LATER[name]}", __name__), name)
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

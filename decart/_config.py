@@ -13,7 +13,6 @@ from .errors import InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError
 from .transports.base import Timeout, origin
 
 DEFAULT_BASE_URL = "https://api.decart.ai"
-_VISIBLE = re.compile(r"[\x21-\x7e]+")
 
 
 class Secret(str):
@@ -28,14 +27,17 @@ class Secret(str):
         raise TypeError("An API key is not pickled; make a client in each process instead.")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Settings:
-    """The checked settings of one client."""
+    """The checked settings of one client. Their ``repr`` shows where the key goes, and not the key."""
 
-    api_key: Secret = attrs.field(repr=False)
+    api_key: Secret
     base_url: str
     user_agent: str
     timeout: Timeout
+
+    def __repr__(self) -> str:
+        return f"Settings(base_url={self.base_url!r})"
 
     @property
     def headers(self) -> dict[str, str]:
@@ -70,11 +72,16 @@ def _api_key(value: object) -> Secret:
         raise InvalidAPIKeyError(
             "The API key is missing: pass api_key=... or set the environment variable DECART_API_KEY."
         )
-    if not isinstance(key, str) or not _VISIBLE.fullmatch(key):
+    if not isinstance(key, str) or not _is_visible(key):
         raise InvalidAPIKeyError(
             "The API key must be a str of visible ASCII characters, without blanks or line breaks inside; copy it anew."
         )
     return Secret(key)
+
+
+def _is_visible(text: str) -> bool:
+    """Say whether a text is made of visible ASCII characters alone."""
+    return all("!" <= character <= "~" for character in text)
 
 
 def _environment_url() -> str:
@@ -100,7 +107,7 @@ def _is_http(url: str) -> bool:
             and (parts.port is None or parts.port > 0)
             and "@" not in parts.netloc
             and not set("?#\\") & set(url)  # an empty query or fragment, too, would swallow the path that follows
-            and bool(_VISIBLE.fullmatch(url))
+            and _is_visible(url)
         )
     except ValueError:  # urlsplit says that this is no URL, or that its port is no number
         return False

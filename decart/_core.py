@@ -7,54 +7,107 @@ decide is in `decart.policies`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any, Generic, NoReturn, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Protocol, TypeVar
 
-import attrs
-
-from . import _config, _wire
+from . import _config, _wire, transports
 from ._config import Settings
 from ._problems import Answer
 from ._wire import Call
-from .errors import ClientClosedError, InvalidInputError
-from .jobs import JobStatusResponse
-from .policies import Deadline, PollPolicy, RetryPolicy, Watch, retrying
+from .durations import Durations
+from .errors import APIError, ClientClosedError, InvalidInputError, ResponseError, TransportError
+from .inputs import JobInput
+from .jobs import JobStatusResponse, JobSubmitResponse
+from .policies import Deadline, PollPolicy, RetryPolicy, retrying
 from .transports.base import AsyncTransport, Timeout, Transport
+
+if TYPE_CHECKING:
+    from ._transfer import Transfer
+    from .progress import OnProgress
+    from .watch import Watch
+
+    class Timed(Protocol):
+        """What the two kinds of transport share."""
+
+        def now(self) -> float: ...
+
 
 T = TypeVar("T")
 log = logging.getLogger("decart")
+
+AnyTransport = Transport | AsyncTransport | Literal["requests", "urllib3", "aiohttp"]
+NAMED = {"requests": "RequestsTransport", "urllib3": "Urllib3Transport", "aiohttp": "AiohttpTransport"}
+"""The transports that can be asked for by name; each is loaded then."""
 
 TIMEOUT, RETRY, POLL = Timeout(), RetryPolicy(), PollPolicy()
 """What both clients do unless told otherwise."""
 
 
-class Timed(Protocol):
-    """What the two kinds of transport share."""
-
-    def now(self) -> float: ...
-
-
-Tr = TypeVar("Tr", bound=Timed)
+Tr = TypeVar("Tr", bound="Timed")
 Repeat = Callable[[BaseException], bool]
+FAILURES = (APIError, ResponseError, TransportError)
+"""What an exchange ends with when it brings no value."""
 
 
-@attrs.define(kw_only=True)
 class Common(Generic[Tr]):
-    """The settings of a client, its transport, and whether it is still open."""
+    """The settings of a client, its transport, whether it is still open, and what it remembers."""
 
-    settings: Settings
-    transport: Tr
-    retry: RetryPolicy
-    poll: PollPolicy
-    closed: bool = False
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        transport: Tr,
+        retry: RetryPolicy,
+        poll: PollPolicy,
+        closed: bool = False,
+        durations: Durations | None = None,
+    ) -> None:
+        self.settings, self.transport, self.retry, self.poll = settings, transport, retry, poll
+        self.closed = closed
+        self.durations = Durations() if durations is None else durations
 
     def deadline(self, seconds: float | None) -> Deadline:
         """Return the moment so many seconds from now, on the transport's clock."""
         return Deadline.after(seconds, self.transport.now)
 
-    def retrying(self, repeat: Repeat, deadline: Deadline | None) -> Any:
-        """Return tenacity's settings for one call."""
-        return retrying(self.retry, deadline or self.deadline(self.retry.timeout), repeat)
+    def transfer(self, job_id: str, deadline: Deadline | None = None, progress: OnProgress | None = None) -> Transfer:
+        """Begin a download, whose time counts from now.
+
+        Raises:
+            InvalidInputError: ``job_id`` cannot be an id.
+        """
+        from ._transfer import Transfer
+        from .progress import Meter
+
+        _wire.content_request(self.settings, job_id)
+        return Transfer(
+            settings=self.settings,
+            job_id=job_id,
+            retry=self.retry,
+            deadline=deadline or self.deadline(self.retry.timeout),
+            limit=self.deadline(self.settings.timeout.total),
+            meter=Meter(callback=progress, direction="download", now=self.transport.now),
+        )
+
+    def submit_call(self, job: JobInput, progress: OnProgress | None) -> Call[JobSubmitResponse]:
+        """Build a submit that tells how much of it is sent.
+
+        Raises:
+            InvalidInputError: A file cannot be read.
+        """
+        if progress is None:
+            return _wire.submit_call(self.settings, job)
+        from .progress import Meter
+
+        return _wire.submit_call(
+            self.settings, job, Meter(callback=progress, direction="upload", now=self.transport.now).at
+        )
+
+    def note(self, job: JobInput, accepted: JobSubmitResponse) -> JobSubmitResponse:
+        """Remember when a job was accepted, and of what kind it is: jobs of one model and size take alike."""
+        size = job.resolution or "720p", getattr(job, "orientation", None) or "landscape"  # the service's defaults
+        self.durations.begin(accepted.job_id, (job.model.name, *size), self.transport.now())
+        return accepted
 
     def watch(self, job_id: str, policy: PollPolicy | None, **asked: Any) -> Watch:
         """Begin a wait for a job, whose time counts from now, with what else the caller has asked for.
@@ -62,6 +115,9 @@ class Common(Generic[Tr]):
         Raises:
             InvalidInputError: ``job_id`` cannot be an id.
         """
+        from .pace import lesson
+        from .watch import Watch
+
         poll = policy or self.poll
         return Watch(
             job_id=job_id,
@@ -69,6 +125,7 @@ class Common(Generic[Tr]):
             poll=poll,
             retry=self.retry,
             deadline=self.deadline(poll.timeout),
+            lesson=lesson(self.durations, job_id, poll, self.transport.now),
             **asked,
         )
 
@@ -97,10 +154,28 @@ class Core(Common[Transport]):
 
     def send(self, call: Call[T], repeat: Repeat, deadline: Deadline | None = None) -> T:
         """Make an exchange, and repeat it where ``repeat`` says it is worth it and the policy has time for it."""
+        ends = deadline or self.deadline(self.retry.timeout)
+        return self.trying(lambda: self.once(call, self.settings.timeout), lambda: retrying(self.retry, ends, repeat))
+
+    def trying(self, attempt: Callable[[], T], settings: Callable[[], Mapping[str, Any]]) -> T:
+        """Make an attempt and, if it fails, as many more as tenacity has them with these settings.
+
+        tenacity is called in only then: it takes as long to load as requests does.
+        """
+        failed: list[BaseException] = []
+
+        def again() -> T:
+            if failed:
+                raise failed.pop()
+            return attempt()
+
+        try:
+            return attempt()
+        except FAILURES as error:
+            failed.append(error)
         from tenacity import Retrying
 
-        attempts = Retrying(sleep=self.transport.sleep, **self.retrying(repeat, deadline))
-        return attempts(lambda: self.once(call, self.settings.timeout))
+        return Retrying(sleep=self.transport.sleep, **settings())(again)
 
     def look(self, watch: Watch) -> JobStatusResponse:
         """Ask where a job is, once, in the time that its wait has left."""
@@ -124,10 +199,27 @@ class AsyncCore(Common[AsyncTransport]):
 
     async def send(self, call: Call[T], repeat: Repeat, deadline: Deadline | None = None) -> T:
         """Make an exchange, and repeat it where ``repeat`` says it is worth it and the policy has time for it."""
-        from tenacity import AsyncRetrying
+        ends = deadline or self.deadline(self.retry.timeout)
+        return await self.trying(
+            lambda: self.once(call, self.settings.timeout), lambda: retrying(self.retry, ends, repeat)
+        )
 
-        attempts = AsyncRetrying(sleep=self.transport.asleep, **self.retrying(repeat, deadline))
-        value: T = await attempts(self.once, call, self.settings.timeout)
+    async def trying(self, attempt: Callable[[], Awaitable[T]], settings: Callable[[], Mapping[str, Any]]) -> T:
+        """Make an attempt and, if it fails, some more; see ``Core.trying``."""
+        failed: list[BaseException] = []
+
+        async def again() -> T:
+            if failed:
+                raise failed.pop()
+            return await attempt()
+
+        try:
+            return await attempt()
+        except FAILURES as error:
+            failed.append(error)
+        from ._retrying import AsyncRetrying
+
+        value: T = await AsyncRetrying(sleep=self.transport.asleep, **settings())(again)
         return value
 
     async def look(self, watch: Watch) -> JobStatusResponse:
@@ -167,7 +259,7 @@ def setup(
     *,
     retry: RetryPolicy,
     poll: PollPolicy,
-    transport: Transport | AsyncTransport | None,
+    transport: AnyTransport | None,
 ) -> dict[str, Any]:
     """Check what a client was made with, and return the common part of its core.
 
@@ -177,7 +269,10 @@ def setup(
     settings = _config.settings(api_key, base_url, timeout, integration)
     _check("retry", retry, RetryPolicy)
     _check("poll", poll, PollPolicy)
-    if transport is not None and not isinstance(transport, AsyncTransport):
+    if isinstance(transport, str):
+        if transport not in NAMED:
+            raise InvalidInputError(f"transport must be one of {', '.join(NAMED)}, or an object, not {transport!r}.")
+    elif transport is not None and not isinstance(transport, AsyncTransport):
         _check("transport", transport, Transport)
     return {"settings": settings, "retry": retry, "poll": poll}
 
@@ -187,8 +282,13 @@ def _check(name: str, value: object, kind: type) -> None:
         raise InvalidInputError(f"{name} must be a {kind.__name__}, not {type(value).__name__}.")
 
 
-def default_transport() -> Transport:
-    """Return what sends the requests when the caller did not say."""
-    from .transports.requests import RequestsTransport
+def transport_of(given: AnyTransport | None) -> Transport | AsyncTransport:
+    """Return what sends the requests: what the caller made or named, or else requests.
 
-    return RequestsTransport()
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    if given is not None and not isinstance(given, str):
+        return given
+    made: Transport | AsyncTransport = getattr(transports, NAMED[given or "requests"])()
+    return made

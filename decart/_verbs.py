@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from inspect import iscoroutinefunction
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import (
     APIError,
@@ -24,6 +27,10 @@ from .jobs import JobStatusResponse, JobSubmitResponse
 from .options import JobOptions, OnStatusChange, callback_of, check_callback
 from .policies import PollPolicy, outcome_unknown
 from .transports.base import Event
+
+if TYPE_CHECKING:
+    from .progress import OnProgress
+    from .results import QueueJobResult
 
 log = logging.getLogger("decart")
 
@@ -67,6 +74,55 @@ def check_order(
     if cancel is not None and cancel.is_set():
         raise WaitCancelledError("The wait was cancelled before the job was submitted; nothing was sent.")
     return callback
+
+
+def check_progress(callback: OnProgress | None, *, awaited: bool) -> OnProgress | None:
+    """Return the callback as a transfer may call it: from any thread.
+
+    Raises:
+        InvalidInputError: It cannot be called, or only by an event loop.
+    """
+    if callback is None:
+        return None
+    from .progress import callable_anywhere
+
+    return callable_anywhere(callback, awaited=awaited)
+
+
+Saving = tuple[Path, "OnProgress | None"]
+"""Where a video goes that is not wanted in memory, and who is told how far it is."""
+
+
+def check_saving(path: str | os.PathLike[str] | None, progress: OnProgress | None, *, awaited: bool) -> Saving | None:
+    """Check where a video is to go, before a job is paid for; None for the memory.
+
+    Raises:
+        InvalidInputError: Nothing can be written there, or ``progress`` cannot be called.
+    """
+    told = check_progress(progress, awaited=awaited)
+    return None if path is None else check_download(path, told, awaited=awaited)
+
+
+def check_download(path: str | os.PathLike[str], progress: OnProgress | None, *, awaited: bool) -> Saving:
+    """Check where a video is to go.
+
+    Raises:
+        InvalidInputError: Nothing can be written there, or ``progress`` cannot be called.
+    """
+    from ._disk import check_target
+
+    return check_target(path), check_progress(progress, awaited=awaited)
+
+
+def saved(result: QueueJobResult) -> Path:
+    """Return where a video is.
+
+    Raises:
+        JobFailedError: The job failed, and there is none.
+    """
+    result.raise_for_status()
+    assert result.path is not None
+    return result.path
 
 
 def accepted(job: JobSubmitResponse) -> JobSubmitResponse:

@@ -10,32 +10,43 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from functools import partial
 from inspect import isawaitable
+from pathlib import Path
 from types import TracebackType
-
-from tenacity import AsyncRetrying
+from typing import TYPE_CHECKING
 
 from . import _wire
-from ._config import Settings
-from ._core import POLL, RETRY, TIMEOUT, AsyncCore, Core, Front, default_transport, setup
+from ._core import POLL, RETRY, TIMEOUT, AnyTransport, AsyncCore, Core, Front, setup, transport_of
 from ._verbs import (
+    Saving,
     accepted,
     asking,
+    check_download,
     check_order,
+    check_progress,
+    check_saving,
     check_wait,
     fetching,
     finished,
     first_status,
     resumable,
+    saved,
     submitting,
 )
 from .inputs import JobInput
-from .jobs import JobStatusResponse, JobSubmitResponse, QueueJobResult, ended
+from .jobs import JobStatusResponse, JobSubmitResponse
 from .options import JobOptions, OnStatusChange, from_options
-from .policies import Deadline, PollPolicy, RetryPolicy, Watch, repeat_read, repeat_submit
+from .policies import Deadline, PollPolicy, RetryPolicy, repeat_read, repeat_submit
 from .transports.base import AsyncTransport, Event, Timeout, Transport
 from .transports.threaded import ThreadedTransport
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from .progress import OnProgress
+    from .results import QueueJobResult
+    from .streams import AsyncVideoStream
 
 
 class AsyncQueueClient:
@@ -48,7 +59,7 @@ class AsyncQueueClient:
     def __init__(self, core: AsyncCore) -> None:
         self._core = core
 
-    async def submit(self, options: JobOptions | JobInput) -> JobSubmitResponse:
+    async def submit(self, options: JobOptions | JobInput, *, progress: OnProgress | None = None) -> JobSubmitResponse:
         """Submit a job, which costs money, and return at once with its id; see ``QueueClient.submit``.
 
         Raises:
@@ -59,9 +70,11 @@ class AsyncQueueClient:
         Example:
             >>> job = await client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake"})
         """
-        call = await _submit_call(self._core.settings, from_options(options))
+        told = check_progress(progress, awaited=True)
+        job = from_options(options)
+        call = await _submit_call(self._core, job, told)
         with submitting():
-            return accepted(await self._core.send(call, repeat_submit))
+            return self._core.note(job, accepted(await self._core.send(call, repeat_submit)))
 
     async def status(self, job_id: str) -> JobStatusResponse:
         """Ask where a job is, free of charge; see ``QueueClient.status``.
@@ -80,9 +93,30 @@ class AsyncQueueClient:
             InvalidInputError: ``job_id`` cannot be an id.
             QueueResultError: The job has not finished yet, or its result could not be fetched.
         """
-        with fetching(job_id):
-            status = await self._core.send(_wire.status_call(self._core.settings, job_id), repeat_read)
-        return await self._ending(finished(status), self._core.deadline(self._core.retry.timeout))
+        return await self._ending(await self._last(job_id))
+
+    async def download(self, job_id: str, path: str | os.PathLike[str], *, progress: OnProgress | None = None) -> Path:
+        """Fetch the video of a finished job into a file, written in threads; see ``QueueClient.download``.
+
+        Raises:
+            InvalidInputError, QueueResultError, JobFailedError, OSError: As for ``QueueClient.download``.
+
+        Example:
+            >>> await client.queue.download(job.job_id, "lake.mp4")
+            PosixPath('lake.mp4')
+        """
+        saving = check_download(path, progress, awaited=True)
+        return saved(await self._ending(await self._last(job_id), saving=saving))
+
+    def stream(self, job_id: str) -> AsyncVideoStream:
+        """Give the video of a finished job piece by piece: ``async with``, ``async for``; see ``QueueClient.stream``.
+
+        Raises:
+            InvalidInputError: ``job_id`` cannot be an id.
+        """
+        from .streams import AsyncVideoStream
+
+        return AsyncVideoStream(self._core, self._core.transfer(job_id), partial(self._last, job_id))
 
     async def poll(
         self,
@@ -91,6 +125,8 @@ class AsyncQueueClient:
         on_status_change: OnStatusChange | None = None,
         policy: PollPolicy | None = None,
         cancel: Event | None = None,
+        save_to: str | os.PathLike[str] | None = None,
+        progress: OnProgress | None = None,
     ) -> QueueJobResult:
         """Wait for a job that was submitted earlier, by any process; see ``QueueClient.poll``.
 
@@ -104,7 +140,8 @@ class AsyncQueueClient:
             InvalidInputError, QueueStatusError, QueueResultError, WaitCancelledError: As for ``QueueClient.poll``.
         """
         check_wait(on_status_change, policy, cancel, awaited=True)
-        return await self._wait(self._core.watch(job_id, policy, callback=on_status_change, cancel=cancel))
+        saving = check_saving(save_to, progress, awaited=True)
+        return await self._wait(self._core.watch(job_id, policy, callback=on_status_change, cancel=cancel), saving)
 
     async def submit_and_poll(
         self,
@@ -113,6 +150,8 @@ class AsyncQueueClient:
         on_status_change: OnStatusChange | None = None,
         policy: PollPolicy | None = None,
         cancel: Event | None = None,
+        save_to: str | os.PathLike[str] | None = None,
+        progress: OnProgress | None = None,
     ) -> QueueJobResult:
         """Submit a job, wait until it ends, and return the video: ``submit``, then ``poll``.
 
@@ -126,12 +165,21 @@ class AsyncQueueClient:
             PosixPath('lake.mp4')
         """
         callback = check_order(options, on_status_change, policy, cancel, awaited=True)
-        job = await self.submit(options)
-        known = first_status(job)
-        return await self._wait(self._core.watch(job.job_id, policy, callback=callback, cancel=cancel, known=known))
+        saving = check_saving(save_to, progress, awaited=True)
+        job = await self.submit(options, progress=progress)
+        watch = self._core.watch(job.job_id, policy, callback=callback, cancel=cancel, known=first_status(job))
+        return await self._wait(watch, saving)
 
-    async def _wait(self, watch: Watch) -> QueueJobResult:
+    async def _last(self, job_id: str) -> JobStatusResponse:
+        """Return the last status of a job, if it has one."""
+        with fetching(job_id):
+            status = await self._core.send(_wire.status_call(self._core.settings, job_id), repeat_read)
+        return finished(status)
+
+    async def _wait(self, watch: Watch, saving: Saving | None) -> QueueJobResult:
         """Look at a job until it ends, or the wait does."""
+        from ._retrying import AsyncRetrying
+
         sleep = partial(self._core.transport.asleep, cancel=watch.cancel)
         with resumable(watch.job_id):
             async for attempt in AsyncRetrying(sleep=sleep, **watch.settings()):
@@ -140,23 +188,33 @@ class AsyncQueueClient:
                 if (news := watch.news()) is not None and watch.callback is not None:
                     await _done(watch.callback(news))
         last = watch.ended()
-        return watch.timed_out() if last is None else await self._ending(last, watch.deadline)
+        return watch.timed_out() if last is None else await self._ending(last, watch.deadline, saving)
 
-    async def _ending(self, last: JobStatusResponse, deadline: Deadline) -> QueueJobResult:
-        """Turn the last status of a job into its result, with the video if there is one."""
+    async def _ending(
+        self, last: JobStatusResponse, deadline: Deadline | None = None, saving: Saving | None = None
+    ) -> QueueJobResult:
+        """Turn the last status of a job into its result, with the video in memory or in a file, if there is one."""
+        from .results import ended
+
         if last.status == "failed":
-            return ended(last, None)
+            return ended(last)
         with resumable(last.job_id), fetching(last.job_id):
+            if saving is not None:
+                from .streams import adownload
+
+                target, progress = saving
+                transfer = self._core.transfer(last.job_id, deadline, progress)
+                return ended(last, path=await adownload(self._core, transfer, target))
             call = _wire.content_call(self._core.settings, last.job_id)
             data = await self._core.send(call, repeat_read, deadline)
-        return ended(last, data)
+            return ended(last, data=data)
 
 
-async def _submit_call(settings: Settings, job: JobInput) -> _wire.Call[JobSubmitResponse]:
+async def _submit_call(core: AsyncCore, job: JobInput, progress: OnProgress | None) -> _wire.Call[JobSubmitResponse]:
     """Build a submit, in a thread if there are files to be opened."""
     if job.has_files:
-        return await asyncio.to_thread(_wire.submit_call, settings, job)
-    return _wire.submit_call(settings, job)
+        return await asyncio.to_thread(core.submit_call, job, progress)
+    return core.submit_call(job, progress)
 
 
 async def _done(outcome: object) -> None:
@@ -175,7 +233,8 @@ class AsyncDecartClient(Front):
         retry: How an exchange that failed is repeated.
         poll: How a wait for a job asks for its status, and how long it goes on.
         transport: What sends the requests: an ``AiohttpTransport`` (extra ``async``), or any sync transport, which then
-            works in threads; requests in threads unless given. It is closed with the client.
+            works in threads; or ``"aiohttp"``, ``"urllib3"``, or ``"requests"``, which it is unless given. It is closed
+            with the client.
         integration: Your program's name and version, such as ``"my-app/1.0"``, to be told to the service.
 
     Raises:
@@ -196,11 +255,11 @@ class AsyncDecartClient(Front):
         timeout: Timeout | float = TIMEOUT,
         retry: RetryPolicy = RETRY,
         poll: PollPolicy = POLL,
-        transport: AsyncTransport | Transport | None = None,
+        transport: AnyTransport | None = None,
         integration: str | None = None,
     ) -> None:
         common = setup(api_key, base_url, timeout, integration, retry=retry, poll=poll, transport=transport)
-        self._core: AsyncCore = AsyncCore(transport=_awaited(transport or default_transport()), **common)
+        self._core: AsyncCore = AsyncCore(transport=_awaited(transport_of(transport)), **common)
         self.queue = AsyncQueueClient(self._core)
 
     @classmethod
@@ -208,7 +267,12 @@ class AsyncDecartClient(Front):
         """Return the async side of a sync client."""
         client = cls.__new__(cls)
         client._core = AsyncCore(
-            settings=core.settings, retry=core.retry, poll=core.poll, closed=core.closed, transport=_awaited(transport)
+            settings=core.settings,
+            retry=core.retry,
+            poll=core.poll,
+            closed=core.closed,
+            durations=core.durations,
+            transport=_awaited(transport),
         )
         client.queue = AsyncQueueClient(client._core)
         return client

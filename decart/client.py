@@ -6,11 +6,11 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
-from ._core import POLL, RETRY, TIMEOUT, Core, Front, default_transport, setup
+from ._core import POLL, RETRY, TIMEOUT, AnyTransport, Core, Front, setup, transport_of
 from .errors import InvalidInputError
 from .policies import PollPolicy, RetryPolicy
 from .queue import QueueClient
-from .transports.base import AsyncTransport, HttpRequest, SystemClock, Timeout, Transport
+from .transports.base import HttpRequest, SystemClock, Timeout, Transport
 
 if TYPE_CHECKING:
     from .aio import AsyncDecartClient
@@ -27,7 +27,8 @@ class DecartClient(Front):
         timeout: Seconds without progress after which an exchange is given up, or a ``Timeout`` with more detail.
         retry: How an exchange that failed is repeated.
         poll: How a wait for a job asks for its status, and how long it goes on.
-        transport: What sends the requests; requests unless given. It is closed with the client.
+        transport: What sends the requests: a transport, or the name of one: ``"requests"``, which it is unless given,
+            ``"urllib3"``, which needs less CPU, or ``"aiohttp"`` for the async side. It is closed with the client.
         integration: Your program's name and version, such as ``"my-app/1.0"``, to be told to the service.
 
     Raises:
@@ -48,11 +49,11 @@ class DecartClient(Front):
         timeout: Timeout | float = TIMEOUT,
         retry: RetryPolicy = RETRY,
         poll: PollPolicy = POLL,
-        transport: Transport | AsyncTransport | None = None,
+        transport: AnyTransport | None = None,
         integration: str | None = None,
     ) -> None:
         common = setup(api_key, base_url, timeout, integration, retry=retry, poll=poll, transport=transport)
-        self._transport = transport or default_transport()
+        self._transport = transport_of(transport)
         blocking = self._transport if isinstance(self._transport, Transport) else _AsyncOnly()
         self._core: Core = Core(transport=blocking, **common)
         self.queue = QueueClient(self._core)

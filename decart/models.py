@@ -11,7 +11,6 @@ written, and warns once per process. A name that ends in ``-latest`` is resolved
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Iterable
 from functools import partial
@@ -246,6 +245,8 @@ def _find(name: str, kind: str) -> ModelDefinition:
 
 
 def _not_found(name: object, kind: str, other: ModelDefinition | None) -> ModelNotFoundError:
+    import difflib  # takes a while to load, and is for mistakes only
+
     if other is not None:
         hint = f"It makes {_kind(other)}s: use models.{_kind(other)}({name!r})."
     else:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 import attrs
 
+from . import inputs
 from .errors import InvalidInputError
-from .files import FileInput
-from .inputs import JobInput, TrajectoryPoint, input_class, is_model, refuse
+from .inputs import CLASS_OF, JobInput, is_model, refuse
 from .jobs import JobStatusResponse
 from .models import ModelDefinition, Resolution
 
 if TYPE_CHECKING:
     from typing_extensions import Required
+
+    from .file_inputs import TrajectoryPoint
+    from .files import FileInput
 
 OnStatusChange = Callable[[JobStatusResponse], object]
 
@@ -62,10 +64,30 @@ def from_options(options: JobOptions | JobInput) -> JobInput:
     return input_class(model)(**{name: options[name] for name in fields if options.get(name) is not None})  # type: ignore[literal-required]
 
 
+def input_class(model: ModelDefinition) -> type[JobInput]:
+    """Return the class that holds what ``model`` takes.
+
+    Example:
+        >>> from decart import models
+        >>> input_class(models.video("lucy-pro-t2v")).__name__
+        'TextToVideoInput'
+    """
+    name = CLASS_OF[model.task]
+    if hasattr(inputs, name):
+        simple: type[JobInput] = getattr(inputs, name)
+        return simple
+    from . import file_inputs
+
+    with_files: type[JobInput] = getattr(file_inputs, name)
+    return with_files
+
+
 def _unknown(key: object, model: ModelDefinition, fields: list[str]) -> InvalidInputError:
     if key in JobOptions.__annotations__:
         takes = ", ".join(name for name in fields[1:] if name not in model.lacks)
         return InvalidInputError(f"{key}: {model.name} does not take it; it takes {takes}.")
+    import difflib  # takes a while to load, and is for mistakes only
+
     near = difflib.get_close_matches(str(key)[:100], [*fields, "on_status_change"], n=1, cutoff=0.0)
     return InvalidInputError(f"{reprlib.repr(key)} is not an option of {model.name}; did you mean {near[0]!r}?")
 

@@ -7,26 +7,40 @@ They implement the service's Queue API. Each verb is a few lines, since everythi
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import _wire
 from ._core import Core
 from ._verbs import (
+    Saving,
     accepted,
     asking,
+    check_download,
     check_order,
+    check_progress,
+    check_saving,
     check_wait,
     fetching,
     finished,
     first_status,
     resumable,
+    saved,
     submitting,
 )
 from .inputs import JobInput
-from .jobs import JobStatusResponse, JobSubmitResponse, QueueJobResult, ended
+from .jobs import JobStatusResponse, JobSubmitResponse
 from .options import JobOptions, OnStatusChange, from_options
-from .policies import Deadline, PollPolicy, Watch, repeat_read, repeat_submit
+from .policies import Deadline, PollPolicy, repeat_read, repeat_submit
+
+if TYPE_CHECKING:
+    from .progress import OnProgress
+    from .results import QueueJobResult
+    from .streams import VideoStream
+    from .watch import Watch
 
 
 class QueueClient:
@@ -35,13 +49,14 @@ class QueueClient:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    def submit(self, options: JobOptions | JobInput) -> JobSubmitResponse:
+    def submit(self, options: JobOptions | JobInput, *, progress: OnProgress | None = None) -> JobSubmitResponse:
         """Submit a job and return at once, with its id.
 
         This is the call that costs money. It is repeated only when the service surely did not accept it.
 
         Args:
             options: A dict with ``model`` and the model's inputs, or an input object such as ``TextToVideoInput``.
+            progress: Called with a ``Progress``, in bytes, at most ten times a second while the inputs are sent.
 
         Returns:
             The job's id and first status. The id is all that is needed to come back to the job, from any process.
@@ -56,9 +71,11 @@ class QueueClient:
             >>> job.status
             'pending'
         """
-        call = _wire.submit_call(self._core.settings, from_options(options))
+        told = check_progress(progress, awaited=False)
+        job = from_options(options)
+        call = self._core.submit_call(job, told)
         with submitting():
-            return accepted(self._core.send(call, repeat_submit))
+            return self._core.note(job, accepted(self._core.send(call, repeat_submit)))
 
     def status(self, job_id: str) -> JobStatusResponse:
         """Ask where a job is. Free of charge.
@@ -94,9 +111,57 @@ class QueueClient:
             >>> client.queue.result(job.job_id).save("lake.mp4")
             PosixPath('lake.mp4')
         """
-        with fetching(job_id):
-            status = self._core.send(_wire.status_call(self._core.settings, job_id), repeat_read)
-        return self._ending(finished(status), self._core.deadline(self._core.retry.timeout))
+        return self._ending(self._last(job_id))
+
+    def download(self, job_id: str, path: str | os.PathLike[str], *, progress: OnProgress | None = None) -> Path:
+        """Fetch the video of a finished job into a file, and never hold it in memory. Free of charge.
+
+        It goes to a hidden part file beside ``path``, which takes the name when it is whole and on the disk. A
+        connection that breaks off is no failure as long as each attempt brings something; after a crash, the same call
+        goes on where it stopped.
+
+        Args:
+            job_id: The id that ``submit`` returned, to this process or another.
+            path: The file; one that exists is replaced.
+            progress: Called with a ``Progress``, in bytes, at most ten times a second.
+
+        Returns:
+            The path.
+
+        Raises:
+            InvalidInputError: ``job_id`` cannot be an id, or nothing can be written to ``path``; nothing was sent.
+            QueueResultError: The job has not finished yet, or its video could not be fetched; what came of it is kept.
+            JobFailedError: The job failed, and there is no video.
+            OSError: The disk is full.
+
+        Example:
+            >>> client.queue.download(job.job_id, "lake.mp4")
+            PosixPath('lake.mp4')
+        """
+        saving = check_download(path, progress, awaited=False)
+        return saved(self._ending(self._last(job_id), saving=saving))
+
+    def stream(self, job_id: str) -> VideoStream:
+        """Give the video of a finished job piece by piece, for a web view. Free of charge.
+
+        Nothing is sent before the stream is opened, by ``with``, ``open()`` or the first piece.
+
+        Args:
+            job_id: The id that ``submit`` returned, to this process or another.
+
+        Returns:
+            A context manager and iterator of ``bytes``, with ``status``, ``length`` and ``content_type``.
+
+        Raises:
+            InvalidInputError: ``job_id`` cannot be an id.
+
+        Example:
+            >>> with client.queue.stream(job.job_id) as video:
+            ...     size = sum(len(chunk) for chunk in video)
+        """
+        from .streams import VideoStream
+
+        return VideoStream(self._core, self._core.transfer(job_id), partial(self._last, job_id))
 
     def poll(
         self,
@@ -105,6 +170,8 @@ class QueueClient:
         on_status_change: OnStatusChange | None = None,
         policy: PollPolicy | None = None,
         cancel: threading.Event | None = None,
+        save_to: str | os.PathLike[str] | None = None,
+        progress: OnProgress | None = None,
     ) -> QueueJobResult:
         """Wait for a job that was submitted earlier, by any process, and return how it ended.
 
@@ -115,12 +182,15 @@ class QueueClient:
             on_status_change: Called with the status, a ``JobStatusResponse``, whenever it changes, the first included.
             policy: How often to look and for how many seconds; the client's own unless given.
             cancel: An event that ends the wait when it is set.
+            save_to: A file that the video goes to instead of the memory, as ``download`` does it.
+            progress: Called with a ``Progress`` while it does, in bytes, at most ten times a second.
 
         Returns:
-            The video as ``data``; for a job that failed, or had not finished in time, the reason as ``error``.
+            The video as ``data``, or its file as ``path``; for a job that failed, or had not finished in time, the
+            reason as ``error``.
 
         Raises:
-            InvalidInputError: ``job_id`` cannot be an id.
+            InvalidInputError: ``job_id`` cannot be an id, or nothing can be written to ``save_to``.
             QueueStatusError: The service refuses to tell, as for an unknown job or a bad key.
             QueueResultError: The job is done, and its result could not be fetched; ``result(job_id)`` tries again.
             WaitCancelledError: ``cancel`` was set; the job goes on.
@@ -130,7 +200,8 @@ class QueueClient:
             'completed'
         """
         check_wait(on_status_change, policy, cancel, awaited=False)
-        return self._wait(self._core.watch(job_id, policy, callback=on_status_change, cancel=cancel))
+        saving = check_saving(save_to, progress, awaited=False)
+        return self._wait(self._core.watch(job_id, policy, callback=on_status_change, cancel=cancel), saving)
 
     def submit_and_poll(
         self,
@@ -139,6 +210,8 @@ class QueueClient:
         on_status_change: OnStatusChange | None = None,
         policy: PollPolicy | None = None,
         cancel: threading.Event | None = None,
+        save_to: str | os.PathLike[str] | None = None,
+        progress: OnProgress | None = None,
     ) -> QueueJobResult:
         """Submit a job, wait until it ends, and return the video: ``submit``, then ``poll``.
 
@@ -147,9 +220,13 @@ class QueueClient:
             on_status_change: Called with the status, a ``JobStatusResponse``, whenever it changes, ``pending`` first.
             policy: How often to look and for how many seconds from the accepted submit; the client's unless given.
             cancel: An event that ends the wait when it is set.
+            save_to: A file that the video goes to instead of the memory, as ``download`` does it.
+            progress: Called with a ``Progress``, in bytes, at most ten times a second: while the inputs are sent, and
+                while the video goes to ``save_to``.
 
         Returns:
-            The video as ``data``; for a job that failed, or had not finished in time, the reason as ``error``.
+            The video as ``data``, or its file as ``path``; for a job that failed, or had not finished in time, the
+            reason as ``error``.
 
         Raises:
             InvalidInputError: An input cannot be used; nothing was sent.
@@ -163,11 +240,18 @@ class QueueClient:
             PosixPath('lake.mp4')
         """
         callback = check_order(options, on_status_change, policy, cancel, awaited=False)
-        job = self.submit(options)
-        known = first_status(job)
-        return self._wait(self._core.watch(job.job_id, policy, callback=callback, cancel=cancel, known=known))
+        saving = check_saving(save_to, progress, awaited=False)
+        job = self.submit(options, progress=progress)
+        watch = self._core.watch(job.job_id, policy, callback=callback, cancel=cancel, known=first_status(job))
+        return self._wait(watch, saving)
 
-    def _wait(self, watch: Watch) -> QueueJobResult:
+    def _last(self, job_id: str) -> JobStatusResponse:
+        """Return the last status of a job, if it has one."""
+        with fetching(job_id):
+            status = self._core.send(_wire.status_call(self._core.settings, job_id), repeat_read)
+        return finished(status)
+
+    def _wait(self, watch: Watch, saving: Saving | None) -> QueueJobResult:
         """Look at a job until it ends, or the wait does."""
         from tenacity import Retrying
 
@@ -179,13 +263,23 @@ class QueueClient:
                 if (news := watch.news()) is not None and watch.callback is not None:
                     watch.callback(news)
         last = watch.ended()
-        return watch.timed_out() if last is None else self._ending(last, watch.deadline)
+        return watch.timed_out() if last is None else self._ending(last, watch.deadline, saving)
 
-    def _ending(self, last: JobStatusResponse, deadline: Deadline) -> QueueJobResult:
-        """Turn the last status of a job into its result, with the video if there is one."""
+    def _ending(
+        self, last: JobStatusResponse, deadline: Deadline | None = None, saving: Saving | None = None
+    ) -> QueueJobResult:
+        """Turn the last status of a job into its result, with the video in memory or in a file, if there is one."""
+        from .results import ended
+
         if last.status == "failed":
-            return ended(last, None)
+            return ended(last)
         with resumable(last.job_id), fetching(last.job_id):
+            if saving is not None:
+                from .streams import download
+
+                target, progress = saving
+                transfer = self._core.transfer(last.job_id, deadline, progress)
+                return ended(last, path=download(self._core, transfer, target))
             call = _wire.content_call(self._core.settings, last.job_id)
             data = self._core.send(call, repeat_read, deadline)
-        return ended(last, data)
+            return ended(last, data=data)

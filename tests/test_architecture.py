@@ -15,22 +15,24 @@ ROOT = Path(decart.__file__).parent
 
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
-_version errors _extras
-transports.base models jobs files inputs options _config _multipart
-_problems _wire policies
-transports.failures transports.abort transports.requests
+_version errors _extras _retrying _disk
+transports.base models jobs results files inputs file_inputs progress options _config _multipart
+_problems _wire policies durations pace watch _transfer
+transports.failures transports.abort transports.environment
+transports.connections transports.pools transports.urllib3 transports.requests
 transports.loop transports.threaded transports.upload transports.aiohttp transports
-_core _verbs
+_core _verbs streams
 queue aio client
 decart
 emulator
 """.split()  # noqa: SIM905
 
 ONLY_IN = {
-    "requests": {"transports.requests", "transports.aiohttp"},
-    "urllib3": {"transports.requests"},
-    "tenacity": {"policies", "_core", "queue", "aio"},
-    "asyncio": {"aio", "jobs", "transports.loop", "transports.threaded", "transports.upload", "transports.aiohttp"},
+    "requests": {"transports.requests"},
+    "urllib3": {"transports.urllib3", "transports.requests", "transports.connections", "transports.pools"},
+    "tenacity": {"_retrying", "policies", "watch", "_transfer", "_core", "queue"},
+    "asyncio": {"aio", "results", "progress", "streams"}
+    | {f"transports.{name}" for name in ("loop", "threaded", "upload", "aiohttp")},
     "aiohttp": {"transports.aiohttp"},
 }
 EXTRAS = {"av", "numpy", "PIL", "werkzeug", "cheroot", "django", "flask", "responses", "pytest"}

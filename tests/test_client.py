@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import pickle
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from fakes import KEY, LAKE, FakeTransport, accepted, client_of, status
 
 import decart
 from decart import (
+    AiohttpTransport,
+    AsyncDecartClient,
     ClientClosedError,
     DecartClient,
     InvalidAPIKeyError,
@@ -22,6 +25,7 @@ from decart import (
     RequestsTransport,
     RetryPolicy,
     Timeout,
+    Urllib3Transport,
 )
 
 
@@ -68,6 +72,7 @@ def test_a_missing_key_or_a_bad_base_url_is_told_at_construction() -> None:
         ("retry", PollPolicy(), "retry must be a RetryPolicy, not PollPolicy"),
         ("poll", {"interval": 1}, "poll must be a PollPolicy, not dict"),
         ("transport", object(), "transport must be a Transport, not object"),
+        ("transport", "httpx", "transport must be one of requests, urllib3, aiohttp, or an object, not 'httpx'"),
         ("timeout", "10", "timeout: read must be a number of seconds above 0, not '10'"),
         ("timeout", 0, "timeout: read must be"),
         ("timeout", None, "timeout: read must be"),
@@ -94,6 +99,20 @@ def test_the_policies_are_the_callers() -> None:
     assert client_of(transport, poll=PollPolicy(timeout=0)).queue.poll("j1").timed_out
 
 
+@pytest.mark.parametrize(("name", "kind"), [("requests", RequestsTransport), ("urllib3", Urllib3Transport)])
+def test_a_transport_may_be_asked_for_by_name(name: Any, kind: type) -> None:
+    with DecartClient(KEY, transport=name) as client:
+        assert type(client._core.transport) is kind
+
+
+def test_an_async_transport_may_be_asked_for_by_name() -> None:
+    async def main() -> None:
+        async with AsyncDecartClient(KEY, transport="aiohttp") as client:
+            assert type(client._core.transport) is AiohttpTransport
+
+    asyncio.run(main())
+
+
 def test_the_default_transport_is_requests_and_is_closed_with_the_client() -> None:
     with DecartClient(KEY) as client:
         assert isinstance(client._core.transport, RequestsTransport)
@@ -106,6 +125,8 @@ VERBS: list[Callable[[QueueClient], object]] = [
     lambda queue: queue.result("j1"),
     lambda queue: queue.poll("j1"),
     lambda queue: queue.submit_and_poll(LAKE),
+    lambda queue: queue.download("j1", "never.mp4"),
+    lambda queue: queue.stream("j1").open(),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,30 +42,50 @@ def test_the_logger_is_silent_unless_the_program_sets_logging_up() -> None:
     assert _python(script) == ""
 
 
-HEAVY = [
-    "requests",
-    "urllib3",
-    "socket",
-    "http.client",
-    "concurrent.futures",
-    "tenacity",
-    "asyncio",
-    "av",
-    "numpy",
-    "PIL",
-    "werkzeug",
-    "cheroot",
-]
+HEAVY = ["asyncio", "concurrent.futures", "difflib", "email", "http.client", "inspect", "socket", "ssl", "tempfile"]
+"""Of the standard library: what takes long to load."""
 
 
-def test_importing_is_light_no_heavy_package_no_thread_no_socket() -> None:
-    script = (
-        "import sys, threading\n"
-        "modules, threads = set(sys.modules), threading.active_count()\n"
-        "import decart\n"
-        f"print(sorted(set({HEAVY!r}) & (set(sys.modules) - modules)), threading.active_count() - threads)"
-    )
-    assert _python(script) == "[] 0"
+def loaded_by(program: str) -> set[str]:
+    """Return what a program loads: our modules, other packages, and heavy parts of the standard library."""
+    script = f"""
+import sys, threading
+before = set(sys.modules)
+{program}
+new = set(sys.modules) - before
+print(*(name for name in new if name.split(".")[0] not in sys.stdlib_module_names or name in {HEAVY!r}))
+assert threading.active_count() == 1
+"""
+    return set(_python(script).split())
+
+
+def test_importing_the_package_loads_the_errors_and_nothing_else() -> None:
+    assert loaded_by("import decart") == {"decart", "decart._version", "decart.errors"}
+
+
+def test_making_a_client_loads_attrs_besides_and_no_http_library() -> None:
+    names = loaded_by("from decart import DecartClient, models; DecartClient; models.video('lucy-pro-t2v')")
+    others = {name.split(".")[0] for name in names} - {"decart", *HEAVY}
+    assert others == {"attr", "attrs"}
+    assert names & set(HEAVY) <= {"inspect"}  # which attrs needs
+    late = "file_inputs files results _disk pace _transfer progress streams watch aio emulator transports.requests"
+    assert not {f"decart.{name}" for name in late.split()} & names
+
+
+def test_a_submit_that_succeeds_needs_no_tenacity() -> None:
+    program = f"""
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import fakes
+fakes.client_of(fakes.FakeTransport(fakes.accepted())).queue.submit(fakes.LAKE)
+"""
+    names = loaded_by(program)
+    assert "decart.queue" in names
+    assert not {"tenacity", "requests", "urllib3"} & names
+
+
+def test_every_name_is_where_it_is_looked_for_and_a_second_look_is_free() -> None:
+    assert set(decart.__all__) <= set(dir(decart))
+    assert decart.DecartClient is vars(decart)["DecartClient"]
 
 
 def test_requests_transport_is_loaded_when_it_is_asked_for() -> None:

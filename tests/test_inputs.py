@@ -27,7 +27,9 @@ from decart import (
     VideoToVideoInput,
     models,
 )
-from decart.inputs import SEED_MAX, TRAJECTORY_POINTS, input_class
+from decart.file_inputs import TRAJECTORY_POINTS
+from decart.inputs import SEED_MAX
+from decart.options import input_class
 
 FILE = b"a file"
 PATH = [{"frame": 0, "x": 0.5, "y": 0.5}, {"frame": 24, "x": 0.75, "y": 0.25}]

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from decart import InvalidInputError, JobOptions, ModelDefinition, TextToVideoInput, models
-from decart.inputs import input_class
-from decart.options import callback_of, from_options
+from decart.options import callback_of, from_options, input_class
 
 FILE = b"a file"
 T2V = models.video("lucy-pro-t2v")

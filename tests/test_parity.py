@@ -12,6 +12,7 @@ import contextlib
 import inspect
 import json
 import re
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,6 +79,8 @@ class Short:
     """Promise more bytes than come."""
 
     data: bytes
+    promise: int = 999
+    headers: dict[str, str] = attrs.field(factory=dict)
 
 
 def accepted() -> Say:
@@ -90,6 +93,18 @@ def status(word: str, **more: object) -> Say:
 
 def video() -> Say:
     return Say(200, MP4, {"Content-Type": "video/mp4"})
+
+
+def cut(start: int, end: int) -> Short:
+    """Break the video off."""
+    assert start == 0
+    return Short(MP4[:end], len(MP4), {"Content-Type": "video/mp4", "ETag": '"v1"'})
+
+
+def rest(start: int, end: int | None = None) -> Say:
+    """Send a range of the video: to its end, or to an end that is too early."""
+    headers = {"Content-Range": f"bytes {start}-{(end or len(MP4)) - 1}/{len(MP4)}", "ETag": '"v1"'}
+    return Say(206, MP4[start:end], {"Content-Type": "video/mp4", **headers})
 
 
 # the ways in
@@ -148,7 +163,8 @@ def in_process(script: list[Any]) -> tuple[str, FakeTransport]:
                 step.status, step.data(), **{k.replace("-", "_"): v for k, v in step.headers.items()}
             )
         if isinstance(step, Short):
-            return lambda _: HttpResponse(200, {"Content-Length": "999"}, _cut_short(step.data))
+            headers = {"Content-Length": str(step.promise), **step.headers}
+            return lambda _: HttpResponse(200, headers, _cut_short(step.data))
         return {
             Hang: SILENCE,
             Cut: TransportError("The connection broke off (Connection reset by peer)."),
@@ -178,7 +194,8 @@ class Stage:
             if isinstance(step, Say):
                 connection.send(http(step.status, step.data(), step.headers))
             elif isinstance(step, Short):
-                connection.send(http(200, step.data).replace(b"Content-Length: ", b"Content-Length: 9"))
+                length = (f"Content-Length: {size}".encode() for size in (len(step.data), step.promise))
+                connection.send(http(200, step.data, step.headers).replace(*length))
                 raise Gone
             elif isinstance(step, Hang):
                 connection.until_closed()
@@ -202,6 +219,7 @@ class Scenario:
 
 POST, LOOK, FETCH = "POST /v1/jobs/lucy-pro-t2v", "GET /v1/jobs/j1", "GET /v1/jobs/j1/content"
 DONE = f"completed, {len(MP4)} bytes"
+SAVED = f"saved, {len(MP4)} bytes"
 PDC = ["pending", "processing", "completed"]
 UNKNOWN = "SubmitOutcomeUnknownError <- {} (job None)"
 HTML = Say(200, b"<html>Gateway</html>", {"Content-Type": "text/html"})
@@ -296,6 +314,44 @@ SCENARIOS = {
         end="QueueResultError <- ResponseError (job j1)", calls=[LOOK, *[FETCH] * 4], waits=[0.5, 1.0, 2.0],
         play="result",
     ),
+    "a download": Scenario(
+        script=[status("completed"), Say(502), video()],
+        end=SAVED, calls=[LOOK, FETCH, FETCH], waits=[0.5], play="download",
+    ),
+    "a download that breaks off, again and again": Scenario(
+        script=[
+            status("completed"), cut(0, 50), rest(50, 60), rest(60, 70), rest(70, 80), rest(80, 90), rest(90)
+        ],
+        end=SAVED, calls=[LOOK, *[FETCH] * 6], waits=[0.5] * 5, play="download",
+    ),
+    "a download that the server begins anew": Scenario(
+        script=[status("completed"), cut(0, 50), video()],
+        end=SAVED, calls=[LOOK, FETCH, FETCH], waits=[0.5], play="download",
+    ),
+    "a download that gets nowhere": Scenario(
+        script=[status("completed"), *[cut(0, 0)] * 4],
+        end="QueueResultError <- TransportError (job j1)", calls=[LOOK, *[FETCH] * 4], waits=[0.5, 1.0, 2.0],
+        play="download",
+    ),
+    "a download of a failed job": Scenario(
+        script=[status("failed", error="No.")], end="JobFailedError (job j1)", calls=[LOOK], play="download",
+    ),
+    "a wait that ends in a file": Scenario(
+        script=[accepted(), status("completed"), cut(0, 50), rest(50)],
+        end=SAVED, calls=[POST, LOOK, FETCH, FETCH], waits=[0.5, 0.5],
+        told=["pending", "completed"], play="save_to",
+    ),
+    "a stream": Scenario(
+        script=[status("completed"), Say(503), cut(0, 50), rest(50)],
+        end=DONE, calls=[LOOK, *[FETCH] * 3], waits=[0.5, 0.5], play="stream",
+    ),
+    "a stream that cannot be gone on with": Scenario(
+        script=[status("completed"), cut(0, 50), video()],
+        end="QueueResultError <- ResponseError (job j1)", calls=[LOOK, FETCH, FETCH], waits=[0.5], play="stream",
+    ),
+    "a stream of a job that is not there yet": Scenario(
+        script=[status("pending")], end="QueueResultError <- None (job j1)", calls=[LOOK], play="stream",
+    ),
     "cancelled before": Scenario(script=[], end="WaitCancelledError (job None)", calls=[], play="cancelled"),
     "cancelled by the callback": Scenario(
         script=[accepted(), status("processing")],
@@ -327,11 +383,31 @@ def verb(client: Any, name: str, told: list[str]) -> Any:
         "result": lambda: queue.result("j1"),
         "poll": lambda: queue.poll("j1", on_status_change=tell),
         "submit_and_poll": lambda: queue.submit_and_poll({**LAKE, "on_status_change": tell}),
+        "download": lambda: queue.download("j1", _target()),
+        "save_to": lambda: queue.submit_and_poll({**LAKE, "on_status_change": tell}, save_to=_target()),
+        "stream": lambda: _streamed(queue),
         "cancelled": lambda: queue.submit_and_poll(LAKE, cancel=event),
         "cancelled later": lambda: queue.submit_and_poll(LAKE, cancel=event, on_status_change=tell),
         "callback fails": lambda: queue.submit_and_poll(LAKE, on_status_change=lambda job: 1 / 0),
         "bad option": lambda: queue.submit_and_poll({**LAKE, "promt": "x"}),
     }[name]()
+
+
+def _target() -> Path:
+    return Path(tempfile.mkdtemp(), "lake.mp4")
+
+
+def _streamed(queue: Any) -> Any:
+    """Read a stream to its end, as a result."""
+
+    async def all_of_it() -> QueueJobResult:
+        async with queue.stream("j1") as video:
+            return QueueJobResult(job_id="j1", status="completed", data=b"".join([chunk async for chunk in video]))
+
+    if isinstance(queue, AsyncQueueClient):
+        return all_of_it()
+    with queue.stream("j1") as video:
+        return QueueJobResult(job_id="j1", status="completed", data=b"".join(video))
 
 
 def ending(value: object) -> str:
@@ -342,6 +418,13 @@ def ending(value: object) -> str:
         return f"{type(value).__name__} (job {value.job_id})"
     if isinstance(value, BaseException):
         return type(value).__name__
+    if isinstance(value, QueueJobResult) and value.path is not None:
+        assert value.data is None
+        value = value.path
+    if isinstance(value, Path):
+        assert value.read_bytes() == MP4
+        assert [file.name for file in value.parent.iterdir()] == [value.name], "something was left behind"
+        return f"saved, {value.stat().st_size} bytes"
     if isinstance(value, QueueJobResult):
         if value.status == "completed":
             return f"completed, {len(value.data or b'')} bytes"
@@ -447,6 +530,7 @@ def test_what_the_verbs_take_and_give_is_of_the_same_type() -> None:
         if not name.startswith("_"):
             one, other = (inspect.get_annotations(getattr(kind, name)) for kind in (QueueClient, AsyncQueueClient))
             one["cancel"] = other["cancel"] = None  # a threading.Event, or any Event
+            other["return"] = other["return"].replace("AsyncVideoStream", "VideoStream")
             assert one == other, name
 
 
@@ -470,16 +554,25 @@ def test_a_verb_is_of_a_few_lines(module: str) -> None:
 
 def test_the_two_queues_are_the_same_program_but_for_the_awaiting() -> None:
     """Private parts included: take `await` and `async` away, and the same statements are left."""
-    awaited = {name: [_without_awaiting(text) for text in statements] for name, statements in bodies("aio").items()}
+    awaited = {
+        name: [text for text in map(_without_awaiting, statements) if text]
+        for name, statements in bodies("aio").items()
+    }
     assert awaited == {
-        name: [text for text in statements if not text.startswith("from tenacity")]
+        name: [text for text in map(_without_imports, statements) if text]
         for name, statements in bodies("queue").items()
     }
 
 
+def _without_imports(text: str) -> str:
+    return re.sub(r"(?m)^ *from [.\w]+ import [ ,\w]+\n?", "", text)
+
+
 def _without_awaiting(text: str) -> str:
+    text = _without_imports(text)
     text = re.sub(r"\basync |\bawait ", "", text)
-    text = text.replace("_submit_call(", "_wire.submit_call(")
+    text = text.replace("_submit_call(self._core, ", "self._core.submit_call(")
+    text = text.replace("adownload(", "download(").replace("AsyncVideoStream", "VideoStream")
     text = text.replace("_done(watch.callback(news))", "watch.callback(news)")
     return text.replace("AsyncRetrying", "Retrying").replace("asleep", "sleep").replace("awaited=True", "awaited=False")
 

@@ -26,6 +26,7 @@ from decart import (
     TextToVideoInput,
     ThreadedTransport,
     Timeout,
+    Urllib3Transport,
     models,
 )
 
@@ -91,6 +92,10 @@ async def awaited() -> None:
         assert_type(await same.queue.poll("id", cancel=threading.Event()), QueueJobResult)
         assert_type(await ended.asave("lake.mp4"), Path)
     DecartClient(transport=AiohttpTransport())
+    DecartClient(transport="urllib3")
+    DecartClient(transport=Urllib3Transport(connections=8))
+    DecartClient(transport="httpx")  # type: ignore[arg-type]
+    AsyncDecartClient(transport="aiohttp")
     AsyncDecartClient(transport=RequestsTransport())
     AsyncDecartClient(transport=ThreadedTransport(RequestsTransport(), threads=4))
     await client.queue.submit(options)  # type: ignore[misc]
