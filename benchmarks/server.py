@@ -1,0 +1,223 @@
+"""The service as cheap as can be, on raw sockets and in a process of its own, so that the client is what is measured.
+
+It takes uploads, counts and forgets them, answers the status, and makes videos up while it sends them. It looks at what
+it is sent, so that a fast wrong upload cannot win: the answer's job id is ``<verdict>-<announced>-<received>-<due>``,
+where the verdict is ``whole`` or what is wrong, and ``due`` the moment at which the job will be done. The job
+``video.<bytes>`` has been done for ever, and its video is of that size.
+
+A video, sent either way, is zeros with a number at the start of each block: it costs next to nothing to make and to
+store (as a sparse file), and shows where its bytes were lost, doubled or moved.
+
+Run by the harness: ``python server.py <seconds of a job>``. It prints its port, and for each line that comes in the
+calls and connections since the last one; it ends with its input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+MIB = 1024 * 1024
+BLOCK = 64 * 1024
+STAMP = 8  # bytes of the number at the start of a block
+VIDEO = 200 * 1024  # bytes of a video whose job was submitted
+MOST_HEAD = 64 * 1024  # bytes in which the file of a form must have begun
+
+counts = {"calls": 0, "connections": 0}
+lock = threading.Lock()
+
+
+def stamp(number: int) -> bytes:
+    """Return what the block of this number begins with."""
+    return number.to_bytes(STAMP, "big")
+
+
+def make_file(path: Path, size: int) -> None:
+    """Make a video of so many bytes; what is not a number stays a hole in the file.
+
+    It is read once, so that whoever reads it next finds it in the system's memory.
+    """
+    with path.open("wb") as file:
+        file.truncate(size)
+        for start in range(0, size - STAMP + 1, BLOCK):
+            file.seek(start)
+            file.write(stamp(start // BLOCK))
+    with path.open("rb", buffering=0) as file:
+        while file.read(MIB):
+            pass
+
+
+def is_video(blocks: Iterator[bytes], size: int) -> bool:
+    """Say whether these blocks are a video of so many bytes, every byte of it."""
+    length = 0
+    for number, block in enumerate(blocks):
+        if block != (stamp(number) + bytes(BLOCK))[: len(block)]:
+            return False
+        length += len(block)
+    return length == size
+
+
+def count(what: str) -> None:
+    with lock:
+        counts[what] += 1
+
+
+class Form:
+    """What the server finds out about the body of a form while it comes in."""
+
+    def __init__(self, boundary: bytes) -> None:
+        self._end = b"--" + boundary + b"--\r\n" if boundary else b""
+        self._head: bytearray | None = bytearray()  # until the file begins
+        self._tail = b""
+        self._at = 0  # where in the file the next byte belongs
+        self._wrong = False
+
+    def take(self, chunk: memoryview) -> None:
+        """Look at the next bytes."""
+        self._tail = (self._tail + bytes(chunk[-100:]))[-100:]
+        if self._head is None:
+            self._look(chunk)
+        elif len(self._head) < MOST_HEAD:
+            self._head += chunk
+            field = self._head.find(b'name="data"')
+            begins = self._head.find(b"\r\n\r\n", field) + 4 if field >= 0 else 3
+            if begins > 3:
+                rest, self._head = self._head[begins:], None
+                self._look(memoryview(rest))
+
+    def _look(self, chunk: memoryview) -> None:
+        """Compare the first number in a piece of the file, which tells whether the piece is where it belongs."""
+        first = -self._at % BLOCK
+        found = bytes(chunk[first : first + STAMP])
+        if len(found) == STAMP and b"\r\n" not in found:  # the end of the form is not of the file
+            self._wrong |= found != stamp((self._at + first) // BLOCK)
+        self._at += len(chunk)
+
+    def verdict(self) -> str:
+        """Say ``whole``, or what is wrong."""
+        if not self._tail.endswith(self._end):
+            return "cut"
+        prompted = self._head is None or b"prompt" in self._head
+        return "whole" if prompted and not self._wrong else "wrong"
+
+
+class Connection:
+    """One client's connection, and the answers to what it asks."""
+
+    def __init__(self, sock: socket.socket, seconds: float) -> None:
+        self._sock, self._seconds = sock, seconds
+        self._buffer = memoryview(bytearray(MIB))
+
+    def serve(self) -> None:
+        """Answer until the client hangs up."""
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        data = b""
+        while True:
+            while b"\r\n\r\n" not in data:
+                more = self._sock.recv(BLOCK)
+                if not more:
+                    return
+                data += more
+            head, _, data = data.partition(b"\r\n\r\n")
+            count("calls")
+            lines = head.split(b"\r\n")
+            method, path, _ = lines[0].split(b" ")
+            if method == b"POST":
+                self._take(_headers(lines), data)
+                data = b""
+            elif path.endswith(b"/content"):
+                self._give(_headers(lines), _size(path))
+            else:
+                self._say(path.rpartition(b"/")[2].decode(), time.monotonic() >= _due(path))
+
+    def _say(self, job_id: str, done: bool) -> None:
+        body = json.dumps({"job_id": job_id, "status": "completed" if done else "processing"}).encode()
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        self._sock.sendall(head + body)
+
+    def _take(self, headers: dict[bytes, bytes], first: bytes) -> None:
+        form = Form(headers[b"content-type"].partition(b"boundary=")[2].strip(b'"'))
+        announced, received = int(headers[b"content-length"]), len(first)
+        form.take(memoryview(first))
+        while received < announced:
+            got = self._sock.recv_into(self._buffer[: announced - received])
+            if not got:
+                return  # the client hung up
+            received += got
+            form.take(self._buffer[:got])
+        due = int((time.monotonic() + self._seconds) * 1000)
+        self._say(f"{form.verdict()}-{announced}-{received}-{due}", False)
+
+    def _give(self, headers: dict[bytes, bytes], size: int) -> None:
+        part = b"range" in headers
+        first = int(headers[b"range"].partition(b"=")[2].partition(b"-")[0]) if part else 0
+        head = [
+            b"HTTP/1.1 " + (b"206 Partial Content" if part else b"200 OK"),
+            b"Content-Type: video/mp4",
+            b"Content-Length: %d" % (size - first),
+            b"Accept-Ranges: bytes",
+            b'ETag: "%d"' % size,
+            *([b"Content-Range: bytes %d-%d/%d" % (first, size - 1, size)] if part else []),
+        ]
+        self._sock.sendall(b"\r\n".join(head) + b"\r\n\r\n")
+        self._buffer[:] = bytes(MIB)
+        for start in range(first - first % MIB, size, MIB):
+            for at in range(0, MIB, BLOCK):
+                self._buffer[at : at + STAMP] = stamp((start + at) // BLOCK)
+            self._sock.sendall(self._buffer[max(0, first - start) : size - start])
+
+
+def _headers(lines: list[bytes]) -> dict[bytes, bytes]:
+    pairs = (line.partition(b":") for line in lines[1:])
+    return {name.lower(): value.strip() for name, _, value in pairs}
+
+
+def _due(path: bytes) -> float:
+    """Return when the job of a path is done; one that this server did not name has been for ever."""
+    last = path.rpartition(b"-")[2]
+    return int(last) / 1000 if last.isdigit() else 0.0
+
+
+def _size(path: bytes) -> int:
+    """Return the bytes of the video at ``/v1/jobs/<id>/content``."""
+    kind, _, size = path.split(b"/")[-2].partition(b".")
+    return int(size) if kind == b"video" else VIDEO
+
+
+def answer(sock: socket.socket, seconds: float) -> None:
+    """Serve one connection, in a thread of its own."""
+    count("connections")
+    with sock:
+        try:
+            Connection(sock, seconds).serve()
+        except ConnectionError:
+            return  # the client went away
+
+
+def accept(listener: socket.socket, seconds: float) -> None:
+    """Take connections for ever."""
+    while True:
+        sock, _ = listener.accept()
+        threading.Thread(target=answer, args=(sock, seconds), daemon=True).start()
+
+
+def main() -> None:
+    seconds = float(sys.argv[1])
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    threading.Thread(target=accept, args=(listener, seconds), daemon=True).start()
+    print(listener.getsockname()[1], flush=True)
+    for _ in sys.stdin:
+        with lock:
+            print(json.dumps(counts), flush=True)
+            counts.update(calls=0, connections=0)
+    os._exit(0)  # the threads wait for their clients
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The benchmarks run, and nobody wins by a wrong answer. How quick anybody is, no test says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+PEERS = {
+    "Upload": {"decart", "decart (open file)", "decart + aiohttp", "requests", "urllib3", "aiohttp", "http.client"},
+    "Download": {"decart", "requests", "urllib3", "aiohttp", "http.client"},
+    "Result": {"decart", "decart + aiohttp", "requests", "urllib3", "aiohttp", "http.client"},
+    "Status": {"decart", "decart + aiohttp", "requests", "urllib3", "aiohttp", "http.client"},
+    "3 jobs at once in threads": {"decart", "requests", "urllib3"},
+    "3 jobs at once in tasks": {"decart + aiohttp", "aiohttp"},
+    "Import": {"decart", "requests", "urllib3", "aiohttp", "http.client"},
+    "First submit": {"decart", "requests", "urllib3", "aiohttp"},
+}
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "DECART_PUBLIC_SDK_PYTHON"}
+    command = [sys.executable, str(BENCHMARKS / "run.py"), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_every_peer_answers_rightly_and_the_table_comes_out(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    only = "upload,download,result,status,threads,tasks,import,first"  # install needs the network
+    ended = run("--quick", "--only", only, "--markdown", "--json", str(figures))
+    assert ended.returncode == 0, ended.stderr
+    outcomes = json.loads(figures.read_text("utf-8"))
+    for beginning, peers in PEERS.items():
+        ((title, runs),) = ((title, runs) for title, runs in outcomes.items() if title.startswith(beginning))
+        assert runs.keys() >= peers
+        assert all(one["right"] for those in runs.values() for one in those), title
+        assert f"\n| {title}" in ended.stdout
+    assert "public SDK is not available: DECART_PUBLIC_SDK_PYTHON is not set" in ended.stdout
+
+
+def test_a_wrong_name_is_refused() -> None:
+    ended = run("--only", "speed")
+    assert ended.returncode == 2
+    assert "not among upload, download" in ended.stderr
+
+
+# The server and the checks are what keeps a fast wrong answer from winning, so they are tried with some.
+WRONG = """
+import sys
+sys.path.insert(0, {folder!r})
+import io, work, server
+
+def video(size):
+    return b"".join((server.stamp(at) + bytes(server.BLOCK))[:server.BLOCK] for at in range(size // server.BLOCK))
+
+def verdict(body):
+    form = server.Form(b"x")
+    for start in range(0, len(body), 1000):
+        form.take(memoryview(body)[start:start + 1000])
+    return form.verdict()
+
+size = 10 * server.BLOCK
+good = video(size)
+head = b'--x\\r\\nContent-Disposition: form-data; name="data"; filename="data"\\r\\n\\r\\n'
+end = b"\\r\\n--x--\\r\\n"
+swapped = good[server.BLOCK:2 * server.BLOCK] + good[:server.BLOCK] + good[2 * server.BLOCK:]
+assert verdict(head + good + end) == "whole"
+assert verdict(head + swapped + end) == "wrong"
+assert verdict(head + good[:1000] + good[2000:] + end) == "wrong"
+assert verdict(head + good) == "cut"
+assert server.is_video(work.blocks(good), size)
+assert not server.is_video(work.blocks(swapped), size)
+assert not server.is_video(work.blocks(good[:-1]), size)
+assert not server.is_video(work.blocks(bytes(size)), size)
+"""
+
+
+def test_the_checks_see_what_is_cut_moved_or_lost() -> None:
+    program = WRONG.format(folder=str(BENCHMARKS))
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
