@@ -22,6 +22,8 @@ from decart.emulator import Emulator, EmulatorServer
 README = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
+PUBLIC = {name: getattr(decart, name) for name in [*decart.__all__, "AiohttpTransport"]}
+
 
 @pytest.fixture
 def at_the_box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DecartClient]:
@@ -40,8 +42,9 @@ def at_the_box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Deca
 @pytest.mark.parametrize("block", BLOCKS, ids=[f"block {number}" for number in range(1, len(BLOCKS) + 1)])
 def test_a_program_of_the_readme_runs_as_it_stands(block: str, at_the_box: DecartClient) -> None:
     job = at_the_box.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "x"})
+    at_the_box.queue.poll(job.job_id, policy=PollPolicy(interval=0.01))  # some programs fetch what is done
     block = block.replace("the-job-id", job.job_id).replace("time.sleep(2)", "time.sleep(0)")
-    names: dict[str, Any] = {**vars(decart), "client": at_the_box, "job": job, "time": time}
+    names: dict[str, Any] = {**PUBLIC, "client": at_the_box, "job": job, "time": time}
     code = compile(textwrap.dedent(block), "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     if code.co_flags & inspect.CO_COROUTINE:
         asyncio.run(eval(code, names))
@@ -53,7 +56,7 @@ def test_a_program_of_the_readme_runs_as_it_stands(block: str, at_the_box: Decar
 
 def test_the_defaults_in_the_table_are_those_of_the_code() -> None:
     for value in (RetryPolicy(), PollPolicy(), Timeout()):
-        written = re.search(rf"{type(value).__name__}\((.*?)\)", README)
+        written = re.search(rf"\| `{type(value).__name__}\((.*?)\)", README)
         assert written is not None
         assert eval(f"type(value)({written[1]})") == value
 
