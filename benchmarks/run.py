@@ -44,7 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--mib", type=int, default=512, help="size of an upload, a download and a result")
     parser.add_argument("--calls", type=int, default=2000, help="status calls that are counted")
     parser.add_argument("--jobs", type=int, nargs="+", default=[50, 200], help="how many jobs at once")
-    parser.add_argument("--seconds", type=float, default=4.0, help="how long each of them takes")
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long each of them takes")
     parser.add_argument("--repeats", type=int, default=7, help="processes in a round that are started for one figure")
     parser.add_argument("--quick", action="store_true", help="only see that everything works")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")

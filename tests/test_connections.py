@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import FIRST, PATIENCE, Connection, Script, answering, serving
 from servers import http as spell
-from test_transport_requests import BIG, LONG, OK, Parts, caught, exchange, get, large, post
+from test_transport_requests import BIG, LONG, OK, Parts, caught, exchange, get, large, never_reading, post
 
 from decart import RequestsTransport, Timeout, TransportError, TransportTimeout, Urllib3Transport
 from decart.transports.base import CHUNK, HttpRequest, HttpResponse, Transport
@@ -166,11 +166,6 @@ def refusing(then: Script, first: bytes = b"") -> Script:
         then(connection)
 
     return script
-
-
-def never_reading(connection: Connection) -> None:
-    connection.read_head()
-    connection.server.stopping.wait(PATIENCE)
 
 
 def reading(connection: Connection) -> None:

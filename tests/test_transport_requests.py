@@ -333,6 +333,18 @@ def slow(connection: Connection) -> None:
     connection.send(OK)
 
 
+def taking_little(connection: Connection) -> None:
+    """Take a body as slowly as possible, without ever stopping."""
+    while True:
+        connection.sock.recv(1024)
+        connection.pause(0.01)
+
+
+def never_reading(connection: Connection) -> None:
+    connection.read_head()
+    connection.server.stopping.wait(PATIENCE)
+
+
 def test_a_server_that_takes_a_body_slowly_has_the_read_timeout_and_not_the_connect_timeout(
     transport: RequestsTransport,
 ) -> None:
@@ -391,6 +403,15 @@ def test_an_answer_that_comes_before_the_body_is_through_is_still_the_answer(
             client.queue.submit({"model": models.video("lucy-clip"), "prompt": "x", "data": path})
         assert not server.requests
     assert type(refused.value.cause) is kind
+
+
+@attrs.frozen
+class Failing(Parts):
+    """A body whose file fails in the middle."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"one,"
+        raise InvalidInputError("data: the file became shorter while it was sent.")
 
 
 def test_an_exception_of_the_callers_own_passes_through_as_it_is(session: requests.Session) -> None:
