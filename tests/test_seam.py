@@ -68,7 +68,10 @@ def test_no_more_of_a_body_is_read_than_asked_for(limit: int | None, read: bytes
     assert b"".join(response.chunks()) == left
 
 
-@pytest.mark.parametrize(("limit", "read", "left"), [(None, b"abcdef", b""), (2, b"ab", b"def"), (3, b"abc", b"def")])
+@pytest.mark.parametrize(
+    ("limit", "read", "left"),
+    [(None, b"abcdef", b""), (0, b"", b"def"), (2, b"ab", b"def"), (3, b"abc", b"def"), (5, b"abcde", b"")],
+)
 def test_no_more_of_an_awaited_body_is_read_than_asked_for(limit: int | None, read: bytes, left: bytes) -> None:
     async def main() -> None:
         async with AsyncHttpResponse(200, {"A": "b"}, Later(iter([b"abc", b"def"]))) as response:
