@@ -99,8 +99,10 @@ def check_saving(path: str | os.PathLike[str] | None, progress: OnProgress | Non
     Raises:
         InvalidInputError: Nothing can be written there, or ``progress`` cannot be called.
     """
-    told = check_progress(progress, awaited=awaited)
-    return None if path is None else check_download(path, told, awaited=awaited)
+    if path is not None:
+        return check_download(path, progress, awaited=awaited)
+    check_progress(progress, awaited=awaited)
+    return None
 
 
 def check_download(path: str | os.PathLike[str], progress: OnProgress | None, *, awaited: bool) -> Saving:

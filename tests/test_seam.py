@@ -82,6 +82,13 @@ def test_no_more_of_an_awaited_body_is_read_than_asked_for(limit: int | None, re
     asyncio.run(main())
 
 
+def test_an_empty_chunk_is_not_the_end_of_an_awaited_body() -> None:
+    async def main() -> None:
+        assert await AsyncHttpResponse(200, {}, Later(iter([b"", b"abc"]))).aread() == b"abc"
+
+    asyncio.run(main())
+
+
 class Into:
     """What writes a body where it is wanted, in steps of a size that fits nothing."""
 

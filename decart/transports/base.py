@@ -191,7 +191,7 @@ class AsyncHttpResponse:
     async def aread(self, limit: int | None = None) -> bytes:
         """Return the rest of the body, at most ``limit`` bytes of it (the rest is left on the wire)."""
         first = await anext(self._chunks, b"")
-        if len(first) == _announced(self.headers) and (limit is None or len(first) <= limit):
+        if first and len(first) == _announced(self.headers) and (limit is None or len(first) <= limit):
             return first  # as most answers are
         buffer = _Buffer(limit, self.headers)
         if not buffer.filled_by(first):
