@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from harness import Claim, Figures, Measure, Service, work
@@ -28,22 +29,24 @@ UNITS = {
 MORE_IS_BETTER = {"speed"}
 
 
-def moving(figures: Figures, size: int) -> Figures:
-    """Add what is told of a transfer of so many bytes."""
-    extra = figures["extra"]
-    return {**figures, "speed": size / figures["seconds"] / 1e6, "memory": extra / MIB, "share": extra / size}
+def mover(verb: str, server: Service, size: int, **given: str) -> Callable[[str], Figures]:
+    """Return what has a peer move so many bytes, and tells what that took."""
+
+    def run(peer: str) -> Figures:
+        figures = work(verb, peer, url=server.url, size=size, **given)
+        extra = figures["extra"]
+        return {**figures, "speed": size / figures["seconds"] / 1e6, "memory": extra / MIB, "share": extra / size}
+
+    return run
 
 
 def upload(server: Service, size: int, path: Path) -> Measure:
-    def run(peer: str) -> Figures:
-        return moving(work("upload", peer, url=server.url, size=size, path=str(path)), size)
-
     title = f"Upload of {size // MIB} MiB"
     return Measure(
         name="upload",
         title=title,
         peers=UPLOADERS,
-        run=run,
+        run=mover("upload", server, size, path=str(path)),
         panels={"speed": title, "memory": f"{title}, memory"},
         claims=(
             Claim(f"{title}, speed", "speed", "decart", "requests", least=3),
@@ -56,15 +59,12 @@ def upload(server: Service, size: int, path: Path) -> Measure:
 
 
 def download(server: Service, size: int) -> Measure:
-    def run(peer: str) -> Figures:
-        return moving(work("download", peer, url=server.url, size=size), size)
-
     title = f"Download of {size // MIB} MiB"
     return Measure(
         name="download",
         title=title,
         peers=DOWNLOADERS,
-        run=run,
+        run=mover("download", server, size),
         panels={"speed": f"{title} to disk", "memory": f"{title}, memory"},
         claims=(
             Claim(f"{title} to disk, speed", "speed", "decart", "urllib3", least=0.9),
@@ -75,15 +75,12 @@ def download(server: Service, size: int) -> Measure:
 
 
 def result(server: Service, size: int) -> Measure:
-    def run(peer: str) -> Figures:
-        return moving(work("result", peer, url=server.url, size=size), size)
-
     title = f"Result of {size // MIB} MiB"
     return Measure(
         name="result",
         title=title,
         peers=READERS,
-        run=run,
+        run=mover("result", server, size),
         panels={"speed": f"{title} into memory", "share": f"{title}, memory"},
         claims=(
             Claim(f"{title} into memory, speed", "speed", "decart", "requests", least=2.5),
