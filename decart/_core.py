@@ -70,12 +70,21 @@ class Common(Generic[Tr]):
         """Return the moment so many seconds from now, on the transport's clock."""
         return Deadline.after(seconds, self.transport.now)
 
-    def transfer(self, job_id: str, deadline: Deadline | None = None, progress: OnProgress | None = None) -> Transfer:
+    def transfer(
+        self,
+        job_id: str,
+        deadline: Deadline | None = None,
+        progress: OnProgress | None = None,
+        *,
+        range: str | None = None,
+        if_range: str | None = None,
+    ) -> Transfer:
         """Begin a download, whose time counts from now.
 
         Raises:
-            InvalidInputError: ``job_id`` cannot be an id.
+            InvalidInputError: ``job_id`` cannot be an id, or a range is no text.
         """
+        from ._ranges import Wanted
         from ._transfer import Transfer
         from .progress import Meter
 
@@ -87,6 +96,7 @@ class Common(Generic[Tr]):
             deadline=deadline or self.deadline(self.retry.timeout),
             limit=self.deadline(self.settings.timeout.total),
             meter=Meter(callback=progress, direction="download", now=self.transport.now),
+            wanted=Wanted.of(range, if_range),
         )
 
     def submit_call(self, job: JobInput, progress: OnProgress | None) -> Call[JobSubmitResponse]:

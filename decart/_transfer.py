@@ -31,6 +31,7 @@ import attrs
 from ._config import Settings
 from ._disk import Part
 from ._problems import Answer, api_error, unreadable
+from ._ranges import Wanted, span_of
 from ._wire import check_kind, check_length, content_request, promised_length
 from .errors import APIError, DecartSDKError, ResponseError
 from .policies import Deadline, RetryPolicy, error_of, hooks, pause, repeat_read, retry_after
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 log = logging.getLogger("decart")
-
-_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)", re.ASCII)
 
 
 @attrs.define(kw_only=True)
@@ -56,12 +55,13 @@ class Transfer:
         deadline: When attempts that bring nothing end; each that brings something puts it off.
         limit: When all of it ends.
         meter: Tells the caller how far it is.
+        wanted: The part of the video that is wanted; a file is always of the whole.
         part: The file that it goes to; a stream has none.
         response: The answer that is being read, if one is.
         over: Whether there is nothing more to come.
         have: Bytes so far.
-        total: Bytes of the whole, if the server said.
-        status, headers: Those of the answer that began the whole.
+        total: Bytes of all that is to come, if the server said.
+        status, headers: Those of the answer that began it.
     """
 
     settings: Settings
@@ -70,6 +70,7 @@ class Transfer:
     deadline: Deadline
     limit: Deadline
     meter: Meter
+    wanted: Wanted = Wanted()
     part: Part | None = None
     response: Any = attrs.field(default=None, init=False)
     over: bool = attrs.field(default=False, init=False)
@@ -78,6 +79,8 @@ class Transfer:
     status: int = attrs.field(default=0, init=False)
     headers: Mapping[str, str] = attrs.field(factory=dict, init=False)
     _validator: str | None = attrs.field(default=None, init=False)
+    _first: int = attrs.field(default=0, init=False)  # where in the video it begins
+    _last: int | None = attrs.field(default=None, init=False)  # where it ends, if that is before the video's end
     _furthest: int = attrs.field(default=0, init=False)  # bytes that some attempt has had
     _failures: int = attrs.field(default=0, init=False)  # attempts in a row that brought nothing
     _lost: bool = attrs.field(default=False, init=False)  # a stream cannot be gone on with
@@ -96,7 +99,15 @@ class Transfer:
 
     def request(self) -> HttpRequest:
         """Build the next question: for the whole, or for what is missing of it."""
-        return content_request(self.settings, self.job_id, self.have, self._validator)
+        if not self.have or self._validator is None:
+            return content_request(self.settings, self.job_id, self.wanted.range, self.wanted.if_range)
+        rest = f"bytes={self._at}-{'' if self._last is None else self._last}"
+        return content_request(self.settings, self.job_id, rest, self._validator)
+
+    @property
+    def _at(self) -> int:
+        """The place in the video of the next byte."""
+        return self._first + self.have
 
     def timeout(self, timeout: Timeout) -> Timeout:
         """Return the time that an attempt begun now has."""
@@ -114,31 +125,49 @@ class Transfer:
         if not 200 <= status < 300:
             return False
         check_kind(answer, self.settings)
-        if status == 206:
-            self._goes_on(answer)
-        else:
+        if status != 206:
             self._begins(answer)
+        elif self.wanted.range and not self.have:
+            self._begins_inside(answer)
+        else:
+            self._goes_on(answer)
         self.meter.at(self.have, self.total)
         return True
 
     def _goes_on(self, answer: Answer) -> None:
-        found = _RANGE.fullmatch(answer.headers.get("content-range", ""))
-        start, whole = (int(found[1]), found[2]) if found else (-1, "")
+        first, last, whole = span_of(answer.headers)
         same = self._validator is not None and _validator(answer.headers) in (None, self._validator)
-        if start != self.have or not same or whole not in ("*", str(self.total or whole)):
+        if self._last is not None:
+            same = same and last == self._last
+        elif whole is not None:
+            same = same and whole == (self.total or whole)
+        if first != self._at or not same:
             raise self._useless("it is another part than was asked for", answer)
-        if whole != "*":
-            self.total = int(whole)
+        if self._last is None:
+            self.total = whole or self.total
+
+    def _begins_inside(self, answer: Answer) -> None:
+        first, last, _ = span_of(answer.headers)
+        if not 0 <= first <= last:
+            raise self._useless("it does not say which part it is", answer)
+        self._note(answer, last - first + 1)
+        self._first, self._last = first, last
 
     def _begins(self, answer: Answer) -> None:
         if self.part is None and self.have:
             self._lost = True
             raise unreadable("it begins anew, and what was handed out cannot be taken back", answer, self.settings)
-        self.have, self.status, self.headers = 0, answer.status, answer.headers
-        self.total = promised_length(answer.headers)
-        self._validator = _validator(answer.headers)
+        self._note(answer, promised_length(answer.headers))
         if self.part is not None:
             self.part.begin(self._validator, self.total)
+
+    def _note(self, answer: Answer, total: int | None) -> None:
+        if self.part is None and self.status and (self.status, self.total) != (answer.status, total):
+            self._lost = True
+            raise unreadable("it is not what an earlier answer announced", answer, self.settings)
+        self.have, self.status, self.headers, self.total = 0, answer.status, answer.headers, total
+        self._validator = _validator(answer.headers)
+        self._first, self._last = 0, None
 
     def _useless(self, why: str, answer: Answer) -> ResponseError:
         """Forget what is there: a file can be begun anew, a stream cannot."""
@@ -161,7 +190,7 @@ class Transfer:
             check_length(self.have, self.total, answer, self.settings)
             self.over = True
         elif data:
-            if not self.have:
+            if not self._at:
                 check_kind(Answer(status=self.status, headers=self.headers, body=data), self.settings)
             if self.part is not None:
                 self.part.write(data)

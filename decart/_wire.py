@@ -87,12 +87,14 @@ def content_call(settings: Settings, job_id: str) -> Call[bytes]:
     )
 
 
-def content_request(settings: Settings, job_id: str, start: int = 0, validator: str | None = None) -> HttpRequest:
-    """Ask for a result, or for what follows after ``start`` bytes of it, as long as it is still the same."""
+def content_request(
+    settings: Settings, job_id: str, part: str | None = None, validator: str | None = None
+) -> HttpRequest:
+    """Ask for a result, or for a part of it (``bytes=100-199``), as long as it is still what ``validator`` names."""
     request = _get(settings, f"/v1/jobs/{_segment(job_id)}/content")
-    if not start or validator is None:
-        return request
-    return attrs.evolve(request, headers={**request.headers, "Range": f"bytes={start}-", "If-Range": validator})
+    conditions = {"Range": part, "If-Range": validator if part else None}
+    more = {name: value for name, value in conditions.items() if value is not None}
+    return attrs.evolve(request, headers={**request.headers, **more}) if more else request
 
 
 def _get(settings: Settings, path: str) -> HttpRequest:

@@ -108,7 +108,7 @@ class AsyncQueueClient:
         saving = check_download(path, progress, awaited=True)
         return saved(await self._ending(await self._last(job_id), saving=saving))
 
-    def stream(self, job_id: str) -> AsyncVideoStream:
+    def stream(self, job_id: str, *, range: str | None = None, if_range: str | None = None) -> AsyncVideoStream:
         """Give the video of a finished job piece by piece: ``async with``, ``async for``; see ``QueueClient.stream``.
 
         Raises:
@@ -116,7 +116,8 @@ class AsyncQueueClient:
         """
         from .streams import AsyncVideoStream
 
-        return AsyncVideoStream(self._core, self._core.transfer(job_id), partial(self._last, job_id))
+        transfer = self._core.transfer(job_id, range=range, if_range=if_range)
+        return AsyncVideoStream(self._core, transfer, partial(self._last, job_id))
 
     async def poll(
         self,

@@ -141,19 +141,23 @@ class QueueClient:
         saving = check_download(path, progress, awaited=False)
         return saved(self._ending(self._last(job_id), saving=saving))
 
-    def stream(self, job_id: str) -> VideoStream:
+    def stream(self, job_id: str, *, range: str | None = None, if_range: str | None = None) -> VideoStream:
         """Give the video of a finished job piece by piece, for a web view. Free of charge.
 
         Nothing is sent before the stream is opened, by ``with``, ``open()`` or the first piece.
 
         Args:
             job_id: The id that ``submit`` returned, to this process or another.
+            range: The part that is wanted: a browser's ``Range`` header as it came (``"bytes=100-199"``). The whole is
+                given for ``None``, for one that HTTP lets be ignored, and where the service knows no parts.
+            if_range: The browser's ``If-Range`` header, which goes with it.
 
         Returns:
-            A context manager and iterator of ``bytes``, with ``status``, ``length`` and ``content_type``.
+            A context manager and iterator of ``bytes``, with ``status`` (200, or 206 for a part), ``headers``,
+            ``length`` and ``content_type``.
 
         Raises:
-            InvalidInputError: ``job_id`` cannot be an id.
+            InvalidInputError: ``job_id`` cannot be an id, or a header is no text.
 
         Example:
             >>> with client.queue.stream(job.job_id) as video:
@@ -161,7 +165,8 @@ class QueueClient:
         """
         from .streams import VideoStream
 
-        return VideoStream(self._core, self._core.transfer(job_id), partial(self._last, job_id))
+        transfer = self._core.transfer(job_id, range=range, if_range=if_range)
+        return VideoStream(self._core, transfer, partial(self._last, job_id))
 
     def poll(
         self,

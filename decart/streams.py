@@ -20,6 +20,9 @@ from .jobs import JobStatusResponse
 from .results import ended
 from .transports.base import AsyncHttpResponse, HttpResponse
 
+PASSED_ON = ("Content-Type", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified")
+"""Headers of an answer that are about the video, and not about the connection that it came over."""
+
 C = TypeVar("C", Core, AsyncCore)
 T = TypeVar("T")
 
@@ -41,13 +44,22 @@ class _Head(Generic[C]):
 
     @property
     def status(self) -> int:
-        """The HTTP status of the answer, 200; 0 as long as the stream is not open."""
+        """The HTTP status of the answer: 200, or 206 for a part; 0 as long as the stream is not open."""
         return self._transfer.status
 
     @property
     def length(self) -> int | None:
-        """Bytes of the whole video; ``None`` when the server did not say."""
+        """Bytes to come in all, of the video or of the part that was asked for; ``None`` when the server did not say."""
         return self._transfer.total
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What of the answer's headers a web view passes on to a browser, with ``status``; empty before it is open."""
+        theirs = self._transfer.headers
+        told = {name: theirs[name.lower()] for name in PASSED_ON if name.lower() in theirs}
+        if self.length is not None:
+            told["Content-Length"] = str(self.length)
+        return told
 
     @property
     def content_type(self) -> str:
@@ -85,6 +97,8 @@ class VideoStream(_Head[Core]):
         Raises:
             QueueResultError: The job has not finished yet, or its video could not be fetched.
             JobFailedError: The job failed, and there is no video.
+
+        A part that begins behind the end of the video is a ``QueueResultError`` whose ``status_code`` is 416.
         """
         if not (self.status or self._transfer.over):
             ended(self._ask()).raise_for_status()

@@ -75,12 +75,14 @@ class Shelf:
         wanted = request.headers.get("Range")
         self.asked.append((wanted, request.headers.get("If-Range")))
         headers = {"Content-Type": "video/mp4", **self.headers}
-        same = request.headers.get("If-Range") in (headers.get("ETag"), headers.get("Last-Modified"))
+        same = request.headers.get("If-Range") in (None, headers.get("ETag"), headers.get("Last-Modified"))
         if wanted is None or not self.ranges or not same:
             return self._answer(200, self.data, headers)
-        start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-        span = f"bytes {start}-{len(self.data) - 1}/{len(self.data)}"
-        return self._answer(206, self.data[start:], {"Content-Range": span, **headers})
+        first, last = wanted.removeprefix("bytes=").split("-")
+        start = int(first) if first else len(self.data) - int(last)
+        end = int(last) if first and last else len(self.data) - 1
+        span = f"bytes {start}-{end}/{len(self.data)}"
+        return self._answer(206, self.data[start : end + 1], {"Content-Range": span, **headers})
 
     def _answer(self, code: int, data: bytes, headers: dict[str, str]) -> HttpResponse:
         length = {"Content-Length": str(len(data))}

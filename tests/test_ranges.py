@@ -1,0 +1,169 @@
+"""Parts of a video, as a browser asks for them when somebody seeks: `client.queue.stream(job_id, range=...)`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from fakes import FakeTransport, answer, client_of, status
+from hypothesis import given
+from hypothesis import strategies as st
+from test_download import VIDEO, Shelf, having
+
+from decart import AsyncDecartClient, InvalidInputError, NotFoundError, QueueResultError
+from decart._ranges import Wanted, span_of
+from decart.transports.base import HttpResponse
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [("bytes=100-299", 100, 299), ("bytes=900-", 900, 1023), ("bytes=-24", 1000, 1023), (" bytes=0-0 ", 0, 0)],
+)
+def test_a_part_comes_with_the_status_and_headers_that_a_browser_wants(asked: str, first: int, last: int) -> None:
+    shelf = Shelf(headers={"ETag": '"v1"', "Accept-Ranges": "bytes", "Server": "theirs", "Set-Cookie": "a=b"})
+    with having(shelf)[0].queue.stream("j1", range=asked) as video:
+        assert (video.status, video.length) == (206, last - first + 1)
+        assert video.headers == {
+            "Content-Type": "video/mp4",
+            "Content-Range": f"bytes {first}-{last}/1024",
+            "Accept-Ranges": "bytes",
+            "ETag": '"v1"',
+            "Content-Length": str(last - first + 1),
+        }
+        assert b"".join(video) == VIDEO[first : last + 1]
+    assert shelf.asked == [(asked.strip(), None)]
+
+
+def test_the_browsers_condition_goes_with_its_range() -> None:
+    shelf = Shelf()
+    assert b"".join(having(shelf)[0].queue.stream("j1", range="bytes=5-9", if_range='"v1"')) == VIDEO[5:10]
+    assert b"".join(having(shelf)[0].queue.stream("j1", range="bytes=5-9", if_range='"v0"')) == VIDEO
+    assert shelf.asked == [("bytes=5-9", '"v1"'), ("bytes=5-9", '"v0"')]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "condition"),
+    [
+        (None, None),
+        (None, '"v1"'),
+        ("", None),
+        ("bytes=9-5", None),
+        ("bytes=-", None),
+        ("bytes=1-2,4-5", None),
+        ("items=1-2", None),
+        ("bytes=1-2\r\nX-Evil: 1", None),
+        ("bytes=\u0661-2", None),
+        ("bytes=" + "9" * 19 + "-", None),
+        ("bytes=1-2", '"v1"\r\nX-Evil: 1'),
+        ("bytes=1-2", ""),
+    ],
+)
+def test_what_http_lets_be_ignored_stands_for_the_whole(wanted: str | None, condition: str | None) -> None:
+    shelf = Shelf()
+    with having(shelf)[0].queue.stream("j1", range=wanted, if_range=condition) as video:
+        assert (video.status, b"".join(video)) == (200, VIDEO)
+    assert shelf.asked == [(None, None)]
+
+
+@given(st.text() | st.none(), st.text() | st.none())
+def test_whatever_a_browser_sends_nothing_but_a_plain_range_goes_on(wanted: str | None, condition: str | None) -> None:
+    part = Wanted.of(wanted, condition)
+    assert part.range is None or (part.range.startswith("bytes=") and part.range.isascii() and part.range.isprintable())
+    assert part.if_range is None or (part.range is not None and part.if_range.isascii() and part.if_range.isprintable())
+
+
+def test_a_range_that_is_no_text_is_refused_before_anything_is_sent() -> None:
+    client, transport = having(Shelf())
+    wrong: Any = 100
+    with pytest.raises(InvalidInputError, match="range must be the text of a header, not 100"):
+        client.queue.stream("j1", range=wrong)
+    with pytest.raises(InvalidInputError, match="if_range must be the text of a header"):
+        client.queue.stream("j1", range="bytes=0-", if_range=wrong)
+    assert transport.sent == []
+
+
+def test_where_the_service_knows_no_parts_the_whole_comes() -> None:
+    with having(Shelf(ranges=False))[0].queue.stream("j1", range="bytes=100-199") as video:
+        assert (video.status, video.length, b"".join(video)) == (200, len(VIDEO), VIDEO)
+        assert "Content-Range" not in video.headers
+
+
+def test_a_range_behind_the_end_is_told_with_its_status() -> None:
+    client = client_of(FakeTransport(status("completed"), answer(416, {"detail": "no such range"})))
+    with pytest.raises(QueueResultError) as caught:
+        client.queue.stream("j1", range="bytes=5000-").open()
+    assert caught.value.status_code == 416
+
+
+def test_a_part_that_breaks_off_goes_on_with_the_rest_of_the_part() -> None:
+    shelf = Shelf(breaks=(300, 150))
+    with having(shelf)[0].queue.stream("j1", range="bytes=100-799") as video:
+        assert b"".join(video) == VIDEO[100:800]
+        assert video.length == 700
+    assert shelf.asked == [("bytes=100-799", None), ("bytes=400-799", '"v1"'), ("bytes=550-799", '"v1"')]
+
+
+def other_end(request: Any) -> HttpResponse:
+    return HttpResponse(206, {"Content-Range": "bytes 400-1023/1024", "ETag": '"v1"'}, [VIDEO[400:]])
+
+
+@pytest.mark.parametrize("then", [other_end, Shelf(ranges=False)], ids=["another part", "the whole"])
+def test_a_part_that_cannot_be_gone_on_with_is_an_error_and_never_two_in_one(then: Any) -> None:
+    answers: Any = iter([Shelf(breaks=(300,)), then])
+    client, _ = having(lambda request: next(answers)(request))
+    with client.queue.stream("j1", range="bytes=100-799") as video, pytest.raises(QueueResultError):
+        list(video)
+
+
+def test_what_was_announced_to_a_browser_is_not_taken_back() -> None:
+    answers: Any = iter([Shelf(breaks=(0,)), Shelf(ranges=False)])
+    client, _ = having(lambda request: next(answers)(request))
+    with client.queue.stream("j1", range="bytes=100-799") as video:
+        assert video.status == 206
+        with pytest.raises(QueueResultError, match="not what an earlier answer announced"):
+            list(video)
+
+
+def test_a_part_that_does_not_say_which_it_is_is_an_error() -> None:
+    client, _ = having(lambda request: HttpResponse(206, {"Content-Length": "3"}, [b"abc"]))
+    with pytest.raises(QueueResultError, match="it does not say which part it is"):
+        client.queue.stream("j1", range="bytes=1-3").open()
+
+
+def test_a_part_from_the_middle_may_begin_like_a_text() -> None:
+    shelf = Shelf(b"0123<html>", headers={"Content-Type": "application/octet-stream"})
+    assert b"".join(having(shelf)[0].queue.stream("j1", range="bytes=4-")) == b"<html>"
+
+
+def test_headers_are_empty_before_a_stream_is_open() -> None:
+    assert having(Shelf())[0].queue.stream("j1").headers == {}
+
+
+async def parts_of(transport: FakeTransport) -> tuple[int, bytes]:
+    async with (
+        AsyncDecartClient("dct_x", transport=transport) as client,
+        client.queue.stream("j1", range="bytes=100-299") as video,
+    ):
+        return video.status, b"".join([chunk async for chunk in video])
+
+
+def test_the_async_side_takes_a_range_too() -> None:
+    assert asyncio.run(parts_of(FakeTransport(status("completed"), Shelf()))) == (206, VIDEO[100:300])
+    with pytest.raises(QueueResultError) as caught:
+        asyncio.run(parts_of(FakeTransport(status("completed"), answer(404))))
+    assert isinstance(caught.value.cause, NotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("value", "span"),
+    [
+        ("bytes 0-9/100", (0, 9, 100)),
+        ("bytes 0-9/*", (0, 9, None)),
+        ("bytes */100", (-1, -1, None)),
+        ("", (-1, -1, None)),
+        ("bytes 0-9/100 ", (-1, -1, None)),
+    ],
+)
+def test_a_servers_span_is_read_strictly(value: str, span: object) -> None:
+    assert span_of({"content-range": value}) == span
