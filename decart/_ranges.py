@@ -48,6 +48,6 @@ def _text(name: str, value: object) -> str:
 
 
 def span_of(headers: Mapping[str, str]) -> tuple[int, int, int | None]:
-    """Return the first and the last byte of a part that is sent, and how many the whole has; -1 for what is not said."""
+    """Return the first and the last byte of a part that is sent, and how many there are; -1 for what is not said."""
     found = _SENT.fullmatch(headers.get("content-range", ""))
     return (int(found[1]), int(found[2]), None if found[3] == "*" else int(found[3])) if found else (-1, -1, None)

@@ -20,7 +20,6 @@ something: a download that gets on, however often it is cut, is not given up.
 
 from __future__ import annotations
 
-import logging
 import random
 import re
 from collections.abc import Mapping
@@ -32,6 +31,7 @@ from ._config import Settings
 from ._disk import Part
 from ._problems import Answer, api_error, unreadable
 from ._ranges import Wanted, span_of
+from ._reporter import Reporter
 from ._wire import check_kind, check_length, content_request, promised_length
 from .errors import APIError, DecartSDKError, ResponseError
 from .policies import Deadline, RetryPolicy, error_of, hooks, pause, repeat_read, retry_after
@@ -40,8 +40,6 @@ from .transports.base import HttpRequest, Timeout
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
-
-log = logging.getLogger("decart")
 
 
 @attrs.define(kw_only=True)
@@ -55,6 +53,7 @@ class Transfer:
         deadline: When attempts that bring nothing end; each that brings something puts it off.
         limit: When all of it ends.
         meter: Tells the caller how far it is.
+        reporter: Tells what goes wrong on the way.
         wanted: The part of the video that is wanted; a file is always of the whole.
         part: The file that it goes to; a stream has none.
         response: The answer that is being read, if one is.
@@ -70,6 +69,7 @@ class Transfer:
     deadline: Deadline
     limit: Deadline
     meter: Meter
+    reporter: Reporter = attrs.field(repr=False)
     wanted: Wanted = Wanted()
     part: Part | None = None
     response: Any = attrs.field(default=None, init=False)
@@ -204,7 +204,7 @@ class Transfer:
             "wait": self._wait,
             "stop": self._stop,
             "reraise": True,
-            **hooks(self._say),
+            **hooks(self._say, self.reporter),
         }
 
     def _goes_round(self, state: RetryCallState) -> bool:
@@ -231,10 +231,8 @@ class Transfer:
         return max(1, self._failures) >= self.retry.attempts or left <= 0 or asked > left
 
     def _say(self, state: RetryCallState) -> None:
-        log.info(
-            "the download of job %s stopped at %d bytes (%s); again in %.1f s",
-            self.job_id, self.have, error_of(state), state.upcoming_sleep,
-        )  # fmt: skip
+        what = f"the download of job {self.job_id} stopped at {self.have} bytes"
+        self.reporter.retry(what, self.job_id, error_of(state), state.attempt_number, state.upcoming_sleep)
 
 
 def _validator(headers: Mapping[str, str]) -> str | None:

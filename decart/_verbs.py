@@ -23,7 +23,7 @@ from .errors import (
     WaitCancelledError,
 )
 from .inputs import JobInput, refuse
-from .jobs import JobStatusResponse, JobSubmitResponse
+from .jobs import JobStatusResponse
 from .options import JobOptions, OnStatusChange, callback_of, check_callback
 from .policies import PollPolicy, outcome_unknown
 from .transports.base import Event
@@ -125,17 +125,6 @@ def saved(result: QueueJobResult) -> Path:
     result.raise_for_status()
     assert result.path is not None
     return result.path
-
-
-def accepted(job: JobSubmitResponse) -> JobSubmitResponse:
-    """Take note of a job, so that its id is in the log whatever happens next."""
-    log.info("job %s was submitted, and is %s", job.job_id, job.status)
-    return job
-
-
-def first_status(job: JobSubmitResponse) -> JobStatusResponse:
-    """Return what is known of a job without asking."""
-    return JobStatusResponse(job_id=job.job_id, status=job.status)
 
 
 def finished(job: JobStatusResponse) -> JobStatusResponse:

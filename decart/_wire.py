@@ -43,12 +43,14 @@ ERROR_LIMIT = 64 * 1024  # bytes of an error page that are looked at
 
 
 class Call(Generic[T]):
-    """One exchange: the request, how much of a good answer to read (``None``: all), and what it means."""
+    """One exchange: the request, how much of a good answer to read (``None``: all), what it means, and whose it is."""
 
-    __slots__ = ("request", "limit", "parse")
+    __slots__ = ("request", "limit", "parse", "job_id")
 
-    def __init__(self, *, request: HttpRequest, limit: int | None, parse: Callable[[Answer], T]) -> None:
-        self.request, self.limit, self.parse = request, limit, parse
+    def __init__(
+        self, *, request: HttpRequest, limit: int | None, parse: Callable[[Answer], T], job_id: str | None = None
+    ) -> None:
+        self.request, self.limit, self.parse, self.job_id = request, limit, parse, job_id
 
     def limit_for(self, status: int) -> int | None:
         """Return how many bytes of an answer of this status are worth reading."""
@@ -75,6 +77,7 @@ def status_call(settings: Settings, job_id: str) -> Call[JobStatusResponse]:
         request=_get(settings, f"/v1/jobs/{_segment(job_id)}"),
         limit=JSON_LIMIT,
         parse=lambda answer: parse_status(answer, settings, job_id),
+        job_id=job_id,
     )
 
 
@@ -84,6 +87,7 @@ def content_call(settings: Settings, job_id: str) -> Call[bytes]:
         request=content_request(settings, job_id),
         limit=None,
         parse=lambda answer: parse_content(answer, settings),
+        job_id=job_id,
     )
 
 
@@ -154,7 +158,7 @@ def parse_submit(answer: Answer, settings: Settings, model: ModelDefinition) -> 
     body = _json(answer, settings)
     status = body.get("status")
     text = clean(status, settings) if isinstance(status, str) else ""
-    return JobSubmitResponse(job_id=_job_id(body, answer, settings), status=text or "pending")
+    return JobSubmitResponse(job_id=_job_id(body, answer, settings), status=text or "pending", model=model.name)
 
 
 def _job_id(body: Mapping[str, Any], answer: Answer, settings: Settings) -> str:

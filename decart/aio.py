@@ -21,7 +21,6 @@ from . import _wire
 from ._core import POLL, RETRY, TIMEOUT, AnyTransport, AsyncCore, Core, Front, setup, transport_of
 from ._verbs import (
     Saving,
-    accepted,
     asking,
     check_download,
     check_order,
@@ -30,13 +29,12 @@ from ._verbs import (
     check_wait,
     fetching,
     finished,
-    first_status,
     resumable,
     saved,
     submitting,
 )
 from .inputs import JobInput
-from .jobs import JobStatusResponse, JobSubmitResponse
+from .jobs import JobStatusResponse, JobSubmitResponse, first_status
 from .options import JobOptions, OnStatusChange, from_options
 from .policies import Deadline, PollPolicy, RetryPolicy, repeat_read, repeat_submit
 from .transports.base import AsyncTransport, Event, Timeout, Transport
@@ -44,6 +42,7 @@ from .transports.threaded import ThreadedTransport
 from .watch import Watch
 
 if TYPE_CHECKING:
+    from .events import EventHook
     from .progress import OnProgress
     from .results import QueueJobResult
     from .streams import AsyncVideoStream
@@ -73,8 +72,8 @@ class AsyncQueueClient:
         told = check_progress(progress, awaited=True)
         job = from_options(options)
         call = await _submit_call(self._core, job, told)
-        with submitting():
-            return self._core.note(job, accepted(await self._core.send(call, repeat_submit)))
+        with submitting(), self._core.reporter.operation("submit", model=job.model.name):
+            return self._core.accepted(job, await self._core.send(call, repeat_submit))
 
     async def status(self, job_id: str) -> JobStatusResponse:
         """Ask where a job is, free of charge; see ``QueueClient.status``.
@@ -84,7 +83,7 @@ class AsyncQueueClient:
             QueueStatusError: The status could not be read; ``cause`` says why.
         """
         with asking(job_id):
-            return await self._core.send(_wire.status_call(self._core.settings, job_id), repeat_read)
+            return await self._core.send(self._core.question(job_id), repeat_read)
 
     async def result(self, job_id: str) -> QueueJobResult:
         """Fetch how a finished job ended, with the video in memory; see ``QueueClient.result``.
@@ -174,7 +173,7 @@ class AsyncQueueClient:
     async def _last(self, job_id: str) -> JobStatusResponse:
         """Return the last status of a job, if it has one."""
         with fetching(job_id):
-            status = await self._core.send(_wire.status_call(self._core.settings, job_id), repeat_read)
+            status = await self._core.send(self._core.question(job_id), repeat_read)
         return finished(status)
 
     async def _wait(self, watch: Watch, saving: Saving | None) -> QueueJobResult:
@@ -182,7 +181,7 @@ class AsyncQueueClient:
         from ._retrying import AsyncRetrying
 
         sleep = partial(self._core.transport.asleep, cancel=watch.cancel)
-        with resumable(watch.job_id):
+        with resumable(watch.job_id), self._core.reporter.operation("wait", job_id=watch.job_id):
             async for attempt in AsyncRetrying(sleep=sleep, **watch.settings()):
                 with attempt, asking(watch.job_id):
                     watch.saw(await self._core.look(watch))
@@ -199,7 +198,8 @@ class AsyncQueueClient:
 
         if last.status == "failed":
             return ended(last)
-        with resumable(last.job_id), fetching(last.job_id):
+        whole = self._core.reporter.operation("download", job_id=last.job_id)
+        with resumable(last.job_id), fetching(last.job_id), whole:
             if saving is not None:
                 from .streams import adownload
 
@@ -237,6 +237,7 @@ class AsyncDecartClient(Front):
             works in threads; or ``"aiohttp"``, ``"urllib3"``, or ``"requests"``, which it is unless given. It is closed
             with the client.
         integration: Your program's name and version, such as ``"my-app/1.0"``, to be told to the service.
+        event_hook: Hears of every request, answer, repeat, change of status and transfer; see `decart.events`.
 
     Raises:
         InvalidAPIKeyError: No key, or one that cannot be a key.
@@ -258,8 +259,11 @@ class AsyncDecartClient(Front):
         poll: PollPolicy = POLL,
         transport: AnyTransport | None = None,
         integration: str | None = None,
+        event_hook: EventHook | None = None,
     ) -> None:
-        common = setup(api_key, base_url, timeout, integration, retry=retry, poll=poll, transport=transport)
+        common = setup(
+            api_key, base_url, timeout, integration, retry=retry, poll=poll, transport=transport, event_hook=event_hook
+        )
         self._core: AsyncCore = AsyncCore(transport=_awaited(transport_of(transport)), **common)
         self.queue = AsyncQueueClient(self._core)
 
@@ -273,6 +277,7 @@ class AsyncDecartClient(Front):
             poll=core.poll,
             closed=core.closed,
             durations=core.durations,
+            event_hook=core.reporter.hook,
             transport=_awaited(transport),
         )
         client.queue = AsyncQueueClient(client._core)

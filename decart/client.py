@@ -14,6 +14,7 @@ from .transports.base import HttpRequest, SystemClock, Timeout, Transport
 
 if TYPE_CHECKING:
     from .aio import AsyncDecartClient
+    from .events import EventHook
 
 
 class DecartClient(Front):
@@ -30,6 +31,7 @@ class DecartClient(Front):
         transport: What sends the requests: a transport, or the name of one: ``"requests"``, which it is unless given,
             ``"urllib3"``, which needs less CPU, or ``"aiohttp"`` for the async side. It is closed with the client.
         integration: Your program's name and version, such as ``"my-app/1.0"``, to be told to the service.
+        event_hook: Hears of every request, answer, repeat, change of status and transfer; see `decart.events`.
 
     Raises:
         InvalidAPIKeyError: No key, or one that cannot be a key.
@@ -51,8 +53,11 @@ class DecartClient(Front):
         poll: PollPolicy = POLL,
         transport: AnyTransport | None = None,
         integration: str | None = None,
+        event_hook: EventHook | None = None,
     ) -> None:
-        common = setup(api_key, base_url, timeout, integration, retry=retry, poll=poll, transport=transport)
+        common = setup(
+            api_key, base_url, timeout, integration, retry=retry, poll=poll, transport=transport, event_hook=event_hook
+        )
         self._transport = transport_of(transport)
         blocking = self._transport if isinstance(self._transport, Transport) else _AsyncOnly()
         self._core: Core = Core(transport=blocking, **common)

@@ -23,10 +23,24 @@ class Durations:
     def __init__(self) -> None:
         self._jobs: dict[str, tuple[Key, float]] = {}
         self._seen: dict[Key, tuple[float, ...]] = {}
+        self._spans: dict[str, tuple[str, float, float | None]] = {}  # the model, and when a job began and ended
 
     def begin(self, job_id: str, key: Key, at: float) -> None:
         """Remember that a job of this kind was accepted, at this time of the transport's clock."""
         _put(self._jobs, job_id, (key, at), JOBS)
+        _put(self._spans, job_id, (key[0], at, None), JOBS)
+
+    def age(self, job_id: str, at: float, *, finished: bool) -> tuple[str | None, float | None]:
+        """Return the model of a job, and how old it is; one that has ended is no older than when that was first seen.
+
+        Of a job that this client did not submit, nothing is known.
+        """
+        if job_id not in self._spans:
+            return None, None
+        model, began, ended = self._spans[job_id]
+        if ended is None and finished:
+            self._spans[job_id] = (model, began, at)
+        return model, (at if ended is None else ended) - began
 
     def begun(self, job_id: str) -> tuple[Key, float] | None:
         """Return of what kind a job is, and when it was accepted, if this client submitted it."""

@@ -56,10 +56,12 @@ class JobSubmitResponse(AwaitedByMistake):
     Attributes:
         job_id: The job; keep it, everything else can be asked for by it.
         status: Its first status, ``"pending"``.
+        model: The name of the model that works on it.
     """
 
     job_id: str
     status: str
+    model: str | None = attrs.field(default=None, eq=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -70,13 +72,22 @@ class JobStatusResponse(AwaitedByMistake):
         job_id: The job.
         status: ``"pending"``, ``"processing"``, ``"completed"``, ``"failed"``, or a word invented since.
         error: Why it failed, when it failed and the service said why.
+        model: The name of its model, if this client submitted it.
+        elapsed: Seconds since the service accepted it, if this client submitted it.
     """
 
     job_id: str
     status: str
     error: str | None = None
+    model: str | None = attrs.field(default=None, eq=False)
+    elapsed: float | None = attrs.field(default=None, eq=False)
 
     @property
     def finished(self) -> bool:
         """Whether the job has ended, well or not."""
         return self.status in FINISHED
+
+
+def first_status(job: JobSubmitResponse) -> JobStatusResponse:
+    """Return what is known of a job without asking."""
+    return JobStatusResponse(job_id=job.job_id, status=job.status, model=job.model, elapsed=0.0)

@@ -24,7 +24,6 @@ tenacity is the only loop: the functions below are its ``retry``, ``wait`` and `
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
@@ -42,6 +41,8 @@ from .errors import (
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
+    from ._reporter import Reporter
+
     class Pace(Protocol):
         """What the two policies share: the four numbers of a growing pause."""
 
@@ -54,8 +55,6 @@ if TYPE_CHECKING:
         @property
         def jitter(self) -> float: ...
 
-
-log = logging.getLogger("decart")
 
 LAST_REQUEST = 1.0  # seconds that a request gets even when the deadline is nearer: less would only fail
 TICK = 0.001  # seconds that do not count: a clock that wakes us a hair early must not cause one more sleep
@@ -206,8 +205,14 @@ def outcome_unknown(error: BaseException) -> bool:
     return isinstance(error, ResponseError) or (isinstance(error, TransportError) and error.may_have_been_sent)
 
 
-def retrying(policy: RetryPolicy, deadline: Deadline, repeat: Callable[[BaseException], bool]) -> Mapping[str, Any]:
-    """Return tenacity's settings for one exchange.
+def retrying(
+    policy: RetryPolicy,
+    deadline: Deadline,
+    repeat: Callable[[BaseException], bool],
+    reporter: Reporter,
+    job_id: str | None = None,
+) -> Mapping[str, Any]:
+    """Return tenacity's settings for one exchange, about a job if it has an id yet.
 
     It stops after ``attempts``, at the deadline, or when the server asks for a longer wait than the deadline allows.
     """
@@ -225,18 +230,18 @@ def retrying(policy: RetryPolicy, deadline: Deadline, repeat: Callable[[BaseExce
         asked = retry_after(error_of(state), policy) or 0.0
         return state.attempt_number >= policy.attempts or deadline.passed() or asked > deadline.remaining()
 
-    return {"retry": worth, "wait": wait, "stop": stop, "reraise": True, **hooks(_say)}
+    def say(state: RetryCallState) -> None:
+        turn = state.attempt_number
+        reporter.retry(f"attempt {turn} failed", job_id, error_of(state), turn, state.upcoming_sleep)
+
+    return {"retry": worth, "wait": wait, "stop": stop, "reraise": True, **hooks(say, reporter)}
 
 
-def hooks(say: Callable[[RetryCallState], None]) -> Mapping[str, Any]:
+def hooks(say: Callable[[RetryCallState], None], reporter: Reporter) -> Mapping[str, Any]:
     """Return tenacity's hooks, as few as can be: those that do nothing cost an event loop as much as the others."""
-    return {"before": None, "after": None, "before_sleep": say if log.isEnabledFor(logging.INFO) else None}
+    return {"before": None, "after": None, "before_sleep": say if reporter.listens else None}
 
 
 def error_of(state: RetryCallState) -> BaseException | None:
     """Return what an attempt failed with, if it did."""
     return state.outcome.exception() if state.outcome is not None else None
-
-
-def _say(state: RetryCallState) -> None:
-    log.info("attempt %d failed (%s); again in %.1f s", state.attempt_number, error_of(state), state.upcoming_sleep)

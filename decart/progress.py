@@ -41,29 +41,36 @@ OnProgress = Callable[[Progress], object]
 
 @attrs.define(kw_only=True)
 class Meter:
-    """Tells a callback how far one transfer is: at its beginning, at its end, and at most ten times a second between.
+    """Tells how far one transfer is: at its beginning, at its end, and at most ten times a second between.
 
-    A callback that fails is told of in the log and not called again: a broken progress bar must not break a transfer
-    that is paid for.
+    Told are the caller's callback and, if it wants to hear of it, the reporter of the client. A callback that fails is
+    told of in the log and not called again: a broken progress bar must not break a transfer that is paid for.
     """
 
     callback: OnProgress | None
     direction: Literal["upload", "download"]
     now: Callable[[], float]
+    report: Callable[[Progress], None] | None = None
     _next: float = attrs.field(default=float("-inf"), init=False)
 
     def at(self, done: int, total: int | None) -> None:
         """Take note of the bytes done so far."""
-        if self.callback is None:
+        if self.callback is None and self.report is None:
             return
         now = self.now()
         if now >= self._next or done in (0, total):
             self._next = now + PAUSE
-            try:
-                self.callback(Progress(direction=self.direction, done=done, total=total))
-            except Exception:
-                self.callback = None
-                log.warning(_FAILED, exc_info=True)
+            self._say(Progress(direction=self.direction, done=done, total=total))
+
+    def _say(self, progress: Progress) -> None:
+        if self.report is not None:
+            self.report(progress)
+        try:
+            if self.callback is not None:
+                self.callback(progress)
+        except Exception:
+            self.callback = None
+            log.warning(_FAILED, exc_info=True)
 
 
 def callable_anywhere(callback: OnProgress, *, awaited: bool) -> OnProgress:

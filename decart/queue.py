@@ -17,7 +17,6 @@ from . import _wire
 from ._core import Core
 from ._verbs import (
     Saving,
-    accepted,
     asking,
     check_download,
     check_order,
@@ -26,13 +25,12 @@ from ._verbs import (
     check_wait,
     fetching,
     finished,
-    first_status,
     resumable,
     saved,
     submitting,
 )
 from .inputs import JobInput
-from .jobs import JobStatusResponse, JobSubmitResponse
+from .jobs import JobStatusResponse, JobSubmitResponse, first_status
 from .options import JobOptions, OnStatusChange, from_options
 from .policies import Deadline, PollPolicy, repeat_read, repeat_submit
 
@@ -74,8 +72,8 @@ class QueueClient:
         told = check_progress(progress, awaited=False)
         job = from_options(options)
         call = self._core.submit_call(job, told)
-        with submitting():
-            return self._core.note(job, accepted(self._core.send(call, repeat_submit)))
+        with submitting(), self._core.reporter.operation("submit", model=job.model.name):
+            return self._core.accepted(job, self._core.send(call, repeat_submit))
 
     def status(self, job_id: str) -> JobStatusResponse:
         """Ask where a job is. Free of charge.
@@ -92,7 +90,7 @@ class QueueClient:
             'processing'
         """
         with asking(job_id):
-            return self._core.send(_wire.status_call(self._core.settings, job_id), repeat_read)
+            return self._core.send(self._core.question(job_id), repeat_read)
 
     def result(self, job_id: str) -> QueueJobResult:
         """Fetch how a finished job ended, with the video in memory. Free of charge, and can be repeated.
@@ -253,7 +251,7 @@ class QueueClient:
     def _last(self, job_id: str) -> JobStatusResponse:
         """Return the last status of a job, if it has one."""
         with fetching(job_id):
-            status = self._core.send(_wire.status_call(self._core.settings, job_id), repeat_read)
+            status = self._core.send(self._core.question(job_id), repeat_read)
         return finished(status)
 
     def _wait(self, watch: Watch, saving: Saving | None) -> QueueJobResult:
@@ -261,7 +259,7 @@ class QueueClient:
         from tenacity import Retrying
 
         sleep = partial(self._core.transport.sleep, cancel=watch.cancel)
-        with resumable(watch.job_id):
+        with resumable(watch.job_id), self._core.reporter.operation("wait", job_id=watch.job_id):
             for attempt in Retrying(sleep=sleep, **watch.settings()):
                 with attempt, asking(watch.job_id):
                     watch.saw(self._core.look(watch))
@@ -278,7 +276,8 @@ class QueueClient:
 
         if last.status == "failed":
             return ended(last)
-        with resumable(last.job_id), fetching(last.job_id):
+        whole = self._core.reporter.operation("download", job_id=last.job_id)
+        with resumable(last.job_id), fetching(last.job_id), whole:
             if saving is not None:
                 from .streams import download
 

@@ -26,6 +26,8 @@ class QueueJobResult(AwaitedByMistake):
         path: Where the video is, when it went to a file instead of ``data`` (``save_to=``).
         timed_out: True when it was the wait that ended and not the job: it may still finish, and
             ``client.queue.poll(job_id)`` waits for it again.
+        model: The name of the job's model, if this client submitted it.
+        elapsed: Seconds from the accepted submit until its end was seen, if this client submitted it.
     """
 
     job_id: str
@@ -34,6 +36,8 @@ class QueueJobResult(AwaitedByMistake):
     error: str | None = None
     path: Path | None = None
     timed_out: bool = False
+    model: str | None = attrs.field(default=None, eq=False)
+    elapsed: float | None = attrs.field(default=None, eq=False)
 
     def raise_for_status(self) -> None:
         """Raise if the job did not complete.
@@ -83,7 +87,13 @@ class QueueJobResult(AwaitedByMistake):
 
 def ended(job: JobStatusResponse, *, data: bytes | None = None, path: Path | None = None) -> QueueJobResult:
     """Return the result of a job that has ended, with the video, or where it is, if it completed."""
-    if job.status == "failed":
-        reason = job.error or f"Job {job.job_id} failed, and the service did not say why."
-        return QueueJobResult(job_id=job.job_id, status="failed", error=reason)
-    return QueueJobResult(job_id=job.job_id, status="completed", data=data, path=path)
+    failed = job.status == "failed"
+    return QueueJobResult(
+        job_id=job.job_id,
+        status="failed" if failed else "completed",
+        data=data,
+        error=(job.error or f"Job {job.job_id} failed, and the service did not say why.") if failed else None,
+        path=path,
+        model=job.model,
+        elapsed=job.elapsed,
+    )

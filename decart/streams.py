@@ -49,7 +49,7 @@ class _Head(Generic[C]):
 
     @property
     def length(self) -> int | None:
-        """Bytes to come in all, of the video or of the part that was asked for; ``None`` when the server did not say."""
+        """Bytes to come in all, of the video or the part that was asked for; ``None`` when the server did not say."""
         return self._transfer.total
 
     @property
@@ -154,8 +154,7 @@ def _piece(core: Core, transfer: Transfer) -> bytes | None:
 
 def _answer(core: Core, transfer: Transfer) -> HttpResponse:
     """Ask for a video, or for what is missing of it, and read the head of the answer."""
-    core.begin()
-    response = core.transport.send(transfer.request(), timeout=transfer.timeout(core.settings.timeout))
+    response = core.open(transfer.request(), transfer.timeout(core.settings.timeout))
     try:
         if not transfer.answered(response.status, response.headers):
             raise transfer.refused(response.status, response.headers, response.read(ERROR_LIMIT))
@@ -254,8 +253,7 @@ async def _apiece(core: AsyncCore, transfer: Transfer) -> bytes | None:
 
 
 async def _aanswer(core: AsyncCore, transfer: Transfer) -> AsyncHttpResponse:
-    core.begin()
-    response = await core.transport.asend(transfer.request(), timeout=transfer.timeout(core.settings.timeout))
+    response = await core.open(transfer.request(), transfer.timeout(core.settings.timeout))
     try:
         if not await _beside(transfer, lambda: transfer.answered(response.status, response.headers)):
             raise transfer.refused(response.status, response.headers, await response.aread(ERROR_LIMIT))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ._reporter import Reporter
 from ._wire import Call
 from .errors import NotFoundError, QueueStatusError, WaitCancelledError
 from .jobs import KNOWN, JobStatusResponse
@@ -45,10 +46,12 @@ class Watch:
     poll: PollPolicy
     retry: RetryPolicy
     deadline: Deadline
+    reporter: Reporter = attrs.field(repr=False)
     callback: Callable[[JobStatusResponse], Any] | None = None
     cancel: Any = None  # an Event, of a kind that the transport can wait for
     known: JobStatusResponse | None = None  # a status that need not be asked for: the submit's answer
     lesson: Lesson | None = None  # what was learned from jobs like this one
+    looked: Callable[[JobStatusResponse], None] | None = None  # told after each look, for a bar
     status: JobStatusResponse | None = attrs.field(default=None, init=False)
     _news: bool = attrs.field(default=False, init=False)
     _failures: int = attrs.field(default=0, init=False)  # in a row
@@ -65,10 +68,12 @@ class Watch:
         """Take note of a status."""
         if self.lesson is not None:
             self.lesson.saw(status.status)
+        if self.looked is not None:
+            self.looked(status)
         self._news = self.status is None or self.status.status != status.status
         self.status = status
         if self._news:
-            log.info("job %s is %s", self.job_id, status.status)
+            self.reporter.status(status)
             if status.status not in KNOWN | self._warned:
                 self._warned.add(status.status)
                 log.warning("job %s has a status unknown to this version, %r; waiting on", self.job_id, status.status)
@@ -98,7 +103,7 @@ class Watch:
             "retry": self._goes_on,
             "wait": self._wait,
             "stop": lambda state: self.deadline.passed(),
-            **hooks(self._say),
+            **hooks(self._say, self.reporter),
             "retry_error_callback": lambda state: None,  # the deadline is a result of its own, not an error
         }
 
@@ -127,7 +132,8 @@ class Watch:
 
     def _say(self, state: RetryCallState) -> None:
         if self._error is not None:
-            log.info("a look at job %s failed (%s); again in %.1f s", self.job_id, self._error, state.upcoming_sleep)
+            what = f"a look at job {self.job_id} failed"
+            self.reporter.retry(what, self.job_id, self._error, self._failures, state.upcoming_sleep)
 
     def cancelled(self) -> WaitCancelledError:
         """Return the error of a wait that its caller has ended."""
@@ -145,6 +151,8 @@ class Watch:
             job_id=self.job_id,
             status="failed",
             timed_out=True,
+            model=self.status.model if self.status else None,
+            elapsed=self.status.elapsed if self.status else None,
             error=(
                 f"The wait for job {self.job_id} ended after {self.poll.timeout:g} s; {seen}{trouble.rstrip('.')}. "
                 f"The job may still finish, and is billed: client.queue.poll({self.job_id!r}) waits for it again."

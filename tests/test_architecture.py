@@ -17,11 +17,11 @@ ROOT = Path(decart.__file__).parent
 ORDER = """
 _version errors _extras _retrying _disk
 transports.base models jobs results files inputs file_inputs progress options _config _multipart
-_problems _wire policies durations pace watch _ranges _transfer
+_problems _wire events _reporter policies durations pace watch _ranges _transfer
 transports.failures transports.abort transports.environment
 transports.connections transports.pools transports.urllib3 transports.requests
 transports.loop transports.threaded transports.upload transports.aiohttp transports
-_core _verbs streams
+_common _core _verbs streams
 queue aio client
 decart
 emulator

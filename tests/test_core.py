@@ -79,11 +79,12 @@ def test_no_more_of_a_flood_is_read_than_is_useful(code: int, limit: int) -> Non
     assert sum(taken) < limit + 50_000
 
 
-def test_an_exchange_is_logged_at_debug_without_its_headers(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_exchange_is_logged_at_debug_with_the_headers_that_may_be_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "decart")
     core = core_of(FakeTransport(status("pending")))
     core.once(status_call(core.settings, "j1"), core.settings.timeout)
-    assert caplog.messages == ["GET https://api.test/v1/jobs/j1: 200, 37 bytes in 0.000 s"]
+    told = {"content-type": "application/json"}
+    assert caplog.messages == [f"GET https://api.test/v1/jobs/j1: 200 in 0.000 s, {told}"]
     assert caplog.records[0].levelno == logging.DEBUG
 
 

@@ -24,6 +24,8 @@ from decart import (
     TransportError,
     TransportTimeout,
 )
+from decart._config import settings
+from decart._reporter import Reporter
 from decart.policies import Deadline, outcome_unknown, pause, repeat_read, repeat_submit, retry_after, retrying
 
 FOREVER = float("inf")
@@ -157,6 +159,9 @@ def test_what_is_repeated_depends_on_what_a_repeat_costs(
 # one exchange
 
 
+REPORTER = Reporter(settings("dct_key", None, 60, None))
+
+
 class Exchange:
     """An exchange that fails so many times, and notes when it was tried."""
 
@@ -176,7 +181,7 @@ class Exchange:
     ) -> str:
         retry = RetryPolicy(**{"jitter": 0, **policy})
         deadline = Deadline.after(seconds, self.clock.now)
-        return Retrying(sleep=self.clock.sleep, **retrying(retry, deadline, repeat))(self)
+        return Retrying(sleep=self.clock.sleep, **retrying(retry, deadline, repeat, REPORTER))(self)
 
 
 def test_an_exchange_is_repeated_after_growing_pauses_and_each_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -26,6 +26,7 @@ from decart import (
 )
 from decart._config import settings
 from decart._verbs import asking
+from decart._reporter import Reporter
 from decart._wire import status_call
 from decart.durations import Durations
 from decart.pace import lesson
@@ -62,6 +63,7 @@ class Look:
             poll=PollPolicy(jitter=0, timeout=timeout),
             retry=RetryPolicy(jitter=0),
             deadline=Deadline.after(timeout, self.clock.now),
+            reporter=Reporter(settings("dct_key", None, 60, None)),
             known=at(known) if known else None,
         )
         self.memory = Durations()

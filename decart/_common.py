@@ -1,0 +1,164 @@
+"""What the two cores have in common: all of an exchange and a wait but the blocking and the awaiting."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+
+import attrs
+
+from . import _wire
+from ._config import Settings
+from ._reporter import Reporter
+from ._wire import Call
+from .durations import Durations
+from .errors import ClientClosedError
+from .inputs import JobInput
+from .jobs import JobStatusResponse, JobSubmitResponse, first_status
+from .policies import Deadline, PollPolicy, RetryPolicy
+from .transports.base import HttpRequest
+
+if TYPE_CHECKING:
+    from ._transfer import Transfer
+    from .events import EventHook
+    from .progress import Meter, OnProgress
+    from .watch import Watch
+
+    class Timed(Protocol):
+        """What the two kinds of transport share."""
+
+        def now(self) -> float: ...
+
+
+Tr = TypeVar("Tr", bound="Timed")
+
+
+class Common(Generic[Tr]):
+    """The settings of a client, its transport, whether it is still open, and what it remembers."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        transport: Tr,
+        retry: RetryPolicy,
+        poll: PollPolicy,
+        event_hook: EventHook | None = None,
+        closed: bool = False,
+        durations: Durations | None = None,
+    ) -> None:
+        self.settings, self.transport, self.retry, self.poll = settings, transport, retry, poll
+        self.reporter = Reporter(settings, event_hook)
+        self.closed = closed
+        self.durations = Durations() if durations is None else durations
+
+    def deadline(self, seconds: float | None) -> Deadline:
+        """Return the moment so many seconds from now, on the transport's clock."""
+        return Deadline.after(seconds, self.transport.now)
+
+    def transfer(
+        self,
+        job_id: str,
+        deadline: Deadline | None = None,
+        progress: OnProgress | None = None,
+        *,
+        range: str | None = None,
+        if_range: str | None = None,
+    ) -> Transfer:
+        """Begin a download, whose time counts from now.
+
+        Raises:
+            InvalidInputError: ``job_id`` cannot be an id, or a range is no text.
+        """
+        from ._ranges import Wanted
+        from ._transfer import Transfer
+
+        _wire.content_request(self.settings, job_id)
+        return Transfer(
+            settings=self.settings,
+            job_id=job_id,
+            retry=self.retry,
+            deadline=deadline or self.deadline(self.retry.timeout),
+            limit=self.deadline(self.settings.timeout.total),
+            meter=self._meter("download", progress, job_id),
+            reporter=self.reporter,
+            wanted=Wanted.of(range, if_range),
+        )
+
+    def submit_call(self, job: JobInput, progress: OnProgress | None) -> Call[JobSubmitResponse]:
+        """Build a submit that tells how much of it is sent.
+
+        Raises:
+            InvalidInputError: A file cannot be read.
+        """
+        if progress is None and not self.reporter.hears_bytes:
+            return _wire.submit_call(self.settings, job)
+        return _wire.submit_call(self.settings, job, self._meter("upload", progress).at)
+
+    def _meter(
+        self, direction: Literal["upload", "download"], progress: OnProgress | None, job_id: str | None = None
+    ) -> Meter:
+        from .progress import Meter
+
+        report = partial(self.reporter.progress, job_id=job_id) if self.reporter.hears_bytes else None
+        return Meter(callback=progress, direction=direction, now=self.transport.now, report=report)
+
+    def accepted(self, job: JobInput, accepted: JobSubmitResponse) -> JobSubmitResponse:
+        """Take note of a job, so that its id is in the log whatever happens next.
+
+        Remembered are when it was accepted and of what kind it is: jobs of one model and size take alike.
+        """
+        size = job.resolution or "720p", getattr(job, "orientation", None) or "landscape"  # the service's defaults
+        self.durations.begin(accepted.job_id, (job.model.name, *size), self.transport.now())
+        self.reporter.status(first_status(accepted), "was submitted, and is")
+        return accepted
+
+    def question(self, job_id: str) -> Call[JobStatusResponse]:
+        """Build the question where a job is, whose answer says, too, what this client knows of the job.
+
+        Raises:
+            InvalidInputError: ``job_id`` cannot be an id.
+        """
+        call = _wire.status_call(self.settings, job_id)
+        return Call(
+            request=call.request,
+            limit=call.limit,
+            parse=lambda answer: self._with_age(call.parse(answer)),
+            job_id=job_id,
+        )
+
+    def _with_age(self, job: JobStatusResponse) -> JobStatusResponse:
+        model, elapsed = self.durations.age(job.job_id, self.transport.now(), finished=job.finished)
+        return job if model is None else attrs.evolve(job, model=model, elapsed=elapsed)
+
+    def watch(self, job_id: str, policy: PollPolicy | None, **asked: Any) -> Watch:
+        """Begin a wait for a job, whose time counts from now, with what else the caller has asked for.
+
+        Raises:
+            InvalidInputError: ``job_id`` cannot be an id.
+        """
+        from .pace import lesson
+        from .watch import Watch
+
+        poll = policy or self.poll
+        return Watch(
+            job_id=job_id,
+            question=self.question(job_id),
+            poll=poll,
+            retry=self.retry,
+            deadline=self.deadline(poll.timeout),
+            reporter=self.reporter,
+            lesson=lesson(self.durations, job_id, poll, self.transport.now),
+            **asked,
+        )
+
+    def begins(self, request: HttpRequest) -> float:
+        """Tell that a request is about to be sent, and return the time.
+
+        Raises:
+            ClientClosedError: The client was closed.
+        """
+        if self.closed:
+            raise ClientClosedError("This client is closed; make a new DecartClient, or keep this one open for longer.")
+        self.reporter.request(request)
+        return self.transport.now()
