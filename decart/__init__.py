@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from . import models
     from .aio import AsyncDecartClient, AsyncQueueClient
     from .client import DecartClient
+    from .events import EventHook
     from .file_inputs import (
         FirstLastFrameInput,
         ImageToImageInput,
@@ -83,6 +84,7 @@ __all__ = [
     "ConnectError",
     "DecartClient",
     "DecartSDKError",
+    "EventHook",
     "FileInput",
     "FirstLastFrameInput",
     "ImageToImageInput",
@@ -145,6 +147,7 @@ logging.getLogger("decart").addHandler(logging.NullHandler())
 _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs an extra
     "aio": "AsyncDecartClient AsyncQueueClient",
     "client": "DecartClient",
+    "events": "EventHook",
     "files": "FileInput",
     "file_inputs": "FirstLastFrameInput ImageToImageInput ImageToMotionVideoInput ImageToVideoInput "
     "MotionTrajectoryInput VideoEdit2Input VideoRestyleInput VideoToVideoInput",

@@ -113,6 +113,12 @@ class Common(Generic[Tr]):
         self.reporter.status(first_status(accepted), "was submitted, and is")
         return accepted
 
+    def arrived(self, job_id: str, data: bytes) -> bytes:
+        """Tell that a video is in memory, and return it."""
+        if self.reporter.hears_bytes:
+            self._meter("download", None, job_id).at(len(data), len(data))
+        return data
+
     def question(self, job_id: str) -> Call[JobStatusResponse]:
         """Build the question where a job is, whose answer says, too, what this client knows of the job.
 
@@ -131,8 +137,10 @@ class Common(Generic[Tr]):
         model, elapsed = self.durations.age(job.job_id, self.transport.now(), finished=job.finished)
         return job if model is None else attrs.evolve(job, model=model, elapsed=elapsed)
 
-    def watch(self, job_id: str, policy: PollPolicy | None, **asked: Any) -> Watch:
+    def watch(self, job: str | JobSubmitResponse, policy: PollPolicy | None, **asked: Any) -> Watch:
         """Begin a wait for a job, whose time counts from now, with what else the caller has asked for.
+
+        Of a job that was just submitted, the first status is known.
 
         Raises:
             InvalidInputError: ``job_id`` cannot be an id.
@@ -141,6 +149,7 @@ class Common(Generic[Tr]):
         from .watch import Watch
 
         poll = policy or self.poll
+        job_id, known = (job.job_id, first_status(job)) if isinstance(job, JobSubmitResponse) else (job, None)
         return Watch(
             job_id=job_id,
             question=self.question(job_id),
@@ -148,6 +157,7 @@ class Common(Generic[Tr]):
             retry=self.retry,
             deadline=self.deadline(poll.timeout),
             reporter=self.reporter,
+            known=known,
             lesson=lesson(self.durations, job_id, poll, self.transport.now),
             **asked,
         )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import (
     APIError,
@@ -29,7 +29,7 @@ from .policies import PollPolicy, outcome_unknown
 from .transports.base import Event
 
 if TYPE_CHECKING:
-    from .progress import OnProgress
+    from .progress import OnProgress, ShowProgress
     from .results import QueueJobResult
 
 log = logging.getLogger("decart")
@@ -87,6 +87,29 @@ def check_progress(callback: OnProgress | None, *, awaited: bool) -> OnProgress 
     from .progress import callable_anywhere
 
     return callable_anywhere(callback, awaited=awaited)
+
+
+class Shown(NamedTuple):
+    """Who is told how a call gets on: of bytes, and of each look at the job."""
+
+    told: OnProgress | None
+    looked: Callable[[JobStatusResponse], None] | None = None
+
+
+@contextmanager
+def showing(progress: ShowProgress | None) -> Iterator[Shown]:
+    """Give who is to be told: the caller's callback; or a bar, for True, which goes when the call ends.
+
+    Raises:
+        MissingExtraError: There is nothing to draw a bar with.
+    """
+    if progress is True:
+        from .bars import Bar
+
+        with Bar() as bar:
+            yield Shown(bar.moved, bar.looked)
+    else:
+        yield Shown(None if progress is False else progress)
 
 
 Saving = tuple[Path, "OnProgress | None"]
@@ -201,3 +224,5 @@ def resumable(job_id: str) -> Iterator[None]:
 def _advise(error: BaseException, advice: str) -> None:
     log.warning("%s", advice)
     getattr(error, "add_note", str)(advice)  # Python 3.11 has notes
+    if isinstance(error, KeyboardInterrupt):  # a notebook shows this instead of where the cell was interrupted
+        error._render_traceback_ = lambda: [advice]  # type: ignore[attr-defined]

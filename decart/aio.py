@@ -31,10 +31,11 @@ from ._verbs import (
     finished,
     resumable,
     saved,
+    showing,
     submitting,
 )
 from .inputs import JobInput
-from .jobs import JobStatusResponse, JobSubmitResponse, first_status
+from .jobs import JobStatusResponse, JobSubmitResponse
 from .options import JobOptions, OnStatusChange, from_options
 from .policies import Deadline, PollPolicy, RetryPolicy, repeat_read, repeat_submit
 from .transports.base import AsyncTransport, Event, Timeout, Transport
@@ -43,7 +44,7 @@ from .watch import Watch
 
 if TYPE_CHECKING:
     from .events import EventHook
-    from .progress import OnProgress
+    from .progress import OnProgress, ShowProgress
     from .results import QueueJobResult
     from .streams import AsyncVideoStream
 
@@ -58,7 +59,9 @@ class AsyncQueueClient:
     def __init__(self, core: AsyncCore) -> None:
         self._core = core
 
-    async def submit(self, options: JobOptions | JobInput, *, progress: OnProgress | None = None) -> JobSubmitResponse:
+    async def submit(
+        self, options: JobOptions | JobInput, *, progress: ShowProgress | None = None
+    ) -> JobSubmitResponse:
         """Submit a job, which costs money, and return at once with its id; see ``QueueClient.submit``.
 
         Raises:
@@ -69,11 +72,8 @@ class AsyncQueueClient:
         Example:
             >>> job = await client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake"})
         """
-        told = check_progress(progress, awaited=True)
-        job = from_options(options)
-        call = await _submit_call(self._core, job, told)
-        with submitting(), self._core.reporter.operation("submit", model=job.model.name):
-            return self._core.accepted(job, await self._core.send(call, repeat_submit))
+        with showing(progress) as shown:
+            return await self._submit(options, check_progress(shown.told, awaited=True))
 
     async def status(self, job_id: str) -> JobStatusResponse:
         """Ask where a job is, free of charge; see ``QueueClient.status``.
@@ -94,7 +94,9 @@ class AsyncQueueClient:
         """
         return await self._ending(await self._last(job_id))
 
-    async def download(self, job_id: str, path: str | os.PathLike[str], *, progress: OnProgress | None = None) -> Path:
+    async def download(
+        self, job_id: str, path: str | os.PathLike[str], *, progress: ShowProgress | None = None
+    ) -> Path:
         """Fetch the video of a finished job into a file, written in threads; see ``QueueClient.download``.
 
         Raises:
@@ -104,8 +106,9 @@ class AsyncQueueClient:
             >>> await client.queue.download(job.job_id, "lake.mp4")
             PosixPath('lake.mp4')
         """
-        saving = check_download(path, progress, awaited=True)
-        return saved(await self._ending(await self._last(job_id), saving=saving))
+        with showing(progress) as shown:
+            saving = check_download(path, shown.told, awaited=True)
+            return saved(await self._ending(await self._last(job_id), saving=saving))
 
     def stream(self, job_id: str, *, range: str | None = None, if_range: str | None = None) -> AsyncVideoStream:
         """Give the video of a finished job piece by piece: ``async with``, ``async for``; see ``QueueClient.stream``.
@@ -126,7 +129,7 @@ class AsyncQueueClient:
         policy: PollPolicy | None = None,
         cancel: Event | None = None,
         save_to: str | os.PathLike[str] | None = None,
-        progress: OnProgress | None = None,
+        progress: ShowProgress | None = None,
     ) -> QueueJobResult:
         """Wait for a job that was submitted earlier, by any process; see ``QueueClient.poll``.
 
@@ -140,8 +143,10 @@ class AsyncQueueClient:
             InvalidInputError, QueueStatusError, QueueResultError, WaitCancelledError: As for ``QueueClient.poll``.
         """
         check_wait(on_status_change, policy, cancel, awaited=True)
-        saving = check_saving(save_to, progress, awaited=True)
-        return await self._wait(self._core.watch(job_id, policy, callback=on_status_change, cancel=cancel), saving)
+        with showing(progress) as shown:
+            saving = check_saving(save_to, shown.told, awaited=True)
+            watch = self._core.watch(job_id, policy, callback=on_status_change, cancel=cancel, looked=shown.looked)
+            return await self._wait(watch, saving)
 
     async def submit_and_poll(
         self,
@@ -151,7 +156,7 @@ class AsyncQueueClient:
         policy: PollPolicy | None = None,
         cancel: Event | None = None,
         save_to: str | os.PathLike[str] | None = None,
-        progress: OnProgress | None = None,
+        progress: ShowProgress | None = None,
     ) -> QueueJobResult:
         """Submit a job, wait until it ends, and return the video: ``submit``, then ``poll``.
 
@@ -165,10 +170,18 @@ class AsyncQueueClient:
             PosixPath('lake.mp4')
         """
         callback = check_order(options, on_status_change, policy, cancel, awaited=True)
-        saving = check_saving(save_to, progress, awaited=True)
-        job = await self.submit(options, progress=progress)
-        watch = self._core.watch(job.job_id, policy, callback=callback, cancel=cancel, known=first_status(job))
-        return await self._wait(watch, saving)
+        with showing(progress) as shown:
+            saving = check_saving(save_to, shown.told, awaited=True)
+            job = await self._submit(options, check_progress(shown.told, awaited=True))
+            return await self._wait(
+                self._core.watch(job, policy, callback=callback, cancel=cancel, looked=shown.looked), saving
+            )
+
+    async def _submit(self, options: JobOptions | JobInput, told: OnProgress | None) -> JobSubmitResponse:
+        job = from_options(options)
+        call = await _submit_call(self._core, job, told)
+        with submitting(), self._core.reporter.operation("submit", model=job.model.name):
+            return self._core.accepted(job, await self._core.send(call, repeat_submit))
 
     async def _last(self, job_id: str) -> JobStatusResponse:
         """Return the last status of a job, if it has one."""
@@ -208,7 +221,7 @@ class AsyncQueueClient:
                 return ended(last, path=await adownload(self._core, transfer, target))
             call = _wire.content_call(self._core.settings, last.job_id)
             data = await self._core.send(call, repeat_read, deadline)
-            return ended(last, data=data)
+            return ended(last, data=self._core.arrived(last.job_id, data))
 
 
 async def _submit_call(core: AsyncCore, job: JobInput, progress: OnProgress | None) -> _wire.Call[JobSubmitResponse]:

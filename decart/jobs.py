@@ -30,6 +30,17 @@ KNOWN = frozenset({"pending", "processing", "completed", "failed"})
 FINISHED = frozenset({"completed", "failed"})
 
 
+class InNotebook:
+    """Shows itself in a notebook; see `decart.notebook`."""
+
+    __slots__ = ()
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from .notebook import bundle
+
+        return bundle(self)  # type: ignore[arg-type]  # of every class that inherits from this
+
+
 class AwaitedByMistake:
     """Lets ``await`` stand before a call of the sync client: it has done its work by then, and been paid for.
 
@@ -50,7 +61,7 @@ class AwaitedByMistake:
 
 
 @attrs.frozen(kw_only=True)
-class JobSubmitResponse(AwaitedByMistake):
+class JobSubmitResponse(InNotebook, AwaitedByMistake):
     """The service has accepted a job, and bills it.
 
     Attributes:
@@ -65,7 +76,7 @@ class JobSubmitResponse(AwaitedByMistake):
 
 
 @attrs.frozen(kw_only=True)
-class JobStatusResponse(AwaitedByMistake):
+class JobStatusResponse(InNotebook, AwaitedByMistake):
     """Where a job is.
 
     Attributes:

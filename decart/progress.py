@@ -37,6 +37,8 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], object]
+ShowProgress = OnProgress | bool
+"""Who is told of the progress; True for a bar (extra ``progress``), which a notebook or a terminal shows."""
 
 
 @attrs.define(kw_only=True)

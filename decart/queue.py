@@ -27,15 +27,16 @@ from ._verbs import (
     finished,
     resumable,
     saved,
+    showing,
     submitting,
 )
 from .inputs import JobInput
-from .jobs import JobStatusResponse, JobSubmitResponse, first_status
+from .jobs import JobStatusResponse, JobSubmitResponse
 from .options import JobOptions, OnStatusChange, from_options
 from .policies import Deadline, PollPolicy, repeat_read, repeat_submit
 
 if TYPE_CHECKING:
-    from .progress import OnProgress
+    from .progress import OnProgress, ShowProgress
     from .results import QueueJobResult
     from .streams import VideoStream
     from .watch import Watch
@@ -47,14 +48,15 @@ class QueueClient:
     def __init__(self, core: Core) -> None:
         self._core = core
 
-    def submit(self, options: JobOptions | JobInput, *, progress: OnProgress | None = None) -> JobSubmitResponse:
+    def submit(self, options: JobOptions | JobInput, *, progress: ShowProgress | None = None) -> JobSubmitResponse:
         """Submit a job and return at once, with its id.
 
         This is the call that costs money. It is repeated only when the service surely did not accept it.
 
         Args:
             options: A dict with ``model`` and the model's inputs, or an input object such as ``TextToVideoInput``.
-            progress: Called with a ``Progress``, in bytes, at most ten times a second while the inputs are sent.
+            progress: Called with a ``Progress``, in bytes, at most ten times a second while the inputs are sent; True
+                for a bar (extra ``progress``).
 
         Returns:
             The job's id and first status. The id is all that is needed to come back to the job, from any process.
@@ -69,11 +71,8 @@ class QueueClient:
             >>> job.status
             'pending'
         """
-        told = check_progress(progress, awaited=False)
-        job = from_options(options)
-        call = self._core.submit_call(job, told)
-        with submitting(), self._core.reporter.operation("submit", model=job.model.name):
-            return self._core.accepted(job, self._core.send(call, repeat_submit))
+        with showing(progress) as shown:
+            return self._submit(options, check_progress(shown.told, awaited=False))
 
     def status(self, job_id: str) -> JobStatusResponse:
         """Ask where a job is. Free of charge.
@@ -111,7 +110,7 @@ class QueueClient:
         """
         return self._ending(self._last(job_id))
 
-    def download(self, job_id: str, path: str | os.PathLike[str], *, progress: OnProgress | None = None) -> Path:
+    def download(self, job_id: str, path: str | os.PathLike[str], *, progress: ShowProgress | None = None) -> Path:
         """Fetch the video of a finished job into a file, and never hold it in memory. Free of charge.
 
         It goes to a hidden part file beside ``path``, which takes the name when it is whole and on the disk. A
@@ -121,7 +120,7 @@ class QueueClient:
         Args:
             job_id: The id that ``submit`` returned, to this process or another.
             path: The file; one that exists is replaced.
-            progress: Called with a ``Progress``, in bytes, at most ten times a second.
+            progress: Called with a ``Progress``, in bytes, at most ten times a second; True for a bar.
 
         Returns:
             The path.
@@ -136,8 +135,9 @@ class QueueClient:
             >>> client.queue.download(job.job_id, "lake.mp4")
             PosixPath('lake.mp4')
         """
-        saving = check_download(path, progress, awaited=False)
-        return saved(self._ending(self._last(job_id), saving=saving))
+        with showing(progress) as shown:
+            saving = check_download(path, shown.told, awaited=False)
+            return saved(self._ending(self._last(job_id), saving=saving))
 
     def stream(self, job_id: str, *, range: str | None = None, if_range: str | None = None) -> VideoStream:
         """Give the video of a finished job piece by piece, for a web view. Free of charge.
@@ -174,7 +174,7 @@ class QueueClient:
         policy: PollPolicy | None = None,
         cancel: threading.Event | None = None,
         save_to: str | os.PathLike[str] | None = None,
-        progress: OnProgress | None = None,
+        progress: ShowProgress | None = None,
     ) -> QueueJobResult:
         """Wait for a job that was submitted earlier, by any process, and return how it ended.
 
@@ -186,7 +186,8 @@ class QueueClient:
             policy: How often to look and for how many seconds; the client's own unless given.
             cancel: An event that ends the wait when it is set.
             save_to: A file that the video goes to instead of the memory, as ``download`` does it.
-            progress: Called with a ``Progress`` while it does, in bytes, at most ten times a second.
+            progress: Called with a ``Progress`` while it does, in bytes, at most ten times a second; True for a bar,
+                which shows the job's state and the time before.
 
         Returns:
             The video as ``data``, or its file as ``path``; for a job that failed, or had not finished in time, the
@@ -203,8 +204,10 @@ class QueueClient:
             'completed'
         """
         check_wait(on_status_change, policy, cancel, awaited=False)
-        saving = check_saving(save_to, progress, awaited=False)
-        return self._wait(self._core.watch(job_id, policy, callback=on_status_change, cancel=cancel), saving)
+        with showing(progress) as shown:
+            saving = check_saving(save_to, shown.told, awaited=False)
+            watch = self._core.watch(job_id, policy, callback=on_status_change, cancel=cancel, looked=shown.looked)
+            return self._wait(watch, saving)
 
     def submit_and_poll(
         self,
@@ -214,7 +217,7 @@ class QueueClient:
         policy: PollPolicy | None = None,
         cancel: threading.Event | None = None,
         save_to: str | os.PathLike[str] | None = None,
-        progress: OnProgress | None = None,
+        progress: ShowProgress | None = None,
     ) -> QueueJobResult:
         """Submit a job, wait until it ends, and return the video: ``submit``, then ``poll``.
 
@@ -225,7 +228,7 @@ class QueueClient:
             cancel: An event that ends the wait when it is set.
             save_to: A file that the video goes to instead of the memory, as ``download`` does it.
             progress: Called with a ``Progress``, in bytes, at most ten times a second: while the inputs are sent, and
-                while the video goes to ``save_to``.
+                while the video goes to ``save_to``; True for a bar, which shows the job's state and the time between.
 
         Returns:
             The video as ``data``, or its file as ``path``; for a job that failed, or had not finished in time, the
@@ -243,10 +246,18 @@ class QueueClient:
             PosixPath('lake.mp4')
         """
         callback = check_order(options, on_status_change, policy, cancel, awaited=False)
-        saving = check_saving(save_to, progress, awaited=False)
-        job = self.submit(options, progress=progress)
-        watch = self._core.watch(job.job_id, policy, callback=callback, cancel=cancel, known=first_status(job))
-        return self._wait(watch, saving)
+        with showing(progress) as shown:
+            saving = check_saving(save_to, shown.told, awaited=False)
+            job = self._submit(options, check_progress(shown.told, awaited=False))
+            return self._wait(
+                self._core.watch(job, policy, callback=callback, cancel=cancel, looked=shown.looked), saving
+            )
+
+    def _submit(self, options: JobOptions | JobInput, told: OnProgress | None) -> JobSubmitResponse:
+        job = from_options(options)
+        call = self._core.submit_call(job, told)
+        with submitting(), self._core.reporter.operation("submit", model=job.model.name):
+            return self._core.accepted(job, self._core.send(call, repeat_submit))
 
     def _last(self, job_id: str) -> JobStatusResponse:
         """Return the last status of a job, if it has one."""
@@ -286,4 +297,4 @@ class QueueClient:
                 return ended(last, path=download(self._core, transfer, target))
             call = _wire.content_call(self._core.settings, last.job_id)
             data = self._core.send(call, repeat_read, deadline)
-            return ended(last, data=data)
+            return ended(last, data=self._core.arrived(last.job_id, data))

@@ -39,6 +39,11 @@ class QueueJobResult(AwaitedByMistake):
     model: str | None = attrs.field(default=None, eq=False)
     elapsed: float | None = attrs.field(default=None, eq=False)
 
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from .notebook import bundle, player
+
+        return bundle(self, player(self.data, self.path))
+
     def raise_for_status(self) -> None:
         """Raise if the job did not complete.
 

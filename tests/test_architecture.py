@@ -16,13 +16,14 @@ ROOT = Path(decart.__file__).parent
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
 _version errors _extras _retrying _disk
-transports.base models jobs results files inputs file_inputs progress options _config _multipart
+transports.base models notebook jobs results files inputs file_inputs progress options bars _config _multipart
 _problems _wire events _reporter policies durations pace watch _ranges _transfer
 transports.failures transports.abort transports.environment
 transports.connections transports.pools transports.urllib3 transports.requests
 transports.loop transports.threaded transports.upload transports.aiohttp transports
 _common _core _verbs streams
 queue aio client
+otel
 decart
 emulator
 """.split()  # noqa: SIM905
@@ -34,6 +35,8 @@ ONLY_IN = {
     "asyncio": {"aio", "results", "progress", "streams"}
     | {f"transports.{name}" for name in ("loop", "threaded", "upload", "aiohttp")},
     "aiohttp": {"transports.aiohttp"},
+    "tqdm": {"bars"},
+    "opentelemetry": {"otel"},
 }
 EXTRAS = {"av", "numpy", "PIL", "werkzeug", "cheroot", "django", "flask", "responses", "pytest"}
 
