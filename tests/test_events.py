@@ -1,0 +1,313 @@
+"""What a client tells: to an event hook, and to the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import KEY, LAKE, MP4, FakeTransport, Takes, accepted, answer, client_of, status, video
+from test_download import Shelf
+
+from decart import (
+    AsyncDecartClient,
+    ConnectError,
+    DecartClient,
+    EventHook,
+    InvalidInputError,
+    PollPolicy,
+    QueueStatusError,
+    QueueSubmitError,
+    RetryPolicy,
+    TransportError,
+    WaitCancelledError,
+)
+from decart.events import (
+    BytesMoved,
+    Operation,
+    RequestFailed,
+    RequestSent,
+    ResponseReceived,
+    Retry,
+    StatusChanged,
+)
+
+URL = "https://api.decart.ai/v1/jobs"
+
+
+class Ear(EventHook):
+    """Hears everything."""
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+
+    def all(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.heard if isinstance(event, kind)]
+
+    def request_sent(self, event: RequestSent) -> None:
+        self.heard.append(event)
+
+    def response_received(self, event: ResponseReceived) -> None:
+        self.heard.append(event)
+
+    def request_failed(self, event: RequestFailed) -> None:
+        self.heard.append(event)
+
+    def retry(self, event: Retry) -> None:
+        self.heard.append(event)
+
+    def status_changed(self, event: StatusChanged) -> None:
+        self.heard.append(event)
+
+    def bytes_moved(self, event: BytesMoved) -> None:
+        self.heard.append(event)
+
+    @contextmanager
+    def operation(self, operation: Operation) -> Iterator[None]:
+        self.heard.append(("begins", operation.name))
+        try:
+            yield
+        except BaseException as error:
+            self.heard.append(("fails", operation.name, type(error)))
+            raise
+        self.heard.append(("ends", operation.name))
+
+
+def played(door: str, *script: Any, **settings: Any) -> Ear:
+    """Submit a job and wait for it, through one of the two front doors."""
+    ear = Ear()
+    steady: dict[str, Any] = {"retry": RetryPolicy(jitter=0), "poll": PollPolicy(jitter=0), "event_hook": ear}
+    transport = FakeTransport(*script)
+
+    async def awaited() -> None:
+        async with AsyncDecartClient(KEY, transport=transport, **steady) as client:
+            await client.queue.submit_and_poll(LAKE, **settings)
+
+    if door == "sync":
+        client_of(transport, **steady).queue.submit_and_poll(LAKE, **settings)
+    else:
+        asyncio.run(awaited())
+    return ear
+
+
+doors = pytest.mark.parametrize("door", ["sync", "async"])
+
+
+@doors
+def test_a_hook_hears_of_a_jobs_whole_life_in_order(door: str) -> None:
+    ear = played(door, accepted(), status("processing"), Takes(1.5, status("completed")), video())
+    told = [event if isinstance(event, tuple) else type(event).__name__ for event in ear.heard]
+    exchange = ["RequestSent", "ResponseReceived"]
+    assert [name for name in told if name != "BytesMoved"] == [
+        ("begins", "submit"), *exchange, "StatusChanged", ("ends", "submit"),
+        ("begins", "wait"), "StatusChanged", *exchange, "StatusChanged", *exchange, "StatusChanged", ("ends", "wait"),
+        ("begins", "download"), *exchange, ("ends", "download"),
+    ]  # fmt: skip
+    assert [(event.method, event.url) for event in ear.all(RequestSent)] == [
+        ("POST", f"{URL}/lucy-pro-t2v"),
+        ("GET", f"{URL}/j1"),
+        ("GET", f"{URL}/j1"),
+        ("GET", f"{URL}/j1/content"),
+    ]
+    assert [event.seconds for event in ear.all(ResponseReceived)] == [0, 0, 1.5, 0]
+    assert ear.all(RequestSent)[0].length > 100
+    assert ear.all(RequestSent)[1].length == 0
+
+
+@doors
+def test_a_change_of_the_status_is_told_with_the_model_and_the_jobs_age(door: str) -> None:
+    ear = played(door, accepted(), status("processing"), status("processing"), status("failed", error="too dark"))
+    told = [(event.status, event.error, event.model, event.elapsed) for event in ear.all(StatusChanged)]
+    assert told == [
+        ("pending", None, "lucy-pro-t2v", 0),  # accepted
+        ("pending", None, "lucy-pro-t2v", 0),  # the first status of the wait
+        ("processing", None, "lucy-pro-t2v", 0.5),
+        ("failed", "too dark", "lucy-pro-t2v", 2.375),
+    ]
+
+
+@doors
+def test_bytes_are_told_both_ways_in_memory_and_into_a_file(door: str, tmp_path: Path) -> None:
+    ear = played(door, accepted(), status("completed"), video())
+    assert ear.all(BytesMoved)[-1] == BytesMoved(job_id="j1", direction="download", done=len(MP4), total=len(MP4))
+    up = [event for event in ear.all(BytesMoved) if event.direction == "upload"]
+    assert (up[0].job_id, up[0].done, up[-1].done) == (None, 0, up[-1].total)
+    assert up[-1].total == ear.all(RequestSent)[0].length
+    ear = played(door, accepted(), status("completed"), Shelf(), save_to=tmp_path / "lake.mp4")
+    down = [event for event in ear.all(BytesMoved) if event.direction == "download"]
+    assert [(event.job_id, event.done) for event in down] == [("j1", 0), ("j1", 1024)]
+
+
+@doors
+def test_what_fails_is_told_and_so_is_the_repeat(door: str) -> None:
+    gone = ConnectError("No connection.", None, None, False)
+    ear = played(door, gone, accepted(), answer(500), status("completed"), TransportError("Cut off."), video())
+    assert [(event.method, str(event.error)) for event in ear.all(RequestFailed)] == [
+        ("POST", "No connection."),
+        ("GET", "Cut off."),
+    ]
+    repeats = [(event.job_id, event.attempt, event.seconds) for event in ear.all(Retry)]
+    assert repeats == [(None, 1, 0.5), ("j1", 1, 0.5), ("j1", 1, 0.5)]
+
+
+@doors
+def test_an_operation_is_left_with_the_error_that_ended_it(door: str) -> None:
+    for error, script in ((QueueSubmitError, [answer(401)]), (QueueStatusError, [accepted(), answer(401)])):
+        ear = Ear()
+        with pytest.raises(error):
+            ear = _failing(door, ear, script)
+        assert ear.heard[-1][0] == "fails"
+        assert ear.heard[-1][1] == ("submit" if error is QueueSubmitError else "wait")
+
+
+def _failing(door: str, ear: Ear, script: list[Any]) -> Ear:
+    transport = FakeTransport(*script)
+    if door == "sync":
+        client_of(transport, event_hook=ear).queue.submit_and_poll(LAKE)
+    else:
+
+        async def awaited() -> None:
+            async with AsyncDecartClient(KEY, transport=transport, event_hook=ear) as client:
+                await client.queue.submit_and_poll(LAKE)
+
+        asyncio.run(awaited())
+    return ear
+
+
+def test_a_download_that_goes_on_is_told_with_its_job(tmp_path: Path) -> None:
+    ear = Ear()
+    transport = FakeTransport(status("completed"), shelf := Shelf(breaks=(300,)), shelf)
+    client_of(transport, event_hook=ear).queue.download("j1", tmp_path / "lake.mp4")
+    (again,) = ear.all(Retry)
+    assert (again.job_id, str(again.error)) == ("j1", "The connection broke off.")
+    assert [event.url for event in ear.all(RequestSent)] == [f"{URL}/j1", f"{URL}/j1/content", f"{URL}/j1/content"]
+
+
+class Broken(EventHook):
+    """Fails at everything."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in vars(EventHook):
+            raise RuntimeError("the metrics are down")
+        return super().__getattribute__(name)
+
+
+class BrokenAtTheEnd(EventHook):
+    @contextmanager
+    def operation(self, operation: Operation) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            raise RuntimeError("the metrics are down")
+
+
+class Swallowing(EventHook):
+    """Would hide every error."""
+
+    def operation(self, operation: Operation) -> AbstractContextManager[object]:
+        class All:
+            def __enter__(self) -> None: ...
+
+            def __exit__(self, *exc: object) -> bool:
+                return True
+
+        return All()
+
+
+@pytest.mark.parametrize("hook", [Broken(), BrokenAtTheEnd()])
+def test_a_broken_hook_is_told_of_in_the_log_and_loses_no_job(
+    hook: EventHook, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of(FakeTransport(accepted(), status("completed"), video()), event_hook=hook)
+    assert client.queue.submit_and_poll(LAKE).data == MP4
+    assert "the event hook failed in operation; the work goes on" in caplog.messages
+
+
+@pytest.mark.parametrize("hook", [Broken(), BrokenAtTheEnd(), Swallowing()])
+def test_no_hook_hides_an_error(hook: EventHook) -> None:
+    with pytest.raises(QueueSubmitError):
+        client_of(FakeTransport(answer(401)), event_hook=hook).queue.submit(LAKE)
+
+
+def test_a_hook_that_hears_nothing_may_be_one_all_the_same() -> None:
+    client = client_of(FakeTransport(accepted(), answer(500), status("completed"), video()), event_hook=EventHook())
+    assert client.queue.submit_and_poll(LAKE).status == "completed"
+    gone = ConnectError("No connection.", None, None, False)
+    client = client_of(FakeTransport(gone), event_hook=EventHook(), retry=RetryPolicy(attempts=1))
+    with pytest.raises(QueueStatusError):
+        client.queue.status("j1")
+
+
+def test_what_is_no_hook_is_refused() -> None:
+    wrong: Any = print
+    with pytest.raises(InvalidInputError, match="event_hook must be a EventHook, not builtin_function_or_method"):
+        DecartClient(KEY, event_hook=wrong)
+
+
+def test_the_async_side_of_a_client_tells_the_same_hook() -> None:
+    ear = Ear()
+    client = client_of(FakeTransport(status("pending")), event_hook=ear)
+    asyncio.run(_ask(client))
+    assert len(ear.all(RequestSent)) == 1
+
+
+async def _ask(client: DecartClient) -> None:
+    await client.aio.queue.status("j1")
+
+
+# ---------------------------------------------------------------- headers, and the log
+
+SECRETS = {"Set-Cookie": "session=1", "X-Api-Key": KEY, "Authorization": "Bearer x", "X-Internal": "10.0.0.1"}
+
+
+def test_headers_are_told_only_by_the_list_and_never_with_the_key(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "decart")
+    ear = Ear()
+    echo = answer(200, {"job_id": "j1", "status": "pending"}, x_request_id=f"r-{KEY}", **SECRETS)
+    client_of(FakeTransport(echo), event_hook=ear).queue.status("j1")
+    told = {"content-type": "application/json", "x-request-id": "r-***"}
+    assert ear.all(ResponseReceived)[0].headers == told
+    assert caplog.messages == [f"GET {URL}/j1: 200 in 0.000 s, {told}"]
+    assert KEY not in repr(ear.heard)
+
+
+def test_each_exchange_is_one_line_at_debug_also_one_without_an_answer_and_each_part_of_a_download(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.DEBUG, "decart")
+    gone = ConnectError("No connection.", None, None, False)
+    transport = FakeTransport(gone, status("completed"), shelf := Shelf(breaks=(300,)), shelf)
+    client_of(transport).queue.download("j1", tmp_path / "lake.mp4")
+    lines = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
+    assert [line.partition(" in ")[0] for line in lines] == [
+        f"GET {URL}/j1: no answer",
+        f"GET {URL}/j1: 200",
+        f"GET {URL}/j1/content: 200",
+        f"GET {URL}/j1/content: 206",
+    ]
+
+
+def test_changes_of_a_job_are_at_info(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "decart")
+    client_of(FakeTransport(accepted(), status("processing"), status("failed"))).queue.submit_and_poll(LAKE)
+    assert caplog.messages == [
+        "job j1 was submitted, and is pending",
+        "job j1 is pending",
+        "job j1 is processing",
+        "job j1 is failed",
+    ]
+
+
+def test_a_wait_that_is_cancelled_leaves_its_operation() -> None:
+    import threading
+
+    ear, cancel = Ear(), threading.Event()
+    transport = FakeTransport(status("pending"), status("pending"))
+    transport.at(0.2, cancel.set)
+    with pytest.raises(WaitCancelledError):
+        client_of(transport, event_hook=ear).queue.poll("j1", cancel=cancel)
+    assert ear.heard[-1] == ("fails", "wait", WaitCancelledError)
