@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import asyncio
-import inspect
 import re
-import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from documents import programs, run
 from studio import Studio
 
 import decart
@@ -20,7 +17,7 @@ from decart import DecartClient, PollPolicy, RetryPolicy, Timeout, models
 from decart.emulator import Emulator, EmulatorServer
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+BLOCKS = programs("README.md")
 
 PUBLIC = {name: getattr(decart, name) for name in [*decart.__all__, "AiohttpTransport"]}
 
@@ -45,11 +42,7 @@ def test_a_program_of_the_readme_runs_as_it_stands(block: str, at_the_box: Decar
     at_the_box.queue.poll(job.job_id, policy=PollPolicy(interval=0.01))  # some programs fetch what is done
     block = block.replace("the-job-id", job.job_id).replace("time.sleep(2)", "time.sleep(0)")
     names: dict[str, Any] = {**PUBLIC, "client": at_the_box, "job": job, "time": time}
-    code = compile(textwrap.dedent(block), "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    if code.co_flags & inspect.CO_COROUTINE:
-        asyncio.run(eval(code, names))
-    else:
-        exec(code, names)
+    run(block, names, "README.md")
     if names["client"] is not at_the_box:
         names["client"].close()
 

@@ -1,0 +1,280 @@
+"""In a notebook: jobs and results that show themselves, a bar, a cell that is interrupted, and the example notebook."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from browser import browsing, needs_chromium
+from documents import programs
+from documents import run as run_here
+from fakes import LAKE, MP4, FakeTransport, accepted, client_of, status, video
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager, start_new_kernel
+from nbclient import NotebookClient
+from studio import Studio
+
+from decart import JobStatusResponse, JobSubmitResponse, QueueJobResult, notebook
+from decart.emulator import Emulator, EmulatorServer
+
+ROOT = Path(__file__).parent.parent
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
+HOSTILE = "<script>alert(1)</script>\"'&"
+
+
+def html_of(shown: Any) -> str:
+    bundle: dict[str, str] = shown._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(shown)
+    return bundle["text/html"]
+
+
+# ---------------------------------------------------------------- how they show themselves
+
+
+def test_a_job_shows_its_status_model_and_id() -> None:
+    shown = html_of(JobSubmitResponse(job_id="j1", status="pending", model="lucy-pro-t2v"))
+    assert re.sub("<[^>]*>", "", shown) == "pending · lucy-pro-t2v · job j1"
+
+
+def test_a_status_shows_the_time_and_a_failure_its_reason() -> None:
+    failed = JobStatusResponse(job_id="j1", status="failed", error="too dark", model="lucy-2.6", elapsed=12.34)
+    assert re.sub("<[^>]*>", "", html_of(failed)) == "failed · lucy-2.6 · 12.3 s · job j1too dark"
+
+
+def test_what_is_not_known_is_not_shown() -> None:
+    assert re.sub("<[^>]*>", "", html_of(JobStatusResponse(job_id="j1", status="odd"))) == "odd · job j1"
+
+
+def test_a_small_result_is_played_from_the_notebook_itself() -> None:
+    result = QueueJobResult(job_id="j1", status="completed", data=MP4, model="lucy-2.6", elapsed=30.0)
+    shown = html_of(result)
+    assert f'<video src="data:video/mp4;base64,{base64.b64encode(MP4).decode()}" controls' in shown
+    assert "completed</b> · lucy-2.6 · 30.0 s" in shown
+
+
+def test_a_picture_is_shown_as_one(tmp_path: Path) -> None:
+    (tmp_path / "lake.png").write_bytes(PNG)
+    encoded = base64.b64encode(PNG).decode()
+    for result in (
+        QueueJobResult(job_id="j1", status="completed", data=PNG),
+        QueueJobResult(job_id="j1", status="completed", path=tmp_path / "lake.png"),
+    ):
+        assert f'<img src="data:image/png;base64,{encoded}"' in html_of(result)
+
+
+def test_a_large_result_in_memory_is_not_put_into_the_notebook() -> None:
+    shown = html_of(QueueJobResult(job_id="j1", status="completed", data=bytes(50 * 1024 * 1024)))
+    assert len(shown) < 1000
+    assert "<video" not in shown
+    assert '50.0 MiB, too large to be part of a notebook: <code>result.save("video.mp4")</code>' in shown
+
+
+def large(path: Path) -> QueueJobResult:
+    with path.open("wb") as file:
+        file.write(MP4)
+        file.truncate(notebook.INLINE_LIMIT + 1)
+    return QueueJobResult(job_id="j1", status="completed", path=path)
+
+
+def test_a_large_result_is_played_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "videos").mkdir()
+    shown = html_of(large(tmp_path / "videos" / 'a "lake".mp4'))
+    assert '<video src="videos/a &quot;lake&quot;.mp4" controls' in shown
+    assert len(shown) < 1000
+
+
+def test_a_large_file_that_a_notebook_cannot_reach_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    shown = html_of(large(tmp_path / "lake.mp4"))
+    assert "<video" not in shown
+    assert f"8.0 MiB in <code>{tmp_path / 'lake.mp4'}</code>" in shown
+
+
+def test_the_limit_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = QueueJobResult(job_id="j1", status="completed", data=MP4)
+    monkeypatch.setattr(notebook, "INLINE_LIMIT", 10)
+    assert "<video" not in html_of(result)
+
+
+def test_a_result_without_a_video_or_whose_file_is_gone_has_no_player(tmp_path: Path) -> None:
+    for result in (
+        QueueJobResult(job_id="j1", status="failed", error="too dark"),
+        QueueJobResult(job_id="j1", status="completed", path=tmp_path / "gone.mp4"),
+    ):
+        assert "<video" not in html_of(result)
+
+
+def test_no_word_of_a_server_is_taken_for_html(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for shown in (
+        JobStatusResponse(job_id=HOSTILE, status=HOSTILE, error=HOSTILE, model=HOSTILE),
+        large(tmp_path / HOSTILE.replace("/", "")),
+    ):
+        assert "<script" not in html_of(shown)
+
+
+def test_a_wait_gives_a_result_that_knows_its_model_and_time() -> None:
+    client = client_of(FakeTransport(accepted(), status("processing"), status("completed"), video()))
+    result = client.queue.submit_and_poll(LAKE)
+    assert (result.model, result.elapsed) == ("lucy-pro-t2v", client._core.durations.age("j1", 9, finished=True)[1])
+    assert result.elapsed is not None
+    assert result.elapsed > 0
+
+
+def test_a_job_that_has_ended_grows_no_older() -> None:
+    transport = FakeTransport(accepted(), status("completed"), status("completed"), video(), status("completed"))
+    client = client_of(transport)
+    job = client.queue.submit(LAKE)
+    transport.sleep(30)
+    assert client.queue.status(job.job_id).elapsed == 30
+    transport.sleep(3600)
+    assert client.queue.result(job.job_id).elapsed == 30
+    assert client.queue.status(job.job_id).elapsed == 30
+
+
+def test_of_somebody_elses_job_nothing_is_made_up() -> None:
+    client = client_of(FakeTransport(status("completed"), video()))
+    result = client.queue.result("j1")
+    assert (result.model, result.elapsed) == (None, None)
+
+
+# ---------------------------------------------------------------- in a kernel
+
+
+@pytest.fixture
+def kernel(tmp_path: Path) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
+    """A real kernel, with a client of a box whose jobs never end."""
+    with Emulator(pending=0, processing=10_000, renderer=Studio()) as emulator, EmulatorServer(emulator) as server:
+        manager, client = start_new_kernel(cwd=str(tmp_path))
+        try:
+            run(
+                client,
+                f"from decart import DecartClient, models; client = DecartClient('dct_x', base_url={server.url!r})",
+            )
+            run(client, "job = client.queue.submit({'model': models.video('lucy-pro-t2v'), 'prompt': 'lake'})")
+            yield manager, client
+        finally:
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)
+
+
+def run(client: BlockingKernelClient, code: str) -> list[dict[str, Any]]:
+    """Run a cell, and return what it showed."""
+    shown: list[dict[str, Any]] = []
+    client.execute_interactive(code, timeout=60, output_hook=lambda message: shown.append(message))
+    return [message for message in shown if message["msg_type"] not in ("status", "execute_input")]
+
+
+def test_an_interrupted_cell_shows_how_to_resume_and_nothing_else_and_the_kernel_goes_on(
+    kernel: tuple[KernelManager, BlockingKernelClient],
+) -> None:
+    manager, client = kernel
+    client.execute("client.queue.poll(job.job_id, on_status_change=lambda job: print(job.status, flush=True))")
+    shown = until(client, "stream")  # it waits for the job
+    assert shown[-1]["content"]["text"] == "processing\n"
+    manager.interrupt_kernel()
+    *nothing, error = until(client, "error")
+    assert nothing == []
+    assert client.get_shell_msg(timeout=60)["content"]["ename"] == "KeyboardInterrupt"
+    job_id = run(client, "print(job.job_id, end='')")[0]["content"]["text"]
+    assert error["content"]["traceback"] == [
+        f"The wait for job {job_id} ended; the job goes on. Resume with client.queue.poll('{job_id}')."
+    ]
+    assert run(client, "print(client.queue.status(job.job_id).status)")[0]["content"]["text"] == "processing\n"
+
+
+def until(client: BlockingKernelClient, kind: str) -> list[dict[str, Any]]:
+    """Return what a cell that goes on shows, up to something of a kind."""
+    shown: list[dict[str, Any]] = []
+    ends = time.monotonic() + 60
+    while time.monotonic() < ends:
+        message = client.get_iopub_msg(timeout=60)
+        if message["msg_type"] not in ("status", "execute_input"):
+            shown.append(message)
+            if message["msg_type"] == kind:
+                return shown
+    raise AssertionError(shown)
+
+
+def test_a_bar_is_shown_in_a_notebook_although_it_is_no_terminal(
+    kernel: tuple[KernelManager, BlockingKernelClient],
+) -> None:
+    _, client = kernel
+    wait = "client.queue.poll(job.job_id, policy=PollPolicy(timeout=1), progress=True).timed_out"
+    shown = run(client, f"from decart import PollPolicy\n{wait}")
+    widgets = [message for message in shown if message["msg_type"] == "display_data"]
+    texts = [message["content"]["text"] for message in shown if message["msg_type"] == "stream"]
+    assert widgets or any("lucy-pro-t2v: processing" in text for text in texts)
+    assert shown[-1]["content"]["data"]["text/plain"] == "True"
+
+
+# ---------------------------------------------------------------- the page, and the example
+
+
+def test_the_cells_of_the_page_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    emulator = Emulator(pending=0, processing=0, renderer=Studio())
+    with emulator, EmulatorServer(emulator) as server:
+        monkeypatch.setenv("DECART_API_KEY", "dct_local")
+        monkeypatch.setenv("DECART_BASE_URL", server.url)
+        names: dict[str, Any] = {}
+        for cell in programs("docs/in-a-notebook.md"):
+            run_here(cell, names, "docs/in-a-notebook.md")
+        names["client"].close()
+    assert (tmp_path / "lake.mp4").read_bytes() == b"video of A serene lake at sunset"
+    assert [result.data for result in names["results"]] == [b"video of A serene lake", b"video of A forest in the fog"]
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The example notebook, run from its first cell to its last as a person would run it without a key."""
+    folder = tmp_path_factory.mktemp("notebook")
+    shutil.copytree(ROOT / "examples" / "media", folder / "media")
+    example = nbformat.read(ROOT / "examples" / "notebook.ipynb", as_version=4)
+    NotebookClient(example, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
+    assert (folder / "lake.mp4").stat().st_size > 10_000
+    return example
+
+
+def shown_by(cell: Any) -> str:
+    return "".join(output.get("data", {}).get("text/html", "") for output in cell.outputs)
+
+
+def test_the_example_notebook_runs_and_shows_its_jobs_and_two_players(executed: Any) -> None:
+    cells = [cell for cell in executed.cells if cell.cell_type == "code"]
+    assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
+    shown = [shown_by(cell) for cell in cells]
+    assert "pending" in shown[1]
+    assert [text.count("<video") for text in shown] == [0, 0, 0, 1, 1, 0]
+    assert "lucy-pro-t2v" in shown[5]
+    assert len(nbformat.writes(executed)) < 20 * 1024 * 1024
+
+
+def test_the_example_notebook_is_kept_without_outputs() -> None:
+    example = nbformat.read(ROOT / "examples" / "notebook.ipynb", as_version=4)
+    nbformat.validate(example)
+    assert not [cell for cell in example.cells if cell.get("outputs") or cell.get("execution_count")]
+
+
+@needs_chromium
+def test_the_players_of_the_example_play_in_a_browser(executed: Any, tmp_path: Path) -> None:
+    from nbconvert import HTMLExporter
+
+    (tmp_path / "notebook.html").write_text(HTMLExporter().from_notebook_node(executed)[0], "utf-8")
+    with browsing() as page:
+        page.goto((tmp_path / "notebook.html").as_uri(), wait_until="domcontentloaded")
+        page.wait_for_function("[...document.querySelectorAll('video')].every(video => video.readyState >= 2)")
+        videos = page.evaluate(
+            "[...document.querySelectorAll('video')].map(v => [v.duration, v.videoWidth, v.videoHeight])"
+        )
+        page.screenshot(path=str(tmp_path / "notebook.png"), full_page=True)
+    assert [(round(seconds), width, height) for seconds, width, height in videos] == [(5, 832, 480)] * 2
