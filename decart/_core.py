@@ -200,7 +200,8 @@ def setup(
 
 def _check(name: str, value: object, kind: type) -> None:
     if not isinstance(value, kind):
-        raise InvalidInputError(f"{name} must be a {kind.__name__}, not {type(value).__name__}.")
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise InvalidInputError(f"{name} must be {article} {kind.__name__}, not {type(value).__name__}.")
 
 
 def transport_of(given: AnyTransport | None) -> Transport | AsyncTransport:

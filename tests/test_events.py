@@ -218,6 +218,26 @@ class Swallowing(EventHook):
         return All()
 
 
+class Rethrowing(EventHook):
+    """Raises what it was left with, as `contextlib.ExitStack` does, and is not broken."""
+
+    def operation(self, operation: Operation) -> AbstractContextManager[object]:
+        class Stack:
+            def __enter__(self) -> None: ...
+
+            def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+                if error is not None:
+                    raise error
+
+        return Stack()
+
+
+def test_a_hook_that_raises_what_it_was_left_with_is_not_called_broken(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(QueueSubmitError):
+        client_of(FakeTransport(answer(401)), event_hook=Rethrowing()).queue.submit(LAKE)
+    assert caplog.messages == []
+
+
 @pytest.mark.parametrize("hook", [Broken(), BrokenAtTheEnd()])
 def test_a_broken_hook_is_told_of_in_the_log_and_loses_no_job(
     hook: EventHook, caplog: pytest.LogCaptureFixture
@@ -244,7 +264,7 @@ def test_a_hook_that_hears_nothing_may_be_one_all_the_same() -> None:
 
 def test_what_is_no_hook_is_refused() -> None:
     wrong: Any = print
-    with pytest.raises(InvalidInputError, match="event_hook must be a EventHook, not builtin_function_or_method"):
+    with pytest.raises(InvalidInputError, match="event_hook must be an EventHook, not builtin_function_or_method"):
         DecartClient(KEY, event_hook=wrong)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,6 +130,15 @@ client = DecartClient("dct_x", event_hook=EventHook())
 print([name for name in sys.modules if name.startswith("opentelemetry")])
 """
     assert run(script).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("package", "module"), [("opentelemetry", "decart.otel"), ("tqdm", "decart.bars")])
+def test_a_package_that_cannot_be_imported_says_why_itself(
+    package: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{package}.py").write_text("raise ImportError('it is broken')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert run(f"import {module}").stderr.splitlines()[-1] == "ImportError: it is broken"
 
 
 def test_without_opentelemetry_its_hook_says_what_to_install() -> None:

@@ -14,6 +14,7 @@ from decart import (
     AsyncDecartClient,
     DecartClient,
     DecartSDKError,
+    EventHook,
     JobOptions,
     JobStatusResponse,
     JobSubmitResponse,
@@ -29,6 +30,14 @@ from decart import (
     Urllib3Transport,
     models,
 )
+from decart.events import StatusChanged
+from decart.otel import Tracing
+
+
+class Metrics(EventHook):
+    def status_changed(self, event: StatusChanged) -> None:
+        assert_type(event.elapsed, float | None)
+
 
 client = DecartClient(
     api_key="dct_x",
@@ -38,6 +47,7 @@ client = DecartClient(
     poll=PollPolicy(timeout=None),
     transport=RequestsTransport(),
     integration="my-app/1.0",
+    event_hook=Metrics(),
 )
 assert_type(models.video("lucy-pro-t2v"), ModelDefinition)
 assert_type(
@@ -46,7 +56,10 @@ assert_type(
 )
 assert_type(client.queue.status("id"), JobStatusResponse)
 assert_type(client.queue.result("id"), QueueJobResult)
-assert_type(client.queue.poll("id", cancel=threading.Event()), QueueJobResult)
+assert_type(client.queue.poll("id", cancel=threading.Event(), progress=True), QueueJobResult)
+with client.queue.stream("id", range="bytes=0-", if_range=None) as video:
+    assert_type(video.headers, dict[str, str])
+    assert_type(next(video), bytes)
 assert_type(
     client.queue.submit(TextToVideoInput(model=models.video("lucy-pro-t2v"), prompt="A lake")), JobSubmitResponse
 )
@@ -91,7 +104,7 @@ async def awaited() -> None:
         assert_type(ended, QueueJobResult)
         assert_type(await same.queue.poll("id", cancel=threading.Event()), QueueJobResult)
         assert_type(await ended.asave("lake.mp4"), Path)
-    DecartClient(transport=AiohttpTransport())
+    DecartClient(transport=AiohttpTransport(), event_hook=Tracing())
     DecartClient(transport="urllib3")
     DecartClient(transport=Urllib3Transport(connections=8))
     DecartClient(transport="httpx")  # type: ignore[arg-type]
