@@ -25,8 +25,8 @@ from decart import (
     WaitCancelledError,
 )
 from decart._config import settings
-from decart._verbs import asking
 from decart._reporter import Reporter
+from decart._verbs import asking
 from decart._wire import status_call
 from decart.durations import Durations
 from decart.pace import lesson
