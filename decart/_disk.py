@@ -136,6 +136,7 @@ class Part:
             file, self._file = self._file, None
         if file is None:
             return
+        _unlock(file)
         file.close()
         if self._private or not self.have or self.validator is None:
             self._path.unlink(missing_ok=True)
@@ -159,3 +160,9 @@ def _lock(path: Path) -> BinaryIO | None:
         pass
     file.close()
     return None
+
+
+def _unlock(file: BinaryIO) -> None:
+    """Let another download have it; to close it is not enough, when a child that was forked meanwhile has it, too."""
+    if _fcntl is not None:  # pragma: no branch - Windows
+        _fcntl.flock(file, _fcntl.LOCK_UN)

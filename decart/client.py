@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -11,6 +10,7 @@ from .errors import InvalidInputError
 from .policies import PollPolicy, RetryPolicy
 from .queue import QueueClient
 from .transports.base import HttpRequest, SystemClock, Timeout, Transport
+from .transports.processes import ProcessLock
 
 if TYPE_CHECKING:
     from .aio import AsyncDecartClient
@@ -64,7 +64,7 @@ class DecartClient(Front):
         self.queue = QueueClient(self._core)
         self._aio: AsyncDecartClient | None = None
         self._entered = 0  # how many `async with` blocks are open
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
 
     @property
     def aio(self) -> AsyncDecartClient:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import threading
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +27,7 @@ from .base import CHUNK, AsyncHttpResponse, HttpRequest, Timeout, place
 from .environment import Way, find_way
 from .failures import causes, failure, without_key
 from .loop import LoopClock
+from .processes import OfThisProcess
 from .upload import Patience, Upload, catch_up
 
 try:
@@ -59,7 +59,7 @@ class _Home:
     finding: asyncio.Lock
 
 
-class AiohttpTransport(LoopClock):
+class AiohttpTransport(OfThisProcess, LoopClock):
     """Send through aiohttp. It may be used from many tasks, from one event loop after another, and by several at once.
 
     Args:
@@ -74,12 +74,19 @@ class AiohttpTransport(LoopClock):
 
     def __init__(self, *, connections: int = CONNECTIONS) -> None:
         self._connections = connections
-        self._lock = threading.Lock()
-        self._homes: dict[asyncio.AbstractEventLoop, _Home] = {}
-        self._ways: dict[str, Way] = {}
+        self._left: list[object] = []
+        super().__init__()
 
     def __repr__(self) -> str:
         return "AiohttpTransport()"
+
+    def _begin(self) -> None:
+        self._homes: dict[asyncio.AbstractEventLoop, _Home] = {}
+        self._ways: dict[str, Way] = {}
+
+    def _leave(self) -> None:
+        """Keep what the parent has, for good: closing it here would end the watch that its loop keeps over there."""
+        self._left.append(self._homes)
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
         """Make one attempt; see `decart.transports.base.AsyncTransport`."""
@@ -103,6 +110,7 @@ class AiohttpTransport(LoopClock):
 
     async def aclose(self) -> None:
         """Close the connections of this loop, and those of other loops that are running."""
+        self._stay_in_this_process()
         with self._lock:
             homes, self._homes = self._homes, {}
         for loop, home in homes.items():
@@ -112,6 +120,7 @@ class AiohttpTransport(LoopClock):
                 await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(home.keeper.aclose(), loop))
 
     async def _home_of_this_loop(self) -> _Home:
+        self._stay_in_this_process()
         loop = asyncio.get_running_loop()
         home = self._homes.get(loop)
         if home is None:

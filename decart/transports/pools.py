@@ -6,10 +6,8 @@ them all, so nobody waits longer than connecting may take: then an extra one is 
 
 from __future__ import annotations
 
-import abc
 import functools
 import http.client
-import os
 import queue
 import threading
 from collections import deque
@@ -20,7 +18,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ..errors import TransportError
-from .base import CHUNK, HttpResponse, SystemClock
+from .base import CHUNK, HttpResponse
 from .connections import Limited, NotConnected, limits
 from .failures import causes, failure, without_key
 
@@ -238,38 +236,6 @@ def with_bounded_pools(manager: Any) -> Any:
     """Have a manager of urllib3 make such pools; it must have been told to block."""
     manager.pool_classes_by_scheme = {scheme: _bounded(pool) for scheme, pool in manager.pool_classes_by_scheme.items()}
     return manager
-
-
-class OfThisProcess(SystemClock, abc.ABC):
-    """What begins anew in a forked child: two processes on one socket would read each other's answers."""
-
-    def __init__(self) -> None:
-        self._locks: dict[int, threading.Lock] = {}
-        self._begin()
-        self._process = os.getpid()
-
-    @property
-    def _lock(self) -> threading.Lock:
-        """One for each process: that of the parent may have been locked when the child was made, for ever."""
-        return self._locks.setdefault(os.getpid(), threading.Lock())
-
-    @abc.abstractmethod
-    def _begin(self) -> None:
-        """Make what belongs to one process."""
-        ...
-
-    @abc.abstractmethod
-    def _leave(self) -> None:
-        """Let go of the parent's sockets in the child; they stay open over there."""
-        ...
-
-    def _stay_in_this_process(self) -> None:
-        if self._process != os.getpid():
-            with self._lock:
-                if self._process != os.getpid():
-                    self._leave()
-                    self._begin()
-                    self._process = os.getpid()  # last: it is what tells other threads that the rest is ready
 
 
 # ---------------------------------------------------------------- answers and failures

@@ -26,7 +26,7 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from ..errors import InvalidInputError
-from .base import CHUNK, HttpRequest, HttpResponse, Timeout, place
+from .base import CHUNK, HttpRequest, HttpResponse, SystemClock, Timeout, place
 from .connections import Limits, Once, limits
 from .failures import without_key
 from .pools import (
@@ -35,12 +35,12 @@ from .pools import (
     NO_CONNECTION,
     POOL,
     SILENT,
-    OfThisProcess,
     respond,
     translated,
     translating,
     with_bounded_pools,
 )
+from .processes import OfThisProcess
 
 _LIBRARY = (requests.RequestException, *LIBRARY)
 _FAILURES = (*_LIBRARY, *FAILURES)
@@ -94,12 +94,16 @@ class _Adapter(HTTPAdapter):
 
     def close(self) -> None:
         super().close()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the connections without a lock: in a forked child, a thread of the parent may hold it."""
         pools, self._pools = self._pools, {}
         for pool in pools.values():
             pool.close()
 
 
-class RequestsTransport(OfThisProcess):
+class RequestsTransport(OfThisProcess, SystemClock):
     """Send through requests. Safe to share between threads, and across ``fork``.
 
     Args:
@@ -125,7 +129,10 @@ class RequestsTransport(OfThisProcess):
         self._environment: dict[str, dict[str, Any]] = {}
 
     def _leave(self) -> None:
-        self._session.close()
+        if isinstance(self._session, _Adapter):
+            self._session.let_go()
+        else:
+            self._session.close()
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
         """Make one attempt; see `decart.transports.base.Transport`."""
@@ -149,6 +156,7 @@ class RequestsTransport(OfThisProcess):
 
     def close(self) -> None:
         """Close the connections of this transport's own session; a caller's session is left alone."""
+        self._stay_in_this_process()
         if self._given is None:
             self._session.close()
 

@@ -9,8 +9,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -21,6 +19,7 @@ from ..errors import ConnectError, TransportTimeout
 from .abort import Abort, aborting
 from .base import AsyncHttpResponse, Event, HttpRequest, HttpResponse, SystemClock, Timeout, Transport
 from .loop import LoopClock
+from .processes import OfThisProcess
 
 THREADS = 32
 """As many as `decart.transports.requests` keeps connections."""
@@ -31,7 +30,7 @@ GRACE = 1.0
 T = TypeVar("T")
 
 
-class ThreadedTransport(LoopClock):
+class ThreadedTransport(OfThisProcess, LoopClock):
     """Make an async transport of a sync one.
 
     It may be used from one event loop after another, by several at once, and across ``fork``.
@@ -45,13 +44,17 @@ class ThreadedTransport(LoopClock):
     def __init__(self, transport: Transport, *, threads: int = THREADS) -> None:
         self._transport = transport
         self._threads = threads
-        self._lock = threading.Lock()
-        self._executor: ThreadPoolExecutor | None = None
-        self._process = 0
-        self._under_way: dict[Future[Any], Abort] = {}
+        super().__init__()
 
     def __repr__(self) -> str:
         return f"ThreadedTransport({self._transport!r})"
+
+    def _begin(self) -> None:
+        self._executor: ThreadPoolExecutor | None = None
+        self._under_way: dict[Future[Any], Abort] = {}
+
+    def _leave(self) -> None:
+        """Do nothing: the threads are not there, and to end what the parent has under way is not for the child."""
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
         """Make one attempt in a thread; see `decart.transports.base.AsyncTransport`."""
@@ -78,6 +81,7 @@ class ThreadedTransport(LoopClock):
 
     def close(self) -> None:
         """End what is under way, let the threads go, and close the sync transport, without waiting for any of it."""
+        self._stay_in_this_process()
         with self._lock:
             executor, self._executor = self._executor, None
             for abort in self._under_way.values():
@@ -88,6 +92,7 @@ class ThreadedTransport(LoopClock):
 
     async def aclose(self) -> None:
         """Do the same, and wait for it."""
+        self._stay_in_this_process()
         executor, under_way = self._executor, list(self._under_way)
         self.close()
         if under_way:
@@ -99,8 +104,11 @@ class ThreadedTransport(LoopClock):
         """Call a function in one of the threads; when the caller gives up, so does it."""
         context = copy_context()
         context.run(aborting.set, abort)
+        self._stay_in_this_process()
         with self._lock:
-            future = self._executor_of_this_process().submit(context.run, function)
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="decart")
+            future = self._executor.submit(context.run, function)
             self._under_way[future] = abort
         future.add_done_callback(self._forget)
         waiter = asyncio.wrap_future(future)
@@ -114,12 +122,6 @@ class ThreadedTransport(LoopClock):
             raise
         finally:
             waiter.cancel()  # does nothing if it is done
-
-    def _executor_of_this_process(self) -> ThreadPoolExecutor:
-        if self._executor is None or self._process != os.getpid():  # threads do not survive a fork
-            self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="decart")
-            self._process = os.getpid()
-        return self._executor
 
     def _forget(self, future: Future[Any]) -> None:
         with self._lock:

@@ -13,14 +13,15 @@ from urllib.parse import unquote, urlsplit
 
 import urllib3
 
-from .base import HttpRequest, HttpResponse, Timeout, place
+from .base import HttpRequest, HttpResponse, SystemClock, Timeout, place
 from .connections import Limits, Once, limits
 from .environment import find_way
 from .failures import without_key
-from .pools import FAILURES, POOL, OfThisProcess, respond, translated, with_bounded_pools
+from .pools import FAILURES, POOL, respond, translated, with_bounded_pools
+from .processes import OfThisProcess
 
 
-class Urllib3Transport(OfThisProcess):
+class Urllib3Transport(OfThisProcess, SystemClock):
     """Send through urllib3. Safe to share between threads, and across ``fork``.
 
     Args:

@@ -1,0 +1,133 @@
+"""A program that forks at a certain moment, and tells how it went on in the child and in the parent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import threading
+import warnings
+from contextlib import suppress
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from decart import AsyncDecartClient, DecartSDKError, Progress, RetryPolicy, models
+from workers.answers import content_of, id_of, name
+from workers.control import ask, ended, fork, in_threads, waiting
+from workers.mix import new_client
+
+
+def stream() -> list[str]:
+    """Fork in the middle of a stream, and let go of it in the child."""
+    job_id = name("half")
+    client = new_client()
+    with client.queue.stream(job_id) as video:
+        first = next(video)
+        child = ended(fork(video.close))
+        ask("release")
+        whole = first + b"".join(video) == content_of(job_id)
+    return [child, "whole" if whole else "not whole"]
+
+
+def awaited() -> list[str]:
+    """Fork while a submit is awaited, and close the client in the child."""
+    client, prompt, told = new_client(), name("held"), []
+
+    def submit() -> None:
+        try:
+            order: Any = {"model": models.video("lucy-pro-t2v"), "prompt": prompt}
+            told.append(asyncio.run(client.aio.queue.submit(order)).job_id)
+        except DecartSDKError as error:
+            told.append(str(error))
+
+    (thread,) = in_threads(submit)
+    waiting(1)
+    child = ended(fork(client.close))
+    ask("release")
+    thread.join()
+    return [child, "accepted" if told == [id_of(prompt)] else told[0]]
+
+
+def lock(which: str) -> list[str]:
+    """Fork while another thread of the parent has a certain lock, and use the client in the child."""
+    client = new_client()
+    asyncio.run(client.aio.queue.status(name("job")))
+    taken, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with attrgetter(which)(client):
+            taken.set()
+            over.wait()
+
+    def use() -> None:
+        client.queue.status(name("job"))
+        asyncio.run(client.aio.queue.status(name("job")))
+        client.close()
+
+    in_threads(hold)
+    taken.wait()
+    child = ended(fork(use))
+    over.set()
+    return [child]
+
+
+def loop(what: str) -> list[str]:
+    """Fork while a loop of the parent runs in another thread, and use the client on a loop of the child."""
+    client = AsyncDecartClient(transport="aiohttp", retry=RetryPolicy(attempts=1))
+    begun, over = threading.Event(), threading.Event()
+    told = []
+
+    async def parent() -> None:
+        await client.queue.status(name("job"))
+        begun.set()
+        await asyncio.to_thread(over.wait)
+        told.append((await client.queue.status(name("job"))).status)
+        await client.close()
+
+    async def child() -> None:
+        await client.queue.status(name("job"))
+        if what == "close":
+            await client.close()
+
+    (thread,) = in_threads(partial(asyncio.run, parent()))
+    begun.wait()
+    end = ended(fork(lambda: asyncio.run(child())))
+    over.set()
+    thread.join()
+    return [end, *told]
+
+
+def download() -> list[str]:
+    """Fork in the middle of a download that breaks off, and go on with it while the child lives."""
+    client, job_id, done = new_client(), name("half"), []
+
+    def break_off(path: Path) -> None:
+        with suppress(DecartSDKError):
+            client.queue.download(job_id, path)
+
+    def note(progress: Progress) -> None:
+        done.append(progress.done)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "video.mp4")
+        (thread,) = in_threads(partial(break_off, path))
+        waiting(1)
+        reading, writing = os.pipe()
+        child = fork(partial(os.read, reading, 1))
+        ask("break")
+        thread.join()
+        ask("release")
+        client.queue.download(job_id, path, progress=note)
+        os.write(writing, b"!")
+        whole = path.read_bytes() == content_of(job_id)
+        left = os.listdir(folder) == [path.name]
+    return [ended(child), "whole" if whole else "not whole", "gone on with" if done[0] and left else "begun anew"]
+
+
+if __name__ == "__main__":
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+    json.dump(globals()[sys.argv[1]](*sys.argv[2:]), sys.stdout)

@@ -1,0 +1,145 @@
+"""A program that does an hour's work of a busy web app as fast as it goes, and measures what it leaves behind.
+
+A job a second: each is submitted, looked at until it ends and fetched, by threads that come and go; some fail, some
+go to a file, some are streamed and given up half-way, some are awaited. What a client keeps on purpose is bounded, and
+full after the warm-up. Then the growth of the process is measured, per job:
+
+- ``rss``: bytes of its memory, as the system sees it;
+- ``blocks``: objects and other small pieces of memory that Python has given out;
+- ``files`` and ``threads``: that are open, or there.
+
+``python -m workers.traffic <jobs>`` prints these as JSON, and in the same way what they are when each job leaves
+``LEAK`` bytes behind. It should be run with ``STEADY`` in its environment. For Linux.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import attrs
+
+from decart import DecartClient, models
+from workers.answers import content_of, id_of, name, reason_of
+from workers.mix import QUICK, new_client
+
+REMEMBERED = 1_000  # jobs that a client remembers
+THREADS, EACH = 12, 5  # at the same time; jobs of one, before another takes its place
+LEAK = 300
+STEADY = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
+"""Has glibc keep all in one place and give back what is free: else a heap for each thread hides what is looked for."""
+
+
+@attrs.frozen
+class Size:
+    """How large this process is."""
+
+    rss: int
+    blocks: int
+    files: int
+    threads: int
+
+    @classmethod
+    def now(cls) -> Size:
+        for _ in range(3):
+            gc.collect()
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+        files = len(os.listdir("/proc/self/fd"))
+        return cls(pages * os.sysconf("SC_PAGE_SIZE"), sys.getallocatedblocks(), files, threading.active_count())
+
+
+class App:
+    """What the app does with its jobs: one way after another, over and over."""
+
+    def __init__(self, client: DecartClient, folder: Path) -> None:
+        self._client, self._folder = client, folder
+        self.leak = 0
+        self._leaked: list[bytes] = []
+        self._ways = (self._in_memory, self._to_a_file, self._half_streamed, self._awaited, self._failed)
+        self._wrong: list[str] = []
+
+    def work(self, jobs: int) -> int:
+        """Do so many jobs or a few more, in threads that do some each; return how many."""
+        turns = -(-jobs // (THREADS * EACH))
+        for _ in range(turns):
+            threads = [threading.Thread(target=self._some) for _ in range(THREADS)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert not self._wrong, self._wrong[:5]
+        return turns * THREADS * EACH
+
+    def submit(self, jobs: int) -> None:
+        """Submit so many jobs that nobody comes back to."""
+        for _ in range(jobs):
+            self._submitted("job")
+
+    def _some(self) -> None:
+        for number in range(EACH):
+            way = self._ways[number % len(self._ways)]
+            if not way():
+                self._wrong.append(way.__name__)
+            if self.leak:
+                self._leaked.append(bytes(self.leak))
+
+    def _submitted(self, kind: str) -> str:
+        prompt = name(kind)
+        job = self._client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": prompt})
+        assert job.job_id == id_of(prompt)
+        return job.job_id
+
+    def _in_memory(self) -> bool:
+        job_id = self._submitted("looks")
+        return self._client.queue.poll(job_id, policy=QUICK).data == content_of(job_id)
+
+    def _to_a_file(self) -> bool:
+        job_id = self._submitted("looks")
+        path = self._folder / job_id
+        self._client.queue.poll(job_id, policy=QUICK, save_to=path)
+        content = path.read_bytes()
+        path.unlink()
+        return content == content_of(job_id)
+
+    def _half_streamed(self) -> bool:
+        job_id = self._submitted("job")
+        with self._client.queue.stream(job_id) as video:
+            return content_of(job_id).startswith(next(video))
+
+    def _awaited(self) -> bool:
+        prompt = name("looks")
+        order = {"model": models.video("lucy-pro-t2v"), "prompt": prompt}
+        result = asyncio.run(self._client.aio.queue.submit_and_poll(order, policy=QUICK))
+        return result.data == content_of(id_of(prompt))
+
+    def _failed(self) -> bool:
+        job_id = self._submitted("failed")
+        return self._client.queue.poll(job_id, policy=QUICK).error == reason_of(job_id)
+
+
+def growth(app: App, jobs: int) -> dict[str, float]:
+    """Do some jobs, and return what each has left behind."""
+    before = Size.now()
+    done = app.work(jobs)
+    after = Size.now()
+    return {name: (value - getattr(before, name)) / done for name, value in attrs.asdict(after).items()}
+
+
+def main(jobs: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, new_client() as client:
+        app = App(client, Path(folder))
+        app.submit(REMEMBERED)
+        app.work(max(jobs // 3, REMEMBERED))
+        clean = growth(app, jobs * 2 // 3)
+        app.leak = LEAK
+        json.dump([clean, growth(app, REMEMBERED)], sys.stdout)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
