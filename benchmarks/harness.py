@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -142,14 +143,20 @@ class ProgramError(Exception):
     """A program failed; the message is what it said."""
 
 
-def fresh(*command: str, cwd: Path | None = None) -> str:
+def fresh(*command: str, cwd: Path | None = None, trusted: Path | None = None) -> str:
     """Run a command in a fresh process with the small environment, and return what it printed.
+
+    Args:
+        command: The command.
+        cwd: Where it runs.
+        trusted: The file of the certificates that it trusts, if not the usual ones.
 
     Raises:
         ProgramError: It failed.
     """
+    trust = {"REQUESTS_CA_BUNDLE": str(trusted), "SSL_CERT_FILE": str(trusted)} if trusted else {}
     done = subprocess.run(
-        command, env=ENVIRONMENT, cwd=cwd, capture_output=True, text=True, check=False, timeout=PATIENCE
+        command, env={**ENVIRONMENT, **trust}, cwd=cwd, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     if done.returncode:
         raise ProgramError(f"{' '.join(command)[:500]} ended with {done.returncode}:\n{done.stderr}")
@@ -175,13 +182,37 @@ def warm_memory(size: int) -> None:
         fresh(sys.executable, "-c", f"bytearray(b'x') * {min(size, free // 2)}")
 
 
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate for this machine, its key, and it among all that are usually trusted, which take time to read."""
+
+    own: Path
+    key: Path
+    trusted: Path
+
+
+def make_certificate(folder: Path) -> Certificate | None:
+    """Make a certificate in a folder; None where there is no openssl."""
+    if not shutil.which("openssl"):
+        return None
+    import certifi
+
+    made = Certificate(folder / "own.pem", folder / "key.pem", folder / "trusted.pem")
+    asked = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    command = ["openssl", *asked.split(), "-keyout", str(made.key), "-out", str(made.own)]
+    subprocess.run(command, check=True, capture_output=True)
+    made.trusted.write_bytes(Path(certifi.where()).read_bytes() + made.own.read_bytes())
+    return made
+
+
 class Service:
     """A running server."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], certificate: Certificate | None) -> None:
         assert process.stdin is not None and process.stdout is not None
         self._in, self._out = process.stdin, process.stdout
-        self.url = f"http://127.0.0.1:{self._out.readline().strip()}"
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self._out.readline().strip()}"
+        self.trusted = certificate and certificate.trusted
 
     def counts(self) -> dict[str, int]:
         """Return the calls and connections since the last time."""
@@ -191,12 +222,13 @@ class Service:
 
 
 @contextmanager
-def service(seconds: float = 0.0) -> Iterator[Service]:
-    """Run the server, whose jobs take so many seconds, for as long as the block lasts."""
-    command = [sys.executable, str(HERE / "server.py"), str(seconds)]
+def service(seconds: float = 0.0, certificate: Certificate | None = None) -> Iterator[Service]:
+    """Run the server, whose jobs take so many seconds, for as long as the block lasts; over TLS with a certificate."""
+    over_tls = (str(certificate.own), str(certificate.key)) if certificate else ()
+    command = [sys.executable, str(HERE / "server.py"), str(seconds), *over_tls]
     with subprocess.Popen(
         command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        yield Service(process)
+        yield Service(process, certificate)
         assert process.stdin is not None
         process.stdin.close()

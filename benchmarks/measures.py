@@ -148,12 +148,12 @@ def imports(repeats: int) -> Measure:
 
 
 def first(server: Service, repeats: int) -> Measure:
-    title = "First submit, whole process"
+    title = f"First submit over {server.url.partition(':')[0]}, whole process"
     return Measure(
         name="first",
         title=title,
         peers=tuple(FIRST_SUBMITS),
-        run=lambda peer: first_submit(peer, server.url, repeats),
+        run=lambda peer: first_submit(peer, server.url, repeats, server.trusted),
         panels={"ms": title},
         claims=(Claim(title, "ms", "decart", "requests", most=1.2),),
     )
@@ -177,8 +177,18 @@ def install() -> Measure:
 NAMES = ("upload", "download", "result", "status", "threads", "tasks", "import", "first", "install")
 
 
-def chosen(given: argparse.Namespace, quick: Service, slow: Service, file: Path) -> list[Measure]:
-    """Return the measures that were asked for, over a server whose jobs are done at once and one whose jobs are not."""
+def chosen(
+    given: argparse.Namespace, quick: Service, slow: Service, secure: Service | None, file: Path
+) -> list[Measure]:
+    """Return the measures that were asked for.
+
+    Args:
+        given: What was asked for.
+        quick: A server whose jobs are done at once.
+        slow: One whose jobs are not.
+        secure: One over TLS, if there can be one.
+        file: The file to upload.
+    """
     size = given.mib * MIB
     every = [
         upload(quick, size, file),
@@ -188,7 +198,7 @@ def chosen(given: argparse.Namespace, quick: Service, slow: Service, file: Path)
         *(threads(slow, many, many == max(given.jobs)) for many in given.jobs),
         tasks(slow, max(given.jobs)),
         imports(given.repeats),
-        first(quick, given.repeats),
+        *(first(server, given.repeats) for server in (secure, quick) if server),
         install(),
     ]
     return [measure for measure in every if measure.name in given.only]

@@ -82,7 +82,7 @@ print(json.dumps([len(found), sum(os.path.getsize(path) for path in paths if os.
 """
 
 
-def timed(peer: str, program: str) -> tuple[float, str]:
+def timed(peer: str, program: str, trusted: Path | None = None) -> tuple[float, str]:
     """Run a program in a fresh Python, and return the seconds it took and what it printed.
 
     Raises:
@@ -91,7 +91,7 @@ def timed(peer: str, program: str) -> tuple[float, str]:
     where = Path(tempfile.gettempdir()) if peer == PUBLIC else ROOT  # ``-c`` imports from here: this checkout, or not
     began = time.perf_counter()
     try:
-        printed = fresh(python_of(peer), "-c", program, cwd=where)
+        printed = fresh(python_of(peer), "-c", program, cwd=where, trusted=trusted)
     except ProgramError as error:
         last = str(error).strip().rpartition("\n")[2]
         if last.startswith(LACKING) and "No module named 'decart" not in last:
@@ -107,10 +107,10 @@ def importing(peer: str, repeats: int) -> Figures:
     return {"ms": statistics.median(took) * 1000, "right": True}
 
 
-def first_submit(peer: str, url: str, repeats: int) -> Figures:
+def first_submit(peer: str, url: str, repeats: int, trusted: Path | None = None) -> Figures:
     """Submit a job in a fresh process, from its start to its end."""
     program = f"URL = {url!r}\n{FIRST_SUBMITS[peer]}"
-    took, printed = zip(*(timed(peer, program) for _ in range(repeats)), strict=True)
+    took, printed = zip(*(timed(peer, program, trusted) for _ in range(repeats)), strict=True)
     return {"ms": statistics.median(took) * 1000, "right": all(job_id.startswith("whole-") for job_id in printed)}
 
 

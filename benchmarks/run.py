@@ -16,9 +16,10 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
-from harness import Claim, Outcome, measure, service, warm_memory
+from harness import Claim, Outcome, make_certificate, measure, service, warm_memory
 from measures import MIB, NAMES, UNITS, chosen
 from server import make_file
 
@@ -96,12 +97,16 @@ def table(rows: list[tuple[str, ...]], markdown: bool) -> Iterator[str]:
 def measured(given: argparse.Namespace) -> list[Outcome]:
     """Measure everything that was asked for."""
     say = (lambda text: print(f"\r\033[K{text}", end="", file=sys.stderr)) if sys.stderr.isatty() else lambda text: None
-    with tempfile.TemporaryDirectory() as folder, service() as quick, service(given.seconds) as slow:
-        file = Path(folder, "large.mp4")
+    with ExitStack() as until_the_end:
+        folder = Path(until_the_end.enter_context(tempfile.TemporaryDirectory()))
+        quick, slow = (until_the_end.enter_context(service(seconds)) for seconds in (0, given.seconds))
+        certificate = make_certificate(folder)  # the service itself is reached over https
+        secure = until_the_end.enter_context(service(certificate=certificate)) if certificate else None
+        file = folder / "large.mp4"
         if "upload" in given.only:
             make_file(file, given.mib * MIB)
         outcomes = []
-        for wanted in chosen(given, quick, slow, file):
+        for wanted in chosen(given, quick, slow, secure, file):
             if not given.quick:
                 warm_memory(4 * given.mib * MIB)
             outcomes.append(measure(wanted, given.rounds, set(given.peers), say))

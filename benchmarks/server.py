@@ -8,8 +8,8 @@ where the verdict is ``whole`` or what is wrong, and ``due`` the moment at which
 A video, sent either way, is zeros with a number at the start of each block: it costs next to nothing to make and to
 store (as a sparse file), and shows where its bytes were lost, doubled or moved.
 
-Run by the harness: ``python server.py <seconds of a job>``. It prints its port, and for each line that comes in the
-calls and connections since the last one; it ends with its input.
+Run by the harness: ``python server.py <seconds of a job> [<certificate> <key>]``; with those, over TLS. It prints its port,
+and for each line that comes in the calls and connections since the last one; it ends with its input.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -190,27 +191,32 @@ def _size(path: bytes) -> int:
     return int(size) if kind == b"video" else VIDEO
 
 
-def answer(sock: socket.socket, seconds: float) -> None:
+def answer(sock: socket.socket, seconds: float, tls: ssl.SSLContext | None) -> None:
     """Serve one connection, in a thread of its own."""
     count("connections")
     with sock:
         try:
-            Connection(sock, seconds).serve()
-        except ConnectionError:
+            with tls.wrap_socket(sock, server_side=True) if tls else sock as ours:
+                Connection(ours, seconds).serve()
+        except (ConnectionError, ssl.SSLError):
             return  # the client went away
 
 
-def accept(listener: socket.socket, seconds: float) -> None:
+def accept(listener: socket.socket, seconds: float, tls: ssl.SSLContext | None) -> None:
     """Take connections for ever."""
     while True:
         sock, _ = listener.accept()
-        threading.Thread(target=answer, args=(sock, seconds), daemon=True).start()
+        threading.Thread(target=answer, args=(sock, seconds, tls), daemon=True).start()
 
 
 def main() -> None:
-    seconds = float(sys.argv[1])
+    seconds, certificate = float(sys.argv[1]), sys.argv[2:]
+    tls = None
+    if certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*certificate)
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    threading.Thread(target=accept, args=(listener, seconds), daemon=True).start()
+    threading.Thread(target=accept, args=(listener, seconds, tls), daemon=True).start()
     print(listener.getsockname()[1], flush=True)
     for _ in sys.stdin:
         with lock:

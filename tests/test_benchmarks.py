@@ -17,7 +17,8 @@ PEERS = {
     "3 jobs at once in threads": {"decart", "requests", "urllib3"},
     "3 jobs at once in tasks": {"decart + aiohttp", "aiohttp"},
     "Import": {"decart", "requests", "urllib3", "aiohttp", "http.client"},
-    "First submit": {"decart", "requests", "urllib3", "aiohttp"},
+    "First submit over https": {"decart", "requests", "urllib3", "aiohttp"},
+    "First submit over http,": {"decart", "requests", "urllib3", "aiohttp"},
 }
 
 
