@@ -8,8 +8,8 @@ where the verdict is ``whole`` or what is wrong, and ``due`` the moment at which
 A video, sent either way, is zeros with a number at the start of each block: it costs next to nothing to make and to
 store (as a sparse file), and shows where its bytes were lost, doubled or moved.
 
-Run by the harness: ``python server.py <seconds of a job> [<certificate> <key>]``; with those, over TLS. It prints its port,
-and for each line that comes in the calls and connections since the last one; it ends with its input.
+Run by the harness: ``python server.py <seconds of a job> [<certificate> <key>]``; with those, over TLS. It prints its
+port, and for each line that comes in the calls and connections since the last one; it ends with its input.
 """
 
 from __future__ import annotations
