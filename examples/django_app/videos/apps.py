@@ -1,0 +1,24 @@
+"""The app, and what it has to say when the site is started."""
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Warning, register
+
+from decart import DecartSDKError
+
+
+class VideosConfig(AppConfig):
+    name = "videos"
+
+    def ready(self) -> None:
+        register(service_can_be_used)
+
+
+def service_can_be_used(**kwargs: object) -> list[CheckMessage]:
+    """Say at the start, and not with the first job, that the key or the address cannot be one. Nothing is sent."""
+    from . import service
+
+    try:
+        service.client()
+    except DecartSDKError as error:
+        return [Warning(error.message, hint="See DECART_API_KEY and DECART_BASE_URL.", id="videos.W001")]
+    return []

@@ -1,0 +1,66 @@
+"""The jobs of the site's users."""
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.text import Truncator
+
+
+class Job(models.Model):
+    """One job, from just before it is submitted. Its ``job_id`` finds it at the service, from any process."""
+
+    class Status(models.TextChoices):
+        """The two states that are ours, and the four of the service, which may invent more."""
+
+        UNKNOWN = "unknown"
+        REFUSED = "refused"
+        PENDING = "pending"
+        PROCESSING = "processing"
+        COMPLETED = "completed"
+        FAILED = "failed"
+
+    LAST = (Status.REFUSED, Status.COMPLETED, Status.FAILED)
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="video_jobs")
+    token = models.UUIDField(editable=False)  # of the form that it came from
+    job_id = models.CharField(max_length=255, unique=True, null=True, editable=False)
+    model = models.CharField(max_length=100)
+    prompt = models.TextField()
+    # A row is there before its job is submitted: until the answer comes this is true, even if the process dies.
+    status = models.CharField(max_length=40, choices=Status.choices, default=Status.UNKNOWN)
+    error = models.TextField(blank=True)
+    created = models.DateTimeField(auto_now_add=True)
+    updated = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-created", "-pk"]
+        constraints = [models.UniqueConstraint(fields=["owner", "token"], name="one_job_for_each_form")]
+
+    def __str__(self) -> str:
+        return Truncator(self.prompt).chars(60)
+
+    def get_absolute_url(self) -> str:
+        return reverse("videos:job", args=[self.pk])
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more can be learned of it by asking."""
+        return self.status in self.LAST or (self.status == self.Status.UNKNOWN and bool(self.error))
+
+    @property
+    def explanation(self) -> str:
+        """What the status does not say."""
+        if self.status == self.Status.UNKNOWN:
+            came = "no answer came" if self.error else "there is no answer yet"
+            return (
+                f"The job was sent, and {came}. It may have been accepted and paid for all the same, so it is not sent "
+                "again by itself."
+            )
+        return self.error
+
+    def becomes(self, status: str, error: str = "") -> None:
+        """Store a later status, unless the last one is there already: answers may overtake each other."""
+        later = {"status": status[:40], "error": error, "updated": timezone.now()}
+        Job.objects.filter(pk=self.pk).exclude(status__in=self.LAST).update(**later)
+        self.refresh_from_db()
