@@ -31,7 +31,7 @@ from workers.mix import QUICK, new_client
 
 REMEMBERED = 1_000  # jobs that a client remembers
 THREADS, EACH = 12, 5  # at the same time; jobs of one, before another takes its place
-LEAK = 300
+LEAK = 2048
 STEADY = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
 """Has glibc keep all in one place and give back what is free: else a heap for each thread hides what is looked for."""
 
