@@ -15,6 +15,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
@@ -123,9 +124,11 @@ def open_clip(path: Path, name: str) -> Iterator[Clip]:
         RenderError: The file is no video, is broken or is too large.
     """
     with open_media(path, name) as container:
-        if not container.streams.video:
+        # The cover of a record is a video stream, too.
+        streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+        if not streams:
             raise RenderError(f"{name} has no pictures in it, only sound")
-        stream = container.streams.video[0]
+        stream = streams[0]
         frames = _decoded(container, stream, name)
         first = next(frames, None)
         if first is None:
@@ -143,8 +146,10 @@ def open_media(path: Path, name: str) -> Iterator[InputContainer]:
         RenderError: It is neither.
     """
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+    # Opening decodes the first frames already.
+    limits = {"max_pixels": str(MAX_PIXELS)}
     try:
-        container = av.open(str(path.absolute()), container_options=options)
+        container = av.open(str(path.absolute()), options=limits, container_options=options)
     except (FFmpegError, ValueError) as error:
         raise RenderError(f"{name} is not a video that can be decoded") from error
     with container:
@@ -155,6 +160,8 @@ def _decoded(container: InputContainer, stream: VideoStream, name: str) -> Itera
     """Yield the frames of a video, with one kind of error for all faults."""
     deadline = time.monotonic() + MAX_DECODE_SECONDS
     try:
+        if not stream.codec_context.width or not stream.codec_context.height:
+            raise RenderError(f"{name} is a broken video, or has too many pixels")
         refuse_huge(stream.codec_context.width, stream.codec_context.height, name)
         # Later frames may be larger than declared; the decoder refuses those.
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -27,6 +28,23 @@ MAX_SECONDS = 60.0
 
 MAX_FPS = 120
 """Highest frame rate of a made video."""
+
+PICTURE_TASKS = ("text-to-image", "image-to-image")
+"""What gives one picture; the other tasks give a video."""
+
+INPUTS: dict[str, tuple[str, ...]] = {
+    "text-to-video": (),
+    "image-to-video": ("data",),
+    "motion": ("data",),
+    "first-last-frame": ("start", "end"),
+    "video-to-video": ("data",),
+    "video-edit": ("data",),
+    "video-restyle": ("data",),
+    "virtual-try-on": ("data",),
+    "text-to-image": (),
+    "image-to-image": ("data",),
+}
+"""The files that each task cannot do without."""
 
 
 class RenderError(Exception):
@@ -79,10 +97,10 @@ class RenderJob:
         Raises:
             RenderError: The job has no such file.
         """
-        try:
-            return self.inputs[name]
-        except KeyError:
-            raise RenderError(f"{name} is missing") from None
+        path = self.inputs.get(name)
+        if path is None or not path.is_file():
+            raise RenderError(f"{name} is missing")
+        return path
 
     def random(self, purpose: str) -> np.random.Generator:
         """Return a random source that depends on this job and a purpose alone."""
@@ -91,11 +109,15 @@ class RenderJob:
         return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
     def check(self) -> None:
-        """Refuse sizes, rates and lengths that cannot be made.
+        """Refuse what cannot be made, whatever is in the files.
 
         Raises:
-            RenderError: A number of the job is out of range.
+            RenderError: The task is unknown, a file is missing, or a number is out of range.
         """
+        if self.task not in INPUTS:
+            raise RenderError(f"{self.task!r} is not a task this renderer knows")
+        for name in dict.fromkeys((*INPUTS[self.task], *self.inputs)):
+            self.input(name)
         if min(self.size) < MIN_SIDE or max(self.size) > MAX_SIDE:
             raise RenderError(f"{self.width}x{self.height} is not a size that can be made")
         if self.width * self.height > MAX_OUTPUT_PIXELS:
@@ -106,3 +128,14 @@ class RenderJob:
             raise RenderError(f"seconds must be above 0 and at most {MAX_SECONDS:g}")
         if not all(math.isfinite(x) and math.isfinite(y) for _, x, y in self.trajectory):
             raise RenderError("trajectory has a point that is not a number")
+
+
+@contextmanager
+def written_whole(target: Path) -> Iterator[None]:
+    """Remove a file again if the block that writes it fails."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            target.unlink()
+        raise

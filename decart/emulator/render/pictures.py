@@ -66,8 +66,7 @@ def _opaque(picture: Image.Image) -> Image.Image:
     """Turn any mode into RGB, with white behind what is transparent."""
     if picture.mode.startswith("I"):
         # Pillow clips 16 bits to 8 where it ought to scale them.
-        wide = np.asarray(picture).astype(np.int64)
-        picture = Image.fromarray((wide >> 8).clip(0, 255).astype(np.uint8))
+        picture = Image.fromarray((np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8))
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     layer = picture.convert("RGBA")

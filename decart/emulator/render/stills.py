@@ -1,4 +1,4 @@
-"""Videos out of pictures: a camera move, a trajectory, and a fade."""
+"""Videos out of pictures: a camera move, a trajectory, and a morph."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from decart.emulator.render.job import RenderJob
+from decart.emulator.render.morph import make_morph
 from decart.emulator.render.pictures import cover, open_picture
 from decart.emulator.render.text import overlay
 from decart.emulator.render.words import matches
@@ -50,18 +51,13 @@ def camera_frames(job: RenderJob) -> Iterator[Image.Image]:
         yield writing.stamp(_view(picture, x, y, zoom))
 
 
-def fade_frames(job: RenderJob) -> Iterator[Image.Image]:
-    """Go from the picture ``start`` to the picture ``end``.
-
-    The first frame is the one picture and the last frame the other. While one
-    fades into the other the camera comes closer and goes back again.
-    """
-    first, last = _fitted(job, "start"), _fitted(job, "end")
+def morph_frames(job: RenderJob) -> Iterator[Image.Image]:
+    """Turn the picture ``start`` into the picture ``end``: the first frame is the one and the last frame the other."""
+    pictures = [open_picture(job.input(name), name) for name in ("start", "end")]
+    morph = make_morph(pictures[0], pictures[1], job.size)
     writing = overlay(job.size, job.model)
     for part in _parts(job):
-        mixed = Image.blend(first, last, _ease(part))
-        zoom = 1 + (ZOOM - 1) * math.sin(math.pi * part)
-        yield writing.stamp(_view(mixed, 0.5, 0.5, zoom))
+        yield writing.stamp(morph.draw(_ease(part)))
 
 
 def motion_frames(job: RenderJob) -> Iterator[Image.Image]:

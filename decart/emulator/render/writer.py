@@ -13,6 +13,8 @@ from av.container import OutputContainer
 from av.video.reformatter import Colorspace, VideoReformatter
 from PIL import Image
 
+from decart.emulator.render.mark import MARK
+
 TICKS = 90_000
 """Output clock, in ticks a second: exact for all common frame rates."""
 
@@ -36,6 +38,7 @@ class ClipWriter:
             sound: A whole M4A file whose track goes along with the pictures.
         """
         self._container = av.open(str(target.absolute()), "w", format="mp4", options={"movflags": "+faststart"})
+        self._container.metadata["comment"] = MARK
         self._duration = round(TICKS / rate)
         self._stream = self._container.add_stream("libx264", rate=rate, options={"preset": "superfast", "crf": "23"})
         self._stream.width, self._stream.height = size

@@ -1,0 +1,52 @@
+"""Renderers that behave badly, or tell about themselves: for ``Apart``, which finds them by name."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from pathlib import Path
+
+from decart.emulator.render import RenderError, RenderJob
+from decart.emulator.render.tasks import draw
+
+
+def crash(job: RenderJob, target: Path) -> None:
+    """End the way a decoder with a wild pointer does."""
+    target.write_bytes(b"half of it")
+    ctypes.string_at(0)
+
+
+def stall(job: RenderJob, target: Path) -> None:
+    """Never end."""
+    target.write_bytes(b"half of it")
+    threading.Event().wait()
+
+
+def fill(job: RenderJob, target: Path) -> None:
+    """Ask for more memory than there may be."""
+    bytearray(8 * 1024**3)
+
+
+def stumble(job: RenderJob, target: Path) -> None:
+    """Have a bug."""
+    raise KeyError("a bug")
+
+
+def refuse(job: RenderJob, target: Path) -> None:
+    raise RenderError(f"no \u00e4rger: {job.prompt}")
+
+
+def tell(job: RenderJob, target: Path) -> None:
+    """Say what arrived."""
+    target.write_text(repr(job))
+
+
+def weigh(job: RenderJob, target: Path) -> None:
+    """Render, and say how much memory that took at most, in MB (Linux), and why the job failed if it did."""
+    reason = ""
+    try:
+        draw(job, target)
+    except RenderError as error:
+        reason = str(error)
+    most = Path("/proc/self/status").read_text("utf-8").partition("VmHWM:")[2].split()[0]
+    target.write_text(f"{int(most) // 1024}\n{reason}")
