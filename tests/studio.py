@@ -13,9 +13,11 @@ class Studio:
     def __init__(self) -> None:
         self.orders: list[RenderJob] = []
         self.files: list[dict[str, bytes]] = []
+        self.targets: list[Path] = []
 
     def __call__(self, order: RenderJob, target: Path) -> None:
         self.orders.append(order)
+        self.targets.append(target)
         self.files.append({name: path.read_bytes() for name, path in order.inputs.items()})
         if "fail" in order.prompt:
             raise RenderError("the prompt asked for it")

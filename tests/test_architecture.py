@@ -26,6 +26,7 @@ queue aio client
 otel
 decart
 emulator
+pytest_plugin
 """.split()  # noqa: SIM905
 
 ONLY_IN = {
@@ -37,8 +38,9 @@ ONLY_IN = {
     "aiohttp": {"transports.aiohttp"},
     "tqdm": {"bars"},
     "opentelemetry": {"otel"},
+    "pytest": {"pytest_plugin"},
 }
-EXTRAS = {"av", "numpy", "PIL", "werkzeug", "cheroot", "django", "flask", "responses", "pytest"}
+EXTRAS = {"av", "numpy", "PIL", "werkzeug", "cheroot", "django", "flask", "responses"}
 
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -5,7 +5,10 @@ states, errors) is meant to be what the service does. It is one scripted model o
 
 - over HTTP: ``with EmulatorServer() as server: DecartClient(api_key="dct_local", base_url=server.url)``,
 - from the command line: ``python -m decart.emulator --port 8787``,
-- in process, on a clock that a test moves: ``DecartClient(api_key="dct_local", transport=EmulatorTransport())``.
+- in process, on a clock that a test moves: ``DecartClient(api_key="dct_local", transport=EmulatorTransport())``, or
+  from the fixtures of `decart.pytest_plugin`.
+
+It goes wrong when it is told to (`decart.emulator.faults`), and notes what was asked (`decart.emulator.requestlog`).
 
 It needs the extra ``emulator``: ``pip install 'decart[emulator]'``.
 """
@@ -18,17 +21,31 @@ from .._extras import require
 
 if TYPE_CHECKING:
     from .clock import VirtualClock
+    from .faults import Fault
+    from .requestlog import LoggedRequest
     from .server import EmulatorServer
     from .service import Emulator
     from .transport import EmulatorTransport
+    from .virtual import VirtualEmulator
 
-__all__ = ["Emulator", "EmulatorServer", "EmulatorTransport", "VirtualClock"]
+__all__ = [
+    "Emulator",
+    "EmulatorServer",
+    "EmulatorTransport",
+    "Fault",
+    "LoggedRequest",
+    "VirtualClock",
+    "VirtualEmulator",
+]
 
 _HOMES = {
     "Emulator": "service",
     "EmulatorServer": "server",
     "EmulatorTransport": "transport",
+    "Fault": "faults",
+    "LoggedRequest": "requestlog",
     "VirtualClock": "clock",
+    "VirtualEmulator": "virtual",
 }
 
 
@@ -37,5 +54,5 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    require("emulator", "av", "cheroot", "numpy", "PIL", "werkzeug")
+    require("emulator", "av", "cheroot", "cryptography", "jwt", "numpy", "PIL", "pydantic", "werkzeug")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,99 +1,108 @@
-"""The HTTP face of the emulator: the queue's routes as a WSGI application."""
+"""The HTTP face of the emulator: the service's routes as a WSGI application.
+
+A request passes, in this order: the size that it says it has (413), its path and method (404, 405), its key (401, and
+403 for a token used elsewhere), and only then is its body read (400, 413, 422). HEAD is answered wherever GET is; no
+answer carries CORS headers, as none of the service's does.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
+import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import Map, Rule
-from werkzeug.wrappers import Request, Response
-from werkzeug.wsgi import wrap_file
+from werkzeug.routing import BaseConverter, Map, Rule
+from werkzeug.wrappers import Response
 
-from .forms import Refused, check
+from .door import Caller
+from .replies import Refused, reply
+from .routes import ROUTES, Exchange
 from .service import Emulator
+from .uploads import UPLOAD_LIMIT, Incoming
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 log = logging.getLogger("decart.emulator")
 
-UPLOAD_LIMIT = 512 * 1024 * 1024  # bytes of one submit; larger files than a few hundred MB the service refuses, too
-
-_ROUTES = Map(
-    [
-        Rule("/v1/jobs/<model>", methods=["POST"], endpoint="submit"),
-        Rule("/v1/jobs/<job_id>", methods=["GET"], endpoint="status"),
-        Rule("/v1/jobs/<job_id>/content", methods=["GET"], endpoint="content"),
-    ]
-)
-
-
-class _Request(Request):
-    max_content_length = UPLOAD_LIMIT
-    max_form_memory_size = 1024 * 1024
+_NOBODY = Caller("")
 
 
 class App:
-    """The queue's routes over one ``Emulator``."""
+    """The service's routes over one ``Emulator``.
+
+    Args:
+        emulator: What they are the routes of.
+
+    Example:
+        >>> from wsgiref.simple_server import make_server
+        >>> make_server("127.0.0.1", 8787, App(Emulator())).serve_forever()
+    """
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
+        names = emulator.catalogue.names
+        self._routes = Map(
+            [Rule(route.path, methods=[route.method], endpoint=route) for route in ROUTES],
+            converters={"known": _one_of(names()), "picture": _one_of(names(pictures=True))},
+            merge_slashes=False,
+        )
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        with _Request(environ) as request:  # which closes the uploaded files
-            try:
-                response = self._answer(request)
-            except HTTPException as error:
-                response = _json({"detail": error.name}, error.code or 500)
-        log.info("%s %s -> %s", request.method, request.path, response.status)
+        request = Incoming(environ)
+        with request:  # which closes the uploaded files
+            response = self._checked(request)
         return response(environ, start_response)
 
-    def _answer(self, request: Request) -> Response:
-        endpoint, values = _ROUTES.bind_to_environ(request.environ).match()
-        key = request.headers.get("X-API-KEY", "")
-        if not self._emulator.admits(key):
-            return _json({"detail": "Invalid API key" if key else "Missing API key"}, 401)
-        answer: Response = getattr(self, f"_{endpoint}")(request, **values)
-        return answer
+    def _checked(self, request: Incoming) -> Response:
+        """Answer, whatever happens, with the body read to its end."""
+        response = self._attempt(request)
+        if response.status_code != 413:  # after which the server closes the connection
+            try:
+                request.drain()
+            except HTTPException as error:
+                response.close()
+                return _plain(error)
+        return response
 
-    def _submit(self, request: Request, model: str) -> Response:
-        """POST /v1/jobs/{model}."""
-        definition = self._emulator.model(model)
-        if definition is None:
-            return _json({"detail": "Method Not Allowed"}, 405)
+    def _attempt(self, request: Incoming) -> Response:
         try:
-            form = check(definition, request.form, request.files)
+            return self._answer(request)
         except Refused as refused:
-            return _json({"detail": refused.details}, 422)
-        job = self._emulator.submit(form)
-        return _json({"job_id": job.id, "status": "pending"})
+            return reply(refused.body, refused.status)
+        except HTTPException as error:
+            return _plain(error)
+        except Exception:
+            log.exception("A bug in the emulator")
+            return reply({"detail": "Internal Server Error"}, 500)
 
-    def _status(self, request: Request, job_id: str) -> Response:
-        """GET /v1/jobs/{job_id}."""
-        job = self._emulator.find(job_id)
-        if job is None:
-            return _json({"detail": "Job not found"}, 404)
-        state = self._emulator.state(job)
-        body = {"job_id": job.id, "status": state.status}
-        return _json(body if state.error is None else {**body, "error": state.error})
-
-    def _content(self, request: Request, job_id: str) -> Response:
-        """GET /v1/jobs/{job_id}/content."""
-        job = self._emulator.find(job_id)
-        if job is None:
-            return _json({"detail": "Job not found"}, 404)
-        status = self._emulator.state(job).status
-        if status != "completed":
-            return _json({"detail": f"Job is not completed: {status}"}, 409)
-        size = job.target.stat().st_size
-        video = wrap_file(request.environ, job.target.open("rb"), 256 * 1024)
-        response = Response(video, 200, {"Content-Length": str(size)}, None, job.kind, True)
-        response.set_etag(job.id)
-        return response.make_conditional(request.environ, accept_ranges=True, complete_length=size)
+    def _answer(self, request: Incoming) -> Response:
+        request.limit(UPLOAD_LIMIT)
+        route, values = self._routes.bind_to_environ(request.environ).match()
+        caller = _NOBODY
+        if not route.open:
+            headers = request.headers
+            caller = self._emulator.door.enter(headers.get("X-API-KEY", ""), headers.get("Origin"))
+        response: Response = route.handler(Exchange(self._emulator, request, caller), **values)
+        return response
 
 
-def _json(body: dict[str, Any], status: int = 200) -> Response:
-    return Response(json.dumps(body), status, mimetype="application/json")
+def _plain(error: HTTPException) -> Response:
+    """Answer with what an error of HTTP says of itself, as FastAPI does."""
+    response = reply({"detail": error.name}, error.code or 500)
+    for name, value in error.get_headers():
+        if name in ("Allow", "Content-Range"):
+            response.headers[name] = value
+    return response
+
+
+def _one_of(names: Iterable[str]) -> type[BaseConverter]:
+    """Return what matches these names in a path and no others, so that for those the path has no such route."""
+
+    class OneOf(BaseConverter):
+        regex = f"(?:{'|'.join(map(re.escape, names))})"
+        part_isolating = True
+
+    return OneOf

@@ -6,7 +6,7 @@ import threading
 
 
 class VirtualClock:
-    """Time that only ``sleep`` moves.
+    """Time that only ``sleep`` and ``advance`` move.
 
     Attributes:
         sleeps: Every sleep so far, in seconds: the schedule that a test reads.
@@ -33,3 +33,8 @@ class VirtualClock:
             with self._lock:
                 self.sleeps.append(seconds)
                 self._now += seconds
+
+    def advance(self, seconds: float) -> None:
+        """Let so many seconds pass that nobody slept, such as those of a slow answer."""
+        with self._lock:
+            self._now += seconds

@@ -1,34 +1,27 @@
 """What the service checks in a submitted form, and how it says what is wrong.
 
-The checks are the service's own and not this SDK's: they are made of the form as it arrived, as text and files, and
-answer in FastAPI's form, a list of ``loc``, ``msg`` and ``type``. Fields that nobody asked for are ignored.
+The checks are the service's own and not this SDK's: they are made of the form as it arrived, as text and files, by
+pydantic as at the service, so that the refusals have its words. As there,
+
+- a field that the model does not have is ignored,
+- an empty text is one that was not given: its default is taken, or it is missing,
+- numbers and yes or no are read leniently: ``" 7 "`` is a seed, and ``True``, ``true`` and ``on`` are yes,
+- a trajectory is JSON; what Python prints of a list is not.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Annotated, Any, Literal
 
 import attrs
+from pydantic import BaseModel, BeforeValidator, Field, Json, ValidationError, create_model
 from werkzeug.datastructures import FileStorage
 
+from ..inputs import SEED_MAX
 from ..models import ModelDefinition, Task
-
-Detail = dict[str, object]
-
-
-class Refused(Exception):
-    """A form that the service does not take.
-
-    Attributes:
-        details: One entry for each thing that is wrong with it.
-    """
-
-    def __init__(self, details: list[Detail]) -> None:
-        super().__init__(details)
-        self.details = details
+from .replies import invalid
 
 
 @attrs.frozen(kw_only=True)
@@ -40,72 +33,30 @@ class Form:
     files: Mapping[str, FileStorage]
 
 
-class _Wrong(Exception):
-    """One value is wrong: FastAPI's ``type`` and ``msg``."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(kind, message)
-        self.kind, self.message = kind, message
+class _Point(BaseModel):
+    frame: int = Field(ge=0)
+    x: float = Field(ge=0, allow_inf_nan=False)
+    y: float = Field(ge=0, allow_inf_nan=False)
 
 
-def _seed(text: str, model: ModelDefinition) -> int:
-    try:
-        seed = int(text)
-    except ValueError:
-        raise _Wrong("int_parsing", "Input should be a valid integer, unable to parse string as an integer") from None
-    if seed < 0:
-        raise _Wrong("greater_than_equal", "Input should be greater than or equal to 0")
-    if seed > 4294967295:
-        raise _Wrong("less_than_equal", "Input should be less than or equal to 4294967295")
-    return seed
+def _upload(value: object) -> object:
+    if not isinstance(value, FileStorage):
+        raise ValueError(f"Expected UploadFile, received: {type(value)}")
+    return value
 
 
-def _flag(text: str, model: ModelDefinition) -> bool:
-    if text.lower() not in ("true", "false", "1", "0"):
-        raise _Wrong("bool_parsing", "Input should be a valid boolean, unable to interpret input")
-    return text.lower() in ("true", "1")
-
-
-def _resolution(text: str, model: ModelDefinition) -> str:
-    if text not in model.resolutions:
-        raise _Wrong("literal_error", f"Input should be {' or '.join(map(repr, model.resolutions))}")
-    return text
-
-
-def _orientation(text: str, model: ModelDefinition) -> str:
-    if text not in ("landscape", "portrait"):
-        raise _Wrong("literal_error", "Input should be 'landscape' or 'portrait'")
-    return text
-
-
-def _prompt(text: str, model: ModelDefinition) -> str:
-    if not text and model.task not in ("video-edit", "virtual-try-on"):
-        raise _Wrong("string_too_short", "String should have at least 1 character")
-    return text
-
-
-def _trajectory(text: str, model: ModelDefinition) -> list[tuple[int, float, float]]:
-    try:
-        points = [(point["frame"], float(point["x"]), float(point["y"])) for point in json.loads(text)]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise _Wrong("json_invalid", "Input should be a JSON list of objects with frame, x and y") from None
-    if not 2 <= len(points) <= 1000:
-        raise _Wrong("too_short" if len(points) < 2 else "too_long", "List should have 2 to 1000 items")
-    if any(
-        type(frame) is not int or frame < 0 or not (0 <= x < math.inf and 0 <= y < math.inf) for frame, x, y in points
-    ):
-        raise _Wrong("greater_than_equal", "frame, x and y should be greater than or equal to 0")
-    return points
-
-
-_READERS: dict[str, Callable[[str, ModelDefinition], object]] = {
-    "prompt": _prompt,
-    "seed": _seed,
-    "resolution": _resolution,
-    "orientation": _orientation,
-    "enhance_prompt": _flag,
-    "self_anchor": _flag,
-    "trajectory": _trajectory,
+_FILE = Annotated[Any, BeforeValidator(_upload)]
+_KINDS: dict[str, Any] = {
+    "prompt": str,
+    "data": _FILE,
+    "start": _FILE,
+    "end": _FILE,
+    "trajectory": Json[Annotated[list[_Point], Field(min_length=2, max_length=1000)]],
+    "reference_image": _FILE,
+    "seed": Annotated[int, Field(ge=0, le=SEED_MAX)],
+    "orientation": Literal["landscape", "portrait"],
+    "enhance_prompt": bool,
+    "self_anchor": bool,
 }
 _FILES = ("data", "start", "end", "reference_image")
 _REQUIRED: dict[Task, tuple[str, ...]] = {
@@ -120,6 +71,26 @@ _REQUIRED: dict[Task, tuple[str, ...]] = {
     "text-to-image": ("prompt",),
     "image-to-image": ("prompt", "data"),
 }
+_EDIT = ("prompt", "reference_image", "enhance_prompt", "self_anchor")
+_OPTIONAL: dict[Task, tuple[str, ...]] = {
+    "text-to-video": ("orientation",),
+    "text-to-image": ("orientation",),
+    "image-to-image": ("reference_image", "enhance_prompt"),
+    "video-to-video": ("reference_image", "enhance_prompt"),
+    "video-restyle": ("prompt", "reference_image", "enhance_prompt"),
+    "video-edit": _EDIT,
+    "virtual-try-on": _EDIT,
+}
+
+
+@lru_cache(maxsize=256)
+def _schema(task: Task, resolutions: tuple[str, ...], lacks: frozenset[str]) -> type[BaseModel]:
+    """Return what a form for such a model must look like."""
+    optional = {"seed", *_OPTIONAL.get(task, ())} - lacks
+    fields: dict[str, Any] = {name: (_KINDS[name], ...) for name in _REQUIRED[task]}
+    fields |= {name: (_KINDS[name] | None, None) for name in _KINDS if name in optional}
+    fields["resolution"] = (Literal[resolutions], resolutions[0])
+    return create_model("Form", **fields)
 
 
 def check(model: ModelDefinition, texts: Mapping[str, str], files: Mapping[str, FileStorage]) -> Form:
@@ -128,21 +99,13 @@ def check(model: ModelDefinition, texts: Mapping[str, str], files: Mapping[str, 
     Raises:
         Refused: At least one field is missing or wrong; all of them are named.
     """
-    details: list[Detail] = []
-    values: dict[str, object] = {}
-    for name in _REQUIRED[model.task]:
-        if name not in (files if name in _FILES else texts):
-            details.append(_detail(name, "missing", "Field required", None))
-    for name, reader in _READERS.items():
-        if name in texts:
-            try:
-                values[name] = reader(texts[name], model)
-            except _Wrong as wrong:
-                details.append(_detail(name, wrong.kind, wrong.message, texts[name][:100]))
-    if details:
-        raise Refused(details)
-    return Form(model=model, values=values, files={name: files[name] for name in _FILES if name in files})
-
-
-def _detail(name: str, kind: str, message: str, given: object) -> Detail:
-    return {"type": kind, "loc": ["body", name], "msg": message, "input": given}
+    given = {**{name: text for name, text in texts.items() if text}, **files}
+    try:
+        checked = _schema(model.task, model.resolutions, model.lacks).model_validate(given)
+    except ValidationError as error:
+        raise invalid(error) from None
+    values = checked.model_dump(exclude_none=True, warnings=False)
+    if "trajectory" in values:
+        values["trajectory"] = [(point["frame"], point["x"], point["y"]) for point in values["trajectory"]]
+    taken = {name: values.pop(name) for name in _FILES if name in values}
+    return Form(model=model, values=values, files=taken)

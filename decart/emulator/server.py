@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+import struct
 import threading
+import time
+from contextlib import closing, suppress
+from typing import Any
 
 from cheroot import wsgi
+from urllib3.util.wait import wait_for_read
 
-from .app import App
+from .faulty import Dropped
+from .front import SLEEP, Front
 from .service import Emulator
 
-THREADS = 16
+THREADS = 64  # answers that may be under way at the same time: one that stalls holds one; a connection alone holds none
+WAITING = 512  # connections that wait to be taken, or for their next request; with few, a burst of clients meets resets
+LISTEN = 0.1  # seconds until a server that nobody talks to looks whether it is to stop
+LOOK = 0.25  # seconds between two looks whether a client that is kept waiting is still there
 
 
 class EmulatorServer:
@@ -19,20 +30,32 @@ class EmulatorServer:
         emulator: The queue; a new one unless given, which is closed with the server.
         host: The address to listen on; this machine alone unless told otherwise.
         port: The port; any free one unless given.
+        grace: Seconds that answers under way have to finish when the server is closed; then they are cut.
+        look: Seconds that each question for a job's status moves the emulator's clock on, if that is virtual: without
+            it, time stands still there, also for a client that waits in real time.
 
     Attributes:
         url: Where it listens, as a ``base_url``.
+        emulator: The queue, with its ``requests`` and ``faults``.
 
     Example:
         >>> with EmulatorServer() as server:
         ...     client = DecartClient(api_key="dct_local", base_url=server.url)
     """
 
-    def __init__(self, emulator: Emulator | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._emulator = emulator or Emulator()
+    def __init__(
+        self,
+        emulator: Emulator | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        grace: float = 5.0,
+        look: float = 0.0,
+    ) -> None:
+        self.emulator = emulator or Emulator()
         self._owns_emulator = emulator is None
-        self._server = wsgi.Server((host, port), App(self._emulator), numthreads=THREADS, server_name="decart-emulator")
-        self._server.shutdown_timeout = 1
+        self._grace = grace
+        self._server = _Server((host, port), Front(self.emulator, look=look), THREADS)
         self._server.prepare()
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._server.bind_addr[1]}"
         self._thread = threading.Thread(target=self._server.serve, name="decart-emulator-server", daemon=True)
@@ -45,8 +68,85 @@ class EmulatorServer:
         self.close()
 
     def close(self) -> None:
-        """Stop listening, let answers under way finish, and delete what was made."""
-        self._server.stop()
+        """Stop listening, let answers under way finish (faults wait no more), and delete what was made."""
+        self._server.close(self._grace)
         self._thread.join()
         if self._owns_emulator:
-            self._emulator.close()
+            self.emulator.close()
+
+
+class _Server(wsgi.Server):
+    """A server that can cut a connection, and be stopped whatever its answers are waiting for."""
+
+    def __init__(self, address: tuple[str, int], app: Front, threads: int) -> None:
+        super().__init__(address, app, numthreads=threads, server_name="decart-emulator")
+        self.gateway = _Gateway
+        self.request_queue_size = WAITING
+        self.keep_alive_conn_limit = WAITING
+        self.expiration_interval = LISTEN
+        self.stopping = threading.Event()
+        self.under_way: set[socket.socket] = set()
+
+    def close(self, grace: float) -> None:
+        """Stop, and cut what is still under way after so many seconds."""
+        self.stopping.set()
+        self.shutdown_timeout = grace
+        cutting = threading.Timer(grace, self._cut)
+        cutting.start()
+        try:
+            self.stop()
+        finally:
+            cutting.cancel()
+
+    def _cut(self) -> None:
+        for sock in list(self.under_way):
+            with suppress(OSError):  # gone already
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Gateway(wsgi.Gateway_10):
+    """One exchange, which may be cut."""
+
+    def respond(self) -> None:
+        server, sock = self.req.server, self.req.conn.socket
+        self.env[SLEEP] = self._sleep
+        server.under_way.add(sock)
+        try:
+            self._answer()
+        except Dropped as dropped:
+            if dropped.reset:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                sock.close()
+                self.req.conn.linger = True  # it is closed already
+            raise ConnectionResetError(errno.ECONNRESET, "cut") from None  # the server hangs up, and says nothing
+        finally:
+            server.under_way.discard(sock)
+
+    def _answer(self) -> None:
+        answer: Any = self.req.server.wsgi_app(self.env, self.start_response)
+        with closing(answer):
+            try:
+                for chunk in filter(None, answer):
+                    self.write(chunk)
+            except OSError:
+                self.req.conn.wfile.raw.close()  # or the rest is tried again when the memory is freed
+                raise
+            finally:
+                self.req.ensure_headers_sent()
+
+    def _sleep(self, seconds: float) -> None:
+        """Wait, unless the server is stopped; give up when the client has."""
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            if self.req.server.stopping.wait(min(left, LOOK)):
+                return
+            if _is_gone(self.req.conn.socket):
+                raise Dropped
+
+
+def _is_gone(sock: socket.socket) -> bool:
+    """Say whether the other side has hung up."""
+    try:
+        return wait_for_read(sock, timeout=0) and not sock.recv(1, socket.MSG_PEEK)
+    except OSError:
+        return True

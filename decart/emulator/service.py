@@ -12,19 +12,34 @@ import tempfile
 import threading
 import uuid
 import weakref
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from ..models import ModelDefinition, known
+from ..models import ModelDefinition
 from ..transports.base import SystemClock
+from .catalogue import Catalogue
+from .dates import Dates
+from .door import Door
+from .faults import FaultLike, Faults
+from .files import Files
 from .forms import Form
+from .jobs import Job, Jobs
+from .outcomes import renderer_for
 from .render import RenderError, RenderJob, render
+from .requestlog import RequestLog
+from .tokens import Tokens
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Renderer = Callable[[RenderJob, Path], None]
+
+PAINTERS = 2  # pictures that are made at the same time, of those that somebody waits for: each may take much memory
 
 
 class Clock(Protocol):
@@ -56,25 +71,6 @@ class _Lazy(Future[Any]):
         return True
 
 
-@attrs.frozen(kw_only=True, eq=False)
-class Job:
-    """One job in the box.
-
-    Attributes:
-        id: Its id, which cannot be guessed.
-        submitted: When, on the emulator's clock.
-        target: Where its video is, once rendered.
-        work: Renders the video.
-        kind: The MIME type of the result.
-    """
-
-    id: str
-    submitted: float
-    target: Path
-    work: Future[None]
-    kind: str
-
-
 @attrs.frozen
 class State:
     """What a job looks like from outside: its status, and the reason if it failed."""
@@ -89,12 +85,25 @@ class Emulator:
     Args:
         pending: Seconds that a job waits before it is worked on.
         processing: Seconds that it is then worked on, at the least: rendering may take longer.
-        api_keys: The keys that are let in; every key that looks like one (``dct_...``, ``ek_...``) unless given.
+        api_keys: The keys that are let in, besides the client tokens minted with them; every key that looks like one
+            (``dct_...``) unless given.
         models: Models of your own, besides those of the catalogue.
         clock: Where the time comes from; the system's clock unless given.
         renderer: What makes the video; the built-in placeholder pictures unless given.
         background: Render in a thread of its own, from the submit on. Without it, a video is rendered when it is
             first looked for, which suits a virtual clock.
+        today: Whether retired models are gone (410), as from today's service; otherwise they work.
+        faults: What is to go wrong; see `decart.emulator.faults`. More can be added at any time.
+        keep: How many jobs are kept, with their videos. Beyond that, the oldest ones that have ended are forgotten.
+
+    Attributes:
+        clock: Where the time comes from.
+        catalogue: The models.
+        door: Who is let in.
+        tokens: The client tokens.
+        files: The files that were uploaded to be kept.
+        faults: What is still to go wrong.
+        requests: Every request so far; see `decart.emulator.requestlog`.
     """
 
     def __init__(
@@ -107,19 +116,28 @@ class Emulator:
         clock: Clock | None = None,
         renderer: Renderer = render,
         background: bool = True,
+        today: bool = False,
+        faults: FaultLike | Iterable[FaultLike] = (),
+        keep: int = 1_000,
     ) -> None:
         self._pending = pending
         self._processing = processing
-        self._api_keys = api_keys
-        self._models = {model.name: model for model in models}
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
+        self.faults = Faults(faults)
+        self.requests = RequestLog()
         self._renderer = renderer
         self._executor: Executor = ThreadPoolExecutor(1, "decart-emulator") if background else _WhenAsked()
         self._folder = Path(tempfile.mkdtemp(prefix="decart-emulator-"))
         self._delete = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        self._jobs: dict[str, Job] = {}
+        self._jobs = Jobs(keep)
+        self._painting = threading.BoundedSemaphore(PAINTERS)
+        dates = Dates(self.clock.now)
+        self.catalogue = Catalogue(models, today=today)
+        self.tokens = Tokens(dates)
+        self.door = Door(api_keys, self.tokens)
+        self.files = Files(self._folder, dates)
 
-    def __enter__(self) -> Emulator:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -131,43 +149,50 @@ class Emulator:
         self._jobs.clear()
         self._delete()
 
-    def admits(self, api_key: str) -> bool:
-        """Say whether a key opens the door."""
-        if self._api_keys is None:
-            return api_key.startswith(("dct_", "ek_"))
-        return api_key in self._api_keys
-
-    def model(self, name: str) -> ModelDefinition | None:
-        """Return the model of that name: one of the catalogue, or one that was given."""
-        return self._models.get(name) or known(name)
-
     def submit(self, form: Form) -> Job:
         """Take a job in, with its files."""
         job_id = uuid.uuid4().hex
         folder = self._folder / job_id
-        folder.mkdir()
-        for name, file in form.files.items():
-            file.save(folder / name)
-        order = _order(form, folder)
+        order = _taken_in(form, folder)
         picture = form.model.task.endswith("-to-image")
         target = folder / ("result.png" if picture else "result.mp4")
+        fault = self.faults.take_for_job()
+        renderer = self._renderer if fault is None else renderer_for(fault)
         job = Job(
             id=job_id,
-            submitted=self._clock.now(),
+            submitted=self.clock.now(),
             target=target,
-            work=self._executor.submit(self._renderer, order, target),
+            work=Future() if renderer is None else self._executor.submit(_rendered, renderer, order, target),
             kind="image/png" if picture else "video/mp4",
+            fault=fault.name if fault is not None else None,
         )
-        self._jobs[job_id] = job
+        self._jobs.add(job)
         return job
 
+    @contextmanager
+    def picture(self, form: Form) -> Iterator[Path]:
+        """Make a picture at once, outside the queue; it is there as long as the block.
+
+        Raises:
+            RenderError: It cannot be made.
+        """
+        folder = self._folder / uuid.uuid4().hex
+        target = folder / "result.png"
+        try:
+            order = _taken_in(form, folder)
+            with self._painting:
+                self._renderer(order, target)
+            yield target
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def find(self, job_id: str) -> Job | None:
-        """Return a job, or None for an id that was never given out."""
-        return self._jobs.get(job_id)
+        """Return a job, or None for an id that was never given out, or of a job that has been forgotten since."""
+        return self._jobs.find(job_id)
 
     def state(self, job: Job) -> State:
         """Return where a job is now."""
-        age = self._clock.now() - job.submitted
+        age = self.clock.now() - job.submitted
         if age < self._pending:
             return State("pending")
         if age < self._pending + self._processing or not job.work.done():
@@ -175,7 +200,25 @@ class Emulator:
         error = job.work.exception()
         if error is None:
             return State("completed")
-        return State("failed", str(error) if isinstance(error, RenderError) else f"internal error: {error!r}")
+        reason = str(error) if isinstance(error, RenderError) else f"internal error: {error!r}"
+        return State("failed", reason or None)
+
+
+def _taken_in(form: Form, folder: Path) -> RenderJob:
+    """Put the files of a form into a new folder, each under its field's name, and return what to render."""
+    folder.mkdir()
+    for name, file in form.files.items():
+        file.save(folder / name)
+    return _order(form, folder)
+
+
+def _rendered(renderer: Renderer, order: RenderJob, target: Path) -> None:
+    """Render, after which the files that were sent are of no use any more."""
+    try:
+        renderer(order, target)
+    finally:
+        for path in order.inputs.values():
+            path.unlink(missing_ok=True)
 
 
 def _order(form: Form, folder: Path) -> RenderJob:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import re
 import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from werkzeug.test import EnvironBuilder, run_wsgi_app
+from werkzeug.test import EnvironBuilder
 
+from ..errors import TransportError
 from ..transports.base import HttpRequest, HttpResponse, Timeout
-from .app import App
+from ..transports.failures import failure
 from .clock import VirtualClock
+from .faulty import Dropped
+from .front import SLEEP, Front
 from .service import Emulator
 
 
@@ -19,11 +27,11 @@ class EmulatorTransport:
 
     Args:
         emulator: The queue; a new one, whose jobs take 1 s in the queue and 3 s of work, unless given.
-        clock: The clock; share it with the emulator that you give.
+        clock: The clock, if the emulator that you give has none that is virtual.
 
     Attributes:
         clock: The clock that the client's waits move.
-        requests: Every request so far, as method and path.
+        emulator: The queue, with its ``requests`` and ``faults``.
 
     Example:
         >>> client = DecartClient(api_key="dct_test", transport=EmulatorTransport())
@@ -32,27 +40,53 @@ class EmulatorTransport:
     """
 
     def __init__(self, emulator: Emulator | None = None, clock: VirtualClock | None = None) -> None:
-        self.clock = clock or VirtualClock()
-        self.requests: list[tuple[str, str]] = []
-        self._emulator = emulator or Emulator(clock=self.clock, background=False)
+        theirs = emulator.clock if emulator is not None and isinstance(emulator.clock, VirtualClock) else None
+        self.clock: VirtualClock = clock or theirs or VirtualClock()
+        self.emulator = emulator or Emulator(clock=self.clock, background=False)
         self._owns_emulator = emulator is None
-        self._app = App(self._emulator)
+        self._front = Front(self.emulator)
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
-        """Hand the request over; it takes no time on the clock."""
+        """Hand the request over; it takes no time on the clock, unless a fault does."""
         parts = urlsplit(request.url)
-        self.requests.append((request.method, parts.path))
         body = b"".join(request.body) if request.body is not None else b""
         builder = EnvironBuilder(
-            path=unquote(parts.path),
             base_url=f"{parts.scheme}://{parts.netloc}",
             method=request.method,
             headers=list(request.headers.items()),
             input_stream=io.BytesIO(body),
             content_length=len(body),
         )
-        chunks, status, headers = run_wsgi_app(self._app, builder.get_environ())
-        return HttpResponse(int(status.split()[0]), dict(headers), chunks, getattr(chunks, "close", lambda: None))
+        environ = builder.get_environ() | {
+            "PATH_INFO": _unquoted(parts.path),
+            "QUERY_STRING": parts.query,
+            SLEEP: self._sleeping(timeout),
+        }
+        head: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Callable[..., None]:
+            head[:] = int(status[:3]), dict(headers)
+            return lambda data: None
+
+        try:
+            answer: Any = self._front(environ, start_response)
+        except Dropped as cut:
+            raise _broken_off(cut) from None
+        status, headers = head
+        return HttpResponse(status, headers, _read(answer), answer.close)
+
+    def _sleeping(self, timeout: Timeout) -> Callable[[float], None]:
+        """Return how an answer is late: as long as the client waits for it, and on its clock."""
+        ends = self.clock.now() + (float("inf") if timeout.total is None else timeout.total)
+
+        def sleep(seconds: float) -> None:
+            limit = min(timeout.read, ends - self.clock.now())
+            self.clock.advance(min(seconds, limit))
+            if seconds >= limit:
+                silence = failure(TimeoutError(errno.ETIMEDOUT, "timed out"), sent=True, silent=(), name="")
+                raise silence
+
+        return sleep
 
     def now(self) -> float:
         """Return the time on the virtual clock."""
@@ -65,4 +99,23 @@ class EmulatorTransport:
     def close(self) -> None:
         """Close the emulator, if it was made here."""
         if self._owns_emulator:
-            self._emulator.close()
+            self.emulator.close()
+
+
+def _unquoted(path: str) -> str:
+    """Return a path as WSGI has it, and as cheroot makes it: a slash that was quoted stays quoted."""
+    return "%2F".join(unquote(part, "latin-1") for part in re.split("%2F", path, flags=re.IGNORECASE))
+
+
+def _read(answer: Iterable[bytes]) -> Iterator[bytes]:
+    """Give the chunks of a body, with a cut as a transport has it."""
+    try:
+        yield from answer
+    except Dropped as cut:
+        raise _broken_off(cut) from None
+
+
+def _broken_off(cut: Dropped) -> TransportError:
+    """Return the error of a connection that was cut when the request had been sent."""
+    why = os.strerror(errno.ECONNRESET) if cut.reset else "the answer ended too early"
+    return failure(OSError(errno.ECONNRESET, why), sent=True, silent=(), name="")

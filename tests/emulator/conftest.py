@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from raw import Box
 from studio import Studio
 
 from decart import DecartClient
@@ -34,3 +36,21 @@ def client(request: pytest.FixtureRequest, studio: Studio) -> Iterator[DecartCli
             DecartClient(api_key="dct_test", base_url=server.url) as client,
         ):
             yield client
+
+
+@pytest.fixture
+def options() -> dict[str, Any]:
+    """What the box of a test is made with; a test overrides it with ``@pytest.mark.parametrize("options", [...])``."""
+    return {}
+
+
+@pytest.fixture(params=["in process", "over HTTP"])
+def box(request: pytest.FixtureRequest, studio: Studio, options: dict[str, Any]) -> Iterator[Box]:
+    """A box for requests by hand, on a virtual clock whichever way it is reached."""
+    clock, near = VirtualClock(), request.param == "in process"
+    with Emulator(clock=clock, renderer=studio, background=not near, **options) as emulator:
+        if near:
+            yield Box(emulator, clock, EmulatorTransport(emulator, clock))
+        else:
+            with EmulatorServer(emulator) as server:
+                yield Box(emulator, clock, server)

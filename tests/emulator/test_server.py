@@ -5,22 +5,29 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
+from raw import multipart
 from studio import Studio
 
 from decart import DecartClient, models
 from decart.emulator import Emulator, EmulatorServer
+from decart.emulator.faultkinds import KINDS
+from decart.emulator.render import RenderJob
+from decart.emulator.routes import ROUTES
+from decart.emulator.server import _is_gone
 
 
 def test_a_server_of_its_own_emulator_makes_a_video_and_cleans_up(tmp_path: Path) -> None:
     with EmulatorServer() as server:
-        folder = server._emulator._folder
+        folder = server.emulator._folder
         client = DecartClient(api_key="dct_test", base_url=server.url)
         client.queue.submit({"model": models.video("lucy-pro-i2v"), "prompt": "x", "data": b"no picture"})
         client.close()
@@ -114,3 +121,82 @@ def test_help_says_that_the_pictures_are_placeholders() -> None:
         output, _ = process.communicate(timeout=20)
     assert "placeholders" in output
     assert process.returncode == 0
+
+
+def ended(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "decart.emulator", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+
+
+def test_help_names_every_option_route_and_fault() -> None:
+    told = ended("--help").stdout
+    assert [name for name in KINDS if f"\n  {name}" not in told] == []
+    assert [route.path.split("<")[0] for route in ROUTES if route.path.split("<")[0] not in told] == []
+    assert "--fault" in told and "/_emulator/requests" in told
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [("nonsense", "there is none"), ("status:5", "code must be"), ("drop-after,word=x", "it takes no 'word'")],
+)
+def test_a_wrong_fault_is_refused_in_a_sentence_before_anything_is_started(fault: str, why: str) -> None:
+    done = ended("--fault", fault)
+    assert done.returncode == 2
+    assert why in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+
+
+def test_a_fault_a_date_and_silence_can_be_asked_for() -> None:
+    with run("--port", "0", "--fault", "status:503,on=status,retry_after=7", "--today", "--quiet") as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        asked = [(f"{url}/v1/jobs/x", None), (f"{url}/v1/jobs/x", None), (f"{url}/v1/jobs/lucy-pro-t2v", b"")]
+        answered = []
+        for address, body in asked:
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(urllib.request.Request(address, body, {"X-API-KEY": "dct_x"}), timeout=5)
+            answered.append((caught.value.code, caught.value.headers["Retry-After"]))
+            caught.value.close()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert answered == [(503, "7"), (404, None), (410, None)]
+    assert errors == ""
+
+
+# ---------------------------------------------------------------- stopping, and clients that go
+
+
+def test_an_answer_that_is_under_way_for_too_long_is_cut_when_the_server_stops() -> None:
+    at_it, may_go_on = threading.Event(), threading.Event()
+
+    def slowly(order: RenderJob, target: Path) -> None:
+        at_it.set()
+        may_go_on.wait()
+
+    with Emulator(renderer=slowly) as emulator, EmulatorServer(emulator, grace=0.01) as server:
+        port = int(server.url.rsplit(":", 1)[1])
+        body = multipart({"prompt": "x"}, {"data": b"x"})
+        head = f"POST /v1/generate/lucy-image-2 HTTP/1.1\r\nHost: box\r\nContent-Length: {len(body)}\r\n"
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.sendall(
+                head.encode() + b"X-API-KEY: dct_x\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n" + body
+            )
+            assert at_it.wait(20)
+            closing = threading.Thread(target=server.close)
+            closing.start()
+            assert sock.recv(1) == b""
+            may_go_on.set()
+            closing.join()
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_client_that_hung_up_is_seen_to_be_gone_however_it_did(reset: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        far = socket.create_connection(listener.getsockname())
+        near, _ = listener.accept()
+    with near:
+        assert not _is_gone(near)
+        if reset:
+            far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        far.close()
+        assert _is_gone(near)

@@ -1,0 +1,85 @@
+"""The names of the service: what can be asked for, what each name stands for, and what is gone today.
+
+::
+
+    a name of decart.models        what its entry says
+    another spelling of one        the same, under the name that was asked for: lucy-2-5, lucy_2_5, mirage_v2
+    a name that moves over time    lucy-latest and its kin: what the service resolves it to today
+
+Spellings and moving names are those of the service's OpenAPI document and of its public clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from .. import models
+from ..models import ModelDefinition
+
+_SPELLINGS = {
+    "lucy-2.1": ("lucy_2_rt_preview", "lucy_2_rt", "lucy_v2v_14b_rt"),
+    "lucy-2": ("lucy_2", "lucy_2_v2v"),
+    "lucy-2.5": ("lucy-2-5", "lucy_2_5"),
+    "lucy-2.1-vton": ("lucy-2.viton", "lucy-2.1.viton"),
+    "lucy-vton-3": ("lucy-2.1-vton-3",),
+    "lucy-vton-3.5": ("lucy-vton-3-5",),
+    "lucy-vton-3.5-4-3": ("lucy-vton-3-5-4-3",),
+    "lucy-vton-3.5-1-1": ("lucy-vton-3-5-1-1",),
+    "lucy-restyle-2": ("mirage_v2",),
+    "lucy-robot-720p": ("lucy-samsung-robot-poc", "lucy-solomon-robot-poc"),
+    "lucy-image-2": ("lucy_pro_i2i",),
+}
+_LATEST = {
+    "lucy-clip-latest": "lucy-clip",
+    "lucy-motion-latest": "lucy-motion",
+    "lucy-restyle-latest": "lucy-restyle-2",
+    "lucy-latest": "lucy-2.5",
+    "lucy-vton-latest": "lucy-vton-3.6",
+    "lucy-image-latest": "lucy-image-2",
+}
+
+
+def _entries() -> Iterable[ModelDefinition]:
+    for name in models.names():
+        entry = models.known(name)
+        assert entry is not None
+        yield entry
+        for spelling in _SPELLINGS.get(name, ()):
+            yield attrs.evolve(entry, name=spelling, endpoint=f"/v1/jobs/{spelling}", alias_of=name)
+
+
+class Catalogue:
+    """Every model that a box has.
+
+    Args:
+        own: Models of your own; one that has the name of another takes its place.
+        today: Whether retired names are gone, as they are from today's service; otherwise they work.
+
+    Example:
+        >>> Catalogue().canonical("lucy_2_5")
+        'lucy-2.5'
+    """
+
+    def __init__(self, own: Iterable[ModelDefinition] = (), *, today: bool = False) -> None:
+        self._models = {model.name: model for model in (*_entries(), *own)}
+        self._today = today
+
+    def __getitem__(self, name: str) -> ModelDefinition:
+        return self._models[name]
+
+    def names(self, *, pictures: bool = False) -> list[str]:
+        """Return every name, or those of the models that make pictures."""
+        return [name for name, model in self._models.items() if not pictures or model.task.endswith("-to-image")]
+
+    def canonical(self, name: str) -> str | None:
+        """Return the name that ``name`` stands for, itself if it stands for itself, ``None`` for a stranger."""
+        if name not in self._models:
+            return None
+        return _LATEST.get(name) or self._models[name].alias_of or name
+
+    def gone(self, name: str) -> str | None:
+        """Return in a sentence since when a model is gone, or ``None`` while it works."""
+        model = self._models[name]
+        return f"Model {name} has been retired ({model.retired})" if self._today and model.retired else None

@@ -1,0 +1,86 @@
+"""The control routes of the box, which the service does not have: its faults and its log, for programs over HTTP.
+
+=========================  =====================================================================
+GET /_emulator/faults      the faults that wait, as a list
+POST /_emulator/faults     add one (an object, or its text) or a list of them; answers 201 and what waits
+DELETE /_emulator/faults   forget those that wait
+GET /_emulator/requests    the log, as a list; ``?route=submit`` for some of it
+DELETE /_emulator/requests forget the log
+=========================  =====================================================================
+
+They take no key, and no form: a POST must say that it is JSON, which keeps the pages of other sites from making one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, Rule
+from werkzeug.wrappers import Request, Response
+
+from ..errors import InvalidInputError
+from .service import Emulator
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+PREFIX = "/_emulator"
+"""Where the control routes are."""
+
+_ROUTES = Map(
+    [
+        Rule(f"{PREFIX}/{what}", methods=[method], endpoint=f"{method.lower()}_{what}")
+        for what, methods in {"faults": ("GET", "POST", "DELETE"), "requests": ("GET", "DELETE")}.items()
+        for method in methods
+    ]
+)
+
+
+class _Request(Request):
+    max_content_length = 1024 * 1024
+
+
+class Control:
+    """The control routes over one ``Emulator``, as a WSGI application."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        request = _Request(environ)
+        try:
+            endpoint, _ = _ROUTES.bind_to_environ(environ).match()
+            response: Response = getattr(self, f"_{endpoint}")(request)
+        except HTTPException as error:
+            response = _json({"detail": error.description}, error.code or 500)
+        except InvalidInputError as error:
+            response = _json({"detail": error.message}, 400)
+        return response(environ, start_response)
+
+    def _get_faults(self, request: Request) -> Response:
+        return _json([fault.as_json() for fault in self._emulator.faults.left])
+
+    def _post_faults(self, request: Request) -> Response:
+        given = request.get_json()  # 415 if it is not said to be JSON, 400 if it is none
+        self._emulator.faults.add(*(given if isinstance(given, list) else [given]))
+        return _json([fault.as_json() for fault in self._emulator.faults.left], 201)
+
+    def _delete_faults(self, request: Request) -> Response:
+        self._emulator.faults.clear()
+        return Response(status=204)
+
+    def _get_requests(self, request: Request) -> Response:
+        route = request.args.get("route")
+        kept = [entry for entry in self._emulator.requests if route in (None, entry.route)]
+        return _json([entry.as_json() for entry in kept])
+
+    def _delete_requests(self, request: Request) -> Response:
+        self._emulator.requests.clear()
+        return Response(status=204)
+
+
+def _json(body: object, status: int = 200) -> Response:
+    return Response(json.dumps(body), status, mimetype="application/json")

@@ -1,0 +1,32 @@
+"""Dates on the emulator's clock, which counts seconds from anywhere and may be a test's own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+
+class Dates:
+    """The date, as far as it has moved on since the box was made.
+
+    Args:
+        now: The emulator's clock, in seconds.
+
+    Example:
+        >>> Dates(VirtualClock().now).text()
+        '2026-09-01T12:00:00Z'
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._start = time.time() - now()
+
+    def now(self) -> float:
+        """Return the seconds since 1970."""
+        return self._start + self._now()
+
+    def text(self, moment: float | None = None) -> str:
+        """Write a moment, now unless given, in ISO's form in UTC; rounded to seconds."""
+        date = datetime.fromtimestamp(round(self.now() if moment is None else moment), timezone.utc)
+        return date.strftime("%Y-%m-%dT%H:%M:%SZ")

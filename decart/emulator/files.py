@@ -1,0 +1,113 @@
+"""Files that are uploaded once and referred to by their id, until their time is over."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from pathlib import Path
+from typing import Any
+
+import attrs
+from werkzeug.datastructures import FileStorage
+
+from .dates import Dates
+
+DAY = 24 * 60 * 60
+LIMITS = (60, 2_592_000)  # seconds that a file may be kept, unless it is kept for good
+
+
+@attrs.frozen(kw_only=True)
+class StoredFile:
+    """A file that the box keeps.
+
+    Attributes:
+        id: Its id, which cannot be guessed.
+        owner: The key that it was uploaded with.
+        path: Where it is on the disk; nothing that was sent is a part of that.
+        filename: What its owner calls it.
+        mime_type: What its owner says that it is.
+        size: Its bytes.
+        created: When it came, in seconds since 1970.
+        expires: When it goes, or ``None`` if it stays.
+    """
+
+    id: str
+    owner: str = attrs.field(repr=False)
+    path: Path
+    filename: str | None
+    mime_type: str
+    size: int
+    created: float
+    expires: float | None
+
+
+class Files:
+    """The files of a box, each its owner's alone.
+
+    Args:
+        folder: Where they are kept.
+        dates: What day it is in the box.
+    """
+
+    def __init__(self, folder: Path, dates: Dates) -> None:
+        self._folder = folder
+        self._dates = dates
+        self._files: dict[str, StoredFile] = {}
+        self._lock = threading.Lock()
+
+    def add(self, owner: str, upload: FileStorage, seconds: int | None) -> StoredFile:
+        """Keep a file for so many seconds, or for good."""
+        self._clear()
+        file_id = f"file_{secrets.token_hex(16)}"
+        path = self._folder / file_id
+        upload.save(path)
+        now = self._dates.now()
+        stored = StoredFile(
+            id=file_id,
+            owner=owner,
+            path=path,
+            filename=upload.filename or None,
+            mime_type=upload.content_type or "application/octet-stream",
+            size=path.stat().st_size,
+            created=now,
+            expires=None if seconds is None else now + seconds,
+        )
+        with self._lock:
+            self._files[file_id] = stored
+        return stored
+
+    def find(self, owner: str, file_id: str) -> StoredFile | None:
+        """Return a file, or ``None`` if its owner has no such file any more."""
+        self._clear()
+        stored = self._files.get(file_id)
+        return stored if stored is not None and stored.owner == owner else None
+
+    def remove(self, owner: str, file_id: str) -> bool:
+        """Delete a file; say whether its owner had it."""
+        stored = self.find(owner, file_id)
+        return stored is not None and self._drop(stored)
+
+    def reference(self, stored: StoredFile) -> dict[str, Any]:
+        """Return what the service says of a file."""
+        return {
+            "id": stored.id,
+            "filename": stored.filename,
+            "mime_type": stored.mime_type,
+            "size_bytes": stored.size,
+            "created_at": self._dates.text(stored.created),
+            "expires_at": None if stored.expires is None else self._dates.text(stored.expires),
+        }
+
+    def _clear(self) -> None:
+        """Delete what has expired."""
+        now = self._dates.now()
+        with self._lock:
+            expired = [file for file in self._files.values() if file.expires is not None and file.expires <= now]
+        for stored in expired:
+            self._drop(stored)
+
+    def _drop(self, stored: StoredFile) -> bool:
+        with self._lock:
+            was_there = self._files.pop(stored.id, None) is not None
+        stored.path.unlink(missing_ok=True)
+        return was_there

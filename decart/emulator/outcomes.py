@@ -1,0 +1,22 @@
+"""What becomes of a job that a fault has been set on, as what renders it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .faults import Fault
+from .render import RenderError, RenderJob
+
+
+def renderer_for(fault: Fault) -> Callable[[RenderJob, Path], None] | None:
+    """Return what renders a job in the place of a renderer, or None for a job that never ends."""
+    if fault.name == "job-never-ends":
+        return None
+    if fault.name == "empty-result":
+        return lambda order, target: target.touch()
+
+    def fail(order: RenderJob, target: Path) -> None:
+        raise RenderError(fault.reason or "")
+
+    return fail

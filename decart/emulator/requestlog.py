@@ -1,0 +1,171 @@
+"""What was asked of the box: a list of requests that a test can read."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, overload
+
+import attrs
+
+LIMIT = 10_000
+"""How many requests are remembered, the last ones."""
+
+TEXT_LIMIT = 10_000
+"""How many characters of a form's text are remembered."""
+
+SECRET = ("x-api-key", "authorization", "proxy-authorization", "cookie")
+"""Headers whose value is not remembered."""
+
+
+@attrs.frozen(kw_only=True)
+class LoggedRequest:
+    """One request.
+
+    Attributes:
+        method: Its method.
+        path: Its path, as text.
+        route: What it was for: ``submit``, ``status``, ``content``, ``generate``, ``files``, ``tokens``, ``models``,
+            ``verify`` or ``other``.
+        at: When it came, in seconds on the box's clock.
+        status: The HTTP status that was answered, or None if the connection was cut before that.
+        job_id: The job that it is about, or that it made, also when the answer did not arrive.
+        key: What tells one API key from another, as `fingerprint` has it; None without a key.
+        headers: The headers, their names in lower case, with ``***`` for a secret.
+        faults: The names of the faults that acted on it, or on the job that it made.
+        received: How many bytes of a body came.
+        fields: The text fields of the form, if the box has read it; at most 10,000 characters of each.
+        files: The names of the form's files.
+    """
+
+    method: str
+    path: str
+    route: str
+    at: float
+    status: int | None
+    job_id: str | None
+    key: str | None
+    headers: Mapping[str, str]
+    faults: tuple[str, ...]
+    received: int
+    fields: Mapping[str, str]
+    files: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the control route gives it."""
+        return attrs.asdict(self)
+
+
+class RequestLog(Sequence[LoggedRequest]):
+    """The requests so far, in the order in which their answers began: a list of at most the last 10,000.
+
+    Example:
+        >>> len(emulator.requests.submits)
+        1
+        >>> emulator.requests.polls(job.job_id)
+        [0.5, 1.25]
+    """
+
+    def __init__(self) -> None:
+        self._kept: deque[LoggedRequest] = deque(maxlen=LIMIT)
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<RequestLog: {len(self)} requests>"
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @overload
+    def __getitem__(self, index: int) -> LoggedRequest: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[LoggedRequest]: ...
+    def __getitem__(self, index: int | slice) -> LoggedRequest | list[LoggedRequest]:
+        return list(self)[index]
+
+    def __iter__(self) -> Iterator[LoggedRequest]:
+        with self._lock:
+            return iter(list(self._kept))
+
+    @property
+    def submits(self) -> list[LoggedRequest]:
+        """Every attempt to submit a job, whatever it was answered."""
+        return self.of(route="submit")
+
+    def polls(self, job_id: str | None = None) -> list[float]:
+        """Return when the status of a job was asked for, or of any job, in seconds on the box's clock."""
+        wanted = {"route": "status"} if job_id is None else {"route": "status", "job_id": job_id}
+        return [request.at for request in self.of(**wanted)]
+
+    def of(self, **wanted: object) -> list[LoggedRequest]:
+        """Return the requests whose attributes have these values.
+
+        Example:
+            >>> emulator.requests.of(route="content", status=206)
+            []
+        """
+        return [entry for entry in self if all(getattr(entry, name) == value for name, value in wanted.items())]
+
+    def count(self, value: object = None, **wanted: object) -> int:
+        """Return how many requests there are whose attributes have these values.
+
+        Example:
+            >>> emulator.requests.count(route="submit", status=200)
+            1
+        """
+        return len([entry for entry in self.of(**wanted) if value is None or entry == value])
+
+    def clear(self) -> None:
+        """Forget them."""
+        with self._lock:
+            self._kept.clear()
+
+    def note(self, request: LoggedRequest) -> None:
+        """Remember one more."""
+        with self._lock:
+            self._kept.append(request)
+
+
+def fingerprint(key: str) -> str:
+    """Return what tells one API key from another without telling it: its kind, and eight digits of its hash.
+
+    Example:
+        >>> fingerprint("dct_test")
+        'dct_…8a6fbb8e'
+    """
+    kind = next((start for start in ("dct_", "ek_", "eyJ") if key.startswith(start)), "")
+    return f"{kind}…{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:8]}"
+
+
+def safe(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers that may be remembered."""
+    named = {name.lower(): value for name, value in headers.items()}
+    return {name: "***" if name in SECRET else value for name, value in named.items()}
+
+
+def short(fields: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of a form that may be remembered, each as far as it may."""
+    return {name: value[:TEXT_LIMIT] for name, value in islice(fields.items(), 100)}
+
+
+def route_of(method: str, path: str) -> tuple[str, str | None]:
+    """Return what a request is for, and the job that it is about."""
+    match path.split("/")[1:]:
+        case ["v1", "jobs", name]:
+            return ("submit", None) if method == "POST" else ("status", name)
+        case ["v1", "jobs", name, "content"]:
+            return "content", name
+        case ["v1", "generate", _]:
+            return "generate", None
+        case ["v1", "files", *_]:
+            return "files", None
+        case ["v1", "client", "tokens"]:
+            return "tokens", None
+        case ["v1", "models", _]:
+            return "models", None
+        case ["v1", "verify"]:
+            return "verify", None
+    return "other", None

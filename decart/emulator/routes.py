@@ -1,0 +1,236 @@
+"""What each route of the service does: a function of the box, the request and whoever was let in, to the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import attrs
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from werkzeug.wrappers import Response
+from werkzeug.wsgi import wrap_file
+
+from .door import Caller
+from .files import DAY, LIMITS
+from .forms import Form, check
+from .jobs import Job
+from .provenance import VERIFY_LIMIT, verdict
+from .render import RenderError
+from .replies import Refused, invalid, problem, reply
+from .service import Emulator
+from .tokens import TokenOrder
+from .uploads import CHUNK, Incoming
+
+Handler = Callable[..., Response]
+
+
+@attrs.frozen
+class Exchange:
+    """One request, and what it is made to.
+
+    Attributes:
+        box: The service.
+        request: What is asked for.
+        caller: Who asks; nobody in particular where no key is needed.
+    """
+
+    box: Emulator
+    request: Incoming
+    caller: Caller
+
+
+# ---------------------------------------------------------------- jobs
+
+
+def submit(ask: Exchange, model: str) -> Response:
+    """POST /v1/jobs/{model}."""
+    job = ask.box.submit(_form(ask, model))
+    return reply({"job_id": job.id, "status": "pending"})
+
+
+def generate(ask: Exchange, model: str) -> Response:
+    """POST /v1/generate/{image model}: the picture itself, at once."""
+    try:
+        with ask.box.picture(_form(ask, model)) as picture:
+            return Response(picture.read_bytes(), mimetype="image/png")
+    except RenderError as error:
+        raise Refused(400, str(error)) from None
+
+
+def status(ask: Exchange, job_id: str) -> Response:
+    """GET /v1/jobs/{job_id}."""
+    job = _job(ask, job_id)
+    state = ask.box.state(job)
+    body = {"job_id": job.id, "status": state.status}
+    return reply(body if state.error is None else {**body, "error": state.error})
+
+
+def content(ask: Exchange, job_id: str) -> Response:
+    """GET /v1/jobs/{job_id}/content: the file or, where the request asks for it, a part of it."""
+    job = _job(ask, job_id)
+    state = ask.box.state(job).status
+    if state != "completed":
+        raise Refused(409, f"Job is not completed: {state}")
+    environ = ask.request.environ
+    size = job.target.stat().st_size
+    response = Response(
+        wrap_file(environ, job.target.open("rb"), CHUNK), 200, {"Accept-Ranges": "bytes"}, None, job.kind, True
+    )
+    response.content_length = size
+    response.set_etag(job.id)
+    try:
+        return response.make_conditional(environ, accept_ranges=_wants_a_part(ask.request), complete_length=size)
+    except BaseException:  # a range that the file does not have
+        response.close()
+        raise
+
+
+def _form(ask: Exchange, name: str) -> Form:
+    """Read and check the form of a job for a model that is there and may be used."""
+    catalogue = ask.box.catalogue
+    gone = catalogue.gone(name)
+    if gone is not None:
+        raise Refused(410, gone, model=name)
+    if not ask.caller.may_use(name, catalogue.canonical(name) or name):
+        raise Refused(403, f"Model {name} is not allowed for this token")
+    return check(catalogue[name], *ask.request.fields())
+
+
+def _job(ask: Exchange, job_id: str) -> Job:
+    job = ask.box.find(job_id)
+    if job is None:
+        raise Refused(404, "Job not found")
+    return job
+
+
+def _wants_a_part(request: Incoming) -> bool:
+    """Say whether a part of the file is wanted that can be given; any other range is passed over (RFC 9110)."""
+    wanted = request.range
+    return request.method == "GET" and wanted is not None and wanted.units == "bytes" and len(wanted.ranges) == 1
+
+
+# ---------------------------------------------------------------- files
+
+_SECONDS: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=LIMITS[0], le=LIMITS[1])])
+
+
+def upload(ask: Exchange) -> Response:
+    """POST /v1/files."""
+    texts, files = ask.request.fields()
+    if "file" not in files:
+        raise problem("missing", ("file",), "Field required")
+    stored = ask.box.files.add(ask.caller.owner, files["file"], _seconds(texts.get("ttl_seconds") or str(DAY)))
+    return reply(ask.box.files.reference(stored))
+
+
+def file(ask: Exchange, file_id: str) -> Response:
+    """GET /v1/files/{file_id}."""
+    stored = ask.box.files.find(ask.caller.owner, file_id)
+    if stored is None:
+        raise Refused(404, "File not found")
+    return reply(ask.box.files.reference(stored))
+
+
+def delete(ask: Exchange, file_id: str) -> Response:
+    """DELETE /v1/files/{file_id}."""
+    if not ask.box.files.remove(ask.caller.owner, file_id):
+        raise Refused(404, "File not found")
+    return Response(status=204)
+
+
+def _seconds(text: str) -> int | None:
+    """Read how long a file is to be kept; ``None`` for good."""
+    if text == "persistent":
+        return None
+    try:
+        return _SECONDS.validate_python(text)
+    except ValidationError:
+        raise problem(
+            "value_error", ("ttl_seconds",), f"Value should be {LIMITS[0]}..{LIMITS[1]} or 'persistent'", text
+        ) from None
+
+
+# ---------------------------------------------------------------- keys and names
+
+
+def mint(ask: Exchange) -> Response:
+    """POST /v1/client/tokens."""
+    if ask.caller.grant is not None:
+        raise Refused(403, "Cannot create client token from a client token")
+    body = ask.request.document()
+    order = TokenOrder() if body is None else _checked(TokenOrder, body)
+    return reply(ask.box.tokens.mint(ask.caller.owner, order))
+
+
+def key_set(ask: Exchange) -> Response:
+    """GET /api/auth/jwks."""
+    return reply(ask.box.tokens.key_set())
+
+
+class _Names(BaseModel):
+    model: str | None = None
+    models: list[str] | None = None
+
+
+def resolve(ask: Exchange) -> Response:
+    """POST /v1/models/resolve."""
+    body = ask.request.document()
+    if body is None:
+        raise problem("missing", (), "Field required")
+    names = _checked(_Names, body)
+    if names.model is None and names.models is None:
+        raise problem("value_error", (), "Provide model or models", body)
+    several = None if names.models is None else {name: _canonical(ask.box, name) for name in names.models}
+    return reply({"model_id": None if names.model is None else _canonical(ask.box, names.model), "model_ids": several})
+
+
+def _canonical(box: Emulator, name: str) -> str:
+    canonical = box.catalogue.canonical(name)
+    if canonical is None:
+        raise Refused(404, f"Unknown model: {name[:100]}")
+    return canonical
+
+
+def verify(ask: Exchange) -> Response:
+    """POST /v1/verify."""
+    ask.request.limit(VERIFY_LIMIT)
+    _, files = ask.request.fields()
+    if not files:
+        raise problem("missing", ("file",), "Field required")
+    return reply(verdict(next(iter(files.values())).stream))
+
+
+def _checked(kind: type[Any], body: object) -> Any:
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+# ---------------------------------------------------------------- the table
+
+
+@attrs.frozen
+class Route:
+    """A row of the table: how a route is asked for, what it does, and whether it needs a key."""
+
+    method: str
+    path: str
+    handler: Handler
+    open: bool = False
+
+
+ROUTES = (
+    Route("POST", "/v1/jobs/<known:model>", submit),
+    Route("GET", "/v1/jobs/<job_id>", status),
+    Route("GET", "/v1/jobs/<job_id>/content", content),
+    Route("POST", "/v1/generate/<picture:model>", generate),
+    Route("POST", "/v1/files", upload),
+    Route("GET", "/v1/files/<file_id>", file),
+    Route("DELETE", "/v1/files/<file_id>", delete),
+    Route("POST", "/v1/client/tokens", mint),
+    Route("GET", "/api/auth/jwks", key_set, open=True),
+    Route("POST", "/v1/models/resolve", resolve, open=True),
+    Route("POST", "/v1/verify", verify),
+)
+"""``known`` is the name of a model that the box has, and ``picture`` of one that makes pictures."""

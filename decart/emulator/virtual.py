@@ -1,0 +1,63 @@
+"""The box for tests: in process, on a virtual clock, with tiny files, and with clients of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..aio import AsyncDecartClient
+from ..client import DecartClient
+from ..transports.threaded import ThreadedTransport
+from .clock import VirtualClock
+from .render import render_small
+from .service import Emulator
+from .transport import EmulatorTransport
+
+KEY = "dct_test"
+"""The key of the clients, unless told otherwise."""
+
+URL = "http://box.invalid"
+"""Where the clients think that they are: nowhere, so that nothing leaves the process."""
+
+
+class VirtualEmulator(Emulator):
+    """An ``Emulator`` whose time only its clients' waits move, and whose videos are tiny, but real.
+
+    Args:
+        settings: Whatever ``Emulator`` takes.
+
+    Attributes:
+        clock: The clock: what the clients slept is in ``clock.sleeps``.
+        requests: What was asked.
+        faults: What is to go wrong.
+
+    Example:
+        >>> with VirtualEmulator(faults="drop-after") as emulator, emulator.client() as client:
+        ...     client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake"})
+        Traceback (most recent call last):
+        decart.errors.SubmitOutcomeUnknownError: ...
+    """
+
+    clock: VirtualClock
+
+    def __init__(self, **settings: Any) -> None:
+        usual: dict[str, Any] = {"clock": VirtualClock(), "renderer": render_small, "background": False}
+        super().__init__(**(usual | settings))
+
+    def client(self, **settings: Any) -> DecartClient:
+        """Return a new client of the box; ``settings`` are those of ``DecartClient``.
+
+        Example:
+            >>> client = emulator.client(retry=RetryPolicy(attempts=1))
+        """
+        usual: dict[str, Any] = {"api_key": KEY, "base_url": URL, "transport": EmulatorTransport(self)}
+        return DecartClient(**(usual | settings))
+
+    def async_client(self, **settings: Any) -> AsyncDecartClient:
+        """Return a new async client of the box; ``settings`` are those of ``AsyncDecartClient``.
+
+        Example:
+            >>> client = emulator.async_client(retry=RetryPolicy(attempts=1))
+        """
+        transport = ThreadedTransport(EmulatorTransport(self))
+        usual: dict[str, Any] = {"api_key": KEY, "base_url": URL, "transport": transport}
+        return AsyncDecartClient(**(usual | settings))

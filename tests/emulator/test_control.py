@@ -1,0 +1,88 @@
+"""Faults and the log over HTTP, for programs that are not in this process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from raw import Box
+
+STATUS = {"name": "status", "code": 500, "on": "submit", "times": 2}
+
+
+def test_faults_are_added_listed_and_forgotten(box: Box) -> None:
+    added = box.json("/_emulator/faults", STATUS, key=None)
+    assert (added.status, added.json) == (201, [STATUS])
+    more = box.json("/_emulator/faults", ["drop-after", {"name": "stall", "seconds": 5}], key=None)
+    assert more.json == [STATUS, {"name": "drop-after"}, {"name": "stall", "seconds": 5}]
+    assert box.get("/_emulator/faults", key=None).json == more.json
+    assert box.ask("DELETE", "/_emulator/faults", key=None).status == 204
+    assert box.get("/_emulator/faults").json == []
+
+
+def test_a_fault_that_was_added_acts_and_is_then_gone(box: Box) -> None:
+    box.json("/_emulator/faults", "status:418,on=status")
+    assert [box.get("/v1/jobs/x").status for _ in range(2)] == [418, 404]
+    assert box.get("/_emulator/faults").json == []
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("nonsense", "none named 'nonsense'"),
+        ([STATUS, {"name": "status", "code": 1}], "code must be an HTTP status"),
+        (7, "not int"),
+        (None, "not NoneType"),
+        ([[STATUS]], "not list"),
+    ],
+)
+def test_what_is_no_fault_is_refused_with_the_reason(box: Box, given: Any, why: str) -> None:
+    answer = box.json("/_emulator/faults", given)
+    assert answer.status == 400
+    assert why in answer.json["detail"]
+    assert box.get("/_emulator/faults").json == []
+
+
+def test_what_is_not_json_is_refused_so_that_no_page_of_another_site_can_set_a_fault(box: Box) -> None:
+    assert box.ask("POST", "/_emulator/faults", b'"drop-after"', Content_Type="text/plain").status == 415
+    assert box.ask("POST", "/_emulator/faults", b"{", Content_Type="application/json").status == 400
+    assert box.emulator.faults.left == ()
+
+
+def test_a_body_that_is_too_large_is_refused(box: Box) -> None:
+    assert box.json("/_emulator/faults", "x" * 1024 * 1024).status == 413
+
+
+def test_the_log_is_listed_and_forgotten(box: Box) -> None:
+    box.get("/v1/jobs/x")
+    box.form("/v1/jobs/lucy-pro-t2v", {"prompt": "a lake"})
+    status, submit = box.get("/_emulator/requests", key=None).json
+    assert (status["route"], status["status"], status["headers"]["x-api-key"]) == ("status", 404, "***")
+    assert submit["fields"] == {"prompt": "a lake"}
+    assert box.get("/_emulator/requests?route=submit").json == [submit]
+    assert box.ask("DELETE", "/_emulator/requests").status == 204
+    assert box.get("/_emulator/requests").json == []
+
+
+def test_the_control_routes_are_neither_logged_nor_touched_by_faults(box: Box) -> None:
+    box.emulator.faults.add("status:500,times=forever")
+    assert box.get("/_emulator/faults").status == 200
+    assert list(box.emulator.requests) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/_emulator", 404),
+        ("GET", "/_emulator/nothing", 404),
+        ("PUT", "/_emulator/faults", 405),
+        ("POST", "/_emulator/requests", 405),
+    ],
+)
+def test_there_are_no_other_control_routes(box: Box, method: str, path: str, status: int) -> None:
+    assert box.ask(method, path).status == status
+
+
+def test_a_path_that_only_begins_like_them_is_the_services(box: Box) -> None:
+    assert box.get("/_emulators").status == 404
+    assert len(box.emulator.requests) == 1

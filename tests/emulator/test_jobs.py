@@ -1,0 +1,65 @@
+"""How many jobs a box keeps, and what it keeps of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from studio import Studio
+
+from decart import DecartClient, NotFoundError, QueueStatusError, models
+from decart.emulator import Emulator, EmulatorTransport, VirtualClock
+
+WORDS: Any = {"model": models.video("lucy-pro-t2v"), "prompt": "a lake"}
+FILE: Any = {"model": models.video("lucy-clip"), "prompt": "a lake", "data": b"clip"}
+
+
+@pytest.fixture
+def small(studio: Studio) -> Iterator[DecartClient]:
+    """A client of a box that keeps two jobs."""
+    clock = VirtualClock()
+    with (
+        Emulator(clock=clock, renderer=studio, background=False, keep=2) as emulator,
+        DecartClient(api_key="dct_test", transport=EmulatorTransport(emulator, clock)) as client,
+    ):
+        yield client
+
+
+def test_the_oldest_job_that_has_ended_is_forgotten_with_its_files(small: DecartClient, studio: Studio) -> None:
+    first, second, third = [small.queue.submit_and_poll(WORDS).job_id for _ in range(3)]
+    with pytest.raises(QueueStatusError) as caught:
+        small.queue.status(first)
+    assert isinstance(caught.value.cause, NotFoundError)
+    assert [small.queue.result(kept).data for kept in (second, third)] == [b"video of a lake"] * 2
+    assert [target.parent.exists() for target in studio.targets] == [False, True, True]
+
+
+def test_a_job_under_way_is_not_forgotten_however_many_come_after_it(small: DecartClient) -> None:
+    slow = small.queue.submit(WORDS).job_id
+    for _ in range(3):
+        small.queue.submit_and_poll(WORDS)
+    assert small.queue.poll(slow).data == b"video of a lake"
+
+
+def test_a_job_that_nobody_has_looked_at_is_not_rendered_to_be_forgotten(small: DecartClient, studio: Studio) -> None:
+    for _ in range(5):
+        small.queue.submit(WORDS)
+    assert studio.orders == []
+
+
+def test_a_video_that_is_forgotten_while_it_is_read_comes_whole(small: DecartClient) -> None:
+    first = small.queue.submit_and_poll(WORDS).job_id
+    with small.queue.stream(first) as video:
+        for _ in range(3):
+            small.queue.submit_and_poll(WORDS)
+        assert b"".join(video) == b"video of a lake"
+
+
+@pytest.mark.parametrize("prompt", ["a lake", "fail"])
+def test_the_files_that_were_sent_are_deleted_when_the_job_has_ended(
+    client: DecartClient, studio: Studio, prompt: str
+) -> None:
+    client.queue.submit_and_poll({**FILE, "prompt": prompt})
+    assert studio.files == [{"data": b"clip"}]
+    assert [path.exists() for path in studio.orders[0].inputs.values()] == [False]

@@ -1,0 +1,167 @@
+"""What was asked can be read, by a test and in the log, and without a key in it."""
+
+from __future__ import annotations
+
+import pytest
+from raw import Box
+from studio import Studio
+
+from decart import TransportError
+from decart.emulator import LoggedRequest, VirtualEmulator
+from decart.emulator.requestlog import LIMIT, TEXT_LIMIT, RequestLog, fingerprint, route_of, safe
+
+FORM = {"prompt": "a lake", "seed": "7"}
+
+
+def entry(number: int) -> LoggedRequest:
+    return LoggedRequest(
+        method="GET",
+        path=f"/v1/jobs/{number}",
+        route="status",
+        at=number,
+        status=200,
+        job_id=str(number),
+        key=None,
+        headers={},
+        faults=(),
+        received=0,
+        fields={},
+        files=(),
+    )
+
+
+def test_a_submit_is_noted_with_all_that_it_brought(box: Box) -> None:
+    box.clock.advance(3)
+    answer = box.form("/v1/jobs/lucy-pro-i2v", FORM, {"data": b"picture"}, X_More="yes")
+    (noted,) = box.emulator.requests.submits
+    assert (noted.method, noted.path, noted.route, noted.status) == ("POST", "/v1/jobs/lucy-pro-i2v", "submit", 200)
+    assert (noted.at, noted.job_id) == (3, answer.json["job_id"])
+    assert (noted.fields, noted.files, noted.faults) == (FORM, ("data",), ())
+    assert noted.headers["x-more"] == "yes"
+    assert noted.received == int(noted.headers["content-length"])
+
+
+def test_no_key_is_remembered_but_one_can_be_told_from_another(box: Box) -> None:
+    box.get("/v1/jobs/x", key="dct_secret", Authorization="Bearer dct_secret", Cookie="a=dct_secret")
+    box.get("/v1/jobs/x", key="dct_other")
+    box.get("/v1/jobs/x", key=None)
+    first, second, third = box.emulator.requests
+    assert "secret" not in str(first.as_json())
+    assert (first.headers["x-api-key"], first.headers["authorization"], first.headers["cookie"]) == ("***",) * 3
+    assert first.key == fingerprint("dct_secret") != second.key
+    assert third.key is None
+
+
+@pytest.mark.parametrize(("key", "start"), [("dct_a", "dct_…"), ("ek_a", "ek_…"), ("eyJa", "eyJ…"), ("secret", "…")])
+def test_a_fingerprint_tells_the_kind_of_a_key_and_nothing_else(key: str, start: str) -> None:
+    assert fingerprint(key).startswith(start)
+    assert len(fingerprint(key)) == len(start) + 8
+
+
+def test_what_was_refused_and_what_is_no_route_is_noted_too(box: Box) -> None:
+    box.form("/v1/jobs/lucy-pro-t2v", FORM, key="nonsense")
+    box.form("/v1/jobs/lucy-pro-t2v", {})
+    box.get("/nowhere")
+    assert [(e.route, e.status, dict(e.fields)) for e in box.emulator.requests] == [
+        ("submit", 401, {}),
+        ("submit", 422, {}),
+        ("other", 404, {}),
+    ]
+
+
+def test_the_times_of_the_looks_at_a_job_are_told(box: Box) -> None:
+    one, two = (box.form("/v1/jobs/lucy-pro-t2v", FORM).json["job_id"] for _ in range(2))
+    for job_id in (one, two, one):
+        box.get(f"/v1/jobs/{job_id}")
+        box.clock.advance(2)
+    log = box.emulator.requests
+    assert (log.polls(one), log.polls(two), log.polls()) == ([0, 4], [2], [0, 2, 4])
+
+
+def test_requests_are_counted_by_what_they_are(box: Box) -> None:
+    box.form("/v1/jobs/lucy-pro-t2v", FORM)
+    box.get("/v1/jobs/x")
+    log = box.emulator.requests
+    assert (log.count(), log.count(route="submit"), log.count(route="status", status=404)) == (2, 1, 1)
+    assert log.count(log[0]) == 1
+    assert repr(log) == "<RequestLog: 2 requests>"
+
+
+def test_the_log_is_a_list_that_can_be_emptied(box: Box) -> None:
+    box.get("/v1/jobs/x")
+    log = box.emulator.requests
+    assert log[-1] == log[0] == log[:1][0]
+    log.clear()
+    assert list(log) == []
+
+
+def test_only_the_last_ten_thousand_are_kept() -> None:
+    log = RequestLog()
+    for number in range(LIMIT + 2):
+        log.note(entry(number))
+    assert (len(log), log[0].at, log[-1].at) == (LIMIT, 2, LIMIT + 1)
+
+
+def test_a_long_text_is_remembered_in_part(box: Box) -> None:
+    box.form("/v1/jobs/lucy-pro-t2v", {"prompt": "x" * 2 * TEXT_LIMIT})
+    assert box.emulator.requests[0].fields == {"prompt": "x" * TEXT_LIMIT}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        ("POST", "/v1/jobs/lucy-2", ("submit", None)),
+        ("GET", "/v1/jobs/j1", ("status", "j1")),
+        ("HEAD", "/v1/jobs/j1", ("status", "j1")),
+        ("GET", "/v1/jobs/j1/content", ("content", "j1")),
+        ("POST", "/v1/generate/lucy-image-2", ("generate", None)),
+        ("POST", "/v1/files", ("files", None)),
+        ("DELETE", "/v1/files/f1", ("files", None)),
+        ("POST", "/v1/client/tokens", ("tokens", None)),
+        ("POST", "/v1/models/resolve", ("models", None)),
+        ("POST", "/v1/verify", ("verify", None)),
+        ("GET", "/api/auth/jwks", ("other", None)),
+        ("GET", "/", ("other", None)),
+    ],
+)
+def test_a_request_is_known_by_its_path(method: str, path: str, route: tuple[str, str | None]) -> None:
+    assert route_of(method, path) == route
+
+
+def test_a_secret_header_is_known_however_it_is_written() -> None:
+    assert safe({"X-Api-KEY": "a", "X-Other": "b"}) == {"x-api-key": "***", "x-other": "b"}
+
+
+def test_one_line_is_logged_for_each_request(caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        caplog.at_level("INFO", logger="decart.emulator"),
+        VirtualEmulator(renderer=Studio(), pending=0, processing=0) as emulator,
+    ):
+        box = Box.within(emulator)
+        box.get("/v1/jobs/a%20b%0Ac", key=None)
+        emulator.faults.add("job-fails", "unknown-status", "drop-before,after=2")
+        job_id = box.form("/v1/jobs/lucy-pro-t2v", FORM).json["job_id"]
+        box.get(f"/v1/jobs/{job_id}")
+    lines = [record.getMessage() for record in caplog.records]
+    sent = emulator.requests[1].received
+    assert lines == [
+        "GET /v1/jobs/a%20b%0Ac -> 401, 0 B in, 29 B out, 0 ms, job a%20b%0Ac",
+        f"POST /v1/jobs/lucy-pro-t2v -> 200, {sent} B in, 67 B out, 0 ms, job {job_id}, fault job-fails",
+        f"GET /v1/jobs/{job_id} -> 200, 0 B in, 70 B out, 0 ms, job {job_id}, fault unknown-status",
+    ]
+
+
+def test_a_line_says_how_long_an_answer_took_and_that_there_was_none(caplog: pytest.LogCaptureFixture) -> None:
+    emulator = VirtualEmulator(faults=["stall:3", "drop-before"])
+    broken_off = pytest.raises(TransportError, match="broke off")
+    with caplog.at_level("INFO", logger="decart.emulator"), emulator, broken_off:
+        Box.within(emulator).get("/v1/jobs/x")
+    line = "GET /v1/jobs/x -> dropped, 0 B in, 0 B out, 3000 ms, job x, fault drop-before stall"
+    assert [record.getMessage() for record in caplog.records] == [line]
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs/a%2Fb", "/v1/jobs/a%2fb", "/v1/jobs/a%3Fb%23", "/v1/jobs/%C3%BC?x=1"])
+def test_a_quoted_character_stays_in_the_id(box: Box, path: str) -> None:
+    box.get(path)
+    (noted,) = box.emulator.requests
+    assert noted.job_id == {"a%2Fb": "a%2Fb", "a%2fb": "a%2Fb", "a%3Fb%23": "a?b#"}.get(path[9:], "\u00fc")

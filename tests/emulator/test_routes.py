@@ -1,0 +1,427 @@
+"""Every route, asked by hand, in process and over HTTP: jobs, pictures, names, and what is refused before that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from raw import Box
+from studio import Studio
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from decart import ModelDefinition, models
+from decart.emulator import Emulator
+from decart.emulator.app import App
+from decart.emulator.catalogue import Catalogue
+from decart.emulator.uploads import UPLOAD_LIMIT
+
+TODAY = pytest.mark.parametrize("options", [{"today": True}], ids=["today"])
+
+OF_THE_DOCUMENT = """
+lucy-clip lucy-pro-v2v lucy-clip-latest lucy-restyle-2 mirage_v2 lucy-restyle-v2v lucy-restyle-latest
+lucy-robot-720p lucy-samsung-robot-poc lucy-solomon-robot-poc lucy-2.5 lucy-2-5 lucy_2_5 lucy-latest
+lucy-2.1 lucy_2_rt_preview lucy-2 lucy_2 lucy_2_rt lucy-2-v2v lucy_2_v2v lucy_v2v_14b_rt
+lucy-2.1-vton lucy-2.viton lucy-2.1.viton lucy-vton lucy-vton-2 lucy-2.1-vton-2 lucy-vton-3 lucy-2.1-vton-3
+lucy-vton-latest lucy-vton-3.5 lucy-vton-3-5 lucy-vton-3.5-4-3 lucy-vton-3-5-4-3 lucy-vton-3.5-1-1 lucy-vton-3-5-1-1
+lucy-image-2 lucy-pro-i2i lucy_pro_i2i lucy-image-latest
+""".split()  # noqa: SIM905 - the names of the service's OpenAPI document
+
+EVERYTHING = {
+    "texts": {"prompt": "a lake", "trajectory": '[{"frame":0,"x":0,"y":0},{"frame":9,"x":1,"y":1}]'},
+    "files": {"data": b"data", "start": b"start", "end": b"end"},
+}
+
+
+@pytest.mark.parametrize("name", [*dict.fromkeys([*OF_THE_DOCUMENT, *models.names()])])
+def test_a_job_is_taken_for_every_name_of_the_document_and_of_the_catalogue(name: str) -> None:
+    with Emulator(background=False, renderer=Studio()) as emulator:
+        answer = Box.within(emulator).form(f"/v1/jobs/{name}", **EVERYTHING)
+    assert (answer.status, answer.json["status"]) == (200, "pending")
+
+
+def test_another_spelling_is_the_same_model_under_its_own_name(box: Box, studio: Studio) -> None:
+    answer = box.form("/v1/jobs/lucy_2_5", {"self_anchor": "perhaps"}, {"data": b"x"})
+    assert answer.wrong == [(["body", "self_anchor"], "bool_parsing")]  # only lucy-2.5 has that field
+    assert box.form("/v1/generate/lucy_pro_i2i", {"prompt": "x"}, {"data": b"x"}).status == 200
+    assert studio.orders[0].model == "lucy_pro_i2i"
+
+
+def test_jobs_ids_cannot_be_guessed(box: Box) -> None:
+    ids = {box.form("/v1/jobs/lucy-pro-t2v", {"prompt": "x"}).json["job_id"] for _ in range(3)}
+    assert len(ids) == 3
+    assert all(len(job_id) == 32 for job_id in ids)  # a random UUID: 122 bits
+
+
+# ---------------------------------------------------------------- what is gone
+
+
+@TODAY
+@pytest.mark.parametrize("name", ["lucy-pro-t2v", "lucy-motion", "lucy-2", "lucy_2_v2v", "lucy-2.1.viton"])
+def test_a_retired_model_is_gone_today(box: Box, name: str) -> None:
+    answer = box.form(f"/v1/jobs/{name}", **EVERYTHING)
+    assert (answer.status, answer.json["model"]) == (410, name)
+    assert "retired" in answer.json["detail"]
+
+
+@TODAY
+def test_a_retired_picture_model_is_gone_today(box: Box) -> None:
+    assert box.form("/v1/generate/lucy-pro-t2i", {"prompt": "x"}).status == 410
+
+
+@TODAY
+@pytest.mark.parametrize("name", ["lucy-2.5", "lucy-vton-3.6", "lucy-restyle-v2v", "mirage_v2"])
+def test_what_is_current_works_today(box: Box, name: str) -> None:
+    assert box.form(f"/v1/jobs/{name}", **EVERYTHING).status == 200
+
+
+# ---------------------------------------------------------------- paths and methods
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/v1/jobs/nobody", {"GET", "HEAD"}),
+        ("POST", "/v1/jobs/lucy-2X5", {"GET", "HEAD"}),
+        ("POST", "/v1/jobs/lucy-2.55", {"GET", "HEAD"}),
+        ("DELETE", "/v1/jobs/x", {"GET", "HEAD"}),
+        ("PUT", "/v1/jobs/lucy-2.5", {"POST", "GET", "HEAD"}),
+        ("OPTIONS", "/v1/jobs/lucy-2.5", {"POST", "GET", "HEAD"}),
+        ("POST", "/v1/jobs/x/content", {"GET", "HEAD"}),
+        ("GET", "/v1/generate/lucy-image-2", {"POST"}),
+        ("HEAD", "/v1/generate/lucy-image-2", {"POST"}),
+        ("GET", "/v1/files", {"POST"}),
+        ("PATCH", "/v1/files/x", {"GET", "HEAD", "DELETE"}),
+        ("GET", "/v1/client/tokens", {"POST"}),
+        ("GET", "/v1/models/resolve", {"POST"}),
+        ("GET", "/v1/verify", {"POST"}),
+        ("POST", "/api/auth/jwks", {"GET", "HEAD"}),
+    ],
+)
+def test_another_method_is_405_and_told_which_there_are(box: Box, method: str, path: str, allowed: set[str]) -> None:
+    answer = box.ask(method, path)
+    assert answer.status == 405
+    assert set(answer.headers["allow"].split(", ")) == allowed
+    assert method == "HEAD" or answer.json == {"detail": "Method Not Allowed"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/v1",
+        "/v1//jobs/x",
+        "/v1/jobs/",
+        "/v1/jobs/x/",
+        "/v1/jobs/x/content/",
+        "/v1/jobs/../files/x",
+        "/v1/jobs/%2e%2e/x",
+        "/v1/generate/lucy-2.5",
+        "/v1/files/x/content",
+        "/V1/jobs/x",
+    ],
+)
+def test_what_is_no_route_is_404_and_leads_nowhere_else(box: Box, path: str) -> None:
+    answer = box.ask("GET" if "generate" not in path else "POST", path)
+    assert (answer.status, answer.json) == (404, {"detail": "Not Found"})
+    assert "location" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "%2e%2e", "..%2ffiles%2fx", "result.mp4", "%00", "x%0d%0aSet-Cookie:a=b", "%ff", "a" * 5000]
+)
+def test_an_odd_id_is_an_unknown_one(box: Box, name: str) -> None:
+    for path in (f"/v1/jobs/{name}", f"/v1/jobs/{name}/content", f"/v1/files/{name}"):
+        answer = box.get(path)
+        assert answer.status == 404
+        assert "set-cookie" not in answer.headers
+
+
+def test_no_answer_lets_other_origins_read_it(box: Box) -> None:
+    """As at the service: a browser's program needs a proxy of its own."""
+    for method in ("GET", "OPTIONS"):
+        answer = box.ask(method, "/v1/jobs/x", Origin="https://app.example", Access_Control_Request_Method="GET")
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+# ---------------------------------------------------------------- keys
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/jobs/lucy-2.5"),
+        ("GET", "/v1/jobs/x"),
+        ("GET", "/v1/jobs/x/content"),
+        ("POST", "/v1/generate/lucy-image-2"),
+        ("POST", "/v1/files"),
+        ("GET", "/v1/files/x"),
+        ("DELETE", "/v1/files/x"),
+        ("POST", "/v1/client/tokens"),
+        ("POST", "/v1/verify"),
+    ],
+)
+def test_a_key_is_needed_and_looked_at_before_anything_else(box: Box, method: str, path: str) -> None:
+    assert box.ask(method, path, key=None).json == {"detail": "Missing API key"}
+    assert box.ask(method, path, b"{nonsense", key="stranger").json == {"detail": "Invalid API key"}
+
+
+@pytest.mark.parametrize(
+    "key", ["your-api-key", "ek_never-minted", "dct_a, dct_b", "dct_a dct_b", "dct_\xe4", "eyJ.x.y"]
+)
+def test_what_does_not_look_like_a_key_opens_no_door(box: Box, key: str) -> None:
+    assert box.get("/v1/jobs/x", key=key).status == 401
+
+
+def test_models_are_resolved_and_keys_published_without_a_key(box: Box) -> None:
+    assert box.json("/v1/models/resolve", {"model": "lucy-latest"}, key=None).status == 200
+    assert box.get("/api/auth/jwks", key=None).status == 200
+
+
+# ---------------------------------------------------------------- bodies
+
+
+def test_a_text_job_may_come_urlencoded(box: Box, studio: Studio) -> None:
+    fields = {"prompt": "Gr\u00fc\u00dfe & more", "seed": "7", "enhance_prompt": "True"}
+    box.finished(box.urlencoded("/v1/jobs/lucy-pro-t2v", fields))
+    assert (studio.orders[0].prompt, studio.orders[0].seed) == ("Gr\u00fc\u00dfe & more", 7)
+
+
+def test_a_job_in_json_is_an_empty_form(box: Box) -> None:
+    assert box.json("/v1/jobs/lucy-pro-t2v", {"prompt": "x"}).wrong == [(["body", "prompt"], "missing")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"--x--\r\n"),
+        ("multipart/form-data; boundary=x", b"nothing of the kind"),
+        (
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="data"; filename="a"\r\n\r\ncut',
+        ),
+        ("application/x-www-form-urlencoded", b"prompt=\xff\xff"),
+    ],
+)
+def test_a_broken_form_is_400(box: Box, kind: str, body: bytes) -> None:
+    answer = box.ask("POST", "/v1/jobs/lucy-2.5", body, Content_Type=kind)
+    assert (answer.status, answer.json) == (400, {"detail": "There was an error parsing the body"})
+
+
+def test_of_a_field_that_comes_twice_the_last_counts(box: Box, studio: Studio) -> None:
+    body = b"prompt=one&prompt=two"
+    box.finished(box.ask("POST", "/v1/jobs/lucy-pro-t2v", body, Content_Type="application/x-www-form-urlencoded"))
+    assert studio.orders[0].prompt == "two"
+
+
+# ---------------------------------------------------------------- pictures at once
+
+
+def test_a_picture_is_made_at_once(box: Box, studio: Studio) -> None:
+    answer = box.form("/v1/generate/lucy-image-2", {"prompt": "a hat"}, {"data": b"picture"})
+    assert (answer.status, answer.headers["content-type"], answer.body) == (200, "image/png", b"video of a hat")
+    assert studio.files == [{"data": b"picture"}]
+
+
+def test_a_picture_leaves_nothing_on_the_disk(box: Box, studio: Studio) -> None:
+    box.form("/v1/generate/lucy-image-2", {"prompt": "a hat"}, {"data": b"picture"})
+    assert not studio.orders[0].inputs["data"].parent.exists()
+
+
+def test_a_picture_that_cannot_be_made_is_400_with_the_reason(box: Box, studio: Studio) -> None:
+    answer = box.form("/v1/generate/lucy-image-2", {"prompt": "fail"}, {"data": b"picture"})
+    assert (answer.status, answer.json) == (400, {"detail": "the prompt asked for it"})
+    assert not studio.orders[0].inputs["data"].parent.exists()
+
+
+def test_a_bug_is_500_and_in_the_log(box: Box, caplog: pytest.LogCaptureFixture) -> None:
+    answer = box.form("/v1/generate/lucy-image-2", {"prompt": "crash"}, {"data": b"picture"})
+    assert (answer.status, answer.json) == (500, {"detail": "Internal Server Error"})
+    assert "KeyError" in caplog.text
+
+
+# ---------------------------------------------------------------- content
+
+VIDEO = b"video of a lake"
+
+
+def content(box: Box, method: str = "GET", **headers: str) -> tuple[int, bytes, str | None]:
+    answer = box.ask(method, f"/v1/jobs/{box.finished()}/content", **headers)
+    return answer.status, answer.body, answer.headers.get("content-range")
+
+
+def test_the_whole_content_says_what_it_is(box: Box) -> None:
+    answer = box.get(f"/v1/jobs/{box.finished()}/content")
+    assert (answer.status, answer.body) == (200, VIDEO)
+    shown = [answer.headers[name] for name in ("content-type", "content-length", "accept-ranges")]
+    assert shown == ["video/mp4", "15", "bytes"]
+    assert answer.headers["etag"].startswith('"')
+
+
+def test_head_says_the_same_without_the_content(box: Box) -> None:
+    path = f"/v1/jobs/{box.finished()}/content"
+    seen, told = box.get(path).headers, box.ask("HEAD", path)
+    assert (told.status, told.body) == (200, b"")
+    assert {name: told.headers[name] for name in ("content-length", "etag", "content-type", "accept-ranges")} == {
+        name: seen[name] for name in ("content-length", "etag", "content-type", "accept-ranges")
+    }
+
+
+@pytest.mark.parametrize(
+    ("asked", "got", "where"),
+    [
+        ("bytes=0-4", b"video", "bytes 0-4/15"),
+        ("bytes=9-", b"a lake", "bytes 9-14/15"),
+        ("bytes=-4", b"lake", "bytes 11-14/15"),
+        ("bytes=11-99", b"lake", "bytes 11-14/15"),
+    ],
+)
+def test_a_part_is_given_where_one_is_asked_for(box: Box, asked: str, got: bytes, where: str) -> None:
+    assert content(box, Range=asked) == (206, got, where)
+
+
+def test_a_part_beyond_the_end_is_416_and_told_how_long_it_is(box: Box) -> None:
+    status, _, where = content(box, Range="bytes=15-")
+    assert (status, where) == (416, "bytes */15")
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-1,3-4", "bytes=x-y", "bytes=4-2", "lines=0-4", "nonsense"])
+def test_a_range_that_cannot_be_served_is_passed_over(box: Box, asked: str) -> None:
+    assert content(box, Range=asked) == (200, VIDEO, None)
+
+
+def test_a_range_is_for_get_alone(box: Box) -> None:
+    assert content(box, "HEAD", Range="bytes=0-4") == (200, b"", None)
+
+
+def test_a_part_is_given_only_of_the_content_that_is_meant(box: Box) -> None:
+    path = f"/v1/jobs/{box.finished()}/content"
+    etag = box.get(path).headers["etag"]
+    assert box.get(path, Range="bytes=0-4", If_Range=etag).status == 206
+    assert box.get(path, Range="bytes=0-4", If_Range='"another"').status == 200
+
+
+def test_content_that_is_known_already_is_not_sent_again(box: Box) -> None:
+    path = f"/v1/jobs/{box.finished()}/content"
+    etag = box.get(path).headers["etag"]
+    answer = box.get(path, If_None_Match=etag)
+    assert (answer.status, answer.body, answer.headers["etag"]) == (304, b"", etag)
+
+
+def test_content_of_a_job_under_way_is_409(box: Box) -> None:
+    job_id = box.form("/v1/jobs/lucy-pro-t2v", {"prompt": "x"}).json["job_id"]
+    answer = box.get(f"/v1/jobs/{job_id}/content")
+    assert (answer.status, answer.json) == (409, {"detail": "Job is not completed: pending"})
+
+
+# ---------------------------------------------------------------- names
+
+
+@pytest.mark.parametrize(
+    ("name", "stands_for"),
+    [
+        ("lucy-2.5", "lucy-2.5"),
+        ("lucy_2_5", "lucy-2.5"),
+        ("lucy-latest", "lucy-2.5"),
+        ("mirage_v2", "lucy-restyle-2"),
+        ("lucy-pro-v2v", "lucy-clip"),
+        ("lucy_pro_i2i", "lucy-image-2"),
+        ("lucy-vton-latest", "lucy-vton-3.6"),
+        ("lucy-pro-t2v", "lucy-pro-t2v"),
+    ],
+)
+def test_a_name_is_resolved(box: Box, name: str, stands_for: str) -> None:
+    assert box.json("/v1/models/resolve", {"model": name}).json["model_id"] == stands_for
+
+
+def test_several_names_are_resolved_at_once(box: Box) -> None:
+    answer = box.json("/v1/models/resolve", {"models": ["lucy_2_5", "mirage_v2"]})
+    assert answer.json == {"model_id": None, "model_ids": {"lucy_2_5": "lucy-2.5", "mirage_v2": "lucy-restyle-2"}}
+
+
+@pytest.mark.parametrize("asked", [{"model": "nobody"}, {"models": ["lucy-2.5", "nobody"]}])
+def test_a_stranger_is_404(box: Box, asked: dict[str, object]) -> None:
+    answer = box.json("/v1/models/resolve", asked)
+    assert (answer.status, answer.json) == (404, {"detail": "Unknown model: nobody"})
+
+
+@pytest.mark.parametrize("options", [{"models": [ModelDefinition(name="mine", task="text-to-image")]}], ids=["own"])
+def test_a_model_of_ones_own_has_every_route(box: Box) -> None:
+    assert box.form("/v1/jobs/mine", {"prompt": "x"}).status == 200
+    assert box.form("/v1/generate/mine", {"prompt": "x"}).status == 200
+    assert box.json("/v1/models/resolve", {"model": "mine"}).json["model_id"] == "mine"
+
+
+def test_every_spelling_and_moving_name_is_of_a_model_that_there_is() -> None:
+    catalogue = Catalogue()
+    assert all(catalogue.canonical(catalogue.canonical(name) or "") for name in catalogue.names())
+    assert set(OF_THE_DOCUMENT) <= set(catalogue.names())
+
+
+@pytest.mark.parametrize(
+    ("body", "loc", "kind"),
+    [
+        (b"", ["body"], "missing"),
+        (b"{}", ["body"], "value_error"),
+        (b"null", ["body"], "missing"),
+        (b"[]", ["body"], "model_type"),
+        (b'{"model": 7}', ["body", "model"], "string_type"),
+        (b'{"models": "lucy"}', ["body", "models"], "list_type"),
+        (b'{"models": [null]}', ["body", "models", 0], "string_type"),
+        (b'{"model": ', ["body", 10], "json_invalid"),
+        (b"[" * 100_000, ["body", 0], "json_invalid"),
+        (b"9" * 5000, ["body", 0], "json_invalid"),
+        (b'{"model": Infinity}', ["body", "model"], "string_type"),
+        (b'{"model": [[[[[[1]]]]]]}', ["body", "model"], "string_type"),
+    ],
+)
+def test_a_wrong_document_is_422(box: Box, body: bytes, loc: list[object], kind: str) -> None:
+    answer = box.ask("POST", "/v1/models/resolve", body, Content_Type="application/json")
+    assert answer.wrong == [(loc, kind)]
+
+
+def test_a_document_that_says_no_type_is_taken_for_json_and_one_of_another_type_is_not(box: Box) -> None:
+    assert box.ask("POST", "/v1/models/resolve", b'{"model": "lucy-2.5"}').status == 200
+    answer = box.ask("POST", "/v1/models/resolve", b'{"model": "lucy-2.5"}', Content_Type="text/plain")
+    assert answer.wrong == [(["body"], "model_type")]
+
+
+def test_a_document_that_is_no_unicode_is_400(box: Box) -> None:
+    for kind in ("application/json", "text/plain"):
+        assert box.ask("POST", "/v1/models/resolve", b'{"model": "\xff"}', Content_Type=kind).status == 400
+
+
+def test_the_application_is_plain_wsgi(tmp_path: Path) -> None:
+    from wsgiref.validate import validator
+
+    from werkzeug.test import Client
+
+    with Emulator(background=False, renderer=Studio()) as emulator:
+        client = Client(validator(App(emulator)))
+        with client.get("/v1/jobs/x", headers={"X-API-KEY": "dct_x"}) as answer:
+            assert answer.status_code == 404
+
+
+class Endless:
+    """A body without an end."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def read(self, size: int) -> bytes:
+        self.given += size
+        return bytes(size)
+
+
+def test_a_body_that_nobody_asked_for_is_read_no_further_than_a_form_may_go() -> None:
+    body = Endless()
+    asked = EnvironBuilder("/v1/jobs/nobody", method="POST").get_environ()
+    with Emulator(background=False) as emulator:
+        endless = asked | {"wsgi.input": body, "wsgi.input_terminated": True}
+        _, status, _ = run_wsgi_app(App(emulator), endless)
+    assert status.startswith("413 ")
+    assert body.given <= UPLOAD_LIMIT + 1024 * 1024
+
+
+def test_a_text_where_a_file_belongs_is_422(box: Box) -> None:
+    answer = box.form("/v1/jobs/lucy-clip", {"prompt": "x", "data": "https://example.com/clip.mp4"})
+    assert answer.wrong == [(["body", "data"], "value_error")]
