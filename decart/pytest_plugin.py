@@ -1,0 +1,59 @@
+"""Fixtures for the tests of programs that use this library; pytest finds them by itself.
+
+==========================  =========================================================================
+``decart_emulator``         the service in a box: in process, on a virtual clock, with tiny videos
+``decart_client``           a ``DecartClient`` of it
+``async_decart_client``     an ``AsyncDecartClient`` of it, for any event loop
+``decart_server``           the same box at a local address, for programs that make their own client
+==========================  =========================================================================
+
+They need the extra ``emulator``: ``pip install 'decart[emulator]'``. Nothing is loaded before one of them is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .aio import AsyncDecartClient
+    from .client import DecartClient
+    from .emulator import EmulatorServer, VirtualEmulator
+
+LOOK = 2.0
+"""Seconds that a question for a status moves the clock of ``decart_server``: pending, processing, completed."""
+
+
+@pytest.fixture
+def decart_emulator() -> Iterator[VirtualEmulator]:
+    """The service in a box, with its ``clock``, ``requests`` and ``faults``; a new one for each test."""
+    from .emulator import VirtualEmulator
+
+    with VirtualEmulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def decart_client(decart_emulator: VirtualEmulator) -> Iterator[DecartClient]:
+    """A client of the box; its waits take no time."""
+    with decart_emulator.client() as client:
+        yield client
+
+
+@pytest.fixture
+def async_decart_client(decart_emulator: VirtualEmulator) -> Iterator[AsyncDecartClient]:
+    """The same, awaited: with ``asyncio.run``, or whatever runs your async tests."""
+    client = decart_emulator.async_client()
+    yield client
+    client._close_soon()
+
+
+@pytest.fixture
+def decart_server(decart_emulator: VirtualEmulator) -> Iterator[EmulatorServer]:
+    """The box over HTTP, as ``decart_server.url``. Each question for a status takes two seconds on its clock."""
+    from .emulator import EmulatorServer
+
+    with EmulatorServer(decart_emulator, look=LOOK) as server:
+        yield server
