@@ -1,0 +1,157 @@
+"""Play the public clients against the box: `python tests/real_clients/run.py [FOLDER]`, or `tox -e clients`.
+
+Each client gets an environment of its own, newly made from the public registries (in FOLDER, to have them again the
+next time; else in a folder that is deleted). The box runs here, in this process, with this checkout's code. A table is
+printed, and the exit status is 1 if anything in it is wrong. Needs Node.js and npm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from decart.emulator import Emulator, EmulatorServer
+from decart.emulator.render import RenderError, RenderJob, render_small
+
+HERE = Path(__file__).parent
+PYTHON = {
+    "Python, of the page": ["decart==0.0.11"],
+    "Python, newest": ["decart[verify]"],
+}
+JAVASCRIPT = {"JavaScript, newest": ["@decartai/sdk@latest"]}
+PATIENCE = 900.0  # seconds to install, or to play, one client
+
+
+@attrs.frozen
+class Told:
+    """What a client told of itself.
+
+    Attributes:
+        client: Which client, and which version.
+        checks: Operation, case, and what went wrong (None for nothing).
+        left_out: What of its surface was not called.
+    """
+
+    client: str
+    checks: list[tuple[str, str, str | None]]
+    left_out: list[str]
+
+
+def make_media(folder: Path) -> None:
+    """Make what the clients send."""
+    for task, name in (("text-to-video", "clip.mp4"), ("text-to-image", "picture.png")):
+        render_small(RenderJob(task=task, model="mine", inputs={}), folder / name)
+
+
+class Studio:
+    """A renderer that is quick, and that fails a job whose inputs did not arrive as the clients had sent them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._sent = [path.read_bytes() for path in folder.iterdir()]
+
+    def __call__(self, job: RenderJob, target: Path) -> None:
+        damaged = [name for name, path in job.inputs.items() if path.read_bytes() not in self._sent]
+        if damaged:
+            raise RenderError(f"{damaged[0]} is not what is in the folder")
+        if job.prompt not in ("Gr\u00fc\u00dfe vom \u6e56", "") or job.seed != 7:
+            raise RenderError(f"these are not the clients' words and seed: {job.prompt!r}, {job.seed}")
+        render_small(job, target)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve the media over HTTP, for inputs that are a URL; yield the address."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """Run a command, and return what it printed."""
+    words = [str(word) for word in command]
+    ended = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    if ended.returncode:
+        sys.exit(f"{' '.join(words)} ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}")
+    return ended.stdout
+
+
+def python(folder: Path, packages: list[str]) -> tuple[list[str | Path], str]:
+    """Make an environment of a public Python SDK; return the command that plays it, and the SDK's version."""
+    venv.create(folder, with_pip=True)
+    program = folder / "bin" / "python"
+    run(program, "-m", "pip", "install", "--quiet", "--upgrade", *packages, cwd=folder)
+    version = run(program, "-c", "from importlib.metadata import version; print(version('decart'))", cwd=folder)
+    return [program, HERE / "python_client.py"], version.strip()
+
+
+def javascript(folder: Path, packages: list[str]) -> tuple[list[str | Path], str]:
+    """Make an environment of the public JavaScript SDK; return the command that plays it, and the SDK's version."""
+    folder.mkdir(exist_ok=True)
+    (folder / "package.json").write_text('{"private": true}')
+    run("npm", "install", "--silent", "--no-audit", "--no-fund", *packages, cwd=folder)
+    program = folder / "client.mjs"  # beside its node_modules, where Node.js looks for them
+    program.write_bytes((HERE / "javascript_client.mjs").read_bytes())
+    installed = json.loads((folder / "node_modules/@decartai/sdk/package.json").read_text())
+    return ["node", program], installed["version"]
+
+
+def play(client: str, command: list[str | Path], media: Path) -> Told:
+    """Have one client play all it can do against a box of its own."""
+    emulator = Emulator(pending=0.3, processing=1.2, renderer=Studio(media))
+    with emulator, EmulatorServer(emulator) as server, served(media) as address:
+        *lines, last = map(json.loads, run(*command, server.url, media, address, cwd=media).splitlines())
+    return Told(client, lines, last["left out"])
+
+
+def report(told: Told) -> bool:
+    """Print a client's table; return whether all was well."""
+    print(f"\n{told.client}")
+    for operation in dict.fromkeys(operation for operation, _, _ in told.checks):
+        cases = [(case, wrong) for name, case, wrong in told.checks if name == operation]
+        wrongs = [f"{case}: {wrong}" for case, wrong in cases if wrong]
+        print(f"  {operation:24}{len(cases) - len(wrongs):4} of {len(cases):3} ok")
+        for wrong in wrongs:
+            print(f"      WRONG {wrong}")
+    print(f"  not covered: {', '.join(told.left_out) or 'nothing'}; and the realtime API, on purpose")
+    return not any(wrong for _, _, wrong in told.checks)
+
+
+def main(kept: str | None = None) -> int:
+    """Make the environments, play the clients, print the table; return the exit status."""
+    well = True
+    with tempfile.TemporaryDirectory() as temporary:
+        environments, media = Path(kept or temporary).resolve(), Path(temporary) / "media"
+        media.mkdir()
+        environments.mkdir(parents=True, exist_ok=True)
+        make_media(media)
+        for clients, make in ((PYTHON, python), (JAVASCRIPT, javascript)):
+            for client, packages in clients.items():
+                command, version = make(environments / client.replace(", ", "-").replace(" ", "-"), packages)
+                well &= report(play(f"{client} ({version})", command, media))
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
