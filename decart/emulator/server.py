@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from typing import Any
 
 from cheroot import wsgi
+from cheroot.server import HTTPConnection
 from urllib3.util.wait import wait_for_read
 
 from .faulty import Dropped
@@ -19,6 +20,8 @@ from .service import Emulator
 
 THREADS = 64  # answers that may be under way at the same time: one that stalls holds one; a connection alone holds none
 WAITING = 512  # connections that wait to be taken, or for their next request; with few, a burst of clients meets resets
+SILENCE = 10.0  # seconds that a client may be silent while it sends or takes something; it holds a thread meanwhile
+IDLE = 75  # seconds that a connection is kept for a client's next request; shorter ones are cut as it arrives
 LISTEN = 0.1  # seconds until a server that nobody talks to looks whether it is to stop
 LOOK = 0.25  # seconds between two looks whether a client that is kept waiting is still there
 
@@ -84,6 +87,8 @@ class _Server(wsgi.Server):
         self.request_queue_size = WAITING
         self.keep_alive_conn_limit = WAITING
         self.expiration_interval = LISTEN
+        self.timeout = IDLE
+        self.ConnectionClass = _Connection
         self.stopping = threading.Event()
         self.under_way: set[socket.socket] = set()
 
@@ -102,6 +107,14 @@ class _Server(wsgi.Server):
         for sock in list(self.under_way):
             with suppress(OSError):  # gone already
                 sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Connection(HTTPConnection):
+    """A connection that may idle for longer than it may stall."""
+
+    def communicate(self) -> bool:
+        self.socket.settimeout(SILENCE)
+        return bool(super().communicate())  # type: ignore[no-untyped-call]
 
 
 class _Gateway(wsgi.Gateway_10):

@@ -55,6 +55,12 @@ def test_a_connection_is_kept_for_the_next_request() -> None:
         file.close()
 
 
+def test_a_connection_may_idle_for_longer_than_clients_let_it() -> None:
+    with EmulatorServer() as server, socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as sock:
+        sock.sendall(b"GET /v1/jobs/x HTTP/1.0\r\nHost: box\r\nConnection: Keep-Alive\r\n\r\n")
+        assert b"Keep-Alive: timeout=75\r\n" in sock.recv(10_000)
+
+
 def test_an_ipv6_address_is_written_in_brackets() -> None:
     with EmulatorServer(host="::1") as server:
         assert server.url.startswith("http://[::1]:")

@@ -23,7 +23,7 @@ from statistics import median
 import attrs
 
 HERE = Path(__file__).parent
-KEEP = 200  # jobs that the server keeps: it has as many long before the middle of the time
+KEEP = 600  # jobs that the server keeps: it has as many long before the middle of the time
 PROCESSES = 4
 PATIENCE = 120.0  # seconds more than its time that a process of clients may need
 STEADY = {"MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "65536", "MALLOC_MMAP_THRESHOLD_": "65536"}
