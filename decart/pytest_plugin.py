@@ -1,11 +1,12 @@
 """Fixtures for the tests of programs that use this library; pytest finds them by itself.
 
-==========================  =========================================================================
-``decart_emulator``         the service in a box: in process, on a virtual clock, with tiny videos
-``decart_client``           a ``DecartClient`` of it
-``async_decart_client``     an ``AsyncDecartClient`` of it, for any event loop
-``decart_server``           the same box at a local address, for programs that make their own client
-==========================  =========================================================================
+============================  =======================================================================
+``decart_emulator``           the service in a box: in process, on a virtual clock, with tiny videos
+``decart_client``             a ``DecartClient`` of it
+``async_decart_client``       an ``AsyncDecartClient`` of it, for any event loop
+``decart_server``             the same box at a local address, for programs that make their own client
+``decart_emulator_settings``  what the box is made with, to be overridden: a dict, empty unless it is
+============================  =======================================================================
 
 They need the extra ``emulator``: ``pip install 'decart[emulator]'``. Nothing is loaded before one of them is used.
 """
@@ -13,7 +14,7 @@ They need the extra ``emulator``: ``pip install 'decart[emulator]'``. Nothing is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,11 +28,17 @@ LOOK = 2.0
 
 
 @pytest.fixture
-def decart_emulator() -> Iterator[VirtualEmulator]:
+def decart_emulator_settings() -> dict[str, Any]:
+    """What ``decart_emulator`` is made with, such as ``{"today": True}``: a fixture of this name overrides it."""
+    return {}
+
+
+@pytest.fixture
+def decart_emulator(decart_emulator_settings: dict[str, Any]) -> Iterator[VirtualEmulator]:
     """The service in a box, with its ``clock``, ``requests`` and ``faults``; a new one for each test."""
     from .emulator import VirtualEmulator
 
-    with VirtualEmulator() as emulator:
+    with VirtualEmulator(**decart_emulator_settings) as emulator:
         yield emulator
 
 

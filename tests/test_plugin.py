@@ -107,3 +107,22 @@ def test_the_plugin_loads_nothing_before_a_fixture_is_used() -> None:
     program = f"import sys, decart.pytest_plugin; print({{*sys.modules}} & {{*{heavy!r}.split()}} - {{'attr'}})"
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert printed == "set()\n"
+
+
+def test_the_box_is_made_with_the_settings_of_the_program(pytester: pytest.Pytester) -> None:
+    passed(
+        pytester,
+        """
+        import pytest
+        from decart import ModelRetiredError, QueueSubmitError, models
+
+        @pytest.fixture
+        def decart_emulator_settings():
+            return {"today": True}
+
+        def test_it(decart_client):
+            with pytest.raises(QueueSubmitError) as caught:
+                decart_client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A lake"})
+            assert isinstance(caught.value.cause, ModelRetiredError)
+        """,
+    )

@@ -17,7 +17,7 @@ from decart import DecartClient, PollPolicy, RetryPolicy, Timeout, models
 from decart.emulator import Emulator, EmulatorServer
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
-BLOCKS = programs("README.md")
+BLOCKS = [block for block in programs("README.md") if "def test_" not in block]  # tests/test_samples.py has the tests
 
 PUBLIC = {name: getattr(decart, name) for name in [*decart.__all__, "AiohttpTransport"]}
 

@@ -1,4 +1,4 @@
-"""The box, reached both ways: in process on a virtual clock, and over real HTTP."""
+"""The box, reached in all three ways: in process on a virtual clock, over real HTTP, and from the pytest fixtures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ def studio() -> Studio:
     return Studio()
 
 
-@pytest.fixture(params=["in process", "over HTTP"])
+@pytest.fixture
+def decart_emulator_settings(studio: Studio, options: dict[str, Any]) -> dict[str, Any]:
+    """What the box of the pytest fixtures is made with."""
+    return {"renderer": studio, **options}
+
+
+@pytest.fixture(params=["in process", "over HTTP", "from fixtures"])
 def client(request: pytest.FixtureRequest, studio: Studio) -> Iterator[DecartClient]:
     """A client of a box whose jobs take no time over HTTP, and four virtual seconds in process."""
     if request.param == "in process":
@@ -28,6 +34,8 @@ def client(request: pytest.FixtureRequest, studio: Studio) -> Iterator[DecartCli
             DecartClient(api_key="dct_test", transport=EmulatorTransport(emulator, clock)) as client,
         ):
             yield client
+    elif request.param == "from fixtures":
+        yield request.getfixturevalue("decart_client")
     else:
         emulator = Emulator(pending=0, processing=0, renderer=studio)
         with (
@@ -44,9 +52,13 @@ def options() -> dict[str, Any]:
     return {}
 
 
-@pytest.fixture(params=["in process", "over HTTP"])
+@pytest.fixture(params=["in process", "over HTTP", "from fixtures"])
 def box(request: pytest.FixtureRequest, studio: Studio, options: dict[str, Any]) -> Iterator[Box]:
     """A box for requests by hand, on a virtual clock whichever way it is reached."""
+    if request.param == "from fixtures":
+        emulator = request.getfixturevalue("decart_emulator")
+        yield Box(emulator, emulator.clock, EmulatorTransport(emulator))
+        return
     clock, near = VirtualClock(), request.param == "in process"
     with Emulator(clock=clock, renderer=studio, background=not near, **options) as emulator:
         if near:

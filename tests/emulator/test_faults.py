@@ -1,4 +1,4 @@
-"""Whatever goes wrong on purpose, a user of the SDK sees the same of it in process and over HTTP."""
+"""Whatever goes wrong on purpose, a user of the SDK sees the same of it in process, over HTTP and from fixtures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,13 @@ VIDEO = b"video of a lake"
 Verb = Callable[[DecartClient, Path], str]
 
 
-@pytest.fixture(params=["in process", "over HTTP"])
+@pytest.fixture
+def options() -> dict[str, Any]:
+    """What the box of the pytest fixtures is made with."""
+    return {"pending": 0, "processing": 0}
+
+
+@pytest.fixture(params=["in process", "over HTTP", "from fixtures"])
 def box(request: pytest.FixtureRequest) -> Iterator[tuple[Emulator, DecartClient]]:
     """A box whose jobs take no time, and a client that is in a hurry where time is real."""
     once_more = RetryPolicy(attempts=3, interval=0.01, jitter=0)
@@ -43,6 +49,8 @@ def box(request: pytest.FixtureRequest) -> Iterator[tuple[Emulator, DecartClient
             emulator.client(retry=once_more) as client,
         ):
             yield emulator, client
+    elif request.param == "from fixtures":
+        yield request.getfixturevalue("decart_emulator"), request.getfixturevalue("decart_client")
     else:
         with (
             Emulator(pending=0, processing=0, renderer=Studio(), background=False) as real,
