@@ -37,7 +37,7 @@ from decart import (
     WaitCancelledError,
     models,
 )
-from decart.emulator import Emulator, EmulatorServer, EmulatorTransport
+from decart.emulator import Emulator, EmulatorServer, EmulatorTransport, VirtualEmulator
 from decart.transports.base import HttpRequest, HttpResponse, SystemClock, Timeout
 
 POLL = PollPolicy(jitter=0)
@@ -673,7 +673,7 @@ def test_a_result_is_saved_in_a_thread(tmp_path: Path) -> None:
 
 
 def test_the_box_in_process_serves_the_async_client_on_its_own_clock() -> None:
-    transport = EmulatorTransport(Emulator(renderer=Studio(), background=False))
+    transport = EmulatorTransport(VirtualEmulator(renderer=Studio()))
 
     async def main() -> QueueJobResult:
         async with AsyncDecartClient(KEY, transport=transport) as client:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from documents import ROOT, programs, run
 
-from decart.emulator.faultkinds import KINDS
+from decart.emulator.faults.kinds import KINDS
 from decart.emulator.routes import ROUTES
 
 pytest_plugins = "pytester"

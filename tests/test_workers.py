@@ -24,7 +24,10 @@ from workers.traffic import LEAK, STEADY
 
 from decart.transports.pools import POOL
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no fork and no gunicorn here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="no fork and no gunicorn here"),
+]
 
 certificate = of_requests.certificate
 CALLS = 2_000  # by each of the cases, and by the program that forks: 10,000 in all

@@ -24,7 +24,7 @@ from ..transports.base import SystemClock
 from .app import App
 from .clock import VirtualClock
 from .control import PREFIX, Control
-from .faulty import BROKEN, INSTEAD, Answer, Dropped, Sleep, is_json, on_its_way
+from .faults.answers import BROKEN, INSTEAD, Answer, Dropped, Sleep, is_json, on_its_way
 from .requestlog import LoggedRequest, fingerprint, route_of, safe, short
 from .service import Emulator
 

@@ -14,7 +14,7 @@ from cheroot import wsgi
 from cheroot.server import HTTPConnection
 from urllib3.util.wait import wait_for_read
 
-from .faulty import Dropped
+from .faults.answers import Dropped
 from .front import SLEEP, Front
 from .service import Emulator
 

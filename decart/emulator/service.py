@@ -26,10 +26,10 @@ from .catalogue import Catalogue
 from .dates import Dates
 from .door import Door
 from .faults import FaultLike, Faults
+from .faults.jobs import renderer_for
 from .files import Files
 from .forms import Form
 from .jobs import Job, Jobs
-from .outcomes import renderer_for
 from .render import RenderError, RenderJob, render
 from .requestlog import RequestLog
 from .tokens import Tokens

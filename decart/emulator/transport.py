@@ -13,11 +13,11 @@ from urllib.parse import unquote, urlsplit
 
 from werkzeug.test import EnvironBuilder
 
-from ..errors import TransportError
+from ..errors import InvalidInputError, TransportError
 from ..transports.base import HttpRequest, HttpResponse, Timeout
 from ..transports.failures import failure
 from .clock import VirtualClock
-from .faulty import Dropped
+from .faults.answers import Dropped
 from .front import SLEEP, Front
 from .service import Emulator
 
@@ -26,12 +26,15 @@ class EmulatorTransport:
     """A transport into an emulator of its own, in this process and on a virtual clock.
 
     Args:
-        emulator: The queue; a new one, whose jobs take 1 s in the queue and 3 s of work, unless given.
-        clock: The clock, if the emulator that you give has none that is virtual.
+        emulator: The queue, with a ``VirtualClock``; unless given, a new one, whose jobs take 1 s in the queue and 3 s
+            of work.
 
     Attributes:
-        clock: The clock that the client's waits move.
+        clock: The clock of the emulator, which the client's waits move.
         emulator: The queue, with its ``requests`` and ``faults``.
+
+    Raises:
+        InvalidInputError: The emulator has another clock: a wait would move this one and never see that one move.
 
     Example:
         >>> client = DecartClient(api_key="dct_test", transport=EmulatorTransport())
@@ -39,10 +42,14 @@ class EmulatorTransport:
         'completed'
     """
 
-    def __init__(self, emulator: Emulator | None = None, clock: VirtualClock | None = None) -> None:
-        theirs = emulator.clock if emulator is not None and isinstance(emulator.clock, VirtualClock) else None
-        self.clock: VirtualClock = clock or theirs or VirtualClock()
-        self.emulator = emulator or Emulator(clock=self.clock, background=False)
+    def __init__(self, emulator: Emulator | None = None) -> None:
+        self.emulator = emulator or Emulator(clock=VirtualClock(), background=False)
+        if not isinstance(self.emulator.clock, VirtualClock):
+            raise InvalidInputError(
+                "EmulatorTransport: the time of this emulator is real, so that a wait in process would not see it pass;"
+                " use VirtualEmulator, or Emulator(clock=VirtualClock(), background=False)."
+            )
+        self.clock = self.emulator.clock
         self._owns_emulator = emulator is None
         self._front = Front(self.emulator)
 

@@ -31,7 +31,7 @@ def client(request: pytest.FixtureRequest, studio: Studio) -> Iterator[DecartCli
         clock = VirtualClock()
         with (
             Emulator(clock=clock, renderer=studio, background=False) as emulator,
-            DecartClient(api_key="dct_test", transport=EmulatorTransport(emulator, clock)) as client,
+            DecartClient(api_key="dct_test", transport=EmulatorTransport(emulator)) as client,
         ):
             yield client
     elif request.param == "from fixtures":
@@ -62,7 +62,7 @@ def box(request: pytest.FixtureRequest, studio: Studio, options: dict[str, Any])
     clock, near = VirtualClock(), request.param == "in process"
     with Emulator(clock=clock, renderer=studio, background=not near, **options) as emulator:
         if near:
-            yield Box(emulator, clock, EmulatorTransport(emulator, clock))
+            yield Box(emulator, clock, EmulatorTransport(emulator))
         else:
             with EmulatorServer(emulator) as server:
                 yield Box(emulator, clock, server)

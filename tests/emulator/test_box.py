@@ -11,6 +11,7 @@ from studio import Studio
 from decart import (
     AuthenticationError,
     DecartClient,
+    InvalidInputError,
     ModelDefinition,
     ModelRetiredError,
     NotFoundError,
@@ -19,8 +20,7 @@ from decart import (
     ValidationError,
     models,
 )
-from decart.emulator import Emulator, EmulatorTransport, VirtualClock
-from decart.emulator.app import App
+from decart.emulator import Emulator, EmulatorTransport, VirtualClock, VirtualEmulator
 from decart.transports import HttpRequest, Timeout
 
 
@@ -63,7 +63,7 @@ def test_a_job_goes_from_pending_over_processing_to_its_video(client: DecartClie
 def test_the_states_follow_the_clock() -> None:
     clock = VirtualClock()
     with Emulator(pending=1, processing=3, clock=clock, renderer=Studio(), background=False) as emulator:
-        client = DecartClient(api_key="dct_test", transport=EmulatorTransport(emulator, clock))
+        client = DecartClient(api_key="dct_test", transport=EmulatorTransport(emulator))
         job_id = client.queue.submit(job("lucy-pro-t2v", prompt="a lake")).job_id
         seen = []
         for seconds in (0, 0.9, 0.2, 2.8, 0.2):
@@ -116,7 +116,7 @@ def test_a_model_of_ones_own_can_be_added() -> None:
     mine = ModelDefinition(name="mine", task="text-to-video")
     clock, studio = VirtualClock(), Studio()
     with Emulator(models=[mine], clock=clock, renderer=studio, background=False) as emulator:
-        client = DecartClient(api_key="dct_test", transport=EmulatorTransport(emulator, clock))
+        client = DecartClient(api_key="dct_test", transport=EmulatorTransport(emulator))
         assert client.queue.submit_and_poll({"model": mine, "prompt": "x"}).status == "completed"
     assert (studio.orders[0].fps, studio.orders[0].width, studio.orders[0].height) == (20, 1280, 720)
 
@@ -156,7 +156,7 @@ def test_any_key_that_looks_like_one_is_let_in_and_no_other(client: DecartClient
 
 
 def test_given_keys_shut_out_all_others() -> None:
-    with Emulator(api_keys={"only-me"}, background=False) as emulator:
+    with VirtualEmulator(api_keys={"only-me"}) as emulator:
         assert post("/v1/jobs/lucy-pro-t2v", key="dct_other", emulator=emulator)[0] == 401
         assert post("/v1/jobs/lucy-pro-t2v", ("prompt", "x"), key="only-me", emulator=emulator)[0] == 200
 
@@ -233,14 +233,14 @@ def test_a_form_beyond_the_limit_is_413() -> None:
 
 
 def test_an_emulator_that_is_given_is_not_closed_by_its_transport() -> None:
-    with Emulator(background=False) as emulator:
+    with VirtualEmulator() as emulator:
         EmulatorTransport(emulator).close()
         assert post("/v1/jobs/lucy-pro-t2v", ("prompt", "x"), emulator=emulator)[0] == 200
 
 
-def test_the_application_is_plain_wsgi() -> None:
-    with Emulator(background=False) as emulator:
-        assert callable(App(emulator))
+def test_a_transport_refuses_an_emulator_whose_time_its_waits_would_not_move() -> None:
+    with Emulator() as emulator, pytest.raises(InvalidInputError, match="use VirtualEmulator, or"):
+        EmulatorTransport(emulator)
 
 
 def test_what_the_emulator_does_not_have_is_said_in_the_usual_way() -> None:

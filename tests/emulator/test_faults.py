@@ -24,8 +24,8 @@ from decart import (
     models,
 )
 from decart.emulator import Emulator, EmulatorServer, Fault, VirtualEmulator
-from decart.emulator.faultkinds import KINDS, PARAMETERS, ROUTES
 from decart.emulator.faults import Faults, described, fault_of
+from decart.emulator.faults.kinds import KINDS, PARAMETERS, ROUTES
 
 LAKE: Any = {"model": models.video("lucy-pro-t2v"), "prompt": "a lake"}
 VIDEO = b"video of a lake"
@@ -50,7 +50,9 @@ def box(request: pytest.FixtureRequest) -> Iterator[tuple[Emulator, DecartClient
         ):
             yield emulator, client
     elif request.param == "from fixtures":
-        yield request.getfixturevalue("decart_emulator"), request.getfixturevalue("decart_client")
+        emulator = request.getfixturevalue("decart_emulator")
+        with emulator.client(retry=once_more) as client:
+            yield emulator, client
     else:
         with (
             Emulator(pending=0, processing=0, renderer=Studio(), background=False) as real,

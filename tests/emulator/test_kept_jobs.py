@@ -21,7 +21,7 @@ def small(studio: Studio) -> Iterator[DecartClient]:
     clock = VirtualClock()
     with (
         Emulator(clock=clock, renderer=studio, background=False, keep=2) as emulator,
-        DecartClient(api_key="dct_test", transport=EmulatorTransport(emulator, clock)) as client,
+        DecartClient(api_key="dct_test", transport=EmulatorTransport(emulator)) as client,
     ):
         yield client
 

@@ -10,7 +10,7 @@ from studio import Studio
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from decart import ModelDefinition, models
-from decart.emulator import Emulator
+from decart.emulator import Emulator, VirtualEmulator
 from decart.emulator.app import App
 from decart.emulator.catalogue import Catalogue
 from decart.emulator.uploads import UPLOAD_LIMIT
@@ -34,7 +34,7 @@ EVERYTHING = {
 
 @pytest.mark.parametrize("name", [*dict.fromkeys([*OF_THE_DOCUMENT, *models.names()])])
 def test_a_job_is_taken_for_every_name_of_the_document_and_of_the_catalogue(name: str) -> None:
-    with Emulator(background=False, renderer=Studio()) as emulator:
+    with VirtualEmulator(renderer=Studio()) as emulator:
         answer = Box.within(emulator).form(f"/v1/jobs/{name}", **EVERYTHING)
     assert (answer.status, answer.json["status"]) == (200, "pending")
 

@@ -19,7 +19,7 @@ from studio import Studio
 
 from decart import DecartClient, models
 from decart.emulator import Emulator, EmulatorServer
-from decart.emulator.faultkinds import KINDS
+from decart.emulator.faults.kinds import KINDS
 from decart.emulator.render import RenderJob
 from decart.emulator.routes import ROUTES
 from decart.emulator.server import _is_gone

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from .faults import Fault
-from .render import RenderError, RenderJob
+from ..render import RenderError, RenderJob
+from .fault import Fault
 
 
 def renderer_for(fault: Fault) -> Callable[[RenderJob, Path], None] | None:

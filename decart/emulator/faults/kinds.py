@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ..errors import InvalidInputError
+from ...errors import InvalidInputError
 
 Part = Literal["answer", "silence", "pace", "end", "job"]
 Times = int | Literal["forever"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from .faults import Fault
+from .fault import Fault
 
 Sleep = Callable[[float], None]
 

@@ -1,0 +1,127 @@
+"""One thing that goes wrong: a value with a name."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import attrs
+
+from ...errors import InvalidInputError
+from .kinds import PARAMETERS, Kind, Times, check, kind_of
+
+COMMON = ("on", "times", "after")
+"""The parameters that every fault takes."""
+
+
+@attrs.frozen
+class Fault:
+    """One thing that goes wrong, so many times.
+
+    Parameters that its name does not take must be left out; those that are left out get their usual value.
+
+    Attributes:
+        name: What goes wrong; `decart.emulator.faults.kinds.KINDS` has the names.
+        on: What it is for: ``submit``, ``status``, ``content``, ``generate``, ``files``, ``tokens`` or ``any``. A job's
+            fault is for jobs that are taken in.
+        times: How often it acts, before it is gone; ``"forever"`` if it never is.
+        after: How many requests of that kind are left alone first, whatever else happens to them.
+        code: The HTTP status of an answer.
+        detail: What that answer says.
+        retry_after: Seconds, for a ``Retry-After`` as a number.
+        retry_after_date: Seconds from then, for a ``Retry-After`` as a date.
+        field: The field that is left out.
+        word: The word for a status.
+        seconds: How long a silence is, or a pause.
+        bytes: How much of the body comes, or comes at a time.
+        to: The origin that a redirect leads to.
+        reason: Why a job fails.
+
+    Raises:
+        InvalidInputError: There is no such name, or a parameter cannot be.
+
+    Example:
+        >>> Fault("status", times=2, on="submit")
+        Fault('status:503,on=submit,times=2')
+    """
+
+    name: str
+    on: str = attrs.field(default=cast(str, None), kw_only=True)
+    times: Times = attrs.field(default=cast(Times, None), kw_only=True)
+    after: int = attrs.field(default=0, kw_only=True)
+    code: int | None = attrs.field(default=None, kw_only=True)
+    detail: str | None = attrs.field(default=None, kw_only=True)
+    retry_after: float | None = attrs.field(default=None, kw_only=True)
+    retry_after_date: float | None = attrs.field(default=None, kw_only=True)
+    field: str | None = attrs.field(default=None, kw_only=True)
+    word: str | None = attrs.field(default=None, kw_only=True)
+    seconds: float | None = attrs.field(default=None, kw_only=True)
+    bytes: int | None = attrs.field(default=None, kw_only=True)
+    to: str | None = attrs.field(default=None, kw_only=True)
+    reason: str | None = attrs.field(default=None, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        kind = self.kind
+        usual = {"on": kind.on, "times": kind.times, **kind.takes}
+        for name in (*COMMON, *PARAMETERS):
+            value = getattr(self, name)
+            if value is None:
+                object.__setattr__(self, name, usual.get(name))
+            elif name in PARAMETERS and name not in kind.takes:
+                raise InvalidInputError(f"fault {self.name!r}: it takes no {name}; it takes {taken(kind)}.")
+            else:
+                check(self.name, name, value)
+        if kind.part == "job" and self.on != "any":
+            raise InvalidInputError(f"fault {self.name!r}: it is for jobs that are taken in; leave on= out.")
+        if self.name == "drip" and not self.bytes:
+            raise InvalidInputError("fault 'drip': bytes must be 1 or more.")
+
+    def __repr__(self) -> str:
+        return f"Fault({str(self)!r})"
+
+    def __str__(self) -> str:
+        """Return it as the command line takes it."""
+        given = self.as_json()
+        name, main = given.pop("name"), given.pop(self.kind.main or "", None)
+        words = [name if main is None else f"{name}:{_written(main)}"]
+        return ",".join(words + [f"{key}={_written(value)}" for key, value in given.items()])
+
+    @property
+    def kind(self) -> Kind:
+        """What its name stands for."""
+        return kind_of(self.name)
+
+    @property
+    def drops(self) -> bool:
+        """Whether nothing is answered."""
+        return self.name in ("drop-before", "drop-after")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as the control route takes it; what is as usual is left out, but for what a colon may precede."""
+        usual = {"on": self.kind.on, "times": self.kind.times, "after": 0, **self.kind.takes}
+        given = {name: getattr(self, name) for name in (*COMMON, *self.kind.takes)}
+        main = self.kind.main
+        told = {name: value for name, value in given.items() if value != (usual[name] if name != main else None)}
+        return {"name": self.name} | told
+
+    def is_for(self, route: str) -> bool:
+        """Say whether it is for requests of this kind."""
+        return self.on in ("any", route)
+
+    def once_less(self) -> list[Fault]:
+        """Return what is left of it when it has acted once more."""
+        if self.times == "forever":
+            return [self]
+        return [attrs.evolve(self, times=self.times - 1)] if self.times > 1 else []
+
+
+def taken(kind: Kind) -> str:
+    """Say which parameters a fault takes."""
+    return ", ".join((*COMMON, *kind.takes))
+
+
+def _written(value: object) -> str:
+    """Return a parameter as text, in quotes if it needs them."""
+    text = str(value)
+    if any(character in text for character in ',"\\') or text != text.strip():
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return text
