@@ -6,7 +6,9 @@ what both decide is in `decart.policies`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from . import _config, transports
@@ -204,7 +206,7 @@ def _check(name: str, value: object, kind: type) -> None:
         raise InvalidInputError(f"{name} must be {article} {kind.__name__}, not {type(value).__name__}.")
 
 
-def transport_of(given: AnyTransport | None) -> Transport | AsyncTransport:
+def transport_of(given: AnyTransport | None, base_url: str) -> Transport | AsyncTransport:
     """Return what sends the requests: what the caller made or named, or else requests.
 
     Raises:
@@ -212,5 +214,14 @@ def transport_of(given: AnyTransport | None) -> Transport | AsyncTransport:
     """
     if given is not None and not isinstance(given, str):
         return given
-    made: Transport | AsyncTransport = getattr(transports, NAMED[given or "requests"])()
+    name = given or "requests"
+    is_new = f"{transports.__name__}.{name}" not in sys.modules
+    with _trust_read_ahead() if is_new and base_url.startswith("https:") else nullcontext():
+        made: Transport | AsyncTransport = getattr(transports, NAMED[name])()
     return made
+
+
+def _trust_read_ahead() -> AbstractContextManager[None]:
+    from .transports.trust import read_ahead
+
+    return read_ahead()

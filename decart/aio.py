@@ -277,7 +277,8 @@ class AsyncDecartClient(Front):
         common = setup(
             api_key, base_url, timeout, integration, retry=retry, poll=poll, transport=transport, event_hook=event_hook
         )
-        self._core: AsyncCore = AsyncCore(transport=_awaited(transport_of(transport)), **common)
+        sending = _awaited(transport_of(transport, common["settings"].base_url))
+        self._core: AsyncCore = AsyncCore(transport=sending, **common)
         self.queue = AsyncQueueClient(self._core)
 
     @classmethod

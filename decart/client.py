@@ -58,7 +58,7 @@ class DecartClient(Front):
         common = setup(
             api_key, base_url, timeout, integration, retry=retry, poll=poll, transport=transport, event_hook=event_hook
         )
-        self._transport = transport_of(transport)
+        self._transport = transport_of(transport, common["settings"].base_url)
         blocking = self._transport if isinstance(self._transport, Transport) else _AsyncOnly()
         self._core: Core = Core(transport=blocking, **common)
         self.queue = QueueClient(self._core)

@@ -1,9 +1,18 @@
-"""What every test stands on: no key, no address and no proxy of whoever runs them, and no verdict by the clock."""
+"""What every test stands on: no key, no address and no proxy of whoever runs them, and no verdict by the clock.
+
+And what several of them use: a certificate.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 for name in list(os.environ):
@@ -17,3 +26,28 @@ for name in list(os.environ):
 # A machine that is busy, or drawing its first text, is slow; that says nothing about the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 signed by itself, and its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    paths = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]
+        + ["-addext", f"subjectAltName=IP:{ipaddress.ip_address('127.0.0.1')}"]
+        + ["-addext", "keyUsage=digitalSignature,keyCertSign", "-out", str(paths[0]), "-keyout", str(paths[1])],
+        check=True,
+        capture_output=True,
+    )
+    return paths
+
+
+@pytest.fixture
+def tls(certificate: tuple[Path, Path]) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context

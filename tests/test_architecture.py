@@ -18,7 +18,7 @@ ORDER = """
 _version errors _extras _retrying _disk
 transports.base models notebook jobs results files inputs file_inputs progress options bars _config _multipart
 _problems _wire events _reporter policies durations pace watch _ranges _transfer
-transports.failures transports.abort transports.environment transports.processes
+transports.failures transports.abort transports.trust transports.environment transports.processes
 transports.connections transports.pools transports.urllib3 transports.requests
 transports.loop transports.threaded transports.upload transports.aiohttp transports
 _common _core _verbs streams

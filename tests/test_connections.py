@@ -14,7 +14,6 @@ from typing import Any
 
 import attrs
 import pytest
-import test_transport_requests as of_requests
 from hypothesis import given
 from hypothesis import strategies as st
 from servers import FIRST, PATIENCE, Connection, Script, answering, serving
@@ -24,8 +23,6 @@ from test_transport_requests import BIG, LONG, OK, Parts, caught, exchange, get,
 from decart import RequestsTransport, Timeout, TransportError, TransportTimeout, Urllib3Transport
 from decart.transports.base import CHUNK, HttpRequest, HttpResponse, Transport
 from decart.transports.connections import BLOCK, LimitedResponse, Limits, Once, _send_watching, limits
-
-certificate, tls = of_requests.certificate, of_requests.tls
 
 
 @pytest.fixture(params=[RequestsTransport, Urllib3Transport])

@@ -6,10 +6,8 @@ Mocks (`responses`) show what is asked of requests; servers on real sockets show
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import re
-import shutil
 import ssl
 import subprocess
 import sys
@@ -219,31 +217,6 @@ def test_a_connect_timeout_of_requests_is_a_connect_error(transport: RequestsTra
     with responses.RequestsMock() as mock:
         mock.get("http://x.invalid/v1/jobs/j1", body=requests.ConnectTimeout())
         assert isinstance(failure(transport, get("http://x.invalid")), ConnectError)
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 signed by itself, and its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl to make a certificate with")
-    folder = tmp_path_factory.mktemp("tls")
-    paths = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]
-        + ["-addext", f"subjectAltName=IP:{ipaddress.ip_address('127.0.0.1')}"]
-        + ["-addext", "keyUsage=digitalSignature,keyCertSign", "-out", str(paths[0]), "-keyout", str(paths[1])],
-        check=True,
-        capture_output=True,
-    )
-    return paths
-
-
-@pytest.fixture
-def tls(certificate: tuple[Path, Path]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    return context
 
 
 # ---------------------------------------------------------------- a connection that lets us down

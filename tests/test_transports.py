@@ -25,7 +25,6 @@ from typing import Any, TypeVar
 import attrs
 import pytest
 import requests.utils
-import test_transport_requests as of_requests
 from fakes import KEY, FakeTransport
 from servers import (
     FIRST,
@@ -79,7 +78,6 @@ Make = Callable[[str], HttpRequest]
 SOON = Timeout(connect=5, read=0.15)
 AT_ONCE = 1.0  # seconds; what does not come at once here comes after PATIENCE, or never
 
-certificate, tls = of_requests.certificate, of_requests.tls
 get_and_post = pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
 
 
@@ -637,6 +635,24 @@ def test_a_ca_bundle_of_the_environment_vouches_for_a_certificate(
         assert exchange(transport, get(server.url))[2] == b"fine"
         assert len(server.requests[0].body) == BIG
         assert len(server.connections) == 1
+
+
+def test_a_ca_bundle_is_read_once_for_all_connections_to_an_origin(
+    transport: Transport,
+    tls: ssl.SSLContext,
+    certificate: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    shutil.copy(certificate[0], bundle)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    last = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+    with serving(answering(lambda request, number: last), tls=tls) as server:
+        assert exchange(transport, get(server.url))[2] == b"fine"
+        bundle.unlink()
+        assert exchange(transport, get(server.url))[2] == b"fine"
+        assert len(server.connections) == 2
 
 
 @get_and_post

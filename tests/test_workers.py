@@ -16,7 +16,6 @@ from urllib.parse import urlencode
 
 import attrs
 import pytest
-import test_transport_requests as of_requests
 from documents import ROOT, programs
 from workers.answers import Gave, content_of, due, id_of, name
 from workers.running import PATIENCE, Running, drive, gunicorn, run, service
@@ -29,7 +28,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="no fork and no gunicorn here"),
 ]
 
-certificate = of_requests.certificate
 CALLS = 2_000  # by each of the cases, and by the program that forks: 10,000 in all
 
 

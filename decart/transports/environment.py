@@ -12,11 +12,12 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import attrs
+
+from . import trust
 
 
 @attrs.frozen
@@ -40,7 +41,7 @@ def find_way(url: str) -> Way:
     """
     proxy = _proxy(url)
     secure = any(hop is not None and urlsplit(hop).scheme == "https" for hop in (url, proxy))
-    return Way(proxy, _tls(_bundle()) if secure else None)
+    return Way(proxy, trust.context(trust.bundle()) if secure else None)
 
 
 def _proxy(url: str) -> str | None:
@@ -70,22 +71,3 @@ def _contains(network: str, address: int) -> bool:
         return 1 <= int(bits) <= 32 and same >> (32 - int(bits)) == 0
     except (ValueError, OSError):  # something else than a network
         return False
-
-
-def _bundle() -> str:
-    given = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    if given:
-        return given
-    import certifi
-
-    return certifi.where()
-
-
-def _tls(bundle: str) -> ssl.SSLContext:
-    """Return TLS that trusts a CA bundle, a file or a folder."""
-    path = Path(bundle)
-    if not path.exists():
-        raise OSError(f"Could not find a suitable TLS CA certificate bundle, invalid path: {bundle}")
-    tls = ssl.create_default_context(capath=bundle) if path.is_dir() else ssl.create_default_context(cafile=bundle)
-    tls.set_alpn_protocols(("http/1.1",))
-    return tls

@@ -17,6 +17,7 @@ What it adds to `requests.Session`, and why:
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,7 @@ from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from ..errors import InvalidInputError
+from . import trust
 from .base import CHUNK, HttpRequest, HttpResponse, SystemClock, Timeout, place
 from .connections import Limits, Once, limits
 from .failures import without_key
@@ -63,6 +65,7 @@ class _Adapter(HTTPAdapter):
     def __init__(self) -> None:
         super().__init__(pool_maxsize=POOL, max_retries=0, pool_block=True)
         self._pools: dict[str, Any] = {}
+        self._finding = threading.Lock()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -74,10 +77,19 @@ class _Adapter(HTTPAdapter):
     def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
         key = place(request.url)
         if key not in self._pools:
-            pool = super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
-            super().cert_verify(pool, request.url, verify, cert)  # type: ignore[no-untyped-call]
-            self._pools[key] = pool
+            with self._finding:  # a hundred threads may ask, and a CA bundle takes a while to read
+                self._pools[key] = self._pools.get(key) or self._pool(request, verify, proxies, cert)
         return self._pools[key]
+
+    def _pool(self, request: Any, verify: Any, proxies: Any, cert: Any) -> Any:
+        """Return a pool whose connections share what they trust; requests has each of them read it anew."""
+        pool: Any = super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
+        super().cert_verify(pool, request.url, verify, cert)  # type: ignore[no-untyped-call]
+        bundle = getattr(pool, "ca_certs", None) or getattr(pool, "ca_cert_dir", None)
+        if bundle:
+            pool.conn_kw["ssl_context"] = trust.context(bundle)
+            pool.ca_certs = pool.ca_cert_dir = None
+        return pool
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Do nothing: that is done with each new pool."""
