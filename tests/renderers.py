@@ -38,7 +38,7 @@ def refuse(job: RenderJob, target: Path) -> None:
 
 def tell(job: RenderJob, target: Path) -> None:
     """Say what arrived."""
-    target.write_text(repr(job))
+    target.write_text(ascii([job.prompt, str(job.inputs["data"]), list(job.trajectory)]))
 
 
 def weigh(job: RenderJob, target: Path) -> None:

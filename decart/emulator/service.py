@@ -30,7 +30,7 @@ from .faults.jobs import renderer_for
 from .files import Files
 from .forms import Form
 from .jobs import Job, Jobs
-from .render import RenderError, RenderJob, render
+from .render import Cached, RenderError, RenderJob, render
 from .requestlog import RequestLog
 from .tokens import Tokens
 
@@ -89,7 +89,8 @@ class Emulator:
             (``dct_...``) unless given.
         models: Models of your own, besides those of the catalogue.
         clock: Where the time comes from; the system's clock unless given.
-        renderer: What makes the video; the built-in placeholder pictures unless given.
+        renderer: What makes the video; the built-in placeholder pictures unless given, of which up to 512 MiB are kept,
+            so that the same job is not rendered twice.
         background: Render in a thread of its own, from the submit on. Without it, a video is rendered when it is
             first looked for, which suits a virtual clock.
         today: Whether retired models are gone (410), as from today's service; otherwise they work.
@@ -114,7 +115,7 @@ class Emulator:
         api_keys: Collection[str] | None = None,
         models: Iterable[ModelDefinition] = (),
         clock: Clock | None = None,
-        renderer: Renderer = render,
+        renderer: Renderer | None = None,
         background: bool = True,
         today: bool = False,
         faults: FaultLike | Iterable[FaultLike] = (),
@@ -125,10 +126,10 @@ class Emulator:
         self.clock = clock or SystemClock()
         self.faults = Faults(faults)
         self.requests = RequestLog()
-        self._renderer = renderer
         self._executor: Executor = ThreadPoolExecutor(1, "decart-emulator") if background else _WhenAsked()
         self._folder = Path(tempfile.mkdtemp(prefix="decart-emulator-"))
         self._delete = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._renderer = renderer or Cached(render, self._folder / "made")
         self._jobs = Jobs(keep)
         self._painting = threading.BoundedSemaphore(PAINTERS)
         dates = Dates(self.clock.now)

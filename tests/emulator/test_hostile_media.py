@@ -266,7 +266,7 @@ def test_the_cover_of_a_song_is_no_video(tmp_path: Path) -> None:
         voice = file.add_stream("aac", rate=SOUND_RATE, layout="mono")
         picture = file.add_stream("png")
         picture.width, picture.height, picture.pix_fmt = *SIZE, "rgb24"
-        picture.disposition = av.stream.Disposition.attached_pic
+        picture.disposition = av.stream.Disposition.attached_pic.value
         packet = av.Packet(cover)
         packet.stream, packet.pts, packet.dts, packet.time_base = picture, 0, 0, Fraction(1, 1000)
         file.start_encoding()
@@ -344,7 +344,7 @@ def test_a_webp_of_34_bytes_that_claims_to_be_huge_takes_no_memory(tmp_path: Pat
     body = struct.pack("<Q", bits)[:5] + bytes.fromhex("8888080000")
     raw = b"RIFF" + struct.pack("<I", len(body) + 12) + b"WEBPVP8L" + struct.pack("<I", len(body)) + body
     most, reason = weighed(tmp_path, "image-to-image", raw)
-    assert reason == "data has too many pixels"
+    assert reason in ("data has too many pixels", "data is a broken picture")  # an older Pillow looks no further
     assert most < 150
 
 
