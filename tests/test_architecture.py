@@ -33,7 +33,7 @@ THE_BOX = """
 clock dates replies uploads catalogue tokens door forms
 render.words render.job render.mark render
 jobs files provenance faults.kinds faults.fault faults.notation faults.waiting faults.answers faults.jobs faults
-requestlog service routes app control front transport virtual server
+requestlog service routes app control front transport virtual reading server
 __init__ __main__
 """.split()  # noqa: SIM905 - the same, inside the emulator; how its pictures are drawn is a matter of their own
 

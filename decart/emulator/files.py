@@ -47,11 +47,13 @@ class Files:
     Args:
         folder: Where they are kept.
         dates: What day it is in the box.
+        keep: How many are kept; the oldest one goes for each one beyond that.
     """
 
-    def __init__(self, folder: Path, dates: Dates) -> None:
+    def __init__(self, folder: Path, dates: Dates, keep: int) -> None:
         self._folder = folder
         self._dates = dates
+        self._keep = keep
         self._files: dict[str, StoredFile] = {}
         self._lock = threading.Lock()
 
@@ -74,6 +76,9 @@ class Files:
         )
         with self._lock:
             self._files[file_id] = stored
+            too_many = list(self._files.values())[: -self._keep]
+        for old in too_many:
+            self._drop(old)
         return stored
 
     def find(self, owner: str, file_id: str) -> StoredFile | None:

@@ -25,7 +25,7 @@ from .app import App
 from .clock import VirtualClock
 from .control import PREFIX, Control
 from .faults.answers import BROKEN, INSTEAD, Answer, Dropped, Sleep, is_json, on_its_way
-from .requestlog import LoggedRequest, fingerprint, route_of, safe, short
+from .requestlog import PATH_LIMIT, LoggedRequest, fingerprint, route_of, safe, short
 from .service import Emulator
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Front:
         self._control = Control(emulator)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
+        path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")[:PATH_LIMIT]
         if path == PREFIX or path.startswith(f"{PREFIX}/"):
             return self._control(environ, start_response)
         exchange = _Exchange(self._emulator, environ, path)
@@ -143,7 +143,7 @@ class _Exchange:
                 faults=tuple(self._names),
                 received=self._input.count,
                 fields=short(form.get("form", {})),
-                files=tuple(form.get("files", ())),
+                files=tuple(short(dict.fromkeys(form.get("files", ()), ""))),
             )
         )
 

@@ -6,7 +6,6 @@ import hashlib
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, overload
 
 import attrs
@@ -14,8 +13,8 @@ import attrs
 LIMIT = 10_000
 """How many requests are remembered, the last ones."""
 
-TEXT_LIMIT = 10_000
-"""How many characters of a form's text are remembered."""
+PATH_LIMIT, HEADERS_LIMIT, TEXT_LIMIT = 1_000, 8_000, 10_000
+"""How many characters are remembered of a path, of all headers, and of a form's texts."""
 
 SECRET = ("x-api-key", "authorization", "proxy-authorization", "cookie")
 """Headers whose value is not remembered."""
@@ -27,17 +26,17 @@ class LoggedRequest:
 
     Attributes:
         method: Its method.
-        path: Its path, as text.
+        path: Its path, as text; at most 1,000 characters.
         route: What it was for: ``submit``, ``status``, ``content``, ``generate``, ``files``, ``tokens``, ``models``,
             ``verify`` or ``other``.
         at: When it came, in seconds on the box's clock.
         status: The HTTP status that was answered, or None if the connection was cut before that.
         job_id: The job that it is about, or that it made, also when the answer did not arrive.
         key: What tells one API key from another, as `fingerprint` has it; None without a key.
-        headers: The headers, their names in lower case, with ``***`` for a secret.
+        headers: The headers, their names in lower case, with ``***`` for a secret; at most 8,000 characters.
         faults: The names of the faults that acted on it, or on the job that it made.
         received: How many bytes of a body came.
-        fields: The text fields of the form, if the box has read it; at most 10,000 characters of each.
+        fields: The text fields of the form, if the box has read it; at most 10,000 characters.
         files: The names of the form's files.
     """
 
@@ -143,12 +142,19 @@ def fingerprint(key: str) -> str:
 def safe(headers: Mapping[str, str]) -> dict[str, str]:
     """Return headers that may be remembered."""
     named = {name.lower(): value for name, value in headers.items()}
-    return {name: "***" if name in SECRET else value for name, value in named.items()}
+    return short({name: "***" if name in SECRET else value for name, value in named.items()}, HEADERS_LIMIT)
 
 
-def short(fields: Mapping[str, str]) -> dict[str, str]:
-    """Return the fields of a form that may be remembered, each as far as it may."""
-    return {name: value[:TEXT_LIMIT] for name, value in islice(fields.items(), 100)}
+def short(fields: Mapping[str, str], left: int = TEXT_LIMIT) -> dict[str, str]:
+    """Return what may be remembered of names and values: the first so many characters."""
+    kept = {}
+    for name, value in fields.items():
+        if left <= len(name):
+            break
+        left -= len(name)
+        kept[name] = value[:left]
+        left -= len(kept[name])
+    return kept
 
 
 def route_of(method: str, path: str) -> tuple[str, str | None]:

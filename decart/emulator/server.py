@@ -11,16 +11,15 @@ from contextlib import closing, suppress
 from typing import Any
 
 from cheroot import wsgi
-from cheroot.server import HTTPConnection
 from urllib3.util.wait import wait_for_read
 
 from .faults.answers import Dropped
 from .front import SLEEP, Front
+from .reading import HEAD, Chunked, Connection
 from .service import Emulator
 
 THREADS = 64  # answers that may be under way at the same time: one that stalls holds one; a connection alone holds none
 WAITING = 512  # connections that wait to be taken, or for their next request; with few, a burst of clients meets resets
-SILENCE = 10.0  # seconds that a client may be silent while it sends or takes something; it holds a thread meanwhile
 IDLE = 75  # seconds that a connection is kept for a client's next request; shorter ones are cut as it arrives
 LISTEN = 0.1  # seconds until a server that nobody talks to looks whether it is to stop
 LOOK = 0.25  # seconds between two looks whether a client that is kept waiting is still there
@@ -34,6 +33,7 @@ class EmulatorServer:
         host: The address to listen on; this machine alone unless told otherwise.
         port: The port; any free one unless given.
         grace: Seconds that answers under way have to finish when the server is closed; then they are cut.
+        silence: Seconds that a client may be silent while it sends or takes something.
         look: Seconds that each question for a job's status moves the emulator's clock on, if that is virtual: without
             it, time stands still there, also for a client that waits in real time.
 
@@ -53,12 +53,13 @@ class EmulatorServer:
         host: str = "127.0.0.1",
         port: int = 0,
         grace: float = 5.0,
+        silence: float = 10.0,
         look: float = 0.0,
     ) -> None:
         self.emulator = emulator or Emulator()
         self._owns_emulator = emulator is None
         self._grace = grace
-        self._server = _Server((host, port), Front(self.emulator, look=look), THREADS)
+        self._server = _Server((host, port), Front(self.emulator, look=look), silence)
         self._server.prepare()
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._server.bind_addr[1]}"
         self._thread = threading.Thread(target=self._server.serve, name="decart-emulator-server", daemon=True)
@@ -81,14 +82,16 @@ class EmulatorServer:
 class _Server(wsgi.Server):
     """A server that can cut a connection, and be stopped whatever its answers are waiting for."""
 
-    def __init__(self, address: tuple[str, int], app: Front, threads: int) -> None:
-        super().__init__(address, app, numthreads=threads, server_name="decart-emulator")
+    def __init__(self, address: tuple[str, int], app: Front, silence: float) -> None:
+        super().__init__(address, app, numthreads=THREADS, server_name="decart-emulator")
+        self.silence = silence
         self.gateway = _Gateway
         self.request_queue_size = WAITING
         self.keep_alive_conn_limit = WAITING
         self.expiration_interval = LISTEN
         self.timeout = IDLE
-        self.ConnectionClass = _Connection
+        self.max_request_header_size = HEAD
+        self.ConnectionClass = Connection
         self.stopping = threading.Event()
         self.under_way: set[socket.socket] = set()
 
@@ -109,20 +112,14 @@ class _Server(wsgi.Server):
                 sock.shutdown(socket.SHUT_RDWR)
 
 
-class _Connection(HTTPConnection):
-    """A connection that may idle for longer than it may stall."""
-
-    def communicate(self) -> bool:
-        self.socket.settimeout(SILENCE)
-        return bool(super().communicate())  # type: ignore[no-untyped-call]
-
-
 class _Gateway(wsgi.Gateway_10):
     """One exchange, which may be cut."""
 
     def respond(self) -> None:
         server, sock = self.req.server, self.req.conn.socket
         self.env[SLEEP] = self._sleep
+        if self.req.chunked_read:
+            self.env["wsgi.input"] = Chunked(self.req.conn.rfile)
         server.under_way.add(sock)
         try:
             self._answer()
@@ -137,6 +134,7 @@ class _Gateway(wsgi.Gateway_10):
 
     def _answer(self) -> None:
         answer: Any = self.req.server.wsgi_app(self.env, self.start_response)
+        self.req.close_connection |= self.req.conn.rfile.failed
         with closing(answer):
             try:
                 for chunk in filter(None, answer):

@@ -95,7 +95,8 @@ class Emulator:
             first looked for, which suits a virtual clock.
         today: Whether retired models are gone (410), as from today's service; otherwise they work.
         faults: What is to go wrong; see `decart.emulator.faults`. More can be added at any time.
-        keep: How many jobs are kept, with their videos. Beyond that, the oldest ones that have ended are forgotten.
+        keep: How many jobs are kept, with their videos, and how many uploaded files. Beyond that, the oldest ones (of
+            the jobs, those that have ended) are forgotten.
 
     Attributes:
         clock: Where the time comes from.
@@ -136,7 +137,7 @@ class Emulator:
         self.catalogue = Catalogue(models, today=today)
         self.tokens = Tokens(dates)
         self.door = Door(api_keys, self.tokens)
-        self.files = Files(self._folder, dates)
+        self.files = Files(self._folder, dates, keep)
 
     def __enter__(self) -> Self:
         return self

@@ -56,6 +56,13 @@ def test_an_upload_without_a_file_is_422(box: Box) -> None:
     assert box.form("/v1/files", {"file": "a text"}).wrong == [(["body", "file"], "missing")]
 
 
+@pytest.mark.parametrize("options", [{"keep": 2}])
+def test_the_oldest_file_goes_when_there_are_too_many(box: Box) -> None:
+    ids = [box.form("/v1/files", {"ttl_seconds": "persistent"}, {"file": b"x"}).json["id"] for _ in range(3)]
+    assert [box.get(f"/v1/files/{file_id}").status for file_id in ids] == [404, 200, 200]
+    assert len(list(box.emulator._folder.glob("file_*"))) == 2
+
+
 def test_a_deleted_file_is_gone_from_the_disk(box: Box) -> None:
     path = f"/v1/files/{kept(box).json['id']}"
     deleted = box.ask("DELETE", path)

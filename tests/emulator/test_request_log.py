@@ -8,7 +8,17 @@ from studio import Studio
 
 from decart import TransportError
 from decart.emulator import LoggedRequest, VirtualEmulator
-from decart.emulator.requestlog import LIMIT, TEXT_LIMIT, RequestLog, fingerprint, route_of, safe
+from decart.emulator.requestlog import (
+    HEADERS_LIMIT,
+    LIMIT,
+    PATH_LIMIT,
+    TEXT_LIMIT,
+    RequestLog,
+    fingerprint,
+    route_of,
+    safe,
+    short,
+)
 
 FORM = {"prompt": "a lake", "seed": "7"}
 
@@ -104,7 +114,19 @@ def test_only_the_last_ten_thousand_are_kept() -> None:
 
 def test_a_long_text_is_remembered_in_part(box: Box) -> None:
     box.form("/v1/jobs/lucy-pro-t2v", {"prompt": "x" * 2 * TEXT_LIMIT})
-    assert box.emulator.requests[0].fields == {"prompt": "x" * TEXT_LIMIT}
+    assert box.emulator.requests[0].fields == {"prompt": "x" * (TEXT_LIMIT - len("prompt"))}
+
+
+def test_of_names_and_values_so_many_characters_are_remembered() -> None:
+    assert short({"a": "12", "bc": "3456", "d": "7"}, 6) == {"a": "12", "bc": "3"}
+    assert short({"abc": "", "d": ""}, 3) == {}
+    headers = safe({f"X-{number}": "x" * 100 for number in range(1_000)})
+    assert HEADERS_LIMIT - 10 < sum(map(len, [*headers, *headers.values()])) <= HEADERS_LIMIT
+
+
+def test_a_long_path_is_remembered_in_part(box: Box) -> None:
+    box.get("/v1/" + "x" * 2 * PATH_LIMIT)
+    assert box.emulator.requests[0].path == "/v1/" + "x" * (PATH_LIMIT - 4)
 
 
 @pytest.mark.parametrize(
