@@ -19,6 +19,7 @@ import attrs
 import pytest
 import uvloop
 from fakes import KEY, LAKE, MP4, FakeTransport, accepted, always, client_of, status, video
+from servers import answering, http, serving
 from studio import Studio
 
 from decart import (
@@ -558,6 +559,49 @@ def test_the_aiohttp_path_blocks_the_loop_for_less_than_50_ms(box: str, tmp_path
     runs = (run(program) for _ in range(5))  # a busy machine may stop any call for so long, but not the same one always
     assert ("completed\n", "") in runs
     assert (tmp_path / "out.mp4").read_bytes() == b"video of wind"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("ended_before", [[], ["yes"]], ids=["a loop goes on", "a loop has ended"])
+def test_a_forked_child_has_a_session_of_its_own_and_leaves_the_parents_alone(ended_before: list[str]) -> None:
+    program = """
+        import asyncio, os, sys
+        from decart import AiohttpTransport, Timeout
+        from decart.transports.base import HttpRequest
+
+        transport = AiohttpTransport()
+
+        async def number():
+            request = HttpRequest(method="GET", url=sys.argv[1], headers={})
+            async with await transport.asend(request, timeout=Timeout()) as response:
+                return int(await response.aread())
+
+        async def numbers():
+            return await number(), await number()
+
+        def fork():
+            child = os.fork()
+            if child == 0:
+                print(len({*asyncio.run(numbers())}), flush=True)  # over one connection
+                sys.exit()
+            os.waitpid(child, 0)
+
+        if sys.argv[2:]:
+            asyncio.run(numbers())
+            fork()
+        else:
+            loop = asyncio.new_event_loop()
+            first = loop.run_until_complete(numbers())
+            fork()
+            assert loop.run_until_complete(numbers()) == first  # over the connection that it had
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+    """
+    with serving(answering(lambda request, number: http(200, str(number).encode()))) as server:
+        command = [sys.executable, "-c", textwrap.dedent(program), server.url, *ended_before]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (ended.stdout, ended.stderr) == ("1\n", "")
+    assert len(server.connections) == 2
 
 
 def test_a_proxy_that_aiohttp_cannot_talk_to_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

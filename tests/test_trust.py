@@ -59,11 +59,14 @@ print([*trust._ahead])
         assert ended.stdout == f"{read}\n"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
 def test_a_client_is_made_when_there_may_be_no_more_threads(named: Path) -> None:
     program = """
-import atexit
+import resource, threading
 from decart import DecartClient
-atexit.register(lambda: print(DecartClient("dct_x", base_url="https://service.invalid")))
+threading.stack_size(1 << 30)  # no thread has room for that in so much memory
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+print(DecartClient("dct_x", base_url="https://service.invalid"))
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout == "DecartClient(base_url='https://service.invalid')\n"

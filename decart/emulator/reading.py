@@ -38,7 +38,13 @@ class Reader(StreamReader):
 
 
 class Connection(HTTPConnection):
-    """A connection that may idle for longer than it may stall."""
+    """A connection that may idle for longer than it may stall.
+
+    Attributes:
+        is_new: Whether nobody has looked yet whether anything came.
+    """
+
+    is_new = True
 
     def __init__(self, server: Any, sock: socket.socket, makefile: Any) -> None:
         super().__init__(server, sock, makefile)

@@ -95,6 +95,14 @@ class _Server(wsgi.Server):
         self.stopping = threading.Event()
         self.under_way: set[socket.socket] = set()
 
+    def process_conn(self, conn: Connection) -> None:
+        """Have a thread answer, once there is something to read: a connection that is only open would hold one."""
+        if conn.is_new:
+            conn.is_new = False
+            self._connections.put(conn)  # type: ignore[attr-defined]
+        else:
+            super().process_conn(conn)
+
     def close(self, grace: float) -> None:
         """Stop, and cut what is still under way after so many seconds."""
         self.stopping.set()

@@ -85,8 +85,15 @@ class AiohttpTransport(OfThisProcess, LoopClock):
         self._ways: dict[str, Way] = {}
 
     def _leave(self) -> None:
-        """Keep what the parent has, for good: closing it here would end the watch that its loop keeps over there."""
+        """Keep what the parent has, for good: closing it here would end the watch that its loop keeps over there.
+
+        Nor may it close itself when the child ends; there is no public way to tell a connector so.
+        """
         self._left.append(self._homes)
+        for session in [home.session for home in self._homes.values() if not home.session.closed]:
+            connector: Any = session.connector
+            connector._closed = True
+            session.detach()
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
         """Make one attempt; see `decart.transports.base.AsyncTransport`."""

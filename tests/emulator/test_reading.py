@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from studio import Studio
 
 from decart.emulator import Emulator, EmulatorServer
 from decart.emulator.reading import HEAD
+from decart.emulator.server import THREADS
 from decart.emulator.uploads import UPLOAD_LIMIT
 
 MIB = 1024 * 1024
@@ -124,6 +125,15 @@ def test_a_client_that_falls_silent_is_answered_and_its_connection_is_closed(ser
     with connected(server) as sock:
         sock.sendall(OPENING + b"Content-Length: %d\r\n\r\n" % len(FORM) + FORM[:1000])
         assert statuses(sock, 2) == [400]
+
+
+def test_connections_that_are_only_open_hold_nobody_up(studio: Studio) -> None:
+    with Emulator(renderer=studio) as emulator, EmulatorServer(emulator, silence=3600) as server, ExitStack() as many:
+        for _ in range(2 * THREADS):
+            many.enter_context(connected(server))
+        with connected(server) as sock:
+            sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: box\r\nX-API-KEY: dct_x\r\n\r\n")
+            assert statuses(sock, 1) == [404]
 
 
 def test_a_body_longer_than_the_limit_is_refused_before_it_is_sent(server: EmulatorServer) -> None:
