@@ -149,6 +149,7 @@ def short(fields: Mapping[str, str], left: int = TEXT_LIMIT) -> dict[str, str]:
     """Return what may be remembered of names and values: the first so many characters."""
     kept = {}
     for name, value in fields.items():
+        name = name or ""  # a part of a form may have none
         if left <= len(name):
             break
         left -= len(name)

@@ -27,6 +27,9 @@ api_key = "{KEY}"
 
 [phases.fuzzing]
 generation.mode = "positive"  # what is wrong in JSON may be right in a form, where all is text; coverage knows that
+
+[phases.stateful]
+generation.mode = "positive"
 """
 
 

@@ -207,6 +207,14 @@ def test_a_broken_form_is_400(box: Box, kind: str, body: bytes) -> None:
     assert (answer.status, answer.json) == (400, {"detail": "There was an error parsing the body"})
 
 
+@pytest.mark.parametrize("what", [b"", b'; filename="clip.mp4"'], ids=["text", "file"])
+def test_a_part_without_a_name_is_passed_over(box: Box, what: bytes) -> None:
+    body = b"--x\r\nContent-Disposition: form-data%s\r\n\r\nx\r\n--x--\r\n" % what
+    answer = box.ask("POST", "/v1/jobs/lucy-clip", body, Content_Type="multipart/form-data; boundary=x")
+    assert answer.wrong == [(["body", "prompt"], "missing"), (["body", "data"], "missing")]
+    assert box.emulator.requests[0].status == 422
+
+
 def test_of_a_field_that_comes_twice_the_last_counts(box: Box, studio: Studio) -> None:
     body = b"prompt=one&prompt=two"
     box.finished(box.ask("POST", "/v1/jobs/lucy-pro-t2v", body, Content_Type="application/x-www-form-urlencoded"))
