@@ -26,6 +26,12 @@ def test_a_fault_that_was_added_acts_and_is_then_gone(box: Box) -> None:
     assert box.get("/_emulator/faults").json == []
 
 
+def test_a_redirect_keeps_the_path_as_it_was_written(box: Box) -> None:
+    box.emulator.faults.add("redirect")
+    answer = box.get("/v1/jobs/%e6%b9%96%0d%0aX-Mine:%20yes")
+    assert answer.headers["location"] == "https://elsewhere.invalid/v1/jobs/%E6%B9%96%0D%0AX-Mine%3A%20yes"
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [

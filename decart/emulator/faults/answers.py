@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 
@@ -96,7 +97,7 @@ def _html(fault: Fault, path: str) -> Answer:
 
 
 def _redirect(fault: Fault, path: str) -> Answer:
-    return made(307, location=(fault.to or "").rstrip("/") + path)
+    return made(307, location=(fault.to or "").rstrip("/") + quote(path))
 
 
 def _drop(fault: Fault, path: str) -> Answer:
