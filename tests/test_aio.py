@@ -598,7 +598,8 @@ def test_a_forked_child_has_a_session_of_its_own_and_leaves_the_parents_alone(en
             loop.close()
     """
     with serving(answering(lambda request, number: http(200, str(number).encode()))) as server:
-        command = [sys.executable, "-c", textwrap.dedent(program), server.url, *ended_before]
+        quiet = "ignore:This process:DeprecationWarning"  # there is a thread, which looked the way up and waits
+        command = [sys.executable, "-W", quiet, "-c", textwrap.dedent(program), server.url, *ended_before]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (ended.stdout, ended.stderr) == ("1\n", "")
     assert len(server.connections) == 2
