@@ -68,10 +68,6 @@ class Chunked(io.RawIOBase):
         self._left = 0
         self._ended = False
 
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Read a part of a chunk; nothing is the end."""
         view = memoryview(buffer)
