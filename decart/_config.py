@@ -10,7 +10,7 @@ import attrs
 
 from ._version import __version__
 from .errors import InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError
-from .transports.base import Timeout, origin
+from .transports.base import AnyTimeout, Timeout, origin
 
 DEFAULT_BASE_URL = "https://api.decart.ai"
 
@@ -22,6 +22,12 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return "'***'"
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
 
     def __reduce_ex__(self, protocol: object) -> str:
         raise TypeError("An API key is not pickled; make a client in each process instead.")
@@ -50,7 +56,7 @@ class Settings:
         return origin(self.base_url)
 
 
-def settings(api_key: str | None, base_url: str | None, timeout: Timeout | float, integration: str | None) -> Settings:
+def settings(api_key: str | None, base_url: str | None, timeout: AnyTimeout, integration: str | None) -> Settings:
     """Check what the caller gave, and fill in from the environment what was not.
 
     Raises:

@@ -6,9 +6,7 @@ what both decide is in `decart.policies`.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from . import _config, transports
@@ -18,7 +16,15 @@ from ._wire import Call
 from .errors import APIError, InvalidInputError, ResponseError, TransportError
 from .jobs import JobStatusResponse
 from .policies import Deadline, PollPolicy, RetryPolicy, retrying
-from .transports.base import AsyncHttpResponse, AsyncTransport, HttpRequest, HttpResponse, Timeout, Transport
+from .transports.base import (
+    AnyTimeout,
+    AsyncHttpResponse,
+    AsyncTransport,
+    HttpRequest,
+    HttpResponse,
+    Timeout,
+    Transport,
+)
 
 if TYPE_CHECKING:
     from .events import EventHook
@@ -125,7 +131,7 @@ class AsyncCore(Common[AsyncTransport]):
             return await attempt()
         except FAILURES as error:
             failed.append(error)
-        from ._retrying import AsyncRetrying
+        from tenacity import AsyncRetrying
 
         value: T = await AsyncRetrying(sleep=self.transport.asleep, **settings())(again)
         return value
@@ -172,7 +178,7 @@ class Front:
 def setup(
     api_key: str | None,
     base_url: str | None,
-    timeout: Timeout | float,
+    timeout: AnyTimeout,
     integration: str | None,
     *,
     retry: RetryPolicy,
@@ -206,7 +212,7 @@ def _check(name: str, value: object, kind: type) -> None:
         raise InvalidInputError(f"{name} must be {article} {kind.__name__}, not {type(value).__name__}.")
 
 
-def transport_of(given: AnyTransport | None, base_url: str) -> Transport | AsyncTransport:
+def transport_of(given: AnyTransport | None) -> Transport | AsyncTransport:
     """Return what sends the requests: what the caller made or named, or else requests.
 
     Raises:
@@ -214,14 +220,5 @@ def transport_of(given: AnyTransport | None, base_url: str) -> Transport | Async
     """
     if given is not None and not isinstance(given, str):
         return given
-    name = given or "requests"
-    is_new = f"{transports.__name__}.{name}" not in sys.modules
-    with _trust_read_ahead() if is_new and base_url.startswith("https:") else nullcontext():
-        made: Transport | AsyncTransport = getattr(transports, NAMED[name])()
+    made: Transport | AsyncTransport = getattr(transports, NAMED[given or "requests"])()
     return made
-
-
-def _trust_read_ahead() -> AbstractContextManager[None]:
-    from .transports.trust import read_ahead
-
-    return read_ahead()

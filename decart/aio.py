@@ -38,7 +38,7 @@ from .inputs import JobInput
 from .jobs import JobStatusResponse, JobSubmitResponse
 from .options import JobOptions, OnStatusChange, from_options
 from .policies import Deadline, PollPolicy, RetryPolicy, repeat_read, repeat_submit
-from .transports.base import AsyncTransport, Event, Timeout, Transport
+from .transports.base import AnyTimeout, AsyncTransport, Event, Transport
 from .transports.threaded import ThreadedTransport
 from .watch import Watch
 
@@ -191,7 +191,7 @@ class AsyncQueueClient:
 
     async def _wait(self, watch: Watch, saving: Saving | None) -> QueueJobResult:
         """Look at a job until it ends, or the wait does."""
-        from ._retrying import AsyncRetrying
+        from tenacity import AsyncRetrying
 
         sleep = partial(self._core.transport.asleep, cancel=watch.cancel)
         with resumable(watch.job_id), self._core.reporter.operation("wait", job_id=watch.job_id):
@@ -243,7 +243,7 @@ class AsyncDecartClient(Front):
     Args:
         api_key: The key; the environment variable ``DECART_API_KEY`` unless given.
         base_url: Where the service is; ``DECART_BASE_URL``, or else https://api.decart.ai, unless given.
-        timeout: Seconds without progress after which an exchange is given up, or a ``Timeout`` with more detail.
+        timeout: Seconds to wait for a byte of a response, ``(connect, read)``, a ``Timeout``, or ``None`` for no limit.
         retry: How an exchange that failed is repeated.
         poll: How a wait for a job asks for its status, and how long it goes on.
         transport: What sends the requests: an ``AiohttpTransport`` (extra ``async``), or any sync transport, which then
@@ -267,7 +267,7 @@ class AsyncDecartClient(Front):
         api_key: str | None = None,
         *,
         base_url: str | None = None,
-        timeout: Timeout | float = TIMEOUT,
+        timeout: AnyTimeout = TIMEOUT,
         retry: RetryPolicy = RETRY,
         poll: PollPolicy = POLL,
         transport: AnyTransport | None = None,
@@ -277,7 +277,7 @@ class AsyncDecartClient(Front):
         common = setup(
             api_key, base_url, timeout, integration, retry=retry, poll=poll, transport=transport, event_hook=event_hook
         )
-        sending = _awaited(transport_of(transport, common["settings"].base_url))
+        sending = _awaited(transport_of(transport))
         self._core: AsyncCore = AsyncCore(transport=sending, **common)
         self.queue = AsyncQueueClient(self._core)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -9,8 +10,7 @@ from ._core import POLL, RETRY, TIMEOUT, AnyTransport, Core, Front, setup, trans
 from .errors import InvalidInputError
 from .policies import PollPolicy, RetryPolicy
 from .queue import QueueClient
-from .transports.base import HttpRequest, SystemClock, Timeout, Transport
-from .transports.processes import ProcessLock
+from .transports.base import AnyTimeout, HttpRequest, SystemClock, Timeout, Transport
 
 if TYPE_CHECKING:
     from .aio import AsyncDecartClient
@@ -25,7 +25,7 @@ class DecartClient(Front):
     Args:
         api_key: The key; the environment variable ``DECART_API_KEY`` unless given.
         base_url: Where the service is; ``DECART_BASE_URL``, or else https://api.decart.ai, unless given.
-        timeout: Seconds without progress after which an exchange is given up, or a ``Timeout`` with more detail.
+        timeout: Seconds to wait for a byte of a response, ``(connect, read)``, a ``Timeout``, or ``None`` for no limit.
         retry: How an exchange that failed is repeated.
         poll: How a wait for a job asks for its status, and how long it goes on.
         transport: What sends the requests: a transport, or the name of one: ``"requests"``, which it is unless given,
@@ -48,7 +48,7 @@ class DecartClient(Front):
         api_key: str | None = None,
         *,
         base_url: str | None = None,
-        timeout: Timeout | float = TIMEOUT,
+        timeout: AnyTimeout = TIMEOUT,
         retry: RetryPolicy = RETRY,
         poll: PollPolicy = POLL,
         transport: AnyTransport | None = None,
@@ -58,13 +58,13 @@ class DecartClient(Front):
         common = setup(
             api_key, base_url, timeout, integration, retry=retry, poll=poll, transport=transport, event_hook=event_hook
         )
-        self._transport = transport_of(transport, common["settings"].base_url)
+        self._transport = transport_of(transport)
         blocking = self._transport if isinstance(self._transport, Transport) else _AsyncOnly()
         self._core: Core = Core(transport=blocking, **common)
         self.queue = QueueClient(self._core)
         self._aio: AsyncDecartClient | None = None
         self._entered = 0  # how many `async with` blocks are open
-        self._lock = ProcessLock()
+        self._lock = threading.Lock()
 
     @property
     def aio(self) -> AsyncDecartClient:

@@ -25,6 +25,7 @@
     │   └── ServerError                 5xx
     ├── TransportError                  .may_have_been_sent: no complete answer arrived
     │   ├── ConnectError                no connection was made: nothing was sent
+    │   ├── ConfigurationError          no attempt can succeed: nothing was sent
     │   └── TransportTimeout
     ├── ResponseError                   a 2xx answer that cannot be read
     └── JobError                        .job_id
@@ -250,6 +251,31 @@ class TransportError(DecartSDKError):
 
 class ConnectError(TransportError):
     """No connection was made (name, network, proxy or certificate), so nothing was sent."""
+
+    def __init__(
+        self,
+        message: str,
+        data: Mapping[str, Any] | None = None,
+        cause: DecartSDKError | None = None,
+        may_have_been_sent: bool = False,
+    ) -> None:
+        super().__init__(message, data, cause, may_have_been_sent)
+
+
+class ConfigurationError(TransportError):
+    """No attempt can succeed: a malformed proxy or URL, a CA bundle that cannot be read, a missing package.
+
+    Nothing was sent, and the SDK does not retry it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        data: Mapping[str, Any] | None = None,
+        cause: DecartSDKError | None = None,
+        may_have_been_sent: bool = False,
+    ) -> None:
+        super().__init__(message, data, cause, may_have_been_sent)
 
 
 class TransportTimeout(TransportError):

@@ -15,7 +15,7 @@ from .jobs import JobStatusResponse
 from .models import ModelDefinition, Resolution
 
 if TYPE_CHECKING:
-    from typing_extensions import Required
+    from typing import Required
 
     from .file_inputs import TrajectoryPoint
     from .files import FileInput

@@ -11,6 +11,7 @@ only when it surely was not accepted:
 the exchange ended with                    reading (GET)     submitting (POST)
 =========================================  ================  ==========================
 no connection made                         again             again
+a configuration that cannot work           never             never
 silence or a reset after that              again             never: outcome unknown
 429, or 503 with Retry-After               again             again
 408, 425, other 5xx but 501                again             never
@@ -32,6 +33,7 @@ import attrs
 
 from .errors import (
     APIError,
+    ConfigurationError,
     InvalidInputError,
     RateLimitError,
     ResponseError,
@@ -188,13 +190,15 @@ def repeat_read(error: BaseException) -> bool:
     """Say whether an exchange that only reads is worth repeating."""
     if isinstance(error, APIError):
         return error.status_code in (408, 425, 429) or (error.status_code >= 500 and error.status_code != 501)
-    return isinstance(error, (TransportError, ResponseError))
+    return isinstance(error, (TransportError, ResponseError)) and not isinstance(error, ConfigurationError)
 
 
 def repeat_submit(error: BaseException) -> bool:
     """Say whether a submit surely was not accepted, so that repeating it cannot bill twice."""
     if isinstance(error, APIError):
         return isinstance(error, RateLimitError) or (error.status_code == 503 and error.retry_after is not None)
+    if isinstance(error, ConfigurationError):
+        return False
     return isinstance(error, TransportError) and not error.may_have_been_sent
 
 

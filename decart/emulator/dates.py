@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 
 class Dates:
@@ -28,5 +28,5 @@ class Dates:
 
     def text(self, moment: float | None = None) -> str:
         """Write a moment, now unless given, in ISO's form in UTC; rounded to seconds."""
-        date = datetime.fromtimestamp(round(self.now() if moment is None else moment), timezone.utc)
+        date = datetime.fromtimestamp(round(self.now() if moment is None else moment), UTC)
         return date.strftime("%Y-%m-%dT%H:%M:%SZ")

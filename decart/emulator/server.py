@@ -99,7 +99,7 @@ class _Server(wsgi.Server):
         """Have a thread answer, once there is something to read: a connection that is only open would hold one."""
         if conn.is_new:
             conn.is_new = False
-            self._connections.put(conn)  # type: ignore[attr-defined]
+            self.put_conn(conn)
         else:
             super().process_conn(conn)
 

@@ -35,7 +35,7 @@ from .requestlog import RequestLog
 from .tokens import Tokens
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 Renderer = Callable[[RenderJob, Path], None]
 

@@ -87,10 +87,10 @@ class EmulatorTransport:
         ends = self.clock.now() + (float("inf") if timeout.total is None else timeout.total)
 
         def sleep(seconds: float) -> None:
-            limit = min(timeout.read, ends - self.clock.now())
+            limit = min(float("inf") if timeout.read is None else timeout.read, ends - self.clock.now())
             self.clock.advance(min(seconds, limit))
             if seconds >= limit:
-                silence = failure(TimeoutError(errno.ETIMEDOUT, "timed out"), sent=True, silent=(), name="")
+                silence = failure("http://emulator", "timed out", sent=True, silent=True)
                 raise silence
 
         return sleep
@@ -125,4 +125,4 @@ def _read(answer: Iterable[bytes]) -> Iterator[bytes]:
 def _broken_off(cut: Dropped) -> TransportError:
     """Return the error of a connection that was cut when the request had been sent."""
     why = os.strerror(errno.ECONNRESET) if cut.reset else "the answer ended too early"
-    return failure(OSError(errno.ECONNRESET, why), sent=True, silent=(), name="")
+    return failure("http://emulator", why, sent=True, silent=False)

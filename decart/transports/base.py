@@ -1,11 +1,11 @@
-"""The seam between what this library decides and the HTTP library that carries it out.
+"""The seam between the SDK's decisions and the HTTP library that moves the bytes.
 
-A transport makes **one** attempt per ``send``. It never repeats, never follows a redirect, never parses a body, never
-logs a header value, and raises nothing but ``TransportError`` and its subclasses. It also owns the clock: ``now`` and
-``sleep`` are part of it, so that a test of a ten-minute timeout takes milliseconds with nothing patched.
+A transport makes **one** attempt per ``send``. It never retries, follows no redirect, parses nothing, logs no header
+value, and raises only ``TransportError`` and its subclasses. It also owns the clock: because ``now`` and ``sleep`` are
+part of it, a test of a ten-minute timeout takes milliseconds and patches nothing.
 
-To write one, implement the four methods of ``Transport``, or of ``AsyncTransport``; `decart.transports.requests` and
-`decart.transports.aiohttp` are the examples. The names differ (``send``, ``asend``), so one object may be both.
+To write one, implement the four methods of ``Transport`` or of ``AsyncTransport``; `decart.transports.urllib3` and
+`decart.transports.aiohttp` are examples. The method names differ (``send``, ``asend``), so one object may be both.
 """
 
 from __future__ import annotations
@@ -20,25 +20,24 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, TransportTimeout
 
-CHUNK = 1024 * 1024
-"""Bytes handed over at a time, both ways: large enough to be quick, small enough not to be noticed in memory."""
+CHUNK = 512 * 1024
+"""The most bytes that are read from a file or a socket at a time."""
 
-TRUSTED = 16 * 1024 * 1024
-"""Bytes that are set aside for an answer because its Content-Length says so, before any of them have come."""
+TRUSTED_LENGTH = 16 * 1024 * 1024
+"""The most bytes of memory that a Content-Length alone, before any of the body arrived, makes us reserve."""
 
-PIECE = 16 * 1024
-"""Bytes of a request's body that must be accepted within one read timeout, where less is not seen to be."""
+KEPT_CONNECTIONS = 32
+"""Idle connections that a transport keeps per origin. More are opened when needed, and closed after their exchange."""
 
-
-def place(url: str) -> str:
-    """Return where a URL leads, as it is written: all before its path. It is quick, to look things up by."""
-    return "/".join(url.split("/", 3)[:3])
+FRESH = 4.0
+"""Seconds for which an idle connection is reused. A NAT or load balancer may have forgotten an older one, and a submit
+that is sent over a forgotten connection has an unknown outcome."""
 
 
 def origin(url: str) -> str:
-    """Return scheme, host and port of a URL, the port always written."""
+    """Return the scheme, host and port of a URL, with the port always written out."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}:{parts.port or {'http': 80, 'https': 443}.get(parts.scheme)}"
 
@@ -48,40 +47,65 @@ def _seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -
         raise InvalidInputError(f"timeout: {attribute.name} must be a number of seconds above 0, not {value!r}.")
 
 
+_seconds_or_none: Any = attrs.validators.optional(_seconds)
+
+
 @attrs.frozen(kw_only=True)
 class Timeout:
-    """How long one HTTP exchange may take, in seconds.
+    """How long one HTTP exchange may take, in seconds; ``None`` means no limit.
 
     Attributes:
-        connect: To make a connection.
-        read: Without any progress: no byte received (or, while sending, none accepted) for so long.
-        total: For the exchange as a whole; ``None`` for no limit, so that a healthy transfer may take an hour.
+        connect: To connect: TCP, a proxy's CONNECT and the TLS handshake. Each block of up to 64 KiB of a request body
+            must be accepted by the server within this time, too.
+        read: Without receiving a single byte of the response.
+        total: For the whole exchange. It is checked before the exchange and between chunks of the response, and it
+            shortens the other two, so a server that sends one byte at a time is cut off no later than one read timeout
+            after it.
+
+    What the HTTP libraries cannot bound: looking up a host name (DNS) takes as long as the operating system allows, and
+    requests and urllib3 apply ``connect`` to each address of a host in turn.
     """
 
-    connect: float = attrs.field(default=10.0, validator=_seconds)
-    read: float = attrs.field(default=60.0, validator=_seconds)
-    total: float | None = attrs.field(default=None, validator=attrs.validators.optional(_seconds))
+    connect: float | None = attrs.field(default=10.0, validator=_seconds_or_none)
+    read: float | None = attrs.field(default=60.0, validator=_seconds_or_none)
+    total: float | None = attrs.field(default=None, validator=_seconds_or_none)
 
     @classmethod
-    def of(cls, value: Timeout | float) -> Timeout:
-        """Return ``value`` itself, or for a plain number a timeout whose ``read`` is that number of seconds."""
-        return value if isinstance(value, Timeout) else cls(read=value)
+    def of(cls, value: AnyTimeout) -> Timeout:
+        """Return a timeout for what requests accepts: ``read`` seconds, ``(connect, read)``, or ``None`` for no limit.
+
+        Raises:
+            InvalidInputError: The value is none of these.
+        """
+        if isinstance(value, Timeout):
+            return value
+        if value is None:
+            return cls(connect=None, read=None)
+        if isinstance(value, tuple):
+            if len(value) != 2:
+                raise InvalidInputError(f"timeout: a tuple must be (connect, read), not {value!r}.")
+            return cls(connect=value[0], read=value[1])
+        return cls(read=value)
 
     def within(self, seconds: float) -> Timeout:
         """Return this timeout with no part longer than ``seconds``."""
         if seconds == float("inf"):
             return self
         return Timeout(
-            connect=min(self.connect, seconds),
-            read=min(self.read, seconds),
+            connect=seconds if self.connect is None else min(self.connect, seconds),
+            read=seconds if self.read is None else min(self.read, seconds),
             total=seconds if self.total is None else min(self.total, seconds),
         )
 
 
-class Body(Protocol):
-    """A request body of known length that can be read again from its start, as often as it is needed.
+AnyTimeout = Timeout | float | tuple[float | None, float | None] | None
+"""What a timeout may be given as; see `Timeout.of`."""
 
-    If it has an attribute ``in_memory`` that is true, reading it never waits for a disk.
+
+class Body(Protocol):
+    """A request body of known length that can be iterated from its start as often as needed.
+
+    If it has a true attribute ``in_memory``, iterating it never waits for a disk.
     """
 
     def __len__(self) -> int: ...
@@ -91,24 +115,36 @@ class Body(Protocol):
 
 @attrs.frozen(kw_only=True)
 class HttpRequest:
-    """One request, ready to send. ``headers`` holds the API key, so no ``repr`` shows it."""
+    """One request, ready to send. ``headers`` holds the API key, so the ``repr`` leaves it out.
+
+    Attributes:
+        method: ``"GET"`` or ``"POST"``.
+        url: The absolute URL.
+        headers: Every header but Host, Content-Length and Accept-Encoding, which the transport adds.
+        body: The body, if there is one.
+        may_start: Asked once a connection is there, before the first byte of the body is sent. It raises to stop the
+            request: the client was closed, or the caller cancelled.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: Body | None = None
+    may_start: Callable[[], None] | None = attrs.field(default=None, repr=False, eq=False)
 
 
 class HttpResponse:
-    """The answer to one request, its body still on the wire.
+    """The response to one request, with its body still on the wire.
 
-    A transport makes it of a status, the headers and an iterable of chunks; iterating may raise ``TransportError``. If
-    it can write the bytes where they are wanted, it may give a function for that, too: called with a buffer, it returns
-    how many bytes it wrote, 0 only when the Content-Length is reached, and raises if they do not come.
+    Args:
+        status: The HTTP status.
+        headers: The headers, in any case.
+        chunks: The body, decoded if it had a content encoding; iterating may raise ``TransportError``.
+        close: Closes the connection if the body was not read to its end. Called when the response is closed.
 
     Attributes:
         status: The HTTP status.
-        headers: The headers, their names in lower case.
+        headers: The headers, with lower-case names.
     """
 
     def __init__(
@@ -117,14 +153,11 @@ class HttpResponse:
         headers: Mapping[str, str],
         chunks: Iterable[bytes] = (),
         close: Callable[[], None] = lambda: None,
-        *,
-        readinto: Callable[[memoryview], int] | None = None,
     ) -> None:
         self.status = status
-        self.headers = _lower(headers)
+        self.headers = {name.lower(): value for name, value in headers.items()}
         self._chunks = iter(chunks)
         self._close = close
-        self._readinto = readinto
 
     def __enter__(self) -> HttpResponse:
         return self
@@ -135,21 +168,19 @@ class HttpResponse:
         self.close()
 
     def chunks(self) -> Iterator[bytes]:
-        """Give the rest of the body piece by piece."""
+        """Return an iterator over the rest of the body."""
         return self._chunks
 
     def read(self, limit: int | None = None) -> bytes:
-        """Return the rest of the body, at most ``limit`` bytes of it (the rest is left on the wire)."""
+        """Return the rest of the body, or its next ``limit`` bytes; what lies beyond them is dropped."""
         buffer = _Buffer(limit, self.headers)
-        if self._readinto is not None and buffer.taken_from(self._readinto):
-            return buffer.value()
         for chunk in self._chunks:
-            if buffer.filled_by(chunk):
+            if buffer.add(chunk):
                 break
         return buffer.value()
 
     def close(self) -> None:
-        """Give the connection back, or drop it when the body was not read to its end."""
+        """Release the connection, or close it if the body was not read to its end."""
         self._close()
 
 
@@ -161,7 +192,7 @@ class AsyncHttpResponse:
 
     Attributes:
         status: The HTTP status.
-        headers: The headers, their names in lower case.
+        headers: The headers, with lower-case names.
     """
 
     def __init__(
@@ -172,7 +203,7 @@ class AsyncHttpResponse:
         aclose: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
         self.status = status
-        self.headers = _lower(headers)
+        self.headers = {name.lower(): value for name, value in headers.items()}
         self._chunks = chunks
         self._aclose = aclose
 
@@ -185,145 +216,113 @@ class AsyncHttpResponse:
         await self.aclose()
 
     def achunks(self) -> AsyncIterator[bytes]:
-        """Give the rest of the body piece by piece."""
+        """Return an async iterator over the rest of the body."""
         return self._chunks
 
     async def aread(self, limit: int | None = None) -> bytes:
-        """Return the rest of the body, at most ``limit`` bytes of it (the rest is left on the wire)."""
-        first = await anext(self._chunks, b"")
-        if first and len(first) == _announced(self.headers) and (limit is None or len(first) <= limit):
-            return first  # as most answers are
+        """Return the rest of the body, or its next ``limit`` bytes; what lies beyond them is dropped."""
         buffer = _Buffer(limit, self.headers)
-        if not buffer.filled_by(first):
-            async for chunk in self._chunks:
-                if buffer.filled_by(chunk):
-                    break
+        async for chunk in self._chunks:
+            if buffer.add(chunk):
+                break
         return buffer.value()
 
     async def aclose(self) -> None:
-        """Give the connection back, or drop it when the body was not read to its end."""
+        """Release the connection, or close it if the body was not read to its end."""
         await self._aclose()
 
 
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
 class _Buffer:
-    """Where a body is gathered: one buffer of the size that was announced, so that the peak is the size of the body.
+    """Collect a body in one buffer of the announced size, so that the peak of memory is the size of the body.
 
-    Less is set aside at first for a large body, and more as it comes, since what is announced need not come. The first
-    parts are moved then, which is a 16th of the work in all.
+    A large body gets a sixteenth of its announced size first, and the rest once that has arrived: what is announced
+    need not come.
     """
 
     def __init__(self, limit: int | None, headers: Mapping[str, str]) -> None:
+        size = _announced_length(headers)
         self._limit = limit
-        self._sizes = _sizes(limit, headers)
-        self._room = self._sizes.pop()
-        self._bytes = io.BytesIO(bytes(self._room))  # zeros: no memory is used before they are written over
+        self._sizes = [size if limit is None else min(size, limit)]
+        while self._sizes[-1] > TRUSTED_LENGTH:
+            self._sizes.append(self._sizes[-1] // 16)
+        self._reserved = self._sizes.pop()
+        self._bytes = io.BytesIO(bytes(self._reserved))  # zeros, which take no memory until they are written over
 
-    def filled_by(self, chunk: bytes) -> bool:
-        """Add a chunk, or what there is room for, and say whether that was all that may be read."""
+    def add(self, chunk: bytes) -> bool:
+        """Add a chunk up to the limit; return whether the limit is reached."""
         if self._limit is not None:
             chunk = chunk[: self._limit - self._bytes.tell()]
-        while self._sizes and self._bytes.tell() + len(chunk) > self._room:
-            self._move()
+        while self._sizes and self._bytes.tell() + len(chunk) > self._reserved:
+            self._reserved = self._sizes.pop()
+            larger = io.BytesIO(bytes(self._reserved))
+            larger.write(self._bytes.getbuffer()[: self._bytes.tell()])
+            self._bytes = larger
         self._bytes.write(chunk)
         return self._limit is not None and self._bytes.tell() >= self._limit
 
-    def taken_from(self, readinto: Callable[[memoryview], int]) -> bool:
-        """Have what was announced written to its place, and say whether there was anything."""
-        while True:
-            at = self._bytes.tell()
-            if at == self._room and self._sizes:
-                self._move()
-            if at == self._room:
-                return at > 0
-            with self._bytes.getbuffer() as whole, whole[at : at + CHUNK] as part:
-                count = readinto(part)
-            if not count:
-                return True  # some had been read before
-            self._bytes.seek(at + count)
-
-    def _move(self) -> None:
-        """Go on in a larger buffer."""
-        self._room = self._sizes.pop()
-        larger = io.BytesIO(bytes(self._room))
-        larger.write(self._bytes.getbuffer()[: self._bytes.tell()])
-        self._bytes = larger
-
     def value(self) -> bytes:
-        """Return what has come."""
         self._bytes.truncate()
         return self._bytes.getvalue()
 
 
-def _sizes(limit: int | None, headers: Mapping[str, str]) -> list[int]:
-    """Return how much to set aside, the last first; it grows as it should by itself where nothing was announced."""
-    size = _announced(headers)
-    sizes = [size if limit is None else min(size, limit)]
-    while sizes[-1] > TRUSTED:
-        sizes.append(sizes[-1] // 16)
-    return sizes
-
-
-def _announced(headers: Mapping[str, str]) -> int:
-    """Return how many bytes a body will have; 0 if that is not said, or if they are encoded and come out as more."""
+def _announced_length(headers: Mapping[str, str]) -> int:
+    """Return the length that a body will have, or 0 if it is unknown, as for an encoded body."""
     length = headers.get("content-length", "")
-    sane = length.isascii() and length.isdigit() and len(length) < 19 and "content-encoding" not in headers
-    return int(length) if sane else 0
+    known = length.isascii() and length.isdigit() and len(length) < 19 and "content-encoding" not in headers
+    return int(length) if known else 0
 
 
 @runtime_checkable
 class Transport(Protocol):
-    """What a sync HTTP library must do for this SDK. Safe to call from many threads at once."""
+    """What the SDK needs of a sync HTTP library. Safe to call from many threads at once."""
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
         """Make one attempt.
 
         Raises:
             ConnectError: No connection was made; nothing was sent.
-            TransportTimeout: The other side went silent.
-            TransportError: Anything else that left no complete answer.
+            ConfigurationError: No attempt can succeed, such as with a malformed proxy; nothing was sent.
+            TransportTimeout: The server went silent.
+            TransportError: Anything else that left no complete response.
         """
         ...
 
     def now(self) -> float:
-        """Return the time in seconds on a clock that never goes back."""
+        """Return the time in seconds on a monotonic clock."""
         ...
 
     def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
-        """Wait so many seconds, less if ``cancel`` is set meanwhile."""
+        """Sleep, or until ``cancel`` is set if that comes first."""
         ...
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         ...
 
 
 @runtime_checkable
 class AsyncTransport(Protocol):
-    """What an async HTTP library must do for this SDK. Safe to call from many tasks, and on one loop after another."""
+    """What the SDK needs of an async HTTP library. Safe to call from many tasks, and on one loop after another."""
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
-        """Make one attempt; raises what ``Transport.send`` raises. When the task is cancelled, nothing stays behind."""
+        """Make one attempt; raises what ``Transport.send`` raises."""
         ...
 
     def now(self) -> float:
-        """Return the time in seconds on a clock that never goes back."""
+        """Return the time in seconds on a monotonic clock."""
         ...
 
     async def asleep(self, seconds: float, cancel: Event | None = None) -> None:
-        """Wait so many seconds, less if ``cancel`` is set meanwhile, without holding a thread."""
+        """Sleep without holding a thread, or until ``cancel`` is set if that comes first."""
         ...
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         ...
 
 
 class Event(Protocol):
-    """What ends a wait when it is set: a `threading.Event`, or an `asyncio.Event` of the loop that waits."""
+    """What cancels a wait: a `threading.Event`, or an `asyncio.Event` of the loop that waits."""
 
     def is_set(self) -> bool: ...
 
@@ -336,8 +335,23 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
-        """Sleep, or wait for ``cancel`` if that comes first."""
+        """Sleep, or until ``cancel`` is set if that comes first."""
         if cancel is None:
             time.sleep(seconds)
         else:
             cancel.wait(seconds)
+
+
+class Limit:
+    """The moment at which an exchange that begins now has used up its ``Timeout.total``."""
+
+    def __init__(self, timeout: Timeout) -> None:
+        self._ends = float("inf") if timeout.total is None else time.monotonic() + timeout.total
+
+    def check(self, *, sent: bool = True) -> None:
+        """Raise ``TransportTimeout`` if that moment has passed, before anything was sent or after."""
+        if time.monotonic() >= self._ends:
+            raise TransportTimeout(
+                "The exchange took longer than its total timeout" + ("." if sent else "; nothing was sent."),
+                may_have_been_sent=sent,
+            )

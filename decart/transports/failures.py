@@ -1,17 +1,21 @@
-"""What transports share about failures: the walk to the reason behind an exception, and our words for it."""
+"""Exceptions of HTTP libraries, translated into errors of this package.
+
+The library's exception is neither chained nor kept: requests, urllib3 and aiohttp attach the request with its key to
+some, and their stack frames hold the bytes that were sent.
+"""
 
 from __future__ import annotations
 
-import traceback
+import re
+import ssl
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
-from ..errors import ConnectError, TransportError, TransportTimeout
-
-_HOLD_THE_KEY = ("request", "response", "request_info")
+from ..errors import ConfigurationError, ConnectError, TransportError, TransportTimeout
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk from an exception to what is behind it, however the libraries have wrapped it."""
+    """Walk from an exception to everything behind it, however the libraries have wrapped it."""
     seen: set[int] = set()
     todo = [error]
     while todo:
@@ -23,37 +27,82 @@ def causes(error: BaseException) -> Iterator[BaseException]:
             todo += [cause for cause in inner if isinstance(cause, BaseException)]
 
 
-def without_key(error: BaseException) -> BaseException:
-    """Take the request, and with it the API key, off an exception that stays visible as ``__cause__``.
-
-    The frames that it came through let go of what they hold, too: the key, and an answer with its open socket.
-    """
-    for cause in causes(error):
-        for name in _HOLD_THE_KEY:
-            if getattr(cause, name, None) is not None:
-                setattr(cause, name, None)
-        traceback.clear_frames(cause.__traceback__)
-    return error
-
-
-def failure(error: BaseException, *, sent: bool, silent: tuple[type[BaseException], ...], name: str) -> TransportError:
-    """Turn the failure of an HTTP library into one of ours.
+def translate(
+    error: BaseException,
+    url: str,
+    *,
+    touched: bool | None,
+    not_connected: tuple[type[BaseException], ...],
+    not_possible: tuple[type[BaseException], ...],
+) -> TransportError:
+    """Translate what an HTTP library raised.
 
     Args:
-        error: What the library raised.
-        sent: Whether anything of the request may have reached the other side.
-        silent: The library's exceptions that mean silence.
-        name: What to call it when nothing behind it has better words.
+        error: The exception.
+        url: The URL of the request.
+        touched: Whether any of the request's body was asked for; ``None`` if there is no body.
+        not_connected: The library's exceptions that mean that no connection was made.
+        not_possible: Its exceptions that mean that no attempt can succeed.
     """
     behind = list(causes(error))
-    why = next((cause.strerror for cause in behind if isinstance(cause, OSError) and cause.strerror), name)
+    if touched is None:
+        touched = not any(isinstance(cause, (*not_connected, *not_possible, ValueError)) for cause in behind)
+    if not touched and any(_cannot_heal(cause, not_possible) for cause in behind):
+        return ConfigurationError(f"No request can be made to {place_of(url)}: {_why(behind, not_possible)}.")
+    return failure(url, _reason(behind), sent=touched, silent=any(_is_timeout(cause) for cause in behind))
+
+
+def failure(url: str, reason: str, *, sent: bool, silent: bool) -> TransportError:
+    """Return the error of an exchange that ended without a complete response."""
     if not sent:
+        hint = " Does this port speak HTTPS?" if "WRONG_VERSION_NUMBER" in reason else ""
         return ConnectError(
-            f"No connection to the service ({why}); nothing was sent. Check the network, the base URL and the proxies.",
-            None, None, False,
-        )  # fmt: skip
-    if any(isinstance(cause, (TimeoutError, *silent)) for cause in behind):
-        return TransportTimeout(
-            f"The service went silent ({why}); the network or the service is at fault. Try again later."
+            f"No connection to {place_of(url)} ({reason}); nothing was sent.{hint} "
+            "Check the network, the base URL and the proxy settings."
         )
-    return TransportError(f"The connection broke off ({why}); the network or the service is at fault. Try again later.")
+    if silent:
+        return TransportTimeout(f"{place_of(url)} went silent ({reason}).")
+    return TransportError(f"The connection to {place_of(url)} broke off ({reason}).")
+
+
+def place_of(url: str) -> str:
+    """Return host and port of a URL, as a person looks for them."""
+    try:
+        parts = urlsplit(url)
+        return f"{str(parts.hostname)[:100]}:{parts.port or {'http': 80, 'https': 443}.get(parts.scheme)}"
+    except ValueError:
+        return "the base URL"
+
+
+def _cannot_heal(cause: BaseException, not_possible: tuple[type[BaseException], ...]) -> bool:
+    """Tell whether the next attempt will fail in the same way."""
+    if isinstance(cause, ssl.SSLError):
+        return cause.library in ("X509", "PEM")  # the CA bundle, and not the certificate of the server
+    missing_file = isinstance(cause, OSError) and "CA certificate bundle" in str(cause)
+    return missing_file or isinstance(cause, (ValueError, *not_possible))
+
+
+def _is_timeout(cause: BaseException) -> bool:
+    return isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__
+
+
+def _reason(behind: list[BaseException]) -> str:
+    """Return the operating system's words for the failure, or the name of the innermost exception."""
+    for cause in behind:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"certificate verify failed: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError) and cause.reason:
+            return f"TLS: {cause.reason}"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+    if any(_is_timeout(cause) for cause in behind):
+        return "timed out"
+    return type(behind[-1]).__name__
+
+
+def _why(behind: list[BaseException], not_possible: tuple[type[BaseException], ...]) -> str:
+    """Return what is wrong with the configuration. Words about a header would show its value, which may be the key."""
+    for cause in behind:
+        if isinstance(cause, (ssl.SSLError, *not_possible)) or "CA certificate bundle" in str(cause):
+            return re.sub(r"//[^/@\s]*@", "//***@", str(cause)).rstrip(".")[:300] + "; nothing was sent"
+    return "the host name or a header cannot be sent; nothing was sent"

@@ -1,24 +1,20 @@
-"""The default transport: requests, one attempt at a time.
+"""The default transport: a `requests.Session`, one ``Session.send`` per exchange.
 
-What it adds to `requests.Session`, and why:
+What hooks into requests works: `responses`, requests-mock, VCR, OpenTelemetry, Sentry, an adapter of your own. What
+this transport takes care of:
 
-- **No redirect is followed**: requests takes ``Authorization`` off when the host changes, but not ``X-API-KEY``.
-- **No repeat inside**: the adapter's ``max_retries`` stays 0, a caller's session that would repeat a POST is refused,
-  and a body is handed out once. (Even a GET-only ``Retry`` repeats a POST after some failures of TLS or of a proxy.)
-- **The body tells whether it was touched**: `requests.ConnectionError` covers both "no connection" and "cut while
-  sending", and only the second may have cost money.
-- **Timeouts mean what they say**: urllib3 sends a body under the *connect* timeout, and lets a server that drips bytes
-  go on for ever, so the connections of our own session ask before each wait how long it may take.
-- **Proxies and CA bundles of the environment** are looked up once per origin: ``Session.send`` does not apply them, and
-  looking them up walks through the whole environment each time.
-- **A child process gets a session of its own**: two processes on one socket would read each other's answers.
+- **No redirect is followed.** requests removes ``Authorization`` when the host changes, but not ``X-API-KEY``.
+- **No retry inside**: ``max_retries`` is 0, a session that would repeat a POST is refused, and a body is sent once.
+- **No login from ``~/.netrc``, no cookies**: the API key is the only credential.
+- **Interrupts and forks**: see `decart.transports.idle`; a child process gets a session of its own.
 """
 
 from __future__ import annotations
 
-import functools
-import threading
+import time
 from collections.abc import Iterator
+from functools import partial
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
@@ -26,201 +22,194 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
-from ..errors import InvalidInputError
-from . import trust
-from .base import CHUNK, HttpRequest, HttpResponse, SystemClock, Timeout, place
-from .connections import Limits, Once, limits
-from .failures import without_key
-from .pools import (
-    FAILURES,
-    LIBRARY,
-    NO_CONNECTION,
-    POOL,
-    SILENT,
-    respond,
-    translated,
-    translating,
-    with_bounded_pools,
-)
-from .processes import OfThisProcess
+from ..errors import InvalidInputError, TransportError
+from .base import CHUNK, FRESH, HttpRequest, HttpResponse, Limit, SystemClock, Timeout, origin
+from .body import SentBody
+from .failures import translate
+from .forks import begin_anew_in_children
+from .idle import IdleConnections, keep_safely
+from .routes import Route, find_route, merged_settings
+from .urllib3 import FAILURES, NOT_CONNECTED, NOT_POSSIBLE, check_interim, read_chunks
 
-_LIBRARY = (requests.RequestException, *LIBRARY)
-_FAILURES = (*_LIBRARY, *FAILURES)
-_translated = functools.partial(
-    translated,
-    library=_LIBRARY,
-    no_connection=(
-        requests.exceptions.ConnectTimeout,
-        requests.exceptions.InvalidURL,
-        requests.exceptions.SSLError,
-        *NO_CONNECTION,
-    ),
-    silent=(requests.Timeout, *SILENT),
+_FAILURES = (requests.RequestException, *FAILURES)
+_NOT_CONNECTED = (
+    requests.ConnectTimeout,
+    requests.exceptions.ProxyError,
+    requests.exceptions.SSLError,
+    *NOT_CONNECTED,
+)
+_NOT_POSSIBLE = (
+    requests.exceptions.InvalidProxyURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    *NOT_POSSIBLE,
 )
 
 
-class _Adapter(HTTPAdapter):
-    """An adapter that repeats nothing, finds the pool of an origin once, and keeps no cookies."""
-
-    def __init__(self) -> None:
-        super().__init__(pool_maxsize=POOL, max_retries=0, pool_block=True)
-        self._pools: dict[str, Any] = {}
-        self._finding = threading.Lock()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        with_bounded_pools(self.poolmanager)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        return with_bounded_pools(super().proxy_manager_for(*args, **kwargs))
-
-    def get_connection_with_tls_context(self, request: Any, verify: Any, proxies: Any = None, cert: Any = None) -> Any:
-        key = place(request.url)
-        if key not in self._pools:
-            with self._finding:  # a hundred threads may ask, and a CA bundle takes a while to read
-                self._pools[key] = self._pools.get(key) or self._pool(request, verify, proxies, cert)
-        return self._pools[key]
-
-    def _pool(self, request: Any, verify: Any, proxies: Any, cert: Any) -> Any:
-        """Return a pool whose connections share what they trust; requests has each of them read it anew."""
-        pool: Any = super().get_connection_with_tls_context(request, verify, proxies=proxies, cert=cert)
-        super().cert_verify(pool, request.url, verify, cert)  # type: ignore[no-untyped-call]
-        bundle = getattr(pool, "ca_certs", None) or getattr(pool, "ca_cert_dir", None)
-        if bundle:
-            pool.conn_kw["ssl_context"] = trust.context(bundle)
-            pool.ca_certs = pool.ca_cert_dir = None
-        return pool
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Do nothing: that is done with each new pool."""
-
-    def request_url(self, request: Any, proxies: Any) -> str:
-        return super().request_url(request, proxies) if proxies else request.path_url
-
-    def build_response(self, req: Any, resp: Any) -> requests.Response:
-        response = requests.Response()
-        response.status_code, response.reason, response.raw = resp.status, resp.reason, resp
-        response.headers = CaseInsensitiveDict(resp.headers)
-        response.request, response.url = req, req.url
-        return response
-
-    def close(self) -> None:
-        super().close()
-        self.let_go()
-
-    def let_go(self) -> None:
-        """Close the connections without a lock: in a forked child, a thread of the parent may hold it."""
-        pools, self._pools = self._pools, {}
-        for pool in pools.values():
-            pool.close()
-
-
-class RequestsTransport(OfThisProcess, SystemClock):
+class RequestsTransport(SystemClock):
     """Send through requests. Safe to share between threads, and across ``fork``.
 
     Args:
-        session: A session of your own, for its adapters, headers, proxies or certificates. It is never closed here.
-            One that would repeat a POST by itself is refused, since that could bill twice. Timeouts are then as your
-            adapters keep them: those of requests send under the connect timeout.
+        session: A session of your own, for its adapters, headers, proxies or certificates; later changes of it count.
+            It is not closed with the transport, but its idle connections are closed before a submit if they may be
+            older than a few seconds. A session that would repeat a POST by itself is refused: that could bill twice.
 
     Raises:
         InvalidInputError: The session would repeat a POST.
+
+    Example:
+        >>> session = requests.Session()
+        >>> session.proxies["https"] = "http://proxy.example:3128"
+        >>> client = DecartClient(api_key="your-api-key", transport=RequestsTransport(session))
     """
 
     def __init__(self, session: requests.Session | None = None) -> None:
         if session is not None:
             _refuse_repeats(session)
         self._given = session
-        super().__init__()
+        self._inherited: list[object] = []
+        self._start()
+        begin_anew_in_children(self)
 
     def __repr__(self) -> str:
         return "RequestsTransport()" if self._given is None else "RequestsTransport(session=...)"
 
-    def _begin(self) -> None:
-        self._session: requests.Session | _Adapter = self._given or _Adapter()
-        self._environment: dict[str, dict[str, Any]] = {}
+    def _start(self) -> None:
+        """Begin with no connections."""
+        self._routes: dict[str, Route] = {}
+        self._kept: list[IdleConnections] = []
+        self._session = self._given or _new_session()
+        self._fresh_since = time.monotonic()
 
-    def _leave(self) -> None:
-        if isinstance(self._session, _Adapter):
-            self._session.let_go()
+    def after_fork(self) -> None:
+        """Leave the parent's connections alone, in a child."""
+        if self._given is None:
+            self._inherited.append((self._session, self._kept))  # closing could wait for a lock of the parent
         else:
-            self._session.close()
+            self._given.close()
+        self._start()
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
         """Make one attempt; see `decart.transports.base.Transport`."""
-        self._stay_in_this_process()
-        session = self._session
-        body = Once(request.body) if request.body is not None else None
-        now = Limits(timeout)
-        limits.set(now)
-        settings: dict[str, Any] = {
-            "stream": True,
-            "timeout": urllib3.Timeout(connect=timeout.connect, read=timeout.read, total=timeout.total),
-        }
+        limit = Limit(timeout)
+        body = None if request.body is None else SentBody(request.body, request.may_start)
+        times: Any = urllib3.Timeout(connect=timeout.connect, read=timeout.read, total=timeout.total)
         try:
-            settings.update(self._settings_for(request.url))
-            if isinstance(session, requests.Session):
-                return _through_session(session, request, body, now, settings)
-            response = session.send(_prepared(request, body), **settings)
+            if self._given is None:
+                response = self._send_prepared(request, body, times, limit)
+            else:
+                response = self._send_through(self._given, request, body, times, limit)
+            check_interim(response.raw, response.status_code, request.url)
         except _FAILURES as error:
-            raise _translated(error, touched=body.touched if body is not None else None) from without_key(error)
-        return respond(response.raw, _translated, response.close)
+            if body is not None and body.error is not None:
+                raise body.error from None
+            failure = _translated(error, request.url, None if body is None else body.touched)
+        else:
+            return HttpResponse(response.status_code, _headers(response), _chunks(response, limit), response.raw.close)
+        raise failure  # here, so that the library's exception, which may hold the key, is not its context
+
+    def _send_prepared(
+        self, request: HttpRequest, body: SentBody | None, times: Any, limit: Limit
+    ) -> requests.Response:
+        """Send through our own session."""
+        place = origin(request.url)
+        prepared = _prepare(request, body)
+        if place not in self._routes:
+            self._routes[place] = self._new_route(prepared)
+        route = self._routes[place]
+        limit.check(sent=False)
+        try:
+            return self._session.send(prepared, allow_redirects=False, timeout=times, **route.settings)
+        except BaseException:
+            self._routes.pop(place, None)  # an interrupt can make requests forget its pool and open a new one
+            raise
+
+    def _new_route(self, prepared: requests.PreparedRequest) -> Route:
+        """Find the route to an origin, and have its pool keep connections safely."""
+        assert prepared.url is not None
+        route = find_route(prepared.url)
+        adapter: Any = self._session.adapters[f"{prepared.url.partition(':')[0].lower()}://"]
+        settings = {name: route.settings[name] for name in ("verify", "proxies", "cert")}
+        pool = adapter.get_connection_with_tls_context(prepared, **settings)
+        kept = keep_safely(pool)
+        if kept not in self._kept:
+            self._kept.append(kept)
+        return route
+
+    def _send_through(
+        self, session: requests.Session, request: HttpRequest, body: SentBody | None, times: Any, limit: Limit
+    ) -> requests.Response:
+        """Send through a caller's session, with all that it adds."""
+        if body is not None and time.monotonic() - self._fresh_since > FRESH:
+            session.close()  # its idle connections only; it goes on with new ones
+            self._fresh_since = time.monotonic()
+        no_netrc_login = None if session.auth else (lambda prepared: prepared)
+        prepared = session.prepare_request(
+            requests.Request(request.method, request.url, headers=request.headers, data=body, auth=no_netrc_login)
+        )
+        prepared.hooks["response"].append(_take_location)
+        settings = merged_settings(session, request.url)
+        limit.check(sent=False)
+        return session.send(prepared, allow_redirects=False, timeout=times, **settings)
 
     def close(self) -> None:
         """Close the connections of this transport's own session; a caller's session is left alone."""
-        self._stay_in_this_process()
         if self._given is None:
-            self._session.close()
-
-    def _settings_for(self, url: str) -> dict[str, Any]:
-        """Return proxies, CA bundle and client certificate for the origin of ``url``."""
-        key = place(url)
-        if key not in self._environment:
-            self._environment[key] = environment_settings(url, self._given or requests.Session())
-        return self._environment[key]
+            session, kept = self._session, self._kept
+            self._start()
+            session.close()
+            for connections in kept:
+                connections.close()
 
 
-def environment_settings(url: str, session: requests.Session) -> dict[str, Any]:
-    """Return proxies, CA bundle and client certificate for a URL, as the environment and the session have them."""
-    settings = session.merge_environment_settings(url, {}, True, None, None)
-    return {name: settings[name] for name in ("proxies", "verify", "cert")}
+def _new_session() -> requests.Session:
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    for prefix in ("http://", "https://"):
+        session.mount(prefix, HTTPAdapter(max_retries=0, pool_block=False))
+    return session
 
 
-def _prepared(request: HttpRequest, body: Once | None) -> requests.PreparedRequest:
-    """Make what an adapter takes, of what needs no preparing."""
+def _prepare(request: HttpRequest, body: SentBody | None) -> requests.PreparedRequest:
+    """Prepare a request from its parts, none of which needs to be encoded or merged."""
     prepared = requests.PreparedRequest()
-    prepared.method, prepared.url, prepared.body = request.method, request.url, body  # type: ignore[assignment]
+    prepared.method, prepared.url = request.method, request.url
     prepared.headers = CaseInsensitiveDict(request.headers)
     if body is not None:
+        prepared.body = body  # type: ignore[assignment]  # an iterable of bytes, which its type leaves out
         prepared.headers["Content-Length"] = str(len(body))
+    prepared.hooks = {"response": [_take_location]}
     return prepared
 
 
-def _through_session(
-    session: requests.Session, request: HttpRequest, body: Once | None, now: Limits, settings: dict[str, Any]
-) -> HttpResponse:
-    """Go the whole way of requests, with all that a caller's session adds."""
-    prepared = session.prepare_request(
-        requests.Request(request.method, request.url, headers=dict(request.headers), data=body)
-    )
-    location: dict[str, str] = {}
-    prepared.hooks["response"].append(lambda response, **_: _take_location(response, location))
-    response = session.send(prepared, allow_redirects=False, **settings)
-    chunks = translating(_watched(response, now), _translated)
-    return HttpResponse(response.status_code, {**response.headers, **location}, chunks, response.close)
+def _take_location(response: requests.Response, **kwargs: object) -> None:
+    """Hide ``Location`` from requests: even if told not to follow it, it looks where it leads, and may stumble."""
+    response.headers.pop("location", None)
 
 
-def _take_location(response: requests.Response, kept: dict[str, str]) -> None:
-    """Take ``Location`` off an answer: told not to follow it, requests still looks where it leads, and may trip."""
-    if "location" in response.headers:
-        kept["location"] = response.headers.pop("location")
+def _headers(response: requests.Response) -> dict[str, str]:
+    """Return the headers, with the one that `_take_location` hid."""
+    location = response.raw.headers.get("location") if isinstance(response.raw, urllib3.BaseHTTPResponse) else None
+    return {**response.headers} if location is None else {**response.headers, "location": location}
 
 
-def _watched(response: requests.Response, now: Limits) -> Iterator[bytes]:
-    """Give the chunks of an answer; the connections of a caller's session know no limit for the exchange."""
-    for chunk in response.iter_content(CHUNK):
-        yield chunk
-        now.left()
+def _chunks(response: requests.Response, limit: Limit) -> Iterator[bytes]:
+    """Yield the body as it arrives, decoded."""
+    try:
+        if isinstance(response.raw, urllib3.BaseHTTPResponse):
+            yield from read_chunks(partial(response.raw.read1, CHUNK, decode_content=True), limit)
+        else:  # from an adapter that is not for HTTP, or a mock
+            yield from response.iter_content(CHUNK)
+    except _FAILURES as error:
+        failure = _translated(error, response.url, touched=True)
+    else:
+        return
+    raise failure
+
+
+def _translated(error: BaseException, url: str, touched: bool | None) -> TransportError:
+    return translate(error, url, touched=touched, not_connected=_NOT_CONNECTED, not_possible=_NOT_POSSIBLE)
 
 
 def _refuse_repeats(session: requests.Session) -> None:
@@ -232,6 +221,6 @@ def _refuse_repeats(session: requests.Session) -> None:
             continue
         if not retries.allowed_methods or "POST" in {method.upper() for method in retries.allowed_methods}:
             raise InvalidInputError(
-                "session: its adapter repeats POST requests by itself (max_retries), which could bill a job twice; "
-                "leave POST out of allowed_methods. This library repeats what is safe to repeat."
+                "session: its adapter retries POST requests by itself (max_retries), which could bill a job twice; "
+                "leave POST out of allowed_methods. The SDK retries what is safe to retry."
             )

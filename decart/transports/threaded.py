@@ -1,72 +1,83 @@
-"""Any sync transport, awaited: each exchange in a thread of the transport's own, each sleep on the loop.
+"""Any sync transport, awaited: each exchange runs in a thread of the transport's own, each sleep on the loop.
 
-- **Its own threads**: a bounded number, so that uploads do not keep the loop's default executor from everybody else.
-  A job that is waited for holds none of them between two looks.
-- **Cancelling ends an exchange**: the thread's socket is shut, and what comes back all the same is closed.
-- **A limit for the exchange as a whole holds for the wait for a thread, too**, so that no wait outlives its deadline.
+- **A wait holds no thread** between two status checks, and neither does an open stream between two chunks.
+- **Long transfers never delay short exchanges**: uploads and response bodies have threads of their own.
+- **A cancelled task ends at once**; its thread ends with the response or at the read timeout, and the response is
+  closed. A submit that has not started by then is not sent.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
-from ..errors import ConnectError, TransportTimeout
-from .abort import Abort, aborting
-from .base import AsyncHttpResponse, Event, HttpRequest, HttpResponse, SystemClock, Timeout, Transport
+import attrs
+
+from ..errors import ConnectError, TransportError, TransportTimeout
+from .base import KEPT_CONNECTIONS, AsyncHttpResponse, Event, HttpRequest, HttpResponse, SystemClock, Timeout, Transport
+from .forks import begin_anew_in_children
 from .loop import LoopClock
-from .processes import OfThisProcess
 
-THREADS = 32
-"""As many as `decart.transports.requests` keeps connections."""
+LONG_THREADS = 256
+"""Uploads and response bodies that may be on their way at the same time."""
 
-GRACE = 1.0
-"""Seconds that closing waits for exchanges that were ended and are still on their way out."""
+SMALL = 64 * 1024
+"""Bytes of a JSON body that is read in the same thread as its headers, such as that of a status check."""
 
 T = TypeVar("T")
 
 
-class ThreadedTransport(OfThisProcess, LoopClock):
+class ThreadedTransport(LoopClock):
     """Make an async transport of a sync one.
 
     It may be used from one event loop after another, by several at once, and across ``fork``.
 
     Args:
-        transport: The sync transport; it is closed with this one. If it does not take its clock from `SystemClock`, it
-            is taken to have one of its own, and sleeps in a thread.
-        threads: Exchanges that may be under way at the same time; more wait for their turn.
+        transport: The sync transport; it is closed with this one. Unless it takes its clock from `SystemClock`, it is
+            taken to have one of its own, and sleeps in a thread.
+        threads: Short exchanges that may be on their way at the same time; more wait for a thread.
+
+    Example:
+        >>> client = AsyncDecartClient(api_key="your-api-key", transport=ThreadedTransport(RequestsTransport()))
     """
 
-    def __init__(self, transport: Transport, *, threads: int = THREADS) -> None:
+    def __init__(self, transport: Transport, *, threads: int = KEPT_CONNECTIONS) -> None:
         self._transport = transport
         self._threads = threads
-        super().__init__()
+        self._start()
+        begin_anew_in_children(self)
 
     def __repr__(self) -> str:
         return f"ThreadedTransport({self._transport!r})"
 
-    def _begin(self) -> None:
-        self._executor: ThreadPoolExecutor | None = None
-        self._under_way: dict[Future[Any], Abort] = {}
+    def _start(self) -> None:
+        """Begin with no threads."""
+        self._short = ThreadPoolExecutor(self._threads, thread_name_prefix="decart")
+        self._long = ThreadPoolExecutor(LONG_THREADS, thread_name_prefix="decart-long")
+        self._running: set[Future[Any]] = set()
 
-    def _leave(self) -> None:
-        """Do nothing: the threads are not there, and to end what the parent has under way is not for the child."""
+    def after_fork(self) -> None:
+        """Begin anew in a child, which has none of the parent's threads."""
+        self._start()
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
         """Make one attempt in a thread; see `decart.transports.base.AsyncTransport`."""
-        abort = Abort()
-        exchange = partial(self._transport.send, request, timeout=timeout)
-        response = await self._in_thread(exchange, abort, timeout.total)
-        return AsyncHttpResponse(
-            response.status,
-            response.headers,
-            _Chunks(partial(self._in_thread, abort=abort), response),
-            _closing(response),
-        )
+        abandoned = threading.Event()
+        if request.body is not None:
+            request = attrs.evolve(request, may_start=partial(_may_start, request.may_start, abandoned))
+        exchange = partial(_exchange, self._transport, request, timeout)
+        is_short = request.body is None or getattr(request.body, "in_memory", False)
+        try:
+            response = await self._in_thread(self._short if is_short else self._long, exchange, timeout.total)
+        except BaseException:
+            abandoned.set()
+            raise
+        return AsyncHttpResponse(response.status, response.headers, _Chunks(self, response), _closing(response))
 
     def now(self) -> float:
         """Return the time on the sync transport's clock."""
@@ -77,69 +88,76 @@ class ThreadedTransport(OfThisProcess, LoopClock):
         if getattr(type(self._transport), "sleep", None) is SystemClock.sleep:
             await super().asleep(seconds, cancel)
         else:
-            await self._in_thread(partial(self._transport.sleep, seconds, cancel), Abort())  # type: ignore[arg-type]
+            await self._in_thread(self._short, partial(self._transport.sleep, seconds, cancel))  # type: ignore[arg-type]
 
     def close(self) -> None:
-        """End what is under way, let the threads go, and close the sync transport, without waiting for any of it."""
-        self._stay_in_this_process()
-        with self._lock:
-            executor, self._executor = self._executor, None
-            for abort in self._under_way.values():
-                abort.abort()
-        if executor is not None:
-            executor.shutdown(wait=False, cancel_futures=True)
+        """Close the sync transport and let the threads go, without waiting for what is on its way."""
+        short, long = self._short, self._long
+        self._start()
+        for threads in (short, long):
+            threads.shutdown(wait=False, cancel_futures=True)
         self._transport.close()
 
     async def aclose(self) -> None:
-        """Do the same, and wait for it."""
-        self._stay_in_this_process()
-        executor, under_way = self._executor, list(self._under_way)
+        """Do the same, and wait for the threads that have nothing to do."""
+        idle = [self._short, self._long] if not self._running else []
         self.close()
-        if under_way:
-            await asyncio.wait([asyncio.wrap_future(future) for future in under_way], timeout=GRACE)
-        if executor is not None and all(future.done() for future in under_way):
-            executor.shutdown(wait=True)  # its threads have nothing to do, and end at once
+        for threads in idle:
+            threads.shutdown(wait=True)
 
-    async def _in_thread(self, function: Callable[[], T], abort: Abort, limit: float | None = None) -> T:
-        """Call a function in one of the threads; when the caller gives up, so does it."""
-        context = copy_context()
-        context.run(aborting.set, abort)
-        self._stay_in_this_process()
-        with self._lock:
-            if self._executor is None:
-                self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="decart")
-            future = self._executor.submit(context.run, function)
-            self._under_way[future] = abort
-        future.add_done_callback(self._forget)
+    async def _in_thread(self, threads: ThreadPoolExecutor, function: Callable[[], T], limit: float | None = None) -> T:
+        """Call a function in one of the threads, and abandon it if the caller is cancelled or time is up."""
+        running = self._running
+        future = threads.submit(copy_context().run, function)
+        running.add(future)
+        future.add_done_callback(running.discard)
         waiter = asyncio.wrap_future(future)
         try:
             await asyncio.wait({waiter}, timeout=limit)
-            if not waiter.done():
-                raise _given_up(future, abort)
-            return waiter.result()
-        except asyncio.CancelledError:
-            _given_up(future, abort)
-            raise
         finally:
-            waiter.cancel()  # does nothing if it is done
+            if not waiter.done():
+                future.cancel()
+                future.add_done_callback(_drop)
+                waiter.cancel()
+        if not waiter.cancelled():
+            return waiter.result()
+        if future.cancelled():
+            raise ConnectError("No thread was free in time, or the client was closed; nothing was sent.")
+        raise TransportTimeout("The exchange took longer than its total timeout; allow more time, or try again.")
 
-    def _forget(self, future: Future[Any]) -> None:
-        with self._lock:
-            self._under_way.pop(future, None)
+
+def _exchange(transport: Transport, request: HttpRequest, timeout: Timeout) -> HttpResponse:
+    """Make one attempt; read a small JSON body at once, since each change of threads takes longer than that."""
+    response = transport.send(request, timeout=timeout)
+    length, kind = response.headers.get("content-length", ""), response.headers.get("content-type", "")
+    if not (length.isdecimal() and int(length) <= SMALL and kind.startswith("application/json")):
+        return response
+    with response:
+        return HttpResponse(response.status, response.headers, [response.read()])
+
+
+def _may_start(theirs: Callable[[], None] | None, abandoned: threading.Event) -> None:
+    """Stop a submit whose caller no longer waits for it."""
+    if abandoned.is_set():
+        raise TransportError(
+            "The caller no longer waits for this exchange; nothing was sent.", may_have_been_sent=False
+        )
+    if theirs is not None:
+        theirs()
 
 
 class _Chunks:
-    """The chunks of a sync response, each taken in a thread."""
+    """The chunks of a sync response, each awaited in a thread."""
 
-    def __init__(self, in_thread: Callable[[Callable[[], Any]], Any], response: HttpResponse) -> None:
-        self._in_thread = in_thread
+    def __init__(self, transport: ThreadedTransport, response: HttpResponse) -> None:
+        self._transport = transport
         self._next = partial(next, response.chunks(), None)
 
     def __aiter__(self) -> _Chunks:
         return self
 
     async def __anext__(self) -> bytes:
-        chunk: bytes | None = await self._in_thread(self._next)
+        chunk: bytes | None = await self._transport._in_thread(self._transport._long, self._next)
         if chunk is None:
             raise StopAsyncIteration
         return chunk
@@ -152,16 +170,7 @@ def _closing(response: HttpResponse) -> Callable[[], Any]:
     return aclose
 
 
-def _given_up(future: Future[Any], abort: Abort) -> ConnectError | TransportTimeout:
-    """End an exchange that nobody waits for any more, and say what it came to."""
-    if future.cancel():
-        return ConnectError("No thread was free for this exchange in time; nothing was sent.", None, None, False)
-    future.add_done_callback(_drop)
-    abort.abort()
-    return TransportTimeout("The service went silent; the network or the service is at fault. Try again later.")
-
-
 def _drop(future: Future[Any]) -> None:
-    """Close an answer that came all the same."""
+    """Close a response that came when nobody waited for it any more."""
     if not future.cancelled() and future.exception() is None and isinstance(future.result(), HttpResponse):
         future.result().close()

@@ -1,132 +1,179 @@
-"""urllib3 itself, one attempt at a time: what requests stands on, for a fraction of its time.
+"""urllib3 by itself: what requests stands on, at about half of its CPU time per call.
 
-The same redirects (none), repeats (none), cookies (none), timeouts, proxies and CA bundles as
-`decart.transports.requests`; there is no session to be given.
+The same rules as `decart.transports.requests`: one attempt, no redirects, the proxies and CA bundle of the environment.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
+import http.client
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import urllib3
 
-from .base import HttpRequest, HttpResponse, SystemClock, Timeout, place
-from .connections import Limits, Once, limits
-from .environment import find_way
-from .failures import without_key
-from .pools import FAILURES, POOL, respond, translated, with_bounded_pools
-from .processes import OfThisProcess
+from ..errors import TransportError
+from .base import CHUNK, KEPT_CONNECTIONS, HttpRequest, HttpResponse, Limit, SystemClock, Timeout
+from .body import SentBody
+from .failures import place_of, translate
+from .forks import begin_anew_in_children
+from .idle import IdleConnections, keep_safely
+from .routes import Route, find_route
+
+FAILURES = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
+"""What urllib3 and the modules beneath it raise."""
+
+NOT_CONNECTED = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.SSLError,
+    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.ClosedPoolError,
+)
+NOT_POSSIBLE = (
+    urllib3.exceptions.LocationValueError,
+    urllib3.exceptions.URLSchemeUnknown,
+    urllib3.exceptions.ProxySchemeUnknown,
+)
 
 
-class Urllib3Transport(OfThisProcess, SystemClock):
+class Urllib3Transport(SystemClock):
     """Send through urllib3. Safe to share between threads, and across ``fork``.
 
     Args:
-        connections: Open at the same time, per origin; more exchanges than that wait for their turn, and after the
-            connect timeout open one of their own.
+        connections: Idle connections to keep per origin. More are opened when needed; no call waits for one.
 
     Example:
         >>> client = DecartClient(api_key="your-api-key", transport="urllib3")
     """
 
-    def __init__(self, *, connections: int = POOL) -> None:
-        super().__init__()
+    def __init__(self, *, connections: int = KEPT_CONNECTIONS) -> None:
         self._connections = connections
+        self._inherited: list[object] = []
+        self._start()
+        begin_anew_in_children(self)
 
     def __repr__(self) -> str:
         return "Urllib3Transport()"
 
-    def _begin(self) -> None:
-        self._pools: dict[str, Any] = {}
+    def _start(self) -> None:
+        """Begin with no connections."""
+        self._pools: dict[str, urllib3.HTTPConnectionPool | urllib3.PoolManager] = {}
+        self._kept: list[IdleConnections] = []
 
-    def _leave(self) -> None:
-        for pool in self._pools.values():
-            pool.close()
+    def after_fork(self) -> None:
+        """Leave the parent's connections alone, in a child."""
+        self._inherited.append((self._pools, self._kept))  # closing them could wait for a lock of the parent
+        self._start()
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
         """Make one attempt; see `decart.transports.base.Transport`."""
-        self._stay_in_this_process()
-        body = Once(request.body) if request.body is not None else None
-        limits.set(Limits(timeout))
+        limit = Limit(timeout)
+        body = None if request.body is None else SentBody(request.body, request.may_start)
         headers = dict(request.headers)
         if body is not None:
             headers["Content-Length"] = str(len(body))
         try:
-            pool = self._pool_for(request.url)
-            answer = pool.urlopen(
+            pool, target = self._pool_for(request.url)
+            limit.check(sent=False)
+            response = pool.urlopen(
                 request.method,
-                _target(request.url, pool),
-                body,
-                headers,
+                target,
+                body=body,
+                headers=headers,
                 retries=False,
                 redirect=False,
-                assert_same_host=False,
                 preload_content=False,
-                decode_content=False,
                 timeout=urllib3.Timeout(connect=timeout.connect, read=timeout.read, total=timeout.total),
             )
+            check_interim(response, response.status, request.url)
         except FAILURES as error:
-            raise translated(error, touched=body.touched if body is not None else None) from without_key(error)
-        return respond(answer, translated, _closing(answer))
+            if body is not None and body.error is not None:
+                raise body.error from None
+            failure = _translated(error, request.url, None if body is None else body.touched)
+        else:
+            chunks = _chunks(response, request.url, limit)
+            headers = {name: response.headers[name] for name in response.headers}  # those that came twice are joined
+            return HttpResponse(response.status, headers, chunks, response.close)
+        raise failure  # here, so that the library's exception, which may hold the key, is not its context
+
+    def _pool_for(self, url: str) -> tuple[Any, str]:
+        """Return what makes the request, and the target to ask it for."""
+        place, target = _split(url)
+        if place not in self._pools:
+            route = find_route(place)
+            manager = _manager(route, place, self._connections)
+            pool = manager.connection_from_url(place)
+            self._kept.append(keep_safely(pool, self._connections))
+            forwards = place.startswith("http:") and route.proxy is not None and route.proxy.startswith("http")
+            self._pools[place] = manager if forwards else pool
+        made = self._pools[place]
+        return made, (url if isinstance(made, urllib3.ProxyManager) else target)  # a proxy that forwards takes it all
 
     def close(self) -> None:
-        """Close the connections."""
-        with self._lock:
-            self._leave()
-            self._begin()
-
-    def _pool_for(self, url: str) -> Any:
-        key = place(url)
-        if key not in self._pools:
-            with self._lock:  # a hundred threads may ask, and a CA bundle takes a while to read
-                self._pools[key] = self._pools.get(key) or _pool(key, self._connections)
-        return self._pools[key]
+        """Close the idle connections; those in use are closed after their exchange."""
+        kept = self._kept
+        self._start()
+        for connections in kept:
+            connections.close()
 
 
-def _pool(url: str, connections: int) -> Any:
-    """Return a pool for an origin, by the way that the environment has."""
-    way = find_way(url)
-    settings: dict[str, Any] = {"maxsize": connections, "block": True, "ssl_context": way.tls}
-    if way.proxy is None:
-        manager = urllib3.PoolManager(**settings)
-    elif urlsplit(way.proxy).scheme.startswith("socks"):
-        manager = _socks(way.proxy, settings)
-    else:
-        login = urllib3.make_headers(proxy_basic_auth=_login(way.proxy))
-        headers = {name.title(): value for name, value in login.items()}
-        manager = urllib3.ProxyManager(way.proxy, proxy_headers=headers, proxy_ssl_context=way.tls, **settings)
-    return with_bounded_pools(manager).connection_from_url(url)
+def _split(url: str) -> tuple[str, str]:
+    """Split a URL into its origin and the target of the request."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host}", slash + path or "/"
 
 
-def _login(proxy: str) -> str | None:
+def _manager(route: Route, place: str, connections: int) -> urllib3.PoolManager:
+    tls = route.tls() if "https" in (urlsplit(place).scheme, urlsplit(route.proxy or "").scheme) else None
+    settings: dict[str, Any] = {"maxsize": connections, "ssl_context": tls}
+    if route.proxy is None:
+        return urllib3.PoolManager(**settings)
+    user, password = _login(route.proxy)
+    if route.proxy.startswith("socks"):
+        from urllib3.contrib.socks import SOCKSProxyManager  # needs PySocks, which find_route has checked
+
+        return SOCKSProxyManager(route.proxy, username=user, password=password, **settings)
+    headers = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else {}
+    return urllib3.ProxyManager(route.proxy, proxy_headers=headers, proxy_ssl_context=tls, **settings)
+
+
+def _login(proxy: str) -> tuple[str | None, str | None]:
     parts = urlsplit(proxy)
-    return f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
+    return (unquote(parts.username), unquote(parts.password or "")) if parts.username else (None, None)
 
 
-def _socks(proxy: str, settings: dict[str, Any]) -> urllib3.PoolManager:
+def check_interim(response: Any, status: int, url: str) -> None:
+    """Refuse an interim response (103 Early Hints, say): the final one is still to come on its connection.
+
+    Raises:
+        TransportError: It is one. The connection is closed, so that the next request does not get the late response.
+    """
+    if 100 <= status < 200 and status != 101:
+        response.close()
+        raise TransportError(f"{place_of(url)} sent an interim response ({status}), and the final one cannot be read.")
+
+
+def _chunks(response: urllib3.BaseHTTPResponse, url: str, limit: Limit) -> Iterator[bytes]:
+    """Yield the body as it arrives, decoded."""
     try:
-        importlib.import_module("socks")
-    except ImportError:  # urllib3 would warn of it, too
-        raise OSError("SOCKS proxies need PySocks: pip install 'requests[socks]'") from None
-    from urllib3.contrib.socks import SOCKSProxyManager
-
-    user, _, password = (_login(proxy) or "").partition(":")
-    return SOCKSProxyManager(proxy, username=user or None, password=password or None, **settings)
-
-
-def _target(url: str, pool: Any) -> str:
-    """Return what to ask for: a proxy that passes a request on is told the whole address."""
-    if pool.proxy is not None and url[:5].lower() == "http:":
-        return url
-    return url[len(place(url)) :] or "/"
+        yield from read_chunks(partial(response.read1, CHUNK), limit)
+    except FAILURES as error:
+        failure = _translated(error, url, touched=True)
+    else:
+        return
+    raise failure
 
 
-def _closing(answer: Any) -> Callable[[], None]:
-    def close() -> None:
-        answer.close()
-        answer.release_conn()  # also when it is closed: there is room for a new one
+def read_chunks(read: Callable[[], bytes], limit: Limit) -> Iterator[bytes]:
+    """Yield what each read brings, to the end."""
+    limit.check()
+    while chunk := read():
+        yield chunk
+        limit.check()
 
-    return close
+
+def _translated(error: BaseException, url: str, touched: bool | None) -> TransportError:
+    return translate(error, url, touched=touched, not_connected=NOT_CONNECTED, not_possible=NOT_POSSIBLE)

@@ -1,0 +1,117 @@
+"""The route to an origin, as the environment has it and requests reads it: the proxy and the CA bundle.
+
+==============================================  ====================================================================
+``http_proxy``, ``https_proxy``, ``all_proxy``  the proxy for a scheme, or for all; upper case counts, too
+``no_proxy``                                    what is reached directly: domains, addresses, networks (10.0.0.0/8)
+``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``      a file or a folder of trusted certificates; certifi's by default
+==============================================  ====================================================================
+
+A loopback address is always reached directly.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import ssl
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+import certifi
+import requests
+import urllib3
+
+from ..errors import ConfigurationError
+from .failures import place_of
+
+_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+
+
+@attrs.frozen
+class Route:
+    """How to reach an origin.
+
+    Attributes:
+        settings: The arguments of ``Session.send``: ``proxies``, ``verify``, ``cert`` and ``stream``.
+        proxy: The URL of the proxy for this origin, if there is one; it may hold a password.
+    """
+
+    settings: Mapping[str, Any] = attrs.field(repr=False)
+    proxy: str | None = attrs.field(repr=False)
+
+    def tls(self) -> ssl.SSLContext:
+        """Load the CA bundle into a TLS context, which takes some milliseconds."""
+        bundle = self.settings["verify"]
+        return _load(certifi.where() if bundle is True else bundle)
+
+
+def find_route(url: str) -> Route:
+    """Find the route to the origin of a URL.
+
+    Raises:
+        ConfigurationError: The proxy or the CA bundle of the environment cannot be used.
+    """
+    with requests.Session() as session:
+        settings = merged_settings(session, url)
+    scheme = urlsplit(url).scheme
+    proxies = settings["proxies"]
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if proxy:
+        proxy = _checked(proxy if "://" in proxy else f"http://{proxy}", url)
+    route = Route(settings, proxy or None)
+    if settings["verify"] is not True and "https" in (scheme, urlsplit(proxy or "").scheme):
+        route.tls()
+    return route
+
+
+def merged_settings(session: requests.Session, url: str) -> dict[str, Any]:
+    """Return proxies, verify and cert of a session and the environment; without a proxy for a loopback address."""
+    host = urlsplit(url).hostname or ""
+    direct = {"no_proxy": host} if is_loopback(host) else {}
+    return dict(session.merge_environment_settings(url, direct, True, None, None))
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _checked(proxy: str, url: str) -> str:
+    """Return the URL of a proxy that can be one."""
+    try:
+        parts = urllib3.util.parse_url(proxy)
+        usable = bool(parts.host) and parts.scheme in _SCHEMES
+    except urllib3.exceptions.LocationParseError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(
+            f"The proxy for {place_of(url)} in the environment is not a URL like http://proxy.example:3128; nothing "
+            "was sent. Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or add the host to NO_PROXY."
+        )
+    if str(parts.scheme).startswith("socks") and find_spec("socks") is None:
+        raise ConfigurationError(
+            "The environment names a SOCKS proxy, which needs PySocks: pip install 'requests[socks]'. Nothing was sent."
+        )
+    return proxy
+
+
+def _load(path: str) -> ssl.SSLContext:
+    try:
+        folder = os.path.isdir(path)
+        context = ssl.create_default_context(capath=path) if folder else ssl.create_default_context(cafile=path)
+    except OSError as error:  # an ssl.SSLError is one
+        why = error.strerror or "it holds no certificates"
+        raise ConfigurationError(
+            f"The CA bundle {path} cannot be read ({why}); nothing was sent. Correct REQUESTS_CA_BUNDLE or "
+            "CURL_CA_BUNDLE, or unset it."
+        ) from None
+    context.set_alpn_protocols(["http/1.1"])
+    return context
