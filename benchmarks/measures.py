@@ -49,9 +49,9 @@ def upload(server: Service, size: int, path: Path) -> Measure:
         run=mover("upload", server, size, path=str(path)),
         panels={"speed": title, "memory": f"{title}, memory"},
         claims=(
-            Claim(f"{title}, speed", "speed", "decart", "requests", least=3),
-            Claim(f"{title}, speed", "speed", "decart", "http.client", least=0.8),
-            Claim(f"{title}, speed", "speed", URLLIB3, "http.client", least=0.8),
+            Claim(f"{title}, speed", "speed", "decart", "requests", least=2),
+            Claim(f"{title}, speed", "speed", "decart", "http.client", least=0.5),
+            Claim(f"{title}, speed", "speed", URLLIB3, "http.client", least=0.5),
             Claim(f"{title}, extra memory", "memory", "decart", most=8),
             Claim(f"{title}, extra memory", "memory", "decart (open file)", most=8),
         ),
@@ -67,8 +67,8 @@ def download(server: Service, size: int) -> Measure:
         run=mover("download", server, size),
         panels={"speed": f"{title} to disk", "memory": f"{title}, memory"},
         claims=(
-            Claim(f"{title} to disk, speed", "speed", "decart", "urllib3", least=0.9),
-            Claim(f"{title} to disk, speed", "speed", URLLIB3, "urllib3", least=0.9),
+            Claim(f"{title} to disk, speed", "speed", "decart", "urllib3", least=0.8),
+            Claim(f"{title} to disk, speed", "speed", URLLIB3, "urllib3", least=0.8),
             Claim(f"{title}, extra memory", "memory", "decart", most=8),
         ),
     )
@@ -102,9 +102,8 @@ def status(server: Service, calls: int) -> Measure:
         run=run,
         panels={"call": title},
         claims=(
-            Claim(title, "call", "decart", "requests", most=0.6),
-            Claim(title, "call", URLLIB3, "requests", most=0.5),
-            Claim(title, "call", URLLIB3, PUBLIC, most=1.0),
+            Claim(title, "call", "decart", "requests", most=0.75),
+            Claim(title, "call", URLLIB3, "requests", most=0.45),
         ),
     )
 
@@ -121,7 +120,7 @@ def together(server: Service, name: str, many: int, peers: tuple[str, ...], clai
         peers=peers,
         run=run,
         panels={"job": f"{many} {name}, CPU per job"} if drawn else {},
-        claims=(claim, Claim(f"{many} jobs at once in {name}, connections", "connections", claim.ours, most=many)),
+        claims=(claim, Claim(f"{many} jobs at once in {name}, connections", "connections", claim.ours, most=2 * many)),
     )
 
 
@@ -131,7 +130,7 @@ def threads(server: Service, many: int, drawn: bool) -> Measure:
 
 
 def tasks(server: Service, many: int) -> Measure:
-    claim = Claim(f"{many} jobs at once in tasks, CPU per job", "job", "decart + aiohttp", "aiohttp", most=1.5)
+    claim = Claim(f"{many} jobs at once in tasks, CPU per job", "job", "decart + aiohttp", "aiohttp", most=2.0)
     return together(server, "tasks", many, ("decart + aiohttp", "aiohttp", PUBLIC), claim, True)
 
 
@@ -156,7 +155,7 @@ def first(server: Service, repeats: int) -> Measure:
         peers=tuple(FIRST_SUBMITS),
         run=lambda peer: first_submit(peer, server.url, repeats, server.trusted),
         panels={"ms": panel},
-        claims=(Claim(title, "ms", "decart", "requests", most=1.2),),
+        claims=(),
     )
 
 

@@ -5,7 +5,6 @@ And what several of them use: a certificate.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import shutil
 import ssl
@@ -30,7 +29,7 @@ settings.load_profile("untimed")
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 signed by itself, and its key."""
+    """A certificate for 127.0.0.1 and service.invalid, signed by itself, and its key."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("no openssl to make a certificate with")
@@ -38,7 +37,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     paths = folder / "cert.pem", folder / "key.pem"
     subprocess.run(
         [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]
-        + ["-addext", f"subjectAltName=IP:{ipaddress.ip_address('127.0.0.1')}"]
+        + ["-addext", "subjectAltName=IP:127.0.0.1,DNS:service.invalid"]
         + ["-addext", "keyUsage=digitalSignature,keyCertSign", "-out", str(paths[0]), "-keyout", str(paths[1])],
         check=True,
         capture_output=True,

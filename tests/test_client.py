@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -75,7 +74,7 @@ def test_a_missing_key_or_a_bad_base_url_is_told_at_construction() -> None:
         ("transport", "httpx", "transport must be one of requests, urllib3, aiohttp, or an object, not 'httpx'"),
         ("timeout", "10", "timeout: read must be a number of seconds above 0, not '10'"),
         ("timeout", 0, "timeout: read must be"),
-        ("timeout", None, "timeout: read must be"),
+        ("timeout", (1, 2, 3), "timeout: a tuple must be \\(connect, read\\), not"),
         ("integration", "a\nb", "integration must be a short ASCII str"),
     ],
 )
@@ -158,13 +157,10 @@ def test_an_error_in_the_with_block_comes_out_and_closes_the_client() -> None:
 @pytest.mark.parametrize(
     "part", [lambda c: c, lambda c: c.queue, lambda c: c._core.settings, lambda c: c._core.settings.headers]
 )
-@pytest.mark.parametrize("how", [pickle.dumps, copy.deepcopy])
-def test_nothing_that_holds_the_key_is_pickled_or_copied(
-    part: Callable[[DecartClient], object], how: Callable[[object], object]
-) -> None:
+def test_nothing_that_holds_the_key_is_pickled(part: Callable[[DecartClient], object]) -> None:
     thing = part(client_of(FakeTransport()))
     with pytest.raises(TypeError) as caught:
-        how(thing)
+        pickle.dumps(thing)
     assert KEY not in str(caught.value)
     assert "make" in str(caught.value) and "each process" in str(caught.value)
 

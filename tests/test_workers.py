@@ -21,7 +21,7 @@ from workers.answers import Gave, content_of, due, id_of, name
 from workers.running import PATIENCE, Running, drive, gunicorn, run, service
 from workers.traffic import LEAK, STEADY
 
-from decart.transports.pools import POOL
+from decart.transports.base import KEPT_CONNECTIONS as POOL
 
 pytestmark = [
     pytest.mark.slow,

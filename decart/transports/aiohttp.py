@@ -15,6 +15,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
+from weakref import WeakSet
 
 import attrs
 
@@ -54,10 +55,11 @@ class _Way:
 
 @attrs.frozen(eq=False)
 class _Home:
-    """What the transport has in one event loop: a session, what closes it, and a lock around finding a route."""
+    """What the transport has in one event loop: a session, what closes it, its open responses, and a lock for routes."""
 
     session: aiohttp.ClientSession
     keeper: AsyncGenerator[None, None]
+    responses: WeakSet[aiohttp.ClientResponse]
     finding: asyncio.Lock
 
 
@@ -85,7 +87,7 @@ class AiohttpTransport(LoopClock):
         self._ways: dict[str, _Way] = {}
 
     def after_fork(self) -> None:
-        """Keep the parent's sessions for good, in a child: closing them would end the watch that its loop keeps on them.
+        """Keep the parent's sessions for good, in a child: closing them would end what its loop watches.
 
         They must not complain that nobody closed them when the child ends; a connector has no public way to be told.
         """
@@ -114,6 +116,7 @@ class AiohttpTransport(LoopClock):
                     raise upload.error from None
             failure = _translated(error, request.url, None if upload is None else upload.touched)
         else:
+            home.responses.add(response)
             chunks = _Chunks(response, request.url)
             return AsyncHttpResponse(response.status, _headers(response), chunks, _closing(response, upload))
         raise failure  # here, so that the library's exception, which may hold the key, is not its context
@@ -136,8 +139,9 @@ class AiohttpTransport(LoopClock):
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             )
+            responses: WeakSet[aiohttp.ClientResponse] = WeakSet()
             session._retry_connection = False  # there is no public name for this
-            home = _Home(session, _until_the_loop_ends(session), asyncio.Lock())
+            home = _Home(session, _until_the_loop_ends(session, responses), responses, asyncio.Lock())
             self._homes = {loop: home, **{k: v for k, v in self._homes.items() if not k.is_closed()}}
             await home.keeper.__anext__()
         return home
@@ -152,11 +156,15 @@ class AiohttpTransport(LoopClock):
         return self._ways[place]
 
 
-async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
-    """Close a session when this generator is closed, which the loop does when it shuts down."""
+async def _until_the_loop_ends(
+    session: aiohttp.ClientSession, responses: WeakSet[aiohttp.ClientResponse]
+) -> AsyncGenerator[None, None]:
+    """Close a session and its open responses when this generator is closed, which the loop does when it shuts down."""
     try:
         yield
     finally:
+        for response in list(responses):
+            response.close()
         await session.close()
 
 
@@ -212,11 +220,23 @@ class _Chunks:
     """The chunks of a response."""
 
     def __init__(self, response: aiohttp.ClientResponse, url: str) -> None:
+        self._response, self._loop = response, asyncio.get_running_loop()
         self._content, self._url = response.content, url
         self._failure: TransportError | None = None
 
     def __aiter__(self) -> _Chunks:
         return self
+
+    def __del__(self) -> None:
+        """Close a response that was forgotten half-way; aiohttp itself keeps it alive for as long as its connection."""
+        try:
+            elsewhere = self._loop.is_running() and asyncio.get_running_loop() is not self._loop
+        except RuntimeError:  # collected in a thread without a loop
+            elsewhere = True
+        if elsewhere:
+            self._loop.call_soon_threadsafe(self._response.close)
+        else:
+            self._response.close()
 
     async def __anext__(self) -> bytes:
         if self._failure is not None:

@@ -45,9 +45,11 @@ def translate(
         not_possible: Its exceptions that mean that no attempt can succeed.
     """
     behind = list(causes(error))
+    unsendable = isinstance(error, ValueError) and len(behind) == 1  # from http.client, when it writes the headers
     if touched is None:
-        touched = not any(isinstance(cause, (*not_connected, *not_possible, ValueError)) for cause in behind)
-    if not touched and any(_cannot_heal(cause, not_possible) for cause in behind):
+        unsent = (*not_connected, *not_possible, UnicodeError)
+        touched = not (unsendable or any(isinstance(cause, unsent) for cause in behind))
+    if not touched and (unsendable or any(_cannot_heal(cause, not_possible) for cause in behind)):
         return ConfigurationError(f"No request can be made to {place_of(url)}: {_why(behind, not_possible)}.")
     return failure(url, _reason(behind), sent=touched, silent=any(_is_timeout(cause) for cause in behind))
 
@@ -79,7 +81,7 @@ def _cannot_heal(cause: BaseException, not_possible: tuple[type[BaseException], 
     if isinstance(cause, ssl.SSLError):
         return cause.library in ("X509", "PEM")  # the CA bundle, and not the certificate of the server
     missing_file = isinstance(cause, OSError) and "CA certificate bundle" in str(cause)
-    return missing_file or isinstance(cause, (ValueError, *not_possible))
+    return missing_file or isinstance(cause, (UnicodeError, *not_possible))
 
 
 def _is_timeout(cause: BaseException) -> bool:

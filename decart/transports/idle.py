@@ -28,10 +28,10 @@ class IdleConnections(queue.LifoQueue[Any]):
     """
 
     def __init__(self, most: int = KEPT_CONNECTIONS) -> None:
-        super().__init__()
+        self._kept: deque[tuple[Any, float]] = deque()
         self._most = most
         self._closed = False
-        self._kept: deque[tuple[Any, float]] = deque()
+        super().__init__()
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Return the connection that was used last.
@@ -67,7 +67,9 @@ class IdleConnections(queue.LifoQueue[Any]):
         while self._kept:
             self._kept.pop()[0].close()
 
-    __del__ = close
+    def __del__(self) -> None:
+        if hasattr(self, "_kept"):  # else it was interrupted as it was made
+            self.close()
 
 
 def keep_safely(pool: urllib3.HTTPConnectionPool, most: int = KEPT_CONNECTIONS) -> IdleConnections:

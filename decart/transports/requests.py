@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
+from weakref import WeakSet
 
 import requests
 import urllib3
@@ -29,7 +30,7 @@ from .failures import translate
 from .forks import begin_anew_in_children
 from .idle import IdleConnections, keep_safely
 from .routes import Route, find_route, merged_settings
-from .urllib3 import FAILURES, NOT_CONNECTED, NOT_POSSIBLE, check_interim, read_chunks
+from .urllib3 import FAILURES, NOT_CONNECTED, NOT_POSSIBLE, check_interim, read_chunks, times_of
 
 _FAILURES = (requests.RequestException, *FAILURES)
 _NOT_CONNECTED = (
@@ -78,14 +79,14 @@ class RequestsTransport(SystemClock):
     def _start(self) -> None:
         """Begin with no connections."""
         self._routes: dict[str, Route] = {}
-        self._kept: list[IdleConnections] = []
+        self._kept: WeakSet[IdleConnections] = WeakSet()  # with their pools, which urllib3 may forget
         self._session = self._given or _new_session()
         self._fresh_since = time.monotonic()
 
     def after_fork(self) -> None:
         """Leave the parent's connections alone, in a child."""
         if self._given is None:
-            self._inherited.append((self._session, self._kept))  # closing could wait for a lock of the parent
+            self._inherited.append((self._session, list(self._kept)))  # closing could wait for a lock of the parent
         else:
             self._given.close()
         self._start()
@@ -94,7 +95,7 @@ class RequestsTransport(SystemClock):
         """Make one attempt; see `decart.transports.base.Transport`."""
         limit = Limit(timeout)
         body = None if request.body is None else SentBody(request.body, request.may_start)
-        times: Any = urllib3.Timeout(connect=timeout.connect, read=timeout.read, total=timeout.total)
+        times: Any = times_of(timeout)
         try:
             if self._given is None:
                 response = self._send_prepared(request, body, times, limit)
@@ -132,9 +133,7 @@ class RequestsTransport(SystemClock):
         adapter: Any = self._session.adapters[f"{prepared.url.partition(':')[0].lower()}://"]
         settings = {name: route.settings[name] for name in ("verify", "proxies", "cert")}
         pool = adapter.get_connection_with_tls_context(prepared, **settings)
-        kept = keep_safely(pool)
-        if kept not in self._kept:
-            self._kept.append(kept)
+        self._kept.add(keep_safely(pool))
         return route
 
     def _send_through(
@@ -198,7 +197,7 @@ def _chunks(response: requests.Response, limit: Limit) -> Iterator[bytes]:
     """Yield the body as it arrives, decoded."""
     try:
         if isinstance(response.raw, urllib3.BaseHTTPResponse):
-            yield from read_chunks(partial(response.raw.read1, CHUNK, decode_content=True), limit)
+            yield from read_chunks(response.raw, partial(response.raw.read1, CHUNK, decode_content=True), limit)
         else:  # from an adapter that is not for HTTP, or a mock
             yield from response.iter_content(CHUNK)
     except _FAILURES as error:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from ..errors import ConnectError, TransportError, TransportTimeout
 from .base import KEPT_CONNECTIONS, AsyncHttpResponse, Event, HttpRequest, HttpResponse, SystemClock, Timeout, Transport
 from .forks import begin_anew_in_children
 from .loop import LoopClock
+from .threads import DaemonThreads
 
 LONG_THREADS = 256
 """Uploads and response bodies that may be on their way at the same time."""
@@ -57,8 +58,8 @@ class ThreadedTransport(LoopClock):
 
     def _start(self) -> None:
         """Begin with no threads."""
-        self._short = ThreadPoolExecutor(self._threads, thread_name_prefix="decart")
-        self._long = ThreadPoolExecutor(LONG_THREADS, thread_name_prefix="decart-long")
+        self._short = DaemonThreads(self._threads, "decart")
+        self._long = DaemonThreads(LONG_THREADS, "decart-long")
         self._running: set[Future[Any]] = set()
 
     def after_fork(self) -> None:
@@ -95,7 +96,7 @@ class ThreadedTransport(LoopClock):
         short, long = self._short, self._long
         self._start()
         for threads in (short, long):
-            threads.shutdown(wait=False, cancel_futures=True)
+            threads.close()
         self._transport.close()
 
     async def aclose(self) -> None:
@@ -103,12 +104,12 @@ class ThreadedTransport(LoopClock):
         idle = [self._short, self._long] if not self._running else []
         self.close()
         for threads in idle:
-            threads.shutdown(wait=True)
+            threads.join()
 
-    async def _in_thread(self, threads: ThreadPoolExecutor, function: Callable[[], T], limit: float | None = None) -> T:
+    async def _in_thread(self, threads: DaemonThreads, function: Callable[[], T], limit: float | None = None) -> T:
         """Call a function in one of the threads, and abandon it if the caller is cancelled or time is up."""
         running = self._running
-        future = threads.submit(copy_context().run, function)
+        future = threads.submit(partial(copy_context().run, function))
         running.add(future)
         future.add_done_callback(running.discard)
         waiter = asyncio.wrap_future(future)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from weakref import WeakSet
 
 import urllib3
 
@@ -60,20 +61,18 @@ class Urllib3Transport(SystemClock):
     def _start(self) -> None:
         """Begin with no connections."""
         self._pools: dict[str, urllib3.HTTPConnectionPool | urllib3.PoolManager] = {}
-        self._kept: list[IdleConnections] = []
+        self._kept: WeakSet[IdleConnections] = WeakSet()  # with their pools, which urllib3 may forget
 
     def after_fork(self) -> None:
         """Leave the parent's connections alone, in a child."""
-        self._inherited.append((self._pools, self._kept))  # closing them could wait for a lock of the parent
+        self._inherited.append((self._pools, list(self._kept)))  # closing them could wait for a lock of the parent
         self._start()
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
         """Make one attempt; see `decart.transports.base.Transport`."""
         limit = Limit(timeout)
         body = None if request.body is None else SentBody(request.body, request.may_start)
-        headers = dict(request.headers)
-        if body is not None:
-            headers["Content-Length"] = str(len(body))
+        headers = request.headers if body is None else {**request.headers, "Content-Length": str(len(body))}
         try:
             pool, target = self._pool_for(request.url)
             limit.check(sent=False)
@@ -85,7 +84,7 @@ class Urllib3Transport(SystemClock):
                 retries=False,
                 redirect=False,
                 preload_content=False,
-                timeout=urllib3.Timeout(connect=timeout.connect, read=timeout.read, total=timeout.total),
+                timeout=times_of(timeout),
             )
             check_interim(response, response.status, request.url)
         except FAILURES as error:
@@ -94,8 +93,7 @@ class Urllib3Transport(SystemClock):
             failure = _translated(error, request.url, None if body is None else body.touched)
         else:
             chunks = _chunks(response, request.url, limit)
-            headers = {name: response.headers[name] for name in response.headers}  # those that came twice are joined
-            return HttpResponse(response.status, headers, chunks, response.close)
+            return HttpResponse(response.status, dict(response.headers.itermerged()), chunks, response.close)
         raise failure  # here, so that the library's exception, which may hold the key, is not its context
 
     def _pool_for(self, url: str) -> tuple[Any, str]:
@@ -105,7 +103,7 @@ class Urllib3Transport(SystemClock):
             route = find_route(place)
             manager = _manager(route, place, self._connections)
             pool = manager.connection_from_url(place)
-            self._kept.append(keep_safely(pool, self._connections))
+            self._kept.add(keep_safely(pool, self._connections))
             forwards = place.startswith("http:") and route.proxy is not None and route.proxy.startswith("http")
             self._pools[place] = manager if forwards else pool
         made = self._pools[place]
@@ -145,6 +143,12 @@ def _login(proxy: str) -> tuple[str | None, str | None]:
     return (unquote(parts.username), unquote(parts.password or "")) if parts.username else (None, None)
 
 
+@lru_cache(maxsize=64)
+def times_of(timeout: Timeout) -> urllib3.Timeout:
+    """Return the timeout as urllib3 has it, which copies it for each request."""
+    return urllib3.Timeout(connect=timeout.connect, read=timeout.read, total=timeout.total)
+
+
 def check_interim(response: Any, status: int, url: str) -> None:
     """Refuse an interim response (103 Early Hints, say): the final one is still to come on its connection.
 
@@ -159,7 +163,7 @@ def check_interim(response: Any, status: int, url: str) -> None:
 def _chunks(response: urllib3.BaseHTTPResponse, url: str, limit: Limit) -> Iterator[bytes]:
     """Yield the body as it arrives, decoded."""
     try:
-        yield from read_chunks(partial(response.read1, CHUNK), limit)
+        yield from read_chunks(response, partial(response.read1, CHUNK), limit)
     except FAILURES as error:
         failure = _translated(error, url, touched=True)
     else:
@@ -167,11 +171,14 @@ def _chunks(response: urllib3.BaseHTTPResponse, url: str, limit: Limit) -> Itera
     raise failure
 
 
-def read_chunks(read: Callable[[], bytes], limit: Limit) -> Iterator[bytes]:
+def read_chunks(response: urllib3.BaseHTTPResponse, read: Callable[[], bytes], limit: Limit) -> Iterator[bytes]:
     """Yield what each read brings, to the end."""
+    is_plain = "content-encoding" not in response.headers
     limit.check()
     while chunk := read():
         yield chunk
+        if is_plain and response.closed:
+            return  # it is complete: another read would only say so
         limit.check()
 
 

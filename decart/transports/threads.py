@@ -1,0 +1,66 @@
+"""Threads that do not keep a program from ending, unlike those of a `concurrent.futures.ThreadPoolExecutor`.
+
+Python waits for the latter when it exits, so that a call which was given up in silence would hold up Ctrl-C for as long
+as its read timeout.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class DaemonThreads:
+    """A bounded number of threads that take calls in the order of their submission.
+
+    Args:
+        most: Threads at the same time; each is started when no other one is idle.
+        name: The beginning of their names.
+    """
+
+    def __init__(self, most: int, name: str) -> None:
+        self._most, self._name = most, name
+        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._threads: list[threading.Thread] = []
+
+    def submit(self, function: Callable[[], T]) -> Future[T]:
+        """Have a thread call a function."""
+        future: Future[T] = Future()
+        self._calls.put((future, function))
+        if not self._idle.acquire(blocking=False) and len(self._threads) < self._most:
+            thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        return future
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            future, function = call
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(function())
+                except BaseException as error:
+                    future.set_exception(error)
+            del call, future, function  # or an idle thread would keep a response alive
+            self._idle.release()
+
+    def close(self) -> None:
+        """Cancel the calls that have not begun, and let the threads end after those that have."""
+        with suppress(queue.Empty):
+            while (call := self._calls.get_nowait()) is not None:
+                call[0].cancel()
+                call[0].set_running_or_notify_cancel()
+        for _ in self._threads:
+            self._calls.put(None)
+
+    def join(self) -> None:
+        """Wait for the threads to end."""
+        for thread in self._threads:
+            thread.join()

@@ -1,0 +1,74 @@
+"""Every transport and client behind one synchronous face, so that a rule is written once for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
+
+from decart import RequestsTransport, Timeout
+from decart.transports.aiohttp import AiohttpTransport
+from decart.transports.base import AsyncHttpResponse, AsyncTransport, HttpRequest, HttpResponse, Transport
+from decart.transports.threaded import ThreadedTransport
+from decart.transports.urllib3 import Urllib3Transport
+
+T = TypeVar("T")
+
+
+class Blocking:
+    """A sync face of an async transport, on an event loop that runs only during a call."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport, self._loop = transport, asyncio.new_event_loop()
+
+    def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
+        response = self.run(self._transport.asend(request, timeout=timeout))
+        close = response.aclose
+        return HttpResponse(response.status, response.headers, self._chunks(response), lambda: self.run(close()))
+
+    def _chunks(self, response: AsyncHttpResponse) -> Iterator[bytes]:
+        chunks = response.achunks()
+
+        async def following() -> bytes | None:
+            return await anext(chunks, None)
+
+        while (chunk := self.run(following())) is not None:
+            yield chunk
+
+    def now(self) -> float:
+        return self._transport.now()
+
+    def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
+        self.run(self._transport.asleep(seconds, cancel))
+
+    def close(self) -> None:
+        if not self._loop.is_closed():
+            self.run(self._transport.aclose())
+            self.run(self._loop.shutdown_asyncgens())
+            self.run(self._loop.shutdown_default_executor())
+            self._loop.close()
+
+    def run(self, awaitable: Awaitable[T]) -> T:
+        """Run the loop until there is a result."""
+        return self._loop.run_until_complete(awaitable)
+
+
+SYNC: dict[str, Callable[[], Transport]] = {"requests": RequestsTransport, "urllib3": Urllib3Transport}
+ASYNC: dict[str, Callable[[], AsyncTransport]] = {
+    "threaded": lambda: ThreadedTransport(RequestsTransport()),
+    "aiohttp": AiohttpTransport,
+}
+TRANSPORTS = [*SYNC, *ASYNC]
+
+
+def sync_face(name: str) -> Transport:
+    """Make a transport; one that is awaited gets a sync face."""
+    return SYNC[name]() if name in SYNC else Blocking(ASYNC[name]())
+
+
+def wait_for(event: threading.Event, transport: Transport, seconds: float) -> bool:
+    """Wait for something that another thread does, while the transport's event loop, if it has one, goes on."""
+    if isinstance(transport, Blocking):
+        return transport.run(asyncio.to_thread(event.wait, seconds))
+    return event.wait(seconds)

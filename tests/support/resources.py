@@ -1,0 +1,33 @@
+"""What a test leaves behind: sockets, threads, and complaints of the garbage collector."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import stat
+import threading
+from collections.abc import Iterator
+
+DESCRIPTORS = 4096  # as many as are looked at
+
+
+def open_sockets() -> set[int]:
+    """Return the inodes of all sockets of this process."""
+    found = set()
+    for number in range(DESCRIPTORS):
+        with contextlib.suppress(OSError):
+            status = os.fstat(number)
+            if stat.S_ISSOCK(status.st_mode):
+                found.add(status.st_ino)
+    return found
+
+
+@contextlib.contextmanager
+def nothing_left() -> Iterator[None]:
+    """See that the ``with`` block leaves no sockets and no threads behind, nor an object that nobody has closed."""
+    threads, sockets = set(threading.enumerate()), open_sockets()
+    yield
+    gc.collect()  # an unclosed socket is a warning now, and warnings are errors
+    assert set(threading.enumerate()) <= threads
+    assert open_sockets() <= sockets

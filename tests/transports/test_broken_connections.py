@@ -1,0 +1,57 @@
+"""Failures after the request may have left: the outcome is unknown, and the error says what happened."""
+
+from __future__ import annotations
+
+import pytest
+from decart import TransportError, TransportTimeout
+from decart.transports.base import Transport
+
+from servers import PATIENCE, reply, reset, serving, silent
+from support.exchanges import BROKEN, LONG, SILENT, SOON, Make, failure, get, get_and_post, post
+
+
+@get_and_post
+@pytest.mark.parametrize("case", BROKEN)
+def test_after_a_failure_the_request_may_have_been_accepted(transport: Transport, case: str, make: Make) -> None:
+    with serving(BROKEN[case]) as server:
+        error = failure(transport, make(server.url), LONG)
+        assert len(server.requests) == 1
+        assert f"127.0.0.1:{server.port}" in error.message
+    assert type(error) is TransportError
+    assert error.may_have_been_sent is True
+
+
+@pytest.mark.parametrize(("case", "make"), list(zip(SILENT, [get, post] * 2, strict=True)))
+def test_a_silent_server_is_given_up_after_the_read_timeout(transport: Transport, case: str, make: Make) -> None:
+    with serving(SILENT[case]) as server:
+        began = transport.now()
+        error = failure(transport, make(server.url), SOON)
+        assert transport.now() - began < PATIENCE / 2
+        assert len(server.requests) == 1
+        assert error.message == f"127.0.0.1:{server.port} went silent (timed out)."
+    assert type(error) is TransportTimeout
+    assert error.may_have_been_sent is True
+
+
+@get_and_post
+def test_the_error_names_the_reason_of_the_operating_system(transport: Transport, make: Make) -> None:
+    with serving(reset()) as server:
+        error = failure(transport, make(server.url), LONG)
+        place = f"127.0.0.1:{server.port}"
+    assert error.message == f"The connection to {place} broke off (Connection reset by peer)."
+
+
+def test_the_error_of_a_connection_that_just_ends_names_a_reason(transport: Transport) -> None:
+    with serving(reply(b"")) as server:
+        error = failure(transport, post(server.url), LONG)
+        place = f"127.0.0.1:{server.port}"
+    assert error.message.startswith(f"The connection to {place} broke off (")
+    assert not error.message.endswith("().")
+
+
+def test_an_exchange_works_after_one_that_failed(transport: Transport) -> None:
+    with serving(reset(), silent, reply(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine")) as server:
+        assert type(failure(transport, post(server.url), LONG)) is TransportError
+        assert type(failure(transport, post(server.url), SOON)) is TransportTimeout
+        with transport.send(post(server.url), timeout=LONG) as response:
+            assert response.read() == b"fine"
