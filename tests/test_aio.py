@@ -610,7 +610,10 @@ def test_a_proxy_that_aiohttp_cannot_talk_to_gets_nothing(monkeypatch: pytest.Mo
     client = AsyncDecartClient(
         KEY, base_url="http://service.test", transport=AiohttpTransport(), retry=RetryPolicy(attempts=1)
     )
-    with pytest.raises(QueueSubmitError, match="aiohttp cannot use the SOCKS proxy of the environment; nothing was sent. Use transport='requests'"):
+    with pytest.raises(
+        QueueSubmitError,
+        match="aiohttp cannot use the SOCKS proxy of the environment; nothing was sent. Use transport='requests'",
+    ):
         asyncio.run(client.queue.submit(LAKE))
 
 

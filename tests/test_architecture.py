@@ -15,12 +15,12 @@ ROOT = Path(decart.__file__).parent
 
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
-_version errors _extras _retrying _disk
-transports.base models notebook jobs results files inputs file_inputs progress options bars _config _multipart
+_version errors _extras _disk
+transports.buffer transports.base models notebook jobs results files inputs file_inputs progress options bars _config _multipart
 _problems _wire events _reporter policies durations pace watch _ranges _transfer
-transports.failures transports.abort transports.trust transports.environment transports.processes
-transports.connections transports.pools transports.urllib3 transports.requests
-transports.loop transports.threaded transports.upload transports.aiohttp transports
+transports.failures transports.body transports.routes transports.forks transports.idle
+transports.urllib3 transports.requests
+transports.loop transports.threads transports.threaded transports.upload transports.aiohttp transports
 _common _core _verbs streams
 queue aio client
 otel
@@ -38,9 +38,9 @@ __init__ __main__
 """.split()  # noqa: SIM905 - the same, inside the emulator; how its pictures are drawn is a matter of their own
 
 ONLY_IN = {
-    "requests": {"transports.requests"},
-    "urllib3": {"transports.urllib3", "transports.requests", "transports.connections", "transports.pools"},
-    "tenacity": {"_retrying", "policies", "watch", "_transfer", "_core", "queue"},
+    "requests": {"transports.requests", "transports.routes"},
+    "urllib3": {"transports.urllib3", "transports.requests", "transports.idle", "transports.routes"},
+    "tenacity": {"policies", "watch", "_transfer", "_core", "queue", "aio"},
     "asyncio": {"aio", "results", "progress", "streams"}
     | {f"transports.{name}" for name in ("loop", "threaded", "upload", "aiohttp")},
     "aiohttp": {"transports.aiohttp"},

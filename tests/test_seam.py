@@ -15,7 +15,6 @@ import decart.transports
 from decart import InvalidInputError, RequestsTransport
 from decart.transports.base import (
     CHUNK,
-    TRUSTED_LENGTH,
     AsyncHttpResponse,
     HttpRequest,
     HttpResponse,
@@ -23,6 +22,7 @@ from decart.transports.base import (
     Timeout,
     Transport,
 )
+from decart.transports.buffer import TRUSTED_LENGTH
 
 
 def test_a_plain_number_is_the_read_timeout() -> None:

@@ -55,7 +55,7 @@ class _Way:
 
 @attrs.frozen(eq=False)
 class _Home:
-    """What the transport has in one event loop: a session, what closes it, its open responses, and a lock for routes."""
+    """What the transport has in one event loop: a session, what closes it, open responses, and a lock for routes."""
 
     session: aiohttp.ClientSession
     keeper: AsyncGenerator[None, None]

@@ -10,7 +10,6 @@ To write one, implement the four methods of ``Transport`` or of ``AsyncTransport
 
 from __future__ import annotations
 
-import io
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
@@ -21,12 +20,10 @@ from urllib.parse import urlsplit
 import attrs
 
 from ..errors import InvalidInputError, TransportTimeout
+from .buffer import BodyBuffer, is_whole
 
 CHUNK = 512 * 1024
 """The most bytes that are read from a file or a socket at a time."""
-
-TRUSTED_LENGTH = 16 * 1024 * 1024
-"""The most bytes of memory that a Content-Length alone, before any of the body arrived, makes us reserve."""
 
 KEPT_CONNECTIONS = 32
 """Idle connections that a transport keeps per origin. More are opened when needed, and closed after their exchange."""
@@ -173,10 +170,14 @@ class HttpResponse:
 
     def read(self, limit: int | None = None) -> bytes:
         """Return the rest of the body, or its next ``limit`` bytes; what lies beyond them is dropped."""
-        buffer = _Buffer(limit, self.headers)
-        for chunk in self._chunks:
-            if buffer.add(chunk):
-                break
+        first = next(self._chunks, b"")
+        if is_whole(first, limit, self.headers):
+            return first
+        buffer = BodyBuffer(limit, self.headers)
+        if not buffer.add(first):
+            for chunk in self._chunks:
+                if buffer.add(chunk):
+                    break
         return buffer.value()
 
     def close(self) -> None:
@@ -221,55 +222,19 @@ class AsyncHttpResponse:
 
     async def aread(self, limit: int | None = None) -> bytes:
         """Return the rest of the body, or its next ``limit`` bytes; what lies beyond them is dropped."""
-        buffer = _Buffer(limit, self.headers)
-        async for chunk in self._chunks:
-            if buffer.add(chunk):
-                break
+        first = await anext(self._chunks, b"")
+        if is_whole(first, limit, self.headers):
+            return first
+        buffer = BodyBuffer(limit, self.headers)
+        if not buffer.add(first):
+            async for chunk in self._chunks:
+                if buffer.add(chunk):
+                    break
         return buffer.value()
 
     async def aclose(self) -> None:
         """Release the connection, or close it if the body was not read to its end."""
         await self._aclose()
-
-
-class _Buffer:
-    """Collect a body in one buffer of the announced size, so that the peak of memory is the size of the body.
-
-    A large body gets a sixteenth of its announced size first, and the rest once that has arrived: what is announced
-    need not come.
-    """
-
-    def __init__(self, limit: int | None, headers: Mapping[str, str]) -> None:
-        size = _announced_length(headers)
-        self._limit = limit
-        self._sizes = [size if limit is None else min(size, limit)]
-        while self._sizes[-1] > TRUSTED_LENGTH:
-            self._sizes.append(self._sizes[-1] // 16)
-        self._reserved = self._sizes.pop()
-        self._bytes = io.BytesIO(bytes(self._reserved))  # zeros, which take no memory until they are written over
-
-    def add(self, chunk: bytes) -> bool:
-        """Add a chunk up to the limit; return whether the limit is reached."""
-        if self._limit is not None:
-            chunk = chunk[: self._limit - self._bytes.tell()]
-        while self._sizes and self._bytes.tell() + len(chunk) > self._reserved:
-            self._reserved = self._sizes.pop()
-            larger = io.BytesIO(bytes(self._reserved))
-            larger.write(self._bytes.getbuffer()[: self._bytes.tell()])
-            self._bytes = larger
-        self._bytes.write(chunk)
-        return self._limit is not None and self._bytes.tell() >= self._limit
-
-    def value(self) -> bytes:
-        self._bytes.truncate()
-        return self._bytes.getvalue()
-
-
-def _announced_length(headers: Mapping[str, str]) -> int:
-    """Return the length that a body will have, or 0 if it is unknown, as for an encoded body."""
-    length = headers.get("content-length", "")
-    known = length.isascii() and length.isdigit() and len(length) < 19 and "content-encoding" not in headers
-    return int(length) if known else 0
 
 
 @runtime_checkable

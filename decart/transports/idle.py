@@ -4,7 +4,7 @@ urllib3 keeps them in a `queue.LifoQueue`. An exception from a signal handler (C
 inside its lock leaves that locked for good, and every later call waits for ever: about once in 500 interrupts. So a
 pool of ours gets this container instead, whose operations are single steps of a `collections.deque`.
 
-It also keeps fewer promises to stale connections. A connection that is not connected is dropped, since the object may
+It also keeps fewer promises to stale connections. A connection that is closed is dropped, since the object may
 hold half of a request that was interrupted; so is one that was idle for longer than `FRESH` seconds, since a NAT or
 load balancer may have forgotten it. No caller ever waits for a connection.
 """
@@ -49,10 +49,10 @@ class IdleConnections(queue.LifoQueue[Any]):
             connection.close()
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        """Keep a connection if it is connected and not too many are kept; ``None`` stands for none."""
+        """Keep a connection if it is open and not too many are kept; ``None`` stands for none."""
         if item is None:
             return
-        if item.is_connected and len(self._kept) < self._most and not self._closed:
+        if not item.is_closed and len(self._kept) < self._most and not self._closed:
             self._kept.append((item, time.monotonic()))
         else:
             item.close()

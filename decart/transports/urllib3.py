@@ -92,7 +92,8 @@ class Urllib3Transport(SystemClock):
                 raise body.error from None
             failure = _translated(error, request.url, None if body is None else body.touched)
         else:
-            chunks = _chunks(response, request.url, limit)
+            translated = partial(_translated, url=request.url, touched=True)
+            chunks = read_chunks(partial(response.read1, CHUNK), completion_of(response), limit, translated)
             return HttpResponse(response.status, dict(response.headers.itermerged()), chunks, response.close)
         raise failure  # here, so that the library's exception, which may hold the key, is not its context
 
@@ -160,26 +161,33 @@ def check_interim(response: Any, status: int, url: str) -> None:
         raise TransportError(f"{place_of(url)} sent an interim response ({status}), and the final one cannot be read.")
 
 
-def _chunks(response: urllib3.BaseHTTPResponse, url: str, limit: Limit) -> Iterator[bytes]:
-    """Yield the body as it arrives, decoded."""
-    try:
-        yield from read_chunks(response, partial(response.read1, CHUNK), limit)
-    except FAILURES as error:
-        failure = _translated(error, url, touched=True)
-    else:
-        return
-    raise failure
+def completion_of(response: urllib3.BaseHTTPResponse) -> Callable[[], bool]:
+    """Return what tells that a body was read to its end, as far as that is known without another read."""
+    if "content-encoding" in response.headers:
+        return lambda: False  # decoded bytes may be left
+    return lambda: response.closed
 
 
-def read_chunks(response: urllib3.BaseHTTPResponse, read: Callable[[], bytes], limit: Limit) -> Iterator[bytes]:
-    """Yield what each read brings, to the end."""
-    is_plain = "content-encoding" not in response.headers
-    limit.check()
-    while chunk := read():
-        yield chunk
-        if is_plain and response.closed:
-            return  # it is complete: another read would only say so
+def read_chunks(
+    read: Callable[[], bytes],
+    is_complete: Callable[[], bool],
+    limit: Limit,
+    translated: Callable[[BaseException], TransportError],
+) -> Iterator[bytes]:
+    """Yield what each read brings, to the end, with failures translated."""
+    while True:
         limit.check()
+        try:
+            chunk = read()
+        except FAILURES as error:
+            failure = translated(error)
+            break
+        if not chunk:
+            return
+        yield chunk
+        if is_complete():
+            return
+    raise failure
 
 
 def _translated(error: BaseException, url: str, touched: bool | None) -> TransportError:

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
+from servers import PATIENCE
+
 from decart import RequestsTransport
 from decart.transports.aiohttp import AiohttpTransport
 from decart.transports.base import AsyncTransport, HttpRequest, Timeout
 from decart.transports.threaded import ThreadedTransport
-
-from servers import PATIENCE
 from support.exchanges import LONG
 
 ASYNC = ["threaded", "aiohttp", "aiohttp on uvloop"]

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from decart.transports.base import Transport
-
 from servers import PATIENCE
 from support.exchanges import TRANSPORTS
 from support.resources import nothing_left
+
+from decart.transports.base import Transport
 
 
 @pytest.fixture(params=TRANSPORTS)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from decart import TransportError, TransportTimeout
-from decart.transports.base import Transport
-
 from servers import PATIENCE, reply, reset, serving, silent
 from support.exchanges import BROKEN, LONG, SILENT, SOON, Make, failure, get, get_and_post, post
+
+from decart import TransportError, TransportTimeout
+from decart.transports.base import Transport
 
 
 @get_and_post

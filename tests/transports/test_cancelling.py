@@ -6,12 +6,12 @@ import asyncio
 import threading
 
 import pytest
-from decart import Timeout, TransportError
-from decart.transports.base import AsyncTransport
-
 from servers import FIRST, PATIENCE, Connection, deaf, serving
 from support.exchanges import CHUNKED, HEAD, LONG, OK, Make, get, large, post
 from support.loops import aexchange, begin, cancel, happens, on_a_loop, run_with_transport
+
+from decart import Timeout, TransportError
+from decart.transports.base import AsyncTransport
 
 STALLS: dict[str, tuple[bytes, Make]] = {
     "while a body is sent": (b"", lambda url: post(url, large())),

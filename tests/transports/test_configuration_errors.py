@@ -9,17 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from decart import (
-    ConfigurationError,
-    ConnectError,
-    DecartClient,
-    QueueStatusError,
-    RetryPolicy,
-    Timeout,
-    TransportError,
-)
-from decart.transports.base import HttpRequest, HttpResponse, SystemClock, Transport
-
 from servers import PATIENCE, answering, nobody, serving
 from support.exchanges import (
     LONG,
@@ -34,6 +23,17 @@ from support.exchanges import (
     only_aiohttp,
     post,
 )
+
+from decart import (
+    ConfigurationError,
+    ConnectError,
+    DecartClient,
+    QueueStatusError,
+    RetryPolicy,
+    Timeout,
+    TransportError,
+)
+from decart.transports.base import HttpRequest, HttpResponse, SystemClock, Transport
 
 
 def check_configuration_error(transport: Transport, request: HttpRequest) -> str:

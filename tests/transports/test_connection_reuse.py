@@ -7,10 +7,10 @@ import ssl
 import threading
 
 import pytest
-from decart.transports.base import KEPT_CONNECTIONS, Transport
-
 from servers import PATIENCE, Connection, answering, http, reply, serving
 from support.exchanges import BIG, LONG, OK, Make, exchange, get, get_and_post, post
+
+from decart.transports.base import KEPT_CONNECTIONS, Transport
 
 
 def test_a_connection_is_reused(transport: Transport) -> None:

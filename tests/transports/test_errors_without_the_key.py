@@ -7,9 +7,6 @@ import traceback
 from collections.abc import Iterator
 
 import pytest
-from decart import ConnectError, Timeout, TransportError
-from decart.transports.base import Transport
-
 from fakes import KEY
 from servers import http, nobody, reply, serving, silent
 from support.exchanges import (
@@ -26,6 +23,9 @@ from support.exchanges import (
     post,
     url_of,
 )
+
+from decart import ConnectError, Timeout, TransportError
+from decart.transports.base import Transport
 
 
 def check_silent_about_the_exchange(error: TransportError) -> None:

@@ -8,14 +8,14 @@ import sys
 import threading
 
 import pytest
+from servers import PATIENCE, answering, http, reply, serving
+from support.exchanges import HEADERS, OK, Make, get, get_and_post, post
+from support.loops import aexchange, begin, happens, new_transport, on_a_loop, run, run_with_transport
+
 from decart import RequestsTransport
 from decart.transports.aiohttp import AiohttpTransport
 from decart.transports.base import AsyncTransport, HttpRequest
 from decart.transports.threaded import ThreadedTransport
-
-from servers import PATIENCE, answering, http, reply, serving
-from support.exchanges import HEADERS, OK, Make, get, get_and_post, post
-from support.loops import aexchange, begin, happens, new_transport, on_a_loop, run, run_with_transport
 
 
 @on_a_loop

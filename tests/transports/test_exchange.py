@@ -8,11 +8,6 @@ from pathlib import Path
 
 import attrs
 import pytest
-from decart import TransportError
-from decart._multipart import MultipartBody
-from decart.files import upload
-from decart.transports.base import HttpRequest, Transport
-
 from fakes import KEY
 from servers import FIRST, PATIENCE, Connection, Script, answering, http, reply, reset, serving, then
 from support.exchanges import (
@@ -28,6 +23,11 @@ from support.exchanges import (
     get_and_post,
     post,
 )
+
+from decart import TransportError
+from decart._multipart import MultipartBody
+from decart.files import upload
+from decart.transports.base import HttpRequest, Transport
 
 
 def test_each_is_a_transport(transport: Transport) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 
 import pytest
-from decart import TransportError
-from decart.transports.base import HttpRequest, Transport
-
 from servers import PATIENCE, Connection, Script, http, serving
 from support.exchanges import BIG, LONG, OK, Make, exchange, failure, get_and_post, large, post
+
+from decart import TransportError
+from decart.transports.base import HttpRequest, Transport
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from decart import ConfigurationError, ConnectError, Timeout, TransportError
-from decart.transports.base import Transport
-
 from servers import PATIENCE, answering, deaf, nobody, serving
 from support.exchanges import NO_CONNECTION, OK, Make, failure, get, get_and_post, post
+
+from decart import ConfigurationError, ConnectError, Timeout, TransportError
+from decart.transports.base import Transport
 
 
 @get_and_post

@@ -6,12 +6,12 @@ import base64
 import ssl
 
 import pytest
-from decart import ConnectError, Timeout, TransportError
-from decart.transports.base import Transport
-
 from fakes import KEY
 from servers import PATIENCE, Connection, Script, answering, http, nobody, reply, reset, serving
 from support.exchanges import LONG, OK, Make, exchange, failure, get, get_and_post, post
+
+from decart import ConnectError, Timeout, TransportError
+from decart.transports.base import Transport
 
 BASIC = "Basic " + base64.b64encode(b"me:h@sh").decode()
 ANY = "http://0.0.0.0"  # reaches this machine, and is no loopback address

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import requests.utils
-from decart.transports.base import Transport
-
 from servers import answering, http, serving
 from support.exchanges import OK, Make, exchange, get, get_and_post
+
+from decart.transports.base import Transport
 
 
 @get_and_post

@@ -7,10 +7,6 @@ from collections.abc import Iterator
 
 import attrs
 import pytest
-from decart import ClientClosedError, InvalidInputError, TransportError
-from decart.transports.base import CHUNK, Transport
-from decart.transports.body import SentBody
-
 from servers import PATIENCE, Connection, answering, http, nobody, reset, serving, silent, then
 from support.exchanges import (
     BIG,
@@ -24,6 +20,10 @@ from support.exchanges import (
     large,
     post,
 )
+
+from decart import ClientClosedError, InvalidInputError, TransportError
+from decart.transports.base import CHUNK, Transport
+from decart.transports.body import SentBody
 
 
 @attrs.define(eq=False)

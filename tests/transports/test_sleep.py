@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from decart.transports.base import AsyncTransport, Transport
-from decart.transports.threaded import ThreadedTransport
-
 from fakes import FakeTransport
 from servers import PATIENCE
 from support.loops import cancel, on_a_loop, run_with_transport
+
+from decart.transports.base import AsyncTransport, Transport
+from decart.transports.threaded import ThreadedTransport
 
 
 def test_a_sleep_takes_its_time_and_a_set_event_ends_it(transport: Transport) -> None:

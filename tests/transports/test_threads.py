@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import aclosing
 
 import pytest
-from decart import ConnectError, RequestsTransport, Timeout, TransportError, TransportTimeout
-from decart.transports.base import HttpRequest, HttpResponse
-from decart.transports.threaded import ThreadedTransport
-
 from servers import FIRST, PATIENCE, Connection, answering, serving
 from support.exchanges import OK, get, large, post
 from support.loops import aexchange, begin, cancel, happens
+
+from decart import ConnectError, RequestsTransport, Timeout, TransportError, TransportTimeout
+from decart.transports.base import HttpRequest, HttpResponse
+from decart.transports.threaded import ThreadedTransport
 
 
 class Held(RequestsTransport):
@@ -53,19 +54,18 @@ class Held(RequestsTransport):
 def test_a_response_that_comes_when_nobody_waits_any_more_is_closed(how: str) -> None:
     async def main() -> None:
         held = Held()
-        transport = ThreadedTransport(held)
-        timeout = Timeout() if how == "cancelled" else Timeout(total=0.1)
-        task = begin(transport, get("http://service.invalid"), timeout)
-        await happens(held.under_way)
-        if how == "cancelled":
-            await cancel(task)
-        else:
-            with pytest.raises(TransportTimeout) as timed_out:
-                await task
-            assert timed_out.value.may_have_been_sent is True
-        held.go_on.set()
-        await happens(held.closed)
-        await transport.aclose()
+        async with aclosing(ThreadedTransport(held)) as transport:
+            timeout = Timeout() if how == "cancelled" else Timeout(total=0.1)
+            task = begin(transport, get("http://service.invalid"), timeout)
+            await happens(held.under_way)
+            if how == "cancelled":
+                await cancel(task)
+            else:
+                with pytest.raises(TransportTimeout) as timed_out:
+                    await task
+                assert timed_out.value.may_have_been_sent is True
+            held.go_on.set()
+            await happens(held.closed)
 
     asyncio.run(main())
 
@@ -75,19 +75,18 @@ def test_a_response_that_comes_when_nobody_waits_any_more_is_closed(how: str) ->
 def test_a_post_that_has_not_started_its_body_when_it_is_abandoned_is_not_sent(how: str) -> None:
     async def main() -> None:
         held = Held()
-        transport = ThreadedTransport(held)
-        task = begin(transport, post(server.url), Timeout() if how == "cancelled" else Timeout(total=0.1))
-        await happens(held.under_way)
-        if how == "cancelled":
-            await cancel(task)
-        else:
-            with pytest.raises(TransportTimeout):
-                await task
-        held.go_on.set()
-        await happens(held.ended)
-        assert isinstance(held.error, TransportError)
-        assert held.error.may_have_been_sent is False
-        await transport.aclose()
+        async with aclosing(ThreadedTransport(held)) as transport:
+            task = begin(transport, post(server.url), Timeout() if how == "cancelled" else Timeout(total=0.1))
+            await happens(held.under_way)
+            if how == "cancelled":
+                await cancel(task)
+            else:
+                with pytest.raises(TransportTimeout):
+                    await task
+            held.go_on.set()
+            await happens(held.ended)
+            assert isinstance(held.error, TransportError)
+            assert held.error.may_have_been_sent is False
 
     with serving(answering(lambda request, number: OK)) as server:
         asyncio.run(main())
@@ -102,12 +101,13 @@ def test_may_start_of_the_caller_is_still_asked() -> None:
         raise error
 
     async def main() -> None:
-        transport = ThreadedTransport(RequestsTransport())
-        request = HttpRequest(method="POST", url=server.url, headers={}, body=post(server.url).body, may_start=refuse)
-        with pytest.raises(ValueError) as raised:
-            await aexchange(transport, request)
-        assert raised.value is error
-        await transport.aclose()
+        async with aclosing(ThreadedTransport(RequestsTransport())) as transport:
+            request = HttpRequest(
+                method="POST", url=server.url, headers={}, body=post(server.url).body, may_start=refuse
+            )
+            with pytest.raises(ValueError) as raised:
+                await aexchange(transport, request)
+            assert raised.value is error
 
     with serving(answering(lambda request, number: OK)) as server:
         asyncio.run(main())
@@ -118,13 +118,13 @@ def test_may_start_of_the_caller_is_still_asked() -> None:
 def test_closing_does_not_wait_for_what_is_on_its_way_and_does_not_end_it() -> None:
     async def main() -> None:
         held = Held()
-        transport = ThreadedTransport(held)
-        task = begin(transport, get("http://service.invalid"))
-        await happens(held.under_way)
-        await asyncio.wait_for(transport.aclose(), PATIENCE / 2)
-        assert not task.done()
-        held.go_on.set()
-        assert await task == b""
+        async with aclosing(ThreadedTransport(held)) as transport:
+            task = begin(transport, get("http://service.invalid"))
+            await happens(held.under_way)
+            await asyncio.wait_for(transport.aclose(), PATIENCE / 2)
+            assert not task.done()
+            held.go_on.set()
+            assert await task == b""
 
     asyncio.run(main())
 
@@ -147,17 +147,16 @@ def test_an_exchange_that_finds_no_thread_free_in_time_was_not_sent() -> None:
     stalled = threading.Event()
 
     async def main() -> None:
-        transport = ThreadedTransport(RequestsTransport(), threads=1)
-        task = begin(transport, get(server.url))
-        await happens(stalled)
-        with pytest.raises(ConnectError, match="No thread was free") as refused:
-            await aexchange(transport, get(server.url), Timeout(total=0.1))
-        assert refused.value.may_have_been_sent is False
-        waiting = begin(transport, get(server.url))
-        await asyncio.sleep(0)
-        await cancel(waiting)
-        await cancel(task)
-        await transport.aclose()
+        async with aclosing(ThreadedTransport(RequestsTransport(), threads=1)) as transport:
+            task = begin(transport, get(server.url))
+            await happens(stalled)
+            with pytest.raises(ConnectError, match="No thread was free") as refused:
+                await aexchange(transport, get(server.url), Timeout(total=0.1))
+            assert refused.value.may_have_been_sent is False
+            waiting = begin(transport, get(server.url))
+            await asyncio.sleep(0)
+            await cancel(waiting)
+            await cancel(task)
 
     with serving(stalling(stalled)) as server:  # type: ignore[arg-type]
         asyncio.run(main())
@@ -173,18 +172,17 @@ def test_uploads_and_response_bodies_do_not_hold_up_short_exchanges() -> None:
             await response.aread()
 
     async def main() -> None:
-        transport = ThreadedTransport(RequestsTransport(), threads=1)
-        upload = begin(transport, post(server.url, large()))
-        await happens(uploading)
-        body = asyncio.ensure_future(download(transport))
-        await happens(downloading)
-        for _ in range(3):
-            assert await aexchange(transport, get(server.url)) == b"fine"
-        assert not upload.done()
-        assert not body.done()
-        await cancel(upload)
-        await cancel(body)
-        await transport.aclose()
+        async with aclosing(ThreadedTransport(RequestsTransport(), threads=1)) as transport:
+            upload = begin(transport, post(server.url, large()))
+            await happens(uploading)
+            body = asyncio.ensure_future(download(transport))
+            await happens(downloading)
+            for _ in range(3):
+                assert await aexchange(transport, get(server.url)) == b"fine"
+            assert not upload.done()
+            assert not body.done()
+            await cancel(upload)
+            await cancel(body)
 
     scripts = [
         stalling(uploading),
@@ -206,10 +204,9 @@ def test_many_uploads_are_on_their_way_at_once() -> None:
         connection.send(OK)
 
     async def main() -> None:
-        transport = ThreadedTransport(RequestsTransport(), threads=1)
-        bodies = await asyncio.gather(*(aexchange(transport, post(server.url)) for _ in range(count)))
-        assert bodies == [b"fine"] * count
-        await transport.aclose()
+        async with aclosing(ThreadedTransport(RequestsTransport(), threads=1)) as transport:
+            bodies = await asyncio.gather(*(aexchange(transport, post(server.url)) for _ in range(count)))
+            assert bodies == [b"fine"] * count
 
     with serving(script) as server:
         asyncio.run(main())

@@ -11,9 +11,6 @@ from collections.abc import Iterator
 
 import attrs
 import pytest
-from decart import InvalidInputError, Timeout, TransportError, TransportTimeout
-from decart.transports.base import CHUNK, HttpRequest, Transport
-
 from servers import FIRST, PATIENCE, Connection, Script, answering, serving, then
 from support.exchanges import (
     BIG,
@@ -32,6 +29,9 @@ from support.exchanges import (
     post,
     taking_little,
 )
+
+from decart import InvalidInputError, Timeout, TransportError, TransportTimeout
+from decart.transports.base import CHUNK, HttpRequest, Transport
 
 
 def check_timeout(transport: Transport, request: HttpRequest, timeout: Timeout) -> None:

@@ -8,11 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from decart import ConnectError
-from decart.transports.base import Transport
-
 from servers import answering, serving
 from support.exchanges import BIG, LONG, OK, Make, exchange, failure, get, get_and_post, large, only_aiohttp, post
+
+from decart import ConnectError
+from decart.transports.base import Transport
 
 LAST = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
 

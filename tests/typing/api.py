@@ -6,8 +6,7 @@ import asyncio
 import io
 import threading
 from pathlib import Path
-
-from typing_extensions import assert_type
+from typing import assert_type
 
 from decart import (
     AiohttpTransport,
