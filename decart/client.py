@@ -11,6 +11,7 @@ from .errors import InvalidInputError
 from .policies import PollPolicy, RetryPolicy
 from .queue import QueueClient
 from .transports.base import AnyTimeout, HttpRequest, SystemClock, Timeout, Transport
+from .transports.forks import begin_anew_in_children
 
 if TYPE_CHECKING:
     from .aio import AsyncDecartClient
@@ -64,6 +65,11 @@ class DecartClient(Front):
         self.queue = QueueClient(self._core)
         self._aio: AsyncDecartClient | None = None
         self._entered = 0  # how many `async with` blocks are open
+        self._lock = threading.Lock()
+        begin_anew_in_children(self)
+
+    def after_fork(self) -> None:
+        """Have a lock that no thread of the parent holds, in a child."""
         self._lock = threading.Lock()
 
     @property

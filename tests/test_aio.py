@@ -438,8 +438,7 @@ def test_cancelling_the_task_ends_the_wait_at_once_and_the_job_can_be_found_agai
     assert caplog.messages[0] == "job j1 was submitted, and is pending"
     advice = "The wait for job j1 ended; the job goes on. Resume with client.queue.poll('j1')."
     assert advice in caplog.messages
-    if sys.version_info >= (3, 11):
-        assert error.__notes__ == [advice]
+    assert error.__notes__ == [advice]
     assert client_of(FakeTransport(status("completed"), video())).queue.poll("j1").data == MP4
 
 

@@ -16,7 +16,8 @@ ROOT = Path(decart.__file__).parent
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
 _version errors _extras _disk
-transports.buffer transports.base models notebook jobs results files inputs file_inputs progress options bars _config _multipart
+transports.buffer transports.base
+models notebook jobs results files inputs file_inputs progress options bars _config _multipart
 _problems _wire events _reporter policies durations pace watch _ranges _transfer
 transports.failures transports.body transports.routes transports.forks transports.idle
 transports.urllib3 transports.requests

@@ -6,7 +6,6 @@ import logging
 import pathlib
 import pickle
 import re
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -682,8 +681,7 @@ def test_an_exception_of_a_callback_comes_out_as_it_is_with_the_job_told(
         queue.submit_and_poll(OWN, on_status_change=callback)
     assert caught.value is error
     assert caplog.messages == [ADVICE]
-    if sys.version_info >= (3, 11):
-        assert error.__notes__ == [ADVICE]
+    assert error.__notes__ == [ADVICE]
     assert len(transport.looks()) == ["pending", "processing", "completed"].index(when)
 
 
@@ -734,8 +732,7 @@ def test_ctrl_c_in_a_sleep_does_not_lose_the_job(caplog: pytest.LogCaptureFixtur
         queue.submit_and_poll(OWN)
     assert transport.now() == 42.0
     assert caplog.messages == [ADVICE]
-    if sys.version_info >= (3, 11):
-        assert caught.value.__notes__ == [ADVICE]
+    assert caught.value.__notes__ == [ADVICE]
 
 
 def test_ctrl_c_in_a_look_or_in_the_download_does_not_lose_the_job(caplog: pytest.LogCaptureFixture) -> None:

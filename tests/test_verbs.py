@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -85,8 +84,7 @@ def test_a_submit_that_is_broken_off_says_what_it_may_have_cost(
         raise kind
     assert len(caplog.messages) == 1
     assert "The job may have been accepted, and you may have been charged" in caplog.messages[0]
-    if sys.version_info >= (3, 11):
-        assert caught.value.__notes__ == caplog.messages
+    assert caught.value.__notes__ == caplog.messages
 
 
 async def coroutine_function(job: JobStatusResponse) -> None: ...
@@ -145,8 +143,7 @@ def test_whatever_ends_a_wait_without_the_jobs_id_tells_how_to_come_back(
         raise error
     assert caught.value is error
     assert caplog.messages == [ADVICE]
-    if sys.version_info >= (3, 11):
-        assert error.__notes__ == [ADVICE]
+    assert error.__notes__ == [ADVICE]
 
 
 @pytest.mark.parametrize("kind", [QueueStatusError, QueueResultError, WaitCancelledError])

@@ -112,13 +112,13 @@ class AiohttpTransport(LoopClock):
         except _FAILURES as error:
             if upload is not None:
                 await upload.settle()  # a retry may begin, and read the same file
-                if upload.error is not None:
-                    raise upload.error from None
             failure = _translated(error, request.url, None if upload is None else upload.touched)
         else:
             home.responses.add(response)
             chunks = _Chunks(response, request.url)
             return AsyncHttpResponse(response.status, _headers(response), chunks, _closing(response, upload))
+        if upload is not None and upload.error is not None:
+            raise upload.error.with_traceback(None)  # whose frames may hold the key
         raise failure  # here, so that the library's exception, which may hold the key, is not its context
 
     async def aclose(self) -> None:
@@ -191,23 +191,24 @@ async def _exchange(
         sock_read=timeout.read,
         ceil_threshold=float("inf"),  # or it rounds to whole seconds
     )
+    begin = session.request(
+        request.method,
+        yarl.URL(request.url, encoded=True),
+        headers=headers,
+        data=upload,
+        allow_redirects=False,
+        proxy=way.route.proxy,
+        ssl=way.tls,
+        timeout=times,
+    )
+    if upload is None:
+        return await begin
     async with asyncio.timeout(None) as stall:
-        if upload is not None:
-            upload.watch(stall, timeout.connect)
+        upload.watch(stall, timeout.connect)
         try:
-            return await session.request(
-                request.method,
-                yarl.URL(request.url, encoded=True),
-                headers=headers,
-                data=upload,
-                allow_redirects=False,
-                proxy=way.route.proxy,
-                ssl=way.tls,
-                timeout=times,
-            )
+            return await begin
         finally:
-            if upload is not None:
-                upload.watch(None, None)  # the response is there, though the body may still be on its way
+            upload.watch(None, None)  # the response is there, though the body may still be on its way
 
 
 def _headers(response: aiohttp.ClientResponse) -> Mapping[str, str]:

@@ -6,7 +6,9 @@ some, and their stack frames hold the bytes that were sent.
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import ssl
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -79,7 +81,10 @@ def place_of(url: str) -> str:
 def _cannot_heal(cause: BaseException, not_possible: tuple[type[BaseException], ...]) -> bool:
     """Tell whether the next attempt will fail in the same way."""
     if isinstance(cause, ssl.SSLError):
-        return cause.library in ("X509", "PEM")  # the CA bundle, and not the certificate of the server
+        return getattr(cause, "library", None) in (
+            "X509",
+            "PEM",
+        )  # the CA bundle
     missing_file = isinstance(cause, OSError) and "CA certificate bundle" in str(cause)
     return missing_file or isinstance(cause, (UnicodeError, *not_possible))
 
@@ -91,11 +96,13 @@ def _is_timeout(cause: BaseException) -> bool:
 def _reason(behind: list[BaseException]) -> str:
     """Return the operating system's words for the failure, or the name of the innermost exception."""
     for cause in behind:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"certificate verify failed: {cause.verify_message}"
-        if isinstance(cause, ssl.SSLError) and cause.reason:
+        if message := getattr(cause, "verify_message", None):
+            return f"certificate verify failed: {message}"
+        if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None):
             return f"TLS: {cause.reason}"
-        if isinstance(cause, OSError) and cause.strerror:
+        if isinstance(cause, OSError) and cause.errno and not isinstance(cause, (ssl.SSLError, socket.gaierror)):
+            return os.strerror(cause.errno)
+        if isinstance(cause, socket.gaierror) and cause.strerror:
             return cause.strerror
     if any(_is_timeout(cause) for cause in behind):
         return "timed out"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import queue
 import time
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 import urllib3
@@ -68,7 +69,7 @@ class IdleConnections(queue.LifoQueue[Any]):
             self._kept.pop()[0].close()
 
     def __del__(self) -> None:
-        if hasattr(self, "_kept"):  # else it was interrupted as it was made
+        with suppress(AttributeError):  # it was interrupted as it was made
             self.close()
 
 

@@ -103,11 +103,11 @@ class RequestsTransport(SystemClock):
                 response = self._send_through(self._given, request, body, times, limit)
             check_interim(response.raw, response.status_code, request.url)
         except _FAILURES as error:
-            if body is not None and body.error is not None:
-                raise body.error from None
             failure = _translated(error, request.url, None if body is None else body.touched)
         else:
             return HttpResponse(response.status_code, _headers(response), _chunks(response, limit), response.raw.close)
+        if body is not None and body.error is not None:
+            raise body.error.with_traceback(None)  # whose frames may hold the key
         raise failure  # here, so that the library's exception, which may hold the key, is not its context
 
     def _send_prepared(

@@ -108,10 +108,11 @@ def _load(path: str) -> ssl.SSLContext:
         folder = os.path.isdir(path)
         context = ssl.create_default_context(capath=path) if folder else ssl.create_default_context(cafile=path)
     except OSError as error:  # an ssl.SSLError is one
-        why = error.strerror or "it holds no certificates"
-        raise ConfigurationError(
-            f"The CA bundle {path} cannot be read ({why}); nothing was sent. Correct REQUESTS_CA_BUNDLE or "
-            "CURL_CA_BUNDLE, or unset it."
-        ) from None
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+        why = "it holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror
+    else:
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+    raise ConfigurationError(
+        f"The CA bundle {path} cannot be read ({why}); nothing was sent. Correct REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, "
+        "or unset it."
+    )

@@ -78,7 +78,8 @@ class ThreadedTransport(LoopClock):
         except BaseException:
             abandoned.set()
             raise
-        return AsyncHttpResponse(response.status, response.headers, _Chunks(self, response), _closing(response))
+        chunks = _Chunks(self, response)
+        return AsyncHttpResponse(response.status, response.headers, chunks, chunks.aclose)
 
     def now(self) -> float:
         """Return the time on the sync transport's clock."""
@@ -151,24 +152,35 @@ class _Chunks:
     """The chunks of a sync response, each awaited in a thread."""
 
     def __init__(self, transport: ThreadedTransport, response: HttpResponse) -> None:
-        self._transport = transport
-        self._next = partial(next, response.chunks(), None)
+        self._transport, self._response = transport, response
+        self._reading = threading.Lock()
+        self._closed = False
 
     def __aiter__(self) -> _Chunks:
         return self
 
     async def __anext__(self) -> bytes:
-        chunk: bytes | None = await self._transport._in_thread(self._transport._long, self._next)
+        chunk = await self._transport._in_thread(self._transport._long, self._next)
         if chunk is None:
             raise StopAsyncIteration
         return chunk
 
+    def _next(self) -> bytes | None:
+        with self._reading:
+            try:
+                return next(self._response.chunks(), None)
+            finally:
+                if self._closed:
+                    self._response.close()
 
-def _closing(response: HttpResponse) -> Callable[[], Any]:
-    async def aclose() -> None:
-        response.close()
-
-    return aclose
+    async def aclose(self) -> None:
+        """Close the response, or have the thread do it that still reads: to close it here would wait for that."""
+        self._closed = True
+        if self._reading.acquire(blocking=False):
+            try:
+                self._response.close()
+            finally:
+                self._reading.release()
 
 
 def _drop(future: Future[Any]) -> None:

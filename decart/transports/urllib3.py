@@ -88,13 +88,13 @@ class Urllib3Transport(SystemClock):
             )
             check_interim(response, response.status, request.url)
         except FAILURES as error:
-            if body is not None and body.error is not None:
-                raise body.error from None
             failure = _translated(error, request.url, None if body is None else body.touched)
         else:
             translated = partial(_translated, url=request.url, touched=True)
             chunks = read_chunks(partial(response.read1, CHUNK), completion_of(response), limit, translated)
             return HttpResponse(response.status, dict(response.headers.itermerged()), chunks, response.close)
+        if body is not None and body.error is not None:
+            raise body.error.with_traceback(None)  # whose frames may hold the key
         raise failure  # here, so that the library's exception, which may hold the key, is not its context
 
     def _pool_for(self, url: str) -> tuple[Any, str]:

@@ -98,8 +98,8 @@ def broken(data: bytes) -> Script:
 
 
 BROKEN: dict[str, Script] = {
-    "a reset before the answer": reset(),
-    "the end before the answer": reply(b""),
+    "a reset before the response": reset(),
+    "the end before the response": reply(b""),
     "the end inside the status line": reply(b"HTTP/1.1 2"),
     "a reset inside the headers": reset(FIRST + b"Content-Le"),
     "a reset inside the body": reset(FIRST + b"Content-Length: 1000\r\n\r\nabc"),

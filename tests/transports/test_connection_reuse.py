@@ -41,8 +41,10 @@ def test_a_connection_that_the_server_does_not_keep_is_replaced(transport: Trans
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced_before_anything_is_sent(
-    transport: Transport, tls: ssl.SSLContext, make: Make, scheme: str
+    transport: Transport, kind: str, tls: ssl.SSLContext, make: Make, scheme: str
 ) -> None:
+    if kind.startswith("aiohttp") and make is get:
+        pytest.skip("a loop that stood still learns of it too late; the client repeats a GET")
     meanwhile = threading.Semaphore(0)
 
     def script(connection: Connection) -> None:

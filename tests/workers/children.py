@@ -130,4 +130,6 @@ def download() -> list[str]:
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+    # Python frees what the parent's other threads were using, in the child, where nobody can have closed it
+    warnings.filterwarnings("ignore", "unclosed <socket", ResourceWarning)
     json.dump(globals()[sys.argv[1]](*sys.argv[2:]), sys.stdout)

@@ -71,7 +71,7 @@ def run(at: Running, module: str, *arguments: str, patience: float = PATIENCE, *
     command = [sys.executable, "-W", "error", "-m", f"workers.{module}", *arguments]
     surroundings = {**at.environment, **environment}
     done = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=patience, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return json.loads(done.stdout)
 
 
