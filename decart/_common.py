@@ -125,13 +125,7 @@ class Common(Generic[Tr]):
         Raises:
             InvalidInputError: ``job_id`` cannot be an id.
         """
-        call = _wire.status_call(self.settings, job_id)
-        return Call(
-            request=call.request,
-            limit=call.limit,
-            parse=lambda answer: self._with_age(call.parse(answer)),
-            job_id=job_id,
-        )
+        return _wire.status_call(self.settings, job_id, self._with_age)
 
     def _with_age(self, job: JobStatusResponse) -> JobStatusResponse:
         model, elapsed = self.durations.age(job.job_id, self.transport.now(), finished=job.finished)

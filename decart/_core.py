@@ -50,17 +50,29 @@ class Core(Common[Transport]):
     def send(self, call: Call[T], repeat: Repeat, deadline: Deadline | None = None) -> T:
         """Make an exchange, and repeat it where ``repeat`` says it is worth it and the policy has time for it."""
         ends = deadline or self.deadline(self.retry.timeout)
+        try:
+            return self.once(call, self.settings.timeout)
+        except FAILURES as error:
+            failed = error
         return self.trying(
             lambda: self.once(call, self.settings.timeout),
             lambda: retrying(self.retry, ends, repeat, self.reporter, call.job_id),
+            failed,
         )
 
-    def trying(self, attempt: Callable[[], T], settings: Callable[[], Mapping[str, Any]]) -> T:
-        """Make an attempt and, if it fails, as many more as tenacity has them with these settings.
+    def trying(
+        self,
+        attempt: Callable[[], T],
+        settings: Callable[[], Mapping[str, Any]],
+        first_failure: BaseException | None = None,
+    ) -> T:
+        """Make an attempt and, if it fails, as many more as tenacity allows with these settings.
 
-        tenacity is called in only then: it takes as long to load as requests does.
+        tenacity is loaded only then: that takes as long as loading requests.
         """
         failed: list[BaseException] = []
+        if first_failure is not None:
+            failed.append(first_failure)
 
         def again() -> T:
             if failed:
@@ -68,7 +80,7 @@ class Core(Common[Transport]):
             return attempt()
 
         try:
-            return attempt()
+            return again()
         except FAILURES as error:
             failed.append(error)
         from tenacity import Retrying

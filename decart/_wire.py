@@ -71,12 +71,14 @@ def submit_call(
     return Call(request=request, limit=JSON_LIMIT, parse=lambda answer: parse_submit(answer, settings, job.model))
 
 
-def status_call(settings: Settings, job_id: str) -> Call[JobStatusResponse]:
-    """Build the question where a job is: GET /v1/jobs/{job_id}."""
+def status_call(
+    settings: Settings, job_id: str, known: Callable[[JobStatusResponse], JobStatusResponse] = lambda status: status
+) -> Call[JobStatusResponse]:
+    """Build the request for the status of a job: GET /v1/jobs/{job_id}; ``known`` adds what the client knows of it."""
     return Call(
         request=_get(settings, f"/v1/jobs/{_segment(job_id)}"),
         limit=JSON_LIMIT,
-        parse=lambda answer: parse_status(answer, settings, job_id),
+        parse=lambda answer: known(parse_status(answer, settings, job_id)),
         job_id=job_id,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -11,7 +10,6 @@ from .errors import InvalidInputError
 from .policies import PollPolicy, RetryPolicy
 from .queue import QueueClient
 from .transports.base import AnyTimeout, HttpRequest, SystemClock, Timeout, Transport
-from .transports.forks import begin_anew_in_children
 
 if TYPE_CHECKING:
     from .aio import AsyncDecartClient
@@ -64,23 +62,16 @@ class DecartClient(Front):
         self._core: Core = Core(transport=blocking, **common)
         self.queue = QueueClient(self._core)
         self._aio: AsyncDecartClient | None = None
-        self._entered = 0  # how many `async with` blocks are open
-        self._lock = threading.Lock()
-        begin_anew_in_children(self)
-
-    def after_fork(self) -> None:
-        """Have a lock that no thread of the parent holds, in a child."""
-        self._lock = threading.Lock()
+        self._entered: list[None] = []  # one for each `async with` block that is open
 
     @property
     def aio(self) -> AsyncDecartClient:
         """The async side of this client: the same settings, the same transport."""
         from .aio import AsyncDecartClient
 
-        with self._lock:
-            if self._aio is None or self._aio._core.closed:
-                self._aio = AsyncDecartClient._beside(self._core, self._transport)
-            return self._aio
+        if self._aio is None or self._aio._core.closed:
+            self._aio = AsyncDecartClient._beside(self._core, self._transport)
+        return self._aio
 
     def __enter__(self) -> DecartClient:
         return self
@@ -92,17 +83,14 @@ class DecartClient(Front):
 
     async def __aenter__(self) -> AsyncDecartClient:
         aio = self.aio
-        with self._lock:
-            self._entered += 1
+        self._entered.append(None)
         return aio
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._lock:
-            self._entered -= 1
-            last = self._entered == 0
-        if last:  # of the blocks that share it
+        self._entered.pop()
+        if not self._entered:  # it was the last of the blocks that share it
             await self.aio.close()
 
     def close(self) -> None:

@@ -117,10 +117,6 @@ def test_a_child_that_closes_the_client_does_not_end_a_submit_that_its_parent_aw
     assert run(at, "children", "awaited") == ["well", "accepted"]
 
 
-def test_a_lock_that_a_thread_of_the_parent_holds_does_not_stop_the_child(at: Running) -> None:
-    assert run(at, "children", "lock", "_lock") == ["well"]
-
-
 def test_a_child_awaits_over_aiohttp_while_a_loop_of_its_parent_goes_on(at: Running) -> None:
     assert run(at, "children", "loop", "use") == ["well", "completed"]
     assert len(processes(at)) == 2

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from weakref import WeakSet
 
@@ -116,7 +116,7 @@ class AiohttpTransport(LoopClock):
         else:
             home.responses.add(response)
             chunks = _Chunks(response, request.url)
-            return AsyncHttpResponse(response.status, _headers(response), chunks, _closing(response, upload))
+            return AsyncHttpResponse(response.status, response.headers, chunks, _closing(response, upload))
         if upload is not None and upload.error is not None:
             raise upload.error.with_traceback(None)  # whose frames may hold the key
         raise failure  # here, so that the library's exception, which may hold the key, is not its context
@@ -209,12 +209,6 @@ async def _exchange(
             return await begin
         finally:
             upload.watch(None, None)  # the response is there, though the body may still be on its way
-
-
-def _headers(response: aiohttp.ClientResponse) -> Mapping[str, str]:
-    """Return the headers, those that came twice joined with a comma."""
-    names = {name.lower() for name in response.headers}
-    return {name: ", ".join(response.headers.getall(name)) for name in names}
 
 
 class _Chunks:

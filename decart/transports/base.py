@@ -152,7 +152,7 @@ class HttpResponse:
         close: Callable[[], None] = lambda: None,
     ) -> None:
         self.status = status
-        self.headers = {name.lower(): value for name, value in headers.items()}
+        self.headers = merged(headers)
         self._chunks = iter(chunks)
         self._close = close
 
@@ -185,6 +185,15 @@ class HttpResponse:
         self._close()
 
 
+def merged(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with lower-case names; the values of a name that came twice are joined with a comma."""
+    result: dict[str, str] = {}
+    for name, value in headers.items():
+        name = name.lower()
+        result[name] = f"{result[name]}, {value}" if name in result else value
+    return result
+
+
 async def _nothing() -> None: ...
 
 
@@ -204,7 +213,7 @@ class AsyncHttpResponse:
         aclose: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
         self.status = status
-        self.headers = {name.lower(): value for name, value in headers.items()}
+        self.headers = merged(headers)
         self._chunks = chunks
         self._aclose = aclose
 

@@ -30,7 +30,7 @@ from .failures import translate
 from .forks import begin_anew_in_children
 from .idle import IdleConnections, keep_safely
 from .routes import Route, find_route, merged_settings
-from .urllib3 import FAILURES, NOT_CONNECTED, NOT_POSSIBLE, check_interim, completion_of, read_chunks, times_of
+from .urllib3 import FAILURES, NOT_CONNECTED, NOT_POSSIBLE, check_interim, read_chunks, times_of
 
 _FAILURES = (requests.RequestException, *FAILURES)
 _NOT_CONNECTED = (
@@ -194,13 +194,18 @@ def _headers(response: requests.Response) -> dict[str, str]:
 
 
 def _chunks(response: requests.Response, limit: Limit) -> Iterator[bytes]:
-    """Return the body as it arrives, decoded."""
+    """Yield the body as it arrives, decoded."""
     translated = partial(_translated, url=response.url, touched=True)
     if isinstance(response.raw, urllib3.BaseHTTPResponse):
-        read = partial(response.raw.read1, CHUNK, decode_content=True)
-        return read_chunks(read, completion_of(response.raw), limit, translated)
-    read = partial(next, response.iter_content(CHUNK), b"")  # from an adapter that is not for HTTP, or a mock
-    return read_chunks(read, lambda: False, limit, translated)
+        yield from read_chunks(response.raw, limit, translated)
+        return
+    try:
+        yield from response.iter_content(CHUNK)  # from an adapter that is not for HTTP, or a mock
+    except _FAILURES as error:
+        failure = translated(error)
+    else:
+        return
+    raise failure
 
 
 def _translated(error: BaseException, url: str, touched: bool | None) -> TransportError:

@@ -38,6 +38,8 @@ NOT_POSSIBLE = (
     urllib3.exceptions.ProxySchemeUnknown,
 )
 
+_NO_RETRIES = urllib3.Retry(False, redirect=False)
+
 
 class Urllib3Transport(SystemClock):
     """Send through urllib3. Safe to share between threads, and across ``fork``.
@@ -81,9 +83,11 @@ class Urllib3Transport(SystemClock):
                 target,
                 body=body,
                 headers=headers,
-                retries=False,
+                retries=_NO_RETRIES,
                 redirect=False,
+                assert_same_host=False,
                 preload_content=False,
+                decode_content=False,
                 timeout=times_of(timeout),
             )
             check_interim(response, response.status, request.url)
@@ -91,8 +95,8 @@ class Urllib3Transport(SystemClock):
             failure = _translated(error, request.url, None if body is None else body.touched)
         else:
             translated = partial(_translated, url=request.url, touched=True)
-            chunks = read_chunks(partial(response.read1, CHUNK), completion_of(response), limit, translated)
-            return HttpResponse(response.status, dict(response.headers.itermerged()), chunks, response.close)
+            chunks = read_chunks(response, limit, translated)
+            return HttpResponse(response.status, response.headers, chunks, response.close)
         if body is not None and body.error is not None:
             raise body.error.with_traceback(None)  # whose frames may hold the key
         raise failure  # here, so that the library's exception, which may hold the key, is not its context
@@ -161,20 +165,12 @@ def check_interim(response: Any, status: int, url: str) -> None:
         raise TransportError(f"{place_of(url)} sent an interim response ({status}), and the final one cannot be read.")
 
 
-def completion_of(response: urllib3.BaseHTTPResponse) -> Callable[[], bool]:
-    """Return what tells that a body was read to its end, as far as that is known without another read."""
-    if "content-encoding" in response.headers:
-        return lambda: False  # decoded bytes may be left
-    return lambda: response.closed
-
-
 def read_chunks(
-    read: Callable[[], bytes],
-    is_complete: Callable[[], bool],
-    limit: Limit,
-    translated: Callable[[BaseException], TransportError],
+    response: urllib3.BaseHTTPResponse, limit: Limit, translated: Callable[[BaseException], TransportError]
 ) -> Iterator[bytes]:
-    """Yield what each read brings, to the end, with failures translated."""
+    """Yield what each read of a body brings, decoded, with failures translated."""
+    encoded = "content-encoding" in response.headers
+    read = partial(response.read1, CHUNK, decode_content=True) if encoded else partial(response.read1, CHUNK)
     while True:
         limit.check()
         try:
@@ -185,8 +181,8 @@ def read_chunks(
         if not chunk:
             return
         yield chunk
-        if is_complete():
-            return
+        if response.closed and not encoded:
+            return  # it is complete: another read would only say so
     raise failure
 
 

@@ -11,7 +11,6 @@ import threading
 import warnings
 from contextlib import suppress
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -50,29 +49,6 @@ def awaited() -> list[str]:
     ask("release")
     thread.join()
     return [child, "accepted" if told == [id_of(prompt)] else told[0]]
-
-
-def lock(which: str) -> list[str]:
-    """Fork while another thread of the parent has a certain lock, and use the client in the child."""
-    client = new_client()
-    asyncio.run(client.aio.queue.status(name("job")))
-    taken, over = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with attrgetter(which)(client):
-            taken.set()
-            over.wait()
-
-    def use() -> None:
-        client.queue.status(name("job"))
-        asyncio.run(client.aio.queue.status(name("job")))
-        client.close()
-
-    in_threads(hold)
-    taken.wait()
-    child = ended(fork(use))
-    over.set()
-    return [child]
 
 
 def loop(what: str) -> list[str]:
