@@ -12,11 +12,11 @@ from ._config import Settings
 from ._reporter import Reporter
 from ._wire import Call
 from .durations import Durations
-from .errors import ClientClosedError
+from .errors import ClientClosedError, WaitCancelledError
 from .inputs import JobInput
 from .jobs import JobStatusResponse, JobSubmitResponse, first_status
 from .policies import Deadline, PollPolicy, RetryPolicy
-from .transports.base import HttpRequest
+from .transports.base import Event, HttpRequest
 
 if TYPE_CHECKING:
     from ._transfer import Transfer
@@ -85,15 +85,36 @@ class Common(Generic[Tr]):
             wanted=Wanted.of(range, if_range),
         )
 
-    def submit_call(self, job: JobInput, progress: OnProgress | None) -> Call[JobSubmitResponse]:
-        """Build a submit that tells how much of it is sent.
+    def submit_call(
+        self, job: JobInput, progress: OnProgress | None, cancel: Event | None = None
+    ) -> Call[JobSubmitResponse]:
+        """Build a submit that reports its progress, and is not sent any more once the client is closed or it is cancelled.
 
         Raises:
             InvalidInputError: A file cannot be read.
         """
-        if progress is None and not self.reporter.hears_bytes:
-            return _wire.submit_call(self.settings, job)
-        return _wire.submit_call(self.settings, job, self._meter("upload", progress).at)
+        hears = progress is not None or self.reporter.hears_bytes
+        call = _wire.submit_call(self.settings, job, self._meter("upload", progress).at if hears else None)
+        call.request = attrs.evolve(call.request, may_start=partial(self._may_submit, cancel))
+        return call
+
+    def _may_submit(self, cancel: Event | None) -> None:
+        """Stop a submit that nobody wants any more, wherever it was waiting.
+
+        Raises:
+            ClientClosedError: The client was closed.
+            WaitCancelledError: ``cancel`` was set.
+        """
+        self.check_open()
+        if cancel is not None and cancel.is_set():
+            raise WaitCancelledError("The wait was cancelled before the job was submitted; nothing was sent or billed.")
+
+    def check_open(self) -> None:
+        """Raise ``ClientClosedError`` if the client was closed."""
+        if self.closed:
+            raise ClientClosedError(
+                "This client is closed, and nothing was sent; make a new DecartClient, or keep this one open longer."
+            )
 
     def _meter(
         self, direction: Literal["upload", "download"], progress: OnProgress | None, job_id: str | None = None
@@ -162,7 +183,8 @@ class Common(Generic[Tr]):
         Raises:
             ClientClosedError: The client was closed.
         """
-        if self.closed:
-            raise ClientClosedError("This client is closed; make a new DecartClient, or keep this one open for longer.")
+        self.check_open()
+        if request.may_start is not None:
+            request.may_start()
         self.reporter.request(request)
         return self.transport.now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from urllib.parse import urlsplit
@@ -56,17 +57,19 @@ class Settings:
         return origin(self.base_url)
 
 
-def settings(api_key: str | None, base_url: str | None, timeout: AnyTimeout, integration: str | None) -> Settings:
+def settings(
+    api_key: str | None, base_url: str | None, timeout: AnyTimeout, integration: str | None, *, allow_http: bool = False
+) -> Settings:
     """Check what the caller gave, and fill in from the environment what was not.
 
     Raises:
         InvalidAPIKeyError: No key, or one that cannot be a key.
-        InvalidBaseURLError: Not an http(s) address.
+        InvalidBaseURLError: Not an http(s) address, or one that would send the key unencrypted over the internet.
         InvalidInputError: The timeout or the integration cannot be used.
     """
     return Settings(
         api_key=_api_key(os.environ.get("DECART_API_KEY") if api_key is None else api_key),
-        base_url=_base_url(_environment_url() if base_url is None else base_url),
+        base_url=_base_url(_environment_url() if base_url is None else base_url, allow_http),
         user_agent=_user_agent(integration),
         timeout=Timeout.of(timeout),
     )
@@ -94,14 +97,37 @@ def _environment_url() -> str:
     return os.environ.get("DECART_BASE_URL", "").strip() or DEFAULT_BASE_URL
 
 
-def _base_url(value: object) -> str:
+def _base_url(value: object, allow_http: bool) -> str:
     url = value.strip().rstrip("/") if isinstance(value, str) else ""
     if not _is_http(url):
         raise InvalidBaseURLError(
             f"The base URL must look like {DEFAULT_BASE_URL} (http or https, a host, no user name, query or fragment), "
-            f"not {_without_credentials(value)!r}."
+            f"not {_shown(value)}."
+        )
+    host = urlsplit(url).hostname or ""
+    if url.lower().startswith("http:") and not (allow_http or _is_local(host)):
+        raise InvalidBaseURLError(
+            f"The base URL {url} would send the API key unencrypted; write https://, or pass allow_http=True if the "
+            "network to that host can be trusted."
         )
     return url
+
+
+def _is_local(host: str) -> bool:
+    """Tell whether a host is this machine, in a private network, or a name without a domain, as in a compose file."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "." not in host.rstrip(".") or host.rstrip(".").endswith(".localhost")
+    return address.is_loopback or address.is_private or address.is_link_local
+
+
+def _shown(value: object) -> str:
+    """Return what was given as a base URL, unless it may be the key."""
+    text = str(value)
+    if re.match(r"\s*(dct|ek)_|\s*eyJ", text):
+        return "something that looks like an API key"
+    return repr(_without_credentials(text))
 
 
 def _is_http(url: str) -> bool:

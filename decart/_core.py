@@ -7,6 +7,7 @@ what both decide is in `decart.policies`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from . import _config, transports
@@ -20,6 +21,7 @@ from .transports.base import (
     AnyTimeout,
     AsyncHttpResponse,
     AsyncTransport,
+    Event,
     HttpRequest,
     HttpResponse,
     Timeout,
@@ -47,8 +49,11 @@ FAILURES = (APIError, ResponseError, TransportError)
 class Core(Common[Transport]):
     """Exchanges that block."""
 
-    def send(self, call: Call[T], repeat: Repeat, deadline: Deadline | None = None) -> T:
-        """Make an exchange, and repeat it where ``repeat`` says it is worth it and the policy has time for it."""
+    def send(self, call: Call[T], repeat: Repeat, deadline: Deadline | None = None, cancel: Event | None = None) -> T:
+        """Make an exchange, and repeat it where ``repeat`` says it is worth it and the policy has time for it.
+
+        ``cancel`` ends the pause before a repeat at once; it is the call that then says that it was cancelled.
+        """
         ends = deadline or self.deadline(self.retry.timeout)
         try:
             return self.once(call, self.settings.timeout)
@@ -58,6 +63,7 @@ class Core(Common[Transport]):
             lambda: self.once(call, self.settings.timeout),
             lambda: retrying(self.retry, ends, repeat, self.reporter, call.job_id),
             failed,
+            cancel,
         )
 
     def trying(
@@ -65,6 +71,7 @@ class Core(Common[Transport]):
         attempt: Callable[[], T],
         settings: Callable[[], Mapping[str, Any]],
         first_failure: BaseException | None = None,
+        cancel: Event | None = None,
     ) -> T:
         """Make an attempt and, if it fails, as many more as tenacity allows with these settings.
 
@@ -85,7 +92,7 @@ class Core(Common[Transport]):
             failed.append(error)
         from tenacity import Retrying
 
-        return Retrying(sleep=self.transport.sleep, **settings())(again)
+        return Retrying(sleep=partial(self.transport.sleep, cancel=cancel), **settings())(again)  # type: ignore[arg-type]
 
     def look(self, watch: Watch) -> JobStatusResponse:
         """Ask where a job is, once, in the time that its wait has left."""
@@ -122,15 +129,23 @@ class Core(Common[Transport]):
 class AsyncCore(Common[AsyncTransport]):
     """The same, awaited."""
 
-    async def send(self, call: Call[T], repeat: Repeat, deadline: Deadline | None = None) -> T:
-        """Make an exchange, and repeat it where ``repeat`` says it is worth it and the policy has time for it."""
+    async def send(
+        self, call: Call[T], repeat: Repeat, deadline: Deadline | None = None, cancel: Event | None = None
+    ) -> T:
+        """Make an exchange, and repeat it where that is worth it; see ``Core.send``."""
         ends = deadline or self.deadline(self.retry.timeout)
         return await self.trying(
             lambda: self.once(call, self.settings.timeout),
             lambda: retrying(self.retry, ends, repeat, self.reporter, call.job_id),
+            cancel,
         )
 
-    async def trying(self, attempt: Callable[[], Awaitable[T]], settings: Callable[[], Mapping[str, Any]]) -> T:
+    async def trying(
+        self,
+        attempt: Callable[[], Awaitable[T]],
+        settings: Callable[[], Mapping[str, Any]],
+        cancel: Event | None = None,
+    ) -> T:
         """Make an attempt and, if it fails, some more; see ``Core.trying``."""
         failed: list[BaseException] = []
 
@@ -145,7 +160,7 @@ class AsyncCore(Common[AsyncTransport]):
             failed.append(error)
         from tenacity import AsyncRetrying
 
-        value: T = await AsyncRetrying(sleep=self.transport.asleep, **settings())(again)
+        value: T = await AsyncRetrying(sleep=partial(self.transport.asleep, cancel=cancel), **settings())(again)
         return value
 
     async def look(self, watch: Watch) -> JobStatusResponse:
@@ -197,13 +212,14 @@ def setup(
     poll: PollPolicy,
     transport: AnyTransport | None,
     event_hook: EventHook | None,
+    allow_http: bool,
 ) -> dict[str, Any]:
     """Check what a client was made with, and return the common part of its core.
 
     Raises:
         InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError: As the clients document them.
     """
-    settings = _config.settings(api_key, base_url, timeout, integration)
+    settings = _config.settings(api_key, base_url, timeout, integration, allow_http=allow_http)
     _check("retry", retry, RetryPolicy)
     _check("poll", poll, PollPolicy)
     if isinstance(transport, str):

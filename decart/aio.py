@@ -172,16 +172,18 @@ class AsyncQueueClient:
         callback = check_order(options, on_status_change, policy, cancel, awaited=True)
         with showing(progress) as shown:
             saving = check_saving(save_to, shown.told, awaited=True)
-            job = await self._submit(options, check_progress(shown.told, awaited=True))
+            job = await self._submit(options, check_progress(shown.told, awaited=True), cancel)
             return await self._wait(
                 self._core.watch(job, policy, callback=callback, cancel=cancel, looked=shown.looked), saving
             )
 
-    async def _submit(self, options: JobOptions | JobInput, told: OnProgress | None) -> JobSubmitResponse:
+    async def _submit(
+        self, options: JobOptions | JobInput, told: OnProgress | None, cancel: Event | None = None
+    ) -> JobSubmitResponse:
         job = from_options(options)
-        call = await _submit_call(self._core, job, told)
+        call = await _submit_call(self._core, job, told, cancel)
         with submitting(), self._core.reporter.operation("submit", model=job.model.name):
-            return self._core.accepted(job, await self._core.send(call, repeat_submit))
+            return self._core.accepted(job, await self._core.send(call, repeat_submit, cancel=cancel))
 
     async def _last(self, job_id: str) -> JobStatusResponse:
         """Return the last status of a job, if it has one."""
@@ -224,11 +226,13 @@ class AsyncQueueClient:
             return ended(last, data=self._core.arrived(last.job_id, data))
 
 
-async def _submit_call(core: AsyncCore, job: JobInput, progress: OnProgress | None) -> _wire.Call[JobSubmitResponse]:
+async def _submit_call(
+    core: AsyncCore, job: JobInput, progress: OnProgress | None, cancel: Event | None
+) -> _wire.Call[JobSubmitResponse]:
     """Build a submit, in a thread if there are files to be opened."""
     if job.has_files:
-        return await asyncio.to_thread(core.submit_call, job, progress)
-    return core.submit_call(job, progress)
+        return await asyncio.to_thread(core.submit_call, job, progress, cancel)
+    return core.submit_call(job, progress, cancel)
 
 
 async def _done(outcome: object) -> None:
@@ -251,6 +255,8 @@ class AsyncDecartClient(Front):
             with the client.
         integration: Your program's name and version, such as ``"my-app/1.0"``, to be told to the service.
         event_hook: Hears of every request, answer, repeat, change of status and transfer; see `decart.events`.
+        allow_http: Accept an ``http://`` base URL outside of this machine and private networks, which sends the key
+            unencrypted.
 
     Raises:
         InvalidAPIKeyError: No key, or one that cannot be a key.
@@ -273,10 +279,12 @@ class AsyncDecartClient(Front):
         transport: AnyTransport | None = None,
         integration: str | None = None,
         event_hook: EventHook | None = None,
+        allow_http: bool = False,
     ) -> None:
         common = setup(
-            api_key, base_url, timeout, integration, retry=retry, poll=poll, transport=transport, event_hook=event_hook
-        )
+            api_key, base_url, timeout, integration,
+            retry=retry, poll=poll, transport=transport, event_hook=event_hook, allow_http=allow_http,
+        )  # fmt: skip
         sending = _awaited(transport_of(transport))
         self._core: AsyncCore = AsyncCore(transport=sending, **common)
         self.queue = AsyncQueueClient(self._core)

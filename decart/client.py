@@ -31,6 +31,8 @@ class DecartClient(Front):
             ``"urllib3"``, which needs less CPU, or ``"aiohttp"`` for the async side. It is closed with the client.
         integration: Your program's name and version, such as ``"my-app/1.0"``, to be told to the service.
         event_hook: Hears of every request, answer, repeat, change of status and transfer; see `decart.events`.
+        allow_http: Accept an ``http://`` base URL outside of this machine and private networks, which sends the key
+            unencrypted.
 
     Raises:
         InvalidAPIKeyError: No key, or one that cannot be a key.
@@ -53,10 +55,12 @@ class DecartClient(Front):
         transport: AnyTransport | None = None,
         integration: str | None = None,
         event_hook: EventHook | None = None,
+        allow_http: bool = False,
     ) -> None:
         common = setup(
-            api_key, base_url, timeout, integration, retry=retry, poll=poll, transport=transport, event_hook=event_hook
-        )
+            api_key, base_url, timeout, integration,
+            retry=retry, poll=poll, transport=transport, event_hook=event_hook, allow_http=allow_http,
+        )  # fmt: skip
         self._transport = transport_of(transport)
         blocking = self._transport if isinstance(self._transport, Transport) else _AsyncOnly()
         self._core: Core = Core(transport=blocking, **common)

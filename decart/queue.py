@@ -248,16 +248,18 @@ class QueueClient:
         callback = check_order(options, on_status_change, policy, cancel, awaited=False)
         with showing(progress) as shown:
             saving = check_saving(save_to, shown.told, awaited=False)
-            job = self._submit(options, check_progress(shown.told, awaited=False))
+            job = self._submit(options, check_progress(shown.told, awaited=False), cancel)
             return self._wait(
                 self._core.watch(job, policy, callback=callback, cancel=cancel, looked=shown.looked), saving
             )
 
-    def _submit(self, options: JobOptions | JobInput, told: OnProgress | None) -> JobSubmitResponse:
+    def _submit(
+        self, options: JobOptions | JobInput, told: OnProgress | None, cancel: threading.Event | None = None
+    ) -> JobSubmitResponse:
         job = from_options(options)
-        call = self._core.submit_call(job, told)
+        call = self._core.submit_call(job, told, cancel)
         with submitting(), self._core.reporter.operation("submit", model=job.model.name):
-            return self._core.accepted(job, self._core.send(call, repeat_submit))
+            return self._core.accepted(job, self._core.send(call, repeat_submit, cancel=cancel))
 
     def _last(self, job_id: str) -> JobStatusResponse:
         """Return the last status of a job, if it has one."""

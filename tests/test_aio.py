@@ -607,7 +607,11 @@ def test_a_forked_child_has_a_session_of_its_own_and_leaves_the_parents_alone(en
 def test_a_proxy_that_aiohttp_cannot_talk_to_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "socks5://127.0.0.1:9")
     client = AsyncDecartClient(
-        KEY, base_url="http://service.test", transport=AiohttpTransport(), retry=RetryPolicy(attempts=1)
+        KEY,
+        base_url="http://service.test",
+        allow_http=True,
+        transport=AiohttpTransport(),
+        retry=RetryPolicy(attempts=1),
     )
     with pytest.raises(
         QueueSubmitError,

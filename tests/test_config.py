@@ -22,8 +22,10 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def made(api_key: Any = KEY, base_url: Any = URL, timeout: Any = 60.0, integration: Any = None) -> Settings:
-    return settings(api_key, base_url, timeout, integration)
+def made(
+    api_key: Any = KEY, base_url: Any = URL, timeout: Any = 60.0, integration: Any = None, allow_http: bool = False
+) -> Settings:
+    return settings(api_key, base_url, timeout, integration, allow_http=allow_http)
 
 
 @pytest.mark.parametrize("given", [KEY, f"  {KEY}\t", f"{KEY}\r\n", "k", "!~"])
@@ -198,7 +200,7 @@ def test_a_wrong_key_is_told_before_a_wrong_address() -> None:
     ],
 )
 def test_an_origin_is_scheme_host_and_port(url: str, origin: str) -> None:
-    assert made(base_url=url).origin == origin
+    assert made(base_url=url, allow_http=True).origin == origin
 
 
 def test_we_introduce_ourselves() -> None:
@@ -232,3 +234,54 @@ def test_a_timeout_is_a_number_of_seconds_or_a_timeout(given: Any, kept: Timeout
 def test_any_other_timeout_is_refused(timeout: Any) -> None:
     with pytest.raises(DecartSDKError, match="timeout: read must be a number of seconds above 0"):
         made(timeout=timeout)
+
+
+LOCAL = [
+    "http://127.0.0.1:8787",
+    "http://127.1.2.3",
+    "http://[::1]:8787",
+    "http://localhost:8787",
+    "http://box.localhost",
+    "http://10.1.2.3",
+    "http://172.16.0.1:80",
+    "http://192.168.1.2/decart",
+    "http://169.254.1.1",
+    "http://[fd00::1]",
+    "http://emulator:8787",
+]
+PUBLIC = [
+    "http://api.decart.ai",
+    "HTTP://api.decart.ai",
+    "http://api.decart.ai.",
+    "http://8.8.8.8",
+    "http://172.32.0.1",
+    "http://[2606:4700::1]",
+    "http://localhost.evil.example",
+    "http://127.0.0.1.evil.example",
+    "http://printer.local",
+]
+
+
+@pytest.mark.parametrize("url", LOCAL)
+def test_plain_http_is_accepted_within_this_machine_private_networks_and_for_single_names(url: str) -> None:
+    assert made(base_url=url).base_url == url
+
+
+@pytest.mark.parametrize("url", PUBLIC)
+def test_plain_http_over_the_internet_is_refused_because_of_the_key(url: str) -> None:
+    with pytest.raises(InvalidBaseURLError, match="would send the API key unencrypted; write https://"):
+        made(base_url=url)
+    assert made(base_url=url, allow_http=True).base_url == url.rstrip("/")
+
+
+def test_the_environment_is_no_way_around_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DECART_BASE_URL", "http://api.decart.ai")
+    with pytest.raises(InvalidBaseURLError, match="unencrypted"):
+        made(base_url=None)
+
+
+@pytest.mark.parametrize("key", [KEY, f" {KEY}", "ek_short", "eyJhbGciOiJFZERTQSJ9.e30.sig"])
+def test_a_key_given_as_base_url_is_not_printed(key: str) -> None:
+    with pytest.raises(InvalidBaseURLError, match="something that looks like an API key") as refused:
+        made(base_url=key)
+    assert key.strip() not in str(refused.value)

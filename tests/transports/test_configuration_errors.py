@@ -214,6 +214,7 @@ def test_the_sdk_never_retries_a_configuration_error(transport: Transport, monke
         DecartClient(
             "dct_test",
             base_url="http://service.invalid",
+            allow_http=True,
             transport=counted,
             retry=RetryPolicy(attempts=3),
             timeout=LONG,
@@ -228,7 +229,9 @@ def test_the_sdk_never_retries_a_configuration_error(transport: Transport, monke
 def test_a_wait_ends_at_once_with_a_configuration_error(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http:///nowhere")
     counted = Counted(transport)
-    with DecartClient("dct_test", base_url="http://service.invalid", transport=counted, timeout=LONG) as client:
+    with DecartClient(
+        "dct_test", base_url="http://service.invalid", allow_http=True, transport=counted, timeout=LONG
+    ) as client:
         began = counted.now()
         with pytest.raises(QueueStatusError) as raised:
             client.queue.poll("j1")

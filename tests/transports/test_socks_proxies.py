@@ -103,7 +103,7 @@ os.environ["all_proxy"] = "socks5://127.0.0.1:9"
 import decart
 
 try:
-    client = decart.DecartClient("dct_key", base_url="http://service.invalid", transport=sys.argv[1])
+    client = decart.DecartClient("dct_key", base_url="http://service.invalid", allow_http=True, transport=sys.argv[1])
     client.queue.status("j1")
 except decart.QueueStatusError as error:
     print(type(error.cause).__name__, error)
