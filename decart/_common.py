@@ -64,6 +64,7 @@ class Common(Generic[Tr]):
         *,
         range: str | None = None,
         if_range: str | None = None,
+        cancel: Event | None = None,
     ) -> Transfer:
         """Begin a download, whose time counts from now.
 
@@ -83,12 +84,14 @@ class Common(Generic[Tr]):
             meter=self._meter("download", progress, job_id),
             reporter=self.reporter,
             wanted=Wanted.of(range, if_range),
+            cancel=cancel,
+            check=partial(self.check_download, job_id, cancel),
         )
 
     def submit_call(
         self, job: JobInput, progress: OnProgress | None, cancel: Event | None = None
     ) -> Call[JobSubmitResponse]:
-        """Build a submit that reports its progress, and is not sent any more once the client is closed or it is cancelled.
+        """Build a submit that reports its progress, and is not sent once the client is closed or it is cancelled.
 
         Raises:
             InvalidInputError: A file cannot be read.
@@ -108,6 +111,15 @@ class Common(Generic[Tr]):
         self.check_open()
         if cancel is not None and cancel.is_set():
             raise WaitCancelledError("The wait was cancelled before the job was submitted; nothing was sent or billed.")
+
+    def check_download(self, job_id: str, cancel: Event | None) -> None:
+        """Raise ``WaitCancelledError`` if ``cancel`` was set while the result of a job is fetched."""
+        if cancel is not None and cancel.is_set():
+            raise WaitCancelledError(
+                f"The download of job {job_id} was cancelled. The job is done and its result stays with the service: "
+                f"client.queue.download({job_id!r}, path) fetches it.",
+                None, None, job_id,
+            )  # fmt: skip
 
     def check_open(self) -> None:
         """Raise ``ClientClosedError`` if the client was closed."""

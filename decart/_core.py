@@ -46,21 +46,37 @@ FAILURES = (APIError, ResponseError, TransportError)
 """What an exchange ends with when it brings no value."""
 
 
+def _nothing() -> None: ...
+
+
+def _answer(response: HttpResponse | AsyncHttpResponse, body: bytes) -> Answer:
+    return Answer(status=response.status, headers=response.headers, body=body)
+
+
 class Core(Common[Transport]):
     """Exchanges that block."""
 
-    def send(self, call: Call[T], repeat: Repeat, deadline: Deadline | None = None, cancel: Event | None = None) -> T:
+    def send(
+        self,
+        call: Call[T],
+        repeat: Repeat,
+        deadline: Deadline | None = None,
+        *,
+        cancel: Event | None = None,
+        check: Callable[[], None] = _nothing,
+    ) -> T:
         """Make an exchange, and repeat it where ``repeat`` says it is worth it and the policy has time for it.
 
-        ``cancel`` ends the pause before a repeat at once; it is the call that then says that it was cancelled.
+        ``cancel`` ends the pause before a repeat at once; ``check``, which is called before each attempt and between
+        the chunks of the response, then raises.
         """
         ends = deadline or self.deadline(self.retry.timeout)
         try:
-            return self.once(call, self.settings.timeout)
+            return self.once(call, self.settings.timeout, check)
         except FAILURES as error:
             failed = error
         return self.trying(
-            lambda: self.once(call, self.settings.timeout),
+            lambda: self.once(call, self.settings.timeout, check),
             lambda: retrying(self.retry, ends, repeat, self.reporter, call.job_id),
             failed,
             cancel,
@@ -98,16 +114,20 @@ class Core(Common[Transport]):
         """Ask where a job is, once, in the time that its wait has left."""
         return watch.take_known() or self.once(watch.question, watch.timeout(self.settings.timeout))
 
-    def once(self, call: Call[T], timeout: Timeout) -> T:
+    def once(self, call: Call[T], timeout: Timeout, check: Callable[[], None] = _nothing) -> T:
         """Make an exchange once.
 
         Raises:
             ClientClosedError: The client was closed.
             APIError, ResponseError, TransportError: Why there is no value.
         """
+        check()
         with self.open(call.request, timeout) as response:
-            body = response.read(call.limit_for(response.status))
-        return call.parse(Answer(status=response.status, headers=response.headers, body=body))
+            try:
+                answer = _answer(response, response.read(call.limit_for(response.status), check=check))
+            except TransportError as failure:
+                return call.salvage(_answer(response, response.received), failure)
+        return call.parse(answer)
 
     def open(self, request: HttpRequest, timeout: Timeout) -> HttpResponse:
         """Send a request, and return its answer, whose body is still to be read.
@@ -130,12 +150,18 @@ class AsyncCore(Common[AsyncTransport]):
     """The same, awaited."""
 
     async def send(
-        self, call: Call[T], repeat: Repeat, deadline: Deadline | None = None, cancel: Event | None = None
+        self,
+        call: Call[T],
+        repeat: Repeat,
+        deadline: Deadline | None = None,
+        *,
+        cancel: Event | None = None,
+        check: Callable[[], None] = _nothing,
     ) -> T:
         """Make an exchange, and repeat it where that is worth it; see ``Core.send``."""
         ends = deadline or self.deadline(self.retry.timeout)
         return await self.trying(
-            lambda: self.once(call, self.settings.timeout),
+            lambda: self.once(call, self.settings.timeout, check),
             lambda: retrying(self.retry, ends, repeat, self.reporter, call.job_id),
             cancel,
         )
@@ -170,11 +196,15 @@ class AsyncCore(Common[AsyncTransport]):
             return known
         return await self.once(watch.question, watch.timeout(self.settings.timeout))
 
-    async def once(self, call: Call[T], timeout: Timeout) -> T:
+    async def once(self, call: Call[T], timeout: Timeout, check: Callable[[], None] = _nothing) -> T:
         """Make an exchange once; see ``Core.once``."""
+        check()
         async with await self.open(call.request, timeout) as response:
-            body = await response.aread(call.limit_for(response.status))
-        return call.parse(Answer(status=response.status, headers=response.headers, body=body))
+            try:
+                answer = _answer(response, await response.aread(call.limit_for(response.status), check=check))
+            except TransportError as failure:
+                return call.salvage(_answer(response, response.received), failure)
+        return call.parse(answer)
 
     async def open(self, request: HttpRequest, timeout: Timeout) -> AsyncHttpResponse:
         """Send a request; see ``Core.open``."""

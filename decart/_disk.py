@@ -1,9 +1,9 @@
-"""Files that are there whole or not at all, and the part of one that can be gone on with.
+"""Where a video may be saved, and the part of a download that a later call can resume.
 
-A download goes to a hidden file beside its target, named after the target and the job, with a note beside it of what
-the server called the content (its ``ETag``) and how long it is. When it is complete and on the disk, it takes the
-target's name. Whoever is interrupted, even by a crash, finds part and note again, and goes on. The part is locked while
-it is written: a second download of the same job to the same target gets a part of its own.
+A part lies in a hidden file beside its target; its lock file contains what the server called the content (its ``ETag``)
+and how long it is. When the part is complete and on the disk, it replaces the target. A download that is interrupted,
+even by a crash, is resumed from its part by the next call. While the part is in use, any other download of the same job
+to the same target uses a private one.
 """
 
 from __future__ import annotations
@@ -11,58 +11,78 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable
-from contextlib import suppress
-from importlib import import_module
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
 
+from ._atomic import WorkFile, refuse_special, remove_leftovers
 from .errors import InvalidInputError
-
-_fcntl: Any = import_module("fcntl") if os.name == "posix" else None  # elsewhere there is no such lock
 
 
 def check_target(path: object) -> Path:
-    """Return a path that a video may be saved to.
+    """Return the absolute path that a video may be saved to; see ``find_target``.
 
     Raises:
-        InvalidInputError: It is no path, a folder, or in a folder that is missing or cannot be written to.
+        InvalidInputError: It is not a path, or nothing can be saved there.
+    """
+    try:
+        return find_target(path)
+    except OSError as error:
+        raise InvalidInputError(f"path: {error}") from None
+
+
+def current_folder() -> str:
+    """Return the folder that relative paths start in now; ``"."`` if it was deleted."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return os.curdir
+
+
+def find_target(path: object, start: str = os.curdir) -> Path:
+    """Return the absolute path of a file that a video may be saved to, or of a symlink that leads to it.
+
+    A relative path starts in the folder ``start``, and ``~`` is the home folder.
+
+    Raises:
+        InvalidInputError: It is not a path.
+        OSError: It is a folder or a special file, or its folder does not exist or cannot be written to.
     """
     if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str) or not os.fspath(path):
         raise InvalidInputError(f"path: a file name is needed (str or pathlib.Path), not {type(path).__name__}.")
-    target = Path(os.fspath(path))
-    folder = target.parent
-    if "\0" in str(target):
-        raise InvalidInputError(f"path: {str(target)[:100]!r} holds a character that no file name can have.")
-    if target.is_dir():
-        raise InvalidInputError(f"path: {target} is a folder; name a file in it.")
-    if not folder.is_dir():
-        raise InvalidInputError(f"path: the folder {folder} does not exist.")
-    if not os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise InvalidInputError(f"path: nothing can be written to the folder {folder}.")
+    typed = os.fspath(path)
+    if "\0" in typed:
+        raise InvalidInputError(f"path: {typed[:100]!r} holds a character that no file name can have.")
+    target = Path(start, os.path.expanduser(typed)).absolute()
+    refuse_special(target, typed)
+    if typed.endswith(("/", os.sep)):
+        raise IsADirectoryError(f"{typed} is a folder; name a file in it.")
+    file = resolved(target)
+    if target.is_symlink() and target.exists() and not file.exists():  # such as /dev/stdout, if that was deleted
+        raise OSError(f"{typed} leads to a file without a name, which cannot be replaced.")
+    folder = os.path.dirname(typed) or os.curdir
+    if target.is_symlink():
+        folder = f"{file.parent}, which {typed} leads to,"
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"{typed} cannot be written: the folder {folder} does not exist.")
+    if not os.access(file.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(f"{typed} cannot be written: nothing can be written to the folder {folder}.")
     return target
 
 
-def write_atomically(target: Path, write: Callable[[BinaryIO], object]) -> Path:
-    """Let ``write`` fill a file beside the target, which takes its name when all of it is on the disk."""
-    part = target.with_name(f".{target.name[:50]}.{os.urandom(6).hex()}.part")
-    try:
-        with part.open("xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    except BaseException:  # a full disk or Ctrl-C: the half-written file must not stay
-        part.unlink(missing_ok=True)
-        raise
-    return target
+def resolved(target: Path) -> Path:
+    """Return the file that a path leads to, whether it exists or not."""
+    return Path(os.path.realpath(target))
 
 
 class Part:
     """The beginning of a file, and what is known of the whole.
 
+    Threads may be at work on it when it is closed: the one that is lets go of it when it is done, and what comes later
+    has no effect.
+
     Args:
-        target: The name that it takes in the end.
+        target: The path of the file in the end; a symlink stays, and the file that it leads to is replaced.
         source: What it is a part of; the same target and source find the same part again.
 
     Attributes:
@@ -72,97 +92,121 @@ class Part:
     """
 
     def __init__(self, target: Path, source: str) -> None:
-        import hashlib
-
         self.target = target
-        name = f".{target.name[:50]}.{hashlib.sha256(source.encode()).hexdigest()[:16]}"
-        self._path = target.with_name(f"{name}.part")
-        file = _lock(self._path)
-        self._private = file is None  # somebody else is at it
-        if file is None:
-            self._path = target.with_name(f"{name}.{os.urandom(6).hex()}.part")
-            file = _open(self._path)
-        self._file: BinaryIO | None = file
-        self._writing = threading.Lock()
-        self._note = self._path.with_suffix(".json")
         self.have = 0
         self.validator: str | None = None
         self.total: int | None = None
-        self._read_note()
-        file.seek(self.have)
+        self._file_path, self._source = resolved(target), source
+        self._work: WorkFile | None = None
+        self._in_use = threading.Lock()
+        self._closed = False
 
-    def _read_note(self) -> None:
-        """Find out what is there; without a note, or with one that cannot be read, nothing is."""
+    def open(self) -> Part:
+        """Find what is there already, and keep other downloads away from it.
+
+        Raises:
+            OSError: The folder is gone, or the disk is full.
+        """
+        with self._using():
+            remove_leftovers(self._file_path)
+            work = WorkFile.claim(self._file_path, self._source) or WorkFile.create(self._file_path)
+            self._work = work
+            work.keep_permissions(self._file_path, more=0o600)  # it must be possible to open it again
+            self._read_note(work)
+            work.file.seek(self.have)
+        return self
+
+    def _read_note(self, work: WorkFile) -> None:
+        """Find out what is there; without a note, or with one that does not fit, nothing is."""
         with suppress(OSError, ValueError, TypeError, KeyError):
-            note = json.loads(self._note.read_bytes())
+            work.lock.seek(0)
+            note, size = json.loads(work.lock.read()), os.fstat(work.file.fileno()).st_size
             validator, total = note["validator"], note["total"]
-            if isinstance(validator, str) and (total is None or isinstance(total, int)):
-                self.validator, self.total = validator, total
-                self.have = self._path.stat().st_size
+            if size and isinstance(validator, str) and (total is None or (isinstance(total, int) and size <= total)):
+                self.have, self.validator, self.total = size, validator, total
 
     def begin(self, validator: str | None, total: int | None) -> None:
-        """Forget what is there, and take a note of what is to come."""
-        assert self._file is not None
-        self._file.seek(0)
-        self._file.truncate()
-        self.have, self.validator, self.total = 0, validator, total
-        self._note.write_text(json.dumps({"validator": validator, "total": total}), "utf-8")
+        """Forget what is there, and take a note of what is to come.
+
+        Raises:
+            OSError: The disk is full or failed.
+        """
+        with self._using() as work:
+            if work is not None:
+                with self._trusting(work):
+                    work.lock.truncate(0)  # from here until the end, no note vouches for what is in the file
+                    work.file.seek(0)
+                    work.file.truncate()
+                    work.lock.seek(0)
+                    work.lock.write(json.dumps({"validator": validator, "total": total}).encode())
+                self.have, self.validator, self.total = 0, validator, total
 
     def write(self, data: bytes) -> None:
-        """Add to what is there."""
-        with self._writing:
-            if self._file is not None:  # else a thread was late: its download has ended
+        """Add to what is there.
+
+        Raises:
+            OSError: The disk is full or failed.
+        """
+        with self._using() as work:
+            if work is not None:
                 left = memoryview(data)
-                while left:
-                    left = left[self._file.write(left) :]
+                with self._trusting(work):
+                    while left:
+                        left = left[work.file.write(left) :]
                 self.have += len(data)
 
     def finish(self) -> Path:
-        """Give the file its name, when all of it is on the disk."""
-        file = self._file
-        assert file is not None
-        os.fsync(file.fileno())
-        if _fcntl is None:  # pragma: no cover - Windows, where nothing is renamed while it is open
-            file.close()
-        self._path.replace(self.target)
-        file.close()
-        self._file = None
-        self._note.unlink(missing_ok=True)
+        """Make the part the target, when all of it is on the disk, and leave nothing else behind.
+
+        Raises:
+            OSError: The disk is full or failed; or the target cannot be replaced, and the part is still there.
+        """
+        with self._using() as work:
+            if work is None:
+                raise ValueError("This part is closed.")
+            with self._trusting(work):
+                work.flush(self._file_path)
+            work.move_to(self._file_path)
+            self._work = None
+            work.discard()
+            if work.private and (older := WorkFile.claim(self._file_path, self._source)) is not None:
+                older.discard()  # nobody is going to resume it
         return self.target
 
     def close(self) -> None:
-        """Let go; what is there stays, to be gone on with, if it can be."""
-        with self._writing:
-            file, self._file = self._file, None
-        if file is None:
-            return
-        _unlock(file)
-        file.close()
-        if self._private or not self.have or self.validator is None:
-            self._path.unlink(missing_ok=True)
-            self._note.unlink(missing_ok=True)
+        """Let go of the part without waiting; it stays if a later download can resume it."""
+        self._closed = True
+        if self._in_use.acquire(blocking=False):
+            try:
+                self._let_go()
+            finally:
+                self._in_use.release()
 
+    @contextmanager
+    def _using(self) -> Iterator[WorkFile | None]:
+        """Give the open file to one thread at a time, and let go of it if the part was closed meanwhile."""
+        try:
+            with self._in_use:
+                yield self._work
+        finally:
+            if self._closed:
+                self.close()
 
-def _open(path: Path) -> BinaryIO:
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-    return os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)  # what is written is safe from a crash of ours
+    @contextmanager
+    def _trusting(self, work: WorkFile) -> Iterator[None]:
+        """After an error of the disk, no later download may rely on what is in the file."""
+        try:
+            yield
+        except OSError:
+            self.validator = None
+            with suppress(OSError):
+                work.lock.truncate(0)
+            raise
 
-
-def _lock(path: Path) -> BinaryIO | None:
-    """Open a file for this download alone; None if another one has it."""
-    file = _open(path)
-    try:
-        if _fcntl is not None:  # pragma: no branch - Windows
-            _fcntl.flock(file, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(file.fileno()), path.stat()):  # else it was given its name meanwhile
-            return file
-    except OSError:
-        pass
-    file.close()
-    return None
-
-
-def _unlock(file: BinaryIO) -> None:
-    """Let another download have it; to close it is not enough, when a child that was forked meanwhile has it, too."""
-    if _fcntl is not None:  # pragma: no branch - Windows
-        _fcntl.flock(file, _fcntl.LOCK_UN)
+    def _let_go(self) -> None:
+        work, self._work = self._work, None
+        if work is not None:
+            if work.private or not self.have or self.validator is None or not work.path.exists():
+                work.discard()
+            else:
+                work.release()

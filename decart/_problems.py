@@ -8,14 +8,19 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
-from typing import Any
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from datetime import UTC
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urljoin
 
 from ._config import Settings
+from ._salvage import text_of
 from .errors import (
     APIError,
     AuthenticationError,
+    DecartSDKError,
     ModelRetiredError,
     NotFoundError,
     PaymentRequiredError,
@@ -28,6 +33,11 @@ from .transports.base import origin
 
 TEXT_LIMIT = 500  # characters of the server's text in a message
 BODY_LIMIT = 2000  # characters of the server's text in APIError.body
+SHORT_KEY = 6  # characters; a shorter key is redacted only where it stands alone, since it may be part of any word
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Answer:
@@ -39,6 +49,20 @@ class Answer:
         self.status, self.headers, self.body = status, headers, body
 
 
+def without_frames(read: Callable[P, T]) -> Callable[P, T]:
+    """Have a function that reads an answer raise its errors without its frames, whose variables may echo the key."""
+
+    @wraps(read)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return read(*args, **kwargs)
+        except DecartSDKError as error:
+            failure = error.with_traceback(None)
+        raise failure
+
+    return wrapper
+
+
 def load_json(body: bytes) -> Any:
     try:
         return json.loads(body)
@@ -47,12 +71,18 @@ def load_json(body: bytes) -> Any:
 
 
 def unreadable(why: str, answer: Answer, settings: Settings) -> ResponseError:
+    """Return the error of a 2xx answer that cannot be used."""
     kind = clean(answer.headers.get("content-type", "no content type"), settings, limit=100)
     return ResponseError(
         f"The server answered {answer.status}, but the answer cannot be used: {why} ({kind}). "
         "A proxy in between or the service is at fault; try again.",
         {"status_code": answer.status},
     )
+
+
+def held_by(answer: Answer, settings: Settings) -> dict[str, str]:
+    """Return what an answer that cannot be read holds all the same: its text, and where it points to."""
+    return {"body": clean(text_of(answer.body), settings, limit=BODY_LIMIT), **_location(answer, settings)}
 
 
 # status -> the error, and what to tell the person: whose fault it is, and what to do
@@ -86,12 +116,12 @@ def api_error(
         kind, advice = APIError, _redirect(answer, settings)
     table_kind, table_advice = _advice(answer.status)
     body = load_json(answer.body)
-    text = answer.body.decode("utf-8", "replace")
+    text = redact(text_of(answer.body), settings)  # before any of it is cut
     said = clean(reason(body) or _plain(text, answer), settings)
     code = body.get("code") if isinstance(body, dict) else None
     return (kind or table_kind)(
         f"{advice or table_advice} (HTTP {answer.status}{': ' + said if said else ''})",
-        {"status_code": answer.status, "detail": said},
+        {"status_code": answer.status, "detail": said, **_location(answer, settings)},
         None,
         answer.status,
         clean(code, settings) if isinstance(code, str) else None,
@@ -99,6 +129,12 @@ def api_error(
         clean(answer.headers.get("x-request-id", ""), settings) or None,
         _seconds(answer.headers),
     )
+
+
+def _location(answer: Answer, settings: Settings) -> dict[str, str]:
+    """Return where the answer points to, if it does: after a submit that may be the job."""
+    location = clean(answer.headers.get("location", ""), settings)
+    return {"location": location} if location else {}
 
 
 def _redirect(answer: Answer, settings: Settings) -> str:
@@ -151,13 +187,57 @@ def _words(value: object) -> str:
 
 def clean(text: str, settings: Settings, limit: int = TEXT_LIMIT) -> str:
     """Make a server's text fit for a message: no key, no control characters, one line, not too long."""
-    if len(settings.api_key) >= 6:  # a shorter one is no secret, and would blot out ordinary words
-        text = text.replace(settings.api_key, "***")
-    text = text.encode("utf-8", "replace").decode()
+    text = redact(text, settings).encode("utf-8", "replace").decode()
     if not text.isprintable() or "  " in text:
         text = re.sub(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+", " ", text)
     text = text.strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def redact(text: str, settings: Settings) -> str:
+    """Replace the API key in a server's text: as it is, escaped, in base64, or cut off at the text's end."""
+    key = settings.api_key
+    if len(text) >= len(key):
+        text = _echoes_of(key).sub("***", text)
+    if len(key) < SHORT_KEY or text[-SHORT_KEY + 1 :] not in key:
+        return text
+    cut = next((n for n in range(len(key) - 1, SHORT_KEY - 2, -1) if text.endswith(key[:n])), 0)
+    return text[: len(text) - cut] + "***" if cut else text
+
+
+def holds_key(text: str, settings: Settings) -> bool:
+    """Say whether a server's text echoes the API key, or enough of one to be recognized as such."""
+    return len(settings.api_key) >= SHORT_KEY and redact(text, settings) != text
+
+
+@lru_cache(maxsize=8)
+def _echoes_of(key: str) -> re.Pattern[str]:
+    """Return what finds a key in a text: any of its characters may be escaped as in a URL, JSON or HTML."""
+    escaped = "".join(map(_echoes_of_character, key))
+    if len(key) < SHORT_KEY:
+        return re.compile(rf"(?<![A-Za-z0-9]){escaped}(?![A-Za-z0-9])")
+    in_base64 = [re.escape(part) for part in _in_base64(key.encode("ascii"))]
+    return re.compile("|".join([escaped, *in_base64]), re.IGNORECASE)
+
+
+def _echoes_of_character(character: str) -> str:
+    code = ord(character)
+    plain = re.escape(character)
+    escaped = rf"%(?:25){{0,3}}{code:02x}|\\{{1,16}}u00{code:02x}"
+    if character.isalnum():
+        return f"(?:{plain}|{escaped})"
+    name = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}.get(character, "none")
+    return rf"(?:\\{{0,16}}{plain}|{escaped}|&(?:#0{{0,4}}{code}|#x0{{0,4}}{code:x}|{name});)"
+
+
+def _in_base64(key: bytes) -> list[str]:
+    """Return what base64 makes of a key wherever it stands in a longer text, without the edges that depend on that."""
+    parts = []
+    for before in range(3):
+        encoded = b64encode(bytes(before) + key).decode("ascii")
+        whole_characters = (before + len(key)) * 8 // 6
+        parts.append(encoded[(0, 2, 3)[before] : whole_characters])
+    return parts + [part.replace("+", "-").replace("/", "_") for part in parts]
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:
@@ -174,6 +254,7 @@ def _timestamp(date: str) -> float | None:
     from email.utils import parsedate_to_datetime
 
     try:
-        return parsedate_to_datetime(date).timestamp()
+        moment = parsedate_to_datetime(date)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()  # HTTP's dates are in UTC
     except (TypeError, ValueError, IndexError, OverflowError):
         return None

@@ -40,6 +40,25 @@ class Wanted:
         usable = condition is None or _CONDITION.fullmatch(condition) is not None
         return cls(wanted, condition) if found is not None and usable and not backwards else cls()
 
+    def begins(self, span: Span) -> bool:
+        """Say whether a part begins where it should, and does not end behind what is wanted."""
+        first, last = self._bounds(span.whole)
+        return (first is None or span.first == first) and (last is None or span.last <= last)
+
+    def last_of(self, span: Span) -> int:
+        """Return where all that is wanted ends, of which a server may have sent the beginning only."""
+        if span.whole is None:
+            return span.last
+        _, last = self._bounds(span.whole)
+        return span.whole - 1 if last is None else min(last, span.whole - 1)
+
+    def _bounds(self, whole: int | None) -> tuple[int | None, int | None]:
+        """Return the first and the last byte that are wanted of a video of so many; None for what nothing tells."""
+        first, _, last = (self.range or "").removeprefix("bytes=").partition("-")
+        if first:
+            return int(first), int(last) if last else None
+        return (None if whole is None else max(0, whole - int(last))), None
+
 
 def _text(name: str, value: object) -> str:
     if value is not None and not isinstance(value, str):
@@ -47,7 +66,28 @@ def _text(name: str, value: object) -> str:
     return (value or "").strip()
 
 
-def span_of(headers: Mapping[str, str]) -> tuple[int, int, int | None]:
-    """Return the first and the last byte of a part that is sent, and how many there are; -1 for what is not said."""
+@attrs.frozen(kw_only=True)
+class Span:
+    """The part of a video that a server says it sends; as text, the value of ``Content-Range``.
+
+    Attributes:
+        first, last: The places of its first and of its last byte.
+        whole: How many bytes the video has, if the server said.
+    """
+
+    first: int
+    last: int
+    whole: int | None
+
+    def __str__(self) -> str:
+        return f"bytes {self.first}-{self.last}/{'*' if self.whole is None else self.whole}"
+
+
+def span_of(headers: Mapping[str, str]) -> Span | None:
+    """Return which part an answer says that it sends; None if it does not say, or it cannot be."""
     found = _SENT.fullmatch(headers.get("content-range", ""))
-    return (int(found[1]), int(found[2]), None if found[3] == "*" else int(found[3])) if found else (-1, -1, None)
+    if found is None:
+        return None
+    span = Span(first=int(found[1]), last=int(found[2]), whole=None if found[3] == "*" else int(found[3]))
+    possible = span.first <= span.last and (span.whole is None or span.last < span.whole)
+    return span if possible else None

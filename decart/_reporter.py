@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from ._config import Settings
+from ._log import log
 from ._problems import clean
 from .errors import TransportError
 from .jobs import JobStatusResponse
@@ -29,8 +30,6 @@ from .transports.base import HttpRequest
 if TYPE_CHECKING:
     from .events import EventHook
     from .progress import Progress
-
-log = logging.getLogger("decart")
 
 TOLD = (
     "content-length",

@@ -4,15 +4,19 @@ A connection that breaks off is not the end of a download. The next attempt asks
 that the content is still the same (``If-Range``), so that no file is made of two. Where the server cannot do that, a
 file is begun anew; a stream, whose bytes have been handed out, ends.
 
-===============================  ==================================================================
-answer                           means
-===============================  ==================================================================
-206 with the range asked for     go on where it stopped
-200                              the whole, from its first byte: begin anew
-416, or a 206 with another range  what is there is of no use: forget it, and ask again
-200 or 206 with text             a page of some proxy: ask again
-anything else                    an error; the table of `decart.policies` says if it is worth a repeat
-===============================  ==================================================================
+===================================  ==============================================================
+answer                               means
+===================================  ==============================================================
+206 from where it stopped            go on, and ask for the rest if it ends before what was asked for
+200                                  the whole, from its first byte: begin anew
+416, or a 206 that does not fit      what is there is of no use: forget it, and ask again
+200 or 206 with text                 a page of some proxy: ask again
+anything else                        an error; the table of `decart.policies` says if it is worth a repeat
+===================================  ==============================================================
+
+A 206 fits if it begins where asked, is of as many bytes in all as before, and repeats the validator (a strong ``ETag``,
+or else ``Last-Modified``) of the first answer. Where HTTP does not say how long the video is, its structure decides
+whether it is whole.
 
 Only attempts that bring nothing count as failures, and the time for repeats begins anew with each that brings
 something: a download that gets on, however often it is cut, is not given up.
@@ -22,20 +26,31 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ._config import Settings
+from ._content import (
+    BEGINNING,
+    check_beginning,
+    check_length,
+    check_type,
+    content_codings,
+    is_framed,
+    promised_length,
+    unfinished,
+)
 from ._disk import Part
-from ._problems import Answer, api_error, unreadable
-from ._ranges import Wanted, span_of
+from ._problems import Answer, api_error, holds_key, unreadable
+from ._ranges import Span, Wanted, span_of
 from ._reporter import Reporter
-from ._wire import check_kind, check_length, content_request, promised_length
+from ._wire import content_request
 from .errors import APIError, DecartSDKError, ResponseError
 from .policies import Deadline, RetryPolicy, error_of, hooks, pause, repeat_read, retry_after
 from .progress import Meter
+from .structure import Structure
 from .transports.base import HttpRequest, Timeout
 
 if TYPE_CHECKING:
@@ -55,12 +70,14 @@ class Transfer:
         meter: Tells the caller how far it is.
         reporter: Tells what goes wrong on the way.
         wanted: The part of the video that is wanted; a file is always of the whole.
+        cancel: What ends the pause between two attempts.
+        check: Called before each attempt and for each chunk; it raises if the caller has cancelled.
         part: The file that it goes to; a stream has none.
         response: The answer that is being read, if one is.
         over: Whether there is nothing more to come.
         have: Bytes so far.
         total: Bytes of all that is to come, if the server said.
-        status, headers: Those of the answer that began it.
+        status, headers: Those of the answer that began it; ``Content-Range`` is that of all that is to come.
     """
 
     settings: Settings
@@ -71,16 +88,23 @@ class Transfer:
     meter: Meter
     reporter: Reporter = attrs.field(repr=False)
     wanted: Wanted = Wanted()
+    cancel: Any = None
+    check: Callable[[], None] = attrs.field(default=lambda: None, repr=False)
     part: Part | None = None
     response: Any = attrs.field(default=None, init=False)
     over: bool = attrs.field(default=False, init=False)
     have: int = attrs.field(default=0, init=False)
     total: int | None = attrs.field(default=None, init=False)
     status: int = attrs.field(default=0, init=False)
-    headers: Mapping[str, str] = attrs.field(factory=dict, init=False)
-    _validator: str | None = attrs.field(default=None, init=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict, init=False, repr=False)
+    _validator: str | None = attrs.field(default=None, init=False, repr=False)
+    _etag: str | None = attrs.field(default=None, init=False, repr=False)  # of any kind, of the answer that began it
     _first: int = attrs.field(default=0, init=False)  # where in the video it begins
     _last: int | None = attrs.field(default=None, init=False)  # where it ends, if that is before the video's end
+    _whole: int | None = attrs.field(default=None, init=False)  # bytes of the video, if the server said
+    _answer_ends: int | None = attrs.field(default=None, init=False)  # the place behind the part that is being read
+    _beginning: bytes = attrs.field(default=b"", init=False, repr=False)
+    _structure: Structure | None = attrs.field(default=None, init=False, repr=False)  # if that has to tell the end
     _furthest: int = attrs.field(default=0, init=False)  # bytes that some attempt has had
     _failures: int = attrs.field(default=0, init=False)  # attempts in a row that brought nothing
     _lost: bool = attrs.field(default=False, init=False)  # a stream cannot be gone on with
@@ -89,7 +113,7 @@ class Transfer:
         """Go on with a part that is there."""
         self.part = part
         self.have = self._furthest = part.have
-        self.total, self._validator = part.total, part.validator
+        self.total, self._whole, self._validator = part.total, part.total, part.validator
         self.over = self.total is not None and self.have == self.total > 0  # but for its name
 
     @property
@@ -98,7 +122,8 @@ class Transfer:
         return f"{self.settings.base_url} {self.job_id}"
 
     def request(self) -> HttpRequest:
-        """Build the next question: for the whole, or for what is missing of it."""
+        """Build the next request: for the whole, or for what is missing of it."""
+        self.check()
         if not self.have or self._validator is None:
             return content_request(self.settings, self.job_id, self.wanted.range, self.wanted.if_range)
         rest = f"bytes={self._at}-{'' if self._last is None else self._last}"
@@ -113,19 +138,18 @@ class Transfer:
         """Return the time that an attempt begun now has."""
         return timeout.within(self.limit.for_request())
 
-    def answered(self, status: int, headers: Mapping[str, str]) -> bool:
+    def answered(self, answer: Answer) -> bool:
         """Read the head of an answer; say whether it is one that brings bytes.
 
         Raises:
             ResponseError: It is of no use.
         """
-        answer = Answer(status=status, headers=headers, body=b"")
-        if status == 416 and self.have:
+        if answer.status == 416 and self.have:
             raise self._useless("it has no such range", answer)
-        if not 200 <= status < 300:
+        if not 200 <= answer.status < 300:
             return False
-        check_kind(answer, self.settings)
-        if status != 206:
+        check_type(answer, self.settings)
+        if answer.status != 206:
             self._begins(answer)
         elif self.wanted.range and not self.have:
             self._begins_inside(answer)
@@ -135,39 +159,58 @@ class Transfer:
         return True
 
     def _goes_on(self, answer: Answer) -> None:
-        first, last, whole = span_of(answer.headers)
-        same = self._validator is not None and _validator(answer.headers) in (None, self._validator)
-        if self._last is not None:
-            same = same and last == self._last
-        elif whole is not None:
-            same = same and whole == (self.total or whole)
-        if first != self._at or not same:
+        span = self._span(answer)
+        if self._validator is None or not self._is_same(answer.headers):
+            raise self._useless("it does not say that it is a part of the same", answer)
+        too_long = self._last is not None and span.last > self._last
+        if span.first != self._at or span.whole not in (None, self._whole or span.whole) or too_long:
             raise self._useless("it is another part than was asked for", answer)
+        self._answer_ends = span.last + 1
+        self._whole = self._whole or span.whole
         if self._last is None:
-            self.total = whole or self.total
+            self.total = self._whole
 
     def _begins_inside(self, answer: Answer) -> None:
-        first, last, _ = span_of(answer.headers)
-        if not 0 <= first <= last:
-            raise self._useless("it does not say which part it is", answer)
-        self._note(answer, last - first + 1)
-        self._first, self._last = first, last
+        span = self._span(answer)
+        if not self.wanted.begins(span):
+            raise self._useless("it is another part than was asked for", answer)
+        last = self.wanted.last_of(span) if _validator(answer.headers, self.settings) else span.last
+        self._note(answer, last - span.first + 1)
+        self._first, self._last, self._whole, self._answer_ends = span.first, last, span.whole, span.last + 1
+        self.headers = {**answer.headers, "content-range": str(attrs.evolve(span, last=last))}
 
     def _begins(self, answer: Answer) -> None:
         if self.part is None and self.have:
             self._lost = True
             raise unreadable("it begins anew, and what was handed out cannot be taken back", answer, self.settings)
         self._note(answer, promised_length(answer.headers))
+        self._whole = self.total
+        self._structure = Structure() if self.total is None else None
         if self.part is not None:
             self.part.begin(self._validator, self.total)
+
+    def _span(self, answer: Answer) -> Span:
+        """Return which part of the video an answer brings."""
+        span = span_of(answer.headers)
+        if span is None or content_codings(answer.headers):
+            raise self._useless("it does not say which part it is", answer)
+        if promised_length(answer.headers) not in (None, span.last - span.first + 1):
+            raise self._useless("it is not as long as the part that it says it is", answer)
+        return span
+
+    def _is_same(self, headers: Mapping[str, str]) -> bool:
+        """Say whether a part is of the video that the first answer was of."""
+        same_etag = self._etag is None or headers.get("etag") in (None, self._etag)
+        return same_etag and self._validator in (headers.get("etag"), headers.get("last-modified"))
 
     def _note(self, answer: Answer, total: int | None) -> None:
         if self.part is None and self.status and (self.status, self.total) != (answer.status, total):
             self._lost = True
             raise unreadable("it is not what an earlier answer announced", answer, self.settings)
         self.have, self.status, self.headers, self.total = 0, answer.status, answer.headers, total
-        self._validator = _validator(answer.headers)
-        self._first, self._last = 0, None
+        self._validator, self._etag = _validator(answer.headers, self.settings), answer.headers.get("etag")
+        self._first, self._last, self._whole, self._answer_ends = 0, None, None, None
+        self._beginning, self._structure = b"", None
 
     def _useless(self, why: str, answer: Answer) -> ResponseError:
         """Forget what is there: a file can be begun anew, a stream cannot."""
@@ -175,27 +218,65 @@ class Transfer:
         self._validator = None
         return unreadable(why, answer, self.settings)
 
-    def refused(self, status: int, headers: Mapping[str, str], body: bytes) -> APIError:
+    def refused(self, answer: Answer) -> APIError:
         """Turn a refusal into an error."""
-        return api_error(Answer(status=status, headers=headers, body=body), self.settings)
+        return api_error(answer, self.settings)
 
-    def took(self, data: bytes | None) -> None:
+    def took(self, data: bytes | None) -> ResponseError | None:
         """Take note of the next bytes, and keep them if there is a file to keep them in; None is the end.
 
-        Raises:
-            ResponseError: It has ended too early.
+        Returns:
+            What is wrong: it has ended too early, or is not what it was said to be. It is not raised from here, whose
+            frames hold the bytes: they may echo the key.
         """
-        if data is None:
-            answer = Answer(status=self.status, headers=self.headers, body=b"")
-            check_length(self.have, self.total, answer, self.settings)
-            self.over = True
-        elif data:
-            if not self._at:
-                check_kind(Answer(status=self.status, headers=self.headers, body=data), self.settings)
+        self.check()
+        try:
+            if data is None:
+                self._ended()
+            elif data:
+                self._check(data)
+        except ResponseError as error:
+            return error.with_traceback(None)
+        if data:
             if self.part is not None:
                 self.part.write(data)
             self.have += len(data)
             self.meter.at(self.have, self.total)
+        return None
+
+    def _check(self, data: bytes) -> None:
+        """Look at bytes before they are kept or handed out."""
+        answer = self._answer()
+        if self._at == len(self._beginning) < BEGINNING:
+            self._beginning = (self._beginning + data)[:BEGINNING]
+            check_beginning(self._beginning, answer, self.settings)
+        if self._answer_ends is not None and self._at + len(data) > self._answer_ends:
+            raise self._useless("it is longer than the part that it says it is", answer)
+        if self._structure is not None:
+            self._structure.feed(data)
+
+    def _ended(self) -> None:
+        """Read the end of an answer, which is that of the video unless only a part was sent."""
+        answer = self._answer()
+        if self._answer_ends is not None and self._at < self._answer_ends:
+            raise unreadable(f"it has ended {self._answer_ends - self._at} bytes too early", answer, self.settings)
+        only_a_part = self._answer_ends is not None and self.total is not None and self.have < self.total
+        if only_a_part and not self.limit.passed():
+            return  # the rest is asked for
+        check_length(self.have, self.total, answer, self.settings)
+        if self.total is None and not (self._ends_with_its_chunks() or self._has_whole_structure()):
+            self._validator = None  # no part can follow
+            raise unfinished(answer, self.settings)
+        self.over = True
+
+    def _ends_with_its_chunks(self) -> bool:
+        return self._answer_ends is None and is_framed(self.headers)
+
+    def _has_whole_structure(self) -> bool:
+        return self._structure is not None and self._structure.is_whole
+
+    def _answer(self) -> Answer:
+        return Answer(status=self.status, headers=self.headers, body=b"")
 
     def retrying(self) -> Mapping[str, Any]:
         """Return tenacity's settings."""
@@ -235,13 +316,14 @@ class Transfer:
         self.reporter.retry(what, self.job_id, error_of(state), state.attempt_number, state.upcoming_sleep)
 
 
-def _validator(headers: Mapping[str, str]) -> str | None:
+def _validator(headers: Mapping[str, str], settings: Settings) -> str | None:
     """Return what the server calls this content, if it is a name that a range may be asked for by.
 
-    A weak ``ETag`` is not, and neither is anything that could not stand in a header of ours.
+    A weak ``ETag`` is not, and neither is anything that could not stand in a header of ours, or echoes the key: it
+    is kept in a file.
     """
     etag, date = headers.get("etag", ""), headers.get("last-modified", "")
-    if "content-encoding" in headers:
+    if content_codings(headers) or holds_key(etag, settings) or holds_key(date, settings):
         return None
     if re.fullmatch(r'"[\x21\x23-\x7e]{1,500}"', etag):
         return etag

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,6 +9,7 @@ from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ._log import log
 from .errors import (
     APIError,
     InvalidInputError,
@@ -31,8 +31,6 @@ from .transports.base import Event
 if TYPE_CHECKING:
     from .progress import OnProgress, ShowProgress
     from .results import QueueJobResult
-
-log = logging.getLogger("decart")
 
 
 def check_wait(callback: OnStatusChange | None, policy: object, cancel: object, *, awaited: bool) -> None:
@@ -174,7 +172,7 @@ def submitting() -> Iterator[None]:
             raise SubmitOutcomeUnknownError(
                 f"The job may have been accepted, and you may have been charged, so it was not repeated: {cause} "
                 "Look in your account before you submit it again.",
-                None,
+                cause.data,
                 cause,
             ) from cause
         raise QueueSubmitError(f"The job was not submitted: {cause}", None, cause) from cause

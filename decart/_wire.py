@@ -15,7 +15,6 @@ cut to a readable length, and the API key is blotted out of it, before it goes i
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
@@ -23,12 +22,16 @@ from urllib.parse import quote
 import attrs
 
 from ._config import Settings
+from ._content import BEGINNING, check_beginning, check_length, check_type, is_framed, promised_length, unfinished
+from ._log import log
 from ._multipart import MultipartBody
-from ._problems import Answer, api_error, clean, load_json, reason, unreadable
-from .errors import InvalidInputError, ModelRetiredError
+from ._problems import Answer, api_error, clean, held_by, holds_key, load_json, reason, unreadable, without_frames
+from ._salvage import find_job
+from .errors import InvalidInputError, ModelRetiredError, ResponseError, TransportError
 from .inputs import JobInput
 from .jobs import JobStatusResponse, JobSubmitResponse
 from .models import ModelDefinition, retirement
+from .structure import is_whole
 from .transports.base import HttpRequest
 
 if TYPE_CHECKING:
@@ -45,12 +48,28 @@ ERROR_LIMIT = 64 * 1024  # bytes of an error page that are looked at
 class Call(Generic[T]):
     """One exchange: the request, how much of a good answer to read (``None``: all), what it means, and whose it is."""
 
-    __slots__ = ("request", "limit", "parse", "job_id")
+    __slots__ = ("request", "limit", "parse", "parse_cut", "job_id")
 
     def __init__(
-        self, *, request: HttpRequest, limit: int | None, parse: Callable[[Answer], T], job_id: str | None = None
+        self,
+        *,
+        request: HttpRequest,
+        limit: int | None,
+        parse: Callable[[Answer], T],
+        parse_cut: Callable[[Answer, TransportError], T] | None = None,
+        job_id: str | None = None,
     ) -> None:
-        self.request, self.limit, self.parse, self.job_id = request, limit, parse, job_id
+        self.request, self.limit, self.parse, self.parse_cut, self.job_id = request, limit, parse, parse_cut, job_id
+
+    def salvage(self, answer: Answer, failure: TransportError) -> T:
+        """Make do with what arrived of a body before it broke off, if a part of it can be of any use.
+
+        Raises:
+            TransportError: The failure, if it cannot.
+        """
+        if self.parse_cut is None or not 200 <= answer.status < 300:
+            raise failure
+        return self.parse_cut(answer, failure)
 
     def limit_for(self, status: int) -> int | None:
         """Return how many bytes of an answer of this status are worth reading."""
@@ -68,7 +87,12 @@ def submit_call(
     body = MultipartBody(_parts(job), tell)
     headers = {**settings.headers, "Content-Type": body.content_type}
     request = HttpRequest(method="POST", url=settings.base_url + job.model.endpoint, headers=headers, body=body)
-    return Call(request=request, limit=JSON_LIMIT, parse=lambda answer: parse_submit(answer, settings, job.model))
+    return Call(
+        request=request,
+        limit=JSON_LIMIT,
+        parse=lambda answer: parse_submit(answer, settings, job.model),
+        parse_cut=lambda answer, failure: parse_cut_submit(answer, settings, job.model, failure),
+    )
 
 
 def status_call(
@@ -150,28 +174,57 @@ def _form_text(value: bool | int | str | tuple[MotionTrajectoryInput, ...]) -> s
     return json.dumps(value)
 
 
+@without_frames
 def parse_submit(answer: Answer, settings: Settings, model: ModelDefinition) -> JobSubmitResponse:
-    """Read the answer to a submit.
+    """Read the answer to a submit, and make do with an id.
 
-    A status that cannot be read is taken for ``pending``: what counts is the id of a job that is being paid for.
+    A status that cannot be read is taken for ``pending``: what counts is the id of a job that is being paid for. For
+    the same reason an id is looked for in JSON that is cut or odd, and an answer without one is told as it is.
     """
     if answer.status in (404, 405, 410) and model.retired:
         raise api_error(answer, settings, ModelRetiredError, retirement(model))
-    body = _json(answer, settings)
-    status = body.get("status")
-    text = clean(status, settings) if isinstance(status, str) else ""
-    return JobSubmitResponse(job_id=_job_id(body, answer, settings), status=text or "pending", model=model.name)
-
-
-def _job_id(body: Mapping[str, Any], answer: Answer, settings: Settings) -> str:
-    job_id = body.get("job_id")
+    if not 200 <= answer.status < 300:
+        raise api_error(answer, settings)
+    job = find_job(answer.body)
+    if job is None:
+        raise _without_id("it is not a JSON object", answer, settings)
+    job_id = job.get("job_id")
     if isinstance(job_id, int) and not isinstance(job_id, bool):
         job_id = str(job_id)
-    if not _is_id(job_id) or len(str(job_id)) > ID_LIMIT or not str(job_id).isprintable():
-        raise unreadable("it has no job_id", answer, settings)
-    return str(job_id)
+    if not _is_id(job_id) or not _can_be_told(str(job_id), settings):
+        raise _without_id("it has no job_id", answer, settings)
+    status = job.get("status")
+    text = clean(status, settings) if isinstance(status, str) else ""
+    return JobSubmitResponse(job_id=str(job_id), status=text or "pending", model=model.name)
 
 
+@without_frames
+def parse_cut_submit(
+    answer: Answer, settings: Settings, model: ModelDefinition, failure: TransportError
+) -> JobSubmitResponse:
+    """Read what arrived of the answer to a submit before its connection broke off: the id may be among it."""
+    try:
+        return parse_submit(answer, settings, model)
+    except ResponseError as error:
+        held = error.data
+    raise type(failure)(failure.message, held)
+
+
+def _can_be_told(job_id: str, settings: Settings) -> bool:
+    """Say whether an id is whole, and can go into messages and logs as it is."""
+    undamaged = job_id.isprintable() and "\ufffd" not in job_id
+    return undamaged and len(job_id) <= ID_LIMIT and not holds_key(job_id, settings)
+
+
+def _without_id(why: str, answer: Answer, settings: Settings) -> ResponseError:
+    """Tell all that the answer to a submit held, in the error and the log: a person may find the job by it."""
+    error = unreadable(why, answer, settings)
+    error = ResponseError(error.message, {**error.data, **held_by(answer, settings)})
+    log.warning("the answer to a submit names no job: %s", error.data)
+    return error
+
+
+@without_frames
 def parse_status(answer: Answer, settings: Settings, job_id: str) -> JobStatusResponse:
     """Read where a job is; an answer about another job is not taken for it."""
     body = _json(answer, settings)
@@ -186,37 +239,19 @@ def parse_status(answer: Answer, settings: Settings, job_id: str) -> JobStatusRe
     return JobStatusResponse(job_id=job_id, status=text, error=why)
 
 
+@without_frames
 def parse_content(answer: Answer, settings: Settings) -> bytes:
     """Read the result of a job: never an empty, cut or textual one."""
     if not 200 <= answer.status < 300:
         raise api_error(answer, settings)
-    check_kind(answer, settings)
+    if answer.status == 206:
+        raise unreadable("it is a part, and the whole was asked for", answer, settings)
+    check_type(answer, settings)
+    check_beginning(answer.body[:BEGINNING], answer, settings)
     check_length(len(answer.body), promised_length(answer.headers), answer, settings)
+    if not is_framed(answer.headers) and not is_whole([answer.body]):
+        raise unfinished(answer, settings)
     return answer.body
-
-
-def check_kind(answer: Answer, settings: Settings) -> None:
-    """Refuse text where a video should be: the page of some proxy, by its type or, without one, by its beginning."""
-    kind = clean(answer.headers.get("content-type", "").partition(";")[0], settings, limit=50).lower()
-    if kind in ("", "application/octet-stream") and answer.body[:50].lstrip()[:1] in (b"<", b"{"):
-        kind = "text"
-    if kind.startswith("text") or kind == "application/json":
-        raise unreadable(f"it is {kind} where a video should be", answer, settings)
-
-
-def check_length(length: int, promised: int | None, answer: Answer, settings: Settings) -> None:
-    """Refuse a result that is empty, or not as long as was promised."""
-    if not length:
-        raise unreadable("it is empty", answer, settings)
-    if promised is not None and length != promised:
-        raise unreadable(f"it has {length} bytes of {promised}", answer, settings)
-
-
-def promised_length(headers: Mapping[str, str]) -> int | None:
-    """Return how many bytes the server says a body has, unless they are encoded, and come out as more."""
-    promised = headers.get("content-length", "")
-    known = "content-encoding" not in headers and re.fullmatch(r"\d{1,18}", promised, re.ASCII)
-    return int(promised) if known else None
 
 
 def _json(answer: Answer, settings: Settings) -> Mapping[str, Any]:

@@ -103,8 +103,8 @@ class AsyncQueueClient:
             InvalidInputError, QueueResultError, JobFailedError, OSError: As for ``QueueClient.download``.
 
         Example:
-            >>> await client.queue.download(job.job_id, "lake.mp4")
-            PosixPath('lake.mp4')
+            >>> (await client.queue.download(job.job_id, "lake.mp4")).name
+            'lake.mp4'
         """
         with showing(progress) as shown:
             saving = check_download(path, shown.told, awaited=True)
@@ -203,10 +203,14 @@ class AsyncQueueClient:
                 if (news := watch.news()) is not None and watch.callback is not None:
                     await _done(watch.callback(news))
         last = watch.ended()
-        return watch.timed_out() if last is None else await self._ending(last, watch.deadline, saving)
+        return watch.timed_out() if last is None else await self._ending(last, watch.deadline, saving, watch.cancel)
 
     async def _ending(
-        self, last: JobStatusResponse, deadline: Deadline | None = None, saving: Saving | None = None
+        self,
+        last: JobStatusResponse,
+        deadline: Deadline | None = None,
+        saving: Saving | None = None,
+        cancel: Event | None = None,
     ) -> QueueJobResult:
         """Turn the last status of a job into its result, with the video in memory or in a file, if there is one."""
         from .results import ended
@@ -219,10 +223,11 @@ class AsyncQueueClient:
                 from .streams import adownload
 
                 target, progress = saving
-                transfer = self._core.transfer(last.job_id, deadline, progress)
+                transfer = self._core.transfer(last.job_id, deadline, progress, cancel=cancel)
                 return ended(last, path=await adownload(self._core, transfer, target))
             call = _wire.content_call(self._core.settings, last.job_id)
-            data = await self._core.send(call, repeat_read, deadline)
+            check = partial(self._core.check_download, last.job_id, cancel)
+            data = await self._core.send(call, repeat_read, deadline, cancel=cancel, check=check)
             return ended(last, data=self._core.arrived(last.job_id, data))
 
 

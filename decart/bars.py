@@ -1,7 +1,8 @@
 """The bar that ``progress=True`` shows: the job's state and the time while it is waited for, bytes while they move.
 
 It is tqdm's, which knows how to draw one in a notebook and in a terminal (extra ``progress``). Where there is neither,
-as in a log file or a cron job, nothing is shown.
+as in a log file, a cron job or a program without stderr, nothing is shown. A bar that cannot be drawn is given up, and
+the log says why: the call, which may be paid for, goes on.
 """
 
 from __future__ import annotations
@@ -9,10 +10,15 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
 from ._extras import require
+from ._log import log
+from .errors import MissingExtraError
+from .inputs import reason_of
 from .jobs import JobStatusResponse
 from .progress import Progress
 
@@ -23,6 +29,8 @@ try:
 except ImportError:
     require("progress", "tqdm")
     raise
+except Exception as error:
+    raise MissingExtraError(f"tqdm is installed, but cannot be used to draw a bar ({reason_of(error)}).") from error
 
 _WAITING = "{desc} [{elapsed}]"
 
@@ -42,36 +50,56 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._lock:
-            self._closed = True
+        with self._drawing():
             self._end()
+        self._closed = True
 
     def moved(self, progress: Progress) -> None:
         """Show how far a transfer is."""
-        with self._lock:
+        with self._drawing():
             if self._turns_to(progress.direction, total=progress.total, unit="B", unit_scale=True, unit_divisor=1024):
                 self._bar.n = progress.done
                 self._bar.refresh()
 
     def looked(self, job: JobStatusResponse) -> None:
         """Show where a job is."""
-        with self._lock:
+        with self._drawing():
             if self._turns_to("wait", bar_format=_WAITING):
                 self._bar.set_description_str(f"{job.model or 'job ' + job.job_id}: {job.status}")
+
+    @contextmanager
+    def _drawing(self) -> Iterator[None]:
+        """Draw, one thread at a time; the first failure is the last."""
+        with self._lock:
+            try:
+                yield
+            except Exception:
+                self._closed = True
+                log.warning("the progress bar cannot be drawn, and is given up", exc_info=True)
+                with suppress(Exception):
+                    self._bar.disable = True  # else it tries again when it is garbage
 
     def _turns_to(self, what: str, **looks: Any) -> bool:
         """Make sure that the bar is of this kind, and say whether there is one."""
         if self._closed:
-            return False  # a thread was late
+            return False  # a thread was late, or nothing can be drawn
         if self._what != what:
             self._end()
             self._what = what
-            self._bar = tqdm(desc=what, disable=None if not _in_notebook() else False, **looks)
+            self._bar = tqdm(desc=what, disable=_hides(), **looks)
         return True
 
     def _end(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.close()
+
+
+def _hides() -> bool | None:
+    """Say whether no bar is shown; None leaves it to tqdm, which asks stderr whether it is a terminal."""
+    if _in_notebook():
+        return False
+    return True if sys.stderr is None else None
 
 
 def _in_notebook() -> bool:

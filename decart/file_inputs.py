@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import attrs
 
 from .errors import InvalidInputError
 from .files import FileInput
-from .inputs import JobInput, is_prompt, is_text, optional, refuse, whole
+from .inputs import JobInput, blaming, is_prompt, is_text, optional, real, refuse, whole
 
 TRAJECTORY_POINTS = (2, 1000)
 
@@ -33,22 +34,15 @@ def _is_frame(instance: object, attribute: attrs.Attribute[Any], value: object) 
 
 
 def _is_coordinate(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= sys.float_info.max:
         raise refuse(f"trajectory: {attribute.name}", "a number of 0 or more", value)
 
 
 def _is_long_enough(instance: object, attribute: attrs.Attribute[Any], value: Sequence[object]) -> None:
     least, most = TRAJECTORY_POINTS
     if not least <= len(value) <= most:
-        raise InvalidInputError(f"trajectory must have {least} to {most} points, not {len(value)}.")
-
-
-def _real(value: Any) -> Any:
-    """Turn what is a real number in all but type (numpy's, say) into a float; leave the rest for the validator."""
-    try:
-        return value if isinstance(value, (bool, int, str)) else float(value)
-    except (TypeError, ValueError):
-        return value
+        count = len(value) if len(value) <= most else f"{most + 1} or more"
+        raise InvalidInputError(f"trajectory must have {least} to {most} points, not {count}.")
 
 
 _FILE = {"file": True}  # marks, for the wire, a field that holds a file
@@ -115,8 +109,8 @@ class MotionTrajectoryInput:
     """
 
     frame: int = attrs.field(converter=whole, validator=_is_frame)
-    x: float = attrs.field(converter=_real, validator=_is_coordinate)
-    y: float = attrs.field(converter=_real, validator=_is_coordinate)
+    x: float = attrs.field(converter=real, validator=_is_coordinate)
+    y: float = attrs.field(converter=real, validator=_is_coordinate)
 
 
 TrajectoryPoint = MotionTrajectoryInput | Mapping[str, float]
@@ -125,7 +119,8 @@ TrajectoryPoint = MotionTrajectoryInput | Mapping[str, float]
 def _points(value: Iterable[TrajectoryPoint]) -> tuple[MotionTrajectoryInput, ...]:
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
         raise refuse("trajectory", "a list of points {'frame': 0, 'x': 0.5, 'y': 0.5}", value)
-    return tuple(map(_point, value))
+    with blaming("trajectory"):
+        return tuple(map(_point, islice(value, TRAJECTORY_POINTS[1] + 1)))
 
 
 def _point(value: object) -> MotionTrajectoryInput:

@@ -21,13 +21,17 @@ service declares no bound, there is none here: a prompt may be as long as you li
 
 from __future__ import annotations
 
+import io
+import numbers
 import operator
 import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import attrs
 
-from .errors import InvalidInputError
+from .errors import DecartSDKError, InvalidInputError
 from .models import ModelDefinition, Resolution, Task
 
 CLASS_OF: dict[Task, str] = {
@@ -46,11 +50,50 @@ SEED_MAX = 4_294_967_295
 
 
 def refuse(field: str, rule: str, value: object) -> InvalidInputError:
+    """Return the error of a value that breaks a rule."""
+    return InvalidInputError(f"{field} must be {rule}, not {shown(value)}.")
+
+
+def shown(value: object) -> str:
+    """Return a value as it may stand in a message, whatever it is."""
     try:
-        shown = reprlib.repr(value)
+        return one_line(reprlib.repr(value))
     except ValueError:  # Python refuses to write out a number of thousands of digits
-        shown = "a number far too large"
-    return InvalidInputError(f"{field} must be {rule}, not {shown}.")
+        return "a number far too large"
+    except Exception:  # a __repr__ of the caller's
+        return type(value).__name__
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """Make a text fit for a message: printable, one line, not too long."""
+    if not text.isprintable():
+        text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why something of the caller's failed, in words that fit into a message."""
+    kind = type(error).__name__
+    words = getattr(error, "strerror", None)
+    try:
+        text = one_line(words if isinstance(words, str) and words else str(error))
+    except Exception:  # a __str__ of the caller's
+        return kind
+    if not text:
+        return kind
+    says_it_all = isinstance(error, (OSError, ValueError, EOFError)) and not isinstance(error, io.UnsupportedOperation)
+    return text if says_it_all else f"{kind}: {text}"
+
+
+@contextmanager
+def blaming(what: str) -> Iterator[None]:
+    """Turn whatever an object of the caller's raises into one sentence of ours."""
+    try:
+        yield
+    except DecartSDKError:
+        raise
+    except Exception as error:
+        raise InvalidInputError(f"{what} cannot be read ({reason_of(error)}).") from error
 
 
 def is_model(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -80,7 +123,7 @@ def _is_seed(instance: object, attribute: attrs.Attribute[Any], value: object) -
 
 
 def _is_orientation(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if value not in ("landscape", "portrait"):
+    if not isinstance(value, str) or value not in ("landscape", "portrait"):
         raise refuse(attribute.name, "'landscape' or 'portrait'", value)
 
 
@@ -88,7 +131,18 @@ def whole(value: Any) -> Any:
     """Turn what is an integer in all but type (numpy's, say) into an int; leave the rest for the validator."""
     try:
         return value if isinstance(value, bool) else operator.index(value)
-    except TypeError:
+    except Exception:  # an __index__ of the caller's may raise anything
+        return value
+
+
+def real(value: Any) -> Any:
+    """Turn what is a real number in all but type (numpy's, a ``Decimal``) into a float; leave the rest as it is."""
+    number = whole(value)
+    if isinstance(number, int) or not isinstance(number, numbers.Number):
+        return number
+    try:
+        return float(number)  # type: ignore[arg-type]
+    except Exception:  # a complex number, say
         return value
 
 
@@ -116,7 +170,8 @@ class JobInput:
         wanted = CLASS_OF[self.model.task]
         if type(self).__name__ != wanted:
             raise InvalidInputError(f"model {self.model.name} takes {wanted}, not {type(self).__name__}.")
-        if self.resolution is not None and self.resolution not in self.model.resolutions:
+        known = isinstance(self.resolution, str) and self.resolution in self.model.resolutions
+        if self.resolution is not None and not known:
             choice = " or ".join(map(repr, self.model.resolutions))
             raise refuse("resolution", f"{choice} for {self.model.name}", self.resolution)
         for name in sorted(self.model.lacks):

@@ -16,13 +16,13 @@ anything else   wait, and say so once
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import attrs
 
-log = logging.getLogger("decart")
+from ._log import log
+
 T = TypeVar("T")
 
 JobStatus = Literal["pending", "processing", "completed", "failed"]

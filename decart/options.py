@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import attrs
 
 from . import inputs
 from .errors import InvalidInputError
-from .inputs import CLASS_OF, JobInput, is_model, refuse
+from .inputs import CLASS_OF, JobInput, blaming, is_model, refuse, shown
 from .jobs import JobStatusResponse
 from .models import ModelDefinition, Resolution
 
@@ -51,17 +50,20 @@ def from_options(options: JobOptions | JobInput) -> JobInput:
         return options
     if not isinstance(options, Mapping):
         raise refuse("options", "a dict or one of the input classes", options)
-    model = options.get("model")
+    with blaming("options"):
+        given: dict[str, Any] = dict(options)  # once: a mapping of the caller's may be anything
+    model = given.get("model")
     is_model(None, attrs.fields(JobInput).model, model)
+    assert isinstance(model, ModelDefinition)
     fields = {field.name: field for field in attrs.fields(input_class(model))}
-    for key in options:
+    for key in given:
         if key not in fields and key != "on_status_change":
             raise _unknown(key, model, list(fields))
     for field in fields.values():
-        if field.default is attrs.NOTHING and options.get(field.name) is None:
+        if field.default is attrs.NOTHING and given.get(field.name) is None:
             kind = " (bytes, pathlib.Path or an open binary file)" if field.metadata.get("file") else ""
             raise InvalidInputError(f"{field.name} is missing: {model.name} needs it{kind}.")
-    return input_class(model)(**{name: options[name] for name in fields if options.get(name) is not None})  # type: ignore[literal-required]
+    return input_class(model)(**{name: given[name] for name in fields if given.get(name) is not None})
 
 
 def input_class(model: ModelDefinition) -> type[JobInput]:
@@ -88,8 +90,10 @@ def _unknown(key: object, model: ModelDefinition, fields: list[str]) -> InvalidI
         return InvalidInputError(f"{key}: {model.name} does not take it; it takes {takes}.")
     import difflib  # takes a while to load, and is for mistakes only
 
-    near = difflib.get_close_matches(str(key)[:100], [*fields, "on_status_change"], n=1, cutoff=0.0)
-    return InvalidInputError(f"{reprlib.repr(key)} is not an option of {model.name}; did you mean {near[0]!r}?")
+    with blaming("options"):
+        text = str(key)[:100]
+    near = difflib.get_close_matches(text, [*fields, "on_status_change"], n=1, cutoff=0.0)
+    return InvalidInputError(f"{shown(key)} is not an option of {model.name}; did you mean {near[0]!r}?")
 
 
 def callback_of(options: JobOptions | JobInput, keyword: OnStatusChange | None) -> OnStatusChange | None:
@@ -98,7 +102,8 @@ def callback_of(options: JobOptions | JobInput, keyword: OnStatusChange | None) 
     Raises:
         InvalidInputError: It is given twice, or cannot be called.
     """
-    in_dict = options.get("on_status_change") if isinstance(options, Mapping) else None
+    with blaming("options"):
+        in_dict = options.get("on_status_change") if isinstance(options, Mapping) else None
     if keyword is not None and in_dict is not None:
         raise InvalidInputError("on_status_change is given twice, in the options and as a keyword.")
     callback = in_dict if keyword is None else keyword

@@ -14,8 +14,10 @@ no connection made                         again             again
 a configuration that cannot work           never             never
 silence or a reset after that              again             never: outcome unknown
 429, or 503 with Retry-After               again             again
-408, 425, other 5xx but 501                again             never
+425                                        again             never
+408, other 5xx but 501                     again             never: outcome unknown
 a 2xx that cannot be read                  again             never: outcome unknown
+101, 3xx                                   never             never: outcome unknown
 any other status                           never             never
 =========================================  ================  ==========================
 
@@ -27,63 +29,63 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from .errors import (
     APIError,
     ConfigurationError,
-    InvalidInputError,
     RateLimitError,
     ResponseError,
     TransportError,
 )
+from .inputs import real, refuse
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
     from ._reporter import Reporter
 
-    class Pace(Protocol):
-        """What the two policies share: the four numbers of a growing pause."""
-
-        @property
-        def interval(self) -> float: ...
-        @property
-        def backoff(self) -> float: ...
-        @property
-        def max_interval(self) -> float: ...
-        @property
-        def jitter(self) -> float: ...
-
-
 LAST_REQUEST = 1.0  # seconds that a request gets even when the deadline is nearer: less would only fail
 TICK = 0.001  # seconds that do not count: a clock that wakes us a hair early must not cause one more sleep
 
 
-def _number(least: float, most: float = float("inf")) -> Any:
-    """Return a validator: a finite number from ``least`` to ``most``."""
+MOST_SECONDS = 2_000_000.0
+"""The longest pause or time limit: 23 days. Sockets and events cannot wait for much longer."""
+
+LONGEST_RETRY_AFTER = 86_400.0
+"""The longest that a server may keep us waiting, in seconds: a day. What is longer is a mistake of its clock."""
+
+
+def _number(least: float, most: float = MOST_SECONDS) -> Any:
+    """Return a validator: a number from ``least`` to ``most``."""
 
     def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        good = (
-            isinstance(value, (int, float))
-            and not isinstance(value, bool)
-            and least <= value <= most
-            and value < float("inf")
-        )
-        if not good:
-            bounds = f"{least:g} or more" if most == float("inf") else f"{least:g} to {most:g}"
-            raise InvalidInputError(
-                f"{type(instance).__name__}: {attribute.name} must be a number, {bounds}, not {value!r}."
-            )
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+            rule = f"a number, {least:.10g} to {most:.10g}"
+            raise refuse(f"{type(instance).__name__}: {attribute.name}", rule, value)
 
     return check
 
 
+def _real(value: float) -> float:
+    number: float = real(value)
+    return number
+
+
+def _count(value: int) -> int:
+    number: int = real(value)
+    return number
+
+
+def _real_or_none(value: float | None) -> float | None:
+    return None if value is None else _real(value)
+
+
 def _is_bool(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, bool):
-        raise InvalidInputError(f"{type(instance).__name__}: {attribute.name} must be True or False, not {value!r}.")
+        raise refuse(f"{type(instance).__name__}: {attribute.name}", "True or False", value)
 
 
 _or_none: Any = attrs.validators.optional
@@ -107,12 +109,12 @@ class RetryPolicy:
         >>> patient = attrs.evolve(RetryPolicy(), attempts=8)
     """
 
-    attempts: int = attrs.field(default=4, validator=_number(1, 1000))
-    interval: float = attrs.field(default=0.5, validator=_number(0.01))
-    backoff: float = attrs.field(default=2.0, validator=_number(1, 100))
-    max_interval: float = attrs.field(default=8.0, validator=_number(0.01))
-    jitter: float = attrs.field(default=0.25, validator=_number(0, 1))
-    timeout: float | None = attrs.field(default=120.0, validator=_or_none(_number(0)))
+    attempts: int = attrs.field(default=4, converter=_count, validator=_number(1, 1000))
+    interval: float = attrs.field(default=0.5, converter=_real, validator=_number(0.01))
+    backoff: float = attrs.field(default=2.0, converter=_real, validator=_number(1, 100))
+    max_interval: float = attrs.field(default=8.0, converter=_real, validator=_number(0.01))
+    jitter: float = attrs.field(default=0.25, converter=_real, validator=_number(0, 1))
+    timeout: float | None = attrs.field(default=120.0, converter=_real_or_none, validator=_or_none(_number(0)))
 
 
 @attrs.frozen(kw_only=True)
@@ -131,12 +133,16 @@ class PollPolicy:
             A constant interval stays constant.
     """
 
-    interval: float = attrs.field(default=0.5, validator=_number(0.01))
-    backoff: float = attrs.field(default=1.5, validator=_number(1, 100))
-    max_interval: float = attrs.field(default=2.0, validator=_number(0.01))
-    jitter: float = attrs.field(default=0.1, validator=_number(0, 1))
-    timeout: float | None = attrs.field(default=600.0, validator=_or_none(_number(0)))
+    interval: float = attrs.field(default=0.5, converter=_real, validator=_number(0.01))
+    backoff: float = attrs.field(default=1.5, converter=_real, validator=_number(1, 100))
+    max_interval: float = attrs.field(default=2.0, converter=_real, validator=_number(0.01))
+    jitter: float = attrs.field(default=0.1, converter=_real, validator=_number(0, 1))
+    timeout: float | None = attrs.field(default=600.0, converter=_real_or_none, validator=_or_none(_number(0)))
     learn: bool = attrs.field(default=True, validator=_is_bool)
+
+
+Pace = RetryPolicy | PollPolicy
+"""What has the four numbers of a growing pause."""
 
 
 class Deadline:
@@ -181,9 +187,14 @@ def pause(pace: Pace, turn: int, chance: float = 0.0) -> float:
 
 
 def retry_after(error: BaseException | None, pace: Pace) -> float | None:
-    """Return the seconds that the server asked for, never less than the pace's first pause; ``None`` if it did not."""
-    asked = getattr(error, "retry_after", None)
-    return None if asked is None else max(asked, pace.interval)
+    """Return the seconds that the server asked for; ``None`` if it did not, or what it said is no number.
+
+    It is at most a day, and never less than the pace's first pause.
+    """
+    asked = real(getattr(error, "retry_after", None))
+    if isinstance(asked, bool) or not isinstance(asked, (int, float)) or asked != asked:  # not a number, in floats' way
+        return None
+    return max(min(asked, LONGEST_RETRY_AFTER), pace.interval)
 
 
 def repeat_read(error: BaseException) -> bool:
@@ -205,7 +216,8 @@ def repeat_submit(error: BaseException) -> bool:
 def outcome_unknown(error: BaseException) -> bool:
     """Say whether a submit that ended like this may have been accepted all the same."""
     if isinstance(error, APIError):
-        return error.status_code >= 500 and error.status_code != 501 and not repeat_submit(error)
+        refused = 400 <= error.status_code < 500 and error.status_code != 408
+        return not refused and error.status_code != 501 and not repeat_submit(error)
     return isinstance(error, ResponseError) or (isinstance(error, TransportError) and error.may_have_been_sent)
 
 

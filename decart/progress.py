@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from inspect import isawaitable, iscoroutinefunction
 from typing import Literal
 
 import attrs
 
+from ._log import log
 from .errors import InvalidInputError
 from .inputs import refuse
-
-log = logging.getLogger("decart")
 
 _FAILED = "the progress callback failed, and is not called again"
 

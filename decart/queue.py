@@ -119,11 +119,12 @@ class QueueClient:
 
         Args:
             job_id: The id that ``submit`` returned, to this process or another.
-            path: The file; one that exists is replaced.
+            path: The file; one that exists is replaced and its permissions kept, and a symlink is followed. A FIFO or
+                device is refused.
             progress: Called with a ``Progress``, in bytes, at most ten times a second; True for a bar.
 
         Returns:
-            The path.
+            The absolute path.
 
         Raises:
             InvalidInputError: ``job_id`` cannot be an id, or nothing can be written to ``path``; nothing was sent.
@@ -132,8 +133,8 @@ class QueueClient:
             OSError: The disk is full.
 
         Example:
-            >>> client.queue.download(job.job_id, "lake.mp4")
-            PosixPath('lake.mp4')
+            >>> client.queue.download(job.job_id, "lake.mp4").name
+            'lake.mp4'
         """
         with showing(progress) as shown:
             saving = check_download(path, shown.told, awaited=False)
@@ -279,10 +280,14 @@ class QueueClient:
                 if (news := watch.news()) is not None and watch.callback is not None:
                     watch.callback(news)
         last = watch.ended()
-        return watch.timed_out() if last is None else self._ending(last, watch.deadline, saving)
+        return watch.timed_out() if last is None else self._ending(last, watch.deadline, saving, watch.cancel)
 
     def _ending(
-        self, last: JobStatusResponse, deadline: Deadline | None = None, saving: Saving | None = None
+        self,
+        last: JobStatusResponse,
+        deadline: Deadline | None = None,
+        saving: Saving | None = None,
+        cancel: threading.Event | None = None,
     ) -> QueueJobResult:
         """Turn the last status of a job into its result, with the video in memory or in a file, if there is one."""
         from .results import ended
@@ -295,8 +300,9 @@ class QueueClient:
                 from .streams import download
 
                 target, progress = saving
-                transfer = self._core.transfer(last.job_id, deadline, progress)
+                transfer = self._core.transfer(last.job_id, deadline, progress, cancel=cancel)
                 return ended(last, path=download(self._core, transfer, target))
             call = _wire.content_call(self._core.settings, last.job_id)
-            data = self._core.send(call, repeat_read, deadline)
+            check = partial(self._core.check_download, last.job_id, cancel)
+            data = self._core.send(call, repeat_read, deadline, cancel=cancel, check=check)
             return ended(last, data=self._core.arrived(last.job_id, data))

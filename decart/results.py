@@ -9,7 +9,8 @@ from typing import Literal
 
 import attrs
 
-from ._disk import write_atomically
+from ._atomic import write_atomically
+from ._disk import current_folder, find_target, resolved
 from .errors import JobFailedError, JobTimeoutError
 from .jobs import AwaitedByMistake, JobStatusResponse
 
@@ -61,22 +62,31 @@ class QueueJobResult(AwaitedByMistake):
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the video to ``path`` and return it; copy it, if it is in a file already.
 
-        The bytes go to a temporary file in the same folder, which takes the name only when it is complete and on the
-        disk: whoever looks at ``path`` sees the old file or the whole new one.
+        The bytes go to a temporary file in the same folder, which replaces ``path`` when it is complete and on the
+        disk: whoever looks at ``path`` sees the old file or the whole new one. The permissions of an old file are kept,
+        a symlink is followed, and ``~`` is the home folder.
 
         Raises:
             JobFailedError: There is nothing to save, because the job failed.
             JobTimeoutError: There is nothing to save yet.
-            OSError: The folder does not exist, or the disk is full; nothing is left behind.
+            InvalidInputError: ``path`` is not a path.
+            OSError: The folder does not exist, ``path`` is a folder, FIFO or device, or the disk is full; nothing is
+                left behind.
         """
+        return self._save(path, current_folder())
+
+    def _save(self, path: str | os.PathLike[str], start: str) -> Path:
         self.raise_for_status()
+        target = find_target(path, start)
         data, saved = self.data, self.path
         if saved is not None:
             with saved.open("rb") as file:
-                return write_atomically(Path(path), lambda copy: shutil.copyfileobj(file, copy))
-        if not data:
+                write_atomically(resolved(target), lambda copy: shutil.copyfileobj(file, copy))
+        elif data:
+            write_atomically(resolved(target), lambda file: file.write(data))
+        else:
             raise JobFailedError(f"The result of job {self.job_id} holds no data to save.", None, None, self.job_id)
-        return write_atomically(Path(path), lambda file: file.write(data))
+        return Path(os.path.expanduser(path))
 
     async def asave(self, path: str | os.PathLike[str]) -> Path:
         """Do the same in a thread, so that the event loop goes on meanwhile; see ``save``.
@@ -87,7 +97,7 @@ class QueueJobResult(AwaitedByMistake):
         """
         from asyncio import to_thread
 
-        return await to_thread(self.save, path)
+        return await to_thread(self._save, path, current_folder())
 
 
 def ended(job: JobStatusResponse, *, data: bytes | None = None, path: Path | None = None) -> QueueJobResult:

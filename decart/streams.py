@@ -7,15 +7,18 @@ A stream whose connection breaks off goes on with the rest over another one, if 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar
 
 from ._core import AsyncCore, Core
 from ._disk import Part
+from ._problems import Answer, holds_key
 from ._transfer import Transfer
 from ._verbs import fetching
 from ._wire import ERROR_LIMIT
+from .errors import ResponseError
 from .jobs import JobStatusResponse
 from .results import ended
 from .transports.base import AsyncHttpResponse, HttpResponse
@@ -55,8 +58,9 @@ class _Head(Generic[C]):
     @property
     def headers(self) -> dict[str, str]:
         """What of the answer's headers a web view passes on to a browser, with ``status``; empty before it is open."""
-        theirs = self._transfer.headers
+        theirs, settings = self._transfer.headers, self._core.settings
         told = {name: theirs[name.lower()] for name in PASSED_ON if name.lower() in theirs}
+        told = {name: value for name, value in told.items() if not holds_key(value, settings)}
         if self.length is not None:
             told["Content-Length"] = str(self.length)
         return told
@@ -64,7 +68,7 @@ class _Head(Generic[C]):
     @property
     def content_type(self) -> str:
         """The MIME type, such as ``"video/mp4"``."""
-        return self._transfer.headers.get("content-type", "application/octet-stream")
+        return self.headers.get("Content-Type", "application/octet-stream")
 
 
 class VideoStream(_Head[Core]):
@@ -103,7 +107,9 @@ class VideoStream(_Head[Core]):
         if not (self.status or self._transfer.over):
             ended(self._ask()).raise_for_status()
             with fetching(self.job_id):
-                self._core.trying(lambda: _answer(self._core, self._transfer), self._transfer.retrying)
+                self._core.trying(
+                    lambda: _answer(self._core, self._transfer), self._transfer.retrying, cancel=self._transfer.cancel
+                )
         return self
 
     def __iter__(self) -> VideoStream:
@@ -126,7 +132,7 @@ def download(core: Core, transfer: Transfer, target: Path) -> Path:
     """Fetch a video into a file, going on with what is there of it already."""
     part = Part(target, transfer.source)
     try:
-        transfer.into(part)
+        transfer.into(part.open())
         while not transfer.over and _pull(core, transfer) is not None:
             pass
         return part.finish()
@@ -136,33 +142,45 @@ def download(core: Core, transfer: Transfer, target: Path) -> Path:
 
 def _pull(core: Core, transfer: Transfer) -> bytes | None:
     """Take the next bytes of a video, over another connection if need be; None at its end."""
-    return None if transfer.over else core.trying(lambda: _piece(core, transfer), transfer.retrying)
+    return (
+        None
+        if transfer.over
+        else core.trying(lambda: _piece(core, transfer), transfer.retrying, cancel=transfer.cancel)
+    )
 
 
 def _piece(core: Core, transfer: Transfer) -> bytes | None:
-    response = transfer.response or _answer(core, transfer)
-    try:
-        chunk = next(response.chunks(), None)
-        transfer.took(chunk)
-    except BaseException:
-        _drop(transfer)
-        raise
-    if transfer.over:
-        _drop(transfer)
-    return chunk
+    while True:
+        response = transfer.response or _answer(core, transfer)
+        try:
+            chunk = next(response.chunks(), None)
+            if (flaw := transfer.took(chunk)) is not None:
+                raise flaw
+        except BaseException:
+            chunk = None  # it may echo the key, and this frame goes with the error
+            _drop(transfer)
+            raise
+        if chunk is None or transfer.over:
+            _drop(transfer)
+        if chunk is not None or transfer.over:
+            return chunk
 
 
 def _answer(core: Core, transfer: Transfer) -> HttpResponse:
     """Ask for a video, or for what is missing of it, and read the head of the answer."""
     response = core.open(transfer.request(), transfer.timeout(core.settings.timeout))
     try:
-        if not transfer.answered(response.status, response.headers):
-            raise transfer.refused(response.status, response.headers, response.read(ERROR_LIMIT))
+        if not transfer.answered(_head_of(response)):
+            raise transfer.refused(_head_of(response, response.read(ERROR_LIMIT)))
     except BaseException:
         response.close()
         raise
     transfer.response = response
     return response
+
+
+def _head_of(response: HttpResponse | AsyncHttpResponse, body: bytes = b"") -> Answer:
+    return Answer(status=response.status, headers=response.headers, body=body)
 
 
 def _drop(transfer: Transfer) -> None:
@@ -202,7 +220,9 @@ class AsyncVideoStream(_Head[AsyncCore]):
         if not (self.status or self._transfer.over):
             ended(await self._ask()).raise_for_status()
             with fetching(self.job_id):
-                await self._core.trying(lambda: _aanswer(self._core, self._transfer), self._transfer.retrying)
+                await self._core.trying(
+                    lambda: _aanswer(self._core, self._transfer), self._transfer.retrying, cancel=self._transfer.cancel
+                )
         return self
 
     def __aiter__(self) -> AsyncVideoStream:
@@ -222,41 +242,63 @@ class AsyncVideoStream(_Head[AsyncCore]):
 
 
 async def adownload(core: AsyncCore, transfer: Transfer, target: Path) -> Path:
-    """Fetch a video into a file; see ``download``. What touches the file does so in a thread."""
-    from asyncio import to_thread
+    """Fetch a video into a file; see ``download``. What touches the file does so in a thread.
 
-    part = await to_thread(Part, target, transfer.source)
+    A task that is cancelled while the file is made durable ends when that is done.
+    """
+    from asyncio import CancelledError, get_running_loop, shield, to_thread, wait
+
+    part = Part(target, transfer.source)
     try:
-        transfer.into(part)
+        transfer.into(await to_thread(part.open))
         while not transfer.over and await _apull(core, transfer) is not None:
             pass
-        return await to_thread(part.finish)
+        finishing = get_running_loop().run_in_executor(None, part.finish)
+        try:
+            return await shield(finishing)
+        except CancelledError:
+            while not finishing.done():
+                with suppress(CancelledError):  # cancelled once more
+                    await wait([finishing])
+            raise
     finally:
         part.close()
 
 
 async def _apull(core: AsyncCore, transfer: Transfer) -> bytes | None:
-    return None if transfer.over else await core.trying(lambda: _apiece(core, transfer), transfer.retrying)
+    return (
+        None
+        if transfer.over
+        else await core.trying(lambda: _apiece(core, transfer), transfer.retrying, cancel=transfer.cancel)
+    )
 
 
 async def _apiece(core: AsyncCore, transfer: Transfer) -> bytes | None:
-    response = transfer.response or await _aanswer(core, transfer)
-    try:
-        chunk = await anext(response.achunks(), None)
-        await _beside(transfer, lambda: transfer.took(chunk))
-    except BaseException:
-        await _adrop(transfer)
-        raise
-    if transfer.over:
-        await _adrop(transfer)
-    return chunk
+    while True:
+        response = transfer.response or await _aanswer(core, transfer)
+        try:
+            chunk = await anext(response.achunks(), None)
+            if (flaw := await _atook(transfer, chunk)) is not None:
+                raise flaw
+        except BaseException:
+            chunk = None  # it may echo the key, and this frame goes with the error
+            await _adrop(transfer)
+            raise
+        if chunk is None or transfer.over:
+            await _adrop(transfer)
+        if chunk is not None or transfer.over:
+            return chunk
+
+
+async def _atook(transfer: Transfer, chunk: bytes | None) -> ResponseError | None:
+    return await _beside(transfer, lambda: transfer.took(chunk))
 
 
 async def _aanswer(core: AsyncCore, transfer: Transfer) -> AsyncHttpResponse:
     response = await core.open(transfer.request(), transfer.timeout(core.settings.timeout))
     try:
-        if not await _beside(transfer, lambda: transfer.answered(response.status, response.headers)):
-            raise transfer.refused(response.status, response.headers, await response.aread(ERROR_LIMIT))
+        if not await _beside(transfer, lambda: transfer.answered(_head_of(response))):
+            raise transfer.refused(_head_of(response, await response.aread(ERROR_LIMIT)))
     except BaseException:
         await response.aclose()
         raise

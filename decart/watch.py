@@ -7,13 +7,13 @@ seconds (``wait``), and is it time to give up (``stop``)? The answers are functi
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from ._log import log
 from ._reporter import Reporter
 from ._wire import Call
 from .errors import NotFoundError, QueueStatusError, WaitCancelledError
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from .policies import Pace
 
-log = logging.getLogger("decart")
 
 MISSING = 3  # answers of 404 to take for "not visible yet" before they are taken at their word
 

@@ -26,7 +26,13 @@ from decart.transports.base import AsyncHttpResponse, HttpRequest, HttpResponse,
 KEY = "dct_Kq7vT2xN9pLw4ZsY"
 LAKE: Any = {"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake at sunset"}
 OWN_MODEL = ModelDefinition(name="lucy-preview", task="text-to-video")
-MP4 = b"\x00\x00\x00\x18ftypmp42" + bytes(range(256))
+MP4 = (
+    b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"
+    + b"\x00\x00\x00\x10moov\x00\x00\x00\x08free"
+    + b"\x00\x00\x01\x08mdat"
+    + bytes(range(256))
+)
+"""An MP4 that is whole by its structure, though nothing can be seen in it."""
 
 Outcome = HttpResponse | BaseException
 Entry = Any  # Outcome, Callable[[HttpRequest], Outcome], or Takes; recursive, so not spelled out

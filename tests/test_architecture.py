@@ -15,10 +15,10 @@ ROOT = Path(decart.__file__).parent
 
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
-_version errors _extras _disk
-transports.buffer transports.base
-models notebook jobs results files inputs file_inputs progress options bars _config _multipart
-_problems _wire events _reporter policies durations pace watch _ranges _transfer
+_version errors _extras structure _salvage _atomic _disk _log
+transports.buffer transports.timeouts transports.base
+models inputs _shared_files _sources files file_inputs notebook jobs results progress options bars _config _multipart
+_problems _content _wire events _reporter policies durations pace watch _ranges _transfer
 transports.failures transports.body transports.routes transports.forks transports.idle
 transports.urllib3 transports.requests
 transports.loop transports.threads transports.threaded transports.upload transports.aiohttp transports

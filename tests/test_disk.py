@@ -1,23 +1,25 @@
-"""`decart._disk`: parts of files, found again, locked, and given their name when they are whole."""
+"""`decart._disk`: parts of files, found again, locked, and moved to their target when they are complete."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from decart import InvalidInputError
-from decart._disk import Part, _lock, check_target
+from decart._disk import Part, check_target
 
 NOBODY = 65534
 
 
 def part_of(tmp_path: Path) -> Part:
-    return Part(tmp_path / "lake.mp4", "https://api.test j1")
+    return Part(tmp_path / "lake.mp4", "https://api.test j1").open()
 
 
 def left(tmp_path: Path) -> int:
@@ -51,29 +53,52 @@ def test_a_part_that_is_in_use_is_left_alone_by_the_next_which_is_not_kept(tmp_p
     assert left(tmp_path) == 1
 
 
-def test_a_part_that_was_given_its_name_while_it_was_waited_for_is_not_written_to(tmp_path: Path) -> None:
-    class Renamed(type(Path())):  # type: ignore[misc]
-        def stat(self, **kwargs: object) -> os.stat_result:
-            return os.stat(tmp_path)
-
-    assert _lock(Renamed(tmp_path / "part")) is None
-    file = _lock(tmp_path / "part")
-    assert file is not None
-    file.close()
-
-
-def test_a_link_in_the_parts_place_is_not_followed(tmp_path: Path) -> None:
+def test_a_part_that_is_begun_anew_has_only_its_new_note(tmp_path: Path) -> None:
     part = part_of(tmp_path)
-    part.begin('"v1"', 9)
-    part.write(b"x")
+    part.begin('"a long name for the content"', 1000)
+    part.write(b"12345")
+    part.begin('"v2"', 9)
+    part.write(b"1234")
     part.close()
-    (place,) = tmp_path.glob(".*.part")
-    (tmp_path / "precious").write_bytes(b"precious")
-    place.unlink()
-    place.symlink_to(tmp_path / "precious")
-    with pytest.raises(OSError):
-        part_of(tmp_path)
-    assert (tmp_path / "precious").read_bytes() == b"precious"
+    again = part_of(tmp_path)
+    assert (again.have, again.validator, again.total) == (4, '"v2"', 9)
+    again.close()
+
+
+def test_a_part_that_is_longer_than_its_whole_is_not_resumed(tmp_path: Path) -> None:
+    part = part_of(tmp_path)
+    part.begin('"v1"', 3)
+    part.write(b"12345")
+    part.close()
+    assert left(tmp_path) == 0
+
+
+def test_a_part_that_is_closed_while_a_thread_makes_it_durable_is_held_until_that_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, let_go = threading.Event(), threading.Event()
+    real_fsync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        entered.set()
+        assert let_go.wait(30)
+        real_fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    part = part_of(tmp_path)
+    part.begin('"v1"', 5)
+    part.write(b"12345")
+    with ThreadPoolExecutor(1) as threads:
+        finishing = threads.submit(part.finish)
+        assert entered.wait(30)
+        part.close()  # does not wait
+        other = part_of(tmp_path)
+        assert other.have == 0  # and does not get what the first one has
+        other.begin('"v1"', 5)
+        other.close()
+        let_go.set()
+        assert finishing.result(30).read_bytes() == b"12345"
+    assert [path.name for path in tmp_path.iterdir()] == ["lake.mp4"]
 
 
 def test_what_a_late_thread_writes_after_the_end_goes_nowhere(tmp_path: Path) -> None:
@@ -82,6 +107,9 @@ def test_what_a_late_thread_writes_after_the_end_goes_nowhere(tmp_path: Path) ->
     part.write(b"1")
     part.close()
     part.write(b"2")
+    part.begin('"v2"', 9)
+    with pytest.raises(ValueError, match="This part is closed"):
+        part.finish()
     assert left(tmp_path) == 1
 
 
@@ -118,4 +146,4 @@ def test_a_folder_that_cannot_be_written_to_is_refused() -> None:
 def test_a_path_may_be_given_as_str_or_as_a_path_and_may_exist(tmp_path: Path) -> None:
     (tmp_path / "lake.mp4").write_bytes(b"")
     assert check_target(str(tmp_path / "lake.mp4")) == check_target(tmp_path / "lake.mp4") == tmp_path / "lake.mp4"
-    assert check_target("lake.mp4") == Path("lake.mp4")
+    assert check_target("lake.mp4") == Path.cwd() / "lake.mp4"

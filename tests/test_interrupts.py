@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import subprocess
 import sys
 from typing import Any
@@ -128,7 +129,9 @@ def test_no_call_fails_because_of_an_earlier_interrupt(case: Case) -> None:
 @of_every_kind
 def test_no_finalizer_fails_unless_an_interrupt_lands_in_it(case: Case) -> None:
     complaints = reported(case)["unraisable"]
-    assert [each for each in complaints if not each.startswith(("Interrupt(", "SoftTimeLimitExceeded("))] == []
+    others = [each for each in complaints if not each.startswith(("Interrupt(", "SoftTimeLimitExceeded("))]
+    # objects of Python's own complain in 3.13 if they were interrupted as they were made
+    assert [each for each in others if not re.search(r" in <(http\.client|socket|ssl|_io)\.", each)] == []
 
 
 @every(SIGNALS, SOFT_LIMITS, GREENLETS)

@@ -88,7 +88,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE, ids=short)
 def test_no_file_name_breaks_the_framing(name: str) -> None:
-    part = Upload(field="data", filename=name, content_type="image/png", size=3, open=file_of(b"abc").open)
+    part = Upload(field="data", filename=name, content_type="image/png", source=file_of(b"abc").source)
     form, files = parsed(MultipartBody({"prompt": "A lake", "data": part, "seed": "5"}))
     assert form == {"prompt": "A lake", "seed": "5"}
     assert list(files) == ["data"]
@@ -97,7 +97,7 @@ def test_no_file_name_breaks_the_framing(name: str) -> None:
 
 @given(st.text(min_size=1))
 def test_any_file_name_at_all_leaves_the_fields_and_the_contents_alone(name: str) -> None:
-    part = Upload(field="data", filename=name, content_type="image/png", size=3, open=file_of(b"abc").open)
+    part = Upload(field="data", filename=name, content_type="image/png", source=file_of(b"abc").source)
     body = MultipartBody({"prompt": "A lake", "data": part, "seed": "5"})
     form, files = parsed(body)
     assert (form, files["data"][2]) == ({"prompt": "A lake", "seed": "5"}, b"abc")
@@ -106,7 +106,7 @@ def test_any_file_name_at_all_leaves_the_fields_and_the_contents_alone(name: str
 
 @pytest.mark.parametrize("name", HOSTILE, ids=short)
 def test_a_name_is_one_line_in_the_header(name: str) -> None:
-    part = Upload(field="data", filename=name, content_type="image/png", size=3, open=file_of(b"abc").open)
+    part = Upload(field="data", filename=name, content_type="image/png", source=file_of(b"abc").source)
     head = next(iter(MultipartBody({"data": part})))
     assert head.count(b"\r\n") == 4 and head.count(b"\n") == 4 and head.count(b"\r") == 4
     assert head.count(b'"') == 4
@@ -115,7 +115,7 @@ def test_a_name_is_one_line_in_the_header(name: str) -> None:
 
 @pytest.mark.parametrize("name", ['a"b.png', "a\r\nb.png", "a\\b.png", "湖 1.png"])
 def test_a_server_that_decodes_percents_gets_the_name_back(name: str) -> None:
-    part = Upload(field="data", filename=name, content_type="image/png", size=3, open=file_of(b"abc").open)
+    part = Upload(field="data", filename=name, content_type="image/png", source=file_of(b"abc").source)
     _, files = parsed(MultipartBody({"data": part}))
     assert unquote(files["data"][0] or "") == name
 

@@ -322,7 +322,7 @@ SCENARIOS = {
         script=[
             status("completed"), cut(0, 50), rest(50, 60), rest(60, 70), rest(70, 80), rest(80, 90), rest(90)
         ],
-        end=SAVED, calls=[LOOK, *[FETCH] * 6], waits=[0.5] * 5, play="download",
+        end=SAVED, calls=[LOOK, *[FETCH] * 6], waits=[0.5], play="download",
     ),
     "a download that the server begins anew": Scenario(
         script=[status("completed"), cut(0, 50), video()],

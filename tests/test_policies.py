@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import attrs
+import numpy as np
 import pytest
-from fakes import FakeTransport
+from fakes import LAKE, FakeTransport, accepted, always, answer, client_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tenacity import Retrying
 
 from decart import (
@@ -24,7 +30,7 @@ from decart import (
     TransportError,
     TransportTimeout,
 )
-from decart._config import settings
+from decart._config import settings as client_settings
 from decart._reporter import Reporter
 from decart.policies import Deadline, outcome_unknown, pause, repeat_read, repeat_submit, retry_after, retrying
 
@@ -54,7 +60,7 @@ def test_a_policy_takes_finite_numbers_in_their_bounds(policy: type, value: Any,
     [
         ({"attempts": 0}, "attempts must be a number, 1 to 1000, not 0"),
         ({"attempts": 1001}, "1 to 1000"),
-        ({"interval": 0}, "interval must be a number, 0.01 or more, not 0"),
+        ({"interval": 0}, "interval must be a number, 0.01 to 2000000, not 0"),
         ({"backoff": 0.9}, "1 to 100"),
         ({"jitter": 1.1}, "0 to 1"),
     ],
@@ -62,6 +68,54 @@ def test_a_policy_takes_finite_numbers_in_their_bounds(policy: type, value: Any,
 def test_the_bounds_are_named(values: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         RetryPolicy(**values)
+
+
+class Odd:
+    """An object whose every method fails."""
+
+    def _fail(self, *args: object) -> Any:
+        raise KeyError("odd")
+
+    __repr__ = __float__ = __index__ = __int__ = __eq__ = __le__ = __ge__ = __bool__ = __hash__ = _fail  # type: ignore
+
+
+STRANGE = [
+    *(10**400, -(10**400), 10**5000, 1e308, -FOREVER, Decimal("NaN"), Decimal("sNaN"), Decimal("1E+999"), 1j, Odd()),
+    *(
+        np.bool_(True),
+        np.array([1.0, 2.0]),
+        np.array([[1.0], [2.0]]),
+        np.float64("nan"),
+        np.float32("inf"),
+        [],
+        {},
+        b"1",
+    ),
+]
+
+
+@pytest.mark.parametrize("policy", [RetryPolicy, PollPolicy])
+@pytest.mark.parametrize("name", ["interval", "backoff", "max_interval", "jitter", "timeout"])
+@pytest.mark.parametrize("value", STRANGE, ids=lambda value: type(value).__name__)
+def test_a_strange_number_is_refused_in_one_line(policy: type, name: str, value: Any) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        policy(**{name: value})
+    message = caught.value.message
+    assert message.startswith(f"{policy.__name__}: {name} must be a number, ")
+    assert message.isprintable() and len(message) < 300
+
+
+@pytest.mark.parametrize("value", [Decimal("1"), Fraction(1), np.float32(1), np.float64(1), np.int64(1), np.uint8(1)])
+@pytest.mark.parametrize("name", ["interval", "backoff", "max_interval", "jitter", "timeout"])
+def test_a_number_of_another_library_becomes_pythons(name: str, value: Any) -> None:
+    taken = getattr(PollPolicy(**{name: value}), name)
+    assert taken == 1 and type(taken) in (int, float)
+
+
+@given(st.floats(0.01, 2_000_000), st.floats(1, 100), st.floats(0.01, 2_000_000), st.integers(1, 10**9))
+def test_no_policy_sleeps_longer_than_a_computer_can(interval: float, backoff: float, most: float, turn: int) -> None:
+    policy = RetryPolicy(interval=interval, backoff=backoff, max_interval=most, timeout=None)
+    assert 0 < pause(policy, turn) <= 2_000_000 < threading.TIMEOUT_MAX
 
 
 @pytest.mark.parametrize("value", [0, 1, None, "yes"])
@@ -123,6 +177,48 @@ def test_retry_after_is_never_shorter_than_the_first_pause_of_ours() -> None:
     assert retry_after(api(429, 30.0), RetryPolicy()) == 30.0
 
 
+@pytest.mark.parametrize("asked", [1e308, 253_402_300_799.0, 10**400, FOREVER])
+def test_an_absurd_retry_after_is_a_day(asked: Any) -> None:
+    assert retry_after(api(429, asked), RetryPolicy()) == 86_400
+
+
+@pytest.mark.parametrize("asked", [-1, -1e308, -FOREVER, 0, -(10**400)])
+def test_a_retry_after_in_the_past_is_the_first_pause_of_ours(asked: Any) -> None:
+    assert retry_after(api(429, asked), RetryPolicy(interval=0.5)) == 0.5
+
+
+@pytest.mark.parametrize("asked", [float("nan"), "soon", "5", True, [], b"1", object(), 1j])
+def test_a_retry_after_that_is_no_number_was_not_said(asked: Any) -> None:
+    assert retry_after(api(429, asked), RetryPolicy()) is None
+
+
+HEADERS = st.one_of(
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40),
+    st.floats().map(str),
+    st.integers().map(str),
+    st.datetimes().map(lambda moment: moment.strftime("%a, %d %b %Y %H:%M:%S GMT")),
+    st.sampled_from(["Fri, 31 Dec 9999 23:59:59 GMT", "1e308", "-1", "Mon, 01 Jan 0001 00:00:00 +2359", "inf", "nan"]),
+)
+
+
+@settings(deadline=None)
+@given(HEADERS, st.floats(0, 2_000_000))
+def test_whatever_retry_after_says_a_wait_ends_by_its_deadline(header: str, timeout: float) -> None:
+    transport = FakeTransport(accepted(), always(lambda: answer(503, retry_after=header)))
+    pause = max(0.01, timeout / 50)
+    client = client_of(transport, retry=RetryPolicy(interval=pause, max_interval=pause))
+    assert client.queue.submit_and_poll(LAKE, policy=PollPolicy(timeout=timeout)).timed_out
+    assert transport.now() <= timeout
+    assert all(seconds < threading.TIMEOUT_MAX for seconds in transport.sleeps)
+
+
+@given(HEADERS)
+def test_a_submit_that_may_take_for_ever_waits_no_more_than_a_day_for_whatever_retry_after_says(header: str) -> None:
+    transport = FakeTransport(answer(429, retry_after=header), accepted())
+    assert client_of(transport, retry=RetryPolicy(timeout=None)).queue.submit(LAKE).job_id == "j1"
+    assert transport.now() <= 86_400
+
+
 # what is worth repeating
 
 TABLE = [
@@ -140,9 +236,10 @@ TABLE = [
     (api(502, None, ServerError), True, False, True),
     (api(504, None, ServerError), True, False, True),
     (api(501, None, ServerError), False, False, False),
-    (api(408), True, False, False),
+    (api(408), True, False, True),
     (api(425), True, False, False),
-    *((api(status), False, False, False) for status in (101, 301, 307, 400, 401, 402, 403, 404, 405, 410, 413, 422)),
+    *((api(status), False, False, True) for status in (101, 301, 307)),
+    *((api(status), False, False, False) for status in (400, 401, 402, 403, 404, 405, 410, 413, 422)),
     (DecartSDKError("x"), False, False, False),
     (KeyboardInterrupt(), False, False, False),
 ]
@@ -159,7 +256,7 @@ def test_what_is_repeated_depends_on_what_a_repeat_costs(
 # one exchange
 
 
-REPORTER = Reporter(settings("dct_key", None, 60, None))
+REPORTER = Reporter(client_settings("dct_key", None, 60, None))
 
 
 class Exchange:

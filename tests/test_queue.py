@@ -291,7 +291,7 @@ def test_a_submit_of_unknown_outcome_is_never_repeated(outcome: Any, cause: type
     ("code", "cause"),
     [
         (400, ValidationError), (401, AuthenticationError), (402, PaymentRequiredError), (403, AuthenticationError),
-        (404, NotFoundError), (405, APIError), (408, APIError), (410, ModelRetiredError), (413, ValidationError),
+        (404, NotFoundError), (405, APIError), (410, ModelRetiredError), (413, ValidationError),
         (415, ValidationError), (422, ValidationError), (451, APIError), (501, ServerError),
     ],
 )  # fmt: skip

@@ -9,10 +9,10 @@ import pytest
 from fakes import FakeTransport, answer, client_of, status
 from hypothesis import given
 from hypothesis import strategies as st
-from test_download import VIDEO, Shelf, having
+from support.shelf import VIDEO, Shelf, having
 
 from decart import AsyncDecartClient, InvalidInputError, NotFoundError, QueueResultError
-from decart._ranges import Wanted, span_of
+from decart._ranges import Span, Wanted, span_of
 from decart.transports.base import HttpResponse
 
 
@@ -158,12 +158,15 @@ def test_the_async_side_takes_a_range_too() -> None:
 @pytest.mark.parametrize(
     ("value", "span"),
     [
-        ("bytes 0-9/100", (0, 9, 100)),
-        ("bytes 0-9/*", (0, 9, None)),
-        ("bytes */100", (-1, -1, None)),
-        ("", (-1, -1, None)),
-        ("bytes 0-9/100 ", (-1, -1, None)),
+        ("bytes 0-9/100", Span(first=0, last=9, whole=100)),
+        ("bytes 0-9/*", Span(first=0, last=9, whole=None)),
+        ("bytes */100", None),
+        ("bytes 9-0/100", None),
+        ("bytes 0-100/100", None),
+        ("", None),
+        ("bytes 0-9/100 ", None),
     ],
 )
-def test_a_servers_span_is_read_strictly(value: str, span: object) -> None:
+def test_a_servers_span_is_read_strictly(value: str, span: Span | None) -> None:
     assert span_of({"content-range": value}) == span
+    assert span is None or str(span) == value

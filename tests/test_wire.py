@@ -258,34 +258,6 @@ def test_a_good_status_with_an_unusable_body_is_a_response_error(
         parse(reply(body))
 
 
-def test_a_result_is_the_bytes_as_they_came() -> None:
-    assert content_of(reply(MP4, content_type="video/mp4", content_length=str(len(MP4)))) == MP4
-    assert content_of(Answer(status=200, headers={}, body=MP4)) == MP4
-    for nonsense in ("nonsense", "", "-1", "٣", "9" * 5000):
-        assert content_of(reply(MP4, content_type="video/mp4", content_length=nonsense)) == MP4
-
-
-def test_the_length_of_a_compressed_answer_is_not_that_of_its_content() -> None:
-    assert content_of(reply(MP4, content_type="video/mp4", content_length="9", content_encoding="gzip")) == MP4
-
-
-@pytest.mark.parametrize(
-    ("body", "headers", "why"),
-    [
-        (b"", {"content_type": "video/mp4"}, "it is empty"),
-        (MP4, {"content_type": "video/mp4", "content_length": "9999"}, f"it has {len(MP4)} bytes of 9999"),
-        (MP4, {"content_type": "video/mp4", "content_length": "9"}, f"it has {len(MP4)} bytes of 9 "),
-        (b"<html>", {"content_type": "Text/HTML; charset=utf-8"}, "it is text/html where a video should be"),
-        (b"{}", {}, "it is application/json where a video should be"),
-        (b"x", {"content_type": f"text/{KEY}"}, r"it is text/\S+ where a video should be"),
-    ],
-)
-def test_an_empty_cut_or_textual_result_is_an_error(body: bytes, headers: Any, why: str) -> None:
-    with pytest.raises(ResponseError, match=why) as caught:
-        content_of(reply(body, **headers))
-    assert KEY.lower() not in caught.value.message.lower()
-
-
 @every_parser
 @pytest.mark.parametrize("status", [101, 301, 400, 404, 500])
 def test_a_status_other_than_2xx_is_an_api_error(parse: Callable[[Answer], object], status: int) -> None:

@@ -22,7 +22,7 @@ import attrs
 from .._extras import require
 from ..errors import ConfigurationError, TransportError
 from .base import CHUNK, FRESH, AsyncHttpResponse, HttpRequest, Limit, Timeout, origin
-from .failures import translate
+from .failures import flaw_of_head, translate, unreliable
 from .forks import begin_anew_in_children
 from .loop import LoopClock
 from .routes import Route, find_route
@@ -43,6 +43,10 @@ _NOT_CONNECTED = (
 )
 _NOT_POSSIBLE = (aiohttp.InvalidURL,)
 _FAILURES = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError
+
+
+LONGEST_LINE = 64 * 1024
+"""Bytes of a status line or header that are accepted: as many as the other transports accept."""
 
 
 @attrs.frozen
@@ -114,9 +118,13 @@ class AiohttpTransport(LoopClock):
                 await upload.settle()  # a retry may begin, and read the same file
             failure = _translated(error, request.url, None if upload is None else upload.touched)
         else:
-            home.responses.add(response)
-            chunks = _Chunks(response, request.url)
-            return AsyncHttpResponse(response.status, response.headers, chunks, _closing(response, upload))
+            flaw = flaw_of_head(response.headers)
+            if flaw is None:
+                home.responses.add(response)
+                chunks = _Chunks(response, request.url)
+                return AsyncHttpResponse(response.status, response.headers, chunks, _closing(response, upload))
+            await _closing(response, upload)()
+            failure = unreliable(request.url, flaw)
         if upload is not None and upload.error is not None:
             raise upload.error.with_traceback(None)  # whose frames may hold the key
         raise failure  # here, so that the library's exception, which may hold the key, is not its context
@@ -138,6 +146,8 @@ class AiohttpTransport(LoopClock):
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=FRESH),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+                max_line_size=LONGEST_LINE,
+                max_field_size=LONGEST_LINE,
             )
             responses: WeakSet[aiohttp.ClientResponse] = WeakSet()
             session._retry_connection = False  # there is no public name for this

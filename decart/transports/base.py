@@ -14,13 +14,16 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import attrs
 
-from ..errors import InvalidInputError, TransportTimeout
+from ..errors import TransportError
 from .buffer import BodyBuffer, is_whole
+from .timeouts import AnyTimeout as AnyTimeout
+from .timeouts import Limit as Limit
+from .timeouts import Timeout as Timeout
 
 CHUNK = 512 * 1024
 """The most bytes that are read from a file or a socket at a time."""
@@ -37,66 +40,6 @@ def origin(url: str) -> str:
     """Return the scheme, host and port of a URL, with the port always written out."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}:{parts.port or {'http': 80, 'https': 443}.get(parts.scheme)}"
-
-
-def _seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise InvalidInputError(f"timeout: {attribute.name} must be a number of seconds above 0, not {value!r}.")
-
-
-_seconds_or_none: Any = attrs.validators.optional(_seconds)
-
-
-@attrs.frozen(kw_only=True)
-class Timeout:
-    """How long one HTTP exchange may take, in seconds; ``None`` means no limit.
-
-    Attributes:
-        connect: To connect: TCP, a proxy's CONNECT and the TLS handshake. Each block of up to 64 KiB of a request body
-            must be accepted by the server within this time, too.
-        read: Without receiving a single byte of the response.
-        total: For the whole exchange. It is checked before the exchange and between chunks of the response, and it
-            shortens the other two, so a server that sends one byte at a time is cut off no later than one read timeout
-            after it.
-
-    What the HTTP libraries cannot bound: looking up a host name (DNS) takes as long as the operating system allows, and
-    requests and urllib3 apply ``connect`` to each address of a host in turn.
-    """
-
-    connect: float | None = attrs.field(default=10.0, validator=_seconds_or_none)
-    read: float | None = attrs.field(default=60.0, validator=_seconds_or_none)
-    total: float | None = attrs.field(default=None, validator=_seconds_or_none)
-
-    @classmethod
-    def of(cls, value: AnyTimeout) -> Timeout:
-        """Return a timeout for what requests accepts: ``read`` seconds, ``(connect, read)``, or ``None`` for no limit.
-
-        Raises:
-            InvalidInputError: The value is none of these.
-        """
-        if isinstance(value, Timeout):
-            return value
-        if value is None:
-            return cls(connect=None, read=None)
-        if isinstance(value, tuple):
-            if len(value) != 2:
-                raise InvalidInputError(f"timeout: a tuple must be (connect, read), not {value!r}.")
-            return cls(connect=value[0], read=value[1])
-        return cls(read=value)
-
-    def within(self, seconds: float) -> Timeout:
-        """Return this timeout with no part longer than ``seconds``."""
-        if seconds == float("inf"):
-            return self
-        return Timeout(
-            connect=seconds if self.connect is None else min(self.connect, seconds),
-            read=seconds if self.read is None else min(self.read, seconds),
-            total=seconds if self.total is None else min(self.total, seconds),
-        )
-
-
-AnyTimeout = Timeout | float | tuple[float | None, float | None] | None
-"""What a timeout may be given as; see `Timeout.of`."""
 
 
 class Body(Protocol):
@@ -153,6 +96,7 @@ class HttpResponse:
     ) -> None:
         self.status = status
         self.headers = merged(headers)
+        self.received = b""
         self._chunks = iter(chunks)
         self._close = close
 
@@ -168,16 +112,28 @@ class HttpResponse:
         """Return an iterator over the rest of the body."""
         return self._chunks
 
-    def read(self, limit: int | None = None) -> bytes:
-        """Return the rest of the body, or its next ``limit`` bytes; what lies beyond them is dropped."""
+    def read(self, limit: int | None = None, *, check: Callable[[], None] = lambda: None) -> bytes:
+        """Return the rest of the body, or its next ``limit`` bytes; what lies beyond them is dropped.
+
+        ``check`` is called after each chunk, and may raise to end it.
+        """
         first = next(self._chunks, b"")
         if is_whole(first, limit, self.headers):
             return first
         buffer = BodyBuffer(limit, self.headers)
-        if not buffer.add(first):
-            for chunk in self._chunks:
-                if buffer.add(chunk):
+        full = buffer.add(first)
+        del first  # an answer may echo the key, and this frame goes with an error
+        try:
+            while not full:
+                check()
+                chunk = next(self._chunks, None)
+                if chunk is None:
                     break
+                full = buffer.add(chunk)
+                del chunk
+        except TransportError:
+            self.received = buffer.value()
+            raise
         return buffer.value()
 
     def close(self) -> None:
@@ -214,6 +170,7 @@ class AsyncHttpResponse:
     ) -> None:
         self.status = status
         self.headers = merged(headers)
+        self.received = b""
         self._chunks = chunks
         self._aclose = aclose
 
@@ -229,16 +186,25 @@ class AsyncHttpResponse:
         """Return an async iterator over the rest of the body."""
         return self._chunks
 
-    async def aread(self, limit: int | None = None) -> bytes:
-        """Return the rest of the body, or its next ``limit`` bytes; what lies beyond them is dropped."""
+    async def aread(self, limit: int | None = None, *, check: Callable[[], None] = lambda: None) -> bytes:
+        """Return the rest of the body, or its next ``limit`` bytes; see ``HttpResponse.read``."""
         first = await anext(self._chunks, b"")
         if is_whole(first, limit, self.headers):
             return first
         buffer = BodyBuffer(limit, self.headers)
-        if not buffer.add(first):
-            async for chunk in self._chunks:
-                if buffer.add(chunk):
+        full = buffer.add(first)
+        del first
+        try:
+            while not full:
+                check()
+                chunk = await anext(self._chunks, None)
+                if chunk is None:
                     break
+                full = buffer.add(chunk)
+                del chunk
+        except TransportError:
+            self.received = buffer.value()
+            raise
         return buffer.value()
 
     async def aclose(self) -> None:
@@ -314,18 +280,3 @@ class SystemClock:
             time.sleep(seconds)
         else:
             cancel.wait(seconds)
-
-
-class Limit:
-    """The moment at which an exchange that begins now has used up its ``Timeout.total``."""
-
-    def __init__(self, timeout: Timeout) -> None:
-        self._ends = float("inf") if timeout.total is None else time.monotonic() + timeout.total
-
-    def check(self, *, sent: bool = True) -> None:
-        """Raise ``TransportTimeout`` if that moment has passed, before anything was sent or after."""
-        if time.monotonic() >= self._ends:
-            raise TransportTimeout(
-                "The exchange took longer than its total timeout" + ("." if sent else "; nothing was sent."),
-                may_have_been_sent=sent,
-            )

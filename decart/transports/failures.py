@@ -10,10 +10,14 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError, ConnectError, TransportError, TransportTimeout
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SPOILT_VALUE = re.compile(r"\0|\r(?!\n[ \t])|(?<!\r)\n(?![ \t])")
+_LIMIT = re.compile(r"[Gg]ot more than (\d+) (bytes|headers)")
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -93,9 +97,40 @@ def _is_timeout(cause: BaseException) -> bool:
     return isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__
 
 
+def flaw_of_head(headers: Mapping[str, str]) -> str | None:
+    """Return why the headers of a response cannot be relied on, if they cannot.
+
+    The HTTP libraries let some of this pass, or guess: where such a body ends is anybody's guess, too.
+    """
+    lengths: set[str] = set()
+    codings: list[str] = []
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name) or _SPOILT_VALUE.search(value):
+            return "a malformed header"
+        if name.lower() == "content-length":
+            lengths.update(length.strip() for length in value.split(","))
+        elif name.lower() == "transfer-encoding":
+            codings.append(value.strip().lower())
+    if lengths and codings:
+        return "both a Content-Length and a Transfer-Encoding"
+    if len(lengths) > 1 or not all(length.isascii() and length.isdecimal() for length in lengths):
+        return "no single Content-Length"
+    return None if codings in ([], ["chunked"], ["identity"]) else "an unknown Transfer-Encoding"
+
+
+def unreliable(url: str, flaw: str) -> TransportError:
+    """Return the error of a response with such a head."""
+    return TransportError(f"{place_of(url)} sent a response that cannot be relied on ({flaw}).")
+
+
 def _reason(behind: list[BaseException]) -> str:
     """Return the operating system's words for the failure, or the name of the innermost exception."""
     for cause in behind:
+        if limit := _LIMIT.search(str(cause)):
+            what = f"a line of more than {limit[1]} bytes" if limit[2] == "bytes" else f"more than {limit[1]} headers"
+            return f"the head of the response has {what}, the limit of the HTTP library"
+        if "Too many headers received" in str(cause):  # aiohttp, which does not tell the number
+            return "the head of the response has too many headers for the limit of the HTTP library"
         if message := getattr(cause, "verify_message", None):
             return f"certificate verify failed: {message}"
         if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None):

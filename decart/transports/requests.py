@@ -30,7 +30,7 @@ from .failures import translate
 from .forks import begin_anew_in_children
 from .idle import IdleConnections, keep_safely
 from .routes import Route, find_route, merged_settings
-from .urllib3 import FAILURES, NOT_CONNECTED, NOT_POSSIBLE, check_interim, read_chunks, times_of
+from .urllib3 import FAILURES, NOT_CONNECTED, NOT_POSSIBLE, check_head, read_chunks, times_of, unparsed_heads
 
 _FAILURES = (requests.RequestException, *FAILURES)
 _NOT_CONNECTED = (
@@ -96,12 +96,14 @@ class RequestsTransport(SystemClock):
         limit = Limit(timeout)
         body = None if request.body is None else SentBody(request.body, request.may_start)
         times: Any = times_of(timeout)
+        unparsed_heads.begin()
         try:
             if self._given is None:
                 response = self._send_prepared(request, body, times, limit)
             else:
                 response = self._send_through(self._given, request, body, times, limit)
-            check_interim(response.raw, response.status_code, request.url)
+            if isinstance(response.raw, urllib3.BaseHTTPResponse):  # or else a mock's, or of an adapter of no HTTP
+                check_head(response.raw, request.url)
         except _FAILURES as error:
             failure = _translated(error, request.url, None if body is None else body.touched)
         else:

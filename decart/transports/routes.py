@@ -23,6 +23,7 @@ import attrs
 import certifi
 import requests
 import urllib3
+from urllib3.util import parse_url
 
 from ..errors import ConfigurationError
 from .failures import place_of
@@ -87,16 +88,16 @@ def is_loopback(host: str) -> bool:
 def _checked(proxy: str, url: str) -> str:
     """Return the URL of a proxy that can be one."""
     try:
-        parts = urllib3.util.parse_url(proxy)
-        usable = bool(parts.host) and parts.scheme in _SCHEMES
+        parts = parse_url(proxy)
+        scheme = parts.scheme if parts.host and parts.scheme in _SCHEMES else None
     except urllib3.exceptions.LocationParseError:
-        usable = False
-    if not usable:
+        scheme = None
+    if scheme is None:
         raise ConfigurationError(
             f"The proxy for {place_of(url)} in the environment is not a URL like http://proxy.example:3128; nothing "
             "was sent. Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or add the host to NO_PROXY."
         )
-    if str(parts.scheme).startswith("socks") and find_spec("socks") is None:
+    if scheme.startswith("socks") and find_spec("socks") is None:
         raise ConfigurationError(
             "The environment names a SOCKS proxy, which needs PySocks: pip install 'requests[socks]'. Nothing was sent."
         )

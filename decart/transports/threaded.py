@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
@@ -135,7 +135,24 @@ def _exchange(transport: Transport, request: HttpRequest, timeout: Timeout) -> H
     if not (length.isdecimal() and int(length) <= SMALL and kind.startswith("application/json")):
         return response
     with response:
-        return HttpResponse(response.status, response.headers, [response.read()])
+        return HttpResponse(response.status, response.headers, _read_at_once(response))
+
+
+def _read_at_once(response: HttpResponse) -> Iterator[bytes]:
+    """Read a body now, and give it, or what came of it before it broke off, to whoever asks later."""
+    chunks: list[bytes] = []
+    failure: TransportError | None = None
+    try:
+        chunks.extend(response.chunks())
+    except TransportError as error:
+        failure = error
+
+    def given() -> Iterator[bytes]:
+        yield from chunks
+        if failure is not None:
+            raise failure
+
+    return given()
 
 
 def _may_start(theirs: Callable[[], None] | None, abandoned: threading.Event) -> None:

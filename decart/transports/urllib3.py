@@ -6,6 +6,8 @@ The same rules as `decart.transports.requests`: one attempt, no redirects, the p
 from __future__ import annotations
 
 import http.client
+import logging
+import threading
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from typing import Any
@@ -17,7 +19,7 @@ import urllib3
 from ..errors import TransportError
 from .base import CHUNK, KEPT_CONNECTIONS, HttpRequest, HttpResponse, Limit, SystemClock, Timeout
 from .body import SentBody
-from .failures import place_of, translate
+from .failures import flaw_of_head, place_of, translate, unreliable
 from .forks import begin_anew_in_children
 from .idle import IdleConnections, keep_safely
 from .routes import Route, find_route
@@ -37,6 +39,38 @@ NOT_POSSIBLE = (
     urllib3.exceptions.URLSchemeUnknown,
     urllib3.exceptions.ProxySchemeUnknown,
 )
+
+
+class _UnparsedHeads(logging.Filter):
+    """Notice that the head of a response could not be parsed to its end, and keep the rest of it out of the log.
+
+    urllib3 goes on with the headers before that place. It tells its log only, with all that the server sent, which may
+    echo the key. If that log is switched off, JSON and the structure of a video show whether a body is whole.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._exchange = threading.local()
+        logging.getLogger("urllib3.connection").addFilter(self)
+
+    def begin(self) -> None:
+        """Watch the exchange that begins in this thread."""
+        self._exchange.unparsed = False
+
+    def end(self) -> bool:
+        """Say whether it had a head that could not be parsed."""
+        unparsed: bool = self._exchange.__dict__.pop("unparsed", False)
+        return unparsed
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let everything pass but that message about an exchange of ours."""
+        ours = hasattr(self._exchange, "unparsed") and str(record.msg).startswith("Failed to parse headers")
+        if ours:
+            self._exchange.unparsed = True
+        return not ours
+
+
+unparsed_heads = _UnparsedHeads()
 
 _NO_RETRIES = urllib3.Retry(False, redirect=False)
 
@@ -78,6 +112,7 @@ class Urllib3Transport(SystemClock):
         try:
             pool, target = self._pool_for(request.url)
             limit.check(sent=False)
+            unparsed_heads.begin()
             response = pool.urlopen(
                 request.method,
                 target,
@@ -90,7 +125,7 @@ class Urllib3Transport(SystemClock):
                 decode_content=False,
                 timeout=times_of(timeout),
             )
-            check_interim(response, response.status, request.url)
+            check_head(response, request.url)
         except FAILURES as error:
             failure = _translated(error, request.url, None if body is None else body.touched)
         else:
@@ -154,15 +189,23 @@ def times_of(timeout: Timeout) -> urllib3.Timeout:
     return urllib3.Timeout(connect=timeout.connect, read=timeout.read, total=timeout.total)
 
 
-def check_interim(response: Any, status: int, url: str) -> None:
-    """Refuse an interim response (103 Early Hints, say): the final one is still to come on its connection.
+def check_head(response: Any, url: str) -> None:
+    """Refuse a response of urllib3 whose head does not show what comes after it, and close its connection.
 
     Raises:
-        TransportError: It is one. The connection is closed, so that the next request does not get the late response.
+        TransportError: It is an interim response (103 Early Hints, say), whose final one is still to come on the same
+            connection and must not reach the next request; or its head is malformed.
     """
-    if 100 <= status < 200 and status != 101:
+    is_unparsed = unparsed_heads.end()
+    if 100 <= response.status < 200 and response.status != 101:
         response.close()
-        raise TransportError(f"{place_of(url)} sent an interim response ({status}), and the final one cannot be read.")
+        raise TransportError(
+            f"{place_of(url)} sent an interim response ({response.status}), and the final one cannot be read."
+        )
+    flaw = "a malformed header" if is_unparsed else flaw_of_head(response.headers)
+    if flaw is not None:
+        response.close()
+        raise unreliable(url, flaw)
 
 
 def read_chunks(
@@ -173,6 +216,7 @@ def read_chunks(
     read = partial(response.read1, CHUNK, decode_content=True) if encoded else partial(response.read1, CHUNK)
     while True:
         limit.check()
+        chunk = b""  # the last one may echo the key, and this frame goes with an error
         try:
             chunk = read()
         except FAILURES as error:

@@ -1,0 +1,92 @@
+"""How long one HTTP exchange may take."""
+
+from __future__ import annotations
+
+import reprlib
+import time
+from typing import Any
+
+import attrs
+
+from ..errors import InvalidInputError, TransportTimeout
+
+MOST_SECONDS = 2_000_000
+"""The longest timeout, 23 days: sockets accept no longer one."""
+
+
+def _seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MOST_SECONDS:
+        raise InvalidInputError(
+            f"timeout: {attribute.name} must be a number of seconds above 0 and up to {MOST_SECONDS}, "
+            f"not {reprlib.repr(value)[:100]}."
+        )
+
+
+_seconds_or_none: Any = attrs.validators.optional(_seconds)
+
+
+@attrs.frozen(kw_only=True)
+class Timeout:
+    """How long one HTTP exchange may take, in seconds; ``None`` means no limit.
+
+    Attributes:
+        connect: To connect: TCP, a proxy's CONNECT and the TLS handshake. Each block of up to 64 KiB of a request body
+            must be accepted by the server within this time, too.
+        read: Without receiving a single byte of the response.
+        total: For the whole exchange. It is checked before the exchange and between chunks of the response, and it
+            shortens the other two, so a server that sends one byte at a time is cut off no later than one read timeout
+            after it.
+
+    What the HTTP libraries cannot bound: looking up a host name (DNS) takes as long as the operating system allows, and
+    requests and urllib3 apply ``connect`` to each address of a host in turn.
+    """
+
+    connect: float | None = attrs.field(default=10.0, validator=_seconds_or_none)
+    read: float | None = attrs.field(default=60.0, validator=_seconds_or_none)
+    total: float | None = attrs.field(default=None, validator=_seconds_or_none)
+
+    @classmethod
+    def of(cls, value: AnyTimeout) -> Timeout:
+        """Return a timeout for what requests accepts: ``read`` seconds, ``(connect, read)``, or ``None`` for no limit.
+
+        Raises:
+            InvalidInputError: The value is none of these.
+        """
+        if isinstance(value, Timeout):
+            return value
+        if value is None:
+            return cls(connect=None, read=None)
+        if isinstance(value, tuple):
+            if len(value) != 2:
+                raise InvalidInputError(f"timeout: a tuple must be (connect, read), not {value!r}.")
+            return cls(connect=value[0], read=value[1])
+        return cls(read=value)
+
+    def within(self, seconds: float) -> Timeout:
+        """Return this timeout with no part longer than ``seconds``."""
+        if seconds == float("inf"):
+            return self
+        return Timeout(
+            connect=seconds if self.connect is None else min(self.connect, seconds),
+            read=seconds if self.read is None else min(self.read, seconds),
+            total=seconds if self.total is None else min(self.total, seconds),
+        )
+
+
+AnyTimeout = Timeout | float | tuple[float | None, float | None] | None
+"""What a timeout may be given as; see `Timeout.of`."""
+
+
+class Limit:
+    """The moment at which an exchange that begins now has used up its ``Timeout.total``."""
+
+    def __init__(self, timeout: Timeout) -> None:
+        self._ends = float("inf") if timeout.total is None else time.monotonic() + timeout.total
+
+    def check(self, *, sent: bool = True) -> None:
+        """Raise ``TransportTimeout`` if that moment has passed, before anything was sent or after."""
+        if time.monotonic() >= self._ends:
+            raise TransportTimeout(
+                "The exchange took longer than its total timeout" + ("." if sent else "; nothing was sent."),
+                may_have_been_sent=sent,
+            )

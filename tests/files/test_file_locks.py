@@ -1,0 +1,124 @@
+"""Systems and file systems with other locks than ``flock``, or with none: downloads into one target are kept apart."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from test_download import VIDEO, Shelf, files, having
+
+from decart import QueueResultError, RetryPolicy
+
+fcntl = pytest.importorskip("fcntl")
+
+NO_LOCKS = "sys.modules['fcntl'] = sys.modules['msvcrt'] = None"
+WINDOWS = """
+import fcntl, subprocess, types
+def locking(descriptor, mode, size):
+    assert (mode, size, os.lseek(descriptor, 0, os.SEEK_CUR)) == (2, 1, 2**30)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise PermissionError(13, "Permission denied") from None
+sys.modules["msvcrt"] = types.SimpleNamespace(locking=locking, LK_NBLCK=2)
+sys.modules["fcntl"] = None
+"""  # as in Windows: its lock is of bytes from the file's position on, and ends when the file is closed
+
+PROGRAM = """
+import os, sys
+sys.path.insert(0, sys.argv[2])
+{locks}
+from pathlib import Path
+from test_download import VIDEO, Shelf, having
+from decart import QueueJobResult, QueueResultError, RetryPolicy
+
+target, once = Path(sys.argv[1]), RetryPolicy(attempts=1)
+def download(shelf):
+    try:
+        return having(shelf, retry=once)[0].queue.download("j1", target).read_bytes() == VIDEO
+    except QueueResultError:
+        return "failed"
+
+turns = iter(range(100))
+told = []
+def another():
+    turn = next(turns)
+    if turn in (1, 12):
+        told.append(download(Shelf(breaks=() if turn == 1 else (200,))))
+told.append(download(Shelf(on_piece=another)))
+told.append(download(Shelf(breaks=(400,), on_piece=another)))
+again = Shelf()
+told.append(download(again))
+QueueJobResult(job_id="j1", status="completed", data=VIDEO).save(target)
+print(told, again.asked, os.listdir(target.parent))
+"""
+
+
+@pytest.mark.parametrize(
+    ("locks", "resumed"), [("", True), (WINDOWS, True), (NO_LOCKS, False)], ids=["flock", "msvcrt", "none"]
+)
+def test_two_downloads_into_one_target_are_kept_apart(locks: str, resumed: bool, tmp_path: Path) -> None:
+    tests = os.path.dirname(os.path.dirname(__file__))
+    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    program = textwrap.dedent(PROGRAM).format(locks=locks)
+    command = [sys.executable, "-B", "-c", program, str(tmp_path / "lake.mp4"), tests]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=unmeasured)
+    asked = [("bytes=400-", '"v1"')] if resumed else [(None, None)]
+    expected = [[True, True, "failed", "failed", True], asked, ["lake.mp4"]]
+    assert done.stdout == " ".join(map(str, expected)) + "\n", done.stderr
+
+
+@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks_is_used_without_resuming(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(file: object, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    target = tmp_path / "lake.mp4"
+    with pytest.raises(QueueResultError):
+        having(Shelf(breaks=(300,)), retry=RetryPolicy(attempts=1))[0].queue.download("j1", target)
+    assert files(tmp_path) == []
+    shelf = Shelf()
+    assert having(shelf)[0].queue.download("j1", target).read_bytes() == VIDEO
+    assert shelf.asked == [(None, None)]
+    assert files(tmp_path) == ["lake.mp4"]
+
+
+def test_a_part_is_not_held_by_a_child_that_was_forked_meanwhile(tmp_path: Path) -> None:
+    target = tmp_path / "lake.mp4"
+    program = textwrap.dedent("""
+        import os, sys, warnings
+        sys.path.insert(0, sys.argv[2])
+        from test_download import Shelf, having
+        from decart import QueueResultError, RetryPolicy
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = []
+        def fork():
+            if not child:
+                child.append(os.fork())
+                if not child[0]:
+                    sys.stdin.read()  # until the test ends
+                    os._exit(0)
+        client, _ = having(Shelf(breaks=(300,), on_piece=fork), retry=RetryPolicy(attempts=1))
+        try:
+            client.queue.download("j1", sys.argv[1])
+        except QueueResultError:
+            print("failed", flush=True)
+        os._exit(0)
+    """)
+    tests = os.path.dirname(os.path.dirname(__file__))
+    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    command = [sys.executable, "-B", "-c", program, str(target), tests]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=unmeasured) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"failed\n"
+        shelf = Shelf()
+        assert having(shelf)[0].queue.download("j1", target).read_bytes() == VIDEO
+        assert shelf.asked == [("bytes=300-", '"v1"')]

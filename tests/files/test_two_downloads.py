@@ -1,0 +1,236 @@
+"""Several downloads into one target: the target only ever holds a whole file, and whoever is told "done" has it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_download import VIDEO, Shelf, files, having
+
+from decart import AsyncDecartClient, QueueResultError, RetryPolicy
+
+ONCE = RetryPolicy(attempts=1, jitter=0)
+OTHER = b"\0" + bytes(reversed(VIDEO)) * 2
+
+
+@contextmanager
+def switching_often() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def outcome(target: Path, breaks: int | None, video: bytes = VIDEO) -> str:
+    """Download once, and look at the target when told that it is there."""
+    shelf = Shelf(video, breaks=() if breaks is None else (breaks,), headers={"ETag": f'"{len(video)}"'})
+    try:
+        return "whole" if having(shelf, retry=ONCE)[0].queue.download("j1", target).read_bytes() in WHOLE else "torn"
+    except QueueResultError:
+        return "failed"
+
+
+WHOLE = (VIDEO, OTHER)
+
+
+@pytest.mark.parametrize("videos", [(VIDEO,), (VIDEO, OTHER)], ids=["one content", "content that changes"])
+def test_threads_that_fail_and_succeed_in_any_order_never_tear_a_file(
+    videos: tuple[bytes, ...], tmp_path: Path
+) -> None:
+    target = tmp_path / "lake.mp4"
+
+    def work(number: int) -> set[str]:
+        breaks = [None, 300, 700, 100, None]
+        return {outcome(target, breaks[(number + turn) % 5], videos[turn % len(videos)]) for turn in range(25)}
+
+    with switching_often(), ThreadPoolExecutor(8) as threads:
+        told = set().union(*threads.map(work, range(8)))
+    assert told == {"whole", "failed"}
+    assert outcome(target, None) == "whole"
+    assert files(tmp_path) == ["lake.mp4"]
+
+
+def test_processes_that_fail_succeed_and_are_killed_never_tear_a_file(tmp_path: Path) -> None:
+    program = textwrap.dedent("""
+        import os, signal, sys
+        from pathlib import Path
+        sys.path[:0] = [sys.argv[2], sys.argv[2] + "/files"]
+        from test_two_downloads import outcome
+        number = int(sys.argv[3])
+        for turn in range(25):
+            told = outcome(Path(sys.argv[1]), [None, 300, 700][(number + turn) % 3])
+            assert told in ("whole", "failed"), told
+            if number % 2 and turn == 20:
+                os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    target, tests = tmp_path / "lake.mp4", os.path.dirname(os.path.dirname(__file__))
+    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    command = [sys.executable, "-B", "-c", program, str(target), tests]
+    processes = [subprocess.Popen([*command, str(number)], env=unmeasured) for number in range(4)]
+    assert [process.wait(60) for process in processes] == [0, -signal.SIGKILL] * 2
+    assert outcome(target, None) == "whole"
+    assert files(tmp_path) == ["lake.mp4"]
+
+
+def test_one_that_fails_first_leaves_nothing_behind_when_the_other_has_succeeded(tmp_path: Path) -> None:
+    target = tmp_path / "lake.mp4"
+    turns = iter([1])
+
+    def meanwhile() -> None:
+        """Let the one that began first, and has the part that can be resumed, fail while the second is at work."""
+        if next(turns, None):
+            assert outcome(target, None) == "whole"
+
+    first = Shelf(breaks=(300,), on_piece=meanwhile)
+    with pytest.raises(QueueResultError):
+        having(first, retry=ONCE)[0].queue.download("j1", target)
+    assert outcome(target, None) == "whole"
+    assert files(tmp_path) == ["lake.mp4"]
+
+
+def test_the_part_of_one_that_failed_is_gone_when_one_that_began_beside_it_succeeds(tmp_path: Path) -> None:
+    target = tmp_path / "lake.mp4"
+    begun, failed = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        assert failed.wait(30)
+
+    with ThreadPoolExecutor(1) as threads:
+        ahead = iter([1])
+
+        def let_another_begin() -> None:
+            if next(ahead, None):
+                second.append(threads.submit(having(Shelf(on_piece=hold))[0].queue.download, "j1", target))
+                assert begun.wait(30)
+
+        second: list[Any] = []
+        with pytest.raises(QueueResultError):
+            having(Shelf(breaks=(300,), on_piece=let_another_begin), retry=ONCE)[0].queue.download("j1", target)
+        assert any(name.endswith(".part") for name in files(tmp_path))
+        failed.set()
+        assert second[0].result(30).read_bytes() == VIDEO
+    assert files(tmp_path) == ["lake.mp4"]
+
+
+# tasks, and one that is cancelled
+
+
+def aclient(shelf: Any, **settings: Any) -> AsyncDecartClient:
+    return having(shelf, **settings)[0].aio
+
+
+def test_tasks_that_fail_succeed_and_are_cancelled_at_any_point_never_tear_a_file(tmp_path: Path) -> None:
+    target = tmp_path / "lake.mp4"
+
+    async def work(number: int) -> None:
+        breaks = (300,) if number % 3 == 1 else ()
+        task = asyncio.ensure_future(aclient(Shelf(breaks=breaks), retry=ONCE).queue.download("j1", target))
+        if number % 3 == 2:
+            for _ in range(number % 40):
+                await asyncio.sleep(0)
+            task.cancel()
+        try:
+            path = await task
+        except (QueueResultError, asyncio.CancelledError):
+            return
+        assert path.read_bytes() == VIDEO
+
+    async def main() -> None:
+        for start in range(0, 240, 12):
+            await asyncio.gather(*(work(number) for number in range(start, start + 12)))
+            if target.exists():
+                assert target.read_bytes() == VIDEO
+
+    with switching_often():
+        asyncio.run(main())
+    assert outcome(target, None) == "whole"
+    assert files(tmp_path) == ["lake.mp4"]
+
+
+class HeldFsync:
+    """The system's ``fsync``, which the first caller stays in until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.entered, self.let_go = threading.Event(), threading.Event()
+        self._real: Callable[[int], None] = os.fsync
+        monkeypatch.setattr(os, "fsync", self)
+
+    def __call__(self, descriptor: int) -> None:
+        if not self.entered.is_set():
+            self.entered.set()
+            assert self.let_go.wait(30)
+        self._real(descriptor)
+
+
+@pytest.mark.parametrize("cancels", [1, 3])
+def test_one_that_is_cancelled_while_it_is_made_durable_ends_when_that_is_done(
+    cancels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, held = tmp_path / "lake.mp4", HeldFsync(monkeypatch)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(aclient(Shelf()).queue.download("j1", target))
+        assert await asyncio.to_thread(held.entered.wait, 30)
+        for _ in range(cancels):
+            task.cancel()
+            await asyncio.sleep(0)
+        try:
+            assert (await aclient(Shelf(OTHER)).queue.download("j1", target)).read_bytes() == OTHER
+            assert not task.done()
+        finally:
+            held.let_go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert files(tmp_path) == ["lake.mp4"]  # at once
+        assert target.read_bytes() == VIDEO
+
+    asyncio.run(main())
+    assert files(tmp_path) == ["lake.mp4"]
+
+
+def test_one_whose_loop_ends_while_it_is_made_durable_leaves_a_whole_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, held = tmp_path / "lake.mp4", HeldFsync(monkeypatch)
+
+    async def main() -> None:
+        forgotten.append(asyncio.ensure_future(aclient(Shelf()).queue.download("j1", target)))
+        assert await asyncio.to_thread(held.entered.wait, 30)
+        asyncio.get_running_loop().call_soon(held.let_go.set)  # while run() cancels what is left
+
+    forgotten: list[asyncio.Future[Path]] = []
+    asyncio.run(main())
+    assert forgotten[0].cancelled()
+    assert target.read_bytes() == VIDEO
+    assert files(tmp_path) == ["lake.mp4"]
+
+
+def test_one_that_is_cancelled_while_it_opens_its_part_keeps_no_lock(tmp_path: Path) -> None:
+    target = tmp_path / "lake.mp4"
+
+    async def main() -> None:
+        for turns in range(30):
+            task = asyncio.ensure_future(aclient(Shelf(), retry=ONCE).queue.download("j1", target))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+
+    asyncio.run(main())  # whose end waits for its threads
+    assert {path for path in files(tmp_path) if path.endswith(".part")} == set() or outcome(target, None) == "whole"
+    assert outcome(target, None) == "whole"
+    assert files(tmp_path) == ["lake.mp4"]

@@ -1,0 +1,53 @@
+"""What is sent of a file, and the sentence that refuses one."""
+
+from __future__ import annotations
+
+import io
+import random
+
+import pytest
+
+from decart import InvalidInputError
+from decart.files import Upload, upload
+from decart.transports.base import CHUNK
+
+PNG = b"\x89PNG\r\n\x1a\n a picture"
+LARGE = random.Random(13).randbytes(3 * CHUNK) + b"tail"  # no part of it looks like another
+
+
+class Stream:
+    """A file that can only be read, once, such as a socket."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = io.BytesIO(data)
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._file.read(size)
+
+
+def content(part: Upload) -> bytes:
+    """Read the part, and check that its size is what was said."""
+    data = b"".join(part.chunks())
+    assert len(data) == part.size
+    return data
+
+
+def sent_twice(value: object) -> bytes:
+    """Return what is sent, the second time as well as the first."""
+    part = upload("data", value)
+    data = content(part)
+    assert content(part) == data
+    return data
+
+
+def sent_twice_of(part: Upload) -> list[bytes]:
+    return [content(part), content(part)]
+
+
+def refused(text: str, value: object, field: str = "data") -> None:
+    """Check that it is refused in one sentence that begins with the field."""
+    with pytest.raises(InvalidInputError) as caught:
+        upload(field, value)
+    assert caught.value.message.startswith(f"{field}: ")
+    assert text in caught.value.message
+    assert caught.value.message.endswith(".") and "\n" not in caught.value.message

@@ -1,0 +1,87 @@
+"""How far uploads and downloads are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fakes import LAKE, FakeTransport, accepted, answer, client_of, status
+from support.shelf import VIDEO, Shelf, having
+
+from decart import (
+    Progress,
+    QueueResultError,
+)
+
+# progress
+
+
+def test_a_download_tells_how_far_it_is_in_bytes(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    client, transport = having(shelf := Shelf())
+    shelf.on_piece = lambda: transport.sleep(1)
+    client.queue.download("j1", tmp_path / "lake.mp4", progress=told.append)
+    assert [progress.done for progress in told] == [*range(0, 1024, 100), 1024]
+    assert {(progress.direction, progress.total) for progress in told} == {("download", 1024)}
+
+
+def test_progress_is_told_at_most_ten_times_a_second_and_at_the_end(tmp_path: Path) -> None:
+    told: list[tuple[int, float]] = []
+    client, transport = having(shelf := Shelf(VIDEO * 100))
+    shelf.on_piece = lambda: transport.sleep(0.01)
+    client.queue.download(
+        "j1", tmp_path / "lake.mp4", progress=lambda progress: told.append((progress.done, transport.now()))
+    )
+    assert 80 < len(told) <= transport.now() * 10 + 2
+    assert told[0][0] == 0
+    assert told[-1][0] == len(VIDEO) * 100
+
+
+def test_a_download_that_is_gone_on_with_begins_where_it_stopped(tmp_path: Path) -> None:
+    with pytest.raises(QueueResultError):
+        having(Shelf(breaks=(300, *[0] * 9)))[0].queue.download("j1", tmp_path / "lake.mp4")
+    told: list[int] = []
+    having(Shelf())[0].queue.download("j1", tmp_path / "lake.mp4", progress=lambda progress: told.append(progress.done))
+    assert told == [300, len(VIDEO)]
+
+
+def test_a_progress_that_fails_is_told_of_and_does_not_end_the_download(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[Progress] = []
+
+    def tell(progress: Progress) -> None:
+        calls.append(progress)
+        raise ZeroDivisionError
+
+    client, _ = having(Shelf())
+    assert client.queue.download("j1", tmp_path / "lake.mp4", progress=tell).read_bytes() == VIDEO
+    assert len(calls) == 1
+    (record,) = (record for record in caplog.records if record.levelname == "WARNING")
+    assert record.getMessage() == "the progress callback failed, and is not called again"
+    assert record.exc_info is not None
+
+
+def test_an_upload_tells_how_far_it_is_too() -> None:
+    told: list[Progress] = []
+    client = client_of(FakeTransport(accepted()))
+    client.queue.submit(LAKE, progress=told.append)
+    assert told[0].done == 0
+    assert told[-1].done == told[-1].total == len(client._core.transport.requests[0].body or b"")  # type: ignore[attr-defined]
+    assert {progress.direction for progress in told} == {"upload"}
+
+
+def test_an_upload_that_is_repeated_begins_at_nought_again() -> None:
+    told: list[int] = []
+    transport = FakeTransport(answer(429, retry_after="1"), accepted())
+    client_of(transport).queue.submit(LAKE, progress=lambda progress: told.append(progress.done))
+    assert told.count(0) == 2
+
+
+def test_submit_and_poll_tells_both_ways(tmp_path: Path) -> None:
+    told: list[str] = []
+    client, _ = having(Shelf(), accepted(), status("completed"))
+    client.queue.submit_and_poll(
+        LAKE, save_to=tmp_path / "lake.mp4", progress=lambda progress: told.append(progress.direction)
+    )
+    assert sorted(set(told), key=told.index) == ["upload", "download"]

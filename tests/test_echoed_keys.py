@@ -1,0 +1,187 @@
+"""A server that echoes the API key, in whatever place and form: it is in nothing that we show or keep."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import logging
+import traceback
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from fakes import LAKE, FakeTransport, answer, status
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decart import DecartClient, DecartSDKError, RetryPolicy, Timeout
+from decart._config import Secret, settings
+from decart._problems import BODY_LIMIT, TEXT_LIMIT, Answer, api_error, clean, redact
+from decart._wire import ERROR_LIMIT
+from decart.transports.base import HttpResponse
+
+KEY = 'dct_K"7v/T2x&N9p+Lw4%Zs\\Y'
+LONG = "dct_" + "k0L1m2N3" * 625  # 5,004 characters
+SHORT = "abc"
+
+
+def forms_of(key: str) -> dict[str, str]:
+    encoded = base64.b64encode(key.encode()).decode()
+    return {
+        "as it is": key,
+        "in lower case": key.lower(),
+        "percent-encoded": quote(key, safe=""),
+        "percent-encoded in all": "".join(f"%{ord(character):02x}" for character in key),
+        "percent-encoded twice": quote(quote(key, safe=""), safe=""),
+        "in JSON": json.dumps(key)[1:-1].replace("/", "\\/"),
+        "in JSON, all escaped": "".join(f"\\u{ord(character):04X}" for character in key),
+        "in JSON in JSON": json.dumps(json.dumps(key))[3:-3],
+        "in HTML": html.escape(key),
+        "in base64": encoded,
+        "in base64 without an end": encoded.rstrip("="),
+        "in base64 for URLs": base64.urlsafe_b64encode(key.encode()).decode(),
+        "in base64 behind one character": base64.b64encode(b":" + key.encode()).decode(),
+        "in base64 in a login": base64.b64encode(b"me:" + key.encode() + b"@x").decode(),
+    }
+
+
+@lru_cache
+def pieces_of(key: str) -> set[str]:
+    return {text[start : start + 9] for text in (key, *forms_of(key).values()) for start in range(len(text) - 9)}
+
+
+def leaks(key: str, shown: str) -> bool:
+    """Say whether a tell-tale piece of the key, or of one of its forms, is in what is shown."""
+    return not pieces_of(key).isdisjoint(shown[start : start + 9] for start in range(len(shown)))
+
+
+@pytest.mark.parametrize("key", [KEY, LONG], ids=["usual", "long"])
+@pytest.mark.parametrize("form", forms_of(KEY))
+def test_a_key_is_redacted_in_each_of_its_forms(key: str, form: str) -> None:
+    setting = settings(key, "https://api.test", Timeout(), None)
+    shown = redact(f"the key {forms_of(key)[form]}, it is", setting)
+    assert not leaks(key, shown)
+    assert shown.startswith("the key ") and shown.endswith(", it is")
+
+
+@pytest.mark.parametrize("key", [KEY, LONG], ids=["usual", "long"])
+@given(st.integers(0, 600), st.integers(1, 600))
+def test_a_key_at_the_place_where_a_text_is_cut_is_redacted_before(key: str, before: int, limit: int) -> None:
+    setting = settings(key, "https://api.test", Timeout(), None)
+    assert not leaks(key, clean("-" * before + key, setting, limit=limit))
+
+
+@given(st.integers(6, len(KEY) - 1), st.integers(0, 30))
+def test_the_beginning_of_a_key_where_an_answer_breaks_off_is_redacted(end: int, before: int) -> None:
+    setting = settings(KEY, "https://api.test", Timeout(), None)
+    assert redact("-" * before + KEY[:end], setting) == "-" * before + "***"
+
+
+def test_a_short_key_is_redacted_where_it_stands_alone_and_not_inside_of_words() -> None:
+    setting = settings(SHORT, "https://api.test", Timeout(), None)
+    assert redact("bad key abc! abcdef, xabc", setting) == "bad key ***! abcdef, xabc"
+
+
+@given(st.text(alphabet="\\%u0025dct_K&#;x", max_size=3000))
+def test_text_that_only_looks_like_a_key_is_left_alone(text: str) -> None:
+    setting = settings(LONG, "https://api.test", Timeout(), None)
+    assert redact(text, setting) in (text, text.removesuffix("dct_K") + "***")
+
+
+def test_the_title_and_the_text_of_a_page_are_redacted_before_they_are_cut() -> None:
+    for before in range(150, 200):
+        page = f"<title>{'x' * before}{KEY}</title>".encode()
+        error = api_error(Answer(status=502, headers={}, body=page), settings(KEY, "https://a.test", Timeout(), None))
+        assert not leaks(KEY, repr(error.args))
+    for before in (TEXT_LIMIT, BODY_LIMIT, ERROR_LIMIT):
+        for shift in range(len(KEY)):
+            body = ("x" * (before - shift) + KEY).encode()[:ERROR_LIMIT]
+            error = api_error(
+                Answer(status=502, headers={}, body=body), settings(KEY, "https://a.test", Timeout(), None)
+            )
+            assert not leaks(KEY, repr(error.args))
+
+
+# through the client: errors with their frames, the log and the events
+
+
+def echoes(key: str) -> Iterator[tuple[str, Any]]:
+    """Give a place, and the answer in which a server echoes the key there, for each call."""
+    for form, text in forms_of(key).items():
+        yield f"an error body, {form}", answer(400, f"bad {text} key".encode())
+        yield f"a JSON error, {form}", answer(422, {"detail": text, "code": text})
+        yield f"a title, {form}", answer(502, f"<title>{text}</title>".encode(), content_type="text/html")
+        yield (
+            f"headers, {form}",
+            answer(
+                401,
+                b"no",
+                location=text,
+                x_request_id=text,
+                etag=f'"{text}"',
+                content_type=text,
+                retry_after=text,
+                server=text,
+            ),
+        )
+        yield f"a good answer, {form}", answer(200, f"<html>{text}".encode(), content_type=text, etag=f'"{text}"')
+        yield f"an encoding, {form}", answer(200, text.encode(), content_encoding=text, content_type="video/mp4")
+        yield f"a video, {form}", answer(200, f" <html>{text}".encode(), content_type="video/mp4", etag=f'"{text}"')
+        yield f"an id, {form}", answer(200, {"job_id": text, "status": text})
+
+
+def local_variables(error: BaseException | None) -> Iterator[str]:
+    """Give what a debugger or Sentry would show of our frames, for an error and all behind it."""
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if "/decart/" in frame.f_code.co_filename and not frame.f_code.co_filename.endswith(WITH_BODIES):
+                yield from (f"{frame.f_code.co_qualname}: {name}={value!r}" for name, value in frame.f_locals.items())
+        error = error.__cause__ or error.__context__
+
+
+WITH_BODIES = ("nothing",)
+
+
+@pytest.mark.parametrize("key", [KEY, LONG], ids=["usual", "long"])
+@pytest.mark.parametrize("place", [place for place, _ in echoes(KEY)])
+def test_an_echoed_key_is_in_no_error_frame_log_or_part(
+    key: str, place: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    shown: list[str] = []
+    for call in ("submit", "status", "download", "stream"):
+        echoing = dict(echoes(key))[place]
+        script = [status("completed"), echoing] if call in ("download", "stream") else [echoing]
+        client = DecartClient(key, transport=FakeTransport(*script), retry=RetryPolicy(attempts=1))
+        try:
+            if call == "submit":
+                client.queue.submit(LAKE)
+            elif call == "status":
+                client.queue.status("j1")
+            elif call == "download":
+                client.queue.download("j1", tmp_path / "lake.mp4")
+            else:
+                list(client.queue.stream("j1"))
+        except DecartSDKError as error:
+            shown += ["".join(traceback.format_exception(error)), *local_variables(error)]
+            shown += [repr(vars(behind)) for behind in (error, error.cause) if behind is not None]
+    assert shown
+    assert not [text for text in (*shown, caplog.text) if leaks(key, text)]
+    assert not [path for path in tmp_path.iterdir() if leaks(key, path.read_text("latin-1"))]
+
+
+def test_a_stream_passes_no_header_on_that_echoes_the_key(tmp_path: Path) -> None:
+    headers = {"Content-Type": "video/mp4", "ETag": f'"{LONG}"', "Content-Length": "300"}
+    echoing = HttpResponse(200, {**headers, "Last-Modified": LONG[:40]}, [bytes(300)])
+    client = DecartClient(LONG, transport=FakeTransport(status("completed"), echoing))
+    with client.queue.stream("j1") as video:
+        assert video.headers == {"Content-Type": "video/mp4", "Content-Length": "300"}
+        assert not leaks(LONG, repr(video._transfer))
+
+
+def test_the_key_is_a_secret_itself() -> None:
+    assert repr(Secret(KEY)) == "'***'"

@@ -1,0 +1,198 @@
+"""`decart.files`: streams that can be read only once, and trouble while a file is read."""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import io
+import os
+import pathlib
+from typing import Any
+
+import pytest
+from support.uploads import LARGE, PNG, Stream, content, refused, sent_twice, sent_twice_of
+
+from decart import InvalidInputError
+from decart.files import OCTET_STREAM, upload
+
+
+class Raising(io.BytesIO):
+    """A file that fails when it is read."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(PNG)
+        self.error = error
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size == 1:  # as when it is looked at before anything is sent
+            return super().read(size)
+        raise self.error
+
+
+class RaisingStream:
+    """A stream that fails when it is read."""
+
+    def __init__(self, error: BaseException, good: bytes = b"") -> None:
+        self.error = error
+        self.good = good
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self.good:
+            given, self.good = self.good, b""
+            return given
+        raise self.error
+
+
+@pytest.fixture
+def path(tmp_path: pathlib.Path) -> pathlib.Path:
+    path = tmp_path / "lake.png"
+    path.write_bytes(PNG)
+    return path
+
+
+# streams
+
+
+@pytest.mark.parametrize("data", [b"x", PNG, LARGE, LARGE * 2], ids=["one", "some", "many", "more"])
+def test_what_can_be_read_only_once_is_still_sent_twice(data: bytes) -> None:
+    part = upload("data", Stream(data))
+    assert (part.filename, part.content_type, part.size) == ("data", OCTET_STREAM, len(data))
+    assert content(part) == content(part) == data
+
+
+def test_a_pipe_is_read_to_its_end() -> None:
+    reader, writer = os.pipe()
+    with open(reader, "rb") as file, open(writer, "wb") as other:
+        other.write(PNG)
+        other.close()
+        assert sent_twice_of(upload("data", file)) == [PNG, PNG]
+
+
+def test_a_read_without_a_size_gives_the_whole() -> None:
+    class Whole:
+        def read(self) -> bytes:  # the same each time, as a response that is all in memory may do
+            return PNG
+
+    class Nothing:
+        def read(self) -> None:
+            return None
+
+    assert sent_twice_of(upload("data", Whole())) == [PNG, PNG]
+    refused("the file has nothing to read yet: its read() gave None", Nothing())
+
+
+def test_a_file_that_can_be_rewound_but_read_only_whole_is_copied() -> None:
+    class WholeWithSeek(io.BytesIO):
+        def read(self) -> bytes:  # type: ignore[override]
+            return super().read()
+
+    assert sent_twice_of(upload("data", WholeWithSeek(PNG))) == [PNG, PNG]
+
+
+def test_a_seek_that_cannot_find_the_end_is_told() -> None:
+    class OneSeek(io.BytesIO):
+        def seek(self, position: int) -> int:  # type: ignore[override]
+            return super().seek(position)
+
+    refused("the file cannot be read (", OneSeek(PNG))
+
+
+def test_a_stream_of_the_standard_library_is_a_stream() -> None:
+    class Wire(io.RawIOBase):
+        def __init__(self) -> None:
+            self.source = io.BytesIO(PNG)
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            return self.source.readinto(buffer)
+
+    for wire in (Wire(), io.BufferedReader(Wire())):
+        assert sent_twice_of(upload("data", wire)) == [PNG, PNG]
+
+
+def test_the_copy_of_a_stream_lives_as_long_as_its_part() -> None:
+    part = upload("data", Stream(LARGE * 2))
+    pieces = part.chunks()
+    first = next(pieces)
+    del part
+    gc.collect()
+    assert first + b"".join(pieces) == LARGE * 2
+    del pieces
+    gc.collect()  # a copy left open would be a ResourceWarning, and a warning is an error here
+
+
+def test_a_stream_that_there_is_no_room_for_is_told_so(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    refused(f"the file cannot be copied to {tmp_path}/gone: No such file or directory.", Stream(LARGE * 2))
+
+
+# trouble while reading
+
+TROUBLE = pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (OSError("odd"), "odd"),
+        (ValueError("read of closed file"), "read of closed file"),
+        (EOFError("cut short"), "cut short"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+        (KeyError("frame"), "KeyError: 'frame'"),
+        (RuntimeError("two\nlines"), "RuntimeError: two lines"),
+    ],
+)
+
+
+@TROUBLE
+def test_a_stream_that_fails_is_told_before_anything_is_sent(error: Exception, reason: str) -> None:
+    refused(f"the file cannot be read ({reason}).", RaisingStream(error))
+    refused(f"the file cannot be read ({reason}).", RaisingStream(error, good=LARGE * 2))
+
+
+@TROUBLE
+def test_a_file_that_fails_is_told_while_it_is_sent(error: Exception, reason: str) -> None:
+    part = upload("data", Raising(error))
+    with pytest.raises(InvalidInputError) as caught:
+        content(part)
+    assert caught.value.message == f"data: the file cannot be read ({reason})."
+    assert caught.value.__cause__ is error
+
+
+def test_ctrl_c_is_not_taken_for_a_bad_file() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        upload("data", RaisingStream(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        content(upload("data", Raising(KeyboardInterrupt())))
+
+
+def test_a_broken_archive_is_a_file_that_cannot_be_read() -> None:
+    cut = gzip.compress(os.urandom(1000))[:500]
+    refused("the file cannot be read (Compressed file ended", gzip.GzipFile(fileobj=io.BytesIO(cut)))
+
+
+def test_a_file_that_became_shorter_is_told(path: pathlib.Path) -> None:
+    part = upload("data", path)
+    path.write_bytes(PNG[:-3])
+    with pytest.raises(
+        InvalidInputError, match=r"^data: the file became shorter while it was sent \(.*lake.png\): 3 bytes are miss"
+    ):
+        content(part)
+
+
+def test_a_file_that_became_longer_is_told_before_its_last_bytes_are_given_out(path: pathlib.Path) -> None:
+    part = upload("data", path)
+    path.write_bytes(PNG + b"more")
+    given = []
+    with pytest.raises(InvalidInputError, match=r"^data: the file became longer while it was sent \(.*lake.png\)\.$"):
+        given.extend(part.chunks())
+    assert len(b"".join(given)) < len(PNG)
+
+
+@pytest.mark.parametrize("data", [PNG, LARGE], ids=["some", "many"])
+def test_a_file_that_gives_more_than_it_was_asked_for_is_sent_as_it_is(data: bytes) -> None:
+    class Generous(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read()
+
+    assert sent_twice(Generous(data)) == data

@@ -1,0 +1,29 @@
+"""Which answers to a submit leave open whether it was accepted, and billed."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import LAKE, FakeTransport, answer, client_of
+
+from decart import QueueSubmitError, RetryPolicy, SubmitOutcomeUnknownError
+
+ONCE = RetryPolicy(attempts=1)
+REFUSED = [code for code in range(400, 500) if code != 408] + [501]
+UNKNOWN = [101, *range(300, 400), 408, *[code for code in range(500, 600) if code != 501]]
+
+
+@pytest.mark.parametrize("code", UNKNOWN)
+def test_after_these_the_outcome_is_unknown_and_nothing_is_repeated(code: int) -> None:
+    transport = FakeTransport(answer(code, b"", location="/v1/jobs/j-1"))
+    with pytest.raises(SubmitOutcomeUnknownError) as caught:
+        client_of(transport).queue.submit(LAKE)
+    assert caught.value.status_code == code
+    assert caught.value.cause is not None and caught.value.cause.data["location"] == "/v1/jobs/j-1"
+    assert len(transport.sent) == 1
+
+
+@pytest.mark.parametrize("code", REFUSED)
+def test_after_these_it_was_surely_refused(code: int) -> None:
+    with pytest.raises(QueueSubmitError) as caught:
+        client_of(FakeTransport(answer(code)), retry=ONCE).queue.submit(LAKE)
+    assert not isinstance(caught.value, SubmitOutcomeUnknownError)

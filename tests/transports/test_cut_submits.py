@@ -1,0 +1,37 @@
+"""The id in an answer to a submit that breaks off behind it is used; without one, what arrived is told."""
+
+from __future__ import annotations
+
+import pytest
+from fakes import KEY, LAKE
+from servers import FIRST, reply, serving
+
+from decart import DecartClient, SubmitOutcomeUnknownError
+from decart.transports.base import Transport
+
+JSON = b"Content-Type: application/json\r\n"
+FRAMINGS = {
+    "a length": FIRST + JSON + b"Location: /v1/jobs/j-1\r\nContent-Length: 500\r\n\r\n%s",
+    "chunks": FIRST + JSON + b"Location: /v1/jobs/j-1\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n%s",
+    "nothing": FIRST + JSON + b"Location: /v1/jobs/j-1\r\n\r\n%s",
+}
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_an_id_that_arrived_is_used(transport: Transport, framing: str) -> None:
+    data = FRAMINGS[framing] % b'{"job_id": "j-1", "sta'
+    with serving(reply(data)) as server, DecartClient(KEY, base_url=server.url, transport=transport) as client:
+        assert client.queue.submit(LAKE).job_id == "j-1"
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+def test_what_arrived_is_told(transport: Transport, framing: str) -> None:
+    data = FRAMINGS[framing] % b'{"job_id": "j-'
+    with (
+        serving(reply(data)) as server,
+        DecartClient(KEY, base_url=server.url, transport=transport) as client,
+        pytest.raises(SubmitOutcomeUnknownError) as caught,
+    ):
+        client.queue.submit(LAKE)
+    assert caught.value.data["body"] == '{"job_id": "j-'
+    assert caught.value.data["location"] == "/v1/jobs/j-1"
