@@ -71,7 +71,7 @@ class Service:
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
         if request.url.endswith("/content"):
-            return HttpResponse(200, {"Content-Type": "video/mp4"}, [b"video"])
+            return HttpResponse(200, {"Content-Type": "video/mp4", "Content-Length": "5"}, [b"video"])
         status = "pending"
         if request.method == "POST":
             self.jobs.append(Seen(next(self._durations)))

@@ -142,11 +142,9 @@ def download(core: Core, transfer: Transfer, target: Path) -> Path:
 
 def _pull(core: Core, transfer: Transfer) -> bytes | None:
     """Take the next bytes of a video, over another connection if need be; None at its end."""
-    return (
-        None
-        if transfer.over
-        else core.trying(lambda: _piece(core, transfer), transfer.retrying, cancel=transfer.cancel)
-    )
+    if transfer.over:
+        return None
+    return core.trying(lambda: _piece(core, transfer), transfer.retrying, cancel=transfer.cancel)
 
 
 def _piece(core: Core, transfer: Transfer) -> bytes | None:
@@ -266,11 +264,9 @@ async def adownload(core: AsyncCore, transfer: Transfer, target: Path) -> Path:
 
 
 async def _apull(core: AsyncCore, transfer: Transfer) -> bytes | None:
-    return (
-        None
-        if transfer.over
-        else await core.trying(lambda: _apiece(core, transfer), transfer.retrying, cancel=transfer.cancel)
-    )
+    if transfer.over:
+        return None
+    return await core.trying(lambda: _apiece(core, transfer), transfer.retrying, cancel=transfer.cancel)
 
 
 async def _apiece(core: AsyncCore, transfer: Transfer) -> bytes | None:

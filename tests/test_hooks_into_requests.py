@@ -324,7 +324,7 @@ def test_a_client_that_outlives_a_cassette_of_vcr_goes_back_to_the_server(tmp_pa
 
 
 def test_a_proxy_set_on_the_session_after_the_first_call_is_used(session: requests.Session) -> None:
-    client = client_at("http://service.invalid", transport=RequestsTransport(session))
+    client = client_at("http://service.invalid", allow_http=True, transport=RequestsTransport(session))
     with serving(answering(service)) as first, serving(answering(service)) as second:
         session.proxies["http"] = first.url
         client.queue.status("j1")

@@ -15,7 +15,7 @@ from .transport import EmulatorTransport
 KEY = "dct_test"
 """The key of the clients, unless told otherwise."""
 
-URL = "http://box.invalid"
+URL = "http://emulator"
 """Where the clients think that they are: nowhere, so that nothing leaves the process."""
 
 

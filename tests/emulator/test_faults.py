@@ -110,7 +110,7 @@ SEEN: list[tuple[str, Verb, str, list[str]]] = [
     ("missing-field,on=submit", submit, "SubmitOutcomeUnknownError: ResponseError", ["submit 200 missing-field"]),
     ("html,on=submit", submit, "SubmitOutcomeUnknownError: ResponseError", ["submit 200 html"]),
     ("html:502,on=submit", submit, "SubmitOutcomeUnknownError: ServerError", ["submit 502 html"]),
-    ("redirect,on=submit", submit, "QueueSubmitError: APIError", ["submit 307 redirect"]),
+    ("redirect,on=submit", submit, "SubmitOutcomeUnknownError: APIError", ["submit 307 redirect"]),
     ("stall,on=submit", submit, "SubmitOutcomeUnknownError: TransportTimeout", ["submit 200 stall"]),
     ("drop-before,on=status", ask, "completed", ["submit 200", "status None drop-before", "status 200"]),
     ("drop-after,on=status", ask, "completed", ["submit 200", "status None drop-after", "status 200"]),
@@ -241,8 +241,8 @@ def test_the_key_does_not_go_where_a_redirect_leads(box: tuple[Emulator, DecartC
     emulator, client = box
     with EmulatorServer(Emulator(renderer=Studio())) as elsewhere:
         emulator.faults.add(f"redirect:{elsewhere.url},times=2")
-        assert end_of(submit, client, tmp_path).startswith("QueueSubmitError")
-        assert end_of(submit, client, tmp_path).startswith("QueueSubmitError")
+        assert end_of(submit, client, tmp_path).startswith("SubmitOutcomeUnknownError")
+        assert end_of(submit, client, tmp_path).startswith("SubmitOutcomeUnknownError")
         assert list(elsewhere.emulator.requests) == []
         elsewhere.emulator.close()
 

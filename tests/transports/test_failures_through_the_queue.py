@@ -38,7 +38,9 @@ def client_of(server: Server, timeout: Timeout = SOON, **more: Any) -> DecartCli
 def test_each_method_says_that_there_was_no_connection(case: str) -> None:
     with (
         NO_CONNECTION[case]() as url,
-        DecartClient(api_key=KEY, base_url=url, timeout=Timeout(connect=0.3), retry=RetryPolicy(attempts=1)) as client,
+        DecartClient(
+            KEY, base_url=url, timeout=Timeout(connect=0.3), retry=RetryPolicy(attempts=1), allow_http=True
+        ) as client,
     ):
         submit = caught(QueueSubmitError, lambda: client.queue.submit(LAKE))
         status = caught(QueueStatusError, lambda: client.queue.status("j1"))
