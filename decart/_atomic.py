@@ -167,15 +167,15 @@ def write_atomically(target: Path, write: Callable[[BinaryIO], object]) -> None:
         work.discard()
 
 
-def remove_leftovers(target: Path) -> None:
-    """Delete what killed processes left beside a target, except what can be resumed."""
+def remove_leftovers(target: Path, *, all_of_them: bool = False) -> None:
+    """Delete what killed processes left beside a target, except what can be resumed, unless that is wanted, too."""
     name = re.compile(re.escape(_prefix(target)) + r"([0-9a-f]{12}|[0-9a-f]{16})\.json")
     with suppress(OSError):
         for path in [target.with_name(entry) for entry in os.listdir(target.parent) if name.fullmatch(entry)]:
-            _remove_leftover(path, private=len(path.stem.rpartition(".")[2]) == 12)
+            _remove_leftover(path, useless=all_of_them or len(path.stem.rpartition(".")[2]) == 12)
 
 
-def _remove_leftover(lock_path: Path, *, private: bool) -> None:
+def _remove_leftover(lock_path: Path, *, useless: bool) -> None:
     with suppress(OSError):  # it is gone, in use or not ours
         lock = _open(lock_path)
         try:
@@ -183,7 +183,7 @@ def _remove_leftover(lock_path: Path, *, private: bool) -> None:
                 return
             path = lock_path.with_suffix(".part")
             empty = not path.exists() or not path.stat().st_size or not os.fstat(lock.fileno()).st_size
-            if private or empty:
+            if useless or empty:
                 path.unlink(missing_ok=True)
                 _delete(lock, lock_path)
         finally:

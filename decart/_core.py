@@ -255,6 +255,8 @@ def setup(
     if isinstance(transport, str):
         if transport not in NAMED:
             raise InvalidInputError(f"transport must be one of {', '.join(NAMED)}, or an object, not {transport!r}.")
+    elif isinstance(transport, type):
+        raise InvalidInputError(f"transport must be an object: write {transport.__name__}(), not {transport.__name__}.")
     elif transport is not None and not isinstance(transport, AsyncTransport):
         _check("transport", transport, Transport)
     if event_hook is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -48,18 +49,14 @@ def find_target(path: object, start: str = os.curdir) -> Path:
         InvalidInputError: It is not a path.
         OSError: It is a folder or a special file, or its folder does not exist or cannot be written to.
     """
-    if not isinstance(path, (str, os.PathLike)) or not isinstance(os.fspath(path), str) or not os.fspath(path):
-        raise InvalidInputError(f"path: a file name is needed (str or pathlib.Path), not {type(path).__name__}.")
-    typed = os.fspath(path)
-    if "\0" in typed:
-        raise InvalidInputError(f"path: {typed[:100]!r} holds a character that no file name can have.")
+    typed = _typed(path)
     target = Path(start, os.path.expanduser(typed)).absolute()
+    if _is_open_file(target):
+        raise OSError(f"{typed} is an open file of a process, which cannot be replaced; name a file.")
     refuse_special(target, typed)
     if typed.endswith(("/", os.sep)):
         raise IsADirectoryError(f"{typed} is a folder; name a file in it.")
     file = resolved(target)
-    if target.is_symlink() and target.exists() and not file.exists():  # such as /dev/stdout, if that was deleted
-        raise OSError(f"{typed} leads to a file without a name, which cannot be replaced.")
     folder = os.path.dirname(typed) or os.curdir
     if target.is_symlink():
         folder = f"{file.parent}, which {typed} leads to,"
@@ -68,6 +65,42 @@ def find_target(path: object, start: str = os.curdir) -> Path:
     if not os.access(file.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
         raise PermissionError(f"{typed} cannot be written: nothing can be written to the folder {folder}.")
     return target
+
+
+def _typed(path: object) -> str:
+    """Return a path as it was typed.
+
+    Raises:
+        InvalidInputError: It cannot be the path of a file.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidInputError(f"path: a file name is needed (str or pathlib.Path), not {type(path).__name__}.")
+    try:
+        typed = os.fspath(path)
+        os.fsencode(typed)
+    except UnicodeEncodeError:
+        raise InvalidInputError(f"path: {str(path)[:100]!r} holds a character that no file name can have.") from None
+    except Exception as error:
+        raise InvalidInputError(f"path: __fspath__ of {type(path).__name__} failed ({error}).") from None
+    if not isinstance(typed, str):
+        raise InvalidInputError("path: a file name is needed (str or pathlib.Path), not bytes.")
+    if not typed:
+        raise InvalidInputError("path: the file name is empty.")
+    if "\0" in typed:
+        raise InvalidInputError(f"path: {typed[:100]!r} holds a character that no file name can have.")
+    return typed
+
+
+def _is_open_file(path: Path) -> bool:
+    """Tell whether a path leads to the open file of a process, as /dev/stdout does; links are followed step by step."""
+    for _ in range(40):
+        if re.match(r"/dev/(fd|std(in|out|err)$)|/proc/[^/]+/fd/", str(path)):
+            return True
+        try:
+            path = path.parent / os.readlink(path)
+        except OSError:
+            return False
+    return False
 
 
 def resolved(target: Path) -> Path:
@@ -169,8 +202,7 @@ class Part:
             work.move_to(self._file_path)
             self._work = None
             work.discard()
-            if work.private and (older := WorkFile.claim(self._file_path, self._source)) is not None:
-                older.discard()  # nobody is going to resume it
+            remove_leftovers(self._file_path, all_of_them=True)  # the name is taken: nobody is going to resume them
         return self.target
 
     def close(self) -> None:

@@ -73,10 +73,10 @@ def load_json(body: bytes) -> Any:
 def unreadable(why: str, answer: Answer, settings: Settings) -> ResponseError:
     """Return the error of a 2xx answer that cannot be used."""
     kind = clean(answer.headers.get("content-type", "no content type"), settings, limit=100)
+    reason = f"The server answered {answer.status}, but the answer cannot be used: {why} ({kind})"
     return ResponseError(
-        f"The server answered {answer.status}, but the answer cannot be used: {why} ({kind}). "
-        "A proxy in between or the service is at fault; try again.",
-        {"status_code": answer.status},
+        f"{reason}. A proxy in between or the service is at fault; try again.",
+        {"status_code": answer.status, "reason": reason},
     )
 
 

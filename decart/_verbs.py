@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ._log import log
 from .errors import (
     APIError,
+    DecartSDKError,
     InvalidInputError,
     QueueError,
     QueueResultError,
@@ -49,7 +50,8 @@ def check_wait(callback: OnStatusChange | None, policy: object, cancel: object, 
         return
     if iscoroutinefunction(callback):
         raise InvalidInputError("on_status_change is a coroutine function; only the async client can await it.")
-    if iscoroutinefunction(getattr(cancel, "wait", None)):
+    wait = getattr(cancel, "wait", None)
+    if cancel is not None and (not callable(wait) or iscoroutinefunction(wait)):
         raise refuse("cancel", kind, cancel)
 
 
@@ -170,8 +172,8 @@ def submitting() -> Iterator[None]:
     except (APIError, ResponseError, TransportError) as cause:
         if outcome_unknown(cause):
             raise SubmitOutcomeUnknownError(
-                f"The job may have been accepted, and you may have been charged, so it was not repeated: {cause} "
-                "Look in your account before you submit it again.",
+                "The job may have been accepted, and you may have been charged, so it was not sent again. Check your "
+                f"account before you submit it again. Reason: {_reason(cause)}.",
                 cause.data,
                 cause,
             ) from cause
@@ -181,10 +183,18 @@ def submitting() -> Iterator[None]:
     except BaseException as error:  # Ctrl-C, or the task was cancelled
         _advise(
             error,
-            "The submit ended before its answer came. The job may have been accepted, and you may have been charged: "
-            "look in your account before you submit it again.",
+            "The submit ended before its response came. The job may have been accepted, and you may have been charged: "
+            "check your account before you submit it again.",
         )
         raise
+
+
+def _reason(cause: DecartSDKError) -> str:
+    """Return what happened, without the advice to try again, which would cost money here."""
+    if isinstance(cause, APIError) and not 300 <= cause.status_code < 400:  # a redirect says where it leads
+        detail = cause.data.get("detail")
+        return f"HTTP {cause.status_code}: {detail}" if detail else f"HTTP {cause.status_code}"
+    return str(cause.data.get("reason", cause.message)).rstrip(".")
 
 
 def asking(job_id: str) -> AbstractContextManager[None]:
@@ -206,16 +216,30 @@ def _blamed(kind: type[QueueError], doing: str, job_id: str) -> Iterator[None]:
         raise kind(f"{doing}: {cause}", None, cause, job_id) from cause
 
 
+def resumable(job_id: str) -> AbstractContextManager[None]:
+    """Make sure that whatever ends a wait tells how to resume it."""
+    return _advised(
+        job_id, f"The wait for job {job_id} ended; the job goes on. Resume with client.queue.poll({job_id!r})."
+    )
+
+
+def fetchable(job_id: str) -> AbstractContextManager[None]:
+    """Make sure that whatever ends a download tells how to fetch the video."""
+    return _advised(
+        job_id,
+        f"The download of job {job_id} ended early; the job is done. Fetch its video with "
+        f"client.queue.download({job_id!r}, path).",
+    )
+
+
 @contextmanager
-def resumable(job_id: str) -> Iterator[None]:
-    """Make sure that whatever ends a wait (Ctrl-C, a cancelled task, a callback's exception) tells how to come back."""
+def _advised(job_id: str, advice: str) -> Iterator[None]:
+    """Give whatever ends the block (Ctrl-C, a cancelled task, a callback's exception) a note with advice."""
     try:
         yield
     except BaseException as error:
         if getattr(error, "job_id", None) != job_id:  # else it says so itself
-            _advise(
-                error, f"The wait for job {job_id} ended; the job goes on. Resume with client.queue.poll({job_id!r})."
-            )
+            _advise(error, advice)
         raise
 
 

@@ -27,6 +27,7 @@ from ._verbs import (
     check_progress,
     check_saving,
     check_wait,
+    fetchable,
     fetching,
     finished,
     resumable,
@@ -218,7 +219,7 @@ class AsyncQueueClient:
         if last.status == "failed":
             return ended(last)
         whole = self._core.reporter.operation("download", job_id=last.job_id)
-        with resumable(last.job_id), fetching(last.job_id), whole:
+        with fetchable(last.job_id), fetching(last.job_id), whole:
             if saving is not None:
                 from .streams import adownload
 

@@ -10,8 +10,8 @@
     ├── ClientClosedError               a client was used after close()
     ├── MissingExtraError (ImportError) a capability whose packages are not installed
     ├── QueueError                      .job_id .status_code .retry_after .request_id: where it went wrong
-    │   ├── QueueSubmitError
-    │   │   └── SubmitOutcomeUnknownError   the job may exist and be billed; never repeated by itself
+    │   ├── QueueSubmitError            not accepted, not billed
+    │   ├── SubmitOutcomeUnknownError   the job may exist and be billed; never repeated by itself
     │   ├── QueueStatusError
     │   └── QueueResultError
     ├── ProcessingError, TokenCreateError
@@ -145,10 +145,10 @@ class QueueError(DecartSDKError):
 
 
 class QueueSubmitError(QueueError):
-    """The job was not accepted. Nothing was billed, unless it is the subclass below."""
+    """The job was not accepted. Nothing was billed."""
 
 
-class SubmitOutcomeUnknownError(QueueSubmitError):
+class SubmitOutcomeUnknownError(QueueError):
     """The job may exist and may be billed: the request was sent, and no readable answer came back.
 
     It is never repeated by itself, because a second POST makes, and bills, a second job.

@@ -437,6 +437,11 @@ def test_cancelling_the_task_ends_the_wait_at_once_and_the_job_can_be_found_agai
     assert tasks == []
     assert caplog.messages[0] == "job j1 was submitted, and is pending"
     advice = "The wait for job j1 ended; the job goes on. Resume with client.queue.poll('j1')."
+    if call == 4:  # the download
+        advice = (
+            "The download of job j1 ended early; the job is done. Fetch its video with "
+            "client.queue.download('j1', path)."
+        )
     assert advice in caplog.messages
     assert error.__notes__ == [advice]
     assert client_of(FakeTransport(status("completed"), video())).queue.poll("j1").data == MP4

@@ -92,6 +92,7 @@ def test_a_key_is_never_pickled(holder: object, protocol: int) -> None:
 
 def test_a_deep_copy_of_the_headers_keeps_the_key_secret() -> None:
     copied = copy.deepcopy(made().headers)
+    assert copy.copy(made().api_key) == KEY
     assert copied == made().headers
     assert KEY not in repr(copied)
 

@@ -230,13 +230,13 @@ def test_a_disk_that_takes_no_more_is_an_os_error_that_says_how_to_go_on(tmp_pat
         try:
             having(Shelf(VIDEO * 900))[0].queue.download("j1", sys.argv[1])
         except OSError as error:
-            print(type(error).__name__, error.strerror, *getattr(error, "__notes__", ["client.queue.poll"]))
+            print(type(error).__name__, error.strerror, *getattr(error, "__notes__", ["nothing"]))
     """)
     target = tmp_path / "lake.mp4"
     command = [sys.executable, "-c", program, str(target), os.path.dirname(__file__)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "OSError File too large" in done.stdout
-    assert "client.queue.poll" in done.stdout
+    assert "client.queue.download('j1', path)" in done.stdout
     assert not target.exists()
 
 
@@ -248,7 +248,7 @@ def test_a_disk_that_takes_no_more_is_an_os_error_that_says_how_to_go_on(tmp_pat
     [
         (7, "path: a file name is needed"),
         (b"lake.mp4", "path: a file name is needed"),
-        ("", "path: a file name is needed"),
+        ("", "path: the file name is empty"),
         (None, "path: a file name is needed"),
         ("{folder}", "is a folder; name a file in it"),
         ("{folder}/missing/lake.mp4", "missing does not exist"),

@@ -347,7 +347,7 @@ def test_a_retired_model_is_told_since_when_and_instead_of_what(code: int) -> No
 def test_a_redirect_is_never_followed(location: str, code: int, verb: str) -> None:
     queue, transport = queue_of(answer(code, location=location))
     with pytest.raises(
-        (QueueSubmitError, QueueStatusError), match="The server redirects to .*, and nothing was sent there"
+        (SubmitOutcomeUnknownError, QueueStatusError), match="The server redirects to .*, and nothing was sent there"
     ) as caught:
         getattr(queue, verb)(OWN if verb == "submit" else "j1")
     assert len(transport.requests) == 1
@@ -652,6 +652,9 @@ def test_a_submit_answer_that_is_final_already_needs_no_look(end: str) -> None:
 # what ends a wait early
 
 ADVICE = "The wait for job j1 ended; the job goes on. Resume with client.queue.poll('j1')."
+FETCH_ADVICE = (
+    "The download of job j1 ended early; the job is done. Fetch its video with client.queue.download('j1', path)."
+)
 
 
 @pytest.mark.parametrize(
@@ -741,7 +744,7 @@ def test_ctrl_c_in_a_look_or_in_the_download_does_not_lose_the_job(caplog: pytes
         with pytest.raises(KeyboardInterrupt):
             queue.submit_and_poll(OWN)
         assert len(transport.requests) == 1 + len(script)
-    assert caplog.messages == [ADVICE, ADVICE]
+    assert caplog.messages == [ADVICE, FETCH_ADVICE]
 
 
 # for whatever a server does

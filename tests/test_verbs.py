@@ -60,7 +60,7 @@ def test_the_error_of_the_verb_says_where_and_its_cause_says_why(
 )
 def test_only_a_submit_can_have_an_unknown_outcome(cause: Exception) -> None:
     with (
-        pytest.raises(SubmitOutcomeUnknownError, match="may have been charged, so it was not repeated") as caught,
+        pytest.raises(SubmitOutcomeUnknownError, match="may have been charged, so it was not sent again") as caught,
         submitting(),
     ):
         raise cause

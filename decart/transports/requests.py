@@ -67,6 +67,8 @@ class RequestsTransport(SystemClock):
 
     def __init__(self, session: requests.Session | None = None) -> None:
         if session is not None:
+            if not isinstance(session, requests.Session):
+                raise InvalidInputError(f"session must be a requests.Session, not {type(session).__name__}.")
             _refuse_repeats(session)
         self._given = session
         self._inherited: list[object] = []
@@ -88,7 +90,8 @@ class RequestsTransport(SystemClock):
         if self._given is None:
             self._inherited.append((self._session, list(self._kept)))  # closing could wait for a lock of the parent
         else:
-            self._given.close()
+            for adapter in self._given.adapters.values():
+                _close_connections(adapter)
         self._start()
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
@@ -98,19 +101,28 @@ class RequestsTransport(SystemClock):
         times: Any = times_of(timeout)
         unparsed_heads.begin()
         try:
-            if self._given is None:
-                response = self._send_prepared(request, body, times, limit)
-            else:
-                response = self._send_through(self._given, request, body, times, limit)
+            response = self._respond(request, body, times, limit)
             if isinstance(response.raw, urllib3.BaseHTTPResponse):  # or else a mock's, or of an adapter of no HTTP
                 check_head(response.raw, request.url)
         except _FAILURES as error:
             failure = _translated(error, request.url, None if body is None else body.touched)
         else:
-            return HttpResponse(response.status_code, _headers(response), _chunks(response, limit), response.raw.close)
+            close = getattr(response.raw, "close", lambda: None)  # an adapter or a mock may give no raw response
+            return HttpResponse(response.status_code, _headers(response), _chunks(response, limit), close)
         if body is not None and body.error is not None:
             raise body.error.with_traceback(None)  # whose frames may hold the key
         raise failure  # here, so that the library's exception, which may hold the key, is not its context
+
+    def _respond(self, request: HttpRequest, body: SentBody | None, times: Any, limit: Limit) -> requests.Response:
+        """Return the response, also if a hook of the session calls ``raise_for_status``."""
+        try:
+            if self._given is None:
+                return self._send_prepared(request, body, times, limit)
+            return self._send_through(self._given, request, body, times, limit)
+        except requests.HTTPError as error:
+            if error.response is None:
+                raise
+            return error.response
 
     def _send_prepared(
         self, request: HttpRequest, body: SentBody | None, times: Any, limit: Limit
@@ -143,7 +155,7 @@ class RequestsTransport(SystemClock):
     ) -> requests.Response:
         """Send through a caller's session, with all that it adds."""
         if body is not None and time.monotonic() - self._fresh_since > FRESH:
-            session.close()  # its idle connections only; it goes on with new ones
+            _close_idle(session, request.url)
             self._fresh_since = time.monotonic()
         no_netrc_login = None if session.auth else (lambda prepared: prepared)
         prepared = session.prepare_request(
@@ -162,6 +174,19 @@ class RequestsTransport(SystemClock):
             session.close()
             for connections in kept:
                 connections.close()
+
+
+def _close_idle(session: requests.Session, url: str) -> None:
+    """Close the idle connections that a caller's session has for a URL; it goes on with new ones."""
+    try:
+        _close_connections(session.get_adapter(url))
+    except requests.RequestException:
+        return  # there is no adapter, as sending will tell
+
+
+def _close_connections(adapter: object) -> None:
+    if isinstance(adapter, HTTPAdapter):
+        adapter.close()
 
 
 def _new_session() -> requests.Session:
@@ -198,11 +223,11 @@ def _headers(response: requests.Response) -> dict[str, str]:
 def _chunks(response: requests.Response, limit: Limit) -> Iterator[bytes]:
     """Yield the body as it arrives, decoded."""
     translated = partial(_translated, url=response.url, touched=True)
-    if isinstance(response.raw, urllib3.BaseHTTPResponse):
+    if isinstance(response.raw, urllib3.BaseHTTPResponse) and not response.raw.closed:
         yield from read_chunks(response.raw, limit, translated)
         return
-    try:
-        yield from response.iter_content(CHUNK)  # from an adapter that is not for HTTP, or a mock
+    try:  # what a hook has read already, or comes from an adapter that is not for HTTP, or from a mock
+        yield from [response.content] if response.raw is None else response.iter_content(CHUNK)
     except _FAILURES as error:
         failure = translated(error)
     else:

@@ -72,13 +72,14 @@ class ThreadedTransport(LoopClock):
         if request.body is not None:
             request = attrs.evolve(request, may_start=partial(_may_start, request.may_start, abandoned))
         exchange = partial(_exchange, self._transport, request, timeout)
+        short, long = self._short, self._long  # those of now: they take no more calls once the transport is closed
         is_short = request.body is None or getattr(request.body, "in_memory", False)
         try:
-            response = await self._in_thread(self._short if is_short else self._long, exchange, timeout.total)
+            response = await self._in_thread(short if is_short else long, exchange, timeout.total)
         except BaseException:
             abandoned.set()
             raise
-        chunks = _Chunks(self, response)
+        chunks = _Chunks(self, long, response)
         return AsyncHttpResponse(response.status, response.headers, chunks, chunks.aclose)
 
     def now(self) -> float:
@@ -168,8 +169,8 @@ def _may_start(theirs: Callable[[], None] | None, abandoned: threading.Event) ->
 class _Chunks:
     """The chunks of a sync response, each awaited in a thread."""
 
-    def __init__(self, transport: ThreadedTransport, response: HttpResponse) -> None:
-        self._transport, self._response = transport, response
+    def __init__(self, transport: ThreadedTransport, threads: DaemonThreads, response: HttpResponse) -> None:
+        self._transport, self._threads, self._response = transport, threads, response
         self._reading = threading.Lock()
         self._closed = False
 
@@ -177,7 +178,7 @@ class _Chunks:
         return self
 
     async def __anext__(self) -> bytes:
-        chunk = await self._transport._in_thread(self._transport._long, self._next)
+        chunk = await self._transport._in_thread(self._threads, self._next)
         if chunk is None:
             raise StopAsyncIteration
         return chunk

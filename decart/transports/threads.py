@@ -29,10 +29,15 @@ class DaemonThreads:
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._threads: list[threading.Thread] = []
+        self._closed = False
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
-        """Have a thread call a function."""
+        """Have a thread call a function; after ``close`` the call is cancelled."""
         future: Future[T] = Future()
+        if self._closed:
+            future.cancel()
+            future.set_running_or_notify_cancel()
+            return future
         self._calls.put((future, function))
         if not self._idle.acquire(blocking=False) and len(self._threads) < self._most:
             thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True)
@@ -53,6 +58,7 @@ class DaemonThreads:
 
     def close(self) -> None:
         """Cancel the calls that have not begun, and let the threads end after those that have."""
+        self._closed = True
         with suppress(queue.Empty):
             while (call := self._calls.get_nowait()) is not None:
                 call[0].cancel()

@@ -118,14 +118,44 @@ def test_a_fifo_that_takes_the_targets_place_meanwhile_stays_and_the_video_is_no
     assert files(tmp_path) == ["out"]
 
 
-def test_an_open_file_without_a_name_is_refused(tmp_path: Path) -> None:
-    if not os.path.isdir("/proc/self/fd"):
-        pytest.skip("only Linux has paths of open files")
-    with open(tmp_path / "gone", "wb") as file:
-        os.unlink(file.name)
-        with pytest.raises(InvalidInputError, match="leads to a file without a name"):
-            download(f"/proc/self/fd/{file.fileno()}")
-    assert files(tmp_path) == []
+@pytest.mark.parametrize("deleted", [True, False])
+@pytest.mark.parametrize("folder", ["/proc/self/fd", "/dev/fd"])
+def test_an_open_file_of_a_process_is_refused(tmp_path: Path, folder: str, deleted: bool) -> None:
+    """To replace it would take all else away that is written to it, such as to a log that is /dev/stdout."""
+    if not os.path.isdir(folder):
+        pytest.skip("there are no paths of open files here")
+    with open(tmp_path / "log", "wb") as file:
+        if deleted:
+            os.unlink(file.name)
+        (tmp_path / "link").symlink_to(f"{folder}/{file.fileno()}")
+        for path in (f"{folder}/{file.fileno()}", tmp_path / "link"):
+            with pytest.raises(InvalidInputError, match="is an open file of a process"):
+                download(path)
+    assert files(tmp_path) == ["link"] if deleted else ["link", "log"]
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/stderr"])
+def test_the_standard_streams_are_refused(name: str) -> None:
+    with pytest.raises(InvalidInputError, match="path: /dev/std"):
+        download(name)
+
+
+class Odd:
+    """A path-like object whose path is no good."""
+
+    def __init__(self, path: object) -> None:
+        self._path = path
+
+    def __fspath__(self) -> object:
+        if isinstance(self._path, Exception):
+            raise self._path
+        return self._path
+
+
+@pytest.mark.parametrize("path", ["\ud800.mp4", Odd(3), Odd(RuntimeError("no path")), Odd(b"lake.mp4"), ""])
+def test_a_path_that_cannot_be_one_is_an_error_of_ours(path: object) -> None:
+    with pytest.raises(InvalidInputError, match=r"^path: [^\n]+\.$"):
+        download(path)
 
 
 # symbolic links

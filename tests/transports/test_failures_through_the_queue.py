@@ -82,7 +82,7 @@ def test_a_redirect_is_reported_without_the_password_in_it() -> None:
     with (
         serving(answering(lambda request, number: http(307, b"", location))) as server,
         client_of(server) as client,
-        pytest.raises(QueueSubmitError, match="http://127.0.0.2:80, and nothing was sent there") as refused,
+        pytest.raises(SubmitOutcomeUnknownError, match="http://127.0.0.2:80, and nothing was sent there") as refused,
     ):
         client.queue.submit(LAKE)
     assert "hush" not in str(refused.value)
