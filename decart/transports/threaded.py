@@ -72,7 +72,7 @@ class ThreadedTransport(LoopClock):
         if request.body is not None:
             request = attrs.evolve(request, may_start=partial(_may_start, request.may_start, abandoned))
         exchange = partial(_exchange, self._transport, request, timeout)
-        short, long = self._short, self._long  # those of now: they take no more calls once the transport is closed
+        short, long = self._short, self._long  # those of now: closing the transport replaces them
         is_short = request.body is None or getattr(request.body, "in_memory", False)
         try:
             response = await self._in_thread(short if is_short else long, exchange, timeout.total)

@@ -32,11 +32,10 @@ class DaemonThreads:
         self._closed = False
 
     def submit(self, function: Callable[[], T]) -> Future[T]:
-        """Have a thread call a function; after ``close`` the call is cancelled."""
+        """Have a thread call a function; after ``close`` one of its own, for what was still on its way."""
         future: Future[T] = Future()
         if self._closed:
-            future.cancel()
-            future.set_running_or_notify_cancel()
+            threading.Thread(target=_run, args=(future, function), name=f"{self._name}_last", daemon=True).start()
             return future
         self._calls.put((future, function))
         if not self._idle.acquire(blocking=False) and len(self._threads) < self._most:
@@ -47,13 +46,8 @@ class DaemonThreads:
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
-            future, function = call
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(function())
-                except BaseException as error:
-                    future.set_exception(error)
-            del call, future, function  # or an idle thread would keep a response alive
+            _run(*call)
+            del call  # or an idle thread would keep a response alive
             self._idle.release()
 
     def close(self) -> None:
@@ -70,3 +64,12 @@ class DaemonThreads:
         """Wait for the threads to end."""
         for thread in self._threads:
             thread.join()
+
+
+def _run(future: Future[T], function: Callable[[], T]) -> None:
+    """Call a function for whoever waits for its result, unless nobody does any more."""
+    if future.set_running_or_notify_cancel():
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
