@@ -89,17 +89,18 @@ def test_a_part_that_is_whole_already_only_gets_its_name(tmp_path: Path) -> None
     assert transport.sent == ["GET /v1/jobs/j1"]
 
 
-def test_parts_of_other_jobs_and_of_other_services_are_left_alone(tmp_path: Path) -> None:
+def test_parts_of_other_jobs_and_services_are_not_resumed_and_are_gone_once_the_name_is_taken(tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
     once = RetryPolicy(attempts=1)
     for job, settings in (("j2", {}), ("j1", {"base_url": "https://elsewhere.example"})):
         client, _ = having(Shelf(b"x" * 500, breaks=(100,) * 2), status("completed", job), retry=once, **settings)
         with pytest.raises(QueueResultError):
             client.queue.download(job, target)
+    assert sum(name.endswith(".part") for name in files(tmp_path)) == 2
     shelf = Shelf()
     assert having(shelf)[0].queue.download("j1", target).read_bytes() == VIDEO
     assert shelf.asked == [(None, None)]
-    assert sum(name.endswith(".part") for name in files(tmp_path)) == 2
+    assert files(tmp_path) == ["lake.mp4"]
 
 
 @pytest.mark.parametrize(
