@@ -69,7 +69,7 @@ class Upload:
         return block
 
     def _expect_within(self, seconds: float | None) -> None:
-        if self._stall is not None:
+        if self._stall is not None:  # pragma: no branch - aiohttp may ask for more after an early response
             self._stall.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
     async def _read_in_thread(self) -> bytes:
