@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_Calls = queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 
 
 class DaemonThreads:
@@ -26,7 +27,7 @@ class DaemonThreads:
 
     def __init__(self, most: int, name: str) -> None:
         self._most, self._name = most, name
-        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._calls: _Calls = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._threads: list[threading.Thread] = []
         self._closed = False
@@ -39,16 +40,11 @@ class DaemonThreads:
             return future
         self._calls.put((future, function))
         if not self._idle.acquire(blocking=False) and len(self._threads) < self._most:
-            thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True)
+            name = f"{self._name}_{len(self._threads)}"
+            thread = threading.Thread(target=_work, args=(self._calls, self._idle), name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
         return future
-
-    def _work(self) -> None:
-        while (call := self._calls.get()) is not None:
-            _run(*call)
-            del call  # or an idle thread would keep a response alive
-            self._idle.release()
 
     def close(self) -> None:
         """Cancel the calls that have not begun, and let the threads end after those that have."""
@@ -60,10 +56,22 @@ class DaemonThreads:
         for _ in self._threads:
             self._calls.put(None)
 
+    def __del__(self) -> None:
+        for _ in self._threads:
+            self._calls.put(None)
+
     def join(self) -> None:
         """Wait for the threads to end."""
         for thread in self._threads:
             thread.join()
+
+
+def _work(calls: _Calls, idle: threading.Semaphore) -> None:
+    """Make calls until told to end; a thread does not keep its pool alive, which is forgotten with its transport."""
+    while (call := calls.get()) is not None:
+        _run(*call)
+        del call  # or an idle thread would keep a response alive
+        idle.release()
 
 
 def _run(future: Future[T], function: Callable[[], T]) -> None:

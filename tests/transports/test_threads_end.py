@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from pathlib import Path
 
 import pytest
 from fakes import KEY
-from servers import PATIENCE, Connection, http, serving
-from support.exchanges import LONG, Parts, exchange
+from servers import PATIENCE, Connection, answering, http, serving
+from support.exchanges import LONG, OK, Parts, exchange
 
 from decart import AsyncDecartClient, DecartSDKError, RequestsTransport, ThreadedTransport, Timeout, TransportError
 from decart.transports.base import HttpRequest, Transport
@@ -73,6 +74,23 @@ def test_a_client_that_is_closed_in_the_middle_of_a_download_leaves_no_thread(tm
     for thread in set(threading.enumerate()) - before:
         thread.join(PATIENCE)
         assert not thread.is_alive()
+
+
+def test_a_transport_that_is_forgotten_leaves_no_thread() -> None:
+    async def main(url: str) -> None:
+        transport = ThreadedTransport(RequestsTransport())
+        request = HttpRequest(method="GET", url=url, headers={})
+        async with await transport.asend(request, timeout=LONG) as response:
+            assert await response.aread() == b"fine"
+
+    before = set(threading.enumerate())
+    with serving(answering(lambda request, number: OK)) as server:
+        asyncio.run(main(server.url))
+        gc.collect()
+        for thread in set(threading.enumerate()) - before:
+            if thread.name.startswith("decart"):
+                thread.join(PATIENCE)
+                assert not thread.is_alive()
 
 
 class Short(Parts):
