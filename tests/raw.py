@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -122,7 +123,8 @@ def multipart(texts: Mapping[str, str], files: Mapping[str, bytes]) -> bytes:
 def _over_http(url: str, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
     try:
-        connection.request(method, path, body, dict(headers))
+        with suppress(BrokenPipeError, ConnectionResetError):  # it may be refused before it is sent to its end
+            connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
         lower = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, lower, response.read())
