@@ -59,7 +59,6 @@ if TYPE_CHECKING:
         VideoRestyleInput,
         VideoToVideoInput,
     )
-    from .files import FileInput
     from .inputs import JobInput, TextToImageInput, TextToVideoInput
     from .jobs import JobStatus, JobStatusResponse, JobSubmitResponse
     from .models import ModelDefinition
@@ -74,6 +73,7 @@ if TYPE_CHECKING:
     from .transports.requests import RequestsTransport
     from .transports.threaded import ThreadedTransport
     from .transports.urllib3 import Urllib3Transport
+    from .uploads.files import FileInput
 
 __all__ = [
     "APIError",
@@ -150,7 +150,7 @@ _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs 
     "aio": "AsyncDecartClient AsyncQueueClient",
     "client": "DecartClient",
     "events": "EventHook",
-    "files": "FileInput",
+    "uploads.files": "FileInput",
     "file_inputs": "FirstLastFrameInput ImageToImageInput ImageToMotionVideoInput ImageToVideoInput "
     "MotionTrajectoryInput VideoEdit2Input VideoRestyleInput VideoToVideoInput",
     "inputs": "JobInput TextToImageInput TextToVideoInput",

@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 import attrs
 
-from . import _wire
-from ._config import Settings
-from ._reporter import Reporter
-from ._wire import Call
+from . import protocol
+from .config import Settings
 from .durations import Durations
 from .errors import ClientClosedError, WaitCancelledError
 from .inputs import JobInput
 from .jobs import JobStatusResponse, JobSubmitResponse, first_status
 from .policies import Deadline, PollPolicy, RetryPolicy
+from .protocol import Call
+from .reporter import Reporter
 from .transports.base import Event, HttpRequest
 
 if TYPE_CHECKING:
-    from ._transfer import Transfer
+    from .downloads import Transfer
     from .events import EventHook
+    from .polling import Watch
     from .progress import Meter, OnProgress
-    from .watch import Watch
 
     class Timed(Protocol):
         """What the two kinds of transport share."""
@@ -71,10 +71,10 @@ class Common(Generic[Tr]):
         Raises:
             InvalidInputError: ``job_id`` cannot be an id, or a range is no text.
         """
-        from ._ranges import Wanted
-        from ._transfer import Transfer
+        from .downloads import Transfer
+        from .ranges import Wanted
 
-        _wire.content_request(self.settings, job_id)
+        protocol.content_request(self.settings, job_id)
         return Transfer(
             settings=self.settings,
             job_id=job_id,
@@ -97,7 +97,7 @@ class Common(Generic[Tr]):
             InvalidInputError: A file cannot be read.
         """
         hears = progress is not None or self.reporter.hears_bytes
-        call = _wire.submit_call(self.settings, job, self._meter("upload", progress).at if hears else None)
+        call = protocol.submit_call(self.settings, job, self._meter("upload", progress).at if hears else None)
         call.request = attrs.evolve(call.request, may_start=partial(self._may_submit, cancel))
         return call
 
@@ -158,7 +158,7 @@ class Common(Generic[Tr]):
         Raises:
             InvalidInputError: ``job_id`` cannot be an id.
         """
-        return _wire.status_call(self.settings, job_id, self._with_age)
+        return protocol.status_call(self.settings, job_id, self._with_age)
 
     def _with_age(self, job: JobStatusResponse) -> JobStatusResponse:
         model, elapsed = self.durations.age(job.job_id, self.transport.now(), finished=job.finished)
@@ -173,7 +173,7 @@ class Common(Generic[Tr]):
             InvalidInputError: ``job_id`` cannot be an id.
         """
         from .pace import lesson
-        from .watch import Watch
+        from .polling import Watch
 
         poll = policy or self.poll
         job_id, known = (job.job_id, first_status(job)) if isinstance(job, JobSubmitResponse) else (job, None)

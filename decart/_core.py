@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
-from . import _config, transports
+from . import config, transports
 from ._common import Common
-from ._problems import Answer
-from ._wire import Call
 from .errors import APIError, InvalidInputError, ResponseError, TransportError
 from .jobs import JobStatusResponse
 from .policies import Deadline, PollPolicy, RetryPolicy, retrying
+from .protocol import Call
+from .responses import BufferedResponse
 from .transports.base import (
     AnyTimeout,
     AsyncHttpResponse,
@@ -30,7 +30,7 @@ from .transports.base import (
 
 if TYPE_CHECKING:
     from .events import EventHook
-    from .watch import Watch
+    from .polling import Watch
 
 T = TypeVar("T")
 AnyTransport = Transport | AsyncTransport | Literal["requests", "urllib3", "aiohttp"]
@@ -49,8 +49,8 @@ FAILURES = (APIError, ResponseError, TransportError)
 def _nothing() -> None: ...
 
 
-def _answer(response: HttpResponse | AsyncHttpResponse, body: bytes) -> Answer:
-    return Answer(status=response.status, headers=response.headers, body=body)
+def _answer(response: HttpResponse | AsyncHttpResponse, body: bytes) -> BufferedResponse:
+    return BufferedResponse(status=response.status, headers=response.headers, body=body)
 
 
 class Core(Common[Transport]):
@@ -249,7 +249,7 @@ def setup(
     Raises:
         InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError: As the clients document them.
     """
-    settings = _config.settings(api_key, base_url, timeout, integration, allow_http=allow_http)
+    settings = config.settings(api_key, base_url, timeout, integration, allow_http=allow_http)
     _check("retry", retry, RetryPolicy)
     _check("poll", poll, PollPolicy)
     if isinstance(transport, str):

@@ -9,7 +9,6 @@ from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ._log import log
 from .errors import (
     APIError,
     DecartSDKError,
@@ -25,6 +24,7 @@ from .errors import (
 )
 from .inputs import JobInput, refuse
 from .jobs import JobStatusResponse
+from .log import log
 from .options import JobOptions, OnStatusChange, callback_of, check_callback
 from .policies import PollPolicy, outcome_unknown
 from .transports.base import Event
@@ -104,7 +104,7 @@ def showing(progress: ShowProgress | None) -> Iterator[Shown]:
         MissingExtraError: There is nothing to draw a bar with.
     """
     if progress is True:
-        from .bars import Bar
+        from .integrations.progress_bar import Bar
 
         with Bar() as bar:
             yield Shown(bar.moved, bar.looked)
@@ -134,7 +134,7 @@ def check_download(path: str | os.PathLike[str], progress: OnProgress | None, *,
     Raises:
         InvalidInputError: Nothing can be written there, or ``progress`` cannot be called.
     """
-    from ._disk import check_target
+    from .partfile import check_target
 
     return check_target(path), check_progress(progress, awaited=awaited)
 

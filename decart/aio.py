@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from . import _wire
+from . import protocol
 from ._core import POLL, RETRY, TIMEOUT, AnyTransport, AsyncCore, Core, Front, setup, transport_of
 from ._verbs import (
     Saving,
@@ -39,9 +39,9 @@ from .inputs import JobInput
 from .jobs import JobStatusResponse, JobSubmitResponse
 from .options import JobOptions, OnStatusChange, from_options
 from .policies import Deadline, PollPolicy, RetryPolicy, repeat_read, repeat_submit
+from .polling import Watch
 from .transports.base import AnyTimeout, AsyncTransport, Event, Transport
 from .transports.threaded import ThreadedTransport
-from .watch import Watch
 
 if TYPE_CHECKING:
     from .events import EventHook
@@ -226,7 +226,7 @@ class AsyncQueueClient:
                 target, progress = saving
                 transfer = self._core.transfer(last.job_id, deadline, progress, cancel=cancel)
                 return ended(last, path=await adownload(self._core, transfer, target))
-            call = _wire.content_call(self._core.settings, last.job_id)
+            call = protocol.content_call(self._core.settings, last.job_id)
             check = partial(self._core.check_download, last.job_id, cancel)
             data = await self._core.send(call, repeat_read, deadline, cancel=cancel, check=check)
             return ended(last, data=self._core.arrived(last.job_id, data))
@@ -234,7 +234,7 @@ class AsyncQueueClient:
 
 async def _submit_call(
     core: AsyncCore, job: JobInput, progress: OnProgress | None, cancel: Event | None
-) -> _wire.Call[JobSubmitResponse]:
+) -> protocol.Call[JobSubmitResponse]:
     """Build a submit, in a thread if there are files to be opened."""
     if job.has_files:
         return await asyncio.to_thread(core.submit_call, job, progress, cancel)

@@ -10,8 +10,8 @@ from typing import Any
 import attrs
 
 from .errors import InvalidInputError
-from .files import FileInput
 from .inputs import JobInput, blaming, is_prompt, is_text, optional, real, refuse, whole
+from .uploads.files import FileInput
 
 TRAJECTORY_POINTS = (2, 1000)
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import attrs
 
-from ._log import log
+from .log import log
 
 T = TypeVar("T")
 
@@ -31,12 +31,12 @@ FINISHED = frozenset({"completed", "failed"})
 
 
 class InNotebook:
-    """Shows itself in a notebook; see `decart.notebook`."""
+    """Shows itself in a notebook; see `decart.integrations.notebook`."""
 
     __slots__ = ()
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        from .notebook import bundle
+        from .integrations.notebook import bundle
 
         return bundle(self)  # type: ignore[arg-type]  # of every class that inherits from this
 

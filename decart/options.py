@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Required
 
     from .file_inputs import TrajectoryPoint
-    from .files import FileInput
+    from .uploads.files import FileInput
 
 OnStatusChange = Callable[[JobStatusResponse], object]
 

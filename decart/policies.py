@@ -45,7 +45,7 @@ from .inputs import real, refuse
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-    from ._reporter import Reporter
+    from .reporter import Reporter
 
 LAST_REQUEST = 1.0  # seconds that a request gets even when the deadline is nearer: less would only fail
 TICK = 0.001  # seconds that do not count: a clock that wakes us a hair early must not cause one more sleep

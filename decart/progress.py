@@ -8,9 +8,9 @@ from typing import Literal
 
 import attrs
 
-from ._log import log
 from .errors import InvalidInputError
 from .inputs import refuse
+from .log import log
 
 _FAILED = "the progress callback failed, and is not called again"
 

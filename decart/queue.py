@@ -1,7 +1,7 @@
 """The queue's verbs, synchronously: submit a job, ask where it is, fetch its result, or all of it in one call.
 
 They implement the service's Queue API. Each verb is a few lines, since everything that decides lives elsewhere:
-`decart._wire` knows the HTTP API, `decart.policies` when to repeat and when to stop, `decart._verbs` what to say.
+`decart.protocol` knows the HTTP API, `decart.policies` when to repeat and when to stop, `decart._verbs` what to say.
 `decart.aio` has the same verbs, awaited.
 """
 
@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import _wire
+from . import protocol
 from ._core import Core
 from ._verbs import (
     Saving,
@@ -37,10 +37,10 @@ from .options import JobOptions, OnStatusChange, from_options
 from .policies import Deadline, PollPolicy, repeat_read, repeat_submit
 
 if TYPE_CHECKING:
+    from .polling import Watch
     from .progress import OnProgress, ShowProgress
     from .results import QueueJobResult
     from .streams import VideoStream
-    from .watch import Watch
 
 
 class QueueClient:
@@ -303,7 +303,7 @@ class QueueClient:
                 target, progress = saving
                 transfer = self._core.transfer(last.job_id, deadline, progress, cancel=cancel)
                 return ended(last, path=download(self._core, transfer, target))
-            call = _wire.content_call(self._core.settings, last.job_id)
+            call = protocol.content_call(self._core.settings, last.job_id)
             check = partial(self._core.check_download, last.job_id, cancel)
             data = self._core.send(call, repeat_read, deadline, cancel=cancel, check=check)
             return ended(last, data=self._core.arrived(last.job_id, data))

@@ -9,10 +9,10 @@ from typing import Literal
 
 import attrs
 
-from ._atomic import write_atomically
-from ._disk import current_folder, find_target, resolved
+from .atomic import write_atomically
 from .errors import JobFailedError, JobTimeoutError
 from .jobs import AwaitedByMistake, JobStatusResponse
+from .partfile import current_folder, find_target, resolved
 
 
 @attrs.frozen(kw_only=True)
@@ -41,7 +41,7 @@ class QueueJobResult(AwaitedByMistake):
     elapsed: float | None = attrs.field(default=None, eq=False)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        from .notebook import bundle, player
+        from .integrations.notebook import bundle, player
 
         return bundle(self, player(self.data, self.path))
 

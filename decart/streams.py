@@ -1,7 +1,7 @@
 """A video in pieces, as they come in: for web views, and for downloads, which are streams into a file.
 
 A stream whose connection breaks off goes on with the rest over another one, if the server can do that; see
-`decart._transfer`.
+`decart.downloads`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import Generic, TypeVar
 
 from ._core import AsyncCore, Core
-from ._disk import Part
-from ._problems import Answer, holds_key
-from ._transfer import Transfer
 from ._verbs import fetching
-from ._wire import ERROR_LIMIT
+from .downloads import Transfer
 from .errors import ResponseError
 from .jobs import JobStatusResponse
+from .partfile import Part
+from .protocol import ERROR_LIMIT
+from .responses import BufferedResponse, holds_key
 from .results import ended
 from .transports.base import AsyncHttpResponse, HttpResponse
 
@@ -177,8 +177,8 @@ def _answer(core: Core, transfer: Transfer) -> HttpResponse:
     return response
 
 
-def _head_of(response: HttpResponse | AsyncHttpResponse, body: bytes = b"") -> Answer:
-    return Answer(status=response.status, headers=response.headers, body=body)
+def _head_of(response: HttpResponse | AsyncHttpResponse, body: bytes = b"") -> BufferedResponse:
+    return BufferedResponse(status=response.status, headers=response.headers, body=body)
 
 
 def _drop(transfer: Transfer) -> None:

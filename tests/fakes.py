@@ -191,7 +191,7 @@ def _flat(script: Iterable[Entry]) -> Iterator[Entry]:
 
 
 def always(make: Callable[[], Entry]) -> Iterator[Entry]:
-    """Answer every further request with what ``make`` gives."""
+    """BufferedResponse every further request with what ``make`` gives."""
     while True:
         yield make()
 

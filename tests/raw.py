@@ -16,7 +16,7 @@ from decart.transports import HttpRequest, Timeout
 
 
 @attrs.frozen
-class Answer:
+class BufferedResponse:
     """What came back; the names of the headers are in lower case."""
 
     status: int
@@ -65,7 +65,7 @@ class Box:
         body: bytes | None = None,
         key: str | None = "dct_test",
         **headers: str,
-    ) -> Answer:
+    ) -> BufferedResponse:
         """Send a request; headers are written as keywords, with _ for -."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if key is not None:
@@ -76,28 +76,28 @@ class Box:
             method=method, url=f"http://box{path}", headers=sent, body=None if body is None else _Body(body)
         )
         with self._way.send(request, timeout=Timeout()) as response:
-            return Answer(response.status, dict(response.headers), response.read())
+            return BufferedResponse(response.status, dict(response.headers), response.read())
 
-    def get(self, path: str, **more: Any) -> Answer:
+    def get(self, path: str, **more: Any) -> BufferedResponse:
         return self.ask("GET", path, **more)
 
     def form(
         self, path: str, texts: Mapping[str, str], files: Mapping[str, bytes] | None = None, **more: Any
-    ) -> Answer:
+    ) -> BufferedResponse:
         """Post a form, as multipart."""
         body = multipart(texts, files or {})
         return self.ask("POST", path, body, Content_Type="multipart/form-data; boundary=x", **more)
 
-    def urlencoded(self, path: str, texts: Mapping[str, str], **more: Any) -> Answer:
+    def urlencoded(self, path: str, texts: Mapping[str, str], **more: Any) -> BufferedResponse:
         """Post a form without files, as the old public Python client does."""
         kind = "application/x-www-form-urlencoded"
         return self.ask("POST", path, urlencode(texts).encode(), Content_Type=kind, **more)
 
-    def json(self, path: str, value: object, **more: Any) -> Answer:
+    def json(self, path: str, value: object, **more: Any) -> BufferedResponse:
         """Post JSON."""
         return self.ask("POST", path, json.dumps(value).encode(), Content_Type="application/json", **more)
 
-    def finished(self, submitted: Answer | None = None) -> str:
+    def finished(self, submitted: BufferedResponse | None = None) -> str:
         """Have a job done, that of an answer or one of its own, and return its id."""
         job_id = (submitted or self.form("/v1/jobs/lucy-pro-t2v", {"prompt": "a lake"})).json["job_id"]
         self.clock.advance(60)
@@ -120,13 +120,13 @@ def multipart(texts: Mapping[str, str], files: Mapping[str, bytes]) -> bytes:
     )
 
 
-def _over_http(url: str, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+def _over_http(url: str, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> BufferedResponse:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
     try:
         with suppress(BrokenPipeError, ConnectionResetError):  # it may be refused before it is sent to its end
             connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
         lower = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, lower, response.read())
+        return BufferedResponse(response.status, lower, response.read())
     finally:
         connection.close()

@@ -247,7 +247,7 @@ def reply(data: bytes) -> Script:
 
 
 def answering(make: Callable[[Received, int], bytes]) -> Script:
-    """Answer every request with what ``make`` gives for it and for the connection's number (from 1)."""
+    """BufferedResponse every request with what ``make`` gives for it and for the connection's number (from 1)."""
 
     def script(connection: Connection) -> None:
         while True:
@@ -257,7 +257,7 @@ def answering(make: Callable[[Received, int], bytes]) -> Script:
 
 
 def then(data: bytes, script: Script) -> Script:
-    """Answer one request, and play the script with the next on the same connection."""
+    """BufferedResponse one request, and play the script with the next on the same connection."""
 
     def both(connection: Connection) -> None:
         connection.read_request()

@@ -15,19 +15,20 @@ ROOT = Path(decart.__file__).parent
 
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
-_version errors _extras structure _salvage _atomic _disk _log
+_version errors extras structure salvage atomic partfile log
 transports.buffer transports.timeouts transports.base
-models inputs _shared_files _sources files file_inputs notebook jobs results progress options bars _config _multipart
-_problems _content _wire events _reporter policies durations pace watch _ranges _transfer
+models inputs uploads.shared uploads.sources uploads.files uploads.multipart uploads file_inputs
+integrations.notebook jobs results progress options integrations.progress_bar config
+responses content protocol events reporter policies durations pace polling ranges downloads
 transports.failures transports.body transports.routes transports.forks transports.idle
 transports.urllib3 transports.requests
 transports.loop transports.threads transports.threaded transports.upload transports.aiohttp transports
 _common _core _verbs streams
 queue aio client
-otel
+integrations.otel
 decart
 emulator
-pytest_plugin
+integrations.pytest_plugin integrations
 """.split()  # noqa: SIM905
 
 THE_BOX = """
@@ -41,13 +42,13 @@ __init__ __main__
 ONLY_IN = {
     "requests": {"transports.requests", "transports.routes"},
     "urllib3": {"transports.urllib3", "transports.requests", "transports.idle", "transports.routes"},
-    "tenacity": {"policies", "watch", "_transfer", "_core", "queue", "aio"},
+    "tenacity": {"policies", "polling", "downloads", "_core", "queue", "aio"},
     "asyncio": {"aio", "results", "progress", "streams"}
     | {f"transports.{name}" for name in ("loop", "threaded", "upload", "aiohttp")},
     "aiohttp": {"transports.aiohttp"},
-    "tqdm": {"bars"},
-    "opentelemetry": {"otel"},
-    "pytest": {"pytest_plugin"},
+    "tqdm": {"integrations.progress_bar"},
+    "opentelemetry": {"integrations.otel"},
+    "pytest": {"integrations.pytest_plugin"},
 }
 EXTRAS = {"av", "numpy", "PIL", "pydantic", "jwt", "werkzeug", "cheroot", "django", "flask", "responses"}
 
@@ -119,7 +120,7 @@ def test_the_core_imports_no_extra_and_each_library_in_its_place(name: str) -> N
 def test_the_reader_of_imports_sees_what_it_should() -> None:
     assert "requests" in imports_of("transports.requests")
     assert "decart.errors" in imports_of("transports.base")
-    assert "decart._wire" in imports_of("queue")
+    assert "decart.protocol" in imports_of("queue")
     assert "decart.models" in imports_of("decart")
     assert "tenacity" in imports_of("_core")
 

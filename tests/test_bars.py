@@ -16,7 +16,7 @@ from fakes import KEY, LAKE, MP4, FakeTransport, accepted, answer, client_of, st
 from test_download import Shelf
 
 from decart import AsyncDecartClient, Progress, QueueStatusError, models
-from decart.bars import Bar, tqdm
+from decart.integrations.progress_bar import Bar, tqdm
 from decart.jobs import JobStatusResponse
 
 

@@ -15,9 +15,9 @@ import pytest
 from fakes import LAKE, MP4, FakeTransport, accepted, client_of, status, video
 
 from decart import MissingExtraError, Progress
-from decart._log import SafeLog
-from decart.bars import Bar
+from decart.integrations.progress_bar import Bar
 from decart.jobs import JobStatusResponse
+from decart.log import SafeLog
 
 PROGRAM = """
 import io, sys

@@ -24,7 +24,7 @@ VIDEO = b"\x00\x00\x00\x18ftypmp42" + bytes(1_000_000)
 
 
 def answer(request: Received, number: int) -> bytes:
-    """Answer as the service does; every job is done."""
+    """BufferedResponse as the service does; every job is done."""
     if request.target.endswith("/content"):
         return http(200, VIDEO, {"Content-Type": "video/mp4"})
     return http(200, b'{"job_id": "j1", "status": "completed"}', JSON)

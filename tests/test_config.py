@@ -1,4 +1,4 @@
-"""`decart._config`: a key that shows nowhere, and addresses that the key may be sent to."""
+"""`decart.config`: a key that shows nowhere, and addresses that the key may be sent to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from decart import DecartSDKError, InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError, Timeout, __version__
-from decart._config import DEFAULT_BASE_URL, Secret, Settings, settings
+from decart.config import DEFAULT_BASE_URL, Secret, Settings, settings
 
 KEY = "dct_Kq7vT2xN9pLw4ZsY"
 URL = "https://api.test"

@@ -1,4 +1,4 @@
-"""`decart._content`: what counts as a video, and what only calls itself one."""
+"""`decart.content`: what counts as a video, and what only calls itself one."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ import pytest
 from fakes import KEY, MP4
 
 from decart import ResponseError, Timeout
-from decart._config import settings
-from decart._problems import Answer
-from decart._wire import parse_content
+from decart.config import settings
+from decart.protocol import parse_content
+from decart.responses import BufferedResponse
 
 SET = settings(KEY, "https://api.test/base", Timeout(), None)
 
 
-def reply(body: object, status: int = 200, **headers: str) -> Answer:
+def reply(body: object, status: int = 200, **headers: str) -> BufferedResponse:
     names = {"content-type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return Answer(status=status, headers=names, body=body if isinstance(body, bytes) else json.dumps(body).encode())
+    return BufferedResponse(
+        status=status, headers=names, body=body if isinstance(body, bytes) else json.dumps(body).encode()
+    )
 
 
-def content_of(answer: Answer) -> bytes:
+def content_of(answer: BufferedResponse) -> bytes:
     return parse_content(answer, SET)
 
 
 def test_a_result_is_the_bytes_as_they_came() -> None:
     assert content_of(reply(MP4, content_type="video/mp4", content_length=str(len(MP4)))) == MP4
-    assert content_of(Answer(status=200, headers={}, body=MP4)) == MP4
+    assert content_of(BufferedResponse(status=200, headers={}, body=MP4)) == MP4
     for nonsense in ("nonsense", "", "-1", "٣", "9" * 5000):
         assert content_of(reply(MP4, content_type="video/mp4", content_length=nonsense)) == MP4
 

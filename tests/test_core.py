@@ -18,10 +18,10 @@ from decart import (
     Timeout,
     TransportError,
 )
-from decart._config import settings
 from decart._core import Core
-from decart._wire import ERROR_LIMIT, JSON_LIMIT, status_call
+from decart.config import settings
 from decart.policies import repeat_read
+from decart.protocol import ERROR_LIMIT, JSON_LIMIT, status_call
 from decart.transports.base import HttpResponse
 
 

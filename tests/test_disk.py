@@ -1,4 +1,4 @@
-"""`decart._disk`: parts of files, found again, locked, and moved to their target when they are complete."""
+"""`decart.partfile`: parts of files, found again, locked, and moved to their target when they are complete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from decart import InvalidInputError
-from decart._disk import Part, check_target
+from decart.partfile import Part, check_target
 
 NOBODY = 65534
 

@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decart import DecartClient, DecartSDKError, RetryPolicy, Timeout
-from decart._config import Secret, settings
-from decart._problems import BODY_LIMIT, TEXT_LIMIT, Answer, api_error, clean, redact
-from decart._wire import ERROR_LIMIT
+from decart.config import Secret, settings
+from decart.protocol import ERROR_LIMIT
+from decart.responses import BODY_LIMIT, TEXT_LIMIT, BufferedResponse, api_error, clean, redact
 from decart.transports.base import HttpResponse
 
 KEY = 'dct_K"7v/T2x&N9p+Lw4%Zs\\Y'
@@ -95,13 +95,15 @@ def test_text_that_only_looks_like_a_key_is_left_alone(text: str) -> None:
 def test_the_title_and_the_text_of_a_page_are_redacted_before_they_are_cut() -> None:
     for before in range(150, 200):
         page = f"<title>{'x' * before}{KEY}</title>".encode()
-        error = api_error(Answer(status=502, headers={}, body=page), settings(KEY, "https://a.test", Timeout(), None))
+        error = api_error(
+            BufferedResponse(status=502, headers={}, body=page), settings(KEY, "https://a.test", Timeout(), None)
+        )
         assert not leaks(KEY, repr(error.args))
     for before in (TEXT_LIMIT, BODY_LIMIT, ERROR_LIMIT):
         for shift in range(len(KEY)):
             body = ("x" * (before - shift) + KEY).encode()[:ERROR_LIMIT]
             error = api_error(
-                Answer(status=502, headers={}, body=body), settings(KEY, "https://a.test", Timeout(), None)
+                BufferedResponse(status=502, headers={}, body=body), settings(KEY, "https://a.test", Timeout(), None)
             )
             assert not leaks(KEY, repr(error.args))
 

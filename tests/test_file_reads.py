@@ -1,4 +1,4 @@
-"""`decart.files`: whatever a file object does, its own bytes are sent, or one sentence says why not."""
+"""`decart.uploads.files`: whatever a file object does, its own bytes are sent, or one sentence says why not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from support.uploads import PNG, content, refused, sent_twice_of
 
 from decart import InvalidInputError
-from decart.files import upload
+from decart.uploads.files import upload
 
 
 class Scripted:

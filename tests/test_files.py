@@ -1,4 +1,4 @@
-"""`decart.files`: whatever is a file is sent as it is, as often as it must; whatever is not is refused."""
+"""`decart.uploads.files`: whatever is a file is sent as it is, as often as it must; whatever is not is refused."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from support.uploads import LARGE, PNG, Stream, content, refused, sent_twice
 from werkzeug.datastructures import FileStorage
 
 from decart import InvalidInputError
-from decart.files import OCTET_STREAM, upload
 from decart.transports.base import CHUNK
+from decart.uploads.files import OCTET_STREAM, upload
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`decart.files`: the uploads of Django and Werkzeug."""
+"""`decart.uploads.files`: the uploads of Django and Werkzeug."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.core.files.uploadedfile import InMemoryUploadedFile, SimpleUploadedF
 from support.uploads import PNG, Stream, content, refused, sent_twice, sent_twice_of
 from werkzeug.datastructures import FileStorage
 
-from decart.files import OCTET_STREAM, upload
+from decart.uploads.files import OCTET_STREAM, upload
 
 if not django.conf.settings.configured:
     django.conf.settings.configure()

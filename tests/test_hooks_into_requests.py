@@ -61,7 +61,7 @@ def run_job(url: str, options: Any = LAKE, **settings: Any) -> tuple[str, str, b
 
 
 def service(request: Received, number: int) -> bytes:
-    """Answer as the service does for a job that is finished at once."""
+    """BufferedResponse as the service does for a job that is finished at once."""
     if request.target.endswith("/content"):
         return http(200, MP4, VIDEO)
     return http(200, json.dumps(ACCEPTED if request.method == "POST" else COMPLETED).encode(), JSON)

@@ -184,7 +184,7 @@ def honest(reply: Reply) -> bool:
 
 
 def play(reply: Reply, request: HttpRequest) -> HttpResponse:
-    """Answer: what is called v1 is the video, and anything else is other content."""
+    """BufferedResponse: what is called v1 is the video, and anything else is other content."""
     data = VIDEO if honest(reply) else OLD
     etag = {} if reply.etag is None else {"ETag": reply.etag}
     headers = {"Content-Type": "video/mp4", **etag}

@@ -1,4 +1,4 @@
-"""`decart._multipart`: a body of known length that nobody's file name can break."""
+"""`decart.uploads.multipart`: a body of known length that nobody's file name can break."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from werkzeug.formparser import parse_form_data
 
 from decart import InvalidInputError
-from decart._multipart import MultipartBody
-from decart.files import OCTET_STREAM, Upload, upload
+from decart.uploads.files import OCTET_STREAM, Upload, upload
+from decart.uploads.multipart import MultipartBody
 
 NAMES = st.sampled_from(["prompt", "seed", "resolution", "trajectory", "data", "start", "end", "reference_image"])
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)

@@ -21,8 +21,9 @@ from jupyter_client.manager import KernelManager, start_new_kernel
 from nbclient import NotebookClient
 from studio import Studio
 
-from decart import JobStatusResponse, JobSubmitResponse, QueueJobResult, notebook
+from decart import JobStatusResponse, JobSubmitResponse, QueueJobResult
 from decart.emulator import Emulator, EmulatorServer
+from decart.integrations import notebook
 
 ROOT = Path(__file__).parent.parent
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from decart import AsyncDecartClient, DecartClient, QueueStatusError, QueueSubmitError
-from decart.otel import Tracing
+from decart.integrations.otel import Tracing
 
 
 class Traces:
@@ -132,7 +132,9 @@ print([name for name in sys.modules if name.startswith("opentelemetry")])
     assert run(script).stdout == "[]\n"
 
 
-@pytest.mark.parametrize(("package", "module"), [("opentelemetry", "decart.otel"), ("tqdm", "decart.bars")])
+@pytest.mark.parametrize(
+    ("package", "module"), [("opentelemetry", "decart.integrations.otel"), ("tqdm", "decart.integrations.progress_bar")]
+)
 def test_a_package_that_cannot_be_imported_says_why_itself(
     package: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +144,7 @@ def test_a_package_that_cannot_be_imported_says_why_itself(
 
 
 def test_without_opentelemetry_its_hook_says_what_to_install() -> None:
-    error = run("import sys; sys.modules['opentelemetry'] = None; import decart.otel").stderr
+    error = run("import sys; sys.modules['opentelemetry'] = None; import decart.integrations.otel").stderr
     assert error.splitlines()[-1] == (
         "decart.errors.MissingExtraError: This needs the extra 'otel', whose packages are not all installed "
         "(opentelemetry missing): pip install 'decart[otel]'"

@@ -52,7 +52,7 @@ TIMEOUT = Timeout(connect=5, read=0.5)
 
 @attrs.frozen
 class Say:
-    """Answer."""
+    """BufferedResponse."""
 
     status: int
     body: object = b""

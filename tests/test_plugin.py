@@ -104,7 +104,9 @@ def test_without_the_extra_a_fixture_says_what_to_install(pytester: pytest.Pytes
 
 def test_the_plugin_loads_nothing_before_a_fixture_is_used() -> None:
     heavy = "decart.emulator decart.client attr requests urllib3 aiohttp werkzeug"
-    program = f"import sys, decart.pytest_plugin; print({{*sys.modules}} & {{*{heavy!r}.split()}} - {{'attr'}})"
+    program = (
+        f"import sys, decart.integrations.pytest_plugin; print({{*sys.modules}} & {{*{heavy!r}.split()}} - {{'attr'}})"
+    )
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert printed == "set()\n"
 

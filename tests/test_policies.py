@@ -30,9 +30,9 @@ from decart import (
     TransportError,
     TransportTimeout,
 )
-from decart._config import settings as client_settings
-from decart._reporter import Reporter
+from decart.config import settings as client_settings
 from decart.policies import Deadline, outcome_unknown, pause, repeat_read, repeat_submit, retry_after, retrying
+from decart.reporter import Reporter
 
 FOREVER = float("inf")
 

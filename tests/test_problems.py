@@ -1,4 +1,4 @@
-"""`decart._problems`: answers that are not what was hoped for, in words that a person can act on."""
+"""`decart.responses`: answers that are not what was hoped for, in words that a person can act on."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from decart import (
     Timeout,
     ValidationError,
 )
-from decart._config import settings
-from decart._problems import BODY_LIMIT, TEXT_LIMIT, Answer, api_error, clean, load_json, reason, unreadable
+from decart.config import settings
+from decart.responses import BODY_LIMIT, TEXT_LIMIT, BufferedResponse, api_error, clean, load_json, reason, unreadable
 
 SET = settings(KEY, "https://api.test", Timeout(), None)
 
@@ -29,7 +29,7 @@ SET = settings(KEY, "https://api.test", Timeout(), None)
 def error_of(status: int, body: object = b"", **headers: str) -> APIError:
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return api_error(Answer(status=status, headers=names, body=raw), SET)
+    return api_error(BufferedResponse(status=status, headers=names, body=raw), SET)
 
 
 @pytest.mark.parametrize(
@@ -139,9 +139,9 @@ def test_the_key_is_blotted_out_of_whatever_the_server_echoes(where: str) -> Non
 
 
 def test_the_key_is_blotted_out_of_the_content_type_of_an_unreadable_answer() -> None:
-    error = unreadable("why", Answer(status=200, headers={"content-type": KEY * 9}, body=b""), SET)
+    error = unreadable("why", BufferedResponse(status=200, headers={"content-type": KEY * 9}, body=b""), SET)
     assert KEY not in error.message
-    assert "(no content type)" in unreadable("why", Answer(status=200, headers={}, body=b""), SET).message
+    assert "(no content type)" in unreadable("why", BufferedResponse(status=200, headers={}, body=b""), SET).message
     assert error.data["status_code"] == 200
     assert KEY not in error.data["reason"]
 
@@ -215,4 +215,4 @@ def test_a_body_that_is_not_json_is_none(body: bytes) -> None:
 
 
 def test_the_repr_of_an_answer_does_not_show_its_body() -> None:
-    assert "secret" not in repr(Answer(status=200, headers={}, body=b"secret"))
+    assert "secret" not in repr(BufferedResponse(status=200, headers={}, body=b"secret"))

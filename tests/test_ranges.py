@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.shelf import VIDEO, Shelf, having
 
 from decart import AsyncDecartClient, InvalidInputError, NotFoundError, QueueResultError
-from decart._ranges import Span, Wanted, span_of
+from decart.ranges import Span, Wanted, span_of
 from decart.transports.base import HttpResponse
 
 

@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decart import ResponseError, Timeout, TransportError, TransportTimeout
-from decart._config import settings
-from decart._problems import BODY_LIMIT, Answer
-from decart._wire import parse_submit, submit_call
+from decart.config import settings
 from decart.options import from_options
+from decart.protocol import parse_submit, submit_call
+from decart.responses import BODY_LIMIT, BufferedResponse
 
 SET = settings(KEY, "https://api.test", Timeout(), None)
 PLAIN = b'{"job_id": "j-1", "status": "pending"}'
 
 
 def submitted(body: bytes, status: int = 200, **headers: str) -> str:
-    return parse_submit(Answer(status=status, headers=headers, body=body), SET, OWN_MODEL).job_id
+    return parse_submit(BufferedResponse(status=status, headers=headers, body=body), SET, OWN_MODEL).job_id
 
 
 ODD = {
@@ -130,11 +130,11 @@ def test_any_cut_of_any_answer_gives_the_right_id_or_an_error(
 def test_what_arrived_before_a_connection_broke_off_is_read_too() -> None:
     call = submit_call(SET, from_options(LAKE))
     failure = TransportError("The connection broke off.")
-    whole = Answer(status=200, headers={"content-length": "900"}, body=ODD["cut behind the id"])
+    whole = BufferedResponse(status=200, headers={"content-length": "900"}, body=ODD["cut behind the id"])
     assert call.salvage(whole, failure).job_id == "j-1"
     with pytest.raises(TransportTimeout) as caught:
         call.salvage(
-            Answer(status=202, headers={"location": "/v1/jobs/j-1"}, body=b'{"job_id": "j-'),
+            BufferedResponse(status=202, headers={"location": "/v1/jobs/j-1"}, body=b'{"job_id": "j-'),
             TransportTimeout("Silence."),
         )
     assert caught.value.message == "Silence."
@@ -142,4 +142,4 @@ def test_what_arrived_before_a_connection_broke_off_is_read_too() -> None:
     assert told == {"status_code": 202, "body": '{"job_id": "j-', "location": "/v1/jobs/j-1"}
     assert caught.value.may_have_been_sent
     with pytest.raises(TransportError, match="broke off"):
-        call.salvage(Answer(status=422, headers={}, body=PLAIN), failure)
+        call.salvage(BufferedResponse(status=422, headers={}, body=PLAIN), failure)

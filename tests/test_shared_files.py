@@ -1,4 +1,4 @@
-"""`decart.files`: one open file that several threads and tasks send at once, and files that were just written to."""
+"""`decart.uploads`: one open file that several threads and tasks send at once, and files just written to."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from support.uploads import LARGE, PNG, Stream, content, refused, sent_twice
 from werkzeug.datastructures import FileStorage
 
 from decart import AsyncDecartClient, InvalidInputError, models
-from decart.files import upload
+from decart.uploads.files import upload
 
 THREADS = 6
 LONG = LARGE * 2

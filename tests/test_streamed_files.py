@@ -1,4 +1,4 @@
-"""`decart.files`: streams that can be read only once, and trouble while a file is read."""
+"""`decart.uploads.files`: streams that can be read only once, and trouble while a file is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from support.uploads import LARGE, PNG, Stream, content, refused, sent_twice, sent_twice_of
 
 from decart import InvalidInputError
-from decart.files import OCTET_STREAM, upload
+from decart.uploads.files import OCTET_STREAM, upload
 
 
 class Raising(io.BytesIO):

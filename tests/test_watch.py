@@ -1,4 +1,4 @@
-"""`decart.watch`: what one wait for a job has seen so far, and what follows from it."""
+"""`decart.polling`: what one wait for a job has seen so far, and what follows from it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from decart import (
     TransportError,
     WaitCancelledError,
 )
-from decart._config import settings
-from decart._reporter import Reporter
 from decart._verbs import asking
-from decart._wire import status_call
+from decart.config import settings
 from decart.durations import Durations
 from decart.pace import lesson
 from decart.policies import Deadline
-from decart.watch import Watch
+from decart.polling import Watch
+from decart.protocol import status_call
+from decart.reporter import Reporter
 
 
 def api(status: int, after: float | None = None, kind: type[APIError] = APIError) -> APIError:

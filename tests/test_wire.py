@@ -1,4 +1,4 @@
-"""`decart._wire`: what is sent, and what is made of an answer, whatever it is."""
+"""`decart.protocol`: what is sent, and what is made of an answer, whatever it is."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from decart import (
     Timeout,
     models,
 )
-from decart._config import Settings, settings
-from decart._problems import Answer
-from decart._wire import (
+from decart.config import Settings, settings
+from decart.options import from_options
+from decart.protocol import (
     ERROR_LIMIT,
     JSON_LIMIT,
     content_call,
@@ -40,31 +40,33 @@ from decart._wire import (
     status_call,
     submit_call,
 )
-from decart.options import from_options
+from decart.responses import BufferedResponse
 
 SET: Settings = settings(KEY, "https://api.test/base", Timeout(), None)
 BASE = SET.base_url
 JSON = {"content-type": "application/json"}
 
 
-def reply(body: object, status: int = 200, **headers: str) -> Answer:
+def reply(body: object, status: int = 200, **headers: str) -> BufferedResponse:
     names = {**JSON, **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return Answer(status=status, headers=names, body=body if isinstance(body, bytes) else json.dumps(body).encode())
+    return BufferedResponse(
+        status=status, headers=names, body=body if isinstance(body, bytes) else json.dumps(body).encode()
+    )
 
 
-def submit_of(answer: Answer) -> JobSubmitResponse:
+def submit_of(answer: BufferedResponse) -> JobSubmitResponse:
     return parse_submit(answer, SET, OWN_MODEL)
 
 
-def status_of(answer: Answer) -> JobStatusResponse:
+def status_of(answer: BufferedResponse) -> JobStatusResponse:
     return parse_status(answer, SET, "j1")
 
 
-def content_of(answer: Answer) -> bytes:
+def content_of(answer: BufferedResponse) -> bytes:
     return parse_content(answer, SET)
 
 
-PARSERS: list[Callable[[Answer], object]] = [submit_of, status_of, content_of]
+PARSERS: list[Callable[[BufferedResponse], object]] = [submit_of, status_of, content_of]
 every_parser = pytest.mark.parametrize("parse", PARSERS)
 
 
@@ -250,7 +252,7 @@ def test_a_status_unknown_to_us_is_kept_as_text_on_one_line() -> None:
     [b"", b"null", b"[]", b"3", b"<html>hello", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 100_000, b"9" * 10_000],
 )
 def test_a_good_status_with_an_unusable_body_is_a_response_error(
-    parse: Callable[[Answer], object], body: bytes
+    parse: Callable[[BufferedResponse], object], body: bytes
 ) -> None:
     with pytest.raises(
         ResponseError, match=r"^The server answered 200, but the answer cannot be used: .* try again\.$"
@@ -260,7 +262,7 @@ def test_a_good_status_with_an_unusable_body_is_a_response_error(
 
 @every_parser
 @pytest.mark.parametrize("status", [101, 301, 400, 404, 500])
-def test_a_status_other_than_2xx_is_an_api_error(parse: Callable[[Answer], object], status: int) -> None:
+def test_a_status_other_than_2xx_is_an_api_error(parse: Callable[[BufferedResponse], object], status: int) -> None:
     with pytest.raises(APIError) as caught:
         parse(reply({"detail": "because"}, status))
     assert caught.value.status_code == status
@@ -336,10 +338,10 @@ BODIES = st.one_of(
     body=BODIES,
 )
 def test_any_answer_gives_a_value_or_an_error_of_ours_and_never_the_key(
-    parse: Callable[[Answer], object], status: int, headers: dict[str, str], body: bytes
+    parse: Callable[[BufferedResponse], object], status: int, headers: dict[str, str], body: bytes
 ) -> None:
     try:
-        value = parse(Answer(status=status, headers=headers, body=body))
+        value = parse(BufferedResponse(status=status, headers=headers, body=body))
     except DecartSDKError as error:
         for shown in (str(error), repr(error), repr(error.args), repr(vars(error))):
             assert KEY not in shown
@@ -365,11 +367,11 @@ def test_any_answer_gives_a_value_or_an_error_of_ours_and_never_the_key(
 )
 @pytest.mark.parametrize("pair", ["[]", "{}"])
 def test_deeply_nested_json_is_an_answer_like_any_other(
-    parse: Callable[[Answer], object], depth: int, status: int, shape: str, pair: str
+    parse: Callable[[BufferedResponse], object], depth: int, status: int, shape: str, pair: str
 ) -> None:
     opening = pair[0] + ('"msg":' if pair == "{}" else "")
     body = (shape % (opening * depth + "1" + pair[1] * depth)).encode()
     try:
-        parse(Answer(status=status, headers=JSON, body=body))
+        parse(BufferedResponse(status=status, headers=JSON, body=body))
     except DecartSDKError as error:
         assert len(error.message) < 2000

@@ -6,7 +6,7 @@ states, errors) is meant to be what the service does. It is one scripted model o
 - over HTTP: ``with EmulatorServer() as server: DecartClient(api_key="dct_local", base_url=server.url)``,
 - from the command line: ``python -m decart.emulator --port 8787``,
 - in process, on a clock that a test moves: ``DecartClient(api_key="dct_local", transport=EmulatorTransport())``, or
-  from the fixtures of `decart.pytest_plugin`.
+  from the fixtures of `decart.integrations.pytest_plugin`.
 
 It goes wrong when it is told to (`decart.emulator.faults`), and notes what was asked (`decart.emulator.requestlog`).
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._extras import require
+from ..extras import require
 
 if TYPE_CHECKING:
     from .clock import VirtualClock

@@ -19,8 +19,8 @@ from weakref import WeakSet
 
 import attrs
 
-from .._extras import require
 from ..errors import ConfigurationError, TransportError
+from ..extras import require
 from .base import CHUNK, FRESH, AsyncHttpResponse, HttpRequest, Limit, Timeout, origin
 from .failures import flaw_of_head, translate, unreliable
 from .forks import begin_anew_in_children

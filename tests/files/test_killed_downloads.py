@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from test_download import files
 
 from decart import QueueJobResult
-from decart._disk import Part
+from decart.partfile import Part
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 

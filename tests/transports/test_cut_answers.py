@@ -13,9 +13,9 @@ from servers import FIRST, Connection, serving
 from support.exchanges import TRANSPORTS, exchange
 
 from decart import DecartClient, DecartSDKError, RetryPolicy, SubmitOutcomeUnknownError
-from decart._config import settings
-from decart._problems import Answer
-from decart._wire import content_call
+from decart.config import settings
+from decart.protocol import content_call
+from decart.responses import BufferedResponse
 
 JOB = json.dumps({"job_id": "job-1234567", "status": "completed", "queue": {"place": 0}}).encode()
 FRAMINGS = ["length", "chunks", "the end of the connection"]
@@ -104,7 +104,7 @@ def test_a_cut_video(kind: str, framing: str) -> None:
             cutting.answer = whole[:end]
             try:
                 status, headers, body = exchange(transport, call.request)
-                assert call.parse(Answer(status=status, headers=headers, body=body)) == MP4
+                assert call.parse(BufferedResponse(status=status, headers=headers, body=body)) == MP4
             except DecartSDKError:
                 assert end < len(whole)
 

@@ -25,9 +25,9 @@ from support.exchanges import (
 )
 
 from decart import TransportError
-from decart._multipart import MultipartBody
-from decart.files import upload
 from decart.transports.base import HttpRequest, Transport
+from decart.uploads.files import upload
+from decart.uploads.multipart import MultipartBody
 
 
 def test_each_is_a_transport(transport: Transport) -> None:

@@ -20,7 +20,7 @@ FINISHED = http(200, b'{"job_id": "j1", "status": "completed"}', {"Content-Type"
 
 
 def giving(content: bytes) -> Script:
-    """Answer status checks, and end the connection after the content."""
+    """BufferedResponse status checks, and end the connection after the content."""
 
     def script(connection: Connection) -> None:
         while not connection.read_request().target.endswith("/content"):

@@ -30,7 +30,7 @@ from decart import (
     models,
 )
 from decart.events import StatusChanged
-from decart.otel import Tracing
+from decart.integrations.otel import Tracing
 
 
 class Metrics(EventHook):

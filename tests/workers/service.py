@@ -152,7 +152,7 @@ class Connection:
         self._note: Seen | None = None
 
     def serve(self) -> None:
-        """Answer until the other side hangs up."""
+        """BufferedResponse until the other side hangs up."""
         while head := self._head():
             self._service.came()
             method, path, _ = head.split(b"\r\n")[0].decode().split(" ")

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from .aio import AsyncDecartClient
-    from .client import DecartClient
-    from .emulator import EmulatorServer, VirtualEmulator
+    from ..aio import AsyncDecartClient
+    from ..client import DecartClient
+    from ..emulator import EmulatorServer, VirtualEmulator
 
 LOOK = 2.0
 """Seconds that a question for a status moves the clock of ``decart_server``: pending, processing, completed."""
@@ -36,7 +36,7 @@ def decart_emulator_settings() -> dict[str, Any]:
 @pytest.fixture
 def decart_emulator(decart_emulator_settings: dict[str, Any]) -> Iterator[VirtualEmulator]:
     """The service in a box, with its ``clock``, ``requests`` and ``faults``; a new one for each test."""
-    from .emulator import VirtualEmulator
+    from ..emulator import VirtualEmulator
 
     with VirtualEmulator(**decart_emulator_settings) as emulator:
         yield emulator
@@ -60,7 +60,7 @@ def async_decart_client(decart_emulator: VirtualEmulator) -> Iterator[AsyncDecar
 @pytest.fixture
 def decart_server(decart_emulator: VirtualEmulator) -> Iterator[EmulatorServer]:
     """The box over HTTP, as ``decart_server.url``. Each question for a status takes two seconds on its clock."""
-    from .emulator import EmulatorServer
+    from ..emulator import EmulatorServer
 
     with EmulatorServer(decart_emulator, look=LOOK) as server:
         yield server

@@ -27,9 +27,9 @@ from inspect import isawaitable, iscoroutinefunction, signature
 from pathlib import Path
 from typing import Any, Protocol
 
-from ._shared_files import ReadAt, Section, SharedFile, Unusable, bytes_of, is_async, shared_file
-from .inputs import reason_of
-from .transports.base import CHUNK
+from ..inputs import reason_of
+from ..transports.base import CHUNK
+from .shared import ReadAt, Section, SharedFile, Unusable, bytes_of, is_async, shared_file
 
 _IN_MEMORY = 1024 * 1024  # bytes of a stream before its copy moves to the disk
 

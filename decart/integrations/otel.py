@@ -2,7 +2,7 @@
 
 ::
 
-    from decart.otel import Tracing
+    from decart.integrations.otel import Tracing
 
     client = DecartClient(api_key="...", event_hook=Tracing())
 
@@ -22,9 +22,9 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from ._extras import require
-from ._version import __version__
-from .events import BytesMoved, EventHook, Operation, Retry, StatusChanged
+from .._version import __version__
+from ..events import BytesMoved, EventHook, Operation, Retry, StatusChanged
+from ..extras import require
 
 try:
     from opentelemetry import trace

@@ -15,8 +15,7 @@ from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urljoin
 
-from ._config import Settings
-from ._salvage import text_of
+from .config import Settings
 from .errors import (
     APIError,
     AuthenticationError,
@@ -29,6 +28,7 @@ from .errors import (
     ServerError,
     ValidationError,
 )
+from .salvage import text_of
 from .transports.base import origin
 
 TEXT_LIMIT = 500  # characters of the server's text in a message
@@ -40,7 +40,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Answer:
+class BufferedResponse:
     """An HTTP answer that has been read."""
 
     __slots__ = ("status", "headers", "body")
@@ -70,7 +70,7 @@ def load_json(body: bytes) -> Any:
         return None
 
 
-def unreadable(why: str, answer: Answer, settings: Settings) -> ResponseError:
+def unreadable(why: str, answer: BufferedResponse, settings: Settings) -> ResponseError:
     """Return the error of a 2xx answer that cannot be used."""
     kind = clean(answer.headers.get("content-type", "no content type"), settings, limit=100)
     reason = f"The server answered {answer.status}, but the answer cannot be used: {why} ({kind})"
@@ -80,7 +80,7 @@ def unreadable(why: str, answer: Answer, settings: Settings) -> ResponseError:
     )
 
 
-def held_by(answer: Answer, settings: Settings) -> dict[str, str]:
+def held_by(answer: BufferedResponse, settings: Settings) -> dict[str, str]:
     """Return what an answer that cannot be read holds all the same: its text, and where it points to."""
     return {"body": clean(text_of(answer.body), settings, limit=BODY_LIMIT), **_location(answer, settings)}
 
@@ -109,7 +109,7 @@ def _advice(status: int) -> tuple[type[APIError], str]:
 
 
 def api_error(
-    answer: Answer, settings: Settings, kind: type[APIError] | None = None, advice: str | None = None
+    answer: BufferedResponse, settings: Settings, kind: type[APIError] | None = None, advice: str | None = None
 ) -> APIError:
     """Turn an answer other than 2xx into the error that the table names."""
     if 300 <= answer.status < 400:
@@ -131,13 +131,13 @@ def api_error(
     )
 
 
-def _location(answer: Answer, settings: Settings) -> dict[str, str]:
+def _location(answer: BufferedResponse, settings: Settings) -> dict[str, str]:
     """Return where the answer points to, if it does: after a submit that may be the job."""
     location = clean(answer.headers.get("location", ""), settings)
     return {"location": location} if location else {}
 
 
-def _redirect(answer: Answer, settings: Settings) -> str:
+def _redirect(answer: BufferedResponse, settings: Settings) -> str:
     """Say where a redirect leads. It is never followed, so that the key stays at its origin."""
     try:
         target = origin(urljoin(settings.base_url, clean(answer.headers.get("location", ""), settings)))
@@ -149,7 +149,7 @@ def _redirect(answer: Answer, settings: Settings) -> str:
     )
 
 
-def _plain(text: str, answer: Answer) -> str:
+def _plain(text: str, answer: BufferedResponse) -> str:
     """Return an error body that is text as such, and of an HTML page no more than its title."""
     if "html" in answer.headers.get("content-type", "") or text.lstrip()[:1] == "<":
         title = re.search(r"<title[^>]*>([^<]{1,200})", text, re.IGNORECASE)

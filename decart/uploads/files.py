@@ -17,7 +17,7 @@ A ``str`` is refused: it could be a path, an address or the bytes themselves, an
 whose ``read`` is async is refused, too; its sync file, if it has one, is not (``upload.file`` of Starlette).
 
 An open file is left where it stands, and several threads and tasks may send the same one at once; see
-`decart._sources`.
+`decart.uploads.sources`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from typing import Any, Protocol, TypeGuard, Union
 
 import attrs
 
-from ._shared_files import Unusable, shared_file, text_mode
-from ._sources import InMemory, Source, file_source, path_source
-from .errors import InvalidInputError
-from .inputs import one_line, reason_of
-from .transports.base import CHUNK
+from ..errors import InvalidInputError
+from ..inputs import one_line, reason_of
+from ..transports.base import CHUNK
+from .shared import Unusable, shared_file, text_mode
+from .sources import InMemory, Source, file_source, path_source
 
 OCTET_STREAM = "application/octet-stream"
 _MIME = r"[\w.+-]+/[\w.+-]+([ \t]*;[\x20-\x7e]*)?"

@@ -15,12 +15,12 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
-from ._extras import require
-from ._log import log
-from .errors import MissingExtraError
-from .inputs import reason_of
-from .jobs import JobStatusResponse
-from .progress import Progress
+from ..errors import MissingExtraError
+from ..extras import require
+from ..inputs import reason_of
+from ..jobs import JobStatusResponse
+from ..log import log
+from ..progress import Progress
 
 try:
     with warnings.catch_warnings():  # without ipywidgets, tqdm warns, and draws with characters

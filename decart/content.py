@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ._config import Settings
-from ._problems import Answer, clean, unreadable, without_frames
+from .config import Settings
 from .errors import ResponseError
+from .responses import BufferedResponse, clean, unreadable, without_frames
 
 BEGINNING = 64  # bytes of a result that show whether it is a text
 
@@ -22,7 +22,7 @@ _TEXT = re.compile(rb"\xef\xbb\xbf|\xfe\xff|\xff\xfe|\s*[<{\[]|\0[<{\[]\0")
 
 
 @without_frames
-def check_type(answer: Answer, settings: Settings) -> None:
+def check_type(answer: BufferedResponse, settings: Settings) -> None:
     """Refuse what is not a video or picture by its type, such as the page of some proxy, or is encoded unreadably."""
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not _RESULT_TYPE.fullmatch(kind):
@@ -32,13 +32,13 @@ def check_type(answer: Answer, settings: Settings) -> None:
         raise unreadable(f"it is encoded ({clean(', '.join(codings), settings, limit=50)})", answer, settings)
 
 
-def check_beginning(beginning: bytes, answer: Answer, settings: Settings) -> None:
+def check_beginning(beginning: bytes, answer: BufferedResponse, settings: Settings) -> None:
     """Refuse a text that calls itself a video."""
     if _TEXT.match(beginning):
         raise unreadable("it is text where a video should be", answer, settings)
 
 
-def check_length(length: int, promised: int | None, answer: Answer, settings: Settings) -> None:
+def check_length(length: int, promised: int | None, answer: BufferedResponse, settings: Settings) -> None:
     """Refuse a result that is empty, or not as long as was promised."""
     if not length:
         raise unreadable("it is empty", answer, settings)
@@ -46,7 +46,7 @@ def check_length(length: int, promised: int | None, answer: Answer, settings: Se
         raise unreadable(f"it has {length} bytes of {promised}", answer, settings)
 
 
-def unfinished(answer: Answer, settings: Settings) -> ResponseError:
+def unfinished(answer: BufferedResponse, settings: Settings) -> ResponseError:
     """Return the error of a result that came without a length, and is not whole by its structure."""
     return unreadable("no length was announced, and the file seems to be cut", answer, settings)
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._log import log
-from ._reporter import Reporter
-from ._wire import Call
 from .errors import NotFoundError, QueueStatusError, WaitCancelledError
 from .jobs import KNOWN, JobStatusResponse
+from .log import log
 from .pace import Lesson
 from .policies import Deadline, PollPolicy, RetryPolicy, error_of, hooks, pause, repeat_read, retry_after
+from .protocol import Call
+from .reporter import Reporter
 from .results import QueueJobResult
 from .transports.base import Timeout
 

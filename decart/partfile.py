@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ._atomic import WorkFile, refuse_special, remove_leftovers
+from .atomic import WorkFile, refuse_special, remove_leftovers
 from .errors import InvalidInputError
 
 

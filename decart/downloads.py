@@ -31,8 +31,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ._config import Settings
-from ._content import (
+from .config import Settings
+from .content import (
     BEGINNING,
     check_beginning,
     check_length,
@@ -42,14 +42,14 @@ from ._content import (
     promised_length,
     unfinished,
 )
-from ._disk import Part
-from ._problems import Answer, api_error, holds_key, unreadable
-from ._ranges import Span, Wanted, span_of
-from ._reporter import Reporter
-from ._wire import content_request
 from .errors import APIError, DecartSDKError, ResponseError
+from .partfile import Part
 from .policies import Deadline, RetryPolicy, error_of, hooks, pause, repeat_read, retry_after
 from .progress import Meter
+from .protocol import content_request
+from .ranges import Span, Wanted, span_of
+from .reporter import Reporter
+from .responses import BufferedResponse, api_error, holds_key, unreadable
 from .structure import Structure
 from .transports.base import HttpRequest, Timeout
 
@@ -138,7 +138,7 @@ class Transfer:
         """Return the time that an attempt begun now has."""
         return timeout.within(self.limit.for_request())
 
-    def answered(self, answer: Answer) -> bool:
+    def answered(self, answer: BufferedResponse) -> bool:
         """Read the head of an answer; say whether it is one that brings bytes.
 
         Raises:
@@ -158,7 +158,7 @@ class Transfer:
         self.meter.at(self.have, self.total)
         return True
 
-    def _goes_on(self, answer: Answer) -> None:
+    def _goes_on(self, answer: BufferedResponse) -> None:
         span = self._span(answer)
         if self._validator is None or not self._is_same(answer.headers):
             raise self._useless("it does not say that it is a part of the same", answer)
@@ -170,7 +170,7 @@ class Transfer:
         if self._last is None:
             self.total = self._whole
 
-    def _begins_inside(self, answer: Answer) -> None:
+    def _begins_inside(self, answer: BufferedResponse) -> None:
         span = self._span(answer)
         if not self.wanted.begins(span):
             raise self._useless("it is another part than was asked for", answer)
@@ -179,7 +179,7 @@ class Transfer:
         self._first, self._last, self._whole, self._answer_ends = span.first, last, span.whole, span.last + 1
         self.headers = {**answer.headers, "content-range": str(attrs.evolve(span, last=last))}
 
-    def _begins(self, answer: Answer) -> None:
+    def _begins(self, answer: BufferedResponse) -> None:
         if self.part is None and self.have:
             self._lost = True
             raise unreadable("it begins anew, and what was handed out cannot be taken back", answer, self.settings)
@@ -189,7 +189,7 @@ class Transfer:
         if self.part is not None:
             self.part.begin(self._validator, self.total)
 
-    def _span(self, answer: Answer) -> Span:
+    def _span(self, answer: BufferedResponse) -> Span:
         """Return which part of the video an answer brings."""
         span = span_of(answer.headers)
         if span is None or content_codings(answer.headers):
@@ -203,7 +203,7 @@ class Transfer:
         same_etag = self._etag is None or headers.get("etag") in (None, self._etag)
         return same_etag and self._validator in (headers.get("etag"), headers.get("last-modified"))
 
-    def _note(self, answer: Answer, total: int | None) -> None:
+    def _note(self, answer: BufferedResponse, total: int | None) -> None:
         if self.part is None and self.status and (self.status, self.total) != (answer.status, total):
             self._lost = True
             raise unreadable("it is not what an earlier answer announced", answer, self.settings)
@@ -212,13 +212,13 @@ class Transfer:
         self._first, self._last, self._whole, self._answer_ends = 0, None, None, None
         self._beginning, self._structure = b"", None
 
-    def _useless(self, why: str, answer: Answer) -> ResponseError:
+    def _useless(self, why: str, answer: BufferedResponse) -> ResponseError:
         """Forget what is there: a file can be begun anew, a stream cannot."""
         self._lost = self.part is None
         self._validator = None
         return unreadable(why, answer, self.settings)
 
-    def refused(self, answer: Answer) -> APIError:
+    def refused(self, answer: BufferedResponse) -> APIError:
         """Turn a refusal into an error."""
         return api_error(answer, self.settings)
 
@@ -275,8 +275,8 @@ class Transfer:
     def _has_whole_structure(self) -> bool:
         return self._structure is not None and self._structure.is_whole
 
-    def _answer(self) -> Answer:
-        return Answer(status=self.status, headers=self.headers, body=b"")
+    def _answer(self) -> BufferedResponse:
+        return BufferedResponse(status=self.status, headers=self.headers, body=b"")
 
     def retrying(self) -> Mapping[str, Any]:
         """Return tenacity's settings."""

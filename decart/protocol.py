@@ -21,22 +21,32 @@ from urllib.parse import quote
 
 import attrs
 
-from ._config import Settings
-from ._content import BEGINNING, check_beginning, check_length, check_type, is_framed, promised_length, unfinished
-from ._log import log
-from ._multipart import MultipartBody
-from ._problems import Answer, api_error, clean, held_by, holds_key, load_json, reason, unreadable, without_frames
-from ._salvage import find_job
+from .config import Settings
+from .content import BEGINNING, check_beginning, check_length, check_type, is_framed, promised_length, unfinished
 from .errors import InvalidInputError, ModelRetiredError, ResponseError, TransportError
 from .inputs import JobInput
 from .jobs import JobStatusResponse, JobSubmitResponse
+from .log import log
 from .models import ModelDefinition, retirement
+from .responses import (
+    BufferedResponse,
+    api_error,
+    clean,
+    held_by,
+    holds_key,
+    load_json,
+    reason,
+    unreadable,
+    without_frames,
+)
+from .salvage import find_job
 from .structure import is_whole
 from .transports.base import HttpRequest
+from .uploads.multipart import MultipartBody
 
 if TYPE_CHECKING:
     from .file_inputs import MotionTrajectoryInput
-    from .files import Upload
+    from .uploads.files import Upload
 
 T = TypeVar("T")
 
@@ -55,13 +65,13 @@ class Call(Generic[T]):
         *,
         request: HttpRequest,
         limit: int | None,
-        parse: Callable[[Answer], T],
-        parse_cut: Callable[[Answer, TransportError], T] | None = None,
+        parse: Callable[[BufferedResponse], T],
+        parse_cut: Callable[[BufferedResponse, TransportError], T] | None = None,
         job_id: str | None = None,
     ) -> None:
         self.request, self.limit, self.parse, self.parse_cut, self.job_id = request, limit, parse, parse_cut, job_id
 
-    def salvage(self, answer: Answer, failure: TransportError) -> T:
+    def salvage(self, answer: BufferedResponse, failure: TransportError) -> T:
         """Make do with what arrived of a body before it broke off, if a part of it can be of any use.
 
         Raises:
@@ -161,7 +171,7 @@ def _parts(job: JobInput) -> dict[str, str | Upload]:
 
 
 def _upload(field: str, value: object) -> Upload:
-    from .files import upload
+    from .uploads.files import upload
 
     return upload(field, value)
 
@@ -175,7 +185,7 @@ def _form_text(value: bool | int | str | tuple[MotionTrajectoryInput, ...]) -> s
 
 
 @without_frames
-def parse_submit(answer: Answer, settings: Settings, model: ModelDefinition) -> JobSubmitResponse:
+def parse_submit(answer: BufferedResponse, settings: Settings, model: ModelDefinition) -> JobSubmitResponse:
     """Read the answer to a submit, and make do with an id.
 
     A status that cannot be read is taken for ``pending``: what counts is the id of a job that is being paid for. For
@@ -200,7 +210,7 @@ def parse_submit(answer: Answer, settings: Settings, model: ModelDefinition) -> 
 
 @without_frames
 def parse_cut_submit(
-    answer: Answer, settings: Settings, model: ModelDefinition, failure: TransportError
+    answer: BufferedResponse, settings: Settings, model: ModelDefinition, failure: TransportError
 ) -> JobSubmitResponse:
     """Read what arrived of the answer to a submit before its connection broke off: the id may be among it."""
     try:
@@ -216,7 +226,7 @@ def _can_be_told(job_id: str, settings: Settings) -> bool:
     return undamaged and len(job_id) <= ID_LIMIT and not holds_key(job_id, settings)
 
 
-def _without_id(why: str, answer: Answer, settings: Settings) -> ResponseError:
+def _without_id(why: str, answer: BufferedResponse, settings: Settings) -> ResponseError:
     """Tell all that the answer to a submit held, in the error and the log: a person may find the job by it."""
     error = unreadable(why, answer, settings)
     error = ResponseError(error.message, {**error.data, **held_by(answer, settings)})
@@ -225,7 +235,7 @@ def _without_id(why: str, answer: Answer, settings: Settings) -> ResponseError:
 
 
 @without_frames
-def parse_status(answer: Answer, settings: Settings, job_id: str) -> JobStatusResponse:
+def parse_status(answer: BufferedResponse, settings: Settings, job_id: str) -> JobStatusResponse:
     """Read where a job is; an answer about another job is not taken for it."""
     body = _json(answer, settings)
     status = body.get("status")
@@ -240,7 +250,7 @@ def parse_status(answer: Answer, settings: Settings, job_id: str) -> JobStatusRe
 
 
 @without_frames
-def parse_content(answer: Answer, settings: Settings) -> bytes:
+def parse_content(answer: BufferedResponse, settings: Settings) -> bytes:
     """Read the result of a job: never an empty, cut or textual one."""
     if not 200 <= answer.status < 300:
         raise api_error(answer, settings)
@@ -254,7 +264,7 @@ def parse_content(answer: Answer, settings: Settings) -> bytes:
     return answer.body
 
 
-def _json(answer: Answer, settings: Settings) -> Mapping[str, Any]:
+def _json(answer: BufferedResponse, settings: Settings) -> Mapping[str, Any]:
     if not 200 <= answer.status < 300:
         raise api_error(answer, settings)
     body = load_json(answer.body)

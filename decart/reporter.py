@@ -20,11 +20,11 @@ from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from ._config import Settings
-from ._log import log
-from ._problems import clean
+from .config import Settings
 from .errors import TransportError
 from .jobs import JobStatusResponse
+from .log import log
+from .responses import clean
 from .transports.base import HttpRequest
 
 if TYPE_CHECKING:

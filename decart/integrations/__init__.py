@@ -1,0 +1,1 @@
+"""Everything that needs an extra or a framework: notebooks, progress bars, OpenTelemetry, pytest."""
