@@ -46,7 +46,11 @@ from .errors import (
 
 if TYPE_CHECKING:
     from . import models
-    from .aio import AsyncDecartClient, AsyncQueueClient
+    from ._async.client import AsyncDecartClient
+    from ._async.queue import AsyncQueueClient
+    from ._async.streams import AsyncVideoStream
+    from ._sync.queue import QueueClient
+    from ._sync.streams import VideoStream
     from .client import DecartClient
     from .events import EventHook
     from .file_inputs import (
@@ -60,14 +64,12 @@ if TYPE_CHECKING:
         VideoToVideoInput,
     )
     from .inputs import JobInput, TextToImageInput, TextToVideoInput
-    from .jobs import JobStatus, JobStatusResponse, JobSubmitResponse
+    from .jobs import JobStatus, JobStatusResponse, JobSubmitResponse, PollStep
     from .models import ModelDefinition
     from .options import JobOptions
     from .policies import PollPolicy, RetryPolicy
     from .progress import OnProgress, Progress
-    from .queue import QueueClient
     from .results import QueueJobResult
-    from .streams import AsyncVideoStream, VideoStream
     from .transports.aiohttp import AiohttpTransport as AiohttpTransport
     from .transports.base import Timeout
     from .transports.requests import RequestsTransport
@@ -112,6 +114,7 @@ __all__ = [
     "OnProgress",
     "PaymentRequiredError",
     "PollPolicy",
+    "PollStep",
     "ProcessingError",
     "Progress",
     "QueueClient",
@@ -147,21 +150,23 @@ __all__ = [
 logging.getLogger("decart").addHandler(logging.NullHandler())
 
 _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs an extra
-    "aio": "AsyncDecartClient AsyncQueueClient",
+    "_async.client": "AsyncDecartClient",
+    "_async.queue": "AsyncQueueClient",
+    "_async.streams": "AsyncVideoStream",
+    "_sync.queue": "QueueClient",
+    "_sync.streams": "VideoStream",
     "client": "DecartClient",
     "events": "EventHook",
     "uploads.files": "FileInput",
     "file_inputs": "FirstLastFrameInput ImageToImageInput ImageToMotionVideoInput ImageToVideoInput "
     "MotionTrajectoryInput VideoEdit2Input VideoRestyleInput VideoToVideoInput",
     "inputs": "JobInput TextToImageInput TextToVideoInput",
-    "jobs": "JobStatus JobStatusResponse JobSubmitResponse",
+    "jobs": "JobStatus JobStatusResponse JobSubmitResponse PollStep",
     "results": "QueueJobResult",
     "models": "ModelDefinition",
     "options": "JobOptions",
     "policies": "PollPolicy RetryPolicy",
     "progress": "OnProgress Progress",
-    "queue": "QueueClient",
-    "streams": "AsyncVideoStream VideoStream",
     "transports.aiohttp": "AiohttpTransport",
     "transports.base": "Timeout",
     "transports.requests": "RequestsTransport",

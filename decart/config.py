@@ -42,6 +42,7 @@ class Settings:
     base_url: str
     user_agent: str
     timeout: Timeout
+    key_source: str = "the argument api_key"
 
     def __repr__(self) -> str:
         return f"Settings(base_url={self.base_url!r})"

@@ -1,4 +1,4 @@
-"""What happens inside a client, told to an object of yours: for metrics, traces, a dashboard.
+"""Events of a client, for metrics, traces or a dashboard.
 
 ::
 
@@ -6,11 +6,11 @@
         def response_received(self, event):
             histogram.record(event.seconds, {"status": event.status})
 
-    client = DecartClient(api_key="...", event_hook=Metrics())
+    client = DecartClient(api_key="...", event_hooks=[Metrics()])
 
-A hook is called where the thing happens: in the thread or the event loop of the caller, which waits for it. So it is
-quick, and does not block. Bytes are told from whatever thread reads the file. What a hook raises goes to the log and
-nowhere else: a broken metric must not lose a job that is paid for. No event holds the API key.
+A hook is called where the event happens, in the caller's thread or event loop, which waits for it: keep it quick, and
+do not block. ``bytes_moved`` of an upload is called in the thread that reads the file. What a hook raises is logged and
+goes no further: a broken metric must not lose a paid job. No event holds the API key.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ import attrs
 
 from .errors import DecartSDKError
 
+OperationName = Literal["submit", "status", "wait", "download"]
+
 
 @attrs.frozen(kw_only=True)
 class RequestSent:
-    """A request is about to be sent; a repeat is another one.
+    """A request is about to be sent; each retry is a request of its own.
 
     Attributes:
         method: ``"GET"`` or ``"POST"``.
@@ -41,12 +43,12 @@ class RequestSent:
 
 @attrs.frozen(kw_only=True)
 class ResponseReceived:
-    """The head of an answer is there; its body may be still to come.
+    """The head of a response has arrived; its body may still be on its way.
 
     Attributes:
         method, url: Those of the request.
         status: The HTTP status, whatever it is.
-        headers: Those of its headers that are of use in a log (their names in lower case).
+        headers: Those of its headers that are useful in a log, with lower-case names.
         seconds: Since the request.
     """
 
@@ -59,7 +61,7 @@ class ResponseReceived:
 
 @attrs.frozen(kw_only=True)
 class RequestFailed:
-    """No answer came.
+    """There was no response.
 
     Attributes:
         method, url: Those of the request.
@@ -75,13 +77,13 @@ class RequestFailed:
 
 @attrs.frozen(kw_only=True)
 class Retry:
-    """Something failed, and is tried again.
+    """An attempt failed, and is repeated.
 
     Attributes:
         job_id: The job that it is about; ``None`` for a submit.
-        error: What it failed with.
-        attempt: How many attempts there were.
-        seconds: Until the next one.
+        error: Why it failed.
+        attempt: The number of attempts so far.
+        seconds: The pause before the next one.
     """
 
     job_id: str | None
@@ -92,7 +94,7 @@ class Retry:
 
 @attrs.frozen(kw_only=True)
 class StatusChanged:
-    """A job was accepted, or has another status than when this client last looked.
+    """A job was accepted, or its status changed since the last check.
 
     Attributes:
         job_id: The job.
@@ -111,10 +113,10 @@ class StatusChanged:
 
 @attrs.frozen(kw_only=True)
 class BytesMoved:
-    """A transfer has got on; told at its beginning, at its end, and at most ten times a second between.
+    """A transfer made progress: reported at its start and end, and at most ten times a second in between.
 
     Attributes:
-        job_id: The job whose video it is; ``None`` for the inputs of one that is being submitted.
+        job_id: The job whose result it is; ``None`` for the inputs of a submit.
         direction: ``"upload"`` or ``"download"``.
         done: Bytes so far.
         total: Bytes in all; ``None`` when the server did not say.
@@ -128,40 +130,40 @@ class BytesMoved:
 
 @attrs.frozen(kw_only=True)
 class Operation:
-    """One of the three things that take time, as the caller sees them; its requests and repeats are inside it.
+    """One operation as the caller sees it; its requests and retries happen inside it.
 
     Attributes:
-        name: ``"submit"``, ``"wait"`` or ``"download"`` (into memory, too).
+        name: ``"submit"``, ``"status"``, ``"wait"`` or ``"download"`` (also into memory).
         job_id: The job; ``None`` for a submit.
         model: The model's name, for a submit.
     """
 
-    name: Literal["submit", "wait", "download"]
+    name: OperationName
     job_id: str | None = None
     model: str | None = None
 
 
 class EventHook:
-    """What a client tells; inherit from it, and override what you want to hear."""
+    """Base class of event hooks: override the methods that you need."""
 
     def request_sent(self, event: RequestSent) -> None:
-        """Hear of a request."""
+        """Called before a request is sent."""
 
     def response_received(self, event: ResponseReceived) -> None:
-        """Hear of an answer."""
+        """Called when the head of a response has arrived."""
 
     def request_failed(self, event: RequestFailed) -> None:
-        """Hear that there was none."""
+        """Called when there was no response."""
 
     def retry(self, event: Retry) -> None:
-        """Hear that something is tried again."""
+        """Called before the pause that precedes a retry."""
 
     def status_changed(self, event: StatusChanged) -> None:
-        """Hear of a job."""
+        """Called when a job was accepted or its status changed."""
 
     def bytes_moved(self, event: BytesMoved) -> None:
-        """Hear how far a transfer is."""
+        """Called while bytes are transferred."""
 
     def operation(self, operation: Operation) -> AbstractContextManager[object]:
-        """Return what surrounds an operation: entered when it begins, left with its error, if any, when it ends."""
+        """Return a context manager: entered when an operation begins, left with its error, if any, when it ends."""
         return nullcontext()

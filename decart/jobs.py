@@ -17,7 +17,7 @@ anything else   wait, and say so once
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import attrs
 
@@ -97,6 +97,21 @@ class JobStatusResponse(InNotebook, AwaitedByMistake):
     def finished(self) -> bool:
         """Whether the job has ended, well or not."""
         return self.status in FINISHED
+
+
+@attrs.frozen(kw_only=True)
+class PollStep:
+    """One step of a wait; see ``client.queue.poll_once``.
+
+    Attributes:
+        job: The finished job; ``None`` if it has not finished yet.
+        wait: Seconds until the next step; 0 if there is none.
+        state: What the next step needs, as JSON values.
+    """
+
+    job: JobStatusResponse | None
+    wait: float
+    state: dict[str, Any] = attrs.field(repr=False)
 
 
 def first_status(job: JobSubmitResponse) -> JobStatusResponse:

@@ -253,6 +253,4 @@ def _not_found(name: object, kind: str, other: ModelDefinition | None) -> ModelN
         candidates = [m.name for m in _MODELS.values() if _kind(m) == kind]
         nearest = difflib.get_close_matches(str(name)[:100], candidates, n=3, cutoff=0.0)
         hint = f"The nearest names are {', '.join(nearest)}; a model of your own is a ModelDefinition."
-    return ModelNotFoundError(
-        f"There is no {kind} model named {str(name)[:100]!r}. {hint}", None, None, str(name)[:100]
-    )
+    return ModelNotFoundError(f"There is no {kind} model named {str(name)[:100]!r}. {hint}", model=str(name)[:100])

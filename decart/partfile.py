@@ -20,7 +20,7 @@ from .atomic import WorkFile, refuse_special, remove_leftovers
 from .errors import InvalidInputError
 
 
-def check_target(path: object) -> Path:
+def check_target(path: object, name: str = "path") -> Path:
     """Return the absolute path that a video may be saved to; see ``find_target``.
 
     Raises:
@@ -108,7 +108,7 @@ def resolved(target: Path) -> Path:
     return Path(os.path.realpath(target))
 
 
-class Part:
+class PartFile:
     """The beginning of a file, and what is known of the whole.
 
     Threads may be at work on it when it is closed: the one that is lets go of it when it is done, and what comes later
@@ -134,7 +134,7 @@ class Part:
         self._in_use = threading.Lock()
         self._closed = False
 
-    def open(self) -> Part:
+    def open(self) -> PartFile:
         """Find what is there already, and keep other downloads away from it.
 
         Raises:

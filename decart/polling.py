@@ -1,159 +1,161 @@
-"""What one wait for a job has seen so far, and what follows from it: look again, when, or stop.
+"""One wait for a job as a state machine: it observes status checks and says what is next.
 
-tenacity is the loop, and asks a ``Watch`` its three questions: is it worth another look (``retry``), after how many
-seconds (``wait``), and is it time to give up (``stop``)? The answers are functions of what was seen, by the rules of
-`decart.policies`; how long jobs like this one take is `decart.pace`'s part.
+::
+
+    poll = JobPoll(job_id="...", started=now)
+    poll.observe(status, now)        # -> Wait(seconds), Finished(status) or TimedOut()
+    poll.observe_error(error, now)   # -> Wait(seconds), Failed(error) or TimedOut()
+
+It does no I/O, reads no clock, and can be written down as JSON, so a wait may continue in another process.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
-from .errors import NotFoundError, QueueStatusError, WaitCancelledError
-from .jobs import KNOWN, JobStatusResponse
-from .log import log
-from .pace import Lesson
-from .policies import Deadline, PollPolicy, RetryPolicy, error_of, hooks, pause, repeat_read, retry_after
-from .protocol import Call
-from .reporter import Reporter
-from .results import QueueJobResult
-from .transports.base import Timeout
+from .errors import InvalidInputError, NotFoundError
+from .jobs import JobStatusResponse
+from .pace import Expectation
+from .policies import LAST_REQUEST, TICK, VISIBLE_AFTER, PollPolicy, RetryPolicy, next_pause, repeat_read
 
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
-
-    from .policies import Pace
+MISSING = 3
+"""Responses of 404 in a row that mean "not visible yet"; the next one is taken at its word."""
 
 
-MISSING = 3  # answers of 404 to take for "not visible yet" before they are taken at their word
+@attrs.frozen
+class Wait:
+    """Check the status again after this many seconds."""
+
+    seconds: float
+
+
+@attrs.frozen
+class Finished:
+    """The job has ended, successfully or not."""
+
+    status: JobStatusResponse
+
+
+@attrs.frozen
+class Failed:
+    """No status check will succeed."""
+
+    error: BaseException
+
+
+@attrs.frozen
+class TimedOut:
+    """The deadline of the wait has passed. The job may still finish."""
+
+
+NextStep = Wait | Finished | Failed | TimedOut
 
 
 @attrs.define(kw_only=True)
-class Watch:
-    """What one wait for a job has seen so far, and the decisions that follow from it.
+class JobPoll:
+    """What one wait for a job has seen so far. All times are seconds on one clock of the caller's choice.
 
-    The front door does the rest: look, call ``saw``, tell the callback when there are ``news``, and let tenacity go
-    round. A look that fails is raised as a ``QueueStatusError``; what counts is its cause.
+    Attributes:
+        job_id: The job.
+        started: When the wait began.
+        policy: The pauses between status checks, and how long the wait may take.
+        retry: The pauses after failed status checks.
+        accepted: When the job was accepted, if that is known.
+        expectation: How long such jobs take, if that was learned.
+        checks: Status checks so far, the failed ones included.
+        failures: Failed status checks in a row.
+        missing: Responses of 404 in a row.
+        status: The last status seen.
+        status_changed: Whether the last observation changed it.
+        last_running: When the job was last seen running.
+        last_error: Why the last status check failed, if it did.
     """
 
     job_id: str
-    question: Call[JobStatusResponse] = attrs.field(repr=False)
-    poll: PollPolicy
-    retry: RetryPolicy
-    deadline: Deadline
-    reporter: Reporter = attrs.field(repr=False)
-    callback: Callable[[JobStatusResponse], Any] | None = None
-    cancel: Any = None  # an Event, of a kind that the transport can wait for
-    known: JobStatusResponse | None = None  # a status that need not be asked for: the submit's answer
-    lesson: Lesson | None = None  # what was learned from jobs like this one
-    looked: Callable[[JobStatusResponse], None] | None = None  # told after each look, for a bar
-    status: JobStatusResponse | None = attrs.field(default=None, init=False)
-    _news: bool = attrs.field(default=False, init=False)
-    _failures: int = attrs.field(default=0, init=False)  # in a row
-    _missing: int = attrs.field(default=0, init=False)  # answers of 404
-    _warned: set[str] = attrs.field(factory=set, init=False)
-    _error: BaseException | None = attrs.field(default=None, init=False)
+    started: float
+    policy: PollPolicy = attrs.field(factory=PollPolicy)
+    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+    accepted: float | None = None
+    expectation: Expectation | None = None
+    checks: int = 0
+    failures: int = 0
+    missing: int = 0
+    status: JobStatusResponse | None = None
+    status_changed: bool = False
+    last_running: float | None = None
+    last_error: str | None = None
 
-    def take_known(self) -> JobStatusResponse | None:
-        """Return, the first time, the status that is known already."""
-        known, self.known = self.known, None
-        return known
-
-    def saw(self, status: JobStatusResponse) -> None:
-        """Take note of a status."""
-        if self.lesson is not None:
-            self.lesson.saw(status.status)
-        if self.looked is not None:
-            self.looked(status)
-        self._news = self.status is None or self.status.status != status.status
+    def observe(self, status: JobStatusResponse, now: float) -> NextStep:
+        """Take note of a status, and say what is next."""
+        self.checks += 1
+        self.failures = self.missing = 0
+        self.last_error = None
+        self.status_changed = self.status is None or self.status.status != status.status
         self.status = status
-        if self._news:
-            self.reporter.status(status)
-            if status.status not in KNOWN | self._warned:
-                self._warned.add(status.status)
-                log.warning("job %s has a status unknown to this version, %r; waiting on", self.job_id, status.status)
+        if status.finished:
+            return Finished(status)
+        self.last_running = now
+        return self._wait(self._pause(now), now)
 
-    def news(self) -> JobStatusResponse | None:
-        """Return the status if it has changed since this was last called."""
-        news, self._news = self._news, False
-        return self.status if news else None
+    def observe_error(self, error: BaseException, now: float) -> NextStep:
+        """Take note of a status check that failed, and say what is next."""
+        self.checks += 1
+        self.failures += 1
+        self.status_changed = False
+        self.last_error = str(error).rstrip(".")
+        if isinstance(error, NotFoundError):
+            self.missing += 1
+            expected = self.accepted is not None and now < self.accepted + VISIBLE_AFTER
+            if not expected and self.missing >= MISSING:
+                return Failed(error)
+        elif not repeat_read(error):
+            return Failed(error)
+        return self._wait(next_pause(self.retry, self.failures, error), now)
 
-    def ended(self) -> JobStatusResponse | None:
-        """Return the status if it is the job's last."""
-        return self.status if self.status is not None and self.status.finished else None
+    def remaining(self, now: float) -> float:
+        """Return the seconds until the deadline of the wait."""
+        return float("inf") if self.policy.timeout is None else max(0.0, self.started + self.policy.timeout - now)
 
-    def timeout(self, timeout: Timeout) -> Timeout:
-        """Return the time that a look begun now has.
+    def time_for_check(self, now: float) -> float:
+        """Return the seconds that a status check begun now may take."""
+        return max(self.remaining(now), LAST_REQUEST)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state as a dict of JSON values."""
+        return attrs.asdict(self)
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any], job_id: str) -> JobPoll:
+        """Return the wait for a job that ``to_json`` wrote down.
 
         Raises:
-            WaitCancelledError: The caller has ended the wait.
+            InvalidInputError: The state is not one of that job.
         """
-        if self.cancel is not None and self.cancel.is_set():
-            raise self.cancelled()
-        return timeout.within(self.deadline.for_request())
-
-    def settings(self) -> Mapping[str, Any]:
-        """Return tenacity's settings for this wait."""
-        return {
-            "retry": self._goes_on,
-            "wait": self._wait,
-            "stop": lambda state: self.deadline.passed(),
-            **hooks(self._say, self.reporter),
-            "retry_error_callback": lambda state: None,  # the deadline is a result of its own, not an error
+        kinds: dict[str, type] = {
+            "policy": PollPolicy,
+            "retry": RetryPolicy,
+            "expectation": Expectation,
+            "status": JobStatusResponse,
         }
+        try:
+            nested = {name: kind(**state[name]) for name, kind in kinds.items() if state[name] is not None}
+            poll = cls(**{**state, **nested})
+        except (TypeError, KeyError):
+            poll = None
+        if poll is None or poll.job_id != job_id:
+            raise InvalidInputError(f"state must be the state of the previous step for job {job_id}.", job_id=job_id)
+        return poll
 
-    def _goes_on(self, state: RetryCallState) -> bool:
-        error = error_of(state)
-        self._error = error.cause if isinstance(error, QueueStatusError) else error
-        if self._error is None:
-            self._failures = self._missing = 0
-            return self.ended() is None
-        self._failures += 1
-        if isinstance(self._error, NotFoundError):
-            self._missing += 1
-            return self._missing < MISSING
-        return repeat_read(self._error)
+    def _pause(self, now: float) -> float:
+        if self.expectation is None or self.accepted is None:
+            return next_pause(self.policy, self.checks, None)
+        elapsed = now - self.accepted
+        return self.expectation.pause(self.policy, check=self.checks, elapsed=elapsed, chance=random.random())
 
-    def _wait(self, state: RetryCallState) -> float:
-        pace: Pace = self.retry if self._failures else self.poll
-        asked = retry_after(self._error, pace)
-        return self.deadline.clip(self._own(pace, state.attempt_number) if asked is None else asked)
-
-    def _own(self, pace: Pace, turn: int) -> float:
-        """Return the pause of our own choice, jitter taken off."""
-        if self._failures or self.lesson is None:
-            return pause(pace, self._failures or turn, random.random())
-        return self.lesson.pause(turn, random.random())
-
-    def _say(self, state: RetryCallState) -> None:
-        if self._error is not None:
-            what = f"a look at job {self.job_id} failed"
-            self.reporter.retry(what, self.job_id, self._error, self._failures, state.upcoming_sleep)
-
-    def cancelled(self) -> WaitCancelledError:
-        """Return the error of a wait that its caller has ended."""
-        return WaitCancelledError(
-            f"The wait for job {self.job_id} was cancelled. The job goes on, and is billed: "
-            f"client.queue.poll({self.job_id!r}) waits for it again.",
-            None, None, self.job_id,
-        )  # fmt: skip
-
-    def timed_out(self) -> QueueJobResult:
-        """Return the result of a wait whose deadline came before the job's end."""
-        seen = f"its last status was {self.status.status}" if self.status else "its status was never seen"
-        trouble = f"; the last look at it failed: {self._error}" if self._error else ""
-        return QueueJobResult(
-            job_id=self.job_id,
-            status="failed",
-            timed_out=True,
-            model=self.status.model if self.status else None,
-            elapsed=self.status.elapsed if self.status else None,
-            error=(
-                f"The wait for job {self.job_id} ended after {self.poll.timeout:g} s; {seen}{trouble.rstrip('.')}. "
-                f"The job may still finish, and is billed: client.queue.poll({self.job_id!r}) waits for it again."
-            ),
-        )
+    def _wait(self, seconds: float, now: float) -> NextStep:
+        left = self.remaining(now)
+        return TimedOut() if left < TICK else Wait(min(seconds, left))

@@ -1,37 +1,44 @@
-"""What a client does, told: to the log, and to the caller's event hook if there is one.
+"""What a client does, reported to the log and to the caller's event hooks.
 
-========================  =======  =====================================================
+========================  =======  =======================================================
 what                      level    event (`decart.events`)
-========================  =======  =====================================================
+========================  =======  =======================================================
 an exchange               DEBUG    ``request_sent``, ``response_received``, ``request_failed``
-a repeat                  INFO     ``retry``
+a retry                   INFO     ``retry``
 a job and its status      INFO     ``status_changed``
 bytes                     -        ``bytes_moved``
-========================  =======  =====================================================
+========================  =======  =======================================================
 
-Headers are told only by the list below: no key, no cookie, nothing that we do not know.
+Only the headers listed below are reported: no key, no cookie, nothing unknown.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Literal
 
 from .config import Settings
 from .errors import TransportError
-from .jobs import JobStatusResponse
+from .events import (
+    BytesMoved,
+    EventHook,
+    Operation,
+    OperationName,
+    RequestFailed,
+    RequestSent,
+    ResponseReceived,
+    Retry,
+    StatusChanged,
+)
+from .jobs import KNOWN, JobStatusResponse
 from .log import log
-from .responses import clean
+from .progress import Meter, OnProgress, Progress
+from .redaction import clean
 from .transports.base import HttpRequest
 
-if TYPE_CHECKING:
-    from .events import EventHook
-    from .progress import Progress
-
-TOLD = (
+REPORTED = (
     "content-length",
     "content-range",
     "content-type",
@@ -45,120 +52,115 @@ TOLD = (
     "x-ratelimit-reset",
     "x-request-id",
 )
-"""The headers of an answer that may be told, in lower case."""
+"""The response headers that are reported, in lower case."""
 
 
 class Reporter:
-    """Tells of one client's doings.
+    """Reports what one client does.
 
     Args:
-        settings: The client's, with the key that no header may show: a server may echo it.
-        hook: The caller's; what it raises ends up in the log.
+        settings: The client's; a server may echo its key in a header.
+        hooks: The caller's; their exceptions are logged.
     """
 
-    def __init__(self, settings: Settings, hook: EventHook | None = None) -> None:
-        self._settings, self.hook = settings, hook
-
-    @property
-    def listens(self) -> bool:
-        """Whether anybody wants to hear of repeats."""
-        return self.hook is not None or log.isEnabledFor(logging.INFO)
-
-    @property
-    def hears_bytes(self) -> bool:
-        """Whether anybody wants to hear how far transfers are."""
-        return self.hook is not None
+    def __init__(self, settings: Settings, hooks: tuple[EventHook, ...] = ()) -> None:
+        self._settings, self._hooks = settings, hooks
 
     def request(self, request: HttpRequest) -> None:
-        """Tell that a request is about to be sent."""
-        if self.hook is not None:
+        """Report that a request is about to be sent."""
+        if self._hooks:
             length = 0 if request.body is None else len(request.body)
-            self._tell("request_sent", "RequestSent", method=request.method, url=request.url, length=length)
+            event = RequestSent(method=request.method, url=request.url, length=length)
+            self._call("request_sent", lambda hook: hook.request_sent(event))
 
     def response(self, request: HttpRequest, status: int, headers: Mapping[str, str], seconds: float) -> None:
-        """Tell of the head of an answer."""
-        if self.hook is None and not log.isEnabledFor(logging.DEBUG):
+        """Report the head of a response."""
+        if not self._hooks and not log.isEnabledFor(logging.DEBUG):
             return
-        told = {name: clean(headers[name], self._settings) for name in TOLD if name in headers}
-        log.debug("%s %s: %d in %.3f s, %s", request.method, request.url, status, seconds, told)
-        self._tell(
-            "response_received", "ResponseReceived",
-            method=request.method, url=request.url, status=status, headers=told, seconds=seconds,
-        )  # fmt: skip
+        reported = {name: clean(headers[name], self._settings) for name in REPORTED if name in headers}
+        log.debug("%s %s: %d in %.3f s, %s", request.method, request.url, status, seconds, reported)
+        event = ResponseReceived(
+            method=request.method, url=request.url, status=status, headers=reported, seconds=seconds
+        )
+        self._call("response_received", lambda hook: hook.response_received(event))
 
     def failure(self, request: HttpRequest, error: TransportError, seconds: float) -> None:
-        """Tell that no answer came."""
-        log.debug("%s %s: no answer in %.3f s: %s", request.method, request.url, seconds, error)
-        self._tell(
-            "request_failed", "RequestFailed", method=request.method, url=request.url, error=error, seconds=seconds
-        )
+        """Report that there is no response."""
+        log.debug("%s %s: no response in %.3f s: %s", request.method, request.url, seconds, error)
+        event = RequestFailed(method=request.method, url=request.url, error=error, seconds=seconds)
+        self._call("request_failed", lambda hook: hook.request_failed(event))
 
-    def retry(self, what: str, job_id: str | None, error: BaseException | None, attempt: int, seconds: float) -> None:
-        """Tell that something has failed and is tried again."""
-        log.info("%s (%s); again in %.1f s", what, error, seconds)
-        self._tell("retry", "Retry", job_id=job_id, error=error, attempt=attempt, seconds=seconds)
+    def retry(self, job_id: str | None, error: BaseException, attempt: int, seconds: float) -> None:
+        """Report that an attempt failed, and when the next one begins."""
+        what = "submit" if job_id is None else f"request for job {job_id}"
+        log.info("attempt %d of the %s failed (%s); the next one is in %.1f s", attempt, what, error, seconds)
+        event = Retry(job_id=job_id, error=error, attempt=attempt, seconds=seconds)
+        self._call("retry", lambda hook: hook.retry(event))
 
     def status(self, job: JobStatusResponse, doing: str = "is") -> None:
-        """Tell where a job is."""
+        """Report the status of a job."""
         log.info("job %s %s %s", job.job_id, doing, job.status)
-        self._tell(
-            "status_changed", "StatusChanged",
-            job_id=job.job_id, status=job.status, error=job.error, model=job.model, elapsed=job.elapsed,
-        )  # fmt: skip
+        if job.status not in KNOWN:
+            log.warning("job %s has a status unknown to this version, %r; still waiting", job.job_id, job.status)
+        event = StatusChanged(
+            job_id=job.job_id, status=job.status, error=job.error, model=job.model, elapsed=job.elapsed
+        )
+        self._call("status_changed", lambda hook: hook.status_changed(event))
 
-    def progress(self, progress: Progress, job_id: str | None) -> None:
-        """Tell how far a transfer is."""
-        self._tell(
-            "bytes_moved", "BytesMoved",
-            job_id=job_id, direction=progress.direction, done=progress.done, total=progress.total,
-        )  # fmt: skip
+    def meter(
+        self,
+        direction: Literal["upload", "download"],
+        on_progress: OnProgress | None,
+        now: Callable[[], float],
+        job_id: str | None = None,
+    ) -> Meter:
+        """Return what reports the progress of a transfer to a callback and to the event hooks."""
+
+        def report(progress: Progress) -> None:
+            event = BytesMoved(job_id=job_id, direction=direction, done=progress.done, total=progress.total)
+            self._call("bytes_moved", lambda hook: hook.bytes_moved(event))
+
+        return Meter(callback=on_progress, direction=direction, now=now, report=report if self._hooks else None)
 
     def operation(
-        self, name: Literal["submit", "wait", "download"], *, job_id: str | None = None, model: str | None = None
-    ) -> AbstractContextManager[object]:
-        """Return what surrounds an operation."""
-        if self.hook is None:
+        self, name: OperationName, *, job_id: str | None = None, model: str | None = None
+    ) -> AbstractContextManager[None]:
+        """Return a context manager that surrounds an operation."""
+        if not self._hooks:
             return nullcontext()
-        from .events import Operation
+        return self._operation(Operation(name=name, job_id=job_id, model=model))
 
-        return _Guarded(self.hook, Operation(name=name, job_id=job_id, model=model))
-
-    def _tell(self, method: str, event: str, /, **facts: Any) -> None:
-        if self.hook is None:
-            return
-        from . import events
-
+    @contextmanager
+    def _operation(self, operation: Operation) -> Iterator[None]:
+        """Enter what each hook returns for an operation, and leave it with the operation's error, if any."""
+        entered: list[AbstractContextManager[object]] = []
+        for hook in self._hooks:
+            with _logged("operation"):
+                manager = hook.operation(operation)
+                manager.__enter__()
+                entered.append(manager)
         try:
-            getattr(self.hook, method)(getattr(events, event)(**facts))
-        except Exception:
-            _failed(method)
+            yield
+        except BaseException as error:
+            for manager in reversed(entered):
+                with _logged("operation", unless=error):
+                    manager.__exit__(type(error), error, error.__traceback__)
+            raise
+        for manager in reversed(entered):
+            with _logged("operation"):
+                manager.__exit__(None, None, None)
+
+    def _call(self, method: str, tell: Callable[[EventHook], None]) -> None:
+        for hook in self._hooks:
+            with _logged(method):
+                tell(hook)
 
 
-class _Guarded:
-    """Surrounds an operation with what the hook gave for it, and keeps what that raises to the log."""
-
-    def __init__(self, hook: EventHook, operation: Any) -> None:
-        self._hook, self._operation = hook, operation
-        self._inner: AbstractContextManager[object] | None = None
-
-    def __enter__(self) -> None:
-        try:
-            inner = self._hook.operation(self._operation)
-            inner.__enter__()
-            self._inner = inner
-        except Exception:
-            _failed("operation")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if self._inner is not None:
-                self._inner.__exit__(kind, error, trace)
-        except Exception as raised:
-            if raised is not error:
-                _failed("operation")
-
-
-def _failed(method: str) -> None:
-    log.warning("the event hook failed in %s; the work goes on", method, exc_info=True)
+@contextmanager
+def _logged(method: str, unless: BaseException | None = None) -> Iterator[None]:
+    """Log what an event hook raises, unless it is the error of the operation itself."""
+    try:
+        yield
+    except Exception as error:
+        if error is not unless:
+            log.warning("the event hook failed in %s; the call goes on", method, exc_info=True)

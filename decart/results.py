@@ -57,7 +57,7 @@ class QueueJobResult(AwaitedByMistake):
         """
         if self.status != "completed":
             kind = JobTimeoutError if self.timed_out else JobFailedError
-            raise kind(self.error or f"Job {self.job_id} failed.", None, None, self.job_id)
+            raise kind(self.error or f"Job {self.job_id} failed.", job_id=self.job_id)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the video to ``path`` and return it; copy it, if it is in a file already.
@@ -85,7 +85,7 @@ class QueueJobResult(AwaitedByMistake):
         elif data:
             write_atomically(resolved(target), lambda file: file.write(data))
         else:
-            raise JobFailedError(f"The result of job {self.job_id} holds no data to save.", None, None, self.job_id)
+            raise JobFailedError(f"The result of job {self.job_id} holds no data to save.", job_id=self.job_id)
         return Path(os.path.expanduser(path))
 
     async def asave(self, path: str | os.PathLike[str]) -> Path:
@@ -100,7 +100,7 @@ class QueueJobResult(AwaitedByMistake):
         return await to_thread(self._save, path, current_folder())
 
 
-def ended(job: JobStatusResponse, *, data: bytes | None = None, path: Path | None = None) -> QueueJobResult:
+def to_result(job: JobStatusResponse, *, data: bytes | None = None, path: Path | None = None) -> QueueJobResult:
     """Return the result of a job that has ended, with the video, or where it is, if it completed."""
     failed = job.status == "failed"
     return QueueJobResult(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..aio import AsyncDecartClient
+from .._async.client import AsyncDecartClient
 from ..client import DecartClient
 from ..transports.threaded import ThreadedTransport
 from .clock import VirtualClock

@@ -4,7 +4,7 @@
 
     from decart.integrations.otel import Tracing
 
-    client = DecartClient(api_key="...", event_hook=Tracing())
+    client = DecartClient(api_key="...", event_hooks=[Tracing()])
 
 ================  ========  ======================================================================
 span              kind      holds
@@ -42,7 +42,7 @@ class Tracing(EventHook):
         tracer_provider: Where the spans go; the program's global provider unless given.
 
     Example:
-        >>> client = DecartClient(api_key="your-api-key", event_hook=Tracing())
+        >>> client = DecartClient(api_key="your-api-key", event_hooks=[Tracing()])
     """
 
     def __init__(self, tracer_provider: trace.TracerProvider | None = None) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from ..aio import AsyncDecartClient
+    from .._async.client import AsyncDecartClient
     from ..client import DecartClient
     from ..emulator import EmulatorServer, VirtualEmulator
 
@@ -52,9 +52,11 @@ def decart_client(decart_emulator: VirtualEmulator) -> Iterator[DecartClient]:
 @pytest.fixture
 def async_decart_client(decart_emulator: VirtualEmulator) -> Iterator[AsyncDecartClient]:
     """The same, awaited: with ``asyncio.run``, or whatever runs your async tests."""
+    from ..client import close_without_loop
+
     client = decart_emulator.async_client()
     yield client
-    client._close_soon()
+    close_without_loop(client)
 
 
 @pytest.fixture

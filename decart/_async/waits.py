@@ -1,0 +1,82 @@
+"""Carry out a wait: check the status of a job until it finishes, or the wait ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import attrs
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result
+
+from ..arguments import WaitArguments
+from ..jobs import JobStatusResponse
+from ..outcomes import FAILURES, Cancellation, wait_cancelled
+from ..polling import JobPoll, NextStep, Wait
+from ..protocol import Call, status_call
+from .backend import result_of, sleep
+from .engine import AsyncEngine
+
+
+@attrs.define(kw_only=True, eq=False)
+class AsyncJobWait:
+    """The status checks of one wait.
+
+    Attributes:
+        engine: What sends the requests.
+        poll: Decides.
+        now: The clock that ``poll`` counts on.
+        arguments: What the caller asked for.
+        known: A first status that need not be requested: the response to the submit.
+    """
+
+    engine: AsyncEngine
+    poll: JobPoll
+    now: Callable[[], float]
+    arguments: WaitArguments = WaitArguments()
+    known: JobStatusResponse | None = None
+    _call: Call[JobStatusResponse] = attrs.field(init=False)
+    _cancel: Cancellation = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        job_id = self.poll.job_id
+        self._call = status_call(self.engine.settings, job_id)
+        self._cancel = Cancellation(self.arguments.cancel, lambda: wait_cancelled(job_id))
+
+    async def run(self) -> NextStep:
+        """Check the status until there is nothing left to wait for."""
+        return await AsyncRetrying(
+            retry=retry_if_result(lambda step: isinstance(step, Wait)),
+            wait=_seconds,
+            sleep=partial(sleep, self.engine.transport, cancel=self.arguments.cancel),
+        )(self.check)
+
+    async def check(self) -> NextStep:
+        """Check the status once, report it, and say what is next."""
+        status, self.known = self.known, None
+        try:
+            if status is None:
+                status = await self._request()
+        except FAILURES as error:
+            step = self.poll.observe_error(error, self.now())
+            if isinstance(step, Wait):
+                self.engine.reporter.retry(self.poll.job_id, error, self.poll.failures, step.seconds)
+            return step
+        step = self.poll.observe(status, self.now())
+        if self.arguments.on_check is not None:
+            self.arguments.on_check(status)
+        if self.poll.status_changed:
+            self.engine.reporter.status(status)
+            if self.arguments.on_status_change is not None:
+                await result_of(self.arguments.on_status_change(status))
+        return step
+
+    async def _request(self) -> JobStatusResponse:
+        timeout = self.engine.settings.timeout.within(self.poll.time_for_check(self.now()))
+        return self.engine.with_age(await self.engine.send_once(self._call, timeout, self._cancel))
+
+
+def _seconds(state: RetryCallState) -> float:
+    """Return how long to wait after a status check."""
+    assert state.outcome is not None
+    step: NextStep = state.outcome.result()
+    return step.seconds if isinstance(step, Wait) else 0.0

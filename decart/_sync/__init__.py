@@ -1,0 +1,1 @@
+"""The sync client, generated from `decart._async` by ``scripts/unasync.py``; only `backend` is written by hand."""

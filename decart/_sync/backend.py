@@ -1,0 +1,57 @@
+"""What the sync client does. `decart._async.backend` is its counterpart on an event loop. Both are hand-written."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import NoReturn, TypeVar, cast
+
+from ..errors import InvalidInputError
+from ..transports.base import AsyncTransport, Event, HttpRequest, SystemClock, Timeout, Transport
+
+T = TypeVar("T")
+
+AWAITED = False
+"""Whether the calls of this client are awaited."""
+
+
+CancelEvent = threading.Event
+"""What may end a call."""
+
+
+def adapt(transport: Transport | AsyncTransport) -> Transport:
+    """Return a transport that blocks, or one that says that there is none."""
+    return transport if isinstance(transport, Transport) else _AsyncOnly()
+
+
+def sleep(transport: Transport, seconds: float, cancel: Event | None) -> None:
+    """Sleep, or until ``cancel`` is set."""
+    transport.sleep(seconds, cast("threading.Event | None", cancel))  # its type was checked with the other arguments
+
+
+def result_of(value: object) -> None:
+    """Ignore what a callback returned."""
+
+
+def in_thread(function: Callable[[], T]) -> T:
+    """Call a function."""
+    return function()
+
+
+def finish_in_thread(function: Callable[[], T]) -> T:
+    """Call a function."""
+    return function()
+
+
+class _AsyncOnly(SystemClock):
+    """The sync side of a client with an async transport."""
+
+    def send(self, request: HttpRequest, *, timeout: Timeout) -> NoReturn:
+        """Say how to use such a client."""
+        raise InvalidInputError(
+            "This client has an async transport, and nothing was sent: write `async with client as ...` and await its "
+            "calls, or await client.aio.queue; or leave transport= out."
+        )
+
+    def close(self) -> None:
+        """Do nothing; there is nothing to close."""

@@ -1,0 +1,192 @@
+"""How a call ends: errors that say where it failed, and advice for whoever is interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+import attrs
+
+from .errors import (
+    APIError,
+    DecartSDKError,
+    QueueError,
+    QueueResultError,
+    QueueStatusError,
+    QueueSubmitError,
+    ResponseError,
+    SubmitOutcomeUnknownError,
+    TransportError,
+    WaitCancelledError,
+)
+from .jobs import JobStatusResponse, JobSubmitResponse
+from .log import log
+from .policies import outcome_unknown
+from .polling import JobPoll
+from .results import QueueJobResult
+from .transports.base import Event
+
+E = TypeVar("E", bound=QueueError)
+
+FAILURES = (APIError, ResponseError, TransportError)
+"""How an exchange ends that has no value."""
+
+
+@attrs.define
+class CallState:
+    """How far a call has come: what to tell whoever ends it, by Ctrl-C at any instruction or by any other exception.
+
+    Attributes:
+        job_id: The job, once it is known.
+        sent: Whether any of a submit's body may have been sent.
+        finished: Whether the job is known to have finished.
+    """
+
+    job_id: str | None = None
+    sent: bool = False
+    finished: bool = False
+
+    def accept(self, job: JobSubmitResponse) -> None:
+        """Take note of an accepted job."""
+        self.job_id = job.job_id
+
+    def explain(self, error: BaseException) -> None:
+        """Name the job in an exception that ends the call, and add a note that says how to continue."""
+        if isinstance(error, DecartSDKError) and error.job_id == self.job_id:
+            return  # its message says it
+        if self.job_id is not None:
+            with suppress(Exception):  # an exception without a __dict__
+                error.job_id = self.job_id  # type: ignore[attr-defined]
+            advice = (
+                f"Job {self.job_id} is done. Fetch its video with client.queue.download({self.job_id!r}, path)."
+                if self.finished
+                else f"Job {self.job_id} goes on. Wait for it with client.queue.poll({self.job_id!r})."
+            )
+        elif self.sent:
+            advice = (
+                "The submit ended before its response arrived. The job may have been accepted, and you may have been "
+                "charged: check your account before you submit it again."
+            )
+        else:
+            return
+        log.warning("%s", advice)
+        error.add_note(advice)
+
+
+@attrs.frozen
+class Cancellation:
+    """A caller's ``cancel`` event, and the error that a call ends with once it is set."""
+
+    event: Event | None = None
+    error: Callable[[], DecartSDKError] = lambda: WaitCancelledError("Cancelled.")
+
+    def check(self) -> None:
+        """Raise the error if the event is set."""
+        if self.event is not None and self.event.is_set():
+            raise self.error()
+
+
+def submit_cancelled() -> WaitCancelledError:
+    """Return the error of a submit that was cancelled before it was sent."""
+    return WaitCancelledError("The wait was cancelled before the job was submitted; nothing was sent or billed.")
+
+
+def wait_cancelled(job_id: str) -> WaitCancelledError:
+    """Return the error of a wait that was cancelled."""
+    return WaitCancelledError(
+        f"The wait for job {job_id} was cancelled. The job goes on, and is billed: "
+        f"client.queue.poll({job_id!r}) waits for it again.",
+        job_id=job_id,
+    )
+
+
+def download_cancelled(job_id: str) -> WaitCancelledError:
+    """Return the error of a download that was cancelled."""
+    return WaitCancelledError(
+        f"The download of job {job_id} was cancelled. The job is done and its result stays with the service: "
+        f"client.queue.download({job_id!r}, path) fetches it.",
+        job_id=job_id,
+    )
+
+
+@contextmanager
+def submit_errors() -> Iterator[None]:
+    """Turn the failure of a submit into an error that says what it may have cost."""
+    try:
+        yield
+    except FAILURES as cause:
+        if outcome_unknown(cause):
+            raise SubmitOutcomeUnknownError(
+                "The job may have been accepted, and you may have been charged, so it was not sent again. Check your "
+                f"account before you submit it again. Reason: {_reason(cause)}.",
+                data=cause.data,
+                cause=cause,
+            ) from cause
+        raise QueueSubmitError(f"The job was not submitted: {cause}", cause=cause) from cause
+
+
+def _reason(cause: DecartSDKError) -> str:
+    """Return what happened, without the advice to try again, which would cost money here."""
+    if isinstance(cause, APIError) and not 300 <= cause.status_code < 400:  # a redirect says where it leads
+        detail = cause.data.get("detail")
+        return f"HTTP {cause.status_code}: {detail}" if detail else f"HTTP {cause.status_code}"
+    return str(cause.data.get("reason", cause.message)).rstrip(".")
+
+
+@contextmanager
+def status_errors(job_id: str) -> Iterator[None]:
+    """Turn the failure of a status check into a ``QueueStatusError``."""
+    try:
+        yield
+    except FAILURES as cause:
+        raise status_error(job_id, cause) from cause
+
+
+def status_error(job_id: str, cause: BaseException) -> QueueStatusError:
+    """Return the error of a status check that failed."""
+    return _wrapped(QueueStatusError, f"The status of job {job_id} could not be read", job_id, cause)
+
+
+@contextmanager
+def result_errors(job_id: str) -> Iterator[None]:
+    """Turn the failure to fetch a result into a ``QueueResultError``."""
+    try:
+        yield
+    except FAILURES as cause:
+        raise _wrapped(QueueResultError, f"The result of job {job_id} could not be fetched", job_id, cause) from cause
+
+
+def _wrapped(kind: type[E], doing: str, job_id: str, cause: BaseException) -> E:
+    return kind(f"{doing}: {cause}", cause=cause if isinstance(cause, DecartSDKError) else None, job_id=job_id)
+
+
+def finished(job: JobStatusResponse) -> JobStatusResponse:
+    """Return the status of a job that has finished.
+
+    Raises:
+        QueueResultError: It has not.
+    """
+    if not job.finished:
+        raise QueueResultError(
+            f"Job {job.job_id} has not finished: it is {job.status}. client.queue.poll({job.job_id!r}) waits for it.",
+            job_id=job.job_id,
+        )
+    return job
+
+
+def timed_out(poll: JobPoll) -> QueueJobResult:
+    """Return the result of a wait whose deadline passed before the job finished."""
+    seen = f"its last status was {poll.status.status}" if poll.status else "its status was never seen"
+    trouble = f"; the last status check failed: {poll.last_error}" if poll.last_error else ""
+    return QueueJobResult(
+        job_id=poll.job_id,
+        status="failed",
+        timed_out=True,
+        model=poll.status.model if poll.status else None,
+        elapsed=poll.status.elapsed if poll.status else None,
+        error=(
+            f"The wait for job {poll.job_id} ended after {poll.policy.timeout:g} s; {seen}{trouble}. "
+            f"The job may still finish, and is billed: client.queue.poll({poll.job_id!r}) waits for it again."
+        ),
+    )

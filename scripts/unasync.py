@@ -1,0 +1,83 @@
+"""Generate the sync client, ``decart/_sync``, from the async one, ``decart/_async``, by replacing tokens.
+
+Run: python scripts/unasync.py [--check]
+
+``--check`` changes nothing, and fails if a generated file is not up to date. A rule that matches nothing is an error.
+``backend.py`` exists in both packages and is written by hand: it holds what cannot be translated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "decart"
+SOURCE, TARGET = PACKAGE / "_async", PACKAGE / "_sync"
+BY_HAND = {"__init__.py", "backend.py"}
+
+RULES = [
+    (r"^(\"\"\".*\n)", "# Generated from decart/_async by scripts/unasync.py. Do not edit.\n\\1"),
+    (r"\basync (def|with|for) ", r"\1 "),
+    (r"\bawait ", ""),
+    (r"\bAwaitable\[(\w+)\]", r"\1"),
+    (r"\bAwaitable, Callable\b", "Callable"),
+    (r"\bStopAsyncIteration\b", "StopIteration"),
+    (r"\b__a(enter|exit|iter|next)__", r"__\1__"),
+    (r"\banext\(", "next("),
+    (r"\.a(send|sleep|read|chunks|close)\b", r".\1"),
+    (r"\bAsyncDecartClient\b", "SyncDecartClient"),
+    (r"\bAsync([A-Z]\w+)", r"\1"),
+    (r"\bAn async client\b", "A client"),
+    (r", also one event loop after another\.", ". Threads may share it, and it survives ``fork``."),
+]
+
+
+def main() -> int:
+    """Write or check the generated files."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="fail if a generated file is not up to date")
+    check = parser.parse_args().check
+    used: Counter[str] = Counter()
+    outdated = []
+    for path in sorted(SOURCE.glob("*.py")):
+        if path.name not in BY_HAND:
+            generated, target = formatted(translate(path.read_text("utf-8"), used)), TARGET / path.name
+            if not target.exists() or target.read_text("utf-8") != generated:
+                outdated.append(target.name)
+                if not check:
+                    target.write_text(generated, "utf-8")
+    unused = [pattern for pattern, _ in RULES if not used[pattern]]
+    if unused:
+        print(f"These rules match nothing: {unused}")
+    if check and outdated:
+        print(f"Run scripts/unasync.py: {', '.join(outdated)} would change.")
+    return int(bool(unused or (check and outdated)))
+
+
+def translate(source: str, used: Counter[str]) -> str:
+    """Return the sync version of a module, and count the uses of each rule."""
+    for pattern, replacement in RULES:
+        source, count = re.subn(pattern, replacement, source, count=1 if pattern.startswith("^") else 0)
+        used[pattern] += count
+    return source
+
+
+def formatted(source: str) -> str:
+    """Return the module as ruff formats it, with its imports in order."""
+    ruff = [sys.executable, "-m", "ruff"]
+    for command in (["check", "--select", "I", "--fix", "--quiet"], ["format"]):
+        run = subprocess.run(
+            [*ruff, *command, "--line-length", "120", "-"], input=source, capture_output=True, text=True
+        )
+        if run.returncode:
+            raise SystemExit(run.stderr)
+        source = run.stdout
+    return source
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
