@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from .config import Settings
 from .errors import ResponseError
 from .redaction import clean
-from .responses import BufferedResponse, unreadable, without_frames
+from .responses import BufferedResponse, unreadable
 
 BEGINNING = 64
 """Bytes at the start of a result that show whether it is text."""
@@ -23,7 +23,6 @@ _TEXT = re.compile(rb"\xef\xbb\xbf|\xfe\xff|\xff\xfe|\s*[<{\[]|\0[<{\[]\0")
 """How text begins: with a byte order mark, a tag, or JSON. Videos and images begin with none of these."""
 
 
-@without_frames
 def check_type(response: BufferedResponse, settings: Settings) -> None:
     """Refuse what is not a video or image by its type, such as the error page of a proxy, or cannot be decoded."""
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()

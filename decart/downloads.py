@@ -40,8 +40,8 @@ from .content import (
     incomplete,
     is_framed,
 )
-from .errors import NotFoundError, ResponseError
-from .policies import LAST_REQUEST, VISIBLE_AFTER, RetryPolicy, next_pause, repeat_read, retry_after
+from .errors import ResponseError
+from .policies import LAST_REQUEST, RetryPolicy, next_pause, not_visible_yet, repeat_read, retry_after
 from .protocol import content_request
 from .ranges import Span, Wanted, span_of
 from .redaction import holds_key
@@ -178,7 +178,7 @@ class Download:
         else:
             self.failures += 1
         self._broken |= not self.restartable and self.size > 0 and self.validator is None
-        if isinstance(error, NotFoundError) and self.accepted is not None and now < self.accepted + VISIBLE_AFTER:
+        if not_visible_yet(error, now, self.accepted):
             return next_pause(self.retry, max(1, self.failures), error)
         if self._broken or not repeat_read(error) or max(1, self.failures) >= self.retry.attempts:
             return None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import TypeVar
+from collections.abc import Callable
+from contextlib import suppress
 
 import attrs
 
@@ -26,8 +25,6 @@ from .policies import outcome_unknown
 from .polling import JobPoll
 from .results import QueueJobResult
 from .transports.base import Event
-
-E = TypeVar("E", bound=QueueError)
 
 FAILURES = (APIError, ResponseError, TransportError)
 """How an exchange ends that has no value."""
@@ -52,9 +49,14 @@ class CallState:
         self.job_id = job.job_id
 
     def explain(self, error: BaseException) -> None:
-        """Name the job in an exception that ends the call, and add a note that says how to continue."""
-        if isinstance(error, DecartSDKError) and error.job_id == self.job_id:
-            return  # its message says it
+        """Name the job in an exception that ends the call, and add a note that says how to continue.
+
+        The traceback of an error of ours begins at the call: the frames below it are of no use to the caller.
+        """
+        if isinstance(error, DecartSDKError):
+            error.__traceback__ = None
+            if error.job_id == self.job_id:
+                return  # its message says it
         if self.job_id is not None:
             with suppress(Exception):  # an exception without a __dict__
                 error.job_id = self.job_id  # type: ignore[attr-defined]
@@ -110,20 +112,17 @@ def download_cancelled(job_id: str) -> WaitCancelledError:
     )
 
 
-@contextmanager
-def submit_errors() -> Iterator[None]:
-    """Turn the failure of a submit into an error that says what it may have cost."""
-    try:
-        yield
-    except FAILURES as cause:
-        if outcome_unknown(cause):
-            raise SubmitOutcomeUnknownError(
-                "The job may have been accepted, and you may have been charged, so it was not sent again. Check your "
-                f"account before you submit it again. Reason: {_reason(cause)}.",
-                data=cause.data,
-                cause=cause,
-            ) from cause
-        raise QueueSubmitError(f"The job was not submitted: {cause}", cause=cause) from cause
+def submit_error(cause: DecartSDKError) -> QueueError:
+    """Return the error of a submit that failed, which says what it may have cost."""
+    cause = cause.with_traceback(None)  # its frames hold what the server sent, and are of no use to the caller
+    if not outcome_unknown(cause):
+        return QueueSubmitError(f"The job was not submitted: {cause}", cause=cause)
+    return SubmitOutcomeUnknownError(
+        "The job may have been accepted, and you may have been charged, so it was not sent again. Check your account "
+        f"before you submit it again. Reason: {_reason(cause)}.",
+        data=cause.data,
+        cause=cause,
+    )
 
 
 def _reason(cause: DecartSDKError) -> str:
@@ -134,31 +133,16 @@ def _reason(cause: DecartSDKError) -> str:
     return str(cause.data.get("reason", cause.message)).rstrip(".")
 
 
-@contextmanager
-def status_errors(job_id: str) -> Iterator[None]:
-    """Turn the failure of a status check into a ``QueueStatusError``."""
-    try:
-        yield
-    except FAILURES as cause:
-        raise status_error(job_id, cause) from cause
-
-
-def status_error(job_id: str, cause: BaseException) -> QueueStatusError:
+def status_error(job_id: str, cause: DecartSDKError) -> QueueStatusError:
     """Return the error of a status check that failed."""
-    return _wrapped(QueueStatusError, f"The status of job {job_id} could not be read", job_id, cause)
+    cause = cause.with_traceback(None)
+    return QueueStatusError(f"The status of job {job_id} could not be read: {cause}", cause=cause, job_id=job_id)
 
 
-@contextmanager
-def result_errors(job_id: str) -> Iterator[None]:
-    """Turn the failure to fetch a result into a ``QueueResultError``."""
-    try:
-        yield
-    except FAILURES as cause:
-        raise _wrapped(QueueResultError, f"The result of job {job_id} could not be fetched", job_id, cause) from cause
-
-
-def _wrapped(kind: type[E], doing: str, job_id: str, cause: BaseException) -> E:
-    return kind(f"{doing}: {cause}", cause=cause if isinstance(cause, DecartSDKError) else None, job_id=job_id)
+def result_error(job_id: str, cause: DecartSDKError) -> QueueResultError:
+    """Return the error of a result that could not be fetched."""
+    cause = cause.with_traceback(None)
+    return QueueResultError(f"The result of job {job_id} could not be fetched: {cause}", cause=cause, job_id=job_id)
 
 
 def finished(job: JobStatusResponse) -> JobStatusResponse:

@@ -1,7 +1,7 @@
 """When to try again, how long to wait, and when to stop: pure functions and two policies.
 
-``RetryPolicy`` asks "is this exchange worth repeating?", ``PollPolicy`` asks "is the job finished?". Both are bounded
-by a ``Deadline``, which clips every pause and every timeout, so no call outlives it by more than one request.
+``RetryPolicy`` asks "is this exchange worth repeating?", ``PollPolicy`` asks "is the job finished?". Both have a
+deadline, which clips every pause and every timeout, so no call outlives it by more than one request.
 
 What is worth repeating depends on what a repeat costs. Reading is free. A submit is billed, so it is repeated only if
 it surely was not accepted:
@@ -29,15 +29,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
+from tenacity import RetryCallState, retry_if_exception
 
 from .errors import APIError, ConfigurationError, NotFoundError, RateLimitError, ResponseError, TransportError
 from .inputs import real, refuse
-
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
 
 LAST_REQUEST = 1.0
 """Seconds that a request gets even if the deadline is nearer: with less it could only fail."""
@@ -137,36 +135,6 @@ Backoff = RetryPolicy | PollPolicy
 """What has the four numbers of a growing pause."""
 
 
-class Deadline:
-    """A moment on a transport's clock that a call must not outlive."""
-
-    __slots__ = ("at", "_now")
-
-    def __init__(self, at: float, now: Callable[[], float]) -> None:
-        self.at, self._now = at, now
-
-    @classmethod
-    def after(cls, seconds: float | None, now: Callable[[], float]) -> Deadline:
-        """Return the moment that many seconds from now; never, for ``None``."""
-        return cls(float("inf") if seconds is None else now() + seconds, now)
-
-    def remaining(self) -> float:
-        """Return the seconds left; 0 once it has passed."""
-        return max(0.0, self.at - self._now())
-
-    def passed(self) -> bool:
-        """Return whether the moment has come."""
-        return self.remaining() < TICK
-
-    def clip(self, seconds: float) -> float:
-        """Return ``seconds``, or the seconds left if that is less."""
-        return min(seconds, self.remaining())
-
-    def for_request(self) -> float:
-        """Return the seconds that a request begun now may take."""
-        return max(self.remaining(), LAST_REQUEST)
-
-
 def pause(policy: Backoff, turn: int, chance: float = 0.0) -> float:
     """Return the seconds to wait after the ``turn``-th attempt (from 1).
 
@@ -221,69 +189,64 @@ def outcome_unknown(error: BaseException) -> bool:
 
 @attrs.define(kw_only=True)
 class Exchange:
-    """One exchange and its retries.
+    """One exchange and its retries. All times are seconds on one clock of the caller's choice.
 
     Attributes:
         policy: How it is repeated.
-        deadline: When no further attempt begins.
+        started: When it began.
         repeat: Whether an error is worth repeating: ``repeat_read`` or ``repeat_submit``.
-        visible: When the job that it is about must be visible; until then a 404 is repeated.
         failures: Attempts that failed so far.
     """
 
     policy: RetryPolicy
-    deadline: Deadline
+    started: float
     repeat: Callable[[BaseException], bool]
-    visible: Deadline | None = None
-    failures: int = attrs.field(default=0, init=False)
+    failures: int = 0
 
-    def pause_after(self, error: BaseException) -> float | None:
+    def pause_after(self, error: BaseException, now: float, accepted: float | None = None) -> float | None:
         """Return the seconds until the next attempt; ``None`` if there is none.
 
         There is none after ``policy.attempts``, past the deadline, or if the server asks for a longer pause than the
         deadline allows.
+
+        Args:
+            accepted: When the job that it is about was accepted, if that is known.
         """
         self.failures += 1
-        if isinstance(error, NotFoundError) and self.visible is not None and not self.visible.passed():
+        if not_visible_yet(error, now, accepted):
             return next_pause(self.policy, self.failures, error)
-        if not self.repeat(error) or self.failures >= self.policy.attempts or self.deadline.passed():
+        left = float("inf") if self.policy.timeout is None else self.started + self.policy.timeout - now
+        if not self.repeat(error) or self.failures >= self.policy.attempts or left < TICK:
             return None
-        if (retry_after(error, self.policy) or 0.0) > self.deadline.remaining():
+        if (retry_after(error, self.policy) or 0.0) > left:
             return None
-        return self.deadline.clip(next_pause(self.policy, self.failures, error))
+        return min(next_pause(self.policy, self.failures, error), left)
 
 
-@attrs.define
-class RetryLoop:
-    """What tenacity asks after each attempt: one function decides whether there is another one, and when.
+def not_visible_yet(error: BaseException, now: float, accepted: float | None) -> bool:
+    """Return whether a 404 means that a job, accepted at a known time, is not visible yet."""
+    return isinstance(error, NotFoundError) and accepted is not None and now < accepted + VISIBLE_AFTER
 
-    Attributes:
+
+def retrying(
+    pause_after: Callable[[BaseException], float | None], on_retry: Callable[[BaseException, int, float], None]
+) -> Mapping[str, Any]:
+    """Return tenacity's settings, but for ``sleep``: after each failed attempt, one function decides what is next.
+
+    Args:
         pause_after: Called with the error of an attempt; returns seconds, or ``None`` to let the error end the call.
         on_retry: Called before each pause with the error, the number of attempts so far and the seconds.
     """
+    seconds: float | None = None
 
-    pause_after: Callable[[BaseException], float | None]
-    on_retry: Callable[[BaseException, int, float], None]
-    _seconds: float | None = attrs.field(default=None, init=False)
+    def is_repeated(error: BaseException) -> bool:
+        nonlocal seconds
+        seconds = pause_after(error)
+        return seconds is not None
 
-    def settings(self) -> Mapping[str, Any]:
-        """Return tenacity's settings; ``sleep`` is missing."""
-        return {"retry": self._retry, "wait": self._wait, "before": None, "after": None, "before_sleep": self._report}
-
-    def _retry(self, state: RetryCallState) -> bool:
-        error = error_of(state)
-        self._seconds = None if error is None else self.pause_after(error)
-        return self._seconds is not None
-
-    def _wait(self, state: RetryCallState) -> float:
-        return self._seconds or 0.0
-
-    def _report(self, state: RetryCallState) -> None:
-        error = error_of(state)
+    def report(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome is not None else None
         assert error is not None
-        self.on_retry(error, state.attempt_number, state.upcoming_sleep)
+        on_retry(error, state.attempt_number, state.upcoming_sleep)
 
-
-def error_of(state: RetryCallState) -> BaseException | None:
-    """Return the error of an attempt, if it failed."""
-    return state.outcome.exception() if state.outcome is not None else None
+    return {"retry": retry_if_exception(is_repeated), "wait": lambda state: seconds, "before_sleep": report}

@@ -17,10 +17,10 @@ from typing import Any
 
 import attrs
 
-from .errors import InvalidInputError, NotFoundError
+from .errors import DecartSDKError, InvalidInputError, NotFoundError
 from .jobs import JobStatusResponse
 from .pace import Expectation
-from .policies import LAST_REQUEST, TICK, VISIBLE_AFTER, PollPolicy, RetryPolicy, next_pause, repeat_read
+from .policies import LAST_REQUEST, TICK, PollPolicy, RetryPolicy, next_pause, not_visible_yet, repeat_read
 
 MISSING = 3
 """Responses of 404 in a row that mean "not visible yet"; the next one is taken at its word."""
@@ -44,7 +44,7 @@ class Finished:
 class Failed:
     """No status check will succeed."""
 
-    error: BaseException
+    error: DecartSDKError
 
 
 @attrs.frozen
@@ -101,7 +101,7 @@ class JobPoll:
         self.last_running = now
         return self._wait(self._pause(now), now)
 
-    def observe_error(self, error: BaseException, now: float) -> NextStep:
+    def observe_error(self, error: DecartSDKError, now: float) -> NextStep:
         """Take note of a status check that failed, and say what is next."""
         self.checks += 1
         self.failures += 1
@@ -109,8 +109,7 @@ class JobPoll:
         self.last_error = str(error).rstrip(".")
         if isinstance(error, NotFoundError):
             self.missing += 1
-            expected = self.accepted is not None and now < self.accepted + VISIBLE_AFTER
-            if not expected and self.missing >= MISSING:
+            if self.missing >= MISSING and not not_visible_yet(error, now, self.accepted):
                 return Failed(error)
         elif not repeat_read(error):
             return Failed(error)

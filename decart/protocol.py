@@ -25,11 +25,11 @@ from .config import Settings
 from .errors import InvalidInputError, ModelRetiredError, ResponseError, TransportError
 from .file_inputs import MotionTrajectoryInput
 from .inputs import JobInput
-from .jobs import JobStatusResponse, JobSubmitResponse
+from .jobs import KNOWN, JobStatusResponse, JobSubmitResponse
 from .log import log
 from .models import ModelDefinition, retirement
 from .redaction import clean, holds_key
-from .responses import BufferedResponse, api_error, contents_of, load_json, reason, unreadable, without_frames
+from .responses import BufferedResponse, api_error, contents_of, load_json, reason, unreadable
 from .results import QueueJobResult
 from .salvage import find_job
 from .transports.base import HttpRequest
@@ -106,7 +106,7 @@ def submit_call(
 def status_call(settings: Settings, job_id: str) -> Call[JobStatusResponse]:
     """Build a status check: GET /v1/jobs/{job_id}."""
     return Call(
-        request=_get(settings, f"/v1/jobs/{_segment(job_id)}"),
+        request=_get(settings, f"/v1/jobs/{quote(job_id, safe='')}"),
         parse=partial(parse_status, settings=settings, job_id=job_id),
         job_id=job_id,
     )
@@ -116,7 +116,7 @@ def content_request(
     settings: Settings, job_id: str, part: str | None = None, validator: str | None = None
 ) -> HttpRequest:
     """Ask for a result, or for a part of it (``bytes=100-199``) if it is still the one that ``validator`` names."""
-    request = _get(settings, f"/v1/jobs/{_segment(job_id)}/content")
+    request = _get(settings, f"/v1/jobs/{quote(job_id, safe='')}/content")
     conditions = {"Range": part, "If-Range": validator if part else None}
     more = {name: value for name, value in conditions.items() if value is not None}
     return attrs.evolve(request, headers={**request.headers, **more}) if more else request
@@ -136,11 +136,6 @@ def job_id_of(job: AnyJob) -> str:
 
 def _get(settings: Settings, path: str) -> HttpRequest:
     return HttpRequest(method="GET", url=settings.base_url + path, headers=settings.headers)
-
-
-def _segment(job_id: str) -> str:
-    """Return a job id as one segment of a URL's path, whatever it contains."""
-    return quote(job_id_of(job_id), safe="")
 
 
 def _is_id(job_id: str) -> bool:
@@ -170,7 +165,6 @@ def _form_text(value: bool | int | str | tuple[MotionTrajectoryInput, ...]) -> s
     return json.dumps(value)
 
 
-@without_frames
 def parse_submit(
     response: BufferedResponse, settings: Settings, model: ModelDefinition, failure: TransportError | None = None
 ) -> JobSubmitResponse:
@@ -216,13 +210,12 @@ def _without_id(
     return ResponseError(error.message, data=quoted) if failure is None else type(failure)(failure.message, data=quoted)
 
 
-@without_frames
 def parse_status(response: BufferedResponse, settings: Settings, job_id: str) -> JobStatusResponse:
     """Read the status of a job; a response about another job is an error."""
     body = _json_object(response, settings)
     status = body.get("status")
-    text = clean(status, settings) if isinstance(status, str) else ""
-    if not text:
+    text = clean(status, settings) if isinstance(status, str) and status not in KNOWN else status
+    if not isinstance(text, str) or not text:
         raise unreadable("it has no status", response, settings)
     theirs = body.get("job_id")
     if theirs is not None and (not isinstance(theirs, (str, int)) or str(theirs) != job_id):

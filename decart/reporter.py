@@ -66,6 +66,11 @@ class Reporter:
     def __init__(self, settings: Settings, hooks: tuple[EventHook, ...] = ()) -> None:
         self._settings, self._hooks = settings, hooks
 
+    @property
+    def reports_responses(self) -> bool:
+        """Whether anybody hears of responses."""
+        return bool(self._hooks) or log.isEnabledFor(logging.DEBUG)
+
     def request(self, request: HttpRequest) -> None:
         """Report that a request is about to be sent."""
         if self._hooks:
@@ -75,8 +80,6 @@ class Reporter:
 
     def response(self, request: HttpRequest, status: int, headers: Mapping[str, str], seconds: float) -> None:
         """Report the head of a response."""
-        if not self._hooks and not log.isEnabledFor(logging.DEBUG):
-            return
         reported = {name: clean(headers[name], self._settings) for name in REPORTED if name in headers}
         log.debug("%s %s: %d in %.3f s, %s", request.method, request.url, status, seconds, reported)
         event = ResponseReceived(
@@ -94,7 +97,7 @@ class Reporter:
         """Report that an attempt failed, and when the next one begins."""
         what = "submit" if job_id is None else f"request for job {job_id}"
         log.info("attempt %d of the %s failed (%s); the next one is in %.1f s", attempt, what, error, seconds)
-        event = Retry(job_id=job_id, error=error, attempt=attempt, seconds=seconds)
+        event = Retry(job_id=job_id, error=error.with_traceback(None), attempt=attempt, seconds=seconds)
         self._call("retry", lambda hook: hook.retry(event))
 
     def status(self, job: JobStatusResponse, doing: str = "is") -> None:

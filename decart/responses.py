@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 from urllib.parse import urljoin
 
 import attrs
@@ -21,7 +20,6 @@ from .config import Settings
 from .errors import (
     APIError,
     AuthenticationError,
-    DecartSDKError,
     ModelRetiredError,
     NotFoundError,
     PaymentRequiredError,
@@ -37,9 +35,6 @@ from .transports.base import origin
 BODY_LIMIT = 2000
 """Characters of a server's text in ``APIError.body``."""
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 
 @attrs.frozen(kw_only=True, eq=False)
 class BufferedResponse:
@@ -53,20 +48,6 @@ class BufferedResponse:
     def ok(self) -> bool:
         """Whether the status is 2xx."""
         return 200 <= self.status < 300
-
-
-def without_frames(read: Callable[P, T]) -> Callable[P, T]:
-    """Make a function that reads a response raise errors without its frames, whose variables may echo the key."""
-
-    @wraps(read)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return read(*args, **kwargs)
-        except DecartSDKError as error:
-            failure = error.with_traceback(None)
-        raise failure
-
-    return wrapper
 
 
 def load_json(body: bytes) -> Any:

@@ -15,7 +15,7 @@ from ..errors import ClientClosedError, TransportError
 from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse, first_status
 from ..outcomes import Cancellation
-from ..policies import VISIBLE_AFTER, Deadline, Exchange, RetryLoop
+from ..policies import Exchange, retrying
 from ..progress import Meter, OnProgress
 from ..protocol import ERROR_LIMIT, JSON_LIMIT, Call
 from ..reporter import Reporter
@@ -56,14 +56,15 @@ class AsyncEngine:
             ClientClosedError: The client was closed.
             APIError, ResponseError, TransportError: The last attempt failed.
         """
-        exchange = Exchange(
-            policy=self.config.retry,
-            deadline=self.deadline(self.config.retry.timeout),
-            repeat=repeat,
-            visible=self._visible(call.job_id),
-        )
+        now = self.transport.now
+        exchange = Exchange(policy=self.config.retry, started=now(), repeat=repeat)
+
+        def pause_after(error: BaseException) -> float | None:
+            accepted = None if call.job_id is None else self.memory.submitted_at(call.job_id)
+            return exchange.pause_after(error, now(), accepted)
+
         attempt = partial(self.send_once, call, self.settings.timeout, cancel)
-        return await self.with_retries(attempt, exchange.pause_after, job_id=call.job_id, cancel=cancel)
+        return await self.with_retries(attempt, pause_after, job_id=call.job_id, cancel=cancel)
 
     async def with_retries(
         self,
@@ -74,9 +75,9 @@ class AsyncEngine:
         cancel: Cancellation = NEVER,
     ) -> T:
         """Make attempts until one succeeds, or ``pause_after`` returns ``None`` for an error; it is raised then."""
-        loop = RetryLoop(pause_after, partial(self.reporter.retry, job_id))
         sleeping = partial(sleep, self.transport, cancel=cancel.event)
-        value: T = await AsyncRetrying(sleep=sleeping, **loop.settings())(attempt)
+        settings = retrying(pause_after, partial(self.reporter.retry, job_id))
+        value: T = await AsyncRetrying(sleep=sleeping, **settings)(attempt)
         return value
 
     async def send_once(self, call: Call[T], timeout: Timeout, cancel: Cancellation = NEVER) -> T:
@@ -107,14 +108,15 @@ class AsyncEngine:
             TransportError: There is no response.
         """
         self.check_open()
-        self.reporter.request(request)
-        started = self.transport.now()
+        reporter, started = self.reporter, self.transport.now()
+        reporter.request(request)
         try:
             response = await self.transport.asend(request, timeout=timeout)
         except TransportError as error:
-            self.reporter.failure(request, error, self.transport.now() - started)
+            reporter.failure(request, error, self.transport.now() - started)
             raise
-        self.reporter.response(request, response.status, response.headers, self.transport.now() - started)
+        if reporter.reports_responses:
+            reporter.response(request, response.status, response.headers, self.transport.now() - started)
         return response
 
     def check_open(self) -> None:
@@ -123,10 +125,6 @@ class AsyncEngine:
             raise ClientClosedError(
                 "This client is closed, and nothing was sent; create a new DecartClient, or keep this one open longer."
             )
-
-    def deadline(self, seconds: float | None) -> Deadline:
-        """Return the moment that many seconds from now on the transport's clock."""
-        return Deadline.after(seconds, self.transport.now)
 
     def with_age(self, status: JobStatusResponse) -> JobStatusResponse:
         """Add the model and the age of a job that this client submitted to its status."""
@@ -149,8 +147,3 @@ class AsyncEngine:
         """Return the UNIX time, on the transport's clock if it has one."""
         clock: Callable[[], float] = getattr(self.transport, "time", time.time)
         return clock()
-
-    def _visible(self, job_id: str | None) -> Deadline | None:
-        """Return when a job that this client submitted must be visible to status checks."""
-        accepted = None if job_id is None else self.memory.submitted_at(job_id)
-        return None if accepted is None else Deadline(accepted + VISIBLE_AFTER, self.transport.now)

@@ -8,34 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from ..arguments import WaitArguments, shown_progress, wait_arguments
-from ..downloads import Download
 from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse, PollStep, first_status
-from ..options import JobOptions, OnStatusChange, from_options
+from ..options import JobOptions, OnStatusChange
 from ..outcomes import (
     CallState,
-    Cancellation,
-    download_cancelled,
-    finished,
-    result_errors,
-    status_error,
-    status_errors,
-    submit_cancelled,
-    submit_errors,
-    timed_out,
 )
 from ..partfile import check_target
-from ..policies import PollPolicy, repeat_read, repeat_submit
-from ..polling import Failed, Finished, JobPoll, TimedOut, Wait
-from ..progress import OnProgress, ShowProgress
-from ..protocol import AnyJob, job_id_of, status_call, submit_call
+from ..policies import PollPolicy
+from ..progress import ShowProgress
+from ..protocol import AnyJob, job_id_of
 from ..ranges import Wanted
-from ..results import QueueJobResult, to_result
-from .backend import AWAITED, CancelEvent, in_thread
+from ..results import QueueJobResult
+from .backend import AWAITED, CancelEvent
 from .engine import AsyncEngine
+from .operations import AsyncOperations
 from .streams import AsyncVideoStream
-from .transfers import AsyncTransfer, fetch, save
-from .waits import AsyncJobWait
 
 
 class AsyncQueueClient:
@@ -46,6 +34,7 @@ class AsyncQueueClient:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._operations = AsyncOperations(engine)
 
     async def submit(
         self, options: JobOptions | JobInput, *, progress: ShowProgress | None = None
@@ -75,7 +64,7 @@ class AsyncQueueClient:
         state = CallState()
         try:
             with shown_progress(progress, awaited=AWAITED) as (on_progress, _):
-                return await self._submit(options, state, on_progress)
+                return await self._operations.submit(options, state, on_progress)
         except BaseException as error:
             state.explain(error)
             raise
@@ -92,8 +81,12 @@ class AsyncQueueClient:
             'processing'
         """
         job_id = job_id_of(job)
-        with status_errors(job_id), self._engine.reporter.operation("status", job_id=job_id):
-            return await self._status(job_id)
+        state = CallState(job_id)
+        try:
+            return await self._operations.status(job_id)
+        except BaseException as error:
+            state.explain(error)
+            raise
 
     async def result(self, job: AnyJob) -> QueueJobResult:
         """Fetch the result of a finished job, with the video in memory. Free of charge, and can be repeated.
@@ -112,7 +105,7 @@ class AsyncQueueClient:
         job_id = job_id_of(job)
         state = CallState(job_id)
         try:
-            return await self._result(await self._last_status(job_id), state)
+            return await self._operations.result(await self._operations.last_status(job_id), state)
         except BaseException as error:
             state.explain(error)
             raise
@@ -151,7 +144,7 @@ class AsyncQueueClient:
             target = check_target(path)
             with shown_progress(progress, awaited=AWAITED) as (on_progress, _):
                 arguments = WaitArguments(save_to=target, on_progress=on_progress)
-                result = await self._result(await self._last_status(job_id), state, arguments)
+                result = await self._operations.result(await self._operations.last_status(job_id), state, arguments)
             result.raise_for_status()
             return target
         except BaseException as error:
@@ -182,8 +175,8 @@ class AsyncQueueClient:
             ...     size = sum([len(chunk) async for chunk in video])
         """
         job_id = job_id_of(job)
-        transfer = self._transfer(job_id, restartable=False, wanted=Wanted.of(range, if_range))
-        return AsyncVideoStream(transfer, partial(self._last_status, job_id))
+        transfer = self._operations.transfer(job_id, restartable=False, wanted=Wanted.of(range, if_range))
+        return AsyncVideoStream(transfer, partial(self._operations.last_status, job_id))
 
     async def poll(
         self,
@@ -233,7 +226,7 @@ class AsyncQueueClient:
                 progress=progress,
                 awaited=AWAITED,
             ) as arguments:
-                return await self._wait(job_id, state, arguments)
+                return await self._operations.wait(job_id, state, arguments)
         except BaseException as error:
             state.explain(error)
             raise
@@ -287,8 +280,8 @@ class AsyncQueueClient:
                 progress=progress,
                 awaited=AWAITED,
             ) as arguments:
-                job = await self._submit(options, state, arguments.on_progress, cancel)
-                return await self._wait(job.job_id, state, arguments, first_status(job))
+                job = await self._operations.submit(options, state, arguments.on_progress, cancel)
+                return await self._operations.wait(job.job_id, state, arguments, first_status(job))
         except BaseException as error:
             state.explain(error)
             raise
@@ -319,136 +312,9 @@ class AsyncQueueClient:
             0.5
         """
         job_id = job_id_of(job)
-        clock = self._engine.time
-        job_poll = self._new_poll(job_id, poll, clock()) if state is None else JobPoll.from_json(state, job_id)
-        with self._engine.reporter.operation("status", job_id=job_id):
-            step = await AsyncJobWait(engine=self._engine, poll=job_poll, now=clock).check()
-        if isinstance(step, Failed):
-            raise status_error(job_id, step.error) from step.error
-        if isinstance(step, TimedOut):
-            timed_out(job_poll).raise_for_status()
-        return PollStep(
-            job=step.status if isinstance(step, Finished) else None,
-            wait=step.seconds if isinstance(step, Wait) else 0.0,
-            state=job_poll.to_json(),
-        )
-
-    async def _submit(
-        self,
-        options: JobOptions | JobInput,
-        state: CallState,
-        on_progress: OnProgress | None,
-        cancel: CancelEvent | None = None,
-    ) -> JobSubmitResponse:
-        """Submit a job, and note its id as soon as it is known."""
-        job = from_options(options)
-        engine = self._engine
-        cancellation = Cancellation(cancel, submit_cancelled)
-
-        meter = engine.meter("upload", on_progress)
-
-        def may_start() -> None:
-            engine.check_open()
-            cancellation.check()
-
-        def on_sent(done: int, total: int) -> None:
-            state.sent = True
-            meter.at(done, total)
-
-        build = partial(
-            submit_call, engine.settings, job, on_sent=on_sent, may_start=may_start, on_accepted=state.accept
-        )
-        call = await in_thread(build) if job.has_files else build()
-        with submit_errors(), engine.reporter.operation("submit", model=job.model.name):
-            accepted = await engine.send(call, repeat_submit, cancel=cancellation)
-            engine.accepted(job, accepted)
-        return accepted
-
-    async def _status(self, job_id: str) -> JobStatusResponse:
-        call = status_call(self._engine.settings, job_id)
-        return self._engine.with_age(await self._engine.send(call, repeat_read))
-
-    async def _last_status(self, job_id: str) -> JobStatusResponse:
-        """Return the last status of a job that has finished."""
-        with result_errors(job_id), self._engine.reporter.operation("status", job_id=job_id):
-            status = await self._status(job_id)
-        return finished(status)
-
-    async def _wait(
-        self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None = None
-    ) -> QueueJobResult:
-        engine = self._engine
-        poll = self._new_poll(job_id, arguments.poll, engine.transport.now())
-        wait = AsyncJobWait(engine=engine, poll=poll, now=engine.transport.now, arguments=arguments, known=known)
-        with engine.reporter.operation("wait", job_id=job_id):
-            step = await wait.run()
-            if isinstance(step, Finished) and step.status.status == "completed" and poll.last_running is not None:
-                engine.memory.completed(job_id, engine.transport.now(), poll.last_running)
-            if isinstance(step, Failed):
-                raise status_error(job_id, step.error) from step.error
-        if isinstance(step, Finished):
-            return await self._result(step.status, state, arguments, poll)
-        return timed_out(poll)
-
-    async def _result(
-        self,
-        last: JobStatusResponse,
-        state: CallState,
-        arguments: WaitArguments = WaitArguments(),  # noqa: B008 - it is frozen
-        poll: JobPoll | None = None,
-    ) -> QueueJobResult:
-        """Fetch the result of a job into memory or a file, if it has one."""
-        if last.status == "failed":
-            return to_result(last)
-        state.finished = True
-        job_id = last.job_id
-        transfer = self._transfer(job_id, arguments=arguments, poll=poll)
-        with result_errors(job_id), self._engine.reporter.operation("download", job_id=job_id):
-            if arguments.save_to is not None:
-                return to_result(last, path=await save(transfer, arguments.save_to))
-            return to_result(last, data=await fetch(transfer))
-
-    def _new_poll(self, job_id: str, policy: PollPolicy | None, now: float) -> JobPoll:
-        """Begin a wait at a time on any clock."""
-        config, memory = self._engine.config, self._engine.memory
-        submitted = memory.submitted_at(job_id)
-        own_policy = policy or config.poll
-        return JobPoll(
-            job_id=job_id,
-            started=now,
-            policy=own_policy or PollPolicy(),
-            retry=config.retry,
-            accepted=None if submitted is None else now - (self._engine.transport.now() - submitted),
-            expectation=memory.expectation(job_id) if own_policy is None else None,
-        )
-
-    def _transfer(
-        self,
-        job_id: str,
-        *,
-        arguments: WaitArguments = WaitArguments(),  # noqa: B008 - it is frozen
-        poll: JobPoll | None = None,
-        restartable: bool = True,
-        wanted: Wanted = Wanted(),  # noqa: B008 - it is frozen
-    ) -> AsyncTransfer:
-        """Begin a download, whose time counts from now; the deadline of a wait that it ends applies, too."""
-        engine = self._engine
-        now = engine.transport.now()
-        patience = engine.config.retry.timeout if poll is None else poll.remaining(now)
-        total = engine.settings.timeout.total
-        download = Download(
-            job_id=job_id,
-            settings=engine.settings,
-            retry=engine.config.retry,
-            give_up=float("inf") if patience is None else now + patience,
-            deadline=float("inf") if total is None else now + total,
-            accepted=engine.memory.submitted_at(job_id),
-            restartable=restartable,
-            wanted=wanted,
-        )
-        return AsyncTransfer(
-            engine=engine,
-            download=download,
-            meter=engine.meter("download", arguments.on_progress, job_id),
-            cancel=Cancellation(arguments.cancel, partial(download_cancelled, job_id)),
-        )
+        call_state = CallState(job_id)
+        try:
+            return await self._operations.poll_once(job_id, state, poll)
+        except BaseException as error:
+            call_state.explain(error)
+            raise

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 from ..jobs import JobStatusResponse
-from ..outcomes import result_errors
+from ..outcomes import FAILURES, result_error
 from ..redaction import holds_key
 from ..results import to_result
 from .transfers import AsyncTransfer
@@ -83,8 +83,10 @@ class AsyncVideoStream:
         """
         if not (self.status or self._transfer.download.complete):
             to_result(await self._last_status()).raise_for_status()
-            with result_errors(self.job_id):
+            try:
                 await self._transfer.open()
+            except FAILURES as cause:
+                raise result_error(self.job_id, cause) from cause
         return self
 
     def __aiter__(self) -> AsyncVideoStream:
@@ -92,8 +94,10 @@ class AsyncVideoStream:
 
     async def __anext__(self) -> bytes:
         await self.open()
-        with result_errors(self.job_id):
+        try:
             chunk = await self._transfer.next_chunk()
+        except FAILURES as cause:
+            raise result_error(self.job_id, cause) from cause
         if chunk is None:
             raise StopAsyncIteration
         return chunk

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from ..jobs import JobStatusResponse
-from ..outcomes import result_errors
+from ..outcomes import FAILURES, result_error
 from ..redaction import holds_key
 from ..results import to_result
 from .transfers import Transfer
@@ -84,8 +84,10 @@ class VideoStream:
         """
         if not (self.status or self._transfer.download.complete):
             to_result(self._last_status()).raise_for_status()
-            with result_errors(self.job_id):
+            try:
                 self._transfer.open()
+            except FAILURES as cause:
+                raise result_error(self.job_id, cause) from cause
         return self
 
     def __iter__(self) -> VideoStream:
@@ -93,8 +95,10 @@ class VideoStream:
 
     def __next__(self) -> bytes:
         self.open()
-        with result_errors(self.job_id):
+        try:
             chunk = self._transfer.next_chunk()
+        except FAILURES as cause:
+            raise result_error(self.job_id, cause) from cause
         if chunk is None:
             raise StopIteration
         return chunk
