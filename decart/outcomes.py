@@ -14,9 +14,7 @@ from .errors import (
     QueueResultError,
     QueueStatusError,
     QueueSubmitError,
-    ResponseError,
     SubmitOutcomeUnknownError,
-    TransportError,
     WaitCancelledError,
 )
 from .jobs import JobStatusResponse, JobSubmitResponse
@@ -25,9 +23,6 @@ from .policies import outcome_unknown
 from .polling import JobPoll
 from .results import QueueJobResult
 from .transports.base import Event
-
-FAILURES = (APIError, ResponseError, TransportError)
-"""How an exchange ends that has no value."""
 
 
 @attrs.define

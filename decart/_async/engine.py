@@ -11,11 +11,11 @@ import attrs
 from tenacity import AsyncRetrying
 
 from ..client_config import ClientConfig, Shared
-from ..errors import ClientClosedError, TransportError
+from ..errors import ClientClosedError, DecartSDKError, TransportError
 from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse, first_status
 from ..outcomes import Cancellation
-from ..policies import Exchange, retrying
+from ..policies import Exchange, Outcome, RetryLoop
 from ..progress import Meter, OnProgress
 from ..protocol import ERROR_LIMIT, JSON_LIMIT, Call
 from ..reporter import Reporter
@@ -26,6 +26,14 @@ from .backend import sleep
 T = TypeVar("T")
 
 NEVER = Cancellation()
+
+
+async def captured(attempt: Callable[[], Awaitable[T]]) -> Outcome[T]:
+    """Make an attempt, and return how it ended."""
+    try:
+        return Outcome(value=await attempt())
+    except BaseException as error:
+        return Outcome(error=error)
 
 
 class AsyncEngine:
@@ -57,28 +65,32 @@ class AsyncEngine:
             APIError, ResponseError, TransportError: The last attempt failed.
         """
         now = self.transport.now
+        job_id = call.job_id
         exchange = Exchange(policy=self.config.retry, started=now(), repeat=repeat)
 
-        def pause_after(error: BaseException) -> float | None:
-            accepted = None if call.job_id is None else self.memory.submitted_at(call.job_id)
+        def pause_after(error: DecartSDKError) -> float | None:
+            accepted = None if job_id is None else self.memory.submitted_at(job_id)
             return exchange.pause_after(error, now(), accepted)
 
         attempt = partial(self.send_once, call, self.settings.timeout, cancel)
-        return await self.with_retries(attempt, pause_after, job_id=call.job_id, cancel=cancel)
+        return await self.with_retries(attempt, pause_after, job_id=job_id, cancel=cancel)
 
     async def with_retries(
         self,
         attempt: Callable[[], Awaitable[T]],
-        pause_after: Callable[[BaseException], float | None],
+        pause_after: Callable[[DecartSDKError], float | None],
         *,
         job_id: str | None,
         cancel: Cancellation = NEVER,
     ) -> T:
         """Make attempts until one succeeds, or ``pause_after`` returns ``None`` for an error; it is raised then."""
+        loop = RetryLoop(pause_after, partial(self.reporter.retry, job_id))
         sleeping = partial(sleep, self.transport, cancel=cancel.event)
-        settings = retrying(pause_after, partial(self.reporter.retry, job_id))
-        value: T = await AsyncRetrying(sleep=sleeping, **settings)(attempt)
-        return value
+        try:
+            outcome: Outcome[T] = await AsyncRetrying(sleep=sleeping, **loop.settings())(captured, attempt)
+        finally:
+            loop.release()
+        return outcome.unwrap()
 
     async def send_once(self, call: Call[T], timeout: Timeout, cancel: Cancellation = NEVER) -> T:
         """Make one attempt at an exchange.

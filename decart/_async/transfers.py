@@ -61,9 +61,8 @@ class AsyncTransfer:
         return None if self.download.complete else await self._with_retries(self._read)
 
     async def run(self) -> None:
-        """Receive everything."""
-        while await self.next_chunk() is not None:
-            pass
+        """Receive everything, over as many connections as that needs."""
+        await self._with_retries(self._read_all)
 
     async def close(self) -> None:
         """Release the connection, whether everything was read or not."""
@@ -114,6 +113,10 @@ class AsyncTransfer:
                 await self.close()
             if chunk is not None or self.download.complete:
                 return chunk
+
+    async def _read_all(self) -> None:
+        while not self.download.complete:
+            await self._read()
 
     async def _receive(self, chunk: bytes | None) -> None:
         """Check bytes, and pass them on."""

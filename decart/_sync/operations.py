@@ -14,7 +14,6 @@ from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse, PollStep
 from ..options import JobOptions, from_options
 from ..outcomes import (
-    FAILURES,
     CallState,
     Cancellation,
     download_cancelled,
@@ -25,7 +24,7 @@ from ..outcomes import (
     submit_error,
     timed_out,
 )
-from ..policies import PollPolicy, repeat_read, repeat_submit
+from ..policies import FAILURES, PollPolicy, repeat_read, repeat_submit
 from ..polling import Failed, Finished, JobPoll, TimedOut, Wait
 from ..progress import OnProgress
 from ..protocol import status_call, submit_call

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 
 from ..jobs import JobStatusResponse
-from ..outcomes import FAILURES, result_error
+from ..outcomes import result_error
+from ..policies import FAILURES
 from ..redaction import holds_key
 from ..results import to_result
 from .transfers import Transfer

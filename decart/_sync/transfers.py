@@ -62,9 +62,8 @@ class Transfer:
         return None if self.download.complete else self._with_retries(self._read)
 
     def run(self) -> None:
-        """Receive everything."""
-        while self.next_chunk() is not None:
-            pass
+        """Receive everything, over as many connections as that needs."""
+        self._with_retries(self._read_all)
 
     def close(self) -> None:
         """Release the connection, whether everything was read or not."""
@@ -115,6 +114,10 @@ class Transfer:
                 self.close()
             if chunk is not None or self.download.complete:
                 return chunk
+
+    def _read_all(self) -> None:
+        while not self.download.complete:
+            self._read()
 
     def _receive(self, chunk: bytes | None) -> None:
         """Check bytes, and pass them on."""

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from functools import partial
 
 import attrs
-from tenacity import RetryCallState, Retrying, retry_if_result
+from tenacity import RetryCallState, Retrying
 
 from ..arguments import WaitArguments
 from ..jobs import JobStatusResponse
-from ..outcomes import FAILURES, Cancellation, wait_cancelled
+from ..outcomes import Cancellation, wait_cancelled
+from ..policies import FAILURES, Outcome, outcome_of
 from ..polling import JobPoll, NextStep, Wait
 from ..protocol import Call, status_call
 from .backend import result_of, sleep
-from .engine import Engine
+from .engine import Engine, captured
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -45,11 +46,10 @@ class JobWait:
 
     def run(self) -> NextStep:
         """Check the status until there is nothing left to wait for."""
-        return Retrying(
-            retry=retry_if_result(lambda step: isinstance(step, Wait)),
-            wait=_seconds,
-            sleep=partial(sleep, self.engine.transport, cancel=self.arguments.cancel),
-        )(self.check)
+        sleeping = partial(sleep, self.engine.transport, cancel=self.arguments.cancel)
+        retrying = Retrying(retry=_goes_on, wait=_seconds, sleep=sleeping)
+        outcome: Outcome[NextStep] = retrying(captured, self.check)
+        return outcome.unwrap()
 
     def check(self) -> NextStep:
         """Check the status once, report it, and say what is next."""
@@ -76,8 +76,12 @@ class JobWait:
         return self.engine.with_age(self.engine.send_once(self._call, timeout, self._cancel))
 
 
+def _goes_on(state: RetryCallState) -> bool:
+    """Return whether there is another status check."""
+    return isinstance(outcome_of(state).value, Wait)
+
+
 def _seconds(state: RetryCallState) -> float:
-    """Return how long to wait after a status check."""
-    assert state.outcome is not None
-    step: NextStep = state.outcome.result()
+    """Return how long to wait for it."""
+    step = outcome_of(state).value
     return step.seconds if isinstance(step, Wait) else 0.0
