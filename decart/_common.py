@@ -9,10 +9,10 @@ import attrs
 
 from . import protocol
 from .config import Settings
-from .durations import Durations
 from .errors import ClientClosedError, WaitCancelledError
 from .inputs import JobInput
 from .jobs import JobStatusResponse, JobSubmitResponse, first_status
+from .pace import JobMemory
 from .policies import Deadline, PollPolicy, RetryPolicy
 from .protocol import Call
 from .reporter import Reporter
@@ -45,12 +45,12 @@ class Common(Generic[Tr]):
         poll: PollPolicy,
         event_hook: EventHook | None = None,
         closed: bool = False,
-        durations: Durations | None = None,
+        durations: JobMemory | None = None,
     ) -> None:
         self.settings, self.transport, self.retry, self.poll = settings, transport, retry, poll
         self.reporter = Reporter(settings, event_hook)
         self.closed = closed
-        self.durations = Durations() if durations is None else durations
+        self.durations = JobMemory(poll) if durations is None else durations
 
     def deadline(self, seconds: float | None) -> Deadline:
         """Return the moment so many seconds from now, on the transport's clock."""
@@ -142,7 +142,7 @@ class Common(Generic[Tr]):
         Remembered are when it was accepted and of what kind it is: jobs of one model and size take alike.
         """
         size = job.resolution or "720p", getattr(job, "orientation", None) or "landscape"  # the service's defaults
-        self.durations.begin(accepted.job_id, (job.model.name, *size), self.transport.now())
+        self.durations.accepted(accepted.job_id, (job.model.name, *size), self.transport.now())
         self.reporter.status(first_status(accepted), "was submitted, and is")
         return accepted
 
@@ -172,7 +172,6 @@ class Common(Generic[Tr]):
         Raises:
             InvalidInputError: ``job_id`` cannot be an id.
         """
-        from .pace import lesson
         from .polling import Watch
 
         poll = policy or self.poll
@@ -185,7 +184,8 @@ class Common(Generic[Tr]):
             deadline=self.deadline(poll.timeout),
             reporter=self.reporter,
             known=known,
-            lesson=lesson(self.durations, job_id, poll, self.transport.now),
+            memory=self.durations if poll.learn and poll.backoff > 1 else None,
+            now=self.transport.now,
             **asked,
         )
 

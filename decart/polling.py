@@ -8,6 +8,7 @@ seconds (``wait``), and is it time to give up (``stop``)? The answers are functi
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import attrs
 from .errors import NotFoundError, QueueStatusError, WaitCancelledError
 from .jobs import KNOWN, JobStatusResponse
 from .log import log
-from .pace import Lesson
+from .pace import Expectation, JobMemory
 from .policies import Deadline, PollPolicy, RetryPolicy, error_of, hooks, pause, repeat_read, retry_after
 from .protocol import Call
 from .reporter import Reporter
@@ -49,14 +50,24 @@ class Watch:
     callback: Callable[[JobStatusResponse], Any] | None = None
     cancel: Any = None  # an Event, of a kind that the transport can wait for
     known: JobStatusResponse | None = None  # a status that need not be asked for: the submit's answer
-    lesson: Lesson | None = None  # what was learned from jobs like this one
+    memory: JobMemory | None = None  # of jobs like this one
+    now: Callable[[], float] = attrs.field(default=time.monotonic, repr=False)  # the transport's clock
     looked: Callable[[JobStatusResponse], None] | None = None  # told after each look, for a bar
     status: JobStatusResponse | None = attrs.field(default=None, init=False)
+    _expected: Expectation | None = attrs.field(default=None, init=False)
+    _submitted_at: float | None = attrs.field(default=None, init=False)
+    _seen_running: float = attrs.field(default=0.0, init=False)
     _news: bool = attrs.field(default=False, init=False)
     _failures: int = attrs.field(default=0, init=False)  # in a row
     _missing: int = attrs.field(default=0, init=False)  # answers of 404
     _warned: set[str] = attrs.field(factory=set, init=False)
     _error: BaseException | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.memory is not None:
+            self._submitted_at = self.memory.submitted_at(self.job_id)
+            self._seen_running = self._submitted_at or 0.0
+            self._expected = self.memory.expectation(self.job_id)
 
     def take_known(self) -> JobStatusResponse | None:
         """Return, the first time, the status that is known already."""
@@ -65,8 +76,10 @@ class Watch:
 
     def saw(self, status: JobStatusResponse) -> None:
         """Take note of a status."""
-        if self.lesson is not None:
-            self.lesson.saw(status.status)
+        if self.memory is not None:
+            if status.status == "completed":
+                self.memory.completed(self.job_id, self.now(), self._seen_running)
+            self._seen_running = self.now()
         if self.looked is not None:
             self.looked(status)
         self._news = self.status is None or self.status.status != status.status
@@ -125,9 +138,10 @@ class Watch:
 
     def _own(self, pace: Pace, turn: int) -> float:
         """Return the pause of our own choice, jitter taken off."""
-        if self._failures or self.lesson is None:
+        if self._failures or self._expected is None or self._submitted_at is None:
             return pause(pace, self._failures or turn, random.random())
-        return self.lesson.pause(turn, random.random())
+        elapsed = self.now() - self._submitted_at
+        return self._expected.pause(self.poll, check=turn, elapsed=elapsed, chance=random.random())
 
     def _say(self, state: RetryCallState) -> None:
         if self._error is not None:
