@@ -38,7 +38,7 @@ class Expectation:
     Example:
         >>> expected = Expectation(earliest=17.0, typical=30.0, latest=56.0)
         >>> [round(expected.pause(PollPolicy(), check=9, elapsed=seconds), 2) for seconds in (0, 16, 23, 30, 60)]
-        [8.0, 3.0, 1.63, 1.2, 2.0]
+        [8.0, 3.0, 1.61, 1.16, 2.0]
     """
 
     earliest: float
@@ -73,6 +73,7 @@ def expect(durations: Sequence[float]) -> Expectation | None:
     squares = math.fsum((log - mean) ** 2 for log in logs)
     if math.sqrt(squares / (count - 1)) > SCATTERED:
         return None
+    # the last factor is there because the mean is uncertain, too
     spread = math.sqrt((squares + ASSUMED_JOBS * ASSUMED_SPREAD**2) / (count - 1 + ASSUMED_JOBS) * (1 + 1 / count))
     return Expectation(math.exp(mean - EARLY * spread), math.exp(mean), math.exp(mean + LATE * spread))
 

@@ -19,7 +19,7 @@ _version errors extras structure salvage atomic partfile log
 transports.buffer transports.timeouts transports.base
 models inputs uploads.shared uploads.sources uploads.files uploads.multipart uploads file_inputs
 integrations.notebook jobs results progress options integrations.progress_bar config
-responses content protocol events reporter policies durations pace polling ranges downloads
+responses content protocol events reporter policies pace polling ranges downloads
 transports.failures transports.body transports.routes transports.forks transports.idle
 transports.urllib3 transports.requests
 transports.loop transports.threads transports.threaded transports.upload transports.aiohttp transports

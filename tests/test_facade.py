@@ -68,7 +68,7 @@ def test_making_a_client_loads_attrs_besides_and_no_http_library() -> None:
     others = {name.split(".")[0] for name in names} - {"decart", *HEAVY}
     assert others == {"attr", "attrs"}
     assert names & set(HEAVY) <= {"inspect"}  # which attrs needs
-    late = "file_inputs files results _disk pace _transfer progress streams watch aio emulator transports.requests"
+    late = "file_inputs files results _disk _transfer progress streams watch aio emulator transports.requests"
     assert not {f"decart.{name}" for name in late.split()} & names
 
 

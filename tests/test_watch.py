@@ -26,8 +26,7 @@ from decart import (
 )
 from decart._verbs import asking
 from decart.config import settings
-from decart.durations import Durations
-from decart.pace import lesson
+from decart.pace import JobMemory, expect
 from decart.policies import Deadline
 from decart.polling import Watch
 from decart.protocol import status_call
@@ -57,6 +56,12 @@ class Look:
         self.script = list(script)
         self.times: list[float] = []
         self.told: list[str] = []
+        self.memory = JobMemory()
+        if durations is not None:  # of jobs like this one
+            for number, seconds in enumerate(durations):
+                self.memory.accepted(f"before-{number}", ("a-model",), start)
+                self.memory.completed(f"before-{number}", start + seconds, start + seconds)
+            self.memory.accepted("j1", ("a-model",), start)
         self.watch = Watch(
             job_id="j1",
             question=status_call(settings("dct_key", None, 60, None), "j1"),
@@ -65,14 +70,9 @@ class Look:
             deadline=Deadline.after(timeout, self.clock.now),
             reporter=Reporter(settings("dct_key", None, 60, None)),
             known=at(known) if known else None,
+            memory=self.memory,
+            now=self.clock.now,
         )
-        self.memory = Durations()
-        if durations is not None:  # of jobs like this one
-            for number, seconds in enumerate(durations):
-                self.memory.begin(f"before-{number}", ("a-model",), start)
-                self.memory.took(f"before-{number}", seconds)
-            self.memory.begin("j1", ("a-model",), start)
-            self.watch.lesson = lesson(self.memory, "j1", self.watch.poll, self.clock.now)
 
     def run(self) -> None:
         for attempt in Retrying(sleep=self.clock.sleep, **self.watch.settings()):
@@ -198,20 +198,19 @@ TEN = (28.0, 31.0, 26.0, 35.0, 30.0, 24.0, 33.0, 29.0, 38.0, 30.0)
 
 
 def test_the_first_jobs_of_a_kind_are_waited_for_at_the_default_pace_and_learned_from() -> None:
-    look = Look("pending", "processing", "processing", "completed", known="pending", durations=())
+    look = Look("pending", "processing", "processing", "completed", known="pending", durations=(3.5,) * 4)
     look.run()
     assert look.times == [0.5, 1.25, 2.375, 4.0625]
-    assert look.memory.seen(("a-model",)) == (4.0625 - 1.28 / 2,)
+    assert look.memory.expectation("j1") == expect([3.5] * 4 + [(2.375 + 4.0625) / 2])
 
 
 def test_a_job_whose_like_are_known_is_looked_at_rarely_at_first_and_then_closely() -> None:
     look = Look(*["processing"] * 12, "completed", known="pending", durations=TEN)
     look.run()
     pauses = look.clock.sleeps
-    assert look.times[:2] == [4.8, pytest.approx(10.2)]
-    assert all(pause > 2 for pause in pauses[:3])
-    assert all(0.5 <= pause <= 2 for pause in pauses[4:])
-    assert pauses[4:] == sorted(pauses[4:], reverse=True)
+    assert look.times[:2] == [8.0, 16.0]
+    assert all(0.5 <= pause <= 2 for pause in pauses[3:])
+    assert pauses == sorted(pauses, reverse=True)
 
 
 def test_retry_after_and_the_pace_of_failures_beat_what_was_learned() -> None:
@@ -219,12 +218,12 @@ def test_retry_after_and_the_pace_of_failures_beat_what_was_learned() -> None:
         "processing", api(429, 7.0), api(500), TransportError("cut."), "completed", known="pending", durations=TEN
     )
     look.run()
-    assert [round(pause, 3) for pause in look.clock.sleeps] == [4.8, 5.4, 7.0, 1.0, 2.0]
+    assert [round(pause, 3) for pause in look.clock.sleeps] == [8.0, 8.0, 7.0, 1.0, 2.0]
 
 
 def test_the_deadline_clips_what_was_learned() -> None:
-    look = Look("processing", "processing", known="pending", durations=TEN, timeout=6)
+    look = Look("processing", "processing", known="pending", durations=TEN, timeout=12)
     look.run()
-    assert look.times == [4.8, 6.0]
+    assert look.times == [8.0, 12.0]
     assert look.watch.timed_out().timed_out
-    assert look.memory.seen(("a-model",)) == TEN
+    assert look.memory.expectation("j1") == expect(TEN)
