@@ -72,7 +72,7 @@ class Common(Generic[Tr]):
             InvalidInputError: ``job_id`` cannot be an id, or a range is no text.
         """
         from .downloads import Transfer
-        from .ranges import Wanted
+        from .ranges import RequestedRange
 
         protocol.content_request(self.settings, job_id)
         return Transfer(
@@ -83,7 +83,7 @@ class Common(Generic[Tr]):
             limit=self.deadline(self.settings.timeout.total),
             meter=self._meter("download", progress, job_id),
             reporter=self.reporter,
-            wanted=Wanted.of(range, if_range),
+            wanted=RequestedRange.parse(range, if_range),
             cancel=cancel,
             check=partial(self.check_download, job_id, cancel),
         )

@@ -107,7 +107,7 @@ def showing(progress: ShowProgress | None) -> Iterator[Shown]:
         from .integrations.progress_bar import Bar
 
         with Bar() as bar:
-            yield Shown(bar.moved, bar.looked)
+            yield Shown(bar.on_progress, bar.on_poll)
     else:
         yield Shown(None if progress is False else progress)
 
@@ -123,12 +123,14 @@ def check_saving(path: str | os.PathLike[str] | None, progress: OnProgress | Non
         InvalidInputError: Nothing can be written there, or ``progress`` cannot be called.
     """
     if path is not None:
-        return check_download(path, progress, awaited=awaited)
+        return check_download(path, progress, awaited=awaited, name="save_to")
     check_progress(progress, awaited=awaited)
     return None
 
 
-def check_download(path: str | os.PathLike[str], progress: OnProgress | None, *, awaited: bool) -> Saving:
+def check_download(
+    path: str | os.PathLike[str], progress: OnProgress | None, *, awaited: bool, name: str = "path"
+) -> Saving:
     """Check where a video is to go.
 
     Raises:
@@ -136,7 +138,7 @@ def check_download(path: str | os.PathLike[str], progress: OnProgress | None, *,
     """
     from .partfile import check_target
 
-    return check_target(path), check_progress(progress, awaited=awaited)
+    return check_target(path, name), check_progress(progress, awaited=awaited)
 
 
 def saved(result: QueueJobResult) -> Path:

@@ -43,11 +43,11 @@ from .content import (
     unfinished,
 )
 from .errors import APIError, DecartSDKError, ResponseError
-from .partfile import Part
+from .partfile import PartFile
 from .policies import Deadline, RetryPolicy, error_of, hooks, pause, repeat_read, retry_after
 from .progress import Meter
 from .protocol import content_request
-from .ranges import Span, Wanted, span_of
+from .ranges import ContentRange, RequestedRange
 from .reporter import Reporter
 from .responses import BufferedResponse, api_error, holds_key, unreadable
 from .structure import Structure
@@ -87,10 +87,10 @@ class Transfer:
     limit: Deadline
     meter: Meter
     reporter: Reporter = attrs.field(repr=False)
-    wanted: Wanted = Wanted()
+    wanted: RequestedRange = RequestedRange()
     cancel: Any = None
     check: Callable[[], None] = attrs.field(default=lambda: None, repr=False)
-    part: Part | None = None
+    part: PartFile | None = None
     response: Any = attrs.field(default=None, init=False)
     over: bool = attrs.field(default=False, init=False)
     have: int = attrs.field(default=0, init=False)
@@ -109,10 +109,10 @@ class Transfer:
     _failures: int = attrs.field(default=0, init=False)  # attempts in a row that brought nothing
     _lost: bool = attrs.field(default=False, init=False)  # a stream cannot be gone on with
 
-    def into(self, part: Part) -> None:
+    def into(self, part: PartFile) -> None:
         """Go on with a part that is there."""
         self.part = part
-        self.have = self._furthest = part.have
+        self.have = self._furthest = part.size
         self.total, self._whole, self._validator = part.total, part.total, part.validator
         self.over = self.total is not None and self.have == self.total > 0  # but for its name
 
@@ -163,20 +163,20 @@ class Transfer:
         if self._validator is None or not self._is_same(answer.headers):
             raise self._useless("it does not say that it is a part of the same", answer)
         too_long = self._last is not None and span.last > self._last
-        if span.first != self._at or span.whole not in (None, self._whole or span.whole) or too_long:
+        if span.first != self._at or span.total not in (None, self._whole or span.total) or too_long:
             raise self._useless("it is another part than was asked for", answer)
         self._answer_ends = span.last + 1
-        self._whole = self._whole or span.whole
+        self._whole = self._whole or span.total
         if self._last is None:
             self.total = self._whole
 
     def _begins_inside(self, answer: BufferedResponse) -> None:
         span = self._span(answer)
-        if not self.wanted.begins(span):
+        if not self.wanted.accepts(span):
             raise self._useless("it is another part than was asked for", answer)
-        last = self.wanted.last_of(span) if _validator(answer.headers, self.settings) else span.last
+        last = self.wanted.last_byte(span) if _validator(answer.headers, self.settings) else span.last
         self._note(answer, last - span.first + 1)
-        self._first, self._last, self._whole, self._answer_ends = span.first, last, span.whole, span.last + 1
+        self._first, self._last, self._whole, self._answer_ends = span.first, last, span.total, span.last + 1
         self.headers = {**answer.headers, "content-range": str(attrs.evolve(span, last=last))}
 
     def _begins(self, answer: BufferedResponse) -> None:
@@ -189,9 +189,9 @@ class Transfer:
         if self.part is not None:
             self.part.begin(self._validator, self.total)
 
-    def _span(self, answer: BufferedResponse) -> Span:
+    def _span(self, answer: BufferedResponse) -> ContentRange:
         """Return which part of the video an answer brings."""
-        span = span_of(answer.headers)
+        span = ContentRange.from_headers(answer.headers)
         if span is None or content_codings(answer.headers):
             raise self._useless("it does not say which part it is", answer)
         if promised_length(answer.headers) not in (None, span.last - span.first + 1):
@@ -273,7 +273,7 @@ class Transfer:
         return self._answer_ends is None and is_framed(self.headers)
 
     def _has_whole_structure(self) -> bool:
-        return self._structure is not None and self._structure.is_whole
+        return self._structure is not None and self._structure.is_complete
 
     def _answer(self) -> BufferedResponse:
         return BufferedResponse(status=self.status, headers=self.headers, body=b"")

@@ -40,7 +40,7 @@ from .responses import (
     without_frames,
 )
 from .salvage import find_job
-from .structure import is_whole
+from .structure import is_complete
 from .transports.base import HttpRequest
 from .uploads.multipart import MultipartBody
 
@@ -259,7 +259,7 @@ def parse_content(answer: BufferedResponse, settings: Settings) -> bytes:
     check_type(answer, settings)
     check_beginning(answer.body[:BEGINNING], answer, settings)
     check_length(len(answer.body), promised_length(answer.headers), answer, settings)
-    if not is_framed(answer.headers) and not is_whole([answer.body]):
+    if not is_framed(answer.headers) and not is_complete([answer.body]):
         raise unfinished(answer, settings)
     return answer.body
 

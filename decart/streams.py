@@ -17,7 +17,7 @@ from ._verbs import fetching
 from .downloads import Transfer
 from .errors import ResponseError
 from .jobs import JobStatusResponse
-from .partfile import Part
+from .partfile import PartFile
 from .protocol import ERROR_LIMIT
 from .responses import BufferedResponse, holds_key
 from .results import ended
@@ -130,7 +130,7 @@ class VideoStream(_Head[Core]):
 
 def download(core: Core, transfer: Transfer, target: Path) -> Path:
     """Fetch a video into a file, going on with what is there of it already."""
-    part = Part(target, transfer.source)
+    part = PartFile(target, transfer.source)
     try:
         transfer.into(part.open())
         while not transfer.over and _pull(core, transfer) is not None:
@@ -246,7 +246,7 @@ async def adownload(core: AsyncCore, transfer: Transfer, target: Path) -> Path:
     """
     from asyncio import CancelledError, get_running_loop, shield, to_thread, wait
 
-    part = Part(target, transfer.source)
+    part = PartFile(target, transfer.source)
     try:
         transfer.into(await to_thread(part.open))
         while not transfer.over and await _apull(core, transfer) is not None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.shelf import VIDEO, Shelf, having
 
 from decart import AsyncDecartClient, InvalidInputError, NotFoundError, QueueResultError
-from decart.ranges import Span, Wanted, span_of
+from decart.ranges import ContentRange, RequestedRange
 from decart.transports.base import HttpResponse
 
 
@@ -68,7 +68,7 @@ def test_what_http_lets_be_ignored_stands_for_the_whole(wanted: str | None, cond
 
 @given(st.text() | st.none(), st.text() | st.none())
 def test_whatever_a_browser_sends_nothing_but_a_plain_range_goes_on(wanted: str | None, condition: str | None) -> None:
-    part = Wanted.of(wanted, condition)
+    part = RequestedRange.parse(wanted, condition)
     assert part.range is None or (part.range.startswith("bytes=") and part.range.isascii() and part.range.isprintable())
     assert part.if_range is None or (part.range is not None and part.if_range.isascii() and part.if_range.isprintable())
 
@@ -76,9 +76,9 @@ def test_whatever_a_browser_sends_nothing_but_a_plain_range_goes_on(wanted: str 
 def test_a_range_that_is_no_text_is_refused_before_anything_is_sent() -> None:
     client, transport = having(Shelf())
     wrong: Any = 100
-    with pytest.raises(InvalidInputError, match="range must be the text of a header, not 100"):
+    with pytest.raises(InvalidInputError, match="range must be the value of a header, not 100"):
         client.queue.stream("j1", range=wrong)
-    with pytest.raises(InvalidInputError, match="if_range must be the text of a header"):
+    with pytest.raises(InvalidInputError, match="if_range must be the value of a header"):
         client.queue.stream("j1", range="bytes=0-", if_range=wrong)
     assert transport.sent == []
 
@@ -156,10 +156,10 @@ def test_the_async_side_takes_a_range_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "span"),
+    ("value", "expected"),
     [
-        ("bytes 0-9/100", Span(first=0, last=9, whole=100)),
-        ("bytes 0-9/*", Span(first=0, last=9, whole=None)),
+        ("bytes 0-9/100", ContentRange(first=0, last=9, total=100)),
+        ("bytes 0-9/*", ContentRange(first=0, last=9, total=None)),
         ("bytes */100", None),
         ("bytes 9-0/100", None),
         ("bytes 0-100/100", None),
@@ -167,6 +167,6 @@ def test_the_async_side_takes_a_range_too() -> None:
         ("bytes 0-9/100 ", None),
     ],
 )
-def test_a_servers_span_is_read_strictly(value: str, span: Span | None) -> None:
-    assert span_of({"content-range": value}) == span
-    assert span is None or str(span) == value
+def test_a_servers_span_is_read_strictly(value: str, expected: ContentRange | None) -> None:
+    assert ContentRange.from_headers({"content-range": value}) == expected
+    assert expected is None or str(expected) == value

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_download import VIDEO, Shelf, files, having
+from support.shelf import VIDEO, Shelf, files, having
 
 from decart import QueueJobResult
 
@@ -109,7 +109,7 @@ def test_a_disk_that_is_full_in_the_middle_leaves_nothing(tmp_path: Path) -> Non
     program = textwrap.dedent("""
         import resource, signal, sys
         sys.path.insert(0, sys.argv[2])
-        from test_download import VIDEO, Shelf, having
+        from support.shelf import VIDEO, Shelf, having
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))
         try:

@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from test_download import VIDEO, Shelf, files, having
+from support.shelf import VIDEO, Shelf, files, having
 
 from decart import QueueResultError, RetryPolicy
 
@@ -34,7 +34,7 @@ import os, sys
 sys.path.insert(0, sys.argv[2])
 {locks}
 from pathlib import Path
-from test_download import VIDEO, Shelf, having
+from support.shelf import VIDEO, Shelf, having
 from decart import QueueJobResult, QueueResultError, RetryPolicy
 
 target, once = Path(sys.argv[1]), RetryPolicy(attempts=1)
@@ -96,7 +96,7 @@ def test_a_part_is_not_held_by_a_child_that_was_forked_meanwhile(tmp_path: Path)
     program = textwrap.dedent("""
         import os, sys, warnings
         sys.path.insert(0, sys.argv[2])
-        from test_download import Shelf, having
+        from support.shelf import Shelf, having
         from decart import QueueResultError, RetryPolicy
         warnings.simplefilter("ignore", DeprecationWarning)
         child = []

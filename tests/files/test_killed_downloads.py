@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_download import files
+from support.shelf import files
 
 from decart import QueueJobResult
-from decart.partfile import Part
+from decart.partfile import PartFile
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -46,7 +46,7 @@ CONTENTS = {Plan(job, version).content for job in range(2) for version in range(
 
 def stepwise(target: Path, plan: Plan) -> Iterator[None]:
     """Do what a download does, with a pause before each step."""
-    part = Part(target, f"https://api.test j{plan.job}")
+    part = PartFile(target, f"https://api.test j{plan.job}")
     try:
         yield
         part.open()
@@ -54,11 +54,11 @@ def stepwise(target: Path, plan: Plan) -> Iterator[None]:
         name = f'"v{plan.version}"'
         if part.validator != name:
             part.begin(name, len(plan.content))
-        while part.have < len(plan.content):
+        while part.size < len(plan.content):
             yield
-            if plan.fault == "cut" and part.have >= plan.at * 20:
+            if plan.fault == "cut" and part.size >= plan.at * 20:
                 return
-            part.write(plan.content[part.have : part.have + 100])
+            part.write(plan.content[part.size : part.size + 100])
         yield
         assert part.finish().read_bytes() in CONTENTS
     finally:

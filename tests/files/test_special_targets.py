@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from fakes import LAKE, FakeTransport, client_of
-from test_download import STEADY, VIDEO, Shelf, files, having
+from support.shelf import STEADY, VIDEO, Shelf, files, having
 
 from decart import InvalidInputError, QueueJobResult, QueueResultError, RetryPolicy
 
@@ -154,7 +154,9 @@ class Odd:
 
 @pytest.mark.parametrize("path", ["\ud800.mp4", Odd(3), Odd(RuntimeError("no path")), Odd(b"lake.mp4"), ""])
 def test_a_path_that_cannot_be_one_is_an_error_of_ours(path: object) -> None:
-    with pytest.raises(InvalidInputError, match=r"^path: [^\n]+\.$"):
+    with pytest.raises(
+        InvalidInputError, match=r"^path must be the name of a file \(str or pathlib.Path\), not [^\n]+\.$"
+    ):
         download(path)
 
 
@@ -192,9 +194,9 @@ def test_a_link_stays_and_the_file_that_it_leads_to_is_replaced(
 def test_a_loop_of_links_is_refused_in_one_sentence(names: tuple[str, ...], tmp_path: Path) -> None:
     for name, next_name in zip(names, (*names[1:], names[0]), strict=True):
         (tmp_path / name).symlink_to(next_name)
-    with pytest.raises(InvalidInputError, match="a cannot be written to: Too many levels of symbolic links"):
+    with pytest.raises(InvalidInputError, match="a cannot be written: Too many levels of symbolic links"):
         client_of(FakeTransport()).queue.download("j1", tmp_path / "a")
-    with pytest.raises(OSError, match="a cannot be written to: Too many levels of symbolic links"):
+    with pytest.raises(OSError, match="a cannot be written: Too many levels of symbolic links"):
         save(tmp_path / "a")
 
 
@@ -387,7 +389,7 @@ def test_a_missing_folder_is_told_in_one_sentence_with_the_path_as_typed(
     sentence = f"{typed} cannot be written: the folder {os.path.dirname(typed)} does not exist."
     with pytest.raises(InvalidInputError) as refused:
         client_of(FakeTransport()).queue.submit_and_poll(LAKE, save_to=typed)
-    assert str(refused.value) == f"path: {sentence}"
+    assert str(refused.value) == f"save_to: {sentence}"
     for way in (save, asave):
         with pytest.raises(FileNotFoundError) as missing:
             way(typed)

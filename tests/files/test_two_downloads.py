@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_download import VIDEO, Shelf, files, having
+from support.shelf import VIDEO, Shelf, files, having
 
 from decart import AsyncDecartClient, QueueResultError, RetryPolicy
 

@@ -78,7 +78,7 @@ def test_a_read_without_a_size_gives_the_whole() -> None:
             return None
 
     assert sent_twice_of(upload("data", Whole())) == [PNG, PNG]
-    refused("the file has nothing to read yet: its read() gave None", Nothing())
+    refused("the file has no data yet: its read() returned None", Nothing())
 
 
 def test_a_file_that_can_be_rewound_but_read_only_whole_is_copied() -> None:
@@ -175,7 +175,8 @@ def test_a_file_that_became_shorter_is_told(path: pathlib.Path) -> None:
     part = upload("data", path)
     path.write_bytes(PNG[:-3])
     with pytest.raises(
-        InvalidInputError, match=r"^data: the file became shorter while it was sent \(.*lake.png\): 3 bytes are miss"
+        InvalidInputError,
+        match=r"^data: the file became shorter while it was being sent \(.*lake.png\): 3 bytes are miss",
     ):
         content(part)
 
@@ -184,7 +185,9 @@ def test_a_file_that_became_longer_is_told_before_its_last_bytes_are_given_out(p
     part = upload("data", path)
     path.write_bytes(PNG + b"more")
     given = []
-    with pytest.raises(InvalidInputError, match=r"^data: the file became longer while it was sent \(.*lake.png\)\.$"):
+    with pytest.raises(
+        InvalidInputError, match=r"^data: the file became longer while it was being sent \(.*lake.png\)\.$"
+    ):
         given.extend(part.chunks())
     assert len(b"".join(given)) < len(PNG)
 

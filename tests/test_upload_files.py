@@ -145,7 +145,7 @@ def test_a_device_or_a_socket_is_refused(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("value", [pathlib.Path(""), pathlib.Path("."), pathlib.Path()])
 def test_an_empty_path_is_refused(value: pathlib.Path) -> None:
-    refused("data: the path is empty; it must lead to a file.", value)
+    refused("data: the path is empty or '.', which is a folder; pass the path of a file.", value)
 
 
 @pytest.mark.parametrize("leads_to", ["", b"", 5, None, KeyError("no")])
@@ -177,7 +177,7 @@ def test_a_file_that_says_it_is_empty_and_is_not_is_sent() -> None:
 
 def test_a_pipe_on_the_disk_is_refused_and_not_waited_for(tmp_path: pathlib.Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    refused(f"the path is a pipe, not a file ({tmp_path}/pipe).", tmp_path / "pipe")
+    refused(f"the path is a FIFO, not a file ({tmp_path}/pipe).", tmp_path / "pipe")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -301,20 +301,20 @@ def test_a_declared_type_is_kept_unless_no_header_could_hold_it(declared: Any, k
 
 @pytest.mark.parametrize("value", ["lake.png", "https://example.test/lake.png", "", "data:image/png;base64,AA=="])
 def test_a_str_is_refused_with_what_to_write_instead(value: str) -> None:
-    for words in ("a str is not a file; write ", "pathlib.Path(...)", "open(..., 'rb')", "the bytes themselves"):
+    for words in ("a str is not a file; pass ", "pathlib.Path(...)", "open(..., 'rb')", "the bytes themselves"):
         refused(words, value, "reference_image")
 
 
 @pytest.mark.parametrize("value", [None, 5, True, [PNG], {"data": PNG}, object(), type("NoMethod", (), {"read": 1})()])
 def test_what_is_no_file_is_refused_by_its_type(value: object) -> None:
-    refused(f"a file is needed (bytes, pathlib.Path or an open binary file), not {type(value).__name__}.", value, "end")
+    refused(f"expected a file (bytes, pathlib.Path or an open binary file), not {type(value).__name__}.", value, "end")
 
 
 def test_what_is_empty_is_refused(tmp_path: pathlib.Path) -> None:
     (tmp_path / "empty.png").touch()
     for value in (b"", bytearray(), memoryview(b""), io.BytesIO()):
         refused("the file is empty.", value)
-    refused("the file is empty, or was read to its end before.", Stream(b""))
+    refused("the file is empty or has already been read to its end.", Stream(b""))
     refused(f"the file is empty ({tmp_path}/empty.png).", tmp_path / "empty.png")
     with (tmp_path / "empty.png").open("rb") as file:
         refused("the file is empty (empty.png).", file)

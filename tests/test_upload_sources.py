@@ -103,9 +103,9 @@ def test_a_file_that_goes_wrong_while_it_is_sent_ends_in_an_error_of_ours(data: 
     ("given", "reason"),
     [
         ("text", "the file is open in text mode; open it with open(..., 'rb')."),
-        ([1, 2], "the file cannot be read: its read() gave list, not bytes."),
-        (7, "the file cannot be read: its read() gave int, not bytes."),
-        (None, "its read() gave None; make it blocking, or pass the bytes when all of them have come."),
+        ([1, 2], "the file cannot be read: its read() returned list instead of bytes."),
+        (7, "the file cannot be read: its read() returned int instead of bytes."),
+        (None, "its read() returned None; make it blocking, or pass the bytes once all of them have arrived."),
         (KeyError("frame"), "the file cannot be read (KeyError: 'frame')."),
         (PermissionError(13, "Permission denied"), "the file cannot be read (Permission denied)."),
     ],
@@ -118,7 +118,7 @@ def test_what_is_wrong_with_a_read_is_said(given: object, reason: str) -> None:
 def test_what_a_named_file_is_called_is_said() -> None:
     for file in (named := Scripted(None), broken := Scripted(OSError("no"))):
         file.name = "/videos/lake.mp4"  # type: ignore[attr-defined]
-    refused("the file has nothing to read yet: its read() gave None (lake.mp4); make it blocking", named)
+    refused("the file has no data yet: its read() returned None (lake.mp4); make it blocking", named)
     refused("the file cannot be read (lake.mp4: no).", broken)
 
 
@@ -178,7 +178,7 @@ def test_a_position_that_is_no_int_is_told() -> None:
         def seek(self, position: float, whence: int = 0, /) -> int:
             return super().seek(int(position), whence)
 
-    refused("the file cannot be read: its tell() gave float, not int.", Floating(PNG))
+    refused("the file cannot be read: its tell() returned float instead of int.", Floating(PNG))
 
 
 @pytest.mark.parametrize("size", [10**30, sys.maxsize])
@@ -193,7 +193,7 @@ def test_a_file_that_says_it_is_larger_than_any_disk_is_refused(size: int) -> No
 
         ended = False
 
-    refused("the file says that it has", Boasting(PNG))
+    refused("the file claims to have", Boasting(PNG))
 
 
 # sources that are not done yet
@@ -205,9 +205,9 @@ def test_a_pipe_that_has_no_more_bytes_yet_is_not_taken_for_a_whole_file() -> No
     with open(writer, "wb", buffering=0) as other:
         for buffering in (0, -1):
             with open(os.dup(reader), "rb", buffering=buffering) as file:
-                refused("the file has nothing to read yet", file)
+                refused("the file has no data yet", file)
                 other.write(PNG)
-                refused("the file has nothing to read yet", file)
+                refused("the file has no data yet", file)
     os.close(reader)
 
 
@@ -249,7 +249,7 @@ def answering(head: bytes) -> Iterator[http.client.HTTPResponse]:
 
 def test_a_response_that_broke_off_is_not_taken_for_a_whole_file() -> None:
     with answering(b"Content-Length: %d" % (len(PNG) + 5)) as response:
-        refused("the stream broke off: 5 bytes are missing.", response)
+        refused("the stream ended early: 5 bytes are missing.", response)
     for head in (b"Content-Length: %d" % len(PNG), b"Connection: close"):
         with answering(head) as response:
             assert content(upload("data", response)) == PNG
@@ -284,7 +284,7 @@ class Promising:
 
 def test_an_async_upload_is_refused_with_what_to_pass_instead() -> None:
     file = StarletteUpload(PNG)
-    refused("its read() is async (lake.png); pass upload.file, or the bytes that await upload.read() gives.", file)
+    refused("its read() is async (lake.png); pass upload.file or the result of await upload.read().", file)
     assert content(upload("data", file.file)) == PNG
     assert content(upload("data", asyncio.run(file.read()))) == PNG
 

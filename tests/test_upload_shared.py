@@ -147,7 +147,7 @@ def test_of_threads_that_share_a_stream_one_sends_all_of_it_and_the_others_are_r
         try:
             return content(upload("data", stream))
         except InvalidInputError as error:
-            assert error.message == "data: the file is empty, or was read to its end before."
+            assert error.message == "data: the file is empty or has already been read to its end."
             return b""
 
     assert sorted(together(send)) == [b""] * (THREADS - 1) + [LONG]
@@ -246,7 +246,9 @@ def test_what_is_written_after_a_look_makes_the_file_longer(tmp_path: pathlib.Pa
         part = upload("data", file)
         file.seek(0, os.SEEK_END)
         file.write(b"more")
-        with pytest.raises(InvalidInputError, match=r"^data: the file became longer while it was sent \(lake.png\)\.$"):
+        with pytest.raises(
+            InvalidInputError, match=r"^data: the file became longer while it was being sent \(lake.png\)\.$"
+        ):
             content(part)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from fakes import KEY, LAKE, MP4, FakeTransport, accepted, answer, client_of, status, video
-from test_download import Shelf
+from support.shelf import Shelf
 
 from decart import AsyncDecartClient, Progress, QueueStatusError, models
 from decart.integrations.progress_bar import Bar, tqdm
@@ -110,8 +110,8 @@ def test_a_thread_that_is_late_changes_nothing() -> None:
     with looking() as terminal:
         with Bar() as bar:
             pass
-        bar.moved(Progress(direction="upload", done=1, total=2))
-        bar.looked(JobStatusResponse(job_id="j1", status="pending"))
+        bar.on_progress(Progress(direction="upload", done=1, total=2))
+        bar.on_poll(JobStatusResponse(job_id="j1", status="pending"))
         assert terminal.shown == []
 
 

@@ -13,30 +13,30 @@ from pathlib import Path
 import pytest
 
 from decart import InvalidInputError
-from decart.partfile import Part, check_target
+from decart.partfile import PartFile, check_target
 
 NOBODY = 65534
 
 
-def part_of(tmp_path: Path) -> Part:
-    return Part(tmp_path / "lake.mp4", "https://api.test j1").open()
+def part_of(tmp_path: Path) -> PartFile:
+    return PartFile(tmp_path / "lake.mp4", "https://api.test j1").open()
 
 
 def left(tmp_path: Path) -> int:
     """Return how many bytes the next download would find."""
     part = part_of(tmp_path)
     part.close()
-    return part.have
+    return part.size
 
 
 def test_a_part_is_found_again_with_what_is_known_of_the_whole(tmp_path: Path) -> None:
     part = part_of(tmp_path)
-    assert (part.have, part.validator, part.total) == (0, None, None)
+    assert (part.size, part.validator, part.total) == (0, None, None)
     part.begin('"v1"', 9)
     part.write(b"1234")
     part.close()
     again = part_of(tmp_path)
-    assert (again.have, again.validator, again.total) == (4, '"v1"', 9)
+    assert (again.size, again.validator, again.total) == (4, '"v1"', 9)
     again.write(b"56789")
     assert again.finish().read_bytes() == b"123456789"
     assert [path.name for path in tmp_path.iterdir()] == ["lake.mp4"]
@@ -61,7 +61,7 @@ def test_a_part_that_is_begun_anew_has_only_its_new_note(tmp_path: Path) -> None
     part.write(b"1234")
     part.close()
     again = part_of(tmp_path)
-    assert (again.have, again.validator, again.total) == (4, '"v2"', 9)
+    assert (again.size, again.validator, again.total) == (4, '"v2"', 9)
     again.close()
 
 
@@ -93,7 +93,7 @@ def test_a_part_that_is_closed_while_a_thread_makes_it_durable_is_held_until_tha
         assert entered.wait(30)
         part.close()  # does not wait
         other = part_of(tmp_path)
-        assert other.have == 0  # and does not get what the first one has
+        assert other.size == 0  # and does not get what the first one has
         other.begin('"v1"', 5)
         other.close()
         let_go.set()
@@ -108,7 +108,7 @@ def test_what_a_late_thread_writes_after_the_end_goes_nowhere(tmp_path: Path) ->
     part.close()
     part.write(b"2")
     part.begin('"v2"', 9)
-    with pytest.raises(ValueError, match="This part is closed"):
+    with pytest.raises(ValueError, match="This part file is closed"):
         part.finish()
     assert left(tmp_path) == 1
 
@@ -138,7 +138,12 @@ def without_power() -> Iterator[None]:
 def test_a_folder_that_cannot_be_written_to_is_refused() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o555)
-        with without_power(), pytest.raises(InvalidInputError, match=f"nothing can be written to the folder {folder}"):
+        with (
+            without_power(),
+            pytest.raises(
+                InvalidInputError, match=rf"no file can be created in the folder {folder} \(Permission denied\)"
+            ),
+        ):
             check_target(f"{folder}/lake.mp4")
         os.chmod(folder, 0o755)
 
