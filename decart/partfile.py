@@ -60,8 +60,6 @@ def current_folder() -> str:
 def find_target(path: object, start: str = os.curdir, *, name: str = "path") -> Path:
     """Return the absolute path of a file that may be written, or of a symlink that leads to it.
 
-    A hidden file is created and deleted next to it: permissions alone do not tell about ``/proc``, quotas and Windows.
-
     Args:
         path: The path as the caller gave it; ``~`` is the home folder.
         start: The folder that a relative path starts from.
@@ -84,12 +82,8 @@ def find_target(path: object, start: str = os.curdir, *, name: str = "path") -> 
         folder = f"{file.parent}, which {typed} leads to,"
     if not file.parent.is_dir():
         raise FileNotFoundError(f"{typed} cannot be written: the folder {folder} does not exist.")
-    try:
-        WorkFile.create(file).discard()
-    except OSError as error:
-        raise type(error)(
-            f"{typed} cannot be written: no file can be created in the folder {folder} ({error.strerror})."
-        ) from None
+    if not os.access(file.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(f"{typed} cannot be written: the folder {folder} is not writable.")
     return target
 
 

@@ -3,8 +3,8 @@
 An MP4 is a sequence of boxes, a PNG one of chunks, and a JPEG one of segments, followed by a scan that ends with a
 marker. Each begins with its length, so the headers alone show whether the last one is complete; the content is skipped
 and never kept. What does not show its end counts as incomplete: other formats (such as WebM), an MP4 whose last box has
-no length, and a fragmented MP4 without the index (``mfra``) that may follow its last fragment. One that has media before
-its first fragment counts as complete if it was cut exactly there.
+no length, and a fragmented MP4 without the index (``mfra``) that may follow its last fragment. One that has media
+before its first fragment counts as complete if it was cut exactly there.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def test_a_bar_that_breaks_is_given_up_and_said_once(writes: int, caplog: pytest
         for done in range(20):
             bar.on_progress(Progress(direction="upload", done=done, total=20))
             bar.on_poll(JobStatusResponse(job_id="j1", status="pending"))
-    assert caplog.messages == ["the progress bar cannot be drawn, and is given up"]
+    assert caplog.messages == ["the progress bar cannot be drawn and is disabled"]
 
 
 def test_a_program_without_stderr_has_no_bar_and_nothing_to_complain_of(caplog: pytest.LogCaptureFixture) -> None:

@@ -30,7 +30,7 @@ except ImportError:
     require("progress", "tqdm")
     raise
 except Exception as error:
-    raise MissingExtraError(f"tqdm is installed, but it cannot be imported ({reason_of(error)}).") from error
+    raise MissingExtraError(f"tqdm is installed, but cannot be used to draw a bar ({reason_of(error)}).") from error
 
 _WAITING = "{desc} [{elapsed}]"
 
