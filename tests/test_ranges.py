@@ -172,3 +172,28 @@ def test_the_async_side_takes_a_range_too() -> None:
 def test_a_content_range_is_parsed_strictly(value: str, expected: ContentRange | None) -> None:
     assert ContentRange.from_headers({"content-range": value}) == expected
     assert expected is None or str(expected) == value
+
+
+@pytest.mark.parametrize(
+    ("requested", "content", "accepted", "last"),
+    [
+        ("bytes=5-9", "bytes 5-9/100", True, 9),
+        ("bytes=5-9", "bytes 5-7/100", True, 9),
+        ("bytes=5-9", "bytes 5-7/*", True, 7),
+        ("bytes=5-9", "bytes 5-10/100", False, 9),
+        ("bytes=5-9", "bytes 4-9/100", False, 9),
+        ("bytes=5-500", "bytes 5-99/100", True, 99),
+        ("bytes=5-", "bytes 5-7/100", True, 99),
+        ("bytes=-10", "bytes 90-99/100", True, 99),
+        ("bytes=-10", "bytes 90-99/*", True, 99),
+        ("bytes=-500", "bytes 0-99/100", True, 99),
+        ("bytes=-10", "bytes 0-9/100", False, 99),
+    ],
+)
+def test_a_servers_part_must_start_where_requested_and_end_no_later(
+    requested: str, content: str, accepted: bool, last: int
+) -> None:
+    part = ContentRange.from_headers({"content-range": content})
+    assert part is not None
+    wanted = RequestedRange.parse(requested, None)
+    assert (wanted.accepts(part), wanted.last_byte(part)) == (accepted, last)
