@@ -30,7 +30,7 @@ class WaitArguments:
         cancel: What ends the wait.
         save_to: The file that the result goes to; ``None`` for memory.
         on_progress: Called while bytes are transferred.
-        on_check: Called with each status, changed or not.
+        on_poll: Called with each status, changed or not.
     """
 
     on_status_change: OnStatusChange | None = None
@@ -38,7 +38,7 @@ class WaitArguments:
     cancel: Event | None = None
     save_to: Path | None = None
     on_progress: OnProgress | None = None
-    on_check: Callable[[JobStatusResponse], None] | None = None
+    on_poll: Callable[[JobStatusResponse], None] | None = None
 
 
 @contextmanager
@@ -75,14 +75,14 @@ def wait_arguments(
     if options is not None and cancel is not None and cancel.is_set():
         raise WaitCancelledError("The wait was cancelled before the job was submitted; nothing was sent.")
     target = None if save_to is None else check_target(save_to, "save_to")
-    with shown_progress(progress, awaited=awaited) as (on_progress, on_check):
+    with shown_progress(progress, awaited=awaited) as (on_progress, on_poll):
         yield WaitArguments(
             on_status_change=callback,
             poll=poll,
             cancel=cancel,
             save_to=target,
             on_progress=on_progress,
-            on_check=on_check,
+            on_poll=on_poll,
         )
 
 
@@ -102,7 +102,7 @@ def shown_progress(
         from .integrations.progress_bar import Bar  # needs an extra
 
         with Bar() as bar:
-            yield callable_anywhere(bar.moved, awaited=awaited), bar.looked
+            yield callable_anywhere(bar.on_progress, awaited=awaited), bar.on_poll
     else:
         yield callable_anywhere(progress, awaited=awaited), None
 

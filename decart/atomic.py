@@ -1,9 +1,8 @@
-"""Atomic file writes: locked working files, and moving a complete one to its target.
+"""Atomic file writes: locked hidden files that replace their target once they are complete.
 
-Everything that is written for a target goes to a hidden file in the target's folder first. A lock file beside it shows
-that a writer is at work. The lock ends with its process, however that ends, so what a killed process left behind can be
-told from what is in use. Both files are only ever opened, changed and deleted by whoever holds the lock, and never
-through a link that somebody else put in their place.
+Everything that is written for a target goes to a hidden file in the same folder first. A lock file next to it shows
+that a writer is active. The lock ends with its process, however that ends, so what a killed process left behind can be
+told from what is in use. Only the holder of the lock changes or deletes the two files, and never through a link.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,30 +22,28 @@ from typing import Any, BinaryIO
 import attrs
 
 FSYNC_UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
-RENAME_UNSUPPORTED = {errno.EBUSY, errno.EXDEV}  # the target is a mount point, as a bind-mounted file is
-LOCK_OFFSET = 2**30  # Windows locks bytes against reading, too: one that is never read
+RENAME_UNSUPPORTED = {errno.EBUSY, errno.EXDEV}  # the target is a mount point, such as a bind-mounted file
 
 
-def _module(name: str) -> Any:
-    try:
+def _optional_module(name: str) -> Any:
+    with suppress(ImportError):
         return import_module(name)
-    except ImportError:
-        return None
+    return None
 
 
-_fcntl, _msvcrt = _module("fcntl"), _module("msvcrt")
+_fcntl, _msvcrt = _optional_module("fcntl"), _optional_module("msvcrt")
 
 
 @attrs.define
 class WorkFile:
-    """A hidden file beside a target, locked for one writer.
+    """A hidden file next to a target, locked for one writer.
 
     Attributes:
-        path: The file.
-        file: The same, open and unbuffered, so that a crash of this process loses nothing that was written.
-        lock: The open lock file; what it contains is up to the writer.
-        lock_path: Its path.
-        private: Whether no later writer will find the file by its name.
+        path: The path of the hidden file.
+        file: The hidden file, open and unbuffered, so that a crash of this process loses nothing that was written.
+        lock: The open lock file; its content is up to the writer.
+        lock_path: The path of the lock file.
+        private: Whether the name is random, so that no later writer can find the file again.
     """
 
     path: Path
@@ -57,48 +54,46 @@ class WorkFile:
 
     @classmethod
     def claim(cls, target: Path, source: str) -> WorkFile | None:
-        """Return the one file for a target and what comes into it; None if it is in use or cannot be locked."""
+        """Open the file that belongs to a target and a source; return None if it is in use or cannot be locked."""
         key = hashlib.sha256(os.fsencode(target.name) + b"\0" + source.encode()).hexdigest()[:16]
         lock_path = _lock_path(target, key)
+        lock = None
         try:
             lock = _open(lock_path, os.O_CREAT)
-        except OSError:  # such as a link in its place
-            return None
-        try:
-            if not _try_lock(lock, lock_path):
-                lock.close()
-                return None
-            path = lock_path.with_suffix(".part")
-            return cls(path, _open(path, os.O_CREAT), lock, lock_path, private=False)
-        except OSError:  # locks are not supported here, or something that is not ours is in the file's place
-            _delete(lock, lock_path)
-            return None
+            if _try_lock(lock, lock_path):
+                path = lock_path.with_suffix(".part")
+                return cls(path, _open(path, os.O_CREAT), lock, lock_path, private=False)
+            lock.close()
+        except OSError:  # locks are not supported, or a link or something else that is not ours is in the way
+            if lock is not None:
+                _delete(lock, lock_path)
+        return None
 
     @classmethod
     def create(cls, target: Path) -> WorkFile:
-        """Return a new file with a random name.
+        """Create a file with a random name.
 
         Raises:
-            OSError: The folder is gone, or the disk is full.
+            OSError: The folder does not exist or is read-only, or the disk is full.
         """
         while True:
             lock_path = _lock_path(target, os.urandom(6).hex())
             lock = _open(lock_path, os.O_CREAT | os.O_EXCL)
-            ours = True
-            with suppress(OSError):  # where locks are not supported, a name that nobody knows has to do
-                ours = _try_lock(lock, lock_path)
-            if not ours:  # pragma: no cover - taken for a leftover in the moment before it was locked
+            is_locked = True
+            with suppress(OSError):  # without lock support, a name that nobody can guess has to do
+                is_locked = _try_lock(lock, lock_path)
+            if not is_locked:  # pragma: no cover - somebody took it for a leftover before it was locked
                 lock.close()
                 continue
             path = lock_path.with_suffix(".part")
             try:
                 return cls(path, _open(path, os.O_CREAT | os.O_EXCL), lock, lock_path, private=True)
-            except BaseException:  # pragma: no cover - the disk became full in this moment
+            except BaseException:  # pragma: no cover - the disk filled up between the two files
                 _delete(lock, lock_path)
                 raise
 
     def release(self) -> None:
-        """Keep the file for a later writer."""
+        """Close the file and keep it for a later writer."""
         self.file.close()
         _unlock(self.lock)
 
@@ -106,170 +101,171 @@ class WorkFile:
         """Delete the file, unless it has been moved, and the lock file."""
         with suppress(OSError):
             self.file.close()
-        with suppress(OSError):  # what cannot be deleted now is left for the next writer
+        with suppress(OSError):  # if it cannot be deleted now, the next writer will
             self.path.unlink(missing_ok=True)
         _delete(self.lock, self.lock_path)
 
     def move_to(self, target: Path) -> None:
-        """Make the complete file the target, when all of it is on the disk.
+        """Replace the target by this file, which must be complete, flushed and closed.
 
         Raises:
-            OSError: Nothing can be put in the target's place; the file is still there.
+            OSError: The target cannot be replaced; this file still exists.
         """
-        refuse_special(target)
+        check_regular(target)
         try:
             self.path.replace(target)
         except OSError as error:
             if error.errno not in RENAME_UNSUPPORTED:
                 raise
             _copy_into(self.path, target)
-        with suppress(OSError):  # not every system opens folders, and the target is complete in any case
+        with suppress(OSError):  # not every system can open folders, and the target is complete in any case
             folder = os.open(target.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
             finally:
                 os.close(folder)
 
-    def flush(self, target: Path) -> None:
-        """Wait until all of it is on the disk, with the target's permissions, and close it.
-
-        Raises:
-            OSError: The disk failed or is full; what was written cannot be relied upon.
-        """
-        self.keep_permissions(target)
-        flush(self.file)
-        self.file.close()
-
-    def keep_permissions(self, target: Path, more: int = 0) -> None:
-        """Give the file the owner, as far as possible, and the permissions of the target if that exists."""
-        with suppress(OSError):
+    def copy_permissions(self, target: Path, extra: int = 0) -> None:
+        """Give the file the mode of an existing target, plus ``extra`` bits, and its owner where permitted."""
+        with suppress(OSError, AttributeError):  # Windows has neither
             old = os.stat(target)
-            if os.name == "posix":  # pragma: no branch - Windows
-                with suppress(OSError):
-                    os.fchown(self.file.fileno(), old.st_uid, old.st_gid)
-                os.fchmod(self.file.fileno(), stat.S_IMODE(old.st_mode) & 0o777 | more)
+            with suppress(OSError):
+                os.fchown(self.file.fileno(), old.st_uid, old.st_gid)
+            os.fchmod(self.file.fileno(), stat.S_IMODE(old.st_mode) & 0o777 | extra)
 
 
-def write_atomically(target: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let ``write`` fill a file beside the target, which replaces it when all of it is on the disk.
+def write_atomically(target: Path, write: Callable[[BinaryIO], object], *, display_name: str = "") -> None:
+    """Let ``write`` fill a hidden file that replaces ``target`` once everything is on the disk.
 
     Raises:
-        OSError: The disk failed or is full; the target is as it was, and nothing is left behind.
+        OSError: The disk failed or is full; the target is unchanged, and nothing is left behind. It names
+            ``display_name``, the path as the caller typed it, or else ``target``.
     """
     remove_leftovers(target)
-    work = WorkFile.create(target)
-    try:
-        with open(work.file.fileno(), "wb", closefd=False) as buffered:
-            write(buffered)
-        work.flush(target)
-        work.move_to(target)
-    finally:
-        work.discard()
-
-
-def remove_leftovers(target: Path, *, all_of_them: bool = False) -> None:
-    """Delete what killed processes left beside a target, except what can be resumed, unless that is wanted, too."""
-    name = re.compile(re.escape(_prefix(target)) + r"([0-9a-f]{12}|[0-9a-f]{16})\.json")
-    with suppress(OSError):
-        for path in [target.with_name(entry) for entry in os.listdir(target.parent) if name.fullmatch(entry)]:
-            _remove_leftover(path, useless=all_of_them or len(path.stem.rpartition(".")[2]) == 12)
-
-
-def _remove_leftover(lock_path: Path, *, useless: bool) -> None:
-    with suppress(OSError):  # it is gone, in use or not ours
-        lock = _open(lock_path)
+    with errors_naming(display_name or target):
+        work = WorkFile.create(target)
         try:
-            if not _try_lock(lock, lock_path):
-                return
-            path = lock_path.with_suffix(".part")
-            empty = not path.exists() or not path.stat().st_size or not os.fstat(lock.fileno()).st_size
-            if useless or empty:
-                path.unlink(missing_ok=True)
-                _delete(lock, lock_path)
+            with open(work.file.fileno(), "wb", closefd=False) as buffered:
+                write(buffered)
+            work.copy_permissions(target)
+            flush(work.file)
+            work.file.close()
+            work.move_to(target)
         finally:
-            _unlock(lock)
+            work.discard()
 
 
-def refuse_special(path: Path, shown: object = None) -> None:
-    """Check that a path leads to a regular file or to none; ``shown`` is how the user wrote it.
+@contextmanager
+def errors_naming(path: object) -> Iterator[None]:
+    """Make an ``OSError`` name the target that the caller knows, not a hidden file or no file at all."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # a sentence of our own
+            raise
+        raise OSError(error.errno, error.strerror, str(path)).with_traceback(error.__traceback__) from None
 
-    Raises:
-        OSError: It leads to something else; the message says to what.
-    """
-    shown = path if shown is None else shown
+
+def remove_leftovers(target: Path, *, resumable: bool = False) -> None:
+    """Delete what dead processes left next to a target; what a download can resume, only if ``resumable``."""
+    pattern = re.compile(re.escape(_prefix(target)) + r"([0-9a-f]{12}|[0-9a-f]{16})\.json")
+    names: list[str] = []
+    with suppress(OSError):
+        names = [name for name in os.listdir(target.parent) if pattern.fullmatch(name)]
+    for lock_path in map(target.with_name, names):
+        with suppress(OSError):  # it is gone, in use or not ours
+            lock = _open(lock_path)
+            try:
+                if not _try_lock(lock, lock_path):
+                    continue
+                path = lock_path.with_suffix(".part")
+                is_private = len(lock_path.stem.rpartition(".")[2]) == 12
+                is_empty = not path.exists() or not path.stat().st_size or not os.fstat(lock.fileno()).st_size
+                if resumable or is_private or is_empty:
+                    path.unlink(missing_ok=True)
+                    _delete(lock, lock_path)
+            finally:
+                _unlock(lock)
+
+
+def check_regular(path: Path, display_name: str = "") -> None:
+    """Raise an ``OSError`` that says what a path leads to, unless that is a regular file or nothing."""
+    name = display_name or str(path)
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        raise type(error)(f"{shown} cannot be written to: {error.strerror}.") from None
+        raise type(error)(f"{name} cannot be written: {error.strerror}.") from None
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(f"{shown} is a folder; name a file in it.")
+        raise IsADirectoryError(f"{name} is a folder; name a file in it.")
+    if stat.S_ISSOCK(mode):
+        raise OSError(f"{name} is a socket, not a regular file.")
     if not stat.S_ISREG(mode):
-        kinds = {stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket"}
-        kind = kinds.get(stat.S_IFMT(mode), "device")
-        raise OSError(f"{shown} is a {kind}, not a regular file; write client.queue.stream(job_id) to it yourself.")
+        kind = "FIFO" if stat.S_ISFIFO(mode) else "device"
+        code = f"with open({str(path)!r}, 'wb') as file: file.writelines(client.queue.stream(job_id))"
+        raise OSError(f"{name} is a {kind}, not a regular file; write to it yourself: {code}")
 
 
-def flush(file: BinaryIO) -> None:
-    """Wait until a file is on the disk, where the file system can tell."""
+def flush(file: BinaryIO) -> bool:
+    """Wait until a file is on the disk; return False if the file system has no ``fsync``.
+
+    Raises:
+        OSError: The disk failed or is full; what was written since the last flush may be lost.
+    """
     try:
         os.fsync(file.fileno())
     except OSError as error:
         if error.errno not in FSYNC_UNSUPPORTED:
             raise
+        return False
+    return True
 
 
 def _copy_into(path: Path, target: Path) -> None:
-    """Copy a complete file into one that cannot be replaced, one writer at a time; then delete the first."""
-    with path.open("rb") as complete, _open_nofollow(target) as file:
-        with suppress(OSError, AttributeError):  # where there are no locks
+    """Copy a complete file into a target that cannot be replaced, one writer at a time, and only then delete it."""
+    with path.open("rb") as complete, _open(target, ours=False) as file:
+        with suppress(OSError, AttributeError):  # there are no locks here
             _fcntl.flock(file, _fcntl.LOCK_EX)
-        _reserve(file, path.stat().st_size)
-        shutil.copyfileobj(complete, file, 1024 * 1024)
-        file.truncate()
+        old_size, size = os.fstat(file.fileno()).st_size, os.fstat(complete.fileno()).st_size
+        if size > old_size and hasattr(os, "posix_fallocate"):  # make room before anything is overwritten
+            try:
+                os.posix_fallocate(file.fileno(), old_size, size - old_size)
+            except OSError as error:
+                if error.errno not in FSYNC_UNSUPPORTED:  # pragma: no branch - the file system cannot reserve space
+                    file.truncate(old_size)
+                    raise
+        with open(
+            file.fileno(), "wb", closefd=False
+        ) as buffered:  # an unbuffered write may write less than it is given
+            shutil.copyfileobj(complete, buffered, 1024 * 1024)
+        file.truncate(size)
         flush(file)
         _unlock(file)
     path.unlink()
 
 
-def _reserve(file: BinaryIO, size: int) -> None:
-    """Make sure that a file can grow to a size before anything in it is overwritten."""
-    before = os.fstat(file.fileno()).st_size
-    if size > before and hasattr(os, "posix_fallocate"):
-        try:
-            os.posix_fallocate(file.fileno(), before, size - before)
-        except OSError as error:
-            if error.errno not in FSYNC_UNSUPPORTED:  # pragma: no branch - a file system that cannot reserve space
-                file.truncate(before)
-                raise
-
-
 def _prefix(target: Path) -> str:
-    return f".{target.name[:50]}."  # a name has at most 255 bytes, of which a character takes up to four
+    return f".{target.name[:50]}."  # a name has at most 255 bytes, and a character up to four
 
 
 def _lock_path(target: Path, key: str) -> Path:
     return target.with_name(f"{_prefix(target)}{key}.json")
 
 
-def _open(path: Path, flags: int = 0) -> BinaryIO:
-    """Open a file of ours, to be read and written: never through a link, and nothing but a regular file."""
-    file = _open_nofollow(path, flags)
+def _open(path: Path, flags: int = 0, *, ours: bool = True) -> BinaryIO:
+    """Open a file for reading and writing, never through a link; one of ours is regular and has a single name."""
+    flags |= os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    file = os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
     status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:  # a hard link is a link, too
+    if ours and (not stat.S_ISREG(status.st_mode) or status.st_nlink > 1):
         file.close()
-        raise OSError(f"{path} is not a file of its own.")
+        raise OSError(f"{path} is not a regular file with a single name.")
     return file
 
 
-def _open_nofollow(path: Path, flags: int = 0) -> BinaryIO:
-    flags |= os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-    return os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
-
-
 def _try_lock(lock: BinaryIO, path: Path) -> bool:
-    """Lock a file; False if another writer has it or has deleted it.
+    """Lock a file; return False if another writer holds the lock or has deleted the file.
 
     Raises:
         OSError: The system or the file system has no locks.
@@ -278,17 +274,17 @@ def _try_lock(lock: BinaryIO, path: Path) -> bool:
         if _fcntl is not None:
             _fcntl.flock(lock, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
         elif _msvcrt is not None:  # pragma: no cover - Windows
-            lock.seek(LOCK_OFFSET)
+            lock.seek(2**30)  # its locks also block reads, so lock a byte that is never read
             _msvcrt.locking(lock.fileno(), _msvcrt.LK_NBLCK, 1)
         else:  # pragma: no cover - neither
-            raise OSError(errno.ENOTSUP, "There are no file locks here")
+            raise OSError(errno.ENOTSUP, "File locks are not supported")
         return os.path.samestat(os.fstat(lock.fileno()), os.lstat(path))
     except (BlockingIOError, PermissionError, FileNotFoundError):
         return False
 
 
 def _unlock(lock: BinaryIO) -> None:
-    """Let another writer have the lock; to close is not enough if a forked child has inherited the file."""
+    """Unlock and close a file; closing alone is not enough if a forked child has inherited it."""
     if _fcntl is not None and not lock.closed:
         with suppress(OSError):
             _fcntl.flock(lock, _fcntl.LOCK_UN)
@@ -296,8 +292,8 @@ def _unlock(lock: BinaryIO) -> None:
 
 
 def _delete(lock: BinaryIO, path: Path) -> None:
-    """Delete a lock file and unlock it, in the order that the system permits."""
-    if os.name == "nt":  # pragma: no cover - Windows, where no open file can be deleted
+    """Delete and unlock a lock file, in the order that the system permits."""
+    if os.name == "nt":  # pragma: no cover - Windows cannot delete open files
         _unlock(lock)
     with suppress(OSError):
         path.unlink(missing_ok=True)

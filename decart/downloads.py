@@ -43,7 +43,7 @@ from .content import (
 from .errors import ResponseError
 from .policies import LAST_REQUEST, RetryPolicy, next_pause, not_visible_yet, repeat_read, retry_after
 from .protocol import content_request
-from .ranges import Span, Wanted, span_of
+from .ranges import ContentRange, RequestedRange
 from .redaction import holds_key
 from .responses import BufferedResponse, unreadable
 from .structure import Structure
@@ -65,7 +65,7 @@ class Download:
         deadline: When the download ends in any case.
         accepted: When the job was accepted, if that is known.
         restartable: Whether received bytes can be taken back: those of a stream cannot.
-        wanted: The requested range of the video; files and memory want all of it.
+        requested: The requested range of the video; for files and memory, all of it.
         size: Bytes received.
         total: Bytes of all that is requested, if known.
         validator: What the server calls the content, if later requests may refer to it.
@@ -80,7 +80,7 @@ class Download:
     deadline: float = float("inf")
     accepted: float | None = None
     restartable: bool = True
-    wanted: Wanted = Wanted()
+    requested: RequestedRange = RequestedRange()
     size: int = 0
     total: int | None = None
     validator: str | None = attrs.field(default=None, repr=False)
@@ -108,7 +108,7 @@ class Download:
     def next_request(self) -> HttpRequest:
         """Return the next request: for everything, or for what is missing."""
         if not self.size or self.validator is None:
-            return content_request(self.settings, self.job_id, self.wanted.range, self.wanted.if_range)
+            return content_request(self.settings, self.job_id, self.requested.range, self.requested.if_range)
         rest = f"bytes={self._position}-{'' if self._last is None else self._last}"
         return content_request(self.settings, self.job_id, rest, self.validator)
 
@@ -131,7 +131,7 @@ class Download:
         check_type(response, self.settings)
         if response.status != 206:
             self._start(response)
-        elif self.wanted.range and not self.size:
+        elif self.requested.range and not self.size:
             self._start_inside(response)
         else:
             self._continue(response)
@@ -160,8 +160,8 @@ class Download:
         if self._response_ends is not None and self._position < self._response_ends:
             missing = self._response_ends - self._position
             raise unreadable(f"it ended {missing} bytes too early", response, self.settings)
-        part_only = self._response_ends is not None and self.total is not None and self.size < self.total
-        if part_only and now < self.deadline:
+        is_part = self._response_ends is not None and self.total is not None and self.size < self.total
+        if is_part and now < self.deadline:
             return  # the rest is requested next
         check_length(self.size, self.total, response, self.settings)
         if self.total is None and not self._ended_completely():
@@ -203,24 +203,24 @@ class Download:
 
     def _start_inside(self, response: BufferedResponse) -> None:
         """Begin with a response that has the requested range."""
-        span = self._span(response)
-        if not self.wanted.begins(span):
+        part = self._part_in(response)
+        if not self.requested.accepts(part):
             raise self._unfit("it is another part than requested", response)
-        last = self.wanted.last_of(span) if self._validator_of(response.headers) else span.last
-        self._reset(response, last - span.first + 1)
-        self._first, self._last, self._video_size, self._response_ends = span.first, last, span.whole, span.last + 1
-        self.headers = {**response.headers, "content-range": str(attrs.evolve(span, last=last))}
+        last = self.requested.last_byte(part) if self._validator_of(response.headers) else part.last
+        self._reset(response, last - part.first + 1)
+        self._first, self._last, self._video_size, self._response_ends = part.first, last, part.total, part.last + 1
+        self.headers = {**response.headers, "content-range": str(attrs.evolve(part, last=last))}
 
     def _continue(self, response: BufferedResponse) -> None:
         """Go on with a response that has the rest, or some of it."""
-        span = self._span(response)
+        part = self._part_in(response)
         if self.validator is None or not self._is_same(response.headers):
             raise self._unfit("it does not say that it is part of the same content", response)
-        too_long = self._last is not None and span.last > self._last
-        if span.first != self._position or span.whole not in (None, self._video_size or span.whole) or too_long:
+        too_long = self._last is not None and part.last > self._last
+        if part.first != self._position or part.total not in (None, self._video_size or part.total) or too_long:
             raise self._unfit("it is another part than requested", response)
-        self._response_ends = span.last + 1
-        self._video_size = self._video_size or span.whole
+        self._response_ends = part.last + 1
+        self._video_size = self._video_size or part.total
         if self._last is None:
             self.total = self._video_size
 
@@ -234,14 +234,14 @@ class Download:
         self._first, self._last, self._video_size, self._response_ends = 0, None, None, None
         self._beginning, self._structure = b"", None
 
-    def _span(self, response: BufferedResponse) -> Span:
+    def _part_in(self, response: BufferedResponse) -> ContentRange:
         """Return which part of the video a response has."""
-        span = span_of(response.headers)
-        if span is None or content_codings(response.headers):
+        part = ContentRange.from_headers(response.headers)
+        if part is None or content_codings(response.headers):
             raise self._unfit("it does not say which part it is", response)
-        if announced_length(response.headers) not in (None, span.last - span.first + 1):
+        if announced_length(response.headers) not in (None, part.last - part.first + 1):
             raise self._unfit("it is not as long as the part that it claims to be", response)
-        return span
+        return part
 
     def _is_same(self, headers: Mapping[str, str]) -> bool:
         """Return whether a part is of the same video as the first response."""
@@ -268,7 +268,7 @@ class Download:
         """Return whether a download without a known length is complete, by its chunks or by its structure."""
         if self._response_ends is None and is_framed(self.headers):
             return True
-        return self._structure is not None and self._structure.is_whole
+        return self._structure is not None and self._structure.is_complete
 
     def _response(self) -> BufferedResponse:
         return BufferedResponse(status=self.status, headers=self.headers)

@@ -1,59 +1,79 @@
-"""Where a video may be saved, and the part of a download that a later call can resume.
+"""Resumable downloads: the hidden part file next to a target, and the check of the target itself.
 
-A part lies in a hidden file beside its target; its lock file contains what the server called the content (its ``ETag``)
-and how long it is. When the part is complete and on the disk, it replaces the target. A download that is interrupted,
-even by a crash, is resumed from its part by the next call. While the part is in use, any other download of the same job
-to the same target uses a private one.
+The lock file of a part holds a note: the server's validator of the content (its ``ETag`` or ``Last-Modified``), the
+expected size, and how much is known to be on the disk. When the part is complete and flushed, it replaces the target.
+An interrupted download, even a killed one, is resumed from its part by the next call. While the part is in use, any
+other download of the same job to the same target uses a private one.
+
+============================  =====================================================================
+interrupted by                what the next download resumes
+============================  =====================================================================
+an error, a kill              everything that was written
+a power cut, a system crash   what was flushed: every ``SYNC_INTERVAL`` bytes
+a full disk                   every complete write, once it could be flushed
+any other disk error          nothing: it starts over
+============================  =====================================================================
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
-from .atomic import WorkFile, refuse_special, remove_leftovers
+from .atomic import WorkFile, check_regular, errors_naming, flush, remove_leftovers
 from .errors import InvalidInputError
+from .inputs import refuse
+
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+SYNC_INTERVAL = 64 * 1024 * 1024
+"""Bytes between two flushes of a part to the disk: what a power cut costs at most."""
 
 
 def check_target(path: object, name: str = "path") -> Path:
     """Return the absolute path that a video may be saved to; see ``find_target``.
 
     Raises:
-        InvalidInputError: It is not a path, or nothing can be saved there.
+        InvalidInputError: It is not a path, or nothing can be saved there; the message begins with ``name``.
     """
     try:
-        return find_target(path)
+        return find_target(path, name=name)
     except OSError as error:
-        raise InvalidInputError(f"path: {error}") from None
+        raise InvalidInputError(f"{name}: {error}") from None
 
 
 def current_folder() -> str:
-    """Return the folder that relative paths start in now; ``"."`` if it was deleted."""
+    """Return the current folder, or ``"."`` if it has been deleted."""
     try:
         return os.getcwd()
     except OSError:
         return os.curdir
 
 
-def find_target(path: object, start: str = os.curdir) -> Path:
-    """Return the absolute path of a file that a video may be saved to, or of a symlink that leads to it.
+def find_target(path: object, start: str = os.curdir, *, name: str = "path") -> Path:
+    """Return the absolute path of a file that may be written, or of a symlink that leads to it.
 
-    A relative path starts in the folder ``start``, and ``~`` is the home folder.
+    Args:
+        path: The path as the caller gave it; ``~`` is the home folder.
+        start: The folder that a relative path starts from.
+        name: The argument that it was given as, which errors mention.
 
     Raises:
         InvalidInputError: It is not a path.
         OSError: It is a folder or a special file, or its folder does not exist or cannot be written to.
     """
-    typed = _typed(path)
+    typed = _fspath(path, name)
     target = Path(start, os.path.expanduser(typed)).absolute()
     if _is_open_file(target):
-        raise OSError(f"{typed} is an open file of a process, which cannot be replaced; name a file.")
-    refuse_special(target, typed)
+        raise OSError(f"{typed} is an open file of a process, which cannot be replaced; name a regular file.")
+    check_regular(target, typed)
     if typed.endswith(("/", os.sep)):
         raise IsADirectoryError(f"{typed} is a folder; name a file in it.")
     file = resolved(target)
@@ -63,36 +83,22 @@ def find_target(path: object, start: str = os.curdir) -> Path:
     if not file.parent.is_dir():
         raise FileNotFoundError(f"{typed} cannot be written: the folder {folder} does not exist.")
     if not os.access(file.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise PermissionError(f"{typed} cannot be written: nothing can be written to the folder {folder}.")
+        raise PermissionError(f"{typed} cannot be written: the folder {folder} is not writable.")
     return target
 
 
-def _typed(path: object) -> str:
-    """Return a path as it was typed.
-
-    Raises:
-        InvalidInputError: It cannot be the path of a file.
-    """
-    if not isinstance(path, (str, os.PathLike)):
-        raise InvalidInputError(f"path: a file name is needed (str or pathlib.Path), not {type(path).__name__}.")
-    try:
-        typed = os.fspath(path)
-        os.fsencode(typed)
-    except UnicodeEncodeError:
-        raise InvalidInputError(f"path: {str(path)[:100]!r} holds a character that no file name can have.") from None
-    except Exception as error:
-        raise InvalidInputError(f"path: __fspath__ of {type(path).__name__} failed ({error}).") from None
-    if not isinstance(typed, str):
-        raise InvalidInputError("path: a file name is needed (str or pathlib.Path), not bytes.")
-    if not typed:
-        raise InvalidInputError("path: the file name is empty.")
-    if "\0" in typed:
-        raise InvalidInputError(f"path: {typed[:100]!r} holds a character that no file name can have.")
-    return typed
+def _fspath(path: object, name: str) -> str:
+    typed: object = None
+    with suppress(Exception):  # an __fspath__ may raise anything
+        typed = os.fspath(path)  # type: ignore[call-overload]
+    with suppress(UnicodeEncodeError):
+        if isinstance(typed, str) and typed and b"\0" not in os.fsencode(typed):
+            return typed
+    raise refuse(name, "the name of a file (str or pathlib.Path)", path)
 
 
 def _is_open_file(path: Path) -> bool:
-    """Tell whether a path leads to the open file of a process, as /dev/stdout does; links are followed step by step."""
+    """Return whether a path leads to an open file of a process, as /dev/stdout does, following links one by one."""
     for _ in range(40):
         if re.match(r"/dev/(fd|std(in|out|err)$)|/proc/[^/]+/fd/", str(path)):
             return True
@@ -108,137 +114,181 @@ def resolved(target: Path) -> Path:
     return Path(os.path.realpath(target))
 
 
-class PartFile:
-    """The beginning of a file, and what is known of the whole.
+@cache
+def _boot_id() -> str:
+    """Identify this boot of the system: a part from an earlier one may be longer than what reached the disk."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:  # pragma: no cover - not Linux
+        return (
+            f"{(time.time() - time.monotonic()) / 60:.0f}"  # if the clock is set, too little is trusted, not too much
+        )
 
-    Threads may be at work on it when it is closed: the one that is lets go of it when it is done, and what comes later
-    has no effect.
+
+class PartFile:
+    """The beginning of a file that is being downloaded.
+
+    It may be closed while another thread uses it: that thread then closes the file, and later calls have no effect.
 
     Args:
-        target: The path of the file in the end; a symlink stays, and the file that it leads to is replaced.
-        source: What it is a part of; the same target and source find the same part again.
+        target: The path of the finished file; if it is a symlink, the file that it leads to is replaced.
+        source: What is downloaded; the same target and source find the same part again.
+        display_name: The path that errors mention, as the caller typed it; ``target`` by default.
+        sync_interval: Bytes between two flushes to the disk.
 
     Attributes:
-        have: Bytes that are there already.
-        validator: What the server called the content that they are of: an ``ETag`` or a date.
-        total: Bytes of the whole, if it said.
+        size: Bytes that can be relied upon so far.
+        validator: The ``ETag`` or date of the content, if the server gave one.
+        total: Bytes of the complete file, if the server said.
     """
 
-    def __init__(self, target: Path, source: str) -> None:
+    def __init__(
+        self, target: Path, source: str, *, display_name: str = "", sync_interval: int = SYNC_INTERVAL
+    ) -> None:
         self.target = target
-        self.have = 0
+        self.size = 0
         self.validator: str | None = None
         self.total: int | None = None
-        self._file_path, self._source = resolved(target), source
+        self._file_path, self._source, self._display_name = resolved(target), source, display_name or str(target)
+        self._sync_interval = self._next_sync = sync_interval
+        self._synced = 0
         self._work: WorkFile | None = None
         self._in_use = threading.Lock()
         self._closed = False
 
     def open(self) -> PartFile:
-        """Find what is there already, and keep other downloads away from it.
+        """Lock the part, and find out how much of it can be relied upon; without a valid note, nothing can.
 
         Raises:
-            OSError: The folder is gone, or the disk is full.
+            OSError: The folder does not exist or is read-only, or the disk is full.
         """
-        with self._using():
+        with self._exclusive():
             remove_leftovers(self._file_path)
             work = WorkFile.claim(self._file_path, self._source) or WorkFile.create(self._file_path)
             self._work = work
-            work.keep_permissions(self._file_path, more=0o600)  # it must be possible to open it again
-            self._read_note(work)
-            work.file.seek(self.have)
+            work.copy_permissions(self._file_path, extra=0o600)  # the next download must be able to open it
+            with suppress(OSError, ValueError, TypeError, KeyError):
+                work.lock.seek(0)
+                note, written = json.loads(work.lock.read()), os.fstat(work.file.fileno()).st_size
+                validator, total, synced = note["validator"], note["total"], min(note["synced"], written)
+                size = written if note["boot"] == _boot_id() else synced
+                if size > 0 and isinstance(validator, str) and (total is None or size <= total):
+                    self.size, self.validator, self.total, self._synced = size, validator, total, synced
+            work.file.seek(self.size)
+            work.file.truncate()
         return self
 
-    def _read_note(self, work: WorkFile) -> None:
-        """Find out what is there; without a note, or with one that does not fit, nothing is."""
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            work.lock.seek(0)
-            note, size = json.loads(work.lock.read()), os.fstat(work.file.fileno()).st_size
-            validator, total = note["validator"], note["total"]
-            if size and isinstance(validator, str) and (total is None or (isinstance(total, int) and size <= total)):
-                self.have, self.validator, self.total = size, validator, total
-
     def begin(self, validator: str | None, total: int | None) -> None:
-        """Forget what is there, and take a note of what is to come.
+        """Empty the part, and note what will be written to it.
 
         Raises:
-            OSError: The disk is full or failed.
+            OSError: The disk failed or is full.
         """
-        with self._using() as work:
+        with self._exclusive() as work:
             if work is not None:
-                with self._trusting(work):
-                    work.lock.truncate(0)  # from here until the end, no note vouches for what is in the file
+                self.size = self._synced = 0
+                self.validator, self.total, self._next_sync = validator, total, self._sync_interval
+                with self._distrusting(work):
+                    if os.fstat(work.lock.fileno()).st_size:
+                        work.lock.truncate(0)
+                        flush(work.lock)  # else, after a power cut, the old note could vouch for new content
                     work.file.seek(0)
                     work.file.truncate()
-                    work.lock.seek(0)
-                    work.lock.write(json.dumps({"validator": validator, "total": total}).encode())
-                self.have, self.validator, self.total = 0, validator, total
+                    self._write_note(work)
 
     def write(self, data: bytes) -> None:
-        """Add to what is there.
+        """Append to the part.
 
         Raises:
-            OSError: The disk is full or failed.
+            OSError: The disk failed or is full.
         """
-        with self._using() as work:
+        with self._exclusive() as work:
             if work is not None:
-                left = memoryview(data)
-                with self._trusting(work):
-                    while left:
-                        left = left[work.file.write(left) :]
-                self.have += len(data)
+                with self._distrusting(work):
+                    remaining = memoryview(data)
+                    while remaining:
+                        remaining = remaining[work.file.write(remaining) :]
+                    self.size += len(data)
+                    if self.size >= self._next_sync:
+                        self._sync(work)
 
     def finish(self) -> Path:
-        """Make the part the target, when all of it is on the disk, and leave nothing else behind.
+        """Flush the part, which is complete, and replace the target by it; leave nothing else behind.
 
         Raises:
-            OSError: The disk is full or failed; or the target cannot be replaced, and the part is still there.
+            OSError: The disk failed or is full, or the target cannot be replaced and the part is still there.
         """
-        with self._using() as work:
+        with self._exclusive() as work:
             if work is None:
-                raise ValueError("This part is closed.")
-            with self._trusting(work):
-                work.flush(self._file_path)
+                raise ValueError("This part file is closed.")
+            with self._distrusting(work):
+                work.copy_permissions(self._file_path)
+                self._flush(work)
+                work.file.close()
             work.move_to(self._file_path)
             self._work = None
             work.discard()
-            remove_leftovers(self._file_path, all_of_them=True)  # the name is taken: nobody is going to resume them
+            remove_leftovers(self._file_path, resumable=True)  # the target exists now: nobody will resume them
         return self.target
 
     def close(self) -> None:
-        """Let go of the part without waiting; it stays if a later download can resume it."""
+        """Close the part without waiting for other threads; keep it if a later download can resume it."""
         self._closed = True
         if self._in_use.acquire(blocking=False):
             try:
-                self._let_go()
+                work, self._work = self._work, None
+                if work is None:
+                    return
+                if work.private or not self.size or self.validator is None or not work.path.exists():
+                    work.discard()
+                else:
+                    work.release()
             finally:
                 self._in_use.release()
 
     @contextmanager
-    def _using(self) -> Iterator[WorkFile | None]:
-        """Give the open file to one thread at a time, and let go of it if the part was closed meanwhile."""
+    def _exclusive(self) -> Iterator[WorkFile | None]:
+        """Give the open file to one thread at a time, and close it if the part was closed meanwhile."""
         try:
-            with self._in_use:
+            with self._in_use, errors_naming(self._display_name):
                 yield self._work
         finally:
             if self._closed:
                 self.close()
 
     @contextmanager
-    def _trusting(self, work: WorkFile) -> Iterator[None]:
-        """After an error of the disk, no later download may rely on what is in the file."""
+    def _distrusting(self, work: WorkFile) -> Iterator[None]:
+        """After a disk error, keep only what is certainly on the disk: nothing, unless the disk was just full."""
         try:
             yield
-        except OSError:
-            self.validator = None
-            with suppress(OSError):
-                work.lock.truncate(0)
+        except OSError as error:
+            try:
+                if error.errno not in DISK_FULL:
+                    raise
+                work.file.seek(self.size)
+                work.file.truncate()
+                self._sync(work)
+            except (OSError, ValueError):  # the latter if closing the file has failed
+                self.validator = None
+                with suppress(OSError):
+                    work.lock.truncate(0)
             raise
 
-    def _let_go(self) -> None:
-        work, self._work = self._work, None
-        if work is not None:
-            if work.private or not self.have or self.validator is None or not work.path.exists():
-                work.discard()
-            else:
-                work.release()
+    def _sync(self, work: WorkFile) -> None:
+        self._flush(work)
+        self._write_note(work)
+        flush(work.lock)
+        self._next_sync = self.size + self._sync_interval
+
+    def _flush(self, work: WorkFile) -> None:
+        """Flush the part; if that fails, only what was flushed before can be relied upon."""
+        written, self.size = self.size, self._synced
+        if flush(work.file):
+            self._synced = written
+        self.size = written
+
+    def _write_note(self, work: WorkFile) -> None:
+        note = {"validator": self.validator, "total": self.total, "synced": self._synced, "boot": _boot_id()}
+        work.lock.seek(0)
+        work.lock.write(json.dumps(note).encode())
+        work.lock.truncate()

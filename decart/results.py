@@ -78,12 +78,12 @@ class QueueJobResult(AwaitedByMistake):
     def _save(self, path: str | os.PathLike[str], start: str) -> Path:
         self.raise_for_status()
         target = find_target(path, start)
-        data, saved = self.data, self.path
+        data, saved, name = self.data, self.path, os.fspath(path)
         if saved is not None:
             with saved.open("rb") as file:
-                write_atomically(resolved(target), lambda copy: shutil.copyfileobj(file, copy))
+                write_atomically(resolved(target), lambda copy: shutil.copyfileobj(file, copy), display_name=name)
         elif data:
-            write_atomically(resolved(target), lambda file: file.write(data))
+            write_atomically(resolved(target), lambda file: file.write(data), display_name=name)
         else:
             raise JobFailedError(f"The result of job {self.job_id} holds no data to save.", job_id=self.job_id)
         return Path(os.path.expanduser(path))

@@ -1,7 +1,7 @@
-"""The id of a job, found in whatever a 2xx answer to a submit holds: it has been paid for.
+"""Find the id of a job that was paid for in a malformed 2xx response to a submit.
 
-The JSON may be cut, wrapped, in UTF-16, or have something before or after it. What is found is what the server meant,
-or nothing: an id that may be cut itself, or one of several, is not used.
+The JSON may be truncated, wrapped, in UTF-16, or surrounded by other text. An ambiguous id is not used: one that may be
+truncated itself, or one of several.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 
 WRAPPERS = ("data", "job", "result")
-"""Keys under which an API may wrap what our page documents at the top."""
+"""Keys under which an API may nest what is documented at the top level."""
 
-DEEPEST = 20
-"""How deep an answer may be nested; ours has one level."""
+MAX_DEPTH = 20
+"""Levels of nesting that are read; a real response has one."""
 
-TRIES = 20
-"""How many commas from the beginning, and how many from the end, are tried as the place where good JSON ends."""
+MAX_CUTS = 20
+"""Commas, from the start and from the end each, that are tried as the place where valid JSON ends."""
 
 _ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[][{},"]', re.DOTALL)
@@ -27,7 +27,7 @@ _CLOSING = {"{": "}", "[": "]"}
 
 
 def text_of(body: bytes) -> str:
-    """Decode a body by its byte order mark, as JSON in UTF-16 without one, or as UTF-8."""
+    """Decode a body by its byte order mark, as UTF-16 if it is JSON in that without a mark, or else as UTF-8."""
     for mark, encoding in _ENCODINGS.items():
         if body.startswith(mark):
             return body.decode(encoding, "replace")
@@ -37,9 +37,9 @@ def text_of(body: bytes) -> str:
 
 
 def find_job(body: bytes) -> Mapping[str, Any] | None:
-    """Return the JSON object that holds the ``job_id``, at the top, or in a wrapper or a list of one.
+    """Return the JSON object that has the ``job_id``: at the top level, in a wrapper or in a list of one.
 
-    If none does, it is the object at the top; if there is none, ``None``.
+    If there is no id, return the top-level object; if there is no object, ``None``.
     """
     text = text_of(body)
     start = re.search(r"[{\[]", text)
@@ -53,18 +53,14 @@ def find_job(body: bytes) -> Mapping[str, Any] | None:
 
 
 def _decode(text: str) -> Any:
-    """Decode the JSON at the start of a text; of one that is cut or broken, what is complete."""
+    """Decode the JSON at the start of a text; if it is truncated or broken, decode what is complete."""
     try:
         value, end = json.JSONDecoder().raw_decode(text)
+        return None if '"job_id"' in text[end:] else value  # there are two responses, and no way to tell which is ours
     except (ValueError, RecursionError):
-        return _decode_beginning(text)
-    return None if '"job_id"' in text[end:] else value  # two answers in one: which is ours?
-
-
-def _decode_beginning(text: str) -> Any:
-    """Decode as much of broken JSON as possible: all of it but an end that is missing, or else up to a comma."""
+        pass
     cuts = _cuts(text)
-    for end, closing in reversed(cuts[:TRIES] + cuts[TRIES:][-TRIES:]):
+    for end, closing in reversed(cuts[:MAX_CUTS] + cuts[MAX_CUTS:][-MAX_CUTS:]):
         try:
             return json.loads(text[:end] + closing)
         except (ValueError, RecursionError):
@@ -73,12 +69,12 @@ def _decode_beginning(text: str) -> Any:
 
 
 def _cuts(text: str) -> list[tuple[int, str]]:
-    """Return where the text can be cut, and what would close it there: at its commas, and perhaps at its end."""
+    """Return where a text can be cut (at commas, perhaps at its end), and the brackets that would close it there."""
     cuts: list[tuple[int, str]] = []
     closing = ""
     for token in _TOKENS.finditer(text):
         kind = token[0]
-        if kind == '"' or len(closing) > DEEPEST:  # a string without an end, or nothing of ours
+        if kind == '"' or len(closing) > MAX_DEPTH:  # an unterminated string, or nothing of ours
             return cuts
         if kind in _CLOSING:
             closing = _CLOSING[kind] + closing
@@ -86,6 +82,6 @@ def _cuts(text: str) -> list[tuple[int, str]]:
             closing = closing[1:]
         elif kind == ",":
             cuts.append((token.start(), closing))
-    if text.rstrip()[-1:] in ('"', "}", "]"):  # not a number: its next digits may be missing
+    if text.rstrip()[-1:] in ('"', "}", "]"):  # a number at the end may be truncated
         cuts.append((len(text), closing))
     return cuts

@@ -1,8 +1,10 @@
-"""Is a video or picture whole? Told by its structure alone, where HTTP does not say how long it is.
+"""Check by its structure whether a video or picture is complete, where HTTP does not tell its length.
 
-An MP4 is a row of boxes and a PNG a row of chunks. Each begins with its length, so that reading these headers alone
-shows whether the last one is complete. The content in between is skipped, and never kept. What they cannot show is that
-a fragmented MP4 was cut exactly between two of its fragments.
+An MP4 is a sequence of boxes, a PNG one of chunks, and a JPEG one of segments, followed by a scan that ends with a
+marker. Each begins with its length, so the headers alone show whether the last one is complete; the content is skipped
+and never kept. What does not show its end counts as incomplete: other formats (such as WebM), an MP4 whose last box has
+no length, and a fragmented MP4 without the index (``mfra``) that may follow its last fragment. One that has media
+before its first fragment counts as complete if it was cut exactly there.
 """
 
 from __future__ import annotations
@@ -11,90 +13,99 @@ from collections.abc import Iterable
 from typing import Literal
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-TO_THE_END = float("inf")
-"""The length of an MP4's last box if that is not told: it reaches to the end of the file, wherever that is."""
+JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 
 
 class Structure:
-    """Read the structure of a file as it arrives, in memory that does not grow.
+    """Read the structure of a file as it arrives, in constant memory.
 
     Example:
         >>> structure = Structure()
         >>> for chunk in chunks:
         ...     structure.feed(chunk)
-        >>> structure.is_whole
+        >>> structure.is_complete
         True
     """
 
     def __init__(self) -> None:
-        self._format: Literal["mp4", "png", "another"] | None = None  # None until 8 bytes have told
-        self._header = bytearray()  # of the next box, as far as it has arrived
-        self._left: float = 0  # bytes to come of the box at hand
-        self._missing: set[bytes] = set()  # the boxes that such a file must have, as far as they have not come
+        self._format: Literal["mp4", "png", "jpeg", "other"] | None = None  # None until 8 bytes have arrived
+        self._header = bytearray()  # the part of the next header that has arrived
+        self._remaining = 0  # bytes of the current box, chunk or segment that have not arrived
+        self._missing: set[bytes] = set()  # what the file must contain and has not so far
+        self._scan: bytes | None = None  # the last two bytes of a JPEG's scan, which has no length
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the file would be complete if nothing followed. Files of other formats never are: nobody can tell."""
-        is_between_boxes = not self._header and self._left in (0, TO_THE_END)
-        return self._format in ("mp4", "png") and not self._missing and is_between_boxes
+    def is_complete(self) -> bool:
+        """Whether the file would be complete if nothing followed."""
+        if self._scan is not None:
+            return self._scan == JPEG_END
+        return self._format in ("mp4", "png") and not (self._missing or self._header or self._remaining)
 
     def feed(self, data: bytes) -> None:
         """Read the next bytes of the file."""
-        at = 0
-        while at < len(data) and self._format != "another":
-            if self._left:
-                step = int(min(self._left, len(data) - at))
-                self._left -= step
+        offset = 0
+        while offset < len(data) and self._format != "other":
+            available = len(data) - offset
+            if self._remaining:
+                step = min(self._remaining, available)
+                self._remaining -= step
+            elif self._scan is not None:
+                step = available
+                self._scan = (self._scan + data[max(offset, len(data) - 2) :])[-2:]
             else:
-                step = min(self._header_length() - len(self._header), len(data) - at)
-                self._header += data[at : at + step]
+                length = self._header_length()
+                step = min(length - len(self._header), available)
+                self._header += data[offset : offset + step]
                 if len(self._header) == self._header_length():
                     self._read_header()
-            at += step
+            offset += step
 
     def _header_length(self) -> int:
-        """Return how long the header of the next box is: 8 bytes, or 16 if its length has 64 bits."""
-        has_64_bits = self._format != "png" and self._header[:4] == b"\0\0\0\1"
-        return 16 if has_64_bits and len(self._header) >= 8 else 8
+        """Return the length of the next header: 4 bytes in a JPEG, else 8, or 16 if an MP4 box has a 64-bit length."""
+        if self._format == "jpeg":
+            return 4
+        has_64_bits = self._format != "png" and len(self._header) >= 8 and self._header[:4] == b"\0\0\0\1"
+        return 16 if has_64_bits else 8
 
     def _read_header(self) -> None:
-        """Learn from a complete header how much of its box is to come."""
+        """Find out from a complete header how many bytes of its content follow."""
         header = bytes(self._header)
         self._header.clear()
         if self._format is None and header == PNG_SIGNATURE:
             self._format, self._missing = "png", {b"IEND"}
+            return
+        if self._format is None and header[:3] == JPEG_START:
+            self._format = "jpeg"
+            rest = int.from_bytes(header[4:6], "big") - 4  # the start marker, a header, and two bytes of its content
+        elif self._format == "jpeg":
+            rest = int.from_bytes(header[2:], "big") - 2 if header[0] == 0xFF else -1
+            if header[:2] == JPEG_SCAN:
+                self._scan = b""
         elif self._format == "png":
-            self._read_chunk(int.from_bytes(header[:4], "big"), header[4:8])
-        elif self._format is None and header[4:8] == b"ftyp":
+            rest = int.from_bytes(header[:4], "big") + 4 if self._missing else -1  # nothing may follow IEND
+            self._missing.discard(header[4:8])
+        else:
+            rest = self._read_box(header)
+        self._remaining = max(rest, 0)
+        if rest < 0:
+            self._format, self._scan = "other", None
+
+    def _read_box(self, header: bytes) -> int:
+        """Return how many bytes of an MP4 box follow its header; -1 if that is not one, or has no length."""
+        name = header[4:8]
+        if self._format is None:
+            if name != b"ftyp":
+                return -1
             self._format, self._missing = "mp4", {b"moov", b"mdat"}
-            self._read_box(header)
-        elif self._format == "mp4":
-            self._read_box(header)
-        else:
-            self._format = "another"
-
-    def _read_chunk(self, length: int, name: bytes) -> None:
-        """Read the header of a PNG's chunk, whose length does not count the checksum after it."""
-        if not self._missing:
-            self._format = "another"  # nothing may follow IEND
-        self._left = length + 4
+        if name == b"moof":  # from here on, a cut between two fragments looks like an end
+            self._missing.add(b"mfra")
         self._missing.discard(name)
-
-    def _read_box(self, header: bytes) -> None:
-        """Read the header of an MP4's box, whose length counts the header."""
-        length = int.from_bytes(header[8:] or header[:4], "big")
-        if length == 0 and len(header) == 8:
-            self._left = TO_THE_END
-        elif length < len(header):
-            self._format = "another"
-        else:
-            self._left = length - len(header)
-        self._missing.discard(header[4:8])
+        return int.from_bytes(header[8:] or header[:4], "big") - len(header)
 
 
-def is_whole(chunks: Iterable[bytes]) -> bool:
-    """Say whether these chunks are a complete MP4 or PNG."""
+def is_complete(chunks: Iterable[bytes]) -> bool:
+    """Return whether these chunks are a complete MP4, PNG or JPEG."""
     structure = Structure()
     for chunk in chunks:
         structure.feed(chunk)
-    return structure.is_whole
+    return structure.is_complete

@@ -108,14 +108,14 @@ class Terminal(io.StringIO):
 def test_a_bar_that_breaks_is_given_up_and_said_once(writes: int, caplog: pytest.LogCaptureFixture) -> None:
     with redirect_stderr(Terminal(writes)), Bar() as bar:
         for done in range(20):
-            bar.moved(Progress(direction="upload", done=done, total=20))
-            bar.looked(JobStatusResponse(job_id="j1", status="pending"))
-    assert caplog.messages == ["the progress bar cannot be drawn, and is given up"]
+            bar.on_progress(Progress(direction="upload", done=done, total=20))
+            bar.on_poll(JobStatusResponse(job_id="j1", status="pending"))
+    assert caplog.messages == ["the progress bar cannot be drawn and is disabled"]
 
 
 def test_a_program_without_stderr_has_no_bar_and_nothing_to_complain_of(caplog: pytest.LogCaptureFixture) -> None:
     with redirect_stderr(None), Bar() as bar:
-        bar.looked(JobStatusResponse(job_id="j1", status="pending"))
+        bar.on_poll(JobStatusResponse(job_id="j1", status="pending"))
     assert caplog.messages == []
 
 
@@ -172,7 +172,7 @@ def test_the_log_names_the_place_that_logs(level: str, caplog: pytest.LogCapture
 
 def test_a_bar_and_a_progress_callback_that_fail_outlive_a_broken_log() -> None:
     with broken_log(), redirect_stderr(Terminal(0)), Bar() as bar:
-        bar.looked(JobStatusResponse(job_id="j1", status="pending"))
+        bar.on_poll(JobStatusResponse(job_id="j1", status="pending"))
 
 
 @pytest.mark.parametrize("progress", [True, lambda progress: 1 / 0])

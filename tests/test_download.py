@@ -246,14 +246,14 @@ def test_a_disk_that_takes_no_more_is_an_os_error_that_says_how_to_go_on(tmp_pat
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        (7, "path: a file name is needed"),
-        (b"lake.mp4", "path: a file name is needed"),
-        ("", "path: the file name is empty"),
-        (None, "path: a file name is needed"),
+        (7, "must be the name of a file"),
+        (b"lake.mp4", "must be the name of a file"),
+        ("", "must be the name of a file"),
+        (None, "must be the name of a file"),
         ("{folder}", "is a folder; name a file in it"),
         ("{folder}/missing/lake.mp4", "missing does not exist"),
         ("{folder}/file/lake.mp4", "file does not exist"),
-        ("{folder}/\0", "holds a character that no file name can have"),
+        ("{folder}/\0", "must be the name of a file"),
     ],
 )
 def test_a_path_that_cannot_be_written_to_is_refused_before_anything_is_sent(

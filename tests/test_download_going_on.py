@@ -111,7 +111,7 @@ def test_a_note_that_cannot_be_read_means_to_begin_anew(note: str, tmp_path: Pat
     with pytest.raises(QueueResultError):
         having(Shelf(breaks=(300,)), retry=RetryPolicy(attempts=1))[0].queue.download("j1", target)
     (path,) = (path for path in tmp_path.iterdir() if path.suffix == ".json")
-    assert json.loads(path.read_text()) == {"validator": '"v1"', "total": len(VIDEO)}
+    assert json.loads(path.read_text()).items() >= {"validator": '"v1"', "total": len(VIDEO)}.items()
     path.write_text(note)
     shelf = Shelf()
     assert having(shelf)[0].queue.download("j1", target).read_bytes() == VIDEO

@@ -1,4 +1,4 @@
-"""`decart.uploads.multipart`: a body of known length that nobody's file name can break."""
+"""`decart.uploads.multipart`: a body of known length that no file name can break."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def parsed(body: MultipartBody) -> Parsed:
 
 
 def quoted(name: str) -> str:
-    """Say how a name arrives: what could break the framing in percents, half a character as a question mark."""
+    """Return a name as a server receives it: percent-encoded, with '?' for half a character."""
     safe = "".join(f"%{ord(ch):02X}" if ch in '"\\\x7f' or ch < " " else ch for ch in name)
     return safe.encode("utf-8", "replace").decode().replace("%22", '"')  # which werkzeug takes back
 
 
 @given(PARTS)
-def test_the_length_is_that_of_the_bytes_and_every_reading_gives_the_same(parts: Mapping[str, str | Upload]) -> None:
+def test_the_length_is_exact_and_every_pass_gives_the_same_bytes(parts: Mapping[str, str | Upload]) -> None:
     body = MultipartBody(parts)
     data = b"".join(body)
     assert len(body) == len(data)
@@ -65,7 +65,7 @@ def test_the_length_is_that_of_the_bytes_and_every_reading_gives_the_same(parts:
 
 
 @given(PARTS.filter(bool))
-def test_a_server_reads_exactly_what_was_given(parts: Mapping[str, str | Upload]) -> None:
+def test_a_server_receives_exactly_the_given_fields(parts: Mapping[str, str | Upload]) -> None:
     form, files = parsed(MultipartBody(parts))
     assert form == {name: part for name, part in parts.items() if isinstance(part, str)}
     assert {name: data for name, (_, _, data) in files.items()} == {
@@ -96,7 +96,7 @@ def test_no_file_name_breaks_the_framing(name: str) -> None:
 
 
 @given(st.text(min_size=1))
-def test_any_file_name_at_all_leaves_the_fields_and_the_contents_alone(name: str) -> None:
+def test_no_file_name_changes_fields_or_contents(name: str) -> None:
     part = Upload(field="data", filename=name, content_type="image/png", source=file_of(b"abc").source)
     body = MultipartBody({"prompt": "A lake", "data": part, "seed": "5"})
     form, files = parsed(body)
@@ -114,18 +114,18 @@ def test_a_name_is_one_line_in_the_header(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ['a"b.png', "a\r\nb.png", "a\\b.png", "湖 1.png"])
-def test_a_server_that_decodes_percents_gets_the_name_back(name: str) -> None:
+def test_a_server_that_decodes_percents_gets_the_original_name(name: str) -> None:
     part = Upload(field="data", filename=name, content_type="image/png", source=file_of(b"abc").source)
     _, files = parsed(MultipartBody({"data": part}))
     assert unquote(files["data"][0] or "") == name
 
 
-def test_a_name_and_a_type_arrive_as_they_are() -> None:
+def test_a_name_and_a_type_arrive_unchanged() -> None:
     _, files = parsed(MultipartBody({"data": file_of(b"abc", "lake one.png"), "end": file_of(b"d", "x", "image/webp")}))
     assert files == {"data": ("lake one.png", "image/png", b"abc"), "end": ("x", "image/webp", b"d")}
 
 
-def test_a_file_without_a_name_has_that_of_its_field() -> None:
+def test_a_file_without_a_name_is_named_after_its_field() -> None:
     _, files = parsed(MultipartBody({"data": upload("data", b"abc")}))
     assert files == {"data": ("data", OCTET_STREAM, b"abc")}
 
@@ -140,11 +140,11 @@ TEXT = ["", "A lake", "湖\r\n--\r\n", "--", "\r\n", "\x00", 'name="data"', '[{"
 
 
 @pytest.mark.parametrize("text", TEXT)
-def test_a_text_arrives_as_it_is(text: str) -> None:
+def test_a_text_arrives_unchanged(text: str) -> None:
     assert parsed(MultipartBody({"prompt": text, "seed": "5"})) == ({"prompt": text, "seed": "5"}, {})
 
 
-def test_a_text_is_no_file_and_has_no_headers_but_its_name() -> None:
+def test_a_text_field_has_no_headers_but_its_name() -> None:
     body = MultipartBody({"prompt": "A lake"})
     boundary = body.content_type.partition("boundary=")[2]
     expected = (
@@ -164,8 +164,8 @@ def test_a_boundary_is_new_each_time_and_needs_no_quotes() -> None:
     assert all(re.fullmatch(r"multipart/form-data; boundary=[0-9a-f]{32}", kind) for kind in kinds)
 
 
-def test_what_looks_like_the_framing_is_only_content() -> None:
-    """The texts and files of one body are made of the framing of another."""
+def test_content_that_looks_like_framing_is_only_content() -> None:
+    """The texts and files of one body contain the framing of another."""
     other = b"".join(MultipartBody({"data": file_of(b"evil"), "prompt": "evil"}))
     body = MultipartBody({"prompt": other.decode(), "data": file_of(other, other.decode())})
     form, files = parsed(body)
@@ -173,7 +173,7 @@ def test_what_looks_like_the_framing_is_only_content() -> None:
     assert files["data"][2] == other
 
 
-def test_a_large_file_is_never_in_memory_as_a_whole(tmp_path: pathlib.Path) -> None:
+def test_a_large_file_is_never_completely_in_memory(tmp_path: pathlib.Path) -> None:
     with (tmp_path / "large.mp4").open("wb") as file:
         file.truncate(3 * 1024 * 1024 * 1024)  # a file of holes takes no room
     body = MultipartBody({"data": upload("data", tmp_path / "large.mp4"), "prompt": "x"})

@@ -1,4 +1,4 @@
-"""In a notebook: jobs and results that show themselves, a bar, a cell that is interrupted, and the example notebook."""
+"""Notebooks: how jobs and results are displayed, the bar, an interrupted cell, and the example notebook."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def html_of(shown: Any) -> str:
     return bundle["text/html"]
 
 
-# ---------------------------------------------------------------- how they show themselves
+# ---------------------------------------------------------------- display
 
 
 def test_a_job_shows_its_status_model_and_id() -> None:
@@ -44,16 +44,16 @@ def test_a_job_shows_its_status_model_and_id() -> None:
     assert re.sub("<[^>]*>", "", shown) == "pending · lucy-pro-t2v · job j1"
 
 
-def test_a_status_shows_the_time_and_a_failure_its_reason() -> None:
+def test_a_status_shows_the_elapsed_time_and_a_failure_its_reason() -> None:
     failed = JobStatusResponse(job_id="j1", status="failed", error="too dark", model="lucy-2.6", elapsed=12.34)
     assert re.sub("<[^>]*>", "", html_of(failed)) == "failed · lucy-2.6 · 12.3 s · job j1too dark"
 
 
-def test_what_is_not_known_is_not_shown() -> None:
+def test_unknown_facts_are_not_shown() -> None:
     assert re.sub("<[^>]*>", "", html_of(JobStatusResponse(job_id="j1", status="odd"))) == "odd · job j1"
 
 
-def test_a_small_result_is_played_from_the_notebook_itself() -> None:
+def test_a_small_result_is_embedded() -> None:
     result = QueueJobResult(job_id="j1", status="completed", data=MP4, model="lucy-2.6", elapsed=30.0)
     shown = html_of(result)
     assert f'<video src="data:video/mp4;base64,{base64.b64encode(MP4).decode()}" controls' in shown
@@ -70,11 +70,11 @@ def test_a_picture_is_shown_as_one(tmp_path: Path) -> None:
         assert f'<img src="data:image/png;base64,{encoded}"' in html_of(result)
 
 
-def test_a_large_result_in_memory_is_not_put_into_the_notebook() -> None:
+def test_a_large_result_in_memory_is_not_embedded() -> None:
     shown = html_of(QueueJobResult(job_id="j1", status="completed", data=bytes(50 * 1024 * 1024)))
     assert len(shown) < 1000
     assert "<video" not in shown
-    assert '50.0 MiB, too large to be part of a notebook: <code>result.save("video.mp4")</code>' in shown
+    assert '50.0 MiB, too large to embed: <code>result.save("video.mp4")</code>' in shown
 
 
 def large(path: Path) -> QueueJobResult:
@@ -92,7 +92,7 @@ def test_a_large_result_is_played_from_its_file(tmp_path: Path, monkeypatch: pyt
     assert len(shown) < 1000
 
 
-def test_a_large_file_that_a_notebook_cannot_reach_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_file_outside_the_notebooks_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path / "notebooks")
     shown = html_of(large(tmp_path / "lake.mp4"))
@@ -100,13 +100,13 @@ def test_a_large_file_that_a_notebook_cannot_reach_is_named(tmp_path: Path, monk
     assert f"8.0 MiB in <code>{tmp_path / 'lake.mp4'}</code>" in shown
 
 
-def test_the_limit_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_can_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     result = QueueJobResult(job_id="j1", status="completed", data=MP4)
     monkeypatch.setattr(notebook, "INLINE_LIMIT", 10)
     assert "<video" not in html_of(result)
 
 
-def test_a_result_without_a_video_or_whose_file_is_gone_has_no_player(tmp_path: Path) -> None:
+def test_a_result_without_a_video_or_with_a_deleted_file_has_no_player(tmp_path: Path) -> None:
     for result in (
         QueueJobResult(job_id="j1", status="failed", error="too dark"),
         QueueJobResult(job_id="j1", status="completed", path=tmp_path / "gone.mp4"),
@@ -114,7 +114,7 @@ def test_a_result_without_a_video_or_whose_file_is_gone_has_no_player(tmp_path: 
         assert "<video" not in html_of(result)
 
 
-def test_no_word_of_a_server_is_taken_for_html(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_from_a_server_is_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for shown in (
         JobStatusResponse(job_id=HOSTILE, status=HOSTILE, error=HOSTILE, model=HOSTILE),
@@ -123,7 +123,7 @@ def test_no_word_of_a_server_is_taken_for_html(tmp_path: Path, monkeypatch: pyte
         assert "<script" not in html_of(shown)
 
 
-def test_a_wait_gives_a_result_that_knows_its_model_and_time() -> None:
+def test_the_result_of_a_wait_has_its_model_and_elapsed_time() -> None:
     client = client_of(FakeTransport(accepted(), status("processing"), status("completed"), video()))
     result = client.queue.submit_and_poll(LAKE)
     assert (result.model, result.elapsed) == ("lucy-pro-t2v", client._core.durations.age("j1", 9, finished=True)[1])
@@ -131,7 +131,7 @@ def test_a_wait_gives_a_result_that_knows_its_model_and_time() -> None:
     assert result.elapsed > 0
 
 
-def test_a_job_that_has_ended_grows_no_older() -> None:
+def test_the_elapsed_time_of_a_finished_job_does_not_change() -> None:
     transport = FakeTransport(accepted(), status("completed"), status("completed"), video(), status("completed"))
     client = client_of(transport)
     job = client.queue.submit(LAKE)
@@ -142,7 +142,7 @@ def test_a_job_that_has_ended_grows_no_older() -> None:
     assert client.queue.status(job.job_id).elapsed == 30
 
 
-def test_of_somebody_elses_job_nothing_is_made_up() -> None:
+def test_nothing_is_made_up_about_a_job_of_another_client() -> None:
     client = client_of(FakeTransport(status("completed"), video()))
     result = client.queue.result("j1")
     assert (result.model, result.elapsed) == (None, None)
@@ -153,7 +153,7 @@ def test_of_somebody_elses_job_nothing_is_made_up() -> None:
 
 @pytest.fixture
 def kernel(tmp_path: Path) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
-    """A real kernel, with a client of a box whose jobs never end."""
+    """A real kernel, with a client of an emulator whose jobs never finish."""
     with Emulator(pending=0, processing=10_000, renderer=Studio()) as emulator, EmulatorServer(emulator) as server:
         manager, client = start_new_kernel(cwd=str(tmp_path))
         try:
@@ -169,13 +169,13 @@ def kernel(tmp_path: Path) -> Iterator[tuple[KernelManager, BlockingKernelClient
 
 
 def run(client: BlockingKernelClient, code: str) -> list[dict[str, Any]]:
-    """Run a cell, and return what it showed."""
+    """Run a cell, and return its output messages."""
     shown: list[dict[str, Any]] = []
     client.execute_interactive(code, timeout=60, output_hook=lambda message: shown.append(message))
     return [message for message in shown if message["msg_type"] not in ("status", "execute_input")]
 
 
-def test_an_interrupted_cell_shows_how_to_resume_and_nothing_else_and_the_kernel_goes_on(
+def test_an_interrupted_cell_shows_only_how_to_resume_and_the_kernel_survives(
     kernel: tuple[KernelManager, BlockingKernelClient],
 ) -> None:
     manager, client = kernel
@@ -194,7 +194,7 @@ def test_an_interrupted_cell_shows_how_to_resume_and_nothing_else_and_the_kernel
 
 
 def until(client: BlockingKernelClient, kind: str) -> list[dict[str, Any]]:
-    """Return what a cell that goes on shows, up to something of a kind."""
+    """Return the output of a running cell, up to a message of this type."""
     shown: list[dict[str, Any]] = []
     ends = time.monotonic() + 60
     while time.monotonic() < ends:
@@ -206,7 +206,7 @@ def until(client: BlockingKernelClient, kind: str) -> list[dict[str, Any]]:
     raise AssertionError(shown)
 
 
-def test_a_bar_is_shown_in_a_notebook_although_it_is_no_terminal(
+def test_a_bar_is_shown_in_a_notebook_although_stderr_is_not_a_terminal(
     kernel: tuple[KernelManager, BlockingKernelClient],
 ) -> None:
     _, client = kernel
@@ -218,10 +218,10 @@ def test_a_bar_is_shown_in_a_notebook_although_it_is_no_terminal(
     assert shown[-1]["content"]["data"]["text/plain"] == "True"
 
 
-# ---------------------------------------------------------------- the page, and the example
+# ---------------------------------------------------------------- the docs page and the example
 
 
-def test_the_cells_of_the_page_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cells_of_the_docs_page_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     emulator = Emulator(pending=0, processing=0, renderer=Studio())
     with emulator, EmulatorServer(emulator) as server:
@@ -237,7 +237,7 @@ def test_the_cells_of_the_page_run_one_after_the_other(tmp_path: Path, monkeypat
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The example notebook, run from its first cell to its last as a person would run it without a key."""
+    """The example notebook, run from top to bottom without an API key."""
     folder = tmp_path_factory.mktemp("notebook")
     shutil.copytree(ROOT / "examples" / "media", folder / "media")
     example = nbformat.read(ROOT / "examples" / "notebook.ipynb", as_version=4)
@@ -250,7 +250,7 @@ def shown_by(cell: Any) -> str:
     return "".join(output.get("data", {}).get("text/html", "") for output in cell.outputs)
 
 
-def test_the_example_notebook_runs_and_shows_its_jobs_and_two_players(executed: Any) -> None:
+def test_the_example_notebook_runs_and_displays_its_jobs_and_two_players(executed: Any) -> None:
     cells = [cell for cell in executed.cells if cell.cell_type == "code"]
     assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
     shown = [shown_by(cell) for cell in cells]

@@ -139,7 +139,7 @@ def test_a_picture_that_is_written_as_nothing_is_refused() -> None:
 
         def save(self, file: io.BytesIO, format: str) -> None: ...
 
-    refused("data: the picture was written as no bytes at all.", Blank())
+    refused("data: the image was encoded as zero bytes.", Blank())
 
 
 def test_no_program_loads_pillow_for_its_files() -> None:
@@ -211,11 +211,11 @@ def test_a_type_that_no_header_could_hold_is_refused(kind: Any) -> None:
 
 
 def test_what_is_wrong_with_the_file_in_a_tuple_is_said_under_its_name(path: pathlib.Path) -> None:
-    refused("a str is not a file; write pathlib.Path(...)", ("a.png", "a.png"))
-    refused("a file is needed (bytes, pathlib.Path or an open binary file), not NoneType.", ("a.png", None))
+    refused("a str is not a file; pass pathlib.Path(...)", ("a.png", "a.png"))
+    refused("expected a file (bytes, pathlib.Path or an open binary file), not NoneType.", ("a.png", None))
     refused("the file is empty (lake.png).", ("lake.png", b""))
     refused("the file cannot be read (lake.png: No such file or directory).", ("lake.png", path.with_name("no.png")))
     part = upload("data", ("lake.png", path))
     path.write_bytes(PNG[:1])
-    with pytest.raises(InvalidInputError, match=r"became shorter while it was sent \(lake.png\)"):
+    with pytest.raises(InvalidInputError, match=r"became shorter while it was being sent \(lake.png\)"):
         content(part)

@@ -1,4 +1,4 @@
-"""Parts of a video, as a browser asks for them when somebody seeks: `client.queue.stream(job_id, range=...)`."""
+"""Byte ranges, as browsers request them when somebody seeks: `client.queue.stream(job_id, range=...)`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.shelf import VIDEO, Shelf, having
 
 from decart import AsyncDecartClient, InvalidInputError, NotFoundError, QueueResultError
-from decart.ranges import Span, Wanted, span_of
+from decart.ranges import ContentRange, RequestedRange
 from decart.transports.base import HttpResponse
 
 
@@ -20,7 +20,7 @@ from decart.transports.base import HttpResponse
     ("asked", "first", "last"),
     [("bytes=100-299", 100, 299), ("bytes=900-", 900, 1023), ("bytes=-24", 1000, 1023), (" bytes=0-0 ", 0, 0)],
 )
-def test_a_part_comes_with_the_status_and_headers_that_a_browser_wants(asked: str, first: int, last: int) -> None:
+def test_a_part_has_the_status_and_headers_that_a_browser_needs(asked: str, first: int, last: int) -> None:
     shelf = Shelf(headers={"ETag": '"v1"', "Accept-Ranges": "bytes", "Server": "theirs", "Set-Cookie": "a=b"})
     with having(shelf)[0].queue.stream("j1", range=asked) as video:
         assert (video.status, video.length) == (206, last - first + 1)
@@ -35,7 +35,7 @@ def test_a_part_comes_with_the_status_and_headers_that_a_browser_wants(asked: st
     assert shelf.asked == [(asked.strip(), None)]
 
 
-def test_the_browsers_condition_goes_with_its_range() -> None:
+def test_the_browsers_condition_is_sent_with_its_range() -> None:
     shelf = Shelf()
     assert b"".join(having(shelf)[0].queue.stream("j1", range="bytes=5-9", if_range='"v1"')) == VIDEO[5:10]
     assert b"".join(having(shelf)[0].queue.stream("j1", range="bytes=5-9", if_range='"v0"')) == VIDEO
@@ -59,7 +59,9 @@ def test_the_browsers_condition_goes_with_its_range() -> None:
         ("bytes=1-2", ""),
     ],
 )
-def test_what_http_lets_be_ignored_stands_for_the_whole(wanted: str | None, condition: str | None) -> None:
+def test_a_range_that_http_lets_servers_ignore_means_the_complete_video(
+    wanted: str | None, condition: str | None
+) -> None:
     shelf = Shelf()
     with having(shelf)[0].queue.stream("j1", range=wanted, if_range=condition) as video:
         assert (video.status, b"".join(video)) == (200, VIDEO)
@@ -67,36 +69,36 @@ def test_what_http_lets_be_ignored_stands_for_the_whole(wanted: str | None, cond
 
 
 @given(st.text() | st.none(), st.text() | st.none())
-def test_whatever_a_browser_sends_nothing_but_a_plain_range_goes_on(wanted: str | None, condition: str | None) -> None:
-    part = Wanted.of(wanted, condition)
+def test_only_a_plain_range_is_sent_on_whatever_a_browser_sends(wanted: str | None, condition: str | None) -> None:
+    part = RequestedRange.parse(wanted, condition)
     assert part.range is None or (part.range.startswith("bytes=") and part.range.isascii() and part.range.isprintable())
     assert part.if_range is None or (part.range is not None and part.if_range.isascii() and part.if_range.isprintable())
 
 
-def test_a_range_that_is_no_text_is_refused_before_anything_is_sent() -> None:
+def test_a_range_that_is_not_a_str_is_refused_before_anything_is_sent() -> None:
     client, transport = having(Shelf())
     wrong: Any = 100
-    with pytest.raises(InvalidInputError, match="range must be the text of a header, not 100"):
+    with pytest.raises(InvalidInputError, match="range must be the value of a header, not 100"):
         client.queue.stream("j1", range=wrong)
-    with pytest.raises(InvalidInputError, match="if_range must be the text of a header"):
+    with pytest.raises(InvalidInputError, match="if_range must be the value of a header"):
         client.queue.stream("j1", range="bytes=0-", if_range=wrong)
     assert transport.sent == []
 
 
-def test_where_the_service_knows_no_parts_the_whole_comes() -> None:
+def test_without_range_support_the_complete_video_comes() -> None:
     with having(Shelf(ranges=False))[0].queue.stream("j1", range="bytes=100-199") as video:
         assert (video.status, video.length, b"".join(video)) == (200, len(VIDEO), VIDEO)
         assert "Content-Range" not in video.headers
 
 
-def test_a_range_behind_the_end_is_told_with_its_status() -> None:
+def test_a_range_after_the_end_is_an_error_with_its_status() -> None:
     client = client_of(FakeTransport(status("completed"), answer(416, {"detail": "no such range"})))
     with pytest.raises(QueueResultError) as caught:
         client.queue.stream("j1", range="bytes=5000-").open()
     assert caught.value.status_code == 416
 
 
-def test_a_part_that_breaks_off_goes_on_with_the_rest_of_the_part() -> None:
+def test_an_interrupted_part_is_resumed_to_its_own_end() -> None:
     shelf = Shelf(breaks=(300, 150))
     with having(shelf)[0].queue.stream("j1", range="bytes=100-799") as video:
         assert b"".join(video) == VIDEO[100:800]
@@ -109,14 +111,14 @@ def other_end(request: Any) -> HttpResponse:
 
 
 @pytest.mark.parametrize("then", [other_end, Shelf(ranges=False)], ids=["another part", "the whole"])
-def test_a_part_that_cannot_be_gone_on_with_is_an_error_and_never_two_in_one(then: Any) -> None:
+def test_a_part_that_cannot_be_resumed_is_an_error(then: Any) -> None:
     answers: Any = iter([Shelf(breaks=(300,)), then])
     client, _ = having(lambda request: next(answers)(request))
     with client.queue.stream("j1", range="bytes=100-799") as video, pytest.raises(QueueResultError):
         list(video)
 
 
-def test_what_was_announced_to_a_browser_is_not_taken_back() -> None:
+def test_headers_that_a_browser_has_received_stay_true() -> None:
     answers: Any = iter([Shelf(breaks=(0,)), Shelf(ranges=False)])
     client, _ = having(lambda request: next(answers)(request))
     with client.queue.stream("j1", range="bytes=100-799") as video:
@@ -125,13 +127,13 @@ def test_what_was_announced_to_a_browser_is_not_taken_back() -> None:
             list(video)
 
 
-def test_a_part_that_does_not_say_which_it_is_is_an_error() -> None:
+def test_a_part_without_a_content_range_is_an_error() -> None:
     client, _ = having(lambda request: HttpResponse(206, {"Content-Length": "3"}, [b"abc"]))
     with pytest.raises(QueueResultError, match="it does not say which part it is"):
         client.queue.stream("j1", range="bytes=1-3").open()
 
 
-def test_a_part_from_the_middle_may_begin_like_a_text() -> None:
+def test_a_part_from_the_middle_may_start_like_text() -> None:
     shelf = Shelf(b"0123<html>", headers={"Content-Type": "application/octet-stream"})
     assert b"".join(having(shelf)[0].queue.stream("j1", range="bytes=4-")) == b"<html>"
 
@@ -156,10 +158,10 @@ def test_the_async_side_takes_a_range_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "span"),
+    ("value", "expected"),
     [
-        ("bytes 0-9/100", Span(first=0, last=9, whole=100)),
-        ("bytes 0-9/*", Span(first=0, last=9, whole=None)),
+        ("bytes 0-9/100", ContentRange(first=0, last=9, total=100)),
+        ("bytes 0-9/*", ContentRange(first=0, last=9, total=None)),
         ("bytes */100", None),
         ("bytes 9-0/100", None),
         ("bytes 0-100/100", None),
@@ -167,6 +169,31 @@ def test_the_async_side_takes_a_range_too() -> None:
         ("bytes 0-9/100 ", None),
     ],
 )
-def test_a_servers_span_is_read_strictly(value: str, span: Span | None) -> None:
-    assert span_of({"content-range": value}) == span
-    assert span is None or str(span) == value
+def test_a_content_range_is_parsed_strictly(value: str, expected: ContentRange | None) -> None:
+    assert ContentRange.from_headers({"content-range": value}) == expected
+    assert expected is None or str(expected) == value
+
+
+@pytest.mark.parametrize(
+    ("requested", "content", "accepted", "last"),
+    [
+        ("bytes=5-9", "bytes 5-9/100", True, 9),
+        ("bytes=5-9", "bytes 5-7/100", True, 9),
+        ("bytes=5-9", "bytes 5-7/*", True, 7),
+        ("bytes=5-9", "bytes 5-10/100", False, 9),
+        ("bytes=5-9", "bytes 4-9/100", False, 9),
+        ("bytes=5-500", "bytes 5-99/100", True, 99),
+        ("bytes=5-", "bytes 5-7/100", True, 99),
+        ("bytes=-10", "bytes 90-99/100", True, 99),
+        ("bytes=-10", "bytes 90-99/*", True, 99),
+        ("bytes=-500", "bytes 0-99/100", True, 99),
+        ("bytes=-10", "bytes 0-9/100", False, 99),
+    ],
+)
+def test_a_servers_part_must_start_where_requested_and_end_no_later(
+    requested: str, content: str, accepted: bool, last: int
+) -> None:
+    part = ContentRange.from_headers({"content-range": content})
+    assert part is not None
+    wanted = RequestedRange.parse(requested, None)
+    assert (wanted.accepts(part), wanted.last_byte(part)) == (accepted, last)

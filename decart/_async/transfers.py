@@ -172,7 +172,7 @@ async def save(transfer: AsyncTransfer, target: Path) -> Path:
     transfer.destination, transfer.on_disk = part, True
     try:
         await in_thread(part.open)
-        download.resume(part.have, part.total, part.validator)
+        download.resume(part.size, part.total, part.validator)
         await transfer.run()
         return await finish_in_thread(part.finish)
     finally:

@@ -62,8 +62,8 @@ class AsyncJobWait:
                 self.engine.reporter.retry(self.poll.job_id, error, self.poll.failures, step.seconds)
             return step
         step = self.poll.observe(status, self.now())
-        if self.arguments.on_check is not None:
-            self.arguments.on_check(status)
+        if self.arguments.on_poll is not None:
+            self.arguments.on_poll(status)
         if self.poll.status_changed:
             self.engine.reporter.status(status)
             if self.arguments.on_status_change is not None:

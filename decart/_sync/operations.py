@@ -28,7 +28,7 @@ from ..policies import FAILURES, PollPolicy, repeat_read, repeat_submit
 from ..polling import Failed, Finished, JobPoll, TimedOut, Wait
 from ..progress import OnProgress
 from ..protocol import status_call, submit_call
-from ..ranges import Wanted
+from ..ranges import RequestedRange
 from ..results import QueueJobResult, to_result
 from .backend import CancelEvent, in_thread
 from .engine import Engine
@@ -165,7 +165,7 @@ class Operations:
         arguments: WaitArguments = WaitArguments(),  # noqa: B008 - it is frozen
         poll: JobPoll | None = None,
         restartable: bool = True,
-        wanted: Wanted = Wanted(),  # noqa: B008 - it is frozen
+        requested: RequestedRange = RequestedRange(),  # noqa: B008 - it is frozen
     ) -> Transfer:
         """Begin a download, whose time counts from now; the deadline of a wait that it ends applies, too."""
         engine = self.engine
@@ -180,7 +180,7 @@ class Operations:
             deadline=float("inf") if total is None else now + total,
             accepted=engine.memory.submitted_at(job_id),
             restartable=restartable,
-            wanted=wanted,
+            requested=requested,
         )
         return Transfer(
             engine=engine,

@@ -19,7 +19,7 @@ from ..partfile import check_target
 from ..policies import PollPolicy
 from ..progress import ShowProgress
 from ..protocol import AnyJob, job_id_of
-from ..ranges import Wanted
+from ..ranges import RequestedRange
 from ..results import QueueJobResult
 from .backend import AWAITED, CancelEvent
 from .engine import Engine
@@ -172,7 +172,7 @@ class QueueClient:
             ...     size = sum([len(chunk) for chunk in video])
         """
         job_id = job_id_of(job)
-        transfer = self._operations.transfer(job_id, restartable=False, wanted=Wanted.of(range, if_range))
+        transfer = self._operations.transfer(job_id, restartable=False, requested=RequestedRange.parse(range, if_range))
         return VideoStream(transfer, partial(self._operations.last_status, job_id))
 
     def poll(

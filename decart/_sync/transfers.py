@@ -173,7 +173,7 @@ def save(transfer: Transfer, target: Path) -> Path:
     transfer.destination, transfer.on_disk = part, True
     try:
         in_thread(part.open)
-        download.resume(part.have, part.total, part.validator)
+        download.resume(part.size, part.total, part.validator)
         transfer.run()
         return finish_in_thread(part.finish)
     finally:

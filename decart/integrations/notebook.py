@@ -1,8 +1,15 @@
-"""How jobs and results show themselves in a notebook: where the job is, and a player for its video.
+"""How jobs and results are displayed in a notebook: the status of the job, and a player for its video.
 
-A notebook keeps all that it shows, so what is shown there is small: a video of up to ``INLINE_LIMIT`` bytes is part of
-the notebook; a larger one is played from the file that it was saved to (``save_to=``), by its path relative to the
-notebook; and of one that is in memory alone, it is said how to save it.
+A notebook stores everything that it displays, so at most ``INLINE_LIMIT`` bytes of video are embedded per result:
+
+=============================================  ===================================================================
+video                                          display
+=============================================  ===================================================================
+up to ``INLINE_LIMIT``, in memory or a file    embedded
+larger, in a file in the notebook's folder     played from the file (``save_to=``), by its relative path
+larger, in a file elsewhere                    the path of the file
+larger, in memory                              how to save it
+=============================================  ===================================================================
 """
 
 from __future__ import annotations
@@ -14,15 +21,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 INLINE_LIMIT = 8 * 1024 * 1024
-"""Bytes of a video that a notebook may hold, where it takes a third more; set it as you like."""
+"""Largest video, in bytes, to embed in a notebook, where it takes a third more; change it as you like."""
 
 _COLOURS = {"completed": "#1a7f37", "failed": "#c62828"}
-_LOOKS = "max-width:100%;max-height:480px;display:block;margin-top:.5em"
+_STYLE = "max-width:100%;max-height:480px;display:block;margin-top:.5em"
 
 if TYPE_CHECKING:
 
     class Job(Protocol):
-        """What all that shows itself has."""
+        """What jobs and results have in common."""
 
         @property
         def job_id(self) -> str: ...
@@ -33,7 +40,7 @@ if TYPE_CHECKING:
 
 
 def bundle(job: Job, player: str = "") -> dict[str, str]:
-    """Return what a terminal shows of a job or a result, and what a notebook does."""
+    """Return a job or result as MIME types that a terminal and a notebook display."""
     elapsed, error = getattr(job, "elapsed", None), getattr(job, "error", None)
     facts = [
         f'<b style="color:{_COLOURS.get(job.status, "#57606a")}">{html.escape(job.status)}</b>',
@@ -49,40 +56,40 @@ def bundle(job: Job, player: str = "") -> dict[str, str]:
 
 
 def player(data: bytes | None, path: Path | None) -> str:
-    """Return what plays a video or shows a picture, which is in memory or in a file; or why nothing does."""
+    """Return the HTML that plays a video or shows a picture from memory or a file, or says where to find it."""
     if path is not None:
-        return _of_file(path) if path.is_file() else ""
+        return _file_player(path) if path.is_file() else ""
     if not data:
         return ""
     if len(data) <= INLINE_LIMIT:
-        return _inline(data)
-    return f'<div>{_mib(len(data))}, too large to be part of a notebook: <code>result.save("video.mp4")</code></div>'
+        return _embedded(data)
+    return f'<div>{_mib(len(data))}, too large to embed: <code>result.save("video.mp4")</code></div>'
 
 
-def _of_file(path: Path) -> str:
+def _file_player(path: Path) -> str:
     size = path.stat().st_size
     if size <= INLINE_LIMIT:
-        return _inline(path.read_bytes())
-    beside = os.path.relpath(path)
-    where = f"<div>{_mib(size)} in <code>{html.escape(str(path))}</code></div>"
-    if beside.startswith(os.pardir):  # a notebook's server gives out what is in the notebook's folder, and below it
-        return where
+        return _embedded(path.read_bytes())
+    location = f"<div>{_mib(size)} in <code>{html.escape(str(path))}</code></div>"
+    relative = os.path.relpath(path)
+    if relative.startswith(os.pardir):  # a notebook server serves only the notebook's folder
+        return location
     with path.open("rb") as file:
-        return _tag(_kind(file.read(16)), html.escape(Path(beside).as_posix())) + where
+        return _tag(_mime_type(file.read(16)), html.escape(Path(relative).as_posix())) + location
 
 
-def _inline(data: bytes) -> str:
-    return _tag(_kind(data), f"data:{_kind(data)};base64,{base64.b64encode(data).decode()}")
+def _embedded(data: bytes) -> str:
+    return _tag(_mime_type(data), f"data:{_mime_type(data)};base64,{base64.b64encode(data).decode()}")
 
 
-def _kind(data: bytes) -> str:
+def _mime_type(data: bytes) -> str:
     return "image/png" if data.startswith(b"\x89PNG") else "video/mp4"
 
 
-def _tag(kind: str, source: str) -> str:
-    if kind == "image/png":
-        return f'<img src="{source}" style="{_LOOKS}">'
-    return f'<video src="{source}" controls loop muted playsinline preload="metadata" style="{_LOOKS}"></video>'
+def _tag(mime_type: str, source: str) -> str:
+    if mime_type == "image/png":
+        return f'<img src="{source}" style="{_STYLE}">'
+    return f'<video src="{source}" controls loop muted playsinline preload="metadata" style="{_STYLE}"></video>'
 
 
 def _mib(size: int) -> str:

@@ -1,8 +1,8 @@
-"""The bar that ``progress=True`` shows: the job's state and the time while it is waited for, bytes while they move.
+"""The bar that ``progress=True`` shows: the job's status and the elapsed time during a wait, bytes during a transfer.
 
-It is tqdm's, which knows how to draw one in a notebook and in a terminal (extra ``progress``). Where there is neither,
-as in a log file, a cron job or a program without stderr, nothing is shown. A bar that cannot be drawn is given up, and
-the log says why: the call, which may be paid for, goes on.
+It is drawn by tqdm (extra ``progress``), which supports notebooks and terminals. Elsewhere, as in a log file, a cron
+job or a program without stderr, nothing is shown. If drawing fails, the log says why and the bar is abandoned: the call
+may be paid for and continues.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..log import log
 from ..progress import Progress
 
 try:
-    with warnings.catch_warnings():  # without ipywidgets, tqdm warns, and draws with characters
+    with warnings.catch_warnings():  # without ipywidgets, tqdm warns and falls back to text
         warnings.simplefilter("ignore")
         from tqdm.auto import tqdm
 except ImportError:
@@ -36,12 +36,12 @@ _WAITING = "{desc} [{elapsed}]"
 
 
 class Bar:
-    """One bar for one call; it changes its looks with what the call does."""
+    """One bar for one call, redrawn as the call proceeds."""
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._what = ""
-        self._lock = threading.Lock()  # an upload is told of by the thread that reads the file
+        self._phase = ""
+        self._lock = threading.Lock()  # the thread that reads an upload reports its progress
         self._closed = False
 
     def __enter__(self) -> Bar:
@@ -51,58 +51,49 @@ class Bar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._drawing():
-            self._end()
+            self._close()
         self._closed = True
 
-    def moved(self, progress: Progress) -> None:
-        """Show how far a transfer is."""
+    def on_progress(self, progress: Progress) -> None:
+        """Show the progress of a transfer."""
         with self._drawing():
-            if self._turns_to(progress.direction, total=progress.total, unit="B", unit_scale=True, unit_divisor=1024):
+            if self._enter(progress.direction, total=progress.total, unit="B", unit_scale=True, unit_divisor=1024):
                 self._bar.n = progress.done
                 self._bar.refresh()
 
-    def looked(self, job: JobStatusResponse) -> None:
-        """Show where a job is."""
+    def on_poll(self, job: JobStatusResponse) -> None:
+        """Show the status of a job."""
         with self._drawing():
-            if self._turns_to("wait", bar_format=_WAITING):
+            if self._enter("wait", bar_format=_WAITING):
                 self._bar.set_description_str(f"{job.model or 'job ' + job.job_id}: {job.status}")
 
     @contextmanager
     def _drawing(self) -> Iterator[None]:
-        """Draw, one thread at a time; the first failure is the last."""
+        """Let one thread at a time draw, until the first failure."""
         with self._lock:
             try:
                 yield
             except Exception:
                 self._closed = True
-                log.warning("the progress bar cannot be drawn, and is given up", exc_info=True)
+                log.warning("the progress bar cannot be drawn and is disabled", exc_info=True)
                 with suppress(Exception):
-                    self._bar.disable = True  # else it tries again when it is garbage
+                    self._bar.disable = True  # else it draws once more when it is garbage-collected
 
-    def _turns_to(self, what: str, **looks: Any) -> bool:
-        """Make sure that the bar is of this kind, and say whether there is one."""
-        if self._closed:
-            return False  # a thread was late, or nothing can be drawn
-        if self._what != what:
-            self._end()
-            self._what = what
-            self._bar = tqdm(desc=what, disable=_hides(), **looks)
+    def _enter(self, phase: str, **options: Any) -> bool:
+        """Start a new bar if this is a new phase; return False if nothing may be drawn any more."""
+        if self._closed:  # another thread is late, or drawing has failed
+            return False
+        if self._phase != phase:
+            self._close()
+            self._phase = phase
+            ipython = sys.modules.get("IPython")
+            in_notebook = getattr(ipython and ipython.get_ipython(), "kernel", None) is not None
+            # a notebook shows bars although stderr is not a terminal; None lets tqdm check that
+            disable = False if in_notebook else True if sys.stderr is None else None
+            self._bar = tqdm(desc=phase, disable=disable, **options)
         return True
 
-    def _end(self) -> None:
+    def _close(self) -> None:
         bar, self._bar = self._bar, None
         if bar is not None:
             bar.close()
-
-
-def _hides() -> bool | None:
-    """Say whether no bar is shown; None leaves it to tqdm, which asks stderr whether it is a terminal."""
-    if _in_notebook():
-        return False
-    return True if sys.stderr is None else None
-
-
-def _in_notebook() -> bool:
-    """Say whether this is the kernel of a notebook, which shows what is printed although it is no terminal."""
-    ipython = sys.modules.get("IPython")
-    return getattr(ipython and ipython.get_ipython(), "kernel", None) is not None

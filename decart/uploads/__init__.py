@@ -1,1 +1,1 @@
-"""Files on their way to the service: what may be one, where its bytes come from, and the multipart body."""
+"""File uploads: which values are accepted, how their bytes are read, and the multipart body."""

@@ -1,7 +1,7 @@
-"""A multipart/form-data body of exactly known length, read from its files while it is sent.
+"""A multipart/form-data body of known length that reads its files while it is sent.
 
-Nothing that a caller passes in can break the framing: the boundary is random, and a name is written the way browsers
-write it (the WHATWG form encoding), with quotes, line breaks and control characters percent-encoded, the rest as UTF-8.
+No value can break the framing: the boundary is random, and file names are written as browsers write them (the WHATWG
+form encoding), with quotes, line breaks and control characters percent-encoded and everything else in UTF-8.
 """
 
 from __future__ import annotations
@@ -16,56 +16,55 @@ if TYPE_CHECKING:
 
 
 class MultipartBody:
-    """The body of a submit; iterate over it as often as it must be sent.
+    """The body of a submit; iterate over it once per attempt.
 
     Args:
-        parts: Field name -> its text, or the file.
-        tell: Called with the bytes that have been taken so far, and with their number in all.
+        parts: Field name -> its text or file.
+        on_progress: Called with the bytes consumed so far and the bytes in total.
+
+    Attributes:
+        content_type: The value of the Content-Type header.
+        in_memory: Whether the body contains no files.
     """
 
-    def __init__(self, parts: Mapping[str, str | Upload], tell: Callable[[int, int], None] | None = None) -> None:
-        self._tell = tell
-        self._boundary = os.urandom(16).hex()
-        self._parts = [(self._head(name, part), part) for name, part in parts.items()]
-        self._end = f"--{self._boundary}--\r\n".encode()
+    def __init__(
+        self, parts: Mapping[str, str | Upload], on_progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        boundary = os.urandom(16).hex()
+        self.content_type = f"multipart/form-data; boundary={boundary}"
         self.in_memory = all(isinstance(part, str) for part in parts.values())
-
-    @property
-    def content_type(self) -> str:
-        """The value of the Content-Type header."""
-        return f"multipart/form-data; boundary={self._boundary}"
-
-    def _head(self, name: str, part: str | Upload) -> bytes:
-        lines = f'--{self._boundary}\r\nContent-Disposition: form-data; name="{name}"'
-        if not isinstance(part, str):
-            lines += f'; filename="{_quoted(part.filename)}"\r\nContent-Type: {part.content_type}'
-        return f"{lines}\r\n\r\n".encode("utf-8", "replace")
+        self._on_progress = on_progress
+        self._end = f"--{boundary}--\r\n".encode()
+        self._parts: list[tuple[bytes, bytes | Upload]] = []
+        for name, part in parts.items():
+            head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
+            if not isinstance(part, str):
+                filename = re.sub(r'[\x00-\x1f\x7f"\\]', lambda match: f"%{ord(match[0]):02X}", part.filename)
+                head += f'; filename="{filename}"\r\nContent-Type: {part.content_type}'
+            content = part.encode() if isinstance(part, str) else part
+            self._parts.append((f"{head}\r\n\r\n".encode("utf-8", "replace"), content))
 
     def __len__(self) -> int:
-        sizes = (len(head) + (len(part.encode()) if isinstance(part, str) else part.size) for head, part in self._parts)
-        return sum(sizes) + 2 * len(self._parts) + len(self._end)
+        sizes = (len(head) + (len(part) if isinstance(part, bytes) else part.size) + 2 for head, part in self._parts)
+        return sum(sizes) + len(self._end)
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._chunks() if self._tell is None else self._told(self._tell)
-
-    def _told(self, tell: Callable[[int, int], None]) -> Iterator[bytes]:
+        if self._on_progress is None:
+            yield from self._chunks()
+            return
         done, total = 0, len(self)
-        tell(done, total)
+        self._on_progress(done, total)
         for chunk in self._chunks():
             yield chunk
             done += len(chunk)
-            tell(done, total)
+            self._on_progress(done, total)
 
     def _chunks(self) -> Iterator[bytes]:
         for head, part in self._parts:
             yield head
-            if isinstance(part, str):
-                yield part.encode()
+            if isinstance(part, bytes):
+                yield part
             else:
                 yield from part.chunks()
             yield b"\r\n"
         yield self._end
-
-
-def _quoted(filename: str) -> str:
-    return re.sub(r'[\x00-\x1f\x7f"\\]', lambda match: f"%{ord(match[0]):02X}", filename)

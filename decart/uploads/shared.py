@@ -1,6 +1,7 @@
-"""File objects that several threads and tasks read at once, and what a ``read`` may give.
+"""File objects that several threads and tasks read at once.
 
-Every access to a file object finds its own place, under the lock of that object, and the caller's place is put back.
+Each read seeks to its own position under a lock that belongs to the file object, and the position at which the caller
+left the file is restored.
 """
 
 from __future__ import annotations
@@ -14,26 +15,26 @@ from inspect import isawaitable
 from typing import Any
 
 ReadAt = Callable[[int, int], bytes]
-"""Read from a position, counted from the start of the upload, at most so many bytes; none at the end."""
+"""Read at most ``size`` bytes at ``position``, which counts from the start of the upload; no bytes at the end."""
 
 
-class Unusable(Exception):
-    """Why a file cannot be sent.
+class UnreadableFile(Exception):
+    """A file that cannot be uploaded.
 
     Attributes:
-        what: What is wrong with it.
-        advice: What to do about it.
+        problem: Why not.
+        hint: What to do about it, as the rest of the sentence; may be empty.
     """
 
-    def __init__(self, what: str, advice: str = "") -> None:
-        super().__init__(what, advice)
-        self.what, self.advice = what, advice
+    def __init__(self, problem: str, hint: str = "") -> None:
+        super().__init__(problem, hint)
+        self.problem, self.hint = problem, hint
 
 
 class SharedFile:
-    """A file object that can seek, and that several uploads may be reading: one for all of them.
+    """A seekable file object that several uploads may be reading; they share one instance.
 
-    Between two of our reads, its position is where the last one ended; where the caller left it is remembered.
+    Between two reads, the file is positioned where the last read ended; the caller's own position is remembered.
     """
 
     def __init__(self, file: Any) -> None:
@@ -45,22 +46,37 @@ class SharedFile:
 
     def position(self) -> int:
         """Return where the caller left the file."""
-        here = _integer(self.file.tell(), "tell()")
-        if here != self._left_at:
-            self._callers_position = here
+        current = self._tell()
+        if current != self._left_at:
+            self._callers_position = current
         return self._callers_position
 
     def end(self) -> int:
-        """Return how many bytes the file has, counted from its very beginning."""
+        """Return the size of the file, counted from its very beginning."""
         with self._moving():
             self.file.seek(0, os.SEEK_END)
-            return _integer(self.file.tell(), "tell()")
+            return self._tell()
 
     def read(self, position: int, size: int) -> bytes:
-        """Read at most so many bytes from a position."""
+        """Read at most ``size`` bytes at ``position``."""
         with self._moving():
             self.file.seek(position)
-            return bytes_of(self.file.read(size))[:size]
+            return checked_bytes(self.file.read(size))[:size]
+
+    def restore_position(self) -> None:
+        """Move the file back to where the caller left it."""
+        with self.lock, suppress(Exception):
+            if not self._busy:  # else a generator is being finalized in the middle of another read
+                self.file.seek(self.position())
+                self._left_at = None
+
+    def _tell(self) -> int:
+        position = self.file.tell()
+        if not isinstance(position, int):
+            raise UnreadableFile(
+                f"the file cannot be read: its tell() returned {type(position).__name__} instead of int"
+            )
+        return position
 
     @contextmanager
     def _moving(self) -> Iterator[None]:
@@ -74,23 +90,16 @@ class SharedFile:
                 with suppress(Exception):
                     self._left_at = self.file.tell()
 
-    def put_back(self) -> None:
-        """Leave the file where the caller left it."""
-        with self.lock, suppress(Exception):
-            if not self._busy:  # else a forgotten pass is being cleared away in the middle of a read
-                self.file.seek(self.position())
-                self._left_at = None
-
 
 class Section:
-    """A shared file, from where the caller left it to its end."""
+    """A shared file from where the caller left it to its end."""
 
     def __init__(self, shared: SharedFile) -> None:
         self._shared = shared
         with shared.lock:
             self._start = shared.position()
             self.end = shared.end()
-            shared.put_back()
+            shared.restore_position()
         self.size = self.end - self._start
 
     @contextmanager
@@ -98,7 +107,7 @@ class Section:
         try:
             yield lambda position, size: self._shared.read(self._start + position, size)
         finally:
-            self._shared.put_back()
+            self._shared.restore_position()
 
 
 _shared_files: weakref.WeakValueDictionary[int, SharedFile] = weakref.WeakValueDictionary()
@@ -106,7 +115,7 @@ _shared_files_lock = threading.Lock()
 
 
 def shared_file(file: object) -> SharedFile:
-    """Return the one ``SharedFile`` of a file object, for as long as anybody uses it."""
+    """Return the ``SharedFile`` of a file object, which is the same for as long as anyone uses it."""
     with _shared_files_lock:
         found = _shared_files.get(id(file))
         if found is None:
@@ -114,50 +123,44 @@ def shared_file(file: object) -> SharedFile:
         return found
 
 
-def _begin_anew() -> None:  # pragma: no cover - it runs in children only
-    """Forget, in a child process, locks that a thread of the parent may hold for ever."""
+def _reset_after_fork() -> None:  # pragma: no cover - it runs in child processes only
+    """Replace the locks that a thread of the parent may have held when the process was forked."""
     global _shared_files_lock
     _shared_files_lock = threading.Lock()
     _shared_files.clear()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-def bytes_of(given: object) -> bytes:
-    """Return what a ``read`` gave, if it was bytes of any kind.
+def checked_bytes(data: object) -> bytes:
+    """Return what a ``read`` returned, as ``bytes``.
 
     Raises:
-        Unusable: It was something else.
+        UnreadableFile: It is not bytes of any kind.
     """
-    if isinstance(given, bytes):
-        return given
-    if isinstance(given, (bytearray, memoryview)):
-        return bytes(given)
-    if isinstance(given, str):
-        raise text_mode()
-    if given is None:
-        advice = "; make it blocking, or pass the bytes when all of them have come"
-        raise Unusable("the file has nothing to read yet: its read() gave None", advice)
-    if isawaitable(given):
-        raise is_async(None, given)
-    raise Unusable(f"the file cannot be read: its read() gave {type(given).__name__}, not bytes")
+    if isinstance(data, bytes):
+        return data
+    if isinstance(data, (bytearray, memoryview)):
+        return bytes(data)
+    if isinstance(data, str):
+        raise text_mode_error()
+    if data is None:
+        hint = "; make it blocking, or pass the bytes once all of them have arrived"
+        raise UnreadableFile("the file has no data yet: its read() returned None", hint)
+    if isawaitable(data):
+        raise async_read_error(None, data)
+    raise UnreadableFile(f"the file cannot be read: its read() returned {type(data).__name__} instead of bytes")
 
 
-def text_mode() -> Unusable:
-    return Unusable("the file is open in text mode", "; open it with open(..., 'rb')")
+def text_mode_error() -> UnreadableFile:
+    return UnreadableFile("the file is open in text mode", "; open it with open(..., 'rb')")
 
 
-def is_async(file: object, given: object = None) -> Unusable:
-    close = getattr(given, "close", None)  # a coroutine's, so that Python does not say that nobody awaited it
-    if callable(close):
+def async_read_error(file: object, awaitable: object = None) -> UnreadableFile:
+    close = getattr(awaitable, "close", None)
+    if callable(close):  # else Python warns that the coroutine was never awaited
         close()
-    inner = "upload.file, or " if hasattr(file, "file") else ""
-    return Unusable("its read() is async", f"; pass {inner}the bytes that await upload.read() gives")
-
-
-def _integer(value: object, what: str) -> int:
-    if not isinstance(value, int):
-        raise Unusable(f"the file cannot be read: its {what} gave {type(value).__name__}, not int")
-    return value
+    sync_file = "upload.file or " if hasattr(file, "file") else ""
+    return UnreadableFile("its read() is async", f"; pass {sync_file}the result of await upload.read()")

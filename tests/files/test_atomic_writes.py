@@ -1,4 +1,4 @@
-"""Disks that fail, fill up or do not know ``fsync``: an error or a whole file, and no part that cannot be relied on."""
+"""Disks that fail, fill up or have no ``fsync``: an error or a complete file, and no unreliable part."""
 
 from __future__ import annotations
 
@@ -13,34 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_download import VIDEO, Shelf, files, having
+from support.disks import fsync_fails
+from support.saving import download, save
+from support.shelf import VIDEO, Shelf, files, having
 
-from decart import QueueJobResult
-
-DONE = QueueJobResult(job_id="j1", status="completed", data=VIDEO)
 REAL_FSYNC = os.fsync
 
-
-def download(path: Path) -> Path:
-    return having(Shelf())[0].queue.download("j1", path)
-
-
-def save(path: Path) -> Path:
-    return DONE.save(path)
-
-
 both = pytest.mark.parametrize("way", [download, save], ids=["download", "save"])
-
-
-def fsync_fails(monkeypatch: pytest.MonkeyPatch, number: int, *, folders: bool) -> None:
-    """Let the system's ``fsync`` fail, for folders or for files."""
-
-    def fail(descriptor: int) -> None:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode) == folders:
-            raise OSError(number, os.strerror(number))
-        REAL_FSYNC(descriptor)
-
-    monkeypatch.setattr(os, "fsync", fail)
 
 
 @both
@@ -48,14 +27,14 @@ def fsync_fails(monkeypatch: pytest.MonkeyPatch, number: int, *, folders: bool) 
 def test_a_file_system_without_fsync_keeps_the_data(
     way: Callable[[Path], Path], number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fsync_fails(monkeypatch, number, folders=False)
+    fsync_fails(monkeypatch, number)
     assert way(tmp_path / "lake.mp4").read_bytes() == VIDEO
     assert files(tmp_path) == ["lake.mp4"]
 
 
 @both
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO, errno.EACCES])
-def test_a_folder_that_cannot_be_made_durable_does_not_undo_what_is_done(
+def test_a_folder_that_cannot_be_flushed_is_no_error(
     way: Callable[[Path], Path], number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fsync_fails(monkeypatch, number, folders=True)
@@ -64,7 +43,7 @@ def test_a_folder_that_cannot_be_made_durable_does_not_undo_what_is_done(
 
 
 @both
-def test_the_file_is_made_durable_before_it_is_renamed_and_the_folder_after_it(
+def test_the_file_is_flushed_before_it_is_renamed_and_the_folder_after_it(
     way: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
@@ -81,13 +60,13 @@ def test_the_file_is_made_durable_before_it_is_renamed_and_the_folder_after_it(
 
 @both
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
-def test_after_an_error_of_the_disk_the_target_is_as_it_was_and_the_part_is_not_trusted(
+def test_after_a_disk_error_the_target_is_unchanged_and_the_part_is_not_trusted(
     way: Callable[[Path], Path], number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "lake.mp4"
     target.write_bytes(b"the old one")
     with monkeypatch.context() as failing:
-        fsync_fails(failing, number, folders=False)
+        fsync_fails(failing, number)
         with pytest.raises(OSError) as caught:
             way(target)
     assert caught.value.errno == number
@@ -98,18 +77,18 @@ def test_after_an_error_of_the_disk_the_target_is_as_it_was_and_the_part_is_not_
     assert shelf.asked == [(None, None)]
 
 
-def test_an_error_of_the_disk_ends_an_awaited_download_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fsync_fails(monkeypatch, errno.EIO, folders=False)
+def test_a_disk_error_ends_an_awaited_download_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync_fails(monkeypatch, errno.EIO)
     with pytest.raises(OSError, match="Input/output error"):
         asyncio.run(having(Shelf())[0].aio.queue.download("j1", tmp_path / "lake.mp4"))
     assert files(tmp_path) == []
 
 
-def test_a_disk_that_is_full_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+def test_a_file_that_is_too_large_for_the_disk_leaves_nothing(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         import resource, signal, sys
         sys.path.insert(0, sys.argv[2])
-        from test_download import VIDEO, Shelf, having
+        from support.shelf import VIDEO, Shelf, having
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))
         try:
@@ -126,7 +105,7 @@ def test_a_disk_that_is_full_in_the_middle_leaves_nothing(tmp_path: Path) -> Non
 
 
 @both
-def test_a_target_that_cannot_be_replaced_is_an_error_and_stays(
+def test_a_target_that_cannot_be_replaced_is_an_error_and_unchanged(
     way: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "lake.mp4"
@@ -142,6 +121,6 @@ def test_a_target_that_cannot_be_replaced_is_an_error_and_stays(
     assert target.read_bytes() == b"the old one"
     client, transport = having(Shelf())
     assert client.queue.download("j1", target).read_bytes() == VIDEO
-    if way is download:  # what came was whole
+    if way is download:  # the part was complete
         assert transport.sent == ["GET /v1/jobs/j1"]
     assert files(tmp_path) == ["lake.mp4"]

@@ -1,4 +1,4 @@
-"""Systems and file systems with other locks than ``flock``, or with none: downloads into one target are kept apart."""
+"""Systems and file systems with locks other than ``flock``, or none: downloads into one target stay separate."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from test_download import VIDEO, Shelf, files, having
+from support.shelf import VIDEO, Shelf, files, having
 
 from decart import QueueResultError, RetryPolicy
 
@@ -27,14 +27,14 @@ def locking(descriptor, mode, size):
         raise PermissionError(13, "Permission denied") from None
 sys.modules["msvcrt"] = types.SimpleNamespace(locking=locking, LK_NBLCK=2)
 sys.modules["fcntl"] = None
-"""  # as in Windows: its lock is of bytes from the file's position on, and ends when the file is closed
+"""  # as on Windows, whose locks cover bytes from the file's position on, and end when the file is closed
 
 PROGRAM = """
 import os, sys
 sys.path.insert(0, sys.argv[2])
 {locks}
 from pathlib import Path
-from test_download import VIDEO, Shelf, having
+from support.shelf import VIDEO, Shelf, having
 from decart import QueueJobResult, QueueResultError, RetryPolicy
 
 target, once = Path(sys.argv[1]), RetryPolicy(attempts=1)
@@ -45,24 +45,24 @@ def download(shelf):
         return "failed"
 
 turns = iter(range(100))
-told = []
+outcomes = []
 def another():
     turn = next(turns)
     if turn in (1, 12):
-        told.append(download(Shelf(breaks=() if turn == 1 else (200,))))
-told.append(download(Shelf(on_piece=another)))
-told.append(download(Shelf(breaks=(400,), on_piece=another)))
+        outcomes.append(download(Shelf(breaks=() if turn == 1 else (200,))))
+outcomes.append(download(Shelf(on_piece=another)))
+outcomes.append(download(Shelf(breaks=(400,), on_piece=another)))
 again = Shelf()
-told.append(download(again))
+outcomes.append(download(again))
 QueueJobResult(job_id="j1", status="completed", data=VIDEO).save(target)
-print(told, again.asked, os.listdir(target.parent))
+print(outcomes, again.asked, os.listdir(target.parent))
 """
 
 
 @pytest.mark.parametrize(
     ("locks", "resumed"), [("", True), (WINDOWS, True), (NO_LOCKS, False)], ids=["flock", "msvcrt", "none"]
 )
-def test_two_downloads_into_one_target_are_kept_apart(locks: str, resumed: bool, tmp_path: Path) -> None:
+def test_two_downloads_into_one_target_stay_separate(locks: str, resumed: bool, tmp_path: Path) -> None:
     tests = os.path.dirname(os.path.dirname(__file__))
     unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     program = textwrap.dedent(PROGRAM).format(locks=locks)
@@ -91,12 +91,12 @@ def test_a_file_system_without_locks_is_used_without_resuming(
     assert files(tmp_path) == ["lake.mp4"]
 
 
-def test_a_part_is_not_held_by_a_child_that_was_forked_meanwhile(tmp_path: Path) -> None:
+def test_a_child_forked_during_a_download_does_not_keep_the_lock(tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
     program = textwrap.dedent("""
         import os, sys, warnings
         sys.path.insert(0, sys.argv[2])
-        from test_download import Shelf, having
+        from support.shelf import Shelf, having
         from decart import QueueResultError, RetryPolicy
         warnings.simplefilter("ignore", DeprecationWarning)
         child = []

@@ -1,6 +1,6 @@
-"""Any interleaving of downloads into one target, with a failure or a SIGKILL at any step, ends with whole files only.
+"""Any interleaving of downloads into one target, with a failure or a SIGKILL at any step, leaves complete files only.
 
-Each download is a process that takes one step whenever it is told to.
+Each download is a process that takes one step at a time, on command.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_download import files
+from support.shelf import files
 
 from decart import QueueJobResult
-from decart.partfile import Part
+from decart.partfile import PartFile
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
@@ -29,7 +29,7 @@ EVENTS = ("open", "os.truncate", "os.rename", "os.remove", "os.listdir", "os.chm
 
 
 class Plan(NamedTuple):
-    """What one download fetches, and what befalls it."""
+    """What one download fetches, and how it fails."""
 
     job: int = 0
     version: int = 0
@@ -46,7 +46,7 @@ CONTENTS = {Plan(job, version).content for job in range(2) for version in range(
 
 def stepwise(target: Path, plan: Plan) -> Iterator[None]:
     """Do what a download does, with a pause before each step."""
-    part = Part(target, f"https://api.test j{plan.job}")
+    part = PartFile(target, f"https://api.test j{plan.job}")
     try:
         yield
         part.open()
@@ -54,11 +54,11 @@ def stepwise(target: Path, plan: Plan) -> Iterator[None]:
         name = f'"v{plan.version}"'
         if part.validator != name:
             part.begin(name, len(plan.content))
-        while part.have < len(plan.content):
+        while part.size < len(plan.content):
             yield
-            if plan.fault == "cut" and part.have >= plan.at * 20:
+            if plan.fault == "cut" and part.size >= plan.at * 20:
                 return
-            part.write(plan.content[part.have : part.have + 100])
+            part.write(plan.content[part.size : part.size + 100])
         yield
         assert part.finish().read_bytes() in CONTENTS
     finally:
@@ -73,7 +73,7 @@ def failing(number: int) -> Callable[..., None]:
 
 
 def prepare(plan: Plan) -> None:
-    """Arrange what befalls a download, in its own process."""
+    """Arrange how a download fails, in its own process."""
     if plan.fault == "fsync":
         os.fsync = failing((errno.EIO, errno.ENOSPC, errno.EINVAL)[plan.at % 3])
     if plan.fault == "rename":
@@ -92,7 +92,7 @@ def prepare(plan: Plan) -> None:
 
 
 class Download:
-    """A download in a process of its own."""
+    """A download in its own process."""
 
     def __init__(self, target: Path, plan: Plan) -> None:
         read, self._go = os.pipe()
@@ -123,7 +123,7 @@ class Download:
         self.going = bool(os.read(self._did, 1))
 
     def end(self) -> int:
-        """Let it go to its end, and return its exit status."""
+        """Run it to its end, and return its exit status."""
         while self.going:
             self.step()
         os.close(self._go)
@@ -148,7 +148,7 @@ def run(target: Path, plans: list[Plan], order: list[int]) -> None:
 
 
 def check_the_next(target: Path, jobs: set[int]) -> None:
-    """Check that the next download of each job leaves a whole file and nothing else."""
+    """Check that the next download of each job leaves a complete file and nothing else."""
     for job in jobs:
         assert Download(target, Plan(job)).end() == 0
         assert target.read_bytes() == Plan(job).content
@@ -166,7 +166,7 @@ PLANS = st.builds(
 
 @given(plans=st.lists(PLANS, min_size=1, max_size=4), order=st.lists(st.integers(0, 3), max_size=40))
 @settings(max_examples=150)
-def test_any_interleaving_with_any_failures_ends_with_whole_files_only(plans: list[Plan], order: list[int]) -> None:
+def test_any_interleaving_with_any_failures_leaves_complete_files_only(plans: list[Plan], order: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "lake.mp4")
         run(target, plans, order)
@@ -175,7 +175,7 @@ def test_any_interleaving_with_any_failures_ends_with_whole_files_only(plans: li
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another"])
 @pytest.mark.parametrize("job", [0, 1], ids=["the same job next", "another job next"])
-def test_what_is_killed_at_any_system_call_is_cleaned_up_by_the_next(beside: bool, job: int, tmp_path: Path) -> None:
+def test_a_download_killed_at_any_system_call_is_cleaned_up_by_the_next(beside: bool, job: int, tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
     moments = 0
     killed = True
@@ -192,7 +192,7 @@ def test_what_is_killed_at_any_system_call_is_cleaned_up_by_the_next(beside: boo
     assert moments > 8
 
 
-def test_a_save_that_is_killed_at_any_system_call_is_cleaned_up_by_the_next(tmp_path: Path) -> None:
+def test_a_save_killed_at_any_system_call_is_cleaned_up_by_the_next(tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
     result = QueueJobResult(job_id="j1", status="completed", data=Plan().content)
     moments = 0

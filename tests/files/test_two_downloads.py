@@ -1,4 +1,4 @@
-"""Several downloads into one target: the target only ever holds a whole file, and whoever is told "done" has it."""
+"""Concurrent downloads into one target: it only ever holds a complete file, and each call that returns has it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_download import VIDEO, Shelf, files, having
+from support.shelf import VIDEO, Shelf, files, having
 
 from decart import AsyncDecartClient, QueueResultError, RetryPolicy
 
@@ -35,21 +35,23 @@ def switching_often() -> Iterator[None]:
 
 
 def outcome(target: Path, breaks: int | None, video: bytes = VIDEO) -> str:
-    """Download once, and look at the target when told that it is there."""
+    """Download once, and read the target when the call returns."""
     shelf = Shelf(video, breaks=() if breaks is None else (breaks,), headers={"ETag": f'"{len(video)}"'})
     try:
-        return "whole" if having(shelf, retry=ONCE)[0].queue.download("j1", target).read_bytes() in WHOLE else "torn"
+        return (
+            "complete"
+            if having(shelf, retry=ONCE)[0].queue.download("j1", target).read_bytes() in COMPLETE
+            else "mixed"
+        )
     except QueueResultError:
         return "failed"
 
 
-WHOLE = (VIDEO, OTHER)
+COMPLETE = (VIDEO, OTHER)
 
 
 @pytest.mark.parametrize("videos", [(VIDEO,), (VIDEO, OTHER)], ids=["one content", "content that changes"])
-def test_threads_that_fail_and_succeed_in_any_order_never_tear_a_file(
-    videos: tuple[bytes, ...], tmp_path: Path
-) -> None:
+def test_threads_that_fail_and_succeed_in_any_order_never_mix_files(videos: tuple[bytes, ...], tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
 
     def work(number: int) -> set[str]:
@@ -57,13 +59,13 @@ def test_threads_that_fail_and_succeed_in_any_order_never_tear_a_file(
         return {outcome(target, breaks[(number + turn) % 5], videos[turn % len(videos)]) for turn in range(25)}
 
     with switching_often(), ThreadPoolExecutor(8) as threads:
-        told = set().union(*threads.map(work, range(8)))
-    assert told == {"whole", "failed"}
-    assert outcome(target, None) == "whole"
+        outcomes = set().union(*threads.map(work, range(8)))
+    assert outcomes == {"complete", "failed"}
+    assert outcome(target, None) == "complete"
     assert files(tmp_path) == ["lake.mp4"]
 
 
-def test_processes_that_fail_succeed_and_are_killed_never_tear_a_file(tmp_path: Path) -> None:
+def test_processes_that_fail_succeed_and_are_killed_never_mix_files(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         import os, signal, sys
         from pathlib import Path
@@ -71,8 +73,8 @@ def test_processes_that_fail_succeed_and_are_killed_never_tear_a_file(tmp_path: 
         from test_two_downloads import outcome
         number = int(sys.argv[3])
         for turn in range(25):
-            told = outcome(Path(sys.argv[1]), [None, 300, 700][(number + turn) % 3])
-            assert told in ("whole", "failed"), told
+            outcomes = outcome(Path(sys.argv[1]), [None, 300, 700][(number + turn) % 3])
+            assert outcomes in ("complete", "failed"), outcomes
             if number % 2 and turn == 20:
                 os.kill(os.getpid(), signal.SIGKILL)
     """)
@@ -81,27 +83,27 @@ def test_processes_that_fail_succeed_and_are_killed_never_tear_a_file(tmp_path: 
     command = [sys.executable, "-B", "-c", program, str(target), tests]
     processes = [subprocess.Popen([*command, str(number)], env=unmeasured) for number in range(4)]
     assert [process.wait(60) for process in processes] == [0, -signal.SIGKILL] * 2
-    assert outcome(target, None) == "whole"
+    assert outcome(target, None) == "complete"
     assert files(tmp_path) == ["lake.mp4"]
 
 
-def test_one_that_fails_first_leaves_nothing_behind_when_the_other_has_succeeded(tmp_path: Path) -> None:
+def test_a_download_that_fails_first_leaves_nothing_behind_when_the_other_has_succeeded(tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
     turns = iter([1])
 
     def meanwhile() -> None:
-        """Let the one that began first, and has the part that can be resumed, fail while the second is at work."""
+        """Complete a second download while the first one, which has the resumable part, is still running."""
         if next(turns, None):
-            assert outcome(target, None) == "whole"
+            assert outcome(target, None) == "complete"
 
     first = Shelf(breaks=(300,), on_piece=meanwhile)
     with pytest.raises(QueueResultError):
         having(first, retry=ONCE)[0].queue.download("j1", target)
-    assert outcome(target, None) == "whole"
+    assert outcome(target, None) == "complete"
     assert files(tmp_path) == ["lake.mp4"]
 
 
-def test_the_part_of_one_that_failed_is_gone_when_one_that_began_beside_it_succeeds(tmp_path: Path) -> None:
+def test_the_part_of_a_failed_download_is_gone_when_a_concurrent_one_succeeds(tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
     begun, failed = threading.Event(), threading.Event()
 
@@ -133,7 +135,7 @@ def aclient(shelf: Any, **settings: Any) -> AsyncDecartClient:
     return having(shelf, **settings)[0].aio
 
 
-def test_tasks_that_fail_succeed_and_are_cancelled_at_any_point_never_tear_a_file(tmp_path: Path) -> None:
+def test_tasks_that_fail_succeed_and_are_cancelled_at_any_point_never_mix_files(tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
 
     async def work(number: int) -> None:
@@ -157,12 +159,12 @@ def test_tasks_that_fail_succeed_and_are_cancelled_at_any_point_never_tear_a_fil
 
     with switching_often():
         asyncio.run(main())
-    assert outcome(target, None) == "whole"
+    assert outcome(target, None) == "complete"
     assert files(tmp_path) == ["lake.mp4"]
 
 
 class HeldFsync:
-    """The system's ``fsync``, which the first caller stays in until it is let go."""
+    """The system's ``fsync``, which blocks its first caller until it is released."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.entered, self.let_go = threading.Event(), threading.Event()
@@ -177,7 +179,7 @@ class HeldFsync:
 
 
 @pytest.mark.parametrize("cancels", [1, 3])
-def test_one_that_is_cancelled_while_it_is_made_durable_ends_when_that_is_done(
+def test_a_download_cancelled_during_its_flush_ends_after_the_flush(
     cancels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target, held = tmp_path / "lake.mp4", HeldFsync(monkeypatch)
@@ -202,7 +204,7 @@ def test_one_that_is_cancelled_while_it_is_made_durable_ends_when_that_is_done(
     assert files(tmp_path) == ["lake.mp4"]
 
 
-def test_one_whose_loop_ends_while_it_is_made_durable_leaves_a_whole_file(
+def test_a_download_whose_loop_ends_during_its_flush_leaves_a_complete_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target, held = tmp_path / "lake.mp4", HeldFsync(monkeypatch)
@@ -219,7 +221,7 @@ def test_one_whose_loop_ends_while_it_is_made_durable_leaves_a_whole_file(
     assert files(tmp_path) == ["lake.mp4"]
 
 
-def test_one_that_is_cancelled_while_it_opens_its_part_keeps_no_lock(tmp_path: Path) -> None:
+def test_a_download_cancelled_while_it_opens_its_part_keeps_no_lock(tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
 
     async def main() -> None:
@@ -231,6 +233,6 @@ def test_one_that_is_cancelled_while_it_opens_its_part_keeps_no_lock(tmp_path: P
             await asyncio.wait([task])
 
     asyncio.run(main())  # whose end waits for its threads
-    assert {path for path in files(tmp_path) if path.endswith(".part")} == set() or outcome(target, None) == "whole"
-    assert outcome(target, None) == "whole"
+    assert {path for path in files(tmp_path) if path.endswith(".part")} == set() or outcome(target, None) == "complete"
+    assert outcome(target, None) == "complete"
     assert files(tmp_path) == ["lake.mp4"]

@@ -1,4 +1,4 @@
-"""What is sent of a file, and the sentence that refuses one."""
+"""Helpers for uploads: the bytes that are sent, and the sentence that refuses a file."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from decart.transports.base import CHUNK
 from decart.uploads.files import Upload, upload
 
 PNG = b"\x89PNG\r\n\x1a\n a picture"
-LARGE = random.Random(13).randbytes(3 * CHUNK) + b"tail"  # no part of it looks like another
+LARGE = random.Random(13).randbytes(3 * CHUNK) + b"tail"  # no part of it equals another
 
 
 class Stream:
-    """A file that can only be read, once, such as a socket."""
+    """A file that can be read only once, such as a socket."""
 
     def __init__(self, data: bytes) -> None:
         self._file = io.BytesIO(data)
@@ -26,14 +26,14 @@ class Stream:
 
 
 def content(part: Upload) -> bytes:
-    """Read the part, and check that its size is what was said."""
+    """Read an upload, and check its size."""
     data = b"".join(part.chunks())
     assert len(data) == part.size
     return data
 
 
 def sent_twice(value: object) -> bytes:
-    """Return what is sent, the second time as well as the first."""
+    """Return what is sent, and check that a second attempt sends the same."""
     part = upload("data", value)
     data = content(part)
     assert content(part) == data
@@ -45,7 +45,7 @@ def sent_twice_of(part: Upload) -> list[bytes]:
 
 
 def refused(text: str, value: object, field: str = "data") -> None:
-    """Check that it is refused in one sentence that begins with the field."""
+    """Check that a value is refused in one sentence that begins with the field."""
     with pytest.raises(InvalidInputError) as caught:
         upload(field, value)
     assert caught.value.message.startswith(f"{field}: ")

@@ -1,4 +1,4 @@
-"""`decart.uploads.files`: streams that can be read only once, and trouble while a file is read."""
+"""`decart.uploads.sources`: streams that can be read only once, and errors while a file is read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Raising(io.BytesIO):
         self.error = error
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size == 1:  # as when it is looked at before anything is sent
+        if size == 1:  # the check before anything is sent
             return super().read(size)
         raise self.error
 
@@ -54,7 +54,7 @@ def path(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 @pytest.mark.parametrize("data", [b"x", PNG, LARGE, LARGE * 2], ids=["one", "some", "many", "more"])
-def test_what_can_be_read_only_once_is_still_sent_twice(data: bytes) -> None:
+def test_a_stream_can_be_sent_twice(data: bytes) -> None:
     part = upload("data", Stream(data))
     assert (part.filename, part.content_type, part.size) == ("data", OCTET_STREAM, len(data))
     assert content(part) == content(part) == data
@@ -68,7 +68,7 @@ def test_a_pipe_is_read_to_its_end() -> None:
         assert sent_twice_of(upload("data", file)) == [PNG, PNG]
 
 
-def test_a_read_without_a_size_gives_the_whole() -> None:
+def test_a_read_without_a_size_returns_everything() -> None:
     class Whole:
         def read(self) -> bytes:  # the same each time, as a response that is all in memory may do
             return PNG
@@ -78,10 +78,10 @@ def test_a_read_without_a_size_gives_the_whole() -> None:
             return None
 
     assert sent_twice_of(upload("data", Whole())) == [PNG, PNG]
-    refused("the file has nothing to read yet: its read() gave None", Nothing())
+    refused("the file has no data yet: its read() returned None", Nothing())
 
 
-def test_a_file_that_can_be_rewound_but_read_only_whole_is_copied() -> None:
+def test_a_seekable_file_whose_read_takes_no_size_is_copied() -> None:
     class WholeWithSeek(io.BytesIO):
         def read(self) -> bytes:  # type: ignore[override]
             return super().read()
@@ -89,7 +89,7 @@ def test_a_file_that_can_be_rewound_but_read_only_whole_is_copied() -> None:
     assert sent_twice_of(upload("data", WholeWithSeek(PNG))) == [PNG, PNG]
 
 
-def test_a_seek_that_cannot_find_the_end_is_told() -> None:
+def test_a_seek_that_cannot_find_the_end_is_refused() -> None:
     class OneSeek(io.BytesIO):
         def seek(self, position: int) -> int:  # type: ignore[override]
             return super().seek(position)
@@ -112,7 +112,7 @@ def test_a_stream_of_the_standard_library_is_a_stream() -> None:
         assert sent_twice_of(upload("data", wire)) == [PNG, PNG]
 
 
-def test_the_copy_of_a_stream_lives_as_long_as_its_part() -> None:
+def test_the_copy_of_a_stream_lives_as_long_as_its_upload() -> None:
     part = upload("data", Stream(LARGE * 2))
     pieces = part.chunks()
     first = next(pieces)
@@ -123,12 +123,12 @@ def test_the_copy_of_a_stream_lives_as_long_as_its_part() -> None:
     gc.collect()  # a copy left open would be a ResourceWarning, and a warning is an error here
 
 
-def test_a_stream_that_there_is_no_room_for_is_told_so(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_without_room_for_its_copy_is_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
     refused(f"the file cannot be copied to {tmp_path}/gone: No such file or directory.", Stream(LARGE * 2))
 
 
-# trouble while reading
+# errors while reading
 
 TROUBLE = pytest.mark.parametrize(
     ("error", "reason"),
@@ -145,13 +145,13 @@ TROUBLE = pytest.mark.parametrize(
 
 
 @TROUBLE
-def test_a_stream_that_fails_is_told_before_anything_is_sent(error: Exception, reason: str) -> None:
+def test_a_stream_that_fails_is_refused_before_anything_is_sent(error: Exception, reason: str) -> None:
     refused(f"the file cannot be read ({reason}).", RaisingStream(error))
     refused(f"the file cannot be read ({reason}).", RaisingStream(error, good=LARGE * 2))
 
 
 @TROUBLE
-def test_a_file_that_fails_is_told_while_it_is_sent(error: Exception, reason: str) -> None:
+def test_a_file_that_fails_while_it_is_being_sent_is_an_error(error: Exception, reason: str) -> None:
     part = upload("data", Raising(error))
     with pytest.raises(InvalidInputError) as caught:
         content(part)
@@ -159,38 +159,41 @@ def test_a_file_that_fails_is_told_while_it_is_sent(error: Exception, reason: st
     assert caught.value.__cause__ is error
 
 
-def test_ctrl_c_is_not_taken_for_a_bad_file() -> None:
+def test_ctrl_c_is_not_taken_for_a_file_error() -> None:
     with pytest.raises(KeyboardInterrupt):
         upload("data", RaisingStream(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         content(upload("data", Raising(KeyboardInterrupt())))
 
 
-def test_a_broken_archive_is_a_file_that_cannot_be_read() -> None:
+def test_a_truncated_archive_is_refused() -> None:
     cut = gzip.compress(os.urandom(1000))[:500]
     refused("the file cannot be read (Compressed file ended", gzip.GzipFile(fileobj=io.BytesIO(cut)))
 
 
-def test_a_file_that_became_shorter_is_told(path: pathlib.Path) -> None:
+def test_a_file_that_became_shorter_is_an_error(path: pathlib.Path) -> None:
     part = upload("data", path)
     path.write_bytes(PNG[:-3])
     with pytest.raises(
-        InvalidInputError, match=r"^data: the file became shorter while it was sent \(.*lake.png\): 3 bytes are miss"
+        InvalidInputError,
+        match=r"^data: the file became shorter while it was being sent \(.*lake.png\): 3 bytes are miss",
     ):
         content(part)
 
 
-def test_a_file_that_became_longer_is_told_before_its_last_bytes_are_given_out(path: pathlib.Path) -> None:
+def test_a_file_that_became_longer_is_an_error_before_its_last_bytes_are_sent(path: pathlib.Path) -> None:
     part = upload("data", path)
     path.write_bytes(PNG + b"more")
     given = []
-    with pytest.raises(InvalidInputError, match=r"^data: the file became longer while it was sent \(.*lake.png\)\.$"):
+    with pytest.raises(
+        InvalidInputError, match=r"^data: the file became longer while it was being sent \(.*lake.png\)\.$"
+    ):
         given.extend(part.chunks())
     assert len(b"".join(given)) < len(PNG)
 
 
 @pytest.mark.parametrize("data", [PNG, LARGE], ids=["some", "many"])
-def test_a_file_that_gives_more_than_it_was_asked_for_is_sent_as_it_is(data: bytes) -> None:
+def test_a_file_that_returns_more_than_requested_is_sent_unchanged(data: bytes) -> None:
     class Generous(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             return super().read()

@@ -1,4 +1,4 @@
-"""`decart.uploads`: one open file that several threads and tasks send at once, and files just written to."""
+"""`decart.uploads.shared`: one open file that several threads and tasks send at once, and files just written to."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def shared(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[A
 
 
 def together(work: Callable[[], bytes], threads: int = THREADS) -> list[bytes]:
-    """Have so many threads do the same at the same time."""
+    """Run the same function in several threads at the same time."""
     barrier = threading.Barrier(threads)
 
     def begin(_: int) -> bytes:
@@ -69,19 +69,19 @@ def together(work: Callable[[], bytes], threads: int = THREADS) -> list[bytes]:
         return list(pool.map(begin, range(threads)))
 
 
-def test_every_thread_sends_all_of_a_file_that_they_share(shared: Any) -> None:
+def test_every_thread_sends_all_of_a_shared_file(shared: Any) -> None:
     for _ in range(3):
         assert all(data == LONG for data in together(lambda: content(upload("data", shared))))
 
 
-def test_a_file_is_left_where_it_stood(shared: Any) -> None:
+def test_a_file_is_left_at_its_position(shared: Any) -> None:
     for start in (0, 7, len(LONG) - 1):
         shared.seek(start)
         assert together(lambda: content(upload("data", shared)), 2) == [LONG[start:]] * 2
         assert shared.tell() == start
 
 
-def test_a_file_that_is_being_sent_can_be_sent_once_more_from_its_start(shared: Any) -> None:
+def test_a_file_that_is_being_sent_can_be_sent_again_from_its_start(shared: Any) -> None:
     shared.seek(3)
     first = upload("start", shared).chunks()
     begun = next(first)
@@ -89,14 +89,14 @@ def test_a_file_that_is_being_sent_can_be_sent_once_more_from_its_start(shared: 
     assert begun + b"".join(first) == LONG[3:]
 
 
-def test_a_pass_that_is_given_up_leaves_the_file_where_it_stood(shared: Any) -> None:
+def test_an_abandoned_pass_leaves_the_file_at_its_position(shared: Any) -> None:
     pieces = upload("data", shared).chunks()
     next(pieces)
     del pieces
     assert (shared.tell(), content(upload("data", shared))) == (0, LONG)
 
 
-def test_a_pass_that_is_cleared_away_in_the_middle_of_a_read_of_another_moves_nothing() -> None:
+def test_a_pass_that_is_finalized_during_another_read_moves_nothing() -> None:
     class Clearing(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             forgotten.clear()
@@ -115,7 +115,7 @@ def test_a_pass_that_is_cleared_away_in_the_middle_of_a_read_of_another_moves_no
     assert file.tell() == 0
 
 
-def test_a_file_moved_meanwhile_by_its_owner_is_sent_from_there_next(shared: Any) -> None:
+def test_the_next_pass_starts_where_the_caller_moved_the_file(shared: Any) -> None:
     first = upload("start", shared).chunks()
     begun = next(first)
     shared.seek(11)
@@ -140,14 +140,14 @@ def test_any_order_of_reads_gives_each_upload_its_own_bytes(turns: list[int], st
             assert [b"".join(pieces) for pieces in given] == [LONG[start:] for start in starts]
 
 
-def test_of_threads_that_share_a_stream_one_sends_all_of_it_and_the_others_are_refused() -> None:
+def test_one_of_several_threads_sends_a_shared_stream_and_the_others_are_refused() -> None:
     stream = Stream(LONG)
 
     def send() -> bytes:
         try:
             return content(upload("data", stream))
         except InvalidInputError as error:
-            assert error.message == "data: the file is empty, or was read to its end before."
+            assert error.message == "data: the file is empty or has already been read to its end."
             return b""
 
     assert sorted(together(send)) == [b""] * (THREADS - 1) + [LONG]
@@ -180,17 +180,17 @@ def test_tasks_that_submit_one_open_file_send_the_same_body() -> None:
     assert all(LONG in body for body in asyncio.run(main()))
 
 
-def test_a_file_closed_while_it_is_sent_is_sent_whole_and_never_another_one(tmp_path: pathlib.Path) -> None:
+def test_a_file_closed_while_it_is_being_sent_is_sent_completely(tmp_path: pathlib.Path) -> None:
     (tmp_path / "one").write_bytes(LONG)
     (tmp_path / "two").write_bytes(b"x" * len(LONG))
     with (tmp_path / "one").open("rb") as file:
         pieces = upload("data", file).chunks()
         begun = next(pieces)
-    with (tmp_path / "two").open("rb"):  # which has the number that the first one had
+    with (tmp_path / "two").open("rb"):  # it reuses the descriptor of the first one
         assert begun + b"".join(pieces) == LONG
 
 
-def test_a_child_process_does_not_wait_for_a_thread_of_its_parent() -> None:
+def test_a_forked_child_does_not_wait_for_a_thread_of_its_parent() -> None:
     class Slow(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             reading.set()
@@ -222,11 +222,11 @@ def _fork(check: Callable[[], bool]) -> int:
         os._exit(2)
 
 
-# what was just written
+# files just written to
 
 
 @pytest.mark.parametrize("mode", ["w+b", "r+b", "x+b"])
-def test_what_was_written_and_not_flushed_is_sent(tmp_path: pathlib.Path, mode: str) -> None:
+def test_unflushed_writes_are_sent(tmp_path: pathlib.Path, mode: str) -> None:
     path = tmp_path / "lake.png"
     if mode == "r+b":
         path.write_bytes(b"")
@@ -239,18 +239,20 @@ def test_what_was_written_and_not_flushed_is_sent(tmp_path: pathlib.Path, mode: 
         assert sent_twice(file) == PNG
 
 
-def test_what_is_written_after_a_look_makes_the_file_longer(tmp_path: pathlib.Path) -> None:
+def test_a_file_that_grows_after_it_was_measured_is_an_error(tmp_path: pathlib.Path) -> None:
     with (tmp_path / "lake.png").open("w+b") as file:
         file.write(PNG)
         file.seek(0)
         part = upload("data", file)
         file.seek(0, os.SEEK_END)
         file.write(b"more")
-        with pytest.raises(InvalidInputError, match=r"^data: the file became longer while it was sent \(lake.png\)\.$"):
+        with pytest.raises(
+            InvalidInputError, match=r"^data: the file became longer while it was being sent \(lake.png\)\.$"
+        ):
             content(part)
 
 
-def test_a_file_opened_to_append_is_sent_when_it_is_rewound(tmp_path: pathlib.Path) -> None:
+def test_a_file_open_for_appending_is_sent_after_a_rewind(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "lake.png"
     path.write_bytes(PNG)
     with path.open("a+b") as file:
@@ -259,7 +261,7 @@ def test_a_file_opened_to_append_is_sent_when_it_is_rewound(tmp_path: pathlib.Pa
         assert sent_twice(file) == PNG + b"more"
 
 
-def test_a_buffer_that_somebody_looks_into_is_sent() -> None:
+def test_a_buffer_with_an_exported_view_is_sent() -> None:
     memory = io.BytesIO()
     memory.write(PNG)
     with memory.getbuffer() as view:

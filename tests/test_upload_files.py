@@ -1,4 +1,4 @@
-"""`decart.uploads.files`: whatever is a file is sent as it is, as often as it must; whatever is not is refused."""
+"""`decart.uploads.files`: every kind of file is sent unchanged, once per attempt; anything else is refused."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ def test_bytes_are_sent_as_they_are(kind: Callable[[bytes], Any], data: bytes) -
     assert sent_twice(kind(data)) == data
 
 
-def test_a_view_of_every_other_byte_is_sent_as_it_looks() -> None:
+def test_a_strided_view_is_sent_as_its_elements() -> None:
     assert sent_twice(memoryview(b"a-b-c-")[::2]) == b"abc"
 
 
-def test_bytes_that_change_later_are_sent_as_they_were() -> None:
+def test_bytes_that_change_later_are_sent_unchanged() -> None:
     data = bytearray(PNG)
     part = upload("data", data)
     data[:4] = b"XXXX"
     assert content(part) == PNG
 
 
-def test_a_view_that_was_released_is_refused() -> None:
+def test_a_released_view_is_refused() -> None:
     view = memoryview(PNG)
     view.release()
     refused("the file cannot be read", view)
 
 
-def test_a_part_is_read_in_pieces() -> None:
+def test_a_part_is_read_in_chunks() -> None:
     assert [len(piece) for piece in upload("data", LARGE).chunks()] == [CHUNK] * 3 + [4]
 
 
@@ -91,13 +91,13 @@ def test_a_path_keeps_its_name_and_the_type_of_its_extension(tmp_path: pathlib.P
         assert (part.filename, part.content_type) == (name, kind)
 
 
-def test_a_path_is_read_anew_each_time(path: pathlib.Path) -> None:
+def test_a_path_is_read_again_each_time(path: pathlib.Path) -> None:
     assert sent_twice(path) == PNG
     path.write_bytes(LARGE)
     assert sent_twice(path) == LARGE
 
 
-def test_whatever_leads_to_a_path_is_one(path: pathlib.Path) -> None:
+def test_any_path_like_object_is_a_path(path: pathlib.Path) -> None:
     class Leads:
         def __init__(self, to: str | bytes) -> None:
             self.to = to
@@ -121,7 +121,7 @@ def test_a_path_does_not_stay_open(path: pathlib.Path) -> None:
     path.unlink()
 
 
-def test_a_path_that_leads_nowhere_is_refused(tmp_path: pathlib.Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: pathlib.Path) -> None:
     refused(f"the file cannot be read ({tmp_path}/no.png: No such file or directory).", tmp_path / "no.png", "start")
     refused("file/no.png: Not a directory).", _touched(tmp_path / "file") / "no.png")
     refused("embedded null", tmp_path / "a\0b")
@@ -145,11 +145,11 @@ def test_a_device_or_a_socket_is_refused(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("value", [pathlib.Path(""), pathlib.Path("."), pathlib.Path()])
 def test_an_empty_path_is_refused(value: pathlib.Path) -> None:
-    refused("data: the path is empty; it must lead to a file.", value)
+    refused("data: the path is empty or '.', which is a folder; pass the path of a file.", value)
 
 
 @pytest.mark.parametrize("leads_to", ["", b"", 5, None, KeyError("no")])
-def test_an_object_that_leads_nowhere_is_refused(leads_to: Any) -> None:
+def test_a_path_like_object_without_a_path_is_refused(leads_to: Any) -> None:
     class Leads:
         def __fspath__(self) -> Any:
             if isinstance(leads_to, Exception):
@@ -159,7 +159,7 @@ def test_an_object_that_leads_nowhere_is_refused(leads_to: Any) -> None:
     refused("data: the path is empty" if leads_to in ("", b"") else "data: the file cannot be read (", Leads())
 
 
-def test_a_relative_path_is_read_in_the_folder_of_the_moment(
+def test_a_relative_path_is_resolved_at_once(
     path: pathlib.Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(path.parent)
@@ -169,24 +169,24 @@ def test_a_relative_path_is_read_in_the_folder_of_the_moment(
 
 
 @pytest.mark.skipif(not pathlib.Path("/proc/self/status").exists(), reason="Linux has such files")
-def test_a_file_that_says_it_is_empty_and_is_not_is_sent() -> None:
+def test_a_file_that_only_claims_to_be_empty_is_sent() -> None:
     assert pathlib.Path("/proc/version").read_bytes() == content(upload("data", pathlib.Path("/proc/version")))
     with open("/proc/version", "rb") as file:
         assert content(upload("data", file)).startswith(b"Linux")
 
 
-def test_a_pipe_on_the_disk_is_refused_and_not_waited_for(tmp_path: pathlib.Path) -> None:
+def test_a_fifo_is_refused_and_does_not_block(tmp_path: pathlib.Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    refused(f"the path is a pipe, not a file ({tmp_path}/pipe).", tmp_path / "pipe")
+    refused(f"the path is a FIFO, not a file ({tmp_path}/pipe).", tmp_path / "pipe")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_path_that_may_not_be_read_is_refused(path: pathlib.Path) -> None:
+def test_a_path_without_read_permission_is_refused(path: pathlib.Path) -> None:
     path.chmod(0)
     refused(f"the file cannot be read ({path}: Permission denied).", path)
 
 
-def test_a_path_that_vanishes_is_told_when_it_is_read(path: pathlib.Path) -> None:
+def test_a_file_that_vanishes_is_an_error_when_it_is_read(path: pathlib.Path) -> None:
     part = upload("data", path)
     path.unlink()
     with pytest.raises(
@@ -206,7 +206,7 @@ def test_an_open_file_is_sent_and_stays_open(path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("buffering", [-1, 0])
 @pytest.mark.parametrize("start", [0, 1, 8, len(PNG) - 1])
-def test_an_open_file_is_sent_from_where_it_stands(path: pathlib.Path, start: int, buffering: int) -> None:
+def test_an_open_file_is_sent_from_its_position(path: pathlib.Path, start: int, buffering: int) -> None:
     with path.open("rb", buffering=buffering) as file:
         file.seek(start)
         part = upload("data", file)
@@ -214,7 +214,7 @@ def test_an_open_file_is_sent_from_where_it_stands(path: pathlib.Path, start: in
         assert sent_twice(file) == PNG[start:]
 
 
-def test_a_file_moved_by_others_is_rewound_to_where_it_stood(path: pathlib.Path) -> None:
+def test_a_file_whose_position_changes_is_sent_from_its_first_position(path: pathlib.Path) -> None:
     with path.open("rb") as file:
         file.seek(4)
         part = upload("data", file)
@@ -228,12 +228,12 @@ def test_two_parts_of_one_file_do_not_disturb_each_other(path: pathlib.Path) -> 
         assert [content(start), content(end), content(start)] == [PNG] * 3
 
 
-def test_a_file_that_can_be_written_too_is_a_file(path: pathlib.Path) -> None:
+def test_a_file_open_for_reading_and_writing_is_a_file(path: pathlib.Path) -> None:
     with path.open("r+b") as file:
         assert sent_twice(file) == PNG
 
 
-def test_a_file_that_can_only_be_written_is_refused(tmp_path: pathlib.Path) -> None:
+def test_a_file_open_for_writing_only_is_refused(tmp_path: pathlib.Path) -> None:
     with (tmp_path / "out").open("wb") as file:
         refused("the file is open for writing only (out); open it with open(..., 'rb').", file)
     with tempfile.NamedTemporaryFile("wb") as wrapped:
@@ -290,7 +290,7 @@ def test_the_name_of_an_open_file_has_no_folders(name: Any, filename: str) -> No
         (5, "image/png"),
     ],
 )
-def test_a_declared_type_is_kept_unless_no_header_could_hold_it(declared: Any, kind: str) -> None:
+def test_a_declared_type_is_kept_if_it_is_valid_in_a_header(declared: Any, kind: str) -> None:
     file = io.BytesIO(PNG)
     file.name, file.content_type = "lake.png", declared  # type: ignore[attr-defined]
     assert upload("data", file).content_type == kind
@@ -300,27 +300,27 @@ def test_a_declared_type_is_kept_unless_no_header_could_hold_it(declared: Any, k
 
 
 @pytest.mark.parametrize("value", ["lake.png", "https://example.test/lake.png", "", "data:image/png;base64,AA=="])
-def test_a_str_is_refused_with_what_to_write_instead(value: str) -> None:
-    for words in ("a str is not a file; write ", "pathlib.Path(...)", "open(..., 'rb')", "the bytes themselves"):
+def test_a_str_is_refused_with_advice(value: str) -> None:
+    for words in ("a str is not a file; pass ", "pathlib.Path(...)", "open(..., 'rb')", "the bytes themselves"):
         refused(words, value, "reference_image")
 
 
 @pytest.mark.parametrize("value", [None, 5, True, [PNG], {"data": PNG}, object(), type("NoMethod", (), {"read": 1})()])
-def test_what_is_no_file_is_refused_by_its_type(value: object) -> None:
-    refused(f"a file is needed (bytes, pathlib.Path or an open binary file), not {type(value).__name__}.", value, "end")
+def test_anything_else_is_refused_with_its_type(value: object) -> None:
+    refused(f"expected a file (bytes, pathlib.Path or an open binary file), not {type(value).__name__}.", value, "end")
 
 
-def test_what_is_empty_is_refused(tmp_path: pathlib.Path) -> None:
+def test_an_empty_file_is_refused(tmp_path: pathlib.Path) -> None:
     (tmp_path / "empty.png").touch()
     for value in (b"", bytearray(), memoryview(b""), io.BytesIO()):
         refused("the file is empty.", value)
-    refused("the file is empty, or was read to its end before.", Stream(b""))
+    refused("the file is empty or has already been read to its end.", Stream(b""))
     refused(f"the file is empty ({tmp_path}/empty.png).", tmp_path / "empty.png")
     with (tmp_path / "empty.png").open("rb") as file:
         refused("the file is empty (empty.png).", file)
 
 
-def test_a_file_that_was_read_to_its_end_is_told_what_to_do(path: pathlib.Path) -> None:
+def test_a_file_at_its_end_is_refused_with_advice(path: pathlib.Path) -> None:
     with path.open("rb") as file:
         assert file.read() == PNG
         refused("the file is at its end (lake.png); call file.seek(0) first.", file)
@@ -341,7 +341,7 @@ def test_a_closed_file_is_refused(path: pathlib.Path) -> None:
         refused("the file is closed.", memory)
 
 
-def test_a_file_that_is_closed_later_is_told_when_it_is_read(path: pathlib.Path) -> None:
+def test_a_file_that_is_closed_later_is_an_error_when_it_is_read(path: pathlib.Path) -> None:
     with path.open("rb") as file:
         part = upload("data", file)
     with pytest.raises(InvalidInputError, match=r"^data: the file cannot be read \(.*closed.*\)\.$"):
@@ -349,7 +349,7 @@ def test_a_file_that_is_closed_later_is_told_when_it_is_read(path: pathlib.Path)
 
 
 class TextWithSeek:
-    """A text file that does not say so."""
+    """A text file that does not derive from ``io.TextIOBase``."""
 
     def __init__(self) -> None:
         self._file = io.StringIO("text")
@@ -357,7 +357,7 @@ class TextWithSeek:
 
 
 class TextStream:
-    """A text file that can only be read, and has first some bytes."""
+    """A stream that returns some bytes first and then text."""
 
     def __init__(self, *pieces: object) -> None:
         self._pieces = iter(pieces)

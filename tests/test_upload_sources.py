@@ -1,4 +1,4 @@
-"""`decart.uploads.files`: whatever a file object does, its own bytes are sent, or one sentence says why not."""
+"""`decart.uploads.sources`: whatever a file object does, its bytes are sent, or one sentence says why not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from decart.uploads.files import upload
 
 
 class Scripted:
-    """A file whose reads give what a script says: bytes are cut from the front, anything else is given or raised."""
+    """A file whose reads return or raise one step of a script each."""
 
     def __init__(self, *script: object) -> None:
         self._script = iter(script)
@@ -47,7 +47,7 @@ WRONG = st.one_of(
 
 
 @given(st.lists(BYTES | WRONG, max_size=8))
-def test_any_reads_give_all_bytes_up_to_the_first_empty_one_or_an_error_of_ours(script: list[Any]) -> None:
+def test_any_reads_give_all_bytes_up_to_the_first_empty_read_or_an_input_error(script: list[Any]) -> None:
     good = True
     expected = b""
     for step in script:
@@ -65,7 +65,7 @@ def test_any_reads_give_all_bytes_up_to_the_first_empty_one_or_an_error_of_ours(
 
 
 class Short(io.BytesIO):
-    """A file that can seek, and gives fewer or more bytes than it was asked for, in the type of its choice."""
+    """A seekable file that returns fewer or more bytes than requested, as any type of bytes."""
 
     def __init__(self, data: bytes, sizes: list[int], kind: Callable[[bytes], Any]) -> None:
         super().__init__(data)
@@ -76,13 +76,13 @@ class Short(io.BytesIO):
 
 
 @given(st.binary(min_size=1), st.lists(st.integers(1, 9)), st.sampled_from([bytes, bytearray, memoryview]))
-def test_any_split_of_reads_gives_the_same_bytes(data: bytes, sizes: list[int], kind: Any) -> None:
+def test_short_and_long_reads_give_the_same_bytes(data: bytes, sizes: list[int], kind: Any) -> None:
     part = upload("data", Short(data, sizes, kind))
     assert sent_twice_of(part) == [data, data]
 
 
 @given(st.binary(min_size=1, max_size=20), st.integers(1, 4), WRONG)
-def test_a_file_that_goes_wrong_while_it_is_sent_ends_in_an_error_of_ours(data: bytes, good: int, step: Any) -> None:
+def test_a_file_that_fails_while_it_is_being_sent_is_an_input_error(data: bytes, good: int, step: Any) -> None:
     class Turning(io.BytesIO):
         reads = 0
 
@@ -103,27 +103,27 @@ def test_a_file_that_goes_wrong_while_it_is_sent_ends_in_an_error_of_ours(data: 
     ("given", "reason"),
     [
         ("text", "the file is open in text mode; open it with open(..., 'rb')."),
-        ([1, 2], "the file cannot be read: its read() gave list, not bytes."),
-        (7, "the file cannot be read: its read() gave int, not bytes."),
-        (None, "its read() gave None; make it blocking, or pass the bytes when all of them have come."),
+        ([1, 2], "the file cannot be read: its read() returned list instead of bytes."),
+        (7, "the file cannot be read: its read() returned int instead of bytes."),
+        (None, "its read() returned None; make it blocking, or pass the bytes once all of them have arrived."),
         (KeyError("frame"), "the file cannot be read (KeyError: 'frame')."),
         (PermissionError(13, "Permission denied"), "the file cannot be read (Permission denied)."),
     ],
 )
-def test_what_is_wrong_with_a_read_is_said(given: object, reason: str) -> None:
+def test_an_error_says_what_is_wrong_with_a_read(given: object, reason: str) -> None:
     refused(reason, Scripted(given))
     refused(reason, Scripted(PNG, given))
 
 
-def test_what_a_named_file_is_called_is_said() -> None:
+def test_an_error_names_the_file() -> None:
     for file in (named := Scripted(None), broken := Scripted(OSError("no"))):
         file.name = "/videos/lake.mp4"  # type: ignore[attr-defined]
-    refused("the file has nothing to read yet: its read() gave None (lake.mp4); make it blocking", named)
+    refused("the file has no data yet: its read() returned None (lake.mp4); make it blocking", named)
     refused("the file cannot be read (lake.mp4: no).", broken)
 
 
 class Odd:
-    """An object whose every attribute fails, but for those that are given."""
+    """An object whose attributes all fail, except those given."""
 
     def __init__(self, **given: Any) -> None:
         self.__dict__.update(given)
@@ -155,11 +155,11 @@ class Unspeakable(Exception):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_the_oddest_object_is_refused_in_one_line(value: object) -> None:
+def test_any_object_is_refused_in_one_line(value: object) -> None:
     refused("data: ", value)
 
 
-def test_a_file_that_says_it_has_no_bytes_and_has_some_is_sent() -> None:
+def test_a_file_that_only_claims_to_be_empty_is_sent() -> None:
     class Unmoved(Scripted):
         def tell(self) -> int:
             return 0
@@ -170,7 +170,7 @@ def test_a_file_that_says_it_has_no_bytes_and_has_some_is_sent() -> None:
     assert content(upload("data", Unmoved(PNG, PNG))) == PNG + PNG
 
 
-def test_a_position_that_is_no_int_is_told() -> None:
+def test_a_position_that_is_not_an_int_is_refused() -> None:
     class Floating(io.BytesIO):
         def tell(self) -> Any:
             return float(super().tell())
@@ -178,11 +178,11 @@ def test_a_position_that_is_no_int_is_told() -> None:
         def seek(self, position: float, whence: int = 0, /) -> int:
             return super().seek(int(position), whence)
 
-    refused("the file cannot be read: its tell() gave float, not int.", Floating(PNG))
+    refused("the file cannot be read: its tell() returned float instead of int.", Floating(PNG))
 
 
 @pytest.mark.parametrize("size", [10**30, sys.maxsize])
-def test_a_file_that_says_it_is_larger_than_any_disk_is_refused(size: int) -> None:
+def test_a_file_that_claims_to_be_larger_than_any_disk_is_refused(size: int) -> None:
     class Boasting(io.BytesIO):
         def tell(self) -> int:
             return size if self.ended else 0
@@ -193,25 +193,25 @@ def test_a_file_that_says_it_is_larger_than_any_disk_is_refused(size: int) -> No
 
         ended = False
 
-    refused("the file says that it has", Boasting(PNG))
+    refused("the file claims to have", Boasting(PNG))
 
 
 # sources that are not done yet
 
 
-def test_a_pipe_that_has_no_more_bytes_yet_is_not_taken_for_a_whole_file() -> None:
+def test_a_pipe_without_data_yet_is_not_taken_for_a_complete_file() -> None:
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     with open(writer, "wb", buffering=0) as other:
         for buffering in (0, -1):
             with open(os.dup(reader), "rb", buffering=buffering) as file:
-                refused("the file has nothing to read yet", file)
+                refused("the file has no data yet", file)
                 other.write(PNG)
-                refused("the file has nothing to read yet", file)
+                refused("the file has no data yet", file)
     os.close(reader)
 
 
-def test_a_socket_is_read_to_its_end_however_short_its_reads_are() -> None:
+def test_a_socket_is_read_to_its_end_with_reads_of_any_size() -> None:
     for buffering in (0, None):
         ours, theirs = socket.socketpair()
         with ours, theirs, ours.makefile("rb", buffering=buffering) as file:  # type: ignore[call-overload]
@@ -221,7 +221,7 @@ def test_a_socket_is_read_to_its_end_however_short_its_reads_are() -> None:
             assert content(upload("data", file)) == PNG * 3
 
 
-def test_a_socket_that_stays_silent_is_told_as_it_is() -> None:
+def test_a_socket_that_times_out_is_refused() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, ours.makefile("rb") as file:
         theirs.sendall(PNG)
@@ -247,9 +247,9 @@ def answering(head: bytes) -> Iterator[http.client.HTTPResponse]:
             yield response
 
 
-def test_a_response_that_broke_off_is_not_taken_for_a_whole_file() -> None:
+def test_a_truncated_response_is_not_taken_for_a_complete_file() -> None:
     with answering(b"Content-Length: %d" % (len(PNG) + 5)) as response:
-        refused("the stream broke off: 5 bytes are missing.", response)
+        refused("the stream ended early: 5 bytes are missing.", response)
     for head in (b"Content-Length: %d" % len(PNG), b"Connection: close"):
         with answering(head) as response:
             assert content(upload("data", response)) == PNG
@@ -259,7 +259,7 @@ def test_a_response_that_broke_off_is_not_taken_for_a_whole_file() -> None:
 
 
 class StarletteUpload:
-    """What Starlette's UploadFile looks like."""
+    """An object like Starlette's UploadFile."""
 
     def __init__(self, data: bytes) -> None:
         self.file, self.filename, self.content_type = io.BytesIO(data), "lake.png", "image/png"
@@ -272,7 +272,7 @@ class StarletteUpload:
 
 
 class Promising:
-    """A file whose methods are no coroutine functions, but give what must be awaited."""
+    """A file whose methods are not coroutine functions but return awaitables."""
 
     def __init__(self, *promised: str) -> None:
         for name in promised:
@@ -282,9 +282,9 @@ class Promising:
         return asyncio.sleep(0, PNG)
 
 
-def test_an_async_upload_is_refused_with_what_to_pass_instead() -> None:
+def test_an_async_upload_is_refused_with_advice() -> None:
     file = StarletteUpload(PNG)
-    refused("its read() is async (lake.png); pass upload.file, or the bytes that await upload.read() gives.", file)
+    refused("its read() is async (lake.png); pass upload.file or the result of await upload.read().", file)
     assert content(upload("data", file.file)) == PNG
     assert content(upload("data", asyncio.run(file.read()))) == PNG
 
@@ -292,5 +292,5 @@ def test_an_async_upload_is_refused_with_what_to_pass_instead() -> None:
 @pytest.mark.parametrize(
     "file", [AsyncMock(spec=StarletteUpload), Promising(), Promising("tell"), Promising("tell", "seek")]
 )
-def test_whatever_must_be_awaited_is_refused(file: Any) -> None:
-    refused("its read() is async", file)  # and Python does not warn that nobody awaited it
+def test_any_awaitable_read_is_refused(file: Any) -> None:
+    refused("its read() is async", file)  # without a warning that it was never awaited

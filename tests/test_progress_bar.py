@@ -1,4 +1,4 @@
-"""``progress=True``: a bar with the job's state and the time, and with bytes; quiet where nobody looks."""
+"""``progress=True``: a bar with the job's status and the elapsed time, then bytes; silent without a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from fakes import KEY, LAKE, MP4, FakeTransport, accepted, answer, client_of, status, video
-from test_download import Shelf
+from support.shelf import Shelf
 
 from decart import AsyncDecartClient, Progress, QueueStatusError, models
 from decart.integrations.progress_bar import Bar, tqdm
@@ -21,7 +21,7 @@ from decart.jobs import JobStatusResponse
 
 
 class Terminal(io.StringIO):
-    """What a person would see scroll by."""
+    """A terminal that records its output."""
 
     def isatty(self) -> bool:
         return True
@@ -33,14 +33,14 @@ class Terminal(io.StringIO):
 
 
 @contextmanager
-def looking() -> Iterator[Terminal]:
-    """Have a person look at the terminal."""
+def on_a_terminal() -> Iterator[Terminal]:
+    """Redirect stderr to a terminal."""
     with redirect_stderr(Terminal()) as terminal:
         yield terminal
 
 
-def test_a_wait_shows_the_model_the_state_and_the_time() -> None:
-    with looking() as terminal:
+def test_a_wait_shows_the_model_the_status_and_the_elapsed_time() -> None:
+    with on_a_terminal() as terminal:
         transport = FakeTransport(accepted(), status("processing"), status("completed"), video())
         client_of(transport).queue.submit_and_poll(LAKE, progress=True)
         shown = [line for line in terminal.shown if line.startswith("lucy")]
@@ -48,14 +48,14 @@ def test_a_wait_shows_the_model_the_state_and_the_time() -> None:
         assert shown[-1].startswith("lucy-pro-t2v: completed [")
 
 
-def test_a_wait_for_somebody_elses_job_shows_its_id() -> None:
-    with looking() as terminal:
+def test_a_wait_for_a_job_of_another_client_shows_its_id() -> None:
+    with on_a_terminal() as terminal:
         client_of(FakeTransport(status("completed"), video())).queue.poll("j1", progress=True)
         assert terminal.shown[-1].startswith("job j1: completed [")
 
 
 def test_transfers_show_bytes_both_ways(tmp_path: Path) -> None:
-    with looking() as terminal:
+    with on_a_terminal() as terminal:
         picture = {"model": models.video("lucy-pro-i2v"), "prompt": "wind", "data": b"x" * 5000}
         transport = FakeTransport(accepted(), status("completed"), Shelf())
         client_of(transport).queue.submit_and_poll(picture, save_to=tmp_path / "lake.mp4", progress=True)  # type: ignore[arg-type]
@@ -66,7 +66,7 @@ def test_transfers_show_bytes_both_ways(tmp_path: Path) -> None:
 
 
 def test_submit_and_download_have_a_bar_too(tmp_path: Path) -> None:
-    with looking() as terminal:
+    with on_a_terminal() as terminal:
         client = client_of(FakeTransport(accepted(), status("completed"), Shelf()))
         client.queue.submit(LAKE, progress=True)
         assert terminal.shown[-1].startswith("upload: 100%")
@@ -74,8 +74,8 @@ def test_submit_and_download_have_a_bar_too(tmp_path: Path) -> None:
         assert terminal.shown[-1].startswith("download: 100%")
 
 
-def test_the_awaited_verbs_have_the_same_bar(tmp_path: Path) -> None:
-    with looking() as terminal:
+def test_the_async_methods_have_the_same_bar(tmp_path: Path) -> None:
+    with on_a_terminal() as terminal:
 
         async def main() -> None:
             transport = FakeTransport(accepted(), status("processing"), status("completed"), Shelf())
@@ -88,30 +88,30 @@ def test_the_awaited_verbs_have_the_same_bar(tmp_path: Path) -> None:
         assert "download: 100%" in shown
 
 
-def test_a_bar_goes_when_the_call_ends_with_an_error() -> None:
-    with looking(), pytest.raises(QueueStatusError):
+def test_a_bar_is_closed_when_the_call_fails() -> None:
+    with on_a_terminal(), pytest.raises(QueueStatusError):
         client_of(FakeTransport(accepted(), answer(401))).queue.submit_and_poll(LAKE, progress=True)
         assert list(getattr(tqdm, "_instances", ())) == []
 
 
-def test_where_nobody_looks_nothing_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_nothing_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
     transport = FakeTransport(accepted(), status("completed"), video())
     assert client_of(transport).queue.submit_and_poll(LAKE, progress=True).data == MP4
     assert capfd.readouterr() == ("", "")
 
 
 def test_false_is_no_bar() -> None:
-    with looking() as terminal:
+    with on_a_terminal() as terminal:
         client_of(FakeTransport(accepted(), status("completed"), video())).queue.submit_and_poll(LAKE, progress=False)
         assert terminal.shown == []
 
 
-def test_a_thread_that_is_late_changes_nothing() -> None:
-    with looking() as terminal:
+def test_calls_after_the_end_have_no_effect() -> None:
+    with on_a_terminal() as terminal:
         with Bar() as bar:
             pass
-        bar.moved(Progress(direction="upload", done=1, total=2))
-        bar.looked(JobStatusResponse(job_id="j1", status="pending"))
+        bar.on_progress(Progress(direction="upload", done=1, total=2))
+        bar.on_poll(JobStatusResponse(job_id="j1", status="pending"))
         assert terminal.shown == []
 
 
@@ -125,7 +125,7 @@ client_of(FakeTransport()).queue.{verb}
 
 
 @pytest.mark.parametrize("verb", ["submit(LAKE, progress=True)", "submit_and_poll(LAKE, progress=True)"])
-def test_without_tqdm_it_is_said_before_anything_is_sent(verb: str) -> None:
+def test_without_tqdm_the_call_fails_before_anything_is_sent(verb: str) -> None:
     script = WITHOUT.format(tests=str(Path(__file__).parent), verb=verb)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr.splitlines()[-1] == (
@@ -134,7 +134,7 @@ def test_without_tqdm_it_is_said_before_anything_is_sent(verb: str) -> None:
     )
 
 
-def test_a_program_without_a_bar_loads_no_tqdm() -> None:
+def test_a_program_without_a_bar_does_not_import_tqdm() -> None:
     script = "import sys; from decart import DecartClient; DecartClient('dct_x').queue; print('tqdm' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "False\n"

@@ -29,7 +29,7 @@ def path(tmp_path: pathlib.Path) -> pathlib.Path:
 
 @pytest.fixture
 def temporary() -> Iterator[Callable[..., TemporaryUploadedFile]]:
-    """Make Django's large uploads, which live on the disk."""
+    """Make Django's large uploads, which are files on disk."""
     made: list[TemporaryUploadedFile] = []
 
     def make(name: str, content_type: str, data: bytes) -> TemporaryUploadedFile:
@@ -65,7 +65,7 @@ def test_an_upload_of_django_keeps_its_name_and_type(
         assert not file.closed
 
 
-def test_an_upload_of_django_is_sent_from_where_it_stands(temporary: Callable[..., TemporaryUploadedFile]) -> None:
+def test_an_upload_of_django_is_sent_from_its_position(temporary: Callable[..., TemporaryUploadedFile]) -> None:
     for file in (temporary("a.png", "image/png", PNG), SimpleUploadedFile("a.png", PNG)):
         file.read(4)
         assert sent_twice(file) == PNG[4:]
@@ -99,11 +99,11 @@ def test_an_upload_of_werkzeug_keeps_its_name_and_type(name: str, content_type: 
     assert sent_twice(file) == PNG
 
 
-def test_an_upload_of_werkzeug_without_a_name_has_that_of_our_field_and_not_of_the_form() -> None:
+def test_an_upload_of_werkzeug_without_a_name_is_named_after_our_field() -> None:
     assert upload("data", FileStorage(io.BytesIO(PNG), None, "form_field")).filename == "data"
 
 
-def test_an_upload_of_werkzeug_is_sent_from_where_it_stands_and_refused_when_closed() -> None:
+def test_an_upload_of_werkzeug_is_sent_from_its_position_and_refused_when_closed() -> None:
     file = FileStorage(io.BytesIO(PNG), "a.png")
     file.seek(4)
     assert sent_twice(file) == PNG[4:]
@@ -112,7 +112,7 @@ def test_an_upload_of_werkzeug_is_sent_from_where_it_stands_and_refused_when_clo
     refused("the file is empty (a.png).", FileStorage(filename="a.png"))
 
 
-def test_an_upload_of_werkzeug_that_cannot_be_rewound_keeps_its_name() -> None:
+def test_an_upload_of_werkzeug_that_cannot_seek_keeps_its_name() -> None:
     part = upload("data", FileStorage(Stream(PNG), "a.png", "f", "image/webp"))  # type: ignore[arg-type]
     assert (part.filename, part.content_type) == ("a.png", "image/webp")
     assert sent_twice_of(part) == [PNG, PNG]
