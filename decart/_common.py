@@ -118,8 +118,8 @@ class Common(Generic[Tr]):
             raise WaitCancelledError(
                 f"The download of job {job_id} was cancelled. The job is done and its result stays with the service: "
                 f"client.queue.download({job_id!r}, path) fetches it.",
-                None, None, job_id,
-            )  # fmt: skip
+                job_id=job_id,
+            )
 
     def check_open(self) -> None:
         """Raise ``ClientClosedError`` if the client was closed."""

@@ -2,18 +2,19 @@
 
 ::
 
-    DecartSDKError                      .message .data .cause
-    ├── InvalidAPIKeyError              the key is missing or cannot be a key
+    DecartSDKError                      .message .data .cause .job_id
+    ├── InvalidAPIKeyError              the key is missing or malformed
     ├── InvalidBaseURLError             the base URL cannot be used
-    ├── ModelNotFoundError              .model: no such name in the catalogue
+    ├── ModelNotFoundError              .model: the catalogue has no such name
     ├── InvalidInputError (ValueError)  refused before anything was sent
     ├── ClientClosedError               a client was used after close()
-    ├── MissingExtraError (ImportError) a capability whose packages are not installed
-    ├── QueueError                      .job_id .status_code .retry_after .request_id: where it went wrong
+    ├── MissingExtraError (ImportError) a feature whose packages are not installed
+    ├── QueueError                      .status_code .retry_after .request_id: where it went wrong
     │   ├── QueueSubmitError            not accepted, not billed
-    │   ├── SubmitOutcomeUnknownError   the job may exist and be billed; never repeated by itself
+    │   ├── SubmitOutcomeUnknownError   the job may exist and be billed; never retried automatically
     │   ├── QueueStatusError
-    │   └── QueueResultError
+    │   ├── QueueResultError
+    │   └── WaitCancelledError          the caller set ``cancel``
     ├── ProcessingError, TokenCreateError
     ├── APIError                        .status_code .code .body .request_id .retry_after: why (the cause of the above)
     │   ├── AuthenticationError         401, 403
@@ -23,50 +24,52 @@
     │   ├── ValidationError             400, 413, 415, 422
     │   ├── RateLimitError              429
     │   └── ServerError                 5xx
-    ├── TransportError                  .may_have_been_sent: no complete answer arrived
+    ├── TransportError                  .may_have_been_sent: no complete response arrived
     │   ├── ConnectError                no connection was made: nothing was sent
-    │   ├── ConfigurationError          no attempt can succeed: nothing was sent
+    │   ├── ConfigurationError          no attempt can succeed: nothing was sent, never retried
     │   └── TransportTimeout
-    ├── ResponseError                   a 2xx answer that cannot be read
-    └── JobError                        .job_id
+    ├── ResponseError                   a 2xx response that cannot be read
+    └── JobError
         ├── JobFailedError              raised by ``raise_for_status()``
-        ├── JobTimeoutError             raised by ``raise_for_status()``
-        └── WaitCancelledError          a wait ended by its ``cancel`` event
+        └── JobTimeoutError             raised by ``raise_for_status()``
 
-Two questions have two answers. *Where* did it go wrong: ``QueueSubmitError``, ``QueueStatusError`` and
-``QueueResultError``, the names of the documented page. *Why*: the ``cause`` of those, which is an ``APIError``, a
-``TransportError`` or a ``ResponseError``.
+*Where* did it go wrong? The class says so: ``QueueSubmitError``, ``QueueStatusError`` and ``QueueResultError`` are the
+names on the documented page. *Why*? Their ``cause`` says so: an ``APIError``, a ``TransportError`` or a
+``ResponseError``.
 
-Every message is a sentence or two that a person can act on. Every argument is positional and kept in ``args``, so every
-error survives pickling (task queues pickle them) and compares equal to its copy. No error holds the API key.
+Every error can be pickled and copied, including subclasses of your own with attributes of their own; a copy compares
+equal to the original. No error holds the API key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 
 class DecartSDKError(Exception):
-    """Base of every error of this library.
+    """Base class of every error in this library.
 
     Attributes:
-        message: What happened, whose fault it is and what to do, in a sentence or two.
-        data: Further facts as a plain dict; empty when there are none.
+        message: What happened and what to do about it, in one or two sentences.
+        data: Further facts as a plain dict; empty if there are none.
         cause: The error of this library that led to this one, if any.
+        job_id: The job concerned; ``None`` if there is none, or none yet.
     """
 
     def __init__(
-        self, message: str, data: Mapping[str, Any] | None = None, cause: DecartSDKError | None = None
+        self,
+        message: str,
+        *,
+        data: Mapping[str, Any] | None = None,
+        cause: DecartSDKError | None = None,
+        job_id: str | None = None,
     ) -> None:
-        self._keep(message, data, cause)
+        super().__init__(message)
         self.message = message
         self.data = dict(data or {})
         self.cause = cause
-
-    def _keep(self, *args: Any) -> None:
-        """Store what the constructor took, in its order: pickle hands ``args`` back to the constructor."""
-        self.args = args
+        self.job_id = job_id
 
     def __str__(self) -> str:
         return self.message
@@ -74,22 +77,34 @@ class DecartSDKError(Exception):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DecartSDKError):
             return NotImplemented
-        return type(self) is type(other) and self.args == other.args
+        no_notes = {"__notes__": None}  # notes are added on the way up; they do not make another error
+        return type(self) is type(other) and vars(self) | no_notes == vars(other) | no_notes
 
     def __hash__(self) -> int:
         return hash((type(self), self.message))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the attributes and not the constructor's arguments, which subclasses are free to choose."""
+        return _restore, (type(self), self.args), dict(vars(self))
+
+
+def _restore(kind: type[DecartSDKError], args: tuple[Any, ...]) -> DecartSDKError:
+    """Recreate a pickled or copied error without calling its constructor; its attributes are set afterwards."""
+    error = kind.__new__(kind, *args)
+    super(DecartSDKError, error).__init__(*args)  # ImportError, for one, keeps state of its own
+    return error
+
 
 class InvalidAPIKeyError(DecartSDKError):
-    """The API key is missing, blank, or holds characters that no key has. The message never repeats the key."""
+    """The API key is missing, blank or malformed. The message never contains the key."""
 
 
 class InvalidBaseURLError(DecartSDKError):
-    """The base URL is not an http(s) origin, with or without a path."""
+    """The base URL is not an http(s) origin with an optional path."""
 
 
 class InvalidInputError(DecartSDKError, ValueError):
-    """Something passed in cannot be used; refused before anything was sent, so nothing is billed."""
+    """An argument cannot be used. It was refused before anything was sent, so nothing is billed."""
 
 
 class ClientClosedError(DecartSDKError):
@@ -97,51 +112,46 @@ class ClientClosedError(DecartSDKError):
 
 
 class MissingExtraError(DecartSDKError, ImportError):
-    """A capability was asked for whose packages are not installed; the message holds the command that installs them."""
+    """The packages that a feature needs are not installed; the message contains the command that installs them."""
 
 
 class ModelNotFoundError(DecartSDKError):
-    """The catalogue has no model of that name.
+    """The catalogue has no model with that name.
 
     Attributes:
-        model: The name that was asked for.
+        model: The name that was looked up.
     """
 
     def __init__(
         self,
         message: str,
-        data: Mapping[str, Any] | None = None,
-        cause: DecartSDKError | None = None,
+        *,
         model: str = "",
-    ) -> None:
-        super().__init__(message, data, cause)
-        self._keep(message, data, cause, model)
-        self.model = model
-
-
-class QueueError(DecartSDKError):
-    """A call of the queue that did not get its answer; ``cause`` says why.
-
-    Attributes:
-        job_id: The job that the call was about; ``None`` for a submit, which had no id yet.
-        status_code: HTTP status of the last answer, if there was one.
-        retry_after: Seconds the server asked to wait, if it did.
-        request_id: The server's id of the exchange, if it sent one; quote it to support.
-    """
-
-    def __init__(
-        self,
-        message: str,
         data: Mapping[str, Any] | None = None,
         cause: DecartSDKError | None = None,
         job_id: str | None = None,
     ) -> None:
-        super().__init__(message, data, cause)
-        self._keep(message, data, cause, job_id)
-        self.job_id = job_id
-        self.status_code: int | None = getattr(cause, "status_code", None)
-        self.retry_after: float | None = getattr(cause, "retry_after", None)
-        self.request_id: str | None = getattr(cause, "request_id", None)
+        super().__init__(message, data=data, cause=cause, job_id=job_id)
+        self.model = model
+
+
+class QueueError(DecartSDKError):
+    """A queue operation failed; ``cause`` says why."""
+
+    @property
+    def status_code(self) -> int | None:
+        """The HTTP status of the last response, if there was one."""
+        return getattr(self.cause, "status_code", None)
+
+    @property
+    def retry_after(self) -> float | None:
+        """The seconds that the server asked to wait, if it did."""
+        return getattr(self.cause, "retry_after", None)
+
+    @property
+    def request_id(self) -> str | None:
+        """The server's id of the request, if it sent one; quote it to support."""
+        return getattr(self.cause, "request_id", None)
 
 
 class QueueSubmitError(QueueError):
@@ -149,52 +159,57 @@ class QueueSubmitError(QueueError):
 
 
 class SubmitOutcomeUnknownError(QueueError):
-    """The job may exist and may be billed: the request was sent, and no readable answer came back.
+    """The job may exist and may be billed: the request was sent, and no readable response arrived.
 
-    It is never repeated by itself, because a second POST makes, and bills, a second job.
+    It is never retried automatically, because a second POST creates, and bills, a second job.
     """
 
 
 class QueueStatusError(QueueError):
-    """The status of a job could not be read. The job itself goes on; ``job_id`` finds it again."""
+    """The status of a job could not be read. The job itself continues; ``job_id`` identifies it."""
 
 
 class QueueResultError(QueueError):
-    """The result of a job could not be fetched, or is not there yet. ``job_id`` finds it again."""
+    """The result of a job could not be fetched, or is not available yet. ``job_id`` identifies the job."""
+
+
+class WaitCancelledError(QueueError):
+    """The caller set ``cancel``. A job that was submitted continues; ``job_id`` identifies it."""
 
 
 class ProcessingError(DecartSDKError):
-    """The synchronous image endpoint failed. Not raised yet; kept so that ``except`` clauses written for it import."""
+    """The synchronous image endpoint failed. Not raised yet; it exists so that ``except`` clauses can import it."""
 
 
 class TokenCreateError(DecartSDKError):
-    """A client token was not created. Not raised yet; kept so that ``except`` clauses written for it import."""
+    """A client token was not created. Not raised yet; it exists so that ``except`` clauses can import it."""
 
 
 class APIError(DecartSDKError):
-    """The server answered with a status other than 2xx.
+    """The server responded with a status other than 2xx.
 
     Attributes:
         status_code: The HTTP status.
-        code: The server's machine-readable code, if the body has one.
-        body: The start of the answer's text (at most 2,000 characters), with the API key blotted out.
-        request_id: The server's id of the exchange, if it sent one.
-        retry_after: Seconds the server asked to wait, if it did.
+        code: The server's machine-readable error code, if the body has one.
+        body: The start of the response's text (at most 2,000 characters), with the API key redacted.
+        request_id: The server's id of the request, if it sent one.
+        retry_after: The seconds that the server asked to wait, if it did.
     """
 
     def __init__(
         self,
         message: str,
-        data: Mapping[str, Any] | None = None,
-        cause: DecartSDKError | None = None,
-        status_code: int = 0,
+        *,
+        status_code: int,
         code: str | None = None,
         body: str = "",
         request_id: str | None = None,
         retry_after: float | None = None,
+        data: Mapping[str, Any] | None = None,
+        cause: DecartSDKError | None = None,
+        job_id: str | None = None,
     ) -> None:
-        super().__init__(message, data, cause)
-        self._keep(message, data, cause, status_code, code, body, request_id, retry_after)
+        super().__init__(message, data=data, cause=cause, job_id=job_id)
         self.status_code = status_code
         self.code = code
         self.body = body
@@ -203,7 +218,7 @@ class APIError(DecartSDKError):
 
 
 class AuthenticationError(APIError):
-    """401 or 403: the key was refused, or may not do this."""
+    """401 or 403: the key was refused, or lacks the permission."""
 
 
 class PaymentRequiredError(APIError):
@@ -211,107 +226,78 @@ class PaymentRequiredError(APIError):
 
 
 class NotFoundError(APIError):
-    """404: the service knows no such job or route."""
+    """404: the server knows no such job or route."""
 
 
 class ModelRetiredError(APIError):
-    """The service no longer runs this model; the message says since when and what does the same task today."""
+    """The server no longer runs this model; the message says since when, and which models replace it."""
 
 
 class ValidationError(APIError):
-    """400, 413, 415 or 422: the service looked at the input and refused it; nothing was billed."""
+    """400, 413, 415 or 422: the server refused the input; nothing was billed."""
 
 
 class RateLimitError(APIError):
-    """429: too many requests; ``retry_after`` says when to come back, if the server did."""
+    """429: too many requests; ``retry_after`` is the pause that the server asked for, if it did."""
 
 
 class ServerError(APIError):
-    """5xx: the service failed. Not the caller's fault."""
+    """5xx: the server failed, through no fault of the caller."""
 
 
 class TransportError(DecartSDKError):
-    """No complete HTTP answer arrived.
+    """No complete HTTP response arrived.
 
     Attributes:
-        may_have_been_sent: False only when surely no byte of the request's body left this machine.
+        may_have_been_sent: False only if certainly no byte of the request's body left this machine. True by default,
+            but False for a ``ConnectError`` or a ``ConfigurationError``.
     """
 
-    def __init__(
-        self,
-        message: str,
-        data: Mapping[str, Any] | None = None,
-        cause: DecartSDKError | None = None,
-        may_have_been_sent: bool = True,
-    ) -> None:
-        super().__init__(message, data, cause)
-        self._keep(message, data, cause, may_have_been_sent)
-        self.may_have_been_sent = may_have_been_sent
-
-
-class ConnectError(TransportError):
-    """No connection was made (name, network, proxy or certificate), so nothing was sent."""
+    _assume_sent: ClassVar[bool] = True
 
     def __init__(
         self,
         message: str,
-        data: Mapping[str, Any] | None = None,
-        cause: DecartSDKError | None = None,
-        may_have_been_sent: bool = False,
-    ) -> None:
-        super().__init__(message, data, cause, may_have_been_sent)
-
-
-class ConfigurationError(TransportError):
-    """No attempt can succeed: a malformed proxy or URL, a CA bundle that cannot be read, a missing package.
-
-    Nothing was sent, and the SDK does not retry it.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        data: Mapping[str, Any] | None = None,
-        cause: DecartSDKError | None = None,
-        may_have_been_sent: bool = False,
-    ) -> None:
-        super().__init__(message, data, cause, may_have_been_sent)
-
-
-class TransportTimeout(TransportError):
-    """The other side went silent for longer than the timeout."""
-
-
-class ResponseError(DecartSDKError):
-    """A 2xx answer that cannot be read: not JSON, fields missing, a text page where a video should be, or cut short."""
-
-
-class JobError(DecartSDKError):
-    """Something about one job.
-
-    Attributes:
-        job_id: The job.
-    """
-
-    def __init__(
-        self,
-        message: str,
+        *,
+        may_have_been_sent: bool | None = None,
         data: Mapping[str, Any] | None = None,
         cause: DecartSDKError | None = None,
         job_id: str | None = None,
     ) -> None:
-        super().__init__(message, data, cause)
-        self._keep(message, data, cause, job_id)
-        self.job_id = job_id
+        super().__init__(message, data=data, cause=cause, job_id=job_id)
+        self.may_have_been_sent = self._assume_sent if may_have_been_sent is None else may_have_been_sent
+
+
+class ConnectError(TransportError):
+    """No connection was made (DNS, network, proxy or certificate), so nothing was sent."""
+
+    _assume_sent: ClassVar[bool] = False
+
+
+class ConfigurationError(TransportError):
+    """No attempt can succeed: a malformed proxy or URL, an unreadable CA bundle, a missing package.
+
+    Nothing was sent, and the error is never retried.
+    """
+
+    _assume_sent: ClassVar[bool] = False
+
+
+class TransportTimeout(TransportError):
+    """The server sent nothing for longer than the timeout."""
+
+
+class ResponseError(DecartSDKError):
+    """A 2xx response that cannot be read: not JSON, missing fields, text in place of a video, or cut short."""
+
+
+class JobError(DecartSDKError):
+    """A job did not complete."""
 
 
 class JobFailedError(JobError):
-    """The service says that the job failed; the message carries its reason when it gave one."""
+    """The service reports that the job failed; the message contains the reason, if one was given."""
 
 
 class JobTimeoutError(JobError):
     """The job had not finished when the wait ended. It may still finish, and it is still billed."""
-
-
-class WaitCancelledError(JobError):
-    """The wait was ended by its ``cancel`` event. The job itself goes on; ``job_id`` finds it again."""

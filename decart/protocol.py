@@ -217,7 +217,7 @@ def parse_cut_submit(
         return parse_submit(answer, settings, model)
     except ResponseError as error:
         held = error.data
-    raise type(failure)(failure.message, held)
+    raise type(failure)(failure.message, data=held)
 
 
 def _can_be_told(job_id: str, settings: Settings) -> bool:
@@ -229,7 +229,7 @@ def _can_be_told(job_id: str, settings: Settings) -> bool:
 def _without_id(why: str, answer: BufferedResponse, settings: Settings) -> ResponseError:
     """Tell all that the answer to a submit held, in the error and the log: a person may find the job by it."""
     error = unreadable(why, answer, settings)
-    error = ResponseError(error.message, {**error.data, **held_by(answer, settings)})
+    error = ResponseError(error.message, data={**error.data, **held_by(answer, settings)})
     log.warning("the answer to a submit names no job: %s", error.data)
     return error
 

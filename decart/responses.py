@@ -76,7 +76,7 @@ def unreadable(why: str, answer: BufferedResponse, settings: Settings) -> Respon
     reason = f"The server answered {answer.status}, but the answer cannot be used: {why} ({kind})"
     return ResponseError(
         f"{reason}. A proxy in between or the service is at fault; try again.",
-        {"status_code": answer.status, "reason": reason},
+        data={"status_code": answer.status, "reason": reason},
     )
 
 
@@ -121,13 +121,12 @@ def api_error(
     code = body.get("code") if isinstance(body, dict) else None
     return (kind or table_kind)(
         f"{advice or table_advice} (HTTP {answer.status}{': ' + said if said else ''})",
-        {"status_code": answer.status, "detail": said, **_location(answer, settings)},
-        None,
-        answer.status,
-        clean(code, settings) if isinstance(code, str) else None,
-        clean(text, settings, limit=BODY_LIMIT),
-        clean(answer.headers.get("x-request-id", ""), settings) or None,
-        _seconds(answer.headers),
+        status_code=answer.status,
+        code=clean(code, settings) if isinstance(code, str) else None,
+        body=clean(text, settings, limit=BODY_LIMIT),
+        request_id=clean(answer.headers.get("x-request-id", ""), settings) or None,
+        retry_after=_seconds(answer.headers),
+        data={"status_code": answer.status, "detail": said, **_location(answer, settings)},
     )
 
 
