@@ -55,18 +55,29 @@ if TYPE_CHECKING:
         ImageToMotionVideoInput,
         ImageToVideoInput,
         MotionTrajectoryInput,
-        VideoEdit2Input,
+        VideoEditInput,
         VideoRestyleInput,
         VideoToVideoInput,
     )
     from .inputs import JobInput, TextToImageInput, TextToVideoInput
     from .jobs import JobStatus, JobStatusResponse, JobSubmitResponse
-    from .models import ModelDefinition
-    from .options import JobOptions
+    from .models import ImageModelName, ModelDefinition, VideoModelName
+    from .options import (
+        FirstLastFrameOptions,
+        ImageToImageOptions,
+        ImageToMotionVideoOptions,
+        ImageToVideoOptions,
+        JobOptions,
+        TextToImageOptions,
+        TextToVideoOptions,
+        VideoEditOptions,
+        VideoRestyleOptions,
+        VideoToVideoOptions,
+    )
     from .policies import PollPolicy, RetryPolicy
     from .progress import OnProgress, Progress
     from .queue import QueueClient
-    from .results import QueueJobResult
+    from .results import CompletedJob, FailedJob, QueueJobResult, SavedJob
     from .streams import AsyncVideoStream, VideoStream
     from .transports.aiohttp import AiohttpTransport as AiohttpTransport
     from .transports.base import Timeout
@@ -82,16 +93,23 @@ __all__ = [
     "AsyncVideoStream",
     "AuthenticationError",
     "ClientClosedError",
+    "CompletedJob",
     "ConfigurationError",
     "ConnectError",
     "DecartClient",
     "DecartSDKError",
     "EventHook",
+    "FailedJob",
     "FileInput",
     "FirstLastFrameInput",
+    "FirstLastFrameOptions",
+    "ImageModelName",
     "ImageToImageInput",
+    "ImageToImageOptions",
     "ImageToMotionVideoInput",
+    "ImageToMotionVideoOptions",
     "ImageToVideoInput",
+    "ImageToVideoOptions",
     "InvalidAPIKeyError",
     "InvalidBaseURLError",
     "InvalidInputError",
@@ -124,10 +142,13 @@ __all__ = [
     "RequestsTransport",
     "ResponseError",
     "RetryPolicy",
+    "SavedJob",
     "ServerError",
     "SubmitOutcomeUnknownError",
     "TextToImageInput",
+    "TextToImageOptions",
     "TextToVideoInput",
+    "TextToVideoOptions",
     "ThreadedTransport",
     "Timeout",
     "TokenCreateError",
@@ -135,10 +156,14 @@ __all__ = [
     "TransportTimeout",
     "Urllib3Transport",
     "ValidationError",
-    "VideoEdit2Input",
+    "VideoEditInput",
+    "VideoEditOptions",
+    "VideoModelName",
     "VideoRestyleInput",
+    "VideoRestyleOptions",
     "VideoStream",
     "VideoToVideoInput",
+    "VideoToVideoOptions",
     "WaitCancelledError",
     "__version__",
     "models",
@@ -152,12 +177,13 @@ _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs 
     "events": "EventHook",
     "uploads.files": "FileInput",
     "file_inputs": "FirstLastFrameInput ImageToImageInput ImageToMotionVideoInput ImageToVideoInput "
-    "MotionTrajectoryInput VideoEdit2Input VideoRestyleInput VideoToVideoInput",
+    "MotionTrajectoryInput VideoEditInput VideoRestyleInput VideoToVideoInput",
     "inputs": "JobInput TextToImageInput TextToVideoInput",
     "jobs": "JobStatus JobStatusResponse JobSubmitResponse",
-    "results": "QueueJobResult",
-    "models": "ModelDefinition",
-    "options": "JobOptions",
+    "results": "CompletedJob FailedJob QueueJobResult SavedJob",
+    "models": "ImageModelName ModelDefinition VideoModelName",
+    "options": "FirstLastFrameOptions ImageToImageOptions ImageToMotionVideoOptions ImageToVideoOptions JobOptions "
+    "TextToImageOptions TextToVideoOptions VideoEditOptions VideoRestyleOptions VideoToVideoOptions",
     "policies": "PollPolicy RetryPolicy",
     "progress": "OnProgress Progress",
     "queue": "QueueClient",
