@@ -159,8 +159,8 @@ def finished(job: JobStatusResponse) -> JobStatusResponse:
     if not job.finished:
         raise QueueResultError(
             f"Job {job.job_id} has not finished: it is {job.status}. client.queue.poll({job.job_id!r}) waits for it.",
-            None, None, job.job_id,
-        )  # fmt: skip
+            job_id=job.job_id,
+        )
     return job
 
 
@@ -174,10 +174,10 @@ def submitting() -> Iterator[None]:
             raise SubmitOutcomeUnknownError(
                 "The job may have been accepted, and you may have been charged, so it was not sent again. Check your "
                 f"account before you submit it again. Reason: {_reason(cause)}.",
-                cause.data,
-                cause,
+                data=cause.data,
+                cause=cause,
             ) from cause
-        raise QueueSubmitError(f"The job was not submitted: {cause}", None, cause) from cause
+        raise QueueSubmitError(f"The job was not submitted: {cause}", cause=cause) from cause
     except Exception:
         raise
     except BaseException as error:  # Ctrl-C, or the task was cancelled
@@ -213,7 +213,7 @@ def _blamed(kind: type[QueueError], doing: str, job_id: str) -> Iterator[None]:
     try:
         yield
     except (APIError, ResponseError, TransportError) as cause:
-        raise kind(f"{doing}: {cause}", None, cause, job_id) from cause
+        raise kind(f"{doing}: {cause}", cause=cause, job_id=job_id) from cause
 
 
 def resumable(job_id: str) -> AbstractContextManager[None]:
@@ -246,5 +246,3 @@ def _advised(job_id: str, advice: str) -> Iterator[None]:
 def _advise(error: BaseException, advice: str) -> None:
     log.warning("%s", advice)
     getattr(error, "add_note", str)(advice)  # Python 3.11 has notes
-    if isinstance(error, KeyboardInterrupt):  # a notebook shows this instead of where the cell was interrupted
-        error._render_traceback_ = lambda: [advice]  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from functools import partial
 from inspect import isawaitable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack, cast, overload
 
 from . import protocol
 from ._core import POLL, RETRY, TIMEOUT, AnyTransport, AsyncCore, Core, Front, setup, transport_of
@@ -45,8 +45,9 @@ from .transports.threaded import ThreadedTransport
 
 if TYPE_CHECKING:
     from .events import EventHook
+    from .options import AsyncWaitArguments
     from .progress import OnProgress, ShowProgress
-    from .results import QueueJobResult
+    from .results import CompletedJob, FailedJob, QueueJobResult, SavedJob
     from .streams import AsyncVideoStream
 
 
@@ -86,14 +87,14 @@ class AsyncQueueClient:
         with asking(job_id):
             return await self._core.send(self._core.question(job_id), repeat_read)
 
-    async def result(self, job_id: str) -> QueueJobResult:
+    async def result(self, job_id: str) -> CompletedJob | FailedJob:
         """Fetch how a finished job ended, with the video in memory; see ``QueueClient.result``.
 
         Raises:
             InvalidInputError: ``job_id`` cannot be an id.
             QueueResultError: The job has not finished yet, or its result could not be fetched.
         """
-        return await self._ending(await self._last(job_id))
+        return cast("CompletedJob | FailedJob", await self._ending(await self._last(job_id)))
 
     async def download(
         self, job_id: str, path: str | os.PathLike[str], *, progress: ShowProgress | None = None
@@ -122,6 +123,14 @@ class AsyncQueueClient:
         transfer = self._core.transfer(job_id, range=range, if_range=if_range)
         return AsyncVideoStream(self._core, transfer, partial(self._last, job_id))
 
+    @overload
+    async def poll(
+        self, job_id: str, *, save_to: None = None, **wait: Unpack[AsyncWaitArguments]
+    ) -> CompletedJob | FailedJob: ...
+    @overload
+    async def poll(
+        self, job_id: str, *, save_to: str | os.PathLike[str], **wait: Unpack[AsyncWaitArguments]
+    ) -> SavedJob | FailedJob: ...
     async def poll(
         self,
         job_id: str,
@@ -149,6 +158,14 @@ class AsyncQueueClient:
             watch = self._core.watch(job_id, policy, callback=on_status_change, cancel=cancel, looked=shown.looked)
             return await self._wait(watch, saving)
 
+    @overload
+    async def submit_and_poll(
+        self, options: JobOptions | JobInput, *, save_to: None = None, **wait: Unpack[AsyncWaitArguments]
+    ) -> CompletedJob | FailedJob: ...
+    @overload
+    async def submit_and_poll(
+        self, options: JobOptions | JobInput, *, save_to: str | os.PathLike[str], **wait: Unpack[AsyncWaitArguments]
+    ) -> SavedJob | FailedJob: ...
     async def submit_and_poll(
         self,
         options: JobOptions | JobInput,
@@ -214,10 +231,10 @@ class AsyncQueueClient:
         cancel: Event | None = None,
     ) -> QueueJobResult:
         """Turn the last status of a job into its result, with the video in memory or in a file, if there is one."""
-        from .results import ended
+        from .results import to_result
 
         if last.status == "failed":
-            return ended(last)
+            return to_result(last)
         whole = self._core.reporter.operation("download", job_id=last.job_id)
         with fetchable(last.job_id), fetching(last.job_id), whole:
             if saving is not None:
@@ -225,11 +242,11 @@ class AsyncQueueClient:
 
                 target, progress = saving
                 transfer = self._core.transfer(last.job_id, deadline, progress, cancel=cancel)
-                return ended(last, path=await adownload(self._core, transfer, target))
+                return to_result(last, path=await adownload(self._core, transfer, target))
             call = protocol.content_call(self._core.settings, last.job_id)
             check = partial(self._core.check_download, last.job_id, cancel)
             data = await self._core.send(call, repeat_read, deadline, cancel=cancel, check=check)
-            return ended(last, data=self._core.arrived(last.job_id, data))
+            return to_result(last, data=self._core.arrived(last.job_id, data))
 
 
 async def _submit_call(

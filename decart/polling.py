@@ -20,7 +20,7 @@ from .pace import Lesson
 from .policies import Deadline, PollPolicy, RetryPolicy, error_of, hooks, pause, repeat_read, retry_after
 from .protocol import Call
 from .reporter import Reporter
-from .results import QueueJobResult
+from .results import FailedJob
 from .transports.base import Timeout
 
 if TYPE_CHECKING:
@@ -139,16 +139,15 @@ class Watch:
         return WaitCancelledError(
             f"The wait for job {self.job_id} was cancelled. The job goes on, and is billed: "
             f"client.queue.poll({self.job_id!r}) waits for it again.",
-            None, None, self.job_id,
-        )  # fmt: skip
+            job_id=self.job_id,
+        )
 
-    def timed_out(self) -> QueueJobResult:
+    def timed_out(self) -> FailedJob:
         """Return the result of a wait whose deadline came before the job's end."""
         seen = f"its last status was {self.status.status}" if self.status else "its status was never seen"
         trouble = f"; the last look at it failed: {self._error}" if self._error else ""
-        return QueueJobResult(
+        return FailedJob(
             job_id=self.job_id,
-            status="failed",
             timed_out=True,
             model=self.status.model if self.status else None,
             elapsed=self.status.elapsed if self.status else None,

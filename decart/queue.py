@@ -11,7 +11,7 @@ import os
 import threading
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack, cast, overload
 
 from . import protocol
 from ._core import Core
@@ -37,9 +37,10 @@ from .options import JobOptions, OnStatusChange, from_options
 from .policies import Deadline, PollPolicy, repeat_read, repeat_submit
 
 if TYPE_CHECKING:
+    from .options import WaitArguments
     from .polling import Watch
     from .progress import OnProgress, ShowProgress
-    from .results import QueueJobResult
+    from .results import CompletedJob, FailedJob, QueueJobResult, SavedJob
     from .streams import VideoStream
 
 
@@ -92,7 +93,7 @@ class QueueClient:
         with asking(job_id):
             return self._core.send(self._core.question(job_id), repeat_read)
 
-    def result(self, job_id: str) -> QueueJobResult:
+    def result(self, job_id: str) -> CompletedJob | FailedJob:
         """Fetch how a finished job ended, with the video in memory. Free of charge, and can be repeated.
 
         Args:
@@ -109,7 +110,7 @@ class QueueClient:
             >>> client.queue.result(job.job_id).save("lake.mp4")
             PosixPath('lake.mp4')
         """
-        return self._ending(self._last(job_id))
+        return cast("CompletedJob | FailedJob", self._ending(self._last(job_id)))
 
     def download(self, job_id: str, path: str | os.PathLike[str], *, progress: ShowProgress | None = None) -> Path:
         """Fetch the video of a finished job into a file, and never hold it in memory. Free of charge.
@@ -168,6 +169,12 @@ class QueueClient:
         transfer = self._core.transfer(job_id, range=range, if_range=if_range)
         return VideoStream(self._core, transfer, partial(self._last, job_id))
 
+    @overload
+    def poll(self, job_id: str, *, save_to: None = None, **wait: Unpack[WaitArguments]) -> CompletedJob | FailedJob: ...
+    @overload
+    def poll(
+        self, job_id: str, *, save_to: str | os.PathLike[str], **wait: Unpack[WaitArguments]
+    ) -> SavedJob | FailedJob: ...
     def poll(
         self,
         job_id: str,
@@ -211,6 +218,14 @@ class QueueClient:
             watch = self._core.watch(job_id, policy, callback=on_status_change, cancel=cancel, looked=shown.looked)
             return self._wait(watch, saving)
 
+    @overload
+    def submit_and_poll(
+        self, options: JobOptions | JobInput, *, save_to: None = None, **wait: Unpack[WaitArguments]
+    ) -> CompletedJob | FailedJob: ...
+    @overload
+    def submit_and_poll(
+        self, options: JobOptions | JobInput, *, save_to: str | os.PathLike[str], **wait: Unpack[WaitArguments]
+    ) -> SavedJob | FailedJob: ...
     def submit_and_poll(
         self,
         options: JobOptions | JobInput,
@@ -291,10 +306,10 @@ class QueueClient:
         cancel: threading.Event | None = None,
     ) -> QueueJobResult:
         """Turn the last status of a job into its result, with the video in memory or in a file, if there is one."""
-        from .results import ended
+        from .results import to_result
 
         if last.status == "failed":
-            return ended(last)
+            return to_result(last)
         whole = self._core.reporter.operation("download", job_id=last.job_id)
         with fetchable(last.job_id), fetching(last.job_id), whole:
             if saving is not None:
@@ -302,8 +317,8 @@ class QueueClient:
 
                 target, progress = saving
                 transfer = self._core.transfer(last.job_id, deadline, progress, cancel=cancel)
-                return ended(last, path=download(self._core, transfer, target))
+                return to_result(last, path=download(self._core, transfer, target))
             call = protocol.content_call(self._core.settings, last.job_id)
             check = partial(self._core.check_download, last.job_id, cancel)
             data = self._core.send(call, repeat_read, deadline, cancel=cancel, check=check)
-            return ended(last, data=self._core.arrived(last.job_id, data))
+            return to_result(last, data=self._core.arrived(last.job_id, data))

@@ -20,7 +20,7 @@ from .jobs import JobStatusResponse
 from .partfile import Part
 from .protocol import ERROR_LIMIT
 from .responses import BufferedResponse, holds_key
-from .results import ended
+from .results import to_result
 from .transports.base import AsyncHttpResponse, HttpResponse
 
 PASSED_ON = ("Content-Type", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified")
@@ -105,7 +105,8 @@ class VideoStream(_Head[Core]):
         A part that begins behind the end of the video is a ``QueueResultError`` whose ``status_code`` is 416.
         """
         if not (self.status or self._transfer.over):
-            ended(self._ask()).raise_for_status()
+            if (last := self._ask()).status == "failed":
+                to_result(last).raise_for_status()
             with fetching(self.job_id):
                 self._core.trying(
                     lambda: _answer(self._core, self._transfer), self._transfer.retrying, cancel=self._transfer.cancel
@@ -216,7 +217,8 @@ class AsyncVideoStream(_Head[AsyncCore]):
             QueueResultError, JobFailedError: As for ``VideoStream.open``.
         """
         if not (self.status or self._transfer.over):
-            ended(await self._ask()).raise_for_status()
+            if (last := await self._ask()).status == "failed":
+                to_result(last).raise_for_status()
             with fetching(self.job_id):
                 await self._core.trying(
                     lambda: _aanswer(self._core, self._transfer), self._transfer.retrying, cancel=self._transfer.cancel
