@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from .errors import (
     APIError,
@@ -30,6 +30,8 @@ from .policies import PollPolicy, outcome_unknown
 from .transports.base import Event
 
 if TYPE_CHECKING:
+    import threading
+
     from .progress import OnProgress, ShowProgress
     from .results import QueueJobResult
 
@@ -87,6 +89,24 @@ def check_progress(callback: OnProgress | None, *, awaited: bool) -> OnProgress 
     from .progress import callable_anywhere
 
     return callable_anywhere(callback, awaited=awaited)
+
+
+class _WaitArguments(TypedDict, total=False):
+    on_status_change: OnStatusChange | None
+    policy: PollPolicy | None
+    progress: ShowProgress | None
+
+
+class WaitArguments(_WaitArguments, total=False):
+    """The keyword arguments that the overloads of ``poll`` and ``submit_and_poll`` have in common."""
+
+    cancel: threading.Event | None
+
+
+class AsyncWaitArguments(_WaitArguments, total=False):
+    """The same for the async client."""
+
+    cancel: Event | None
 
 
 class Shown(NamedTuple):

@@ -44,8 +44,8 @@ from .transports.base import AnyTimeout, AsyncTransport, Event, Transport
 from .transports.threaded import ThreadedTransport
 
 if TYPE_CHECKING:
+    from ._verbs import AsyncWaitArguments
     from .events import EventHook
-    from .options import AsyncWaitArguments
     from .progress import OnProgress, ShowProgress
     from .results import CompletedJob, FailedJob, QueueJobResult, SavedJob
     from .streams import AsyncVideoStream

@@ -11,7 +11,6 @@ import attrs
 
 from .errors import InvalidInputError
 from .inputs import JobInput, is_prompt, is_text, optional, real, refuse, whole, wrap_errors
-from .models import Task
 from .uploads.files import FileInput
 
 TRAJECTORY_POINTS = (2, 1000)
@@ -58,6 +57,8 @@ class ImageToVideoInput(JobInput):
         data: The image.
     """
 
+    tasks = ("image-to-video",)
+
     prompt: str = attrs.field(validator=is_prompt)
     data: FileInput = attrs.field(repr=False, metadata=_FILE, validator=_is_given)
 
@@ -81,6 +82,8 @@ class VideoToVideoInput(_TransformInput):
         enhance_prompt: Let the service elaborate the prompt; True is the service's default.
     """
 
+    tasks = ("video-to-video",)
+
 
 @attrs.frozen(kw_only=True)
 class ImageToImageInput(_TransformInput):
@@ -93,6 +96,8 @@ class ImageToImageInput(_TransformInput):
         enhance_prompt: Let the service elaborate the prompt; True is the service's default.
     """
 
+    tasks = ("image-to-image",)
+
 
 @attrs.frozen(kw_only=True)
 class FirstLastFrameInput(JobInput):
@@ -103,6 +108,8 @@ class FirstLastFrameInput(JobInput):
         start: The first image.
         end: The last image.
     """
+
+    tasks = ("first-last-frame",)
 
     prompt: str = attrs.field(validator=is_prompt)
     start: FileInput = attrs.field(repr=False, metadata=_FILE, validator=_is_given)
@@ -151,6 +158,8 @@ class ImageToMotionVideoInput(JobInput):
         trajectory: 2 to 1000 points, as ``MotionTrajectoryInput`` or dicts of ``frame``, ``x``, ``y``.
     """
 
+    tasks = ("motion",)
+
     data: FileInput = attrs.field(repr=False, metadata=_FILE, validator=_is_given)
     trajectory: Sequence[TrajectoryPoint] = attrs.field(converter=_points, validator=_is_long_enough)
 
@@ -165,6 +174,8 @@ class VideoRestyleInput(JobInput):
         reference_image: The style as an image; at least 100 x 100 pixels.
         enhance_prompt: Let the service elaborate the prompt; only with a prompt.
     """
+
+    tasks = ("video-restyle",)
 
     data: FileInput = attrs.field(repr=False, metadata=_FILE, validator=_is_given)
     prompt: str | None = attrs.field(default=None, validator=optional(is_prompt))
@@ -190,20 +201,10 @@ class VideoEditInput(JobInput):
         self_anchor: Let the model anchor on its own first frame, if it can (lucy-2.5); True is the service's default.
     """
 
+    tasks = ("video-edit", "virtual-try-on")
+
     data: FileInput = attrs.field(repr=False, metadata=_FILE, validator=_is_given)
     prompt: str | None = attrs.field(default=None, validator=optional(is_text))
     reference_image: FileInput | None = attrs.field(default=None, repr=False, metadata=_FILE)
     enhance_prompt: bool | None = attrs.field(default=None, validator=optional(_is_bool))
     self_anchor: bool | None = attrs.field(default=None, validator=optional(_is_bool))
-
-
-INPUT_CLASSES: dict[Task, type[JobInput]] = {
-    "image-to-video": ImageToVideoInput,
-    "video-to-video": VideoToVideoInput,
-    "first-last-frame": FirstLastFrameInput,
-    "motion": ImageToMotionVideoInput,
-    "video-restyle": VideoRestyleInput,
-    "video-edit": VideoEditInput,
-    "virtual-try-on": VideoEditInput,
-    "image-to-image": ImageToImageInput,
-}

@@ -27,12 +27,12 @@ import operator
 import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import attrs
 
 from .errors import DecartSDKError, InvalidInputError
-from .models import ModelDefinition, Resolution
+from .models import ModelDefinition, Resolution, Task
 
 SEED_MAX = 4_294_967_295
 
@@ -145,19 +145,24 @@ class JobInput:
         model: The model that runs the job.
         seed: The same seed and inputs give the same video; 0 to 4294967295. The service chooses one by default.
         resolution: ``"720p"`` (the service's default) or, if the model supports it, ``"480p"``.
+        tasks: The tasks that the class is for; it takes the models of no other task.
 
     Raises:
         InvalidInputError: A value is out of range, or the model does not accept it.
     """
+
+    tasks: ClassVar[tuple[Task, ...]] = ()
 
     model: ModelDefinition = attrs.field(validator=is_model)
     seed: int | None = attrs.field(default=None, converter=whole, validator=optional(_is_seed))
     resolution: Resolution | None = None
 
     def __attrs_post_init__(self) -> None:
-        wanted = input_class(self.model)
-        if not isinstance(self, wanted):
-            raise InvalidInputError(f"model {self.model.name} takes {wanted.__name__}, not {type(self).__name__}.")
+        if self.model.task not in self.tasks:
+            kinds = f"{' or '.join(self.tasks)} models" if self.tasks else "subclassing"
+            raise InvalidInputError(
+                f"{type(self).__name__} is for {kinds}, and {self.model.name} is a model for {self.model.task}."
+            )
         known = isinstance(self.resolution, str) and self.resolution in self.model.resolutions
         if self.resolution is not None and not known:
             choice = " or ".join(map(repr, self.model.resolutions))
@@ -194,6 +199,8 @@ class TextToVideoInput(_TextInput):
         orientation: ``"landscape"`` (the service's default) or ``"portrait"``.
     """
 
+    tasks = ("text-to-video",)
+
 
 @attrs.frozen(kw_only=True)
 class TextToImageInput(_TextInput):
@@ -204,19 +211,4 @@ class TextToImageInput(_TextInput):
         orientation: ``"landscape"`` (the service's default) or ``"portrait"``.
     """
 
-
-def input_class(model: ModelDefinition) -> type[JobInput]:
-    """Return the class of the inputs that ``model`` takes.
-
-    Example:
-        >>> from decart import models
-        >>> input_class(models.video("lucy-pro-t2v")).__name__
-        'TextToVideoInput'
-    """
-    if model.task == "text-to-video":
-        return TextToVideoInput
-    if model.task == "text-to-image":
-        return TextToImageInput
-    from .file_inputs import INPUT_CLASSES  # only for jobs with files; see the top of this module
-
-    return INPUT_CLASSES[model.task]
+    tasks = ("text-to-image",)

@@ -1,4 +1,9 @@
-"""The options of a job as a dict, as on the documented page: one ``TypedDict`` per input class, checked at run time."""
+"""The options of a job as a dict, as on the documented page: one ``TypedDict`` for each input class.
+
+Type checkers check a dict literal against the task of its model. In place, as an argument, they report the dict; if it
+is declared first, as in ``options: ImageToVideoOptions = {...}``, the message names the wrong or missing key. At run
+time, ``from_options`` checks the same and more.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 import attrs
 
 from .errors import InvalidInputError
-from .inputs import JobInput, input_class, is_model, refuse, shown, wrap_errors
+from .inputs import JobInput, TextToImageInput, TextToVideoInput, is_model, refuse, shown, wrap_errors
 from .jobs import JobStatusResponse
 from .models import ModelDefinition, Resolution
 
 if TYPE_CHECKING:
-    import threading
     from typing import Required
 
     from .file_inputs import TrajectoryPoint
-    from .policies import PollPolicy
-    from .progress import ShowProgress
-    from .transports.base import Event
     from .uploads.files import FileInput
 
 OnStatusChange = Callable[[JobStatusResponse], object]
@@ -128,25 +129,6 @@ JobOptions = (
 )
 """The options of any job."""
 
-
-class _WaitArguments(TypedDict, total=False):
-    on_status_change: OnStatusChange | None
-    policy: PollPolicy | None
-    progress: ShowProgress | None
-
-
-class WaitArguments(_WaitArguments, total=False):
-    """The keyword arguments that the overloads of ``poll`` and ``submit_and_poll`` have in common."""
-
-    cancel: threading.Event | None
-
-
-class AsyncWaitArguments(_WaitArguments, total=False):
-    """The same for the async client."""
-
-    cancel: Event | None
-
-
 _KEYWORDS = {name: f"submit_and_poll(options, {name}=...)" for name in ("policy", "cancel", "save_to", "progress")}
 _KEYWORDS |= {name: f"DecartClient({name}=...)" for name in ("poll", "retry", "timeout")}
 
@@ -178,6 +160,32 @@ def from_options(options: JobOptions | JobInput) -> JobInput:
             types = " (bytes, pathlib.Path or an open binary file)" if field.metadata.get("file") else ""
             raise InvalidInputError(f"{field.name} is missing: {model.name} requires it{types}.")
     return kind(**{name: given[name] for name in fields if given.get(name) is not None})
+
+
+def input_class(model: ModelDefinition) -> type[JobInput]:
+    """Return the class of the inputs that ``model`` takes.
+
+    Example:
+        >>> from decart import models
+        >>> input_class(models.video("lucy-pro-t2v")).__name__
+        'TextToVideoInput'
+    """
+    if model.task in TextToVideoInput.tasks:
+        return TextToVideoInput
+    if model.task in TextToImageInput.tasks:
+        return TextToImageInput
+    from . import file_inputs  # takes longer to import than all the rest, and jobs without files do not need it
+
+    kinds = (
+        file_inputs.ImageToVideoInput,
+        file_inputs.VideoToVideoInput,
+        file_inputs.FirstLastFrameInput,
+        file_inputs.ImageToMotionVideoInput,
+        file_inputs.VideoRestyleInput,
+        file_inputs.VideoEditInput,
+        file_inputs.ImageToImageInput,
+    )
+    return next(kind for kind in kinds if model.task in kind.tasks)
 
 
 def _unknown(key: object, model: ModelDefinition, fields: list[str]) -> InvalidInputError:

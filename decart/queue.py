@@ -37,7 +37,7 @@ from .options import JobOptions, OnStatusChange, from_options
 from .policies import Deadline, PollPolicy, repeat_read, repeat_submit
 
 if TYPE_CHECKING:
-    from .options import WaitArguments
+    from ._verbs import WaitArguments
     from .polling import Watch
     from .progress import OnProgress, ShowProgress
     from .results import CompletedJob, FailedJob, QueueJobResult, SavedJob

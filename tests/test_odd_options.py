@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decart import InvalidInputError, MotionTrajectoryInput, models
-from decart.inputs import input_class
-from decart.options import callback_of, from_options
+from decart.options import callback_of, from_options, input_class
 
 T2V = models.video("lucy-pro-t2v")
 

@@ -22,8 +22,7 @@ from decart import (
     file_inputs,
     models,
 )
-from decart.inputs import input_class
-from decart.options import callback_of, from_options
+from decart.options import callback_of, from_options, input_class
 from decart.uploads import files
 
 FILE = b"a file"
