@@ -59,17 +59,28 @@ if TYPE_CHECKING:
         ImageToMotionVideoInput,
         ImageToVideoInput,
         MotionTrajectoryInput,
-        VideoEdit2Input,
+        VideoEditInput,
         VideoRestyleInput,
         VideoToVideoInput,
     )
     from .inputs import JobInput, TextToImageInput, TextToVideoInput
     from .jobs import JobStatus, JobStatusResponse, JobSubmitResponse, PollStep
-    from .models import ModelDefinition
-    from .options import JobOptions
+    from .models import ImageModelName, ModelDefinition, VideoModelName
+    from .options import (
+        FirstLastFrameOptions,
+        ImageToImageOptions,
+        ImageToMotionVideoOptions,
+        ImageToVideoOptions,
+        JobOptions,
+        TextToImageOptions,
+        TextToVideoOptions,
+        VideoEditOptions,
+        VideoRestyleOptions,
+        VideoToVideoOptions,
+    )
     from .policies import PollPolicy, RetryPolicy
     from .progress import OnProgress, Progress
-    from .results import QueueJobResult
+    from .results import CompletedJob, FailedJob, QueueJobResult, SavedJob
     from .transports.aiohttp import AiohttpTransport as AiohttpTransport
     from .transports.base import Timeout
     from .transports.requests import RequestsTransport
@@ -84,16 +95,23 @@ __all__ = [
     "AsyncVideoStream",
     "AuthenticationError",
     "ClientClosedError",
+    "CompletedJob",
     "ConfigurationError",
     "ConnectError",
     "DecartClient",
     "DecartSDKError",
     "EventHook",
+    "FailedJob",
     "FileInput",
     "FirstLastFrameInput",
+    "FirstLastFrameOptions",
+    "ImageModelName",
     "ImageToImageInput",
+    "ImageToImageOptions",
     "ImageToMotionVideoInput",
+    "ImageToMotionVideoOptions",
     "ImageToVideoInput",
+    "ImageToVideoOptions",
     "InvalidAPIKeyError",
     "InvalidBaseURLError",
     "InvalidInputError",
@@ -127,10 +145,13 @@ __all__ = [
     "RequestsTransport",
     "ResponseError",
     "RetryPolicy",
+    "SavedJob",
     "ServerError",
     "SubmitOutcomeUnknownError",
     "TextToImageInput",
+    "TextToImageOptions",
     "TextToVideoInput",
+    "TextToVideoOptions",
     "ThreadedTransport",
     "Timeout",
     "TokenCreateError",
@@ -138,10 +159,14 @@ __all__ = [
     "TransportTimeout",
     "Urllib3Transport",
     "ValidationError",
-    "VideoEdit2Input",
+    "VideoEditInput",
+    "VideoEditOptions",
+    "VideoModelName",
     "VideoRestyleInput",
+    "VideoRestyleOptions",
     "VideoStream",
     "VideoToVideoInput",
+    "VideoToVideoOptions",
     "WaitCancelledError",
     "__version__",
     "models",
@@ -159,12 +184,13 @@ _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs 
     "events": "EventHook",
     "uploads.files": "FileInput",
     "file_inputs": "FirstLastFrameInput ImageToImageInput ImageToMotionVideoInput ImageToVideoInput "
-    "MotionTrajectoryInput VideoEdit2Input VideoRestyleInput VideoToVideoInput",
+    "MotionTrajectoryInput VideoEditInput VideoRestyleInput VideoToVideoInput",
     "inputs": "JobInput TextToImageInput TextToVideoInput",
     "jobs": "JobStatus JobStatusResponse JobSubmitResponse PollStep",
-    "results": "QueueJobResult",
-    "models": "ModelDefinition",
-    "options": "JobOptions",
+    "results": "CompletedJob FailedJob QueueJobResult SavedJob",
+    "models": "ImageModelName ModelDefinition VideoModelName",
+    "options": "FirstLastFrameOptions ImageToImageOptions ImageToMotionVideoOptions ImageToVideoOptions JobOptions "
+    "TextToImageOptions TextToVideoOptions VideoEditOptions VideoRestyleOptions VideoToVideoOptions",
     "policies": "PollPolicy RetryPolicy",
     "progress": "OnProgress Progress",
     "transports.aiohttp": "AiohttpTransport",

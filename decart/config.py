@@ -1,4 +1,4 @@
-"""What a client was set up with, checked once: the key, the origin it may go to, and how we introduce ourselves."""
+"""The settings of a client, checked once: the API key, the origin it may be sent to, and the user agent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DEFAULT_BASE_URL = "https://api.decart.ai"
 
 
 class Secret(str):
-    """A str that shows itself only on the wire: not in a ``repr``, and not in a pickle."""
+    """A str that is shown only on the wire: not in a ``repr``, and not in a pickle."""
 
     __slots__ = ()
 
@@ -31,18 +31,27 @@ class Secret(str):
         return self
 
     def __reduce_ex__(self, protocol: object) -> str:
-        raise TypeError("An API key is not pickled; make a client in each process instead.")
+        raise TypeError("An API key is never pickled; create a client in each process instead.")
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Settings:
-    """The checked settings of one client. Their ``repr`` shows where the key goes, and not the key."""
+    """The checked settings of one client. Their ``repr`` shows where the key is sent, and not the key.
+
+    Attributes:
+        api_key: The API key.
+        key_source: Where it came from, as a phrase for messages: "the argument api_key" or "the environment variable
+            DECART_API_KEY".
+        base_url: The URL that every path is appended to.
+        user_agent: The ``User-Agent`` header.
+        timeout: The time limits of one request.
+    """
 
     api_key: Secret
+    key_source: str
     base_url: str
     user_agent: str
     timeout: Timeout
-    key_source: str = "the argument api_key"
 
     def __repr__(self) -> str:
         return f"Settings(base_url={self.base_url!r})"
@@ -61,36 +70,41 @@ class Settings:
 def settings(
     api_key: str | None, base_url: str | None, timeout: AnyTimeout, integration: str | None, *, allow_http: bool = False
 ) -> Settings:
-    """Check what the caller gave, and fill in from the environment what was not.
+    """Check the caller's arguments, and take missing ones from the environment.
 
     Raises:
-        InvalidAPIKeyError: No key, or one that cannot be a key.
-        InvalidBaseURLError: Not an http(s) address, or one that would send the key unencrypted over the internet.
+        InvalidAPIKeyError: The key is missing or malformed.
+        InvalidBaseURLError: It is not an http(s) URL, or would send the key unencrypted over the internet.
         InvalidInputError: The timeout or the integration cannot be used.
     """
+    key_source = "the argument api_key" if api_key is not None else "the environment variable DECART_API_KEY"
     return Settings(
-        api_key=_api_key(os.environ.get("DECART_API_KEY") if api_key is None else api_key),
+        api_key=_api_key(os.environ.get("DECART_API_KEY") if api_key is None else api_key, key_source),
+        key_source=key_source,
         base_url=_base_url(_environment_url() if base_url is None else base_url, allow_http),
         user_agent=_user_agent(integration),
         timeout=Timeout.of(timeout),
     )
 
 
-def _api_key(value: object) -> Secret:
-    key = value.strip() if isinstance(value, str) else value
-    if not key:
+def _api_key(value: object, source: str) -> Secret:
+    if value is None:
         raise InvalidAPIKeyError(
             "The API key is missing: pass api_key=... or set the environment variable DECART_API_KEY."
         )
+    key = value.strip() if isinstance(value, str) else value
+    if key == "":
+        raise InvalidAPIKeyError(f"The API key is missing: {source} is blank.")
     if not isinstance(key, str) or not _is_visible(key):
         raise InvalidAPIKeyError(
-            "The API key must be a str of visible ASCII characters, without blanks or line breaks inside; copy it anew."
+            f"The API key from {source} must be a str of visible ASCII characters, without spaces or line breaks; copy "
+            "it again."
         )
     return Secret(key)
 
 
 def _is_visible(text: str) -> bool:
-    """Say whether a text is made of visible ASCII characters alone."""
+    """Return whether a text consists of visible ASCII characters only."""
     return all("!" <= character <= "~" for character in text)
 
 
@@ -115,7 +129,7 @@ def _base_url(value: object, allow_http: bool) -> str:
 
 
 def _is_local(host: str) -> bool:
-    """Tell whether a host is this machine, in a private network, or a name without a domain, as in a compose file."""
+    """Return whether a host is this machine, in a private network, or a name without a domain, as in Docker Compose."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -124,7 +138,7 @@ def _is_local(host: str) -> bool:
 
 
 def _shown(value: object) -> str:
-    """Return what was given as a base URL, unless it may be the key."""
+    """Return the given base URL for a message, unless it may be the key."""
     text = str(value)
     if re.match(r"\s*(dct|ek)_|\s*eyJ", text):
         return "something that looks like an API key"
@@ -139,10 +153,10 @@ def _is_http(url: str) -> bool:
             and bool(parts.hostname)
             and (parts.port is None or parts.port > 0)
             and "@" not in parts.netloc
-            and not set("?#\\") & set(url)  # an empty query or fragment, too, would swallow the path that follows
+            and not set("?#\\") & set(url)  # even an empty query or fragment would swallow the path
             and _is_visible(url)
         )
-    except ValueError:  # urlsplit says that this is no URL, or that its port is no number
+    except ValueError:  # urlsplit rejected the URL or its port
         return False
 
 

@@ -33,12 +33,11 @@
         ├── JobFailedError              raised by ``raise_for_status()``
         └── JobTimeoutError             raised by ``raise_for_status()``
 
-*Where* did it go wrong? The class says so: ``QueueSubmitError``, ``QueueStatusError`` and ``QueueResultError`` are the
-names on the documented page. *Why*? Their ``cause`` says so: an ``APIError``, a ``TransportError`` or a
-``ResponseError``.
+The class of a ``QueueError`` says *where* it went wrong, in the names of the documented page. Its ``cause`` says *why*:
+an ``APIError``, a ``TransportError`` or a ``ResponseError``.
 
-Every error can be pickled and copied, including subclasses of your own with attributes of their own; a copy compares
-equal to the original. No error holds the API key.
+Every error can be pickled and copied, including your own subclasses with attributes of their own; a copy compares equal
+to the original. No error holds the API key.
 """
 
 from __future__ import annotations
@@ -75,10 +74,10 @@ class DecartSDKError(Exception):
         return self.message
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, DecartSDKError):
+        if type(self) is not type(other):
             return NotImplemented
-        no_notes = {"__notes__": None}  # notes are added on the way up; they do not make another error
-        return type(self) is type(other) and vars(self) | no_notes == vars(other) | no_notes
+        no_notes = {"__notes__": None}  # added on the way up; they do not make another error
+        return vars(self) | no_notes == vars(other) | no_notes
 
     def __hash__(self) -> int:
         return hash((type(self), self.message))
@@ -159,7 +158,7 @@ class QueueSubmitError(QueueError):
 
 
 class SubmitOutcomeUnknownError(QueueError):
-    """The job may exist and may be billed: the request was sent, and no readable response arrived.
+    """The request was sent, and no readable response arrived: the job may exist and may be billed.
 
     It is never retried automatically, because a second POST creates, and bills, a second job.
     """
@@ -249,8 +248,7 @@ class TransportError(DecartSDKError):
     """No complete HTTP response arrived.
 
     Attributes:
-        may_have_been_sent: False only if certainly no byte of the request's body left this machine. True by default,
-            but False for a ``ConnectError`` or a ``ConfigurationError``.
+        may_have_been_sent: False only if certainly no byte of the request's body left this machine.
     """
 
     _assume_sent: ClassVar[bool] = True
@@ -275,10 +273,7 @@ class ConnectError(TransportError):
 
 
 class ConfigurationError(TransportError):
-    """No attempt can succeed: a malformed proxy or URL, an unreadable CA bundle, a missing package.
-
-    Nothing was sent, and the error is never retried.
-    """
+    """No attempt can succeed: a malformed proxy or URL, or an unreadable CA bundle. Nothing was sent."""
 
     _assume_sent: ClassVar[bool] = False
 

@@ -1,4 +1,4 @@
-"""Optional capabilities: what to say when the packages of an extra are not installed."""
+"""Optional features: what to install if the packages of an extra are missing."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from importlib.util import find_spec
 
 from .errors import MissingExtraError
 
+DISTRIBUTION = "decart"
+"""The name that ``pip install`` knows this package by."""
+
 
 def require(extra: str, *modules: str) -> None:
-    """Check that the packages of an extra are there, before anything else goes wrong for want of them.
+    """Check that the packages of an extra are installed.
 
     Raises:
-        MissingExtraError: At least one is not.
+        MissingExtraError: At least one of them is not.
     """
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
         raise MissingExtraError(
-            f"This needs the extra {extra!r}, whose packages are not all installed ({', '.join(missing)} missing): "
-            f"pip install 'decart[{extra}]'"
+            f"This feature needs {' and '.join(missing)}, from the extra {extra!r}: "
+            f"pip install '{DISTRIBUTION}[{extra}]'"
         )

@@ -1,4 +1,4 @@
-"""What a job with files can be asked to do: the classes of `decart.inputs` that hold pictures and videos."""
+"""The input classes of the tasks that take images or videos; see `decart.inputs`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from .errors import InvalidInputError
-from .inputs import JobInput, blaming, is_prompt, is_text, optional, real, refuse, whole
+from .inputs import JobInput, is_prompt, is_text, optional, real, refuse, whole, wrap_errors
 from .uploads.files import FileInput
 
 TRAJECTORY_POINTS = (2, 1000)
@@ -45,33 +45,26 @@ def _is_long_enough(instance: object, attribute: attrs.Attribute[Any], value: Se
         raise InvalidInputError(f"trajectory must have {least} to {most} points, not {count}.")
 
 
-_FILE = {"file": True}  # marks, for the wire, a field that holds a file
+_FILE = {"file": True}  # marks a field that is uploaded as a file
 
 
 @attrs.frozen(kw_only=True)
 class ImageToVideoInput(JobInput):
-    """A video of five seconds that begins with a picture.
+    """A five-second video that starts from an image.
 
     Attributes:
-        prompt: How it should move.
-        data: The picture.
+        prompt: How the image moves.
+        data: The image.
     """
+
+    tasks = ("image-to-video",)
 
     prompt: str = attrs.field(validator=is_prompt)
     data: FileInput = attrs.field(repr=False, metadata=_FILE, validator=_is_given)
 
 
 @attrs.frozen(kw_only=True)
-class VideoToVideoInput(JobInput):
-    """A video made over.
-
-    Attributes:
-        prompt: What to make of it.
-        data: The video (MP4).
-        reference_image: A picture to take the look from; at least 100 x 100 pixels.
-        enhance_prompt: Let the service write the prompt out; its default is True.
-    """
-
+class _TransformInput(JobInput):
     prompt: str = attrs.field(validator=is_prompt)
     data: FileInput = attrs.field(repr=False, metadata=_FILE, validator=_is_given)
     reference_image: FileInput | None = attrs.field(default=None, repr=False, metadata=_FILE)
@@ -79,19 +72,44 @@ class VideoToVideoInput(JobInput):
 
 
 @attrs.frozen(kw_only=True)
-class ImageToImageInput(VideoToVideoInput):
-    """A picture made over; the same inputs as a video made over."""
+class VideoToVideoInput(_TransformInput):
+    """A video transformed by a prompt.
+
+    Attributes:
+        prompt: What to turn the video into.
+        data: The video (MP4).
+        reference_image: An image whose look to adopt; at least 100 x 100 pixels.
+        enhance_prompt: Let the service elaborate the prompt; True is the service's default.
+    """
+
+    tasks = ("video-to-video",)
+
+
+@attrs.frozen(kw_only=True)
+class ImageToImageInput(_TransformInput):
+    """An image transformed by a prompt.
+
+    Attributes:
+        prompt: What to turn the image into.
+        data: The image.
+        reference_image: An image whose look to adopt; at least 100 x 100 pixels.
+        enhance_prompt: Let the service elaborate the prompt; True is the service's default.
+    """
+
+    tasks = ("image-to-image",)
 
 
 @attrs.frozen(kw_only=True)
 class FirstLastFrameInput(JobInput):
-    """A video of five seconds between two pictures.
+    """A five-second video between two images.
 
     Attributes:
-        prompt: How to get from one to the other.
-        start: The first picture.
-        end: The last picture.
+        prompt: How the first image becomes the last.
+        start: The first image.
+        end: The last image.
     """
+
+    tasks = ("first-last-frame",)
 
     prompt: str = attrs.field(validator=is_prompt)
     start: FileInput = attrs.field(repr=False, metadata=_FILE, validator=_is_given)
@@ -104,8 +122,8 @@ class MotionTrajectoryInput:
 
     Attributes:
         frame: The frame number, 0 or more.
-        x: Where the point is, from the left; 0 or more, the service's docs say 0 to 1.
-        y: The same from the top.
+        x: The distance from the left edge; 0 or more (0 to 1 according to the service's documentation).
+        y: The distance from the top edge, likewise.
     """
 
     frame: int = attrs.field(converter=whole, validator=_is_frame)
@@ -119,7 +137,7 @@ TrajectoryPoint = MotionTrajectoryInput | Mapping[str, float]
 def _points(value: Iterable[TrajectoryPoint]) -> tuple[MotionTrajectoryInput, ...]:
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
         raise refuse("trajectory", "a list of points {'frame': 0, 'x': 0.5, 'y': 0.5}", value)
-    with blaming("trajectory"):
+    with wrap_errors("trajectory"):
         return tuple(map(_point, islice(value, TRAJECTORY_POINTS[1] + 1)))
 
 
@@ -133,12 +151,14 @@ def _point(value: object) -> MotionTrajectoryInput:
 
 @attrs.frozen(kw_only=True)
 class ImageToMotionVideoInput(JobInput):
-    """A video of five seconds in which a picture moves along a path.
+    """A five-second video in which an image moves along a path.
 
     Attributes:
-        data: The picture.
+        data: The image.
         trajectory: 2 to 1000 points, as ``MotionTrajectoryInput`` or dicts of ``frame``, ``x``, ``y``.
     """
+
+    tasks = ("motion",)
 
     data: FileInput = attrs.field(repr=False, metadata=_FILE, validator=_is_given)
     trajectory: Sequence[TrajectoryPoint] = attrs.field(converter=_points, validator=_is_long_enough)
@@ -146,14 +166,16 @@ class ImageToMotionVideoInput(JobInput):
 
 @attrs.frozen(kw_only=True)
 class VideoRestyleInput(JobInput):
-    """A video in another style, told by a prompt or shown by a picture: exactly one of them.
+    """A video in another style, given as exactly one of a prompt or a reference image.
 
     Attributes:
         data: The video.
         prompt: The style in words.
-        reference_image: The style as a picture; at least 100 x 100 pixels.
-        enhance_prompt: Let the service write the prompt out; only with a prompt.
+        reference_image: The style as an image; at least 100 x 100 pixels.
+        enhance_prompt: Let the service elaborate the prompt; only with a prompt.
     """
+
+    tasks = ("video-restyle",)
 
     data: FileInput = attrs.field(repr=False, metadata=_FILE, validator=_is_given)
     prompt: str | None = attrs.field(default=None, validator=optional(is_prompt))
@@ -162,22 +184,24 @@ class VideoRestyleInput(JobInput):
 
     def _check(self) -> None:
         if (self.prompt is None) == (self.reference_image is None):
-            raise InvalidInputError("prompt or reference_image: give exactly one of them.")
+            raise InvalidInputError("Pass exactly one of prompt and reference_image.")
         if self.prompt is None and self.enhance_prompt is not None:
-            raise InvalidInputError("enhance_prompt goes with a prompt, not with a reference_image.")
+            raise InvalidInputError("enhance_prompt requires a prompt; it cannot be used with a reference_image.")
 
 
 @attrs.frozen(kw_only=True)
-class VideoEdit2Input(JobInput):
-    """A video edited, or somebody in it dressed anew.
+class VideoEditInput(JobInput):
+    """An edited video, or a virtual try-on.
 
     Attributes:
         data: The video.
-        prompt: What to change; may be empty, and is when not given.
-        reference_image: What to bring in, as a picture; at least 100 x 100 pixels.
-        enhance_prompt: Let the service write the prompt out; its default is True.
-        self_anchor: Let the model hold on to its own first frame, where it can (lucy-2.5); its default is True.
+        prompt: What to change; may be empty, which is the service's default.
+        reference_image: What to add, as an image; at least 100 x 100 pixels.
+        enhance_prompt: Let the service elaborate the prompt; True is the service's default.
+        self_anchor: Let the model anchor on its own first frame, if it can (lucy-2.5); True is the service's default.
     """
+
+    tasks = ("video-edit", "virtual-try-on")
 
     data: FileInput = attrs.field(repr=False, metadata=_FILE, validator=_is_given)
     prompt: str | None = attrs.field(default=None, validator=optional(is_text))

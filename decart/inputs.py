@@ -1,7 +1,7 @@
-"""What a job can be asked to do: one attrs class per task.
+"""What a job can do: one attrs class per task.
 
 ===========================  ==============================================  =======================================
-task                         class                                           needs
+task                         class                                           required
 ===========================  ==============================================  =======================================
 text-to-video                ``TextToVideoInput``                            ``prompt``
 image-to-video               ``ImageToVideoInput``                           ``prompt``, ``data``
@@ -9,14 +9,14 @@ video-to-video               ``VideoToVideoInput``                           ``p
 first-last-frame             ``FirstLastFrameInput``                         ``prompt``, ``start``, ``end``
 motion                       ``ImageToMotionVideoInput``                     ``data``, ``trajectory``
 video-restyle                ``VideoRestyleInput``                           ``data``, and a prompt or a reference image
-video-edit, virtual-try-on   ``VideoEdit2Input``                             ``data``
+video-edit, virtual-try-on   ``VideoEditInput``                              ``data``
 text-to-image                ``TextToImageInput``                            ``prompt``
 image-to-image               ``ImageToImageInput``                           ``prompt``, ``data``
 ===========================  ==============================================  =======================================
 
-Everything here is checked when the object is made, so a mistake costs one clear sentence and no money. Where the
-service declares no bound, there is none here: a prompt may be as long as you like. The classes that hold files are in
-`decart.file_inputs`: making them takes longer than all the rest here, and a program that sends a text needs none.
+Everything is checked when the object is created, so a mistake costs one clear sentence and no money. Where the service
+declares no limit, there is none here: a prompt may have any length. The classes with files are in `decart.file_inputs`,
+because they take longer to import than everything else here, and a program that sends only text needs none of them.
 """
 
 from __future__ import annotations
@@ -27,57 +27,45 @@ import operator
 import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import attrs
 
 from .errors import DecartSDKError, InvalidInputError
 from .models import ModelDefinition, Resolution, Task
 
-CLASS_OF: dict[Task, str] = {
-    "text-to-video": "TextToVideoInput",
-    "image-to-video": "ImageToVideoInput",
-    "video-to-video": "VideoToVideoInput",
-    "first-last-frame": "FirstLastFrameInput",
-    "motion": "ImageToMotionVideoInput",
-    "video-restyle": "VideoRestyleInput",
-    "video-edit": "VideoEdit2Input",
-    "virtual-try-on": "VideoEdit2Input",
-    "text-to-image": "TextToImageInput",
-    "image-to-image": "ImageToImageInput",
-}
 SEED_MAX = 4_294_967_295
 
 
 def refuse(field: str, rule: str, value: object) -> InvalidInputError:
-    """Return the error of a value that breaks a rule."""
+    """Return the error for a value that breaks a rule."""
     return InvalidInputError(f"{field} must be {rule}, not {shown(value)}.")
 
 
 def shown(value: object) -> str:
-    """Return a value as it may stand in a message, whatever it is."""
+    """Return any value in a form that is fit for a message."""
     try:
         return one_line(reprlib.repr(value))
-    except ValueError:  # Python refuses to write out a number of thousands of digits
+    except ValueError:  # Python refuses to print an int of thousands of digits
         return "a number far too large"
-    except Exception:  # a __repr__ of the caller's
+    except Exception:  # the caller's __repr__ failed
         return type(value).__name__
 
 
 def one_line(text: str, limit: int = 200) -> str:
-    """Make a text fit for a message: printable, one line, not too long."""
+    """Make a text fit for a message: printable, on one line and not too long."""
     if not text.isprintable():
         text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def reason_of(error: BaseException) -> str:
-    """Return why something of the caller's failed, in words that fit into a message."""
+    """Return why an object of the caller failed, in words that are fit for a message."""
     kind = type(error).__name__
     words = getattr(error, "strerror", None)
     try:
         text = one_line(words if isinstance(words, str) and words else str(error))
-    except Exception:  # a __str__ of the caller's
+    except Exception:  # the caller's __str__ failed
         return kind
     if not text:
         return kind
@@ -86,8 +74,8 @@ def reason_of(error: BaseException) -> str:
 
 
 @contextmanager
-def blaming(what: str) -> Iterator[None]:
-    """Turn whatever an object of the caller's raises into one sentence of ours."""
+def wrap_errors(what: str) -> Iterator[None]:
+    """Turn whatever an object of the caller raises into an ``InvalidInputError``."""
     try:
         yield
     except DecartSDKError:
@@ -108,7 +96,7 @@ def is_text(instance: object, attribute: attrs.Attribute[Any], value: object) ->
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidInputError(f"{attribute.name} holds half of a character (a lone surrogate).") from None
+        raise InvalidInputError(f"{attribute.name} contains a lone surrogate, which UTF-8 cannot encode.") from None
 
 
 def is_prompt(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -128,21 +116,21 @@ def _is_orientation(instance: object, attribute: attrs.Attribute[Any], value: ob
 
 
 def whole(value: Any) -> Any:
-    """Turn what is an integer in all but type (numpy's, say) into an int; leave the rest for the validator."""
+    """Convert any integer type (such as numpy's) to int; leave other values to the validator."""
     try:
         return value if isinstance(value, bool) else operator.index(value)
-    except Exception:  # an __index__ of the caller's may raise anything
+    except Exception:  # the caller's __index__ may raise anything
         return value
 
 
 def real(value: Any) -> Any:
-    """Turn what is a real number in all but type (numpy's, a ``Decimal``) into a float; leave the rest as it is."""
+    """Convert any real number type (numpy's, ``Decimal``) to float or int; leave other values to the validator."""
     number = whole(value)
     if isinstance(number, int) or not isinstance(number, numbers.Number):
         return number
     try:
         return float(number)  # type: ignore[arg-type]
-    except Exception:  # a complex number, say
+    except Exception:  # a complex number, for example
         return value
 
 
@@ -151,60 +139,76 @@ optional = attrs.validators.optional
 
 @attrs.frozen(kw_only=True)
 class JobInput:
-    """What the inputs of every task share.
+    """The inputs that every task has.
 
     Attributes:
-        model: The model that does it.
-        seed: The same seed and inputs give the same video; 0 to 4294967295, chosen by the service when not given.
-        resolution: ``"720p"`` (the service's default) or, where the model does it, ``"480p"``.
+        model: The model that runs the job.
+        seed: The same seed and inputs give the same video; 0 to 4294967295. The service chooses one by default.
+        resolution: ``"720p"`` (the service's default) or, if the model supports it, ``"480p"``.
+        tasks: The tasks that the class is for; it takes the models of no other task.
 
     Raises:
-        InvalidInputError: A value is out of its bounds, or the model does not take it.
+        InvalidInputError: A value is out of range, or the model does not accept it.
     """
+
+    tasks: ClassVar[tuple[Task, ...]] = ()
 
     model: ModelDefinition = attrs.field(validator=is_model)
     seed: int | None = attrs.field(default=None, converter=whole, validator=optional(_is_seed))
     resolution: Resolution | None = None
 
     def __attrs_post_init__(self) -> None:
-        wanted = CLASS_OF[self.model.task]
-        if type(self).__name__ != wanted:
-            raise InvalidInputError(f"model {self.model.name} takes {wanted}, not {type(self).__name__}.")
+        if self.model.task not in self.tasks:
+            kinds = f"{' or '.join(self.tasks)} models" if self.tasks else "subclassing"
+            raise InvalidInputError(
+                f"{type(self).__name__} is for {kinds}, and {self.model.name} is a model for {self.model.task}."
+            )
         known = isinstance(self.resolution, str) and self.resolution in self.model.resolutions
         if self.resolution is not None and not known:
             choice = " or ".join(map(repr, self.model.resolutions))
             raise refuse("resolution", f"{choice} for {self.model.name}", self.resolution)
         for name in sorted(self.model.lacks):
             if getattr(self, name, None) is not None:
-                raise InvalidInputError(f"{name}: {self.model.name} does not take it.")
+                raise InvalidInputError(f"{self.model.name} does not accept {name}.")
         self._check()
 
     @property
     def has_files(self) -> bool:
-        """Whether a file goes with the job."""
+        """Whether the job has a file to upload."""
         files = (field.name for field in attrs.fields(type(self)) if field.metadata.get("file"))
         return any(getattr(self, name) is not None for name in files)
 
     def _check(self) -> None:
-        """Check what concerns more than one field."""
+        """Check rules that involve more than one field."""
 
 
 @attrs.frozen(kw_only=True)
-class TextToVideoInput(JobInput):
-    """A video of five seconds from a text.
-
-    Attributes:
-        prompt: What it should show.
-        orientation: ``"landscape"`` (the service's default) or ``"portrait"``.
-    """
-
+class _TextInput(JobInput):
     prompt: str = attrs.field(validator=is_prompt)
     orientation: Literal["landscape", "portrait"] | None = attrs.field(
         default=None, validator=optional(_is_orientation)
     )
 
 
-class TextToImageInput(TextToVideoInput):
-    """A picture from a text; the same inputs as a video from a text."""
+@attrs.frozen(kw_only=True)
+class TextToVideoInput(_TextInput):
+    """A five-second video from text.
 
-    __slots__ = ()
+    Attributes:
+        prompt: What the video shows.
+        orientation: ``"landscape"`` (the service's default) or ``"portrait"``.
+    """
+
+    tasks = ("text-to-video",)
+
+
+@attrs.frozen(kw_only=True)
+class TextToImageInput(_TextInput):
+    """An image from text.
+
+    Attributes:
+        prompt: What the image shows.
+        orientation: ``"landscape"`` (the service's default) or ``"portrait"``.
+    """
+
+    tasks = ("text-to-image",)

@@ -1,29 +1,24 @@
-"""What the service says of a job, and what it means.
+"""What the service reports about a job.
 
-A job moves one way. Only two of its states end a wait; every other word, known or not, means "ask again later", so a
-state that the service invents tomorrow breaks nobody.
+A job moves one way, and only two statuses end a wait. Any other word, known or not, means "check again later", so a
+status that the service introduces tomorrow breaks nobody.
 
-==============  ==========================
-status          means
-==============  ==========================
+==============  ===========================
+status          meaning
+==============  ===========================
 ``pending``     wait: in the queue
-``processing``  wait: being worked on
-``completed``   done: fetch the result
+``processing``  wait: running
+``completed``   finished: fetch the result
 ``failed``      failed: read the reason
-anything else   wait, and say so once
-==============  ==========================
+anything else   wait, and log it once
+==============  ===========================
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal
 
 import attrs
-
-from .log import log
-
-T = TypeVar("T")
 
 JobStatus = Literal["pending", "processing", "completed", "failed"]
 KNOWN = frozenset({"pending", "processing", "completed", "failed"})
@@ -31,43 +26,24 @@ FINISHED = frozenset({"completed", "failed"})
 
 
 class InNotebook:
-    """Shows itself in a notebook; see `decart.integrations.notebook`."""
+    """Give a value an HTML representation for notebooks; see `decart.integrations.notebook`."""
 
     __slots__ = ()
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         from .integrations.notebook import bundle
 
-        return bundle(self)  # type: ignore[arg-type]  # of every class that inherits from this
-
-
-class AwaitedByMistake:
-    """Lets ``await`` stand before a call of the sync client: it has done its work by then, and been paid for.
-
-    A ``TypeError`` at that point would lose the id of the job, or its video. Type checkers do refuse it.
-    """
-
-    __slots__ = ()
-
-    if not TYPE_CHECKING:
-
-        def __await__(self: T) -> Generator[None, None, T]:
-            log.warning(
-                "A call of the sync DecartClient was awaited; it blocked the event loop until it was done. "
-                "Write `async with DecartClient(...) as client:`, or await client.aio.queue instead."
-            )
-            yield from ()
-            return self
+        return bundle(self)  # type: ignore[arg-type]  # every subclass is of one of its types
 
 
 @attrs.frozen(kw_only=True)
-class JobSubmitResponse(InNotebook, AwaitedByMistake):
-    """The service has accepted a job, and bills it.
+class JobSubmitResponse(InNotebook):
+    """The service accepted a job, and bills it.
 
     Attributes:
-        job_id: The job; keep it, everything else can be asked for by it.
-        status: Its first status, ``"pending"``.
-        model: The name of the model that works on it.
+        job_id: The id of the job; keep it, because it is all that is needed to find the job again.
+        status: The first status, ``"pending"``.
+        model: The name of the model that runs it.
     """
 
     job_id: str
@@ -76,13 +52,13 @@ class JobSubmitResponse(InNotebook, AwaitedByMistake):
 
 
 @attrs.frozen(kw_only=True)
-class JobStatusResponse(InNotebook, AwaitedByMistake):
-    """Where a job is.
+class JobStatusResponse(InNotebook):
+    """The status of a job.
 
     Attributes:
-        job_id: The job.
-        status: ``"pending"``, ``"processing"``, ``"completed"``, ``"failed"``, or a word invented since.
-        error: Why it failed, when it failed and the service said why.
+        job_id: The id of the job.
+        status: ``"pending"``, ``"processing"``, ``"completed"``, ``"failed"``, or a word introduced since.
+        error: The reason for a failure, if the service gave one.
         model: The name of its model, if this client submitted it.
         elapsed: Seconds since the service accepted it, if this client submitted it.
     """
@@ -95,7 +71,7 @@ class JobStatusResponse(InNotebook, AwaitedByMistake):
 
     @property
     def finished(self) -> bool:
-        """Whether the job has ended, well or not."""
+        """Whether the job has completed or failed."""
         return self.status in FINISHED
 
 
@@ -115,5 +91,5 @@ class PollStep:
 
 
 def first_status(job: JobSubmitResponse) -> JobStatusResponse:
-    """Return what is known of a job without asking."""
+    """Return the status that a submit implies, without a request."""
     return JobStatusResponse(job_id=job.job_id, status=job.status, model=job.model, elapsed=0.0)

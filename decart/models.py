@@ -1,20 +1,19 @@
-"""The catalogue: a model's name -> what it does, how large its pictures are, and whether the service still runs it.
+"""The catalogue: what each model does, the size of its videos, and whether the service still runs it.
 
-``video(name)`` and ``image(name)`` look a name up. The catalogue is data, the table below; a model that is not in it
-is a ``ModelDefinition`` of one's own, used in the same way. Sizes and frame rates are those of the service's public
-clients; retirements are those of its change log.
+``video(name)`` and ``image(name)`` look a name up. To use a model that is not in the catalogue, create a
+``ModelDefinition``. Sizes and frame rates are those of the service's public clients; retirements are those of its
+change log.
 
-A retired name still works as far as this library is concerned (the service decides): only when the service answers
-that it does not know the name, the error says since when the model is gone. A deprecated alias is still sent as it was
-written, and warns once per process. A name that ends in ``-latest`` is resolved by the service and moves over time.
+A retired name can still be submitted, because the service decides: only if the service does not know the name, the
+error says since when the model has been retired. A deprecated alias is sent as written, and warns once per process. The
+service resolves a name that ends in ``-latest``, so what it means changes over time.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, get_args, overload
 
 import attrs
 
@@ -34,25 +33,62 @@ Task = Literal[
 ]
 Resolution = Literal["720p", "480p"]
 
-TASKS: tuple[Task, ...] = Task.__args__  # type: ignore[attr-defined]
+TextToVideoName = Literal["lucy-pro-t2v"]
+ImageToVideoName = Literal["lucy-pro-i2v", "lucy-dev-i2v"]
+VideoToVideoName = Literal[
+    "lucy-pro-v2v", "lucy-fast-v2v", "lucy-dev-v2v", "lucy-clip", "lucy-clip-latest", "lucy-robot-720p"
+]
+FirstLastFrameName = Literal["lucy-pro-flf2v"]
+MotionName = Literal["lucy-motion", "lucy-motion-latest"]
+VideoRestyleName = Literal["lucy-restyle-v2v", "lucy-restyle-2", "lucy-restyle-latest"]
+VideoEditName = Literal["lucy-2-v2v", "lucy-2", "lucy-2.1", "lucy-2.5", "lucy-2.6", "lucy-latest"]
+VirtualTryOnName = Literal[
+    "lucy-2.1-vton", "lucy-vton", "lucy-vton-2", "lucy-2.1-vton-2", "lucy-vton-3", "lucy-vton-3.5",
+    "lucy-vton-3.5-4-3", "lucy-vton-3.5-1-1", "lucy-vton-3.6", "lucy-vton-latest",
+]  # fmt: skip
+TextToImageName = Literal["lucy-pro-t2i"]
+ImageToImageName = Literal["lucy-pro-i2i", "lucy-image-2", "lucy-image-latest"]
+
+VideoModelName = (
+    TextToVideoName
+    | ImageToVideoName
+    | VideoToVideoName
+    | FirstLastFrameName
+    | MotionName
+    | VideoRestyleName
+    | VideoEditName
+    | VirtualTryOnName
+)
+ImageModelName = TextToImageName | ImageToImageName
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # part of every type checker; nothing imports it at run time
+
+    TaskT = TypeVar("TaskT", bound=Task, default=Any, covariant=True)
+else:
+    from typing import TypeVar
+
+    TaskT = TypeVar("TaskT", covariant=True)
+
+TASKS: tuple[Task, ...] = get_args(Task)
 
 
-def _text(instance: ModelDefinition, attribute: attrs.Attribute[Any], value: object) -> None:
+def _text(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or not value.strip():
         raise InvalidInputError(f"ModelDefinition: {attribute.name} must be a non-empty str, not {value!r}.")
 
 
-def _path(instance: ModelDefinition, attribute: attrs.Attribute[Any], value: object) -> None:
+def _path(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     _text(instance, attribute, value)
     path = str(value)
-    unsafe = any(ch in "?#\\ " or not ch.isprintable() for ch in path)  # and half characters are not printable
+    unsafe = any(char in "?#\\ " or not char.isprintable() for char in path)  # lone surrogates are not printable
     if unsafe or not path.startswith("/") or "/../" in f"{path}/":
         raise InvalidInputError(
             f"ModelDefinition: endpoint must be a path like '/v1/jobs/lucy-pro-t2v', without blanks, not {value!r}."
         )
 
 
-def _task(instance: ModelDefinition, attribute: attrs.Attribute[Any], value: object) -> None:
+def _task(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if value not in TASKS:
         raise InvalidInputError(f"ModelDefinition: task must be one of {', '.join(TASKS)}, not {value!r}.")
 
@@ -66,20 +102,22 @@ def _names(value: Iterable[str]) -> frozenset[str]:
 
 
 @attrs.frozen(kw_only=True)
-class ModelDefinition:
-    """One model of the service, or one of your own.
+class ModelDefinition(Generic[TaskT]):
+    """A model of the service, from the catalogue or your own.
+
+    Type checkers know the task of a model whose name is a literal, and check the options of a job against it.
 
     Attributes:
-        name: What the service calls it.
-        task: What it does; it decides which inputs the model takes.
-        endpoint: The path that a job is posted to; ``/v1/jobs/<name>`` unless given.
-        fps: Frames per second of its videos, where known.
-        width: Width in pixels of a landscape picture at 720p, where known.
-        height: Height in pixels of a landscape picture at 720p, where known.
-        resolutions: What ``resolution`` may be.
+        name: The name that the service knows it by.
+        task: What it does; this decides which inputs the model takes.
+        endpoint: The path that a job is posted to; ``/v1/jobs/<name>`` by default.
+        fps: Frames per second of its videos, if known.
+        width: Width in pixels of a landscape video at 720p, if known.
+        height: Height in pixels of a landscape video at 720p, if known.
+        resolutions: The accepted values of ``resolution``.
         lacks: Optional inputs of the task that this model does not take.
-        alias_of: The canonical name, when this one is deprecated.
-        retired: Since when the service no longer runs it ("March 2026"); ``None`` while it does.
+        alias_of: The canonical name, if this one is deprecated.
+        retired: When the service stopped running it ("March 2026"); ``None`` while it runs.
 
     Example:
         >>> preview = ModelDefinition(name="lucy-preview", task="video-edit")
@@ -88,7 +126,7 @@ class ModelDefinition:
     """
 
     name: str = attrs.field(validator=_text)
-    task: Task = attrs.field(validator=_task)
+    task: TaskT = attrs.field(validator=_task)
     endpoint: str = attrs.field(default=attrs.Factory(_endpoint, takes_self=True), validator=_path)
     fps: int | None = None
     width: int | None = None
@@ -99,85 +137,79 @@ class ModelDefinition:
     retired: str | None = None
 
 
-_BOTH: tuple[Resolution, ...] = ("720p", "480p")
-_NO_REFERENCE = frozenset({"reference_image"})
-_NO_ANCHOR = frozenset({"self_anchor"})
+_LARGE = {"fps": 25, "width": 1280, "height": 704}
+_BOTH = {**_LARGE, "resolutions": ("720p", "480p")}
+_NO_REFERENCE = {"lacks": {"reference_image"}}
+_NO_ANCHOR = {"lacks": {"self_anchor"}}
+_UNKNOWN_SIZE = {"fps": None, "width": None, "height": None}
 
-
-_t2v = partial(
-    ModelDefinition, task="text-to-video", fps=25, width=1280, height=704, resolutions=_BOTH, retired="March 2026"
-)
-_i2v = partial(
-    ModelDefinition, task="image-to-video", fps=25, width=1280, height=704, resolutions=_BOTH, retired="March 2026"
-)
-_v2v = partial(ModelDefinition, task="video-to-video", fps=25, width=1280, height=704)
-_robot = partial(ModelDefinition, task="video-to-video", lacks=frozenset({"reference_image"}))
-_flf = partial(ModelDefinition, task="first-last-frame", fps=25, width=1280, height=704, resolutions=_BOTH)
-_motion = partial(ModelDefinition, task="motion", fps=25, width=1280, height=704, retired="May 2026")
-_restyle = partial(ModelDefinition, task="video-restyle", fps=22, width=1280, height=704)
-_edit = partial(ModelDefinition, task="video-edit", fps=20, width=1280, height=720, lacks=_NO_ANCHOR)
-_try_on_2 = partial(ModelDefinition, task="virtual-try-on", fps=20, width=1088, height=624, lacks=_NO_ANCHOR)
-_try_on_3 = partial(ModelDefinition, task="virtual-try-on", fps=20, width=1280, height=720, lacks=_NO_ANCHOR)
-_try_on_cut = partial(ModelDefinition, task="virtual-try-on", lacks=_NO_ANCHOR)
-_t2i = partial(
-    ModelDefinition, task="text-to-image", fps=25, width=1280, height=704, resolutions=_BOTH, retired="March 2026"
-)
-_i2i = partial(ModelDefinition, task="image-to-image", fps=25, width=1280, height=704, resolutions=_BOTH)
-
+_TASKS: dict[Task, tuple[Any, dict[str, Any]]] = {  # task -> the names, and what most of its models have in common
+    "text-to-video": (TextToVideoName, {**_BOTH, "retired": "March 2026"}),
+    "image-to-video": (ImageToVideoName, {**_BOTH, "retired": "March 2026"}),
+    "video-to-video": (VideoToVideoName, _LARGE),
+    "first-last-frame": (FirstLastFrameName, {**_BOTH, "retired": "March 2026"}),
+    "motion": (MotionName, {**_LARGE, "retired": "May 2026"}),
+    "video-restyle": (VideoRestyleName, {"fps": 22, "width": 1280, "height": 704}),
+    "video-edit": (VideoEditName, {"fps": 20, "width": 1280, "height": 720, **_NO_ANCHOR}),
+    "virtual-try-on": (VirtualTryOnName, {"fps": 20, "width": 1280, "height": 720, **_NO_ANCHOR}),
+    "text-to-image": (TextToImageName, {**_BOTH, "retired": "March 2026"}),
+    "image-to-image": (ImageToImageName, _BOTH),
+}
+_OLD_TRY_ON = {"width": 1088, "height": 624}
+_OWN: dict[str, dict[str, Any]] = {  # name -> what differs from that
+    "lucy-dev-i2v": {"resolutions": ("720p",)},
+    "lucy-pro-v2v": {"alias_of": "lucy-clip"},
+    "lucy-fast-v2v": {**_NO_REFERENCE, "retired": "March 2026"},
+    "lucy-dev-v2v": {**_NO_REFERENCE, "retired": "November 2025"},
+    "lucy-robot-720p": {**_NO_REFERENCE, **_UNKNOWN_SIZE},
+    "lucy-restyle-v2v": {"alias_of": "lucy-restyle-2"},
+    "lucy-2-v2v": {"alias_of": "lucy-2", "retired": "April 2026"},
+    "lucy-2": {"retired": "April 2026"},
+    "lucy-2.5": {"lacks": ()},
+    "lucy-latest": {"lacks": ()},
+    "lucy-2.1-vton": {**_OLD_TRY_ON, "retired": "June 2026"},
+    "lucy-vton": {**_OLD_TRY_ON, "alias_of": "lucy-2.1-vton", "retired": "June 2026"},
+    "lucy-vton-2": {**_OLD_TRY_ON, "retired": "September 2026"},
+    "lucy-2.1-vton-2": {**_OLD_TRY_ON, "alias_of": "lucy-vton-2", "retired": "September 2026"},
+    "lucy-vton-3": {**_OLD_TRY_ON, "retired": "September 2026"},
+    "lucy-vton-3.5-4-3": _UNKNOWN_SIZE,
+    "lucy-vton-3.5-1-1": _UNKNOWN_SIZE,
+    "lucy-pro-i2i": {"alias_of": "lucy-image-2"},
+}
 _MODELS: dict[str, ModelDefinition] = {
-    model.name: model
-    for model in (
-        # the five of the documented page, and their kin
-        _t2v(name="lucy-pro-t2v"),
-        _i2v(name="lucy-pro-i2v"),
-        _i2v(name="lucy-dev-i2v", resolutions=("720p",)),
-        _v2v(name="lucy-pro-v2v", alias_of="lucy-clip"),
-        _v2v(name="lucy-fast-v2v", lacks=_NO_REFERENCE, retired="March 2026"),
-        _v2v(name="lucy-dev-v2v", lacks=_NO_REFERENCE, retired="November 2025"),
-        _v2v(name="lucy-clip"),
-        _v2v(name="lucy-clip-latest"),
-        _robot(name="lucy-robot-720p"),
-        _flf(name="lucy-pro-flf2v", retired="17 March 2026"),
-        _motion(name="lucy-motion"),
-        _motion(name="lucy-motion-latest"),
-        # restyling, editing, trying on
-        _restyle(name="lucy-restyle-v2v", alias_of="lucy-restyle-2"),
-        _restyle(name="lucy-restyle-2"),
-        _restyle(name="lucy-restyle-latest"),
-        _edit(name="lucy-2-v2v", alias_of="lucy-2", retired="April 2026"),
-        _edit(name="lucy-2", retired="April 2026"),
-        _edit(name="lucy-2.1"),
-        _edit(name="lucy-2.5", lacks=frozenset()),
-        _edit(name="lucy-2.6"),
-        _edit(name="lucy-latest", lacks=frozenset()),
-        _try_on_2(name="lucy-2.1-vton", retired="June 2026"),
-        _try_on_2(name="lucy-vton", alias_of="lucy-2.1-vton", retired="June 2026"),
-        _try_on_2(name="lucy-vton-2", retired="September 2026"),
-        _try_on_2(name="lucy-2.1-vton-2", alias_of="lucy-vton-2", retired="September 2026"),
-        _try_on_2(name="lucy-vton-3", retired="September 2026"),
-        _try_on_3(name="lucy-vton-3.5"),
-        _try_on_cut(name="lucy-vton-3.5-4-3"),
-        _try_on_cut(name="lucy-vton-3.5-1-1"),
-        _try_on_3(name="lucy-vton-3.6"),
-        _try_on_3(name="lucy-vton-latest"),
-        # pictures
-        _t2i(name="lucy-pro-t2i"),
-        _i2i(name="lucy-pro-i2i", alias_of="lucy-image-2"),
-        _i2i(name="lucy-image-2"),
-        _i2i(name="lucy-image-latest"),
-    )
+    name: ModelDefinition(**{"name": name, "task": task, **common, **_OWN.get(name, {})})
+    for task, (names_of_task, common) in _TASKS.items()
+    for name in get_args(names_of_task)
 }
 _warned: set[str] = set()
 
 
+@overload
+def video(name: TextToVideoName) -> ModelDefinition[Literal["text-to-video"]]: ...
+@overload
+def video(name: ImageToVideoName) -> ModelDefinition[Literal["image-to-video"]]: ...
+@overload
+def video(name: VideoToVideoName) -> ModelDefinition[Literal["video-to-video"]]: ...
+@overload
+def video(name: FirstLastFrameName) -> ModelDefinition[Literal["first-last-frame"]]: ...
+@overload
+def video(name: MotionName) -> ModelDefinition[Literal["motion"]]: ...
+@overload
+def video(name: VideoRestyleName) -> ModelDefinition[Literal["video-restyle"]]: ...
+@overload
+def video(name: VideoEditName) -> ModelDefinition[Literal["video-edit"]]: ...
+@overload
+def video(name: VirtualTryOnName) -> ModelDefinition[Literal["virtual-try-on"]]: ...
+@overload
+def video(name: str) -> ModelDefinition: ...
 def video(name: str) -> ModelDefinition:
-    """Return the video model of that name.
+    """Return the video model with that name.
 
     Args:
-        name: A name of the catalogue, such as ``"lucy-pro-t2v"``; see ``names()``.
+        name: A name from the catalogue, such as ``"lucy-pro-t2v"``; see ``names()``.
 
     Raises:
-        ModelNotFoundError: No video model has that name; the message names the nearest ones.
+        ModelNotFoundError: No video model has that name.
 
     Example:
         >>> video("lucy-pro-t2v").task
@@ -186,14 +218,20 @@ def video(name: str) -> ModelDefinition:
     return _find(name, "video")
 
 
+@overload
+def image(name: TextToImageName) -> ModelDefinition[Literal["text-to-image"]]: ...
+@overload
+def image(name: ImageToImageName) -> ModelDefinition[Literal["image-to-image"]]: ...
+@overload
+def image(name: str) -> ModelDefinition: ...
 def image(name: str) -> ModelDefinition:
-    """Return the image model of that name.
+    """Return the image model with that name.
 
     Args:
-        name: A name of the catalogue, such as ``"lucy-image-2"``; see ``names()``.
+        name: A name from the catalogue, such as ``"lucy-image-2"``; see ``names()``.
 
     Raises:
-        ModelNotFoundError: No image model has that name; the message names the nearest ones.
+        ModelNotFoundError: No image model has that name.
 
     Example:
         >>> image("lucy-image-2").task
@@ -203,7 +241,7 @@ def image(name: str) -> ModelDefinition:
 
 
 def names() -> tuple[str, ...]:
-    """Return every name of the catalogue, retired and deprecated ones included.
+    """Return every name in the catalogue, including retired and deprecated ones.
 
     Example:
         >>> "lucy-pro-t2v" in names()
@@ -213,17 +251,15 @@ def names() -> tuple[str, ...]:
 
 
 def known(name: str) -> ModelDefinition | None:
-    """Return the catalogue's entry for ``name``, or ``None``; never warns."""
+    """Return the catalogue's entry for ``name``, or ``None``, without a deprecation warning."""
     return _MODELS.get(name)
 
 
 def retirement(model: ModelDefinition) -> str:
-    """Return the sentences that say since when ``model`` is gone and what does the same task today."""
+    """Return the sentences that say when ``model`` was retired and which models do the same task now."""
     current = [m.name for m in _MODELS.values() if m.task == model.task and not m.retired and not m.alias_of]
-    instead = (
-        f"Models for {model.task} today: {', '.join(current)}." if current else f"No current model does {model.task}."
-    )
-    return f"{model.name} has been gone from the service since {model.retired}. {instead}"
+    instead = f"Models for {model.task}: {', '.join(current)}." if current else f"No current model does {model.task}."
+    return f"{model.name} was retired in {model.retired}. {instead}"
 
 
 def _kind(model: ModelDefinition) -> str:
@@ -233,7 +269,7 @@ def _kind(model: ModelDefinition) -> str:
 def _find(name: str, kind: str) -> ModelDefinition:
     model = _MODELS.get(name) if isinstance(name, str) else None
     if model is None or _kind(model) != kind:
-        raise _not_found(name, kind, model)
+        raise _not_found(str(name)[:100], kind, model)
     if model.alias_of and name not in _warned:
         _warned.add(name)
         warnings.warn(
@@ -244,13 +280,13 @@ def _find(name: str, kind: str) -> ModelDefinition:
     return model
 
 
-def _not_found(name: object, kind: str, other: ModelDefinition | None) -> ModelNotFoundError:
-    import difflib  # takes a while to load, and is for mistakes only
+def _not_found(name: str, kind: str, other: ModelDefinition | None) -> ModelNotFoundError:
+    import difflib  # slow to load, and needed for mistakes only
 
     if other is not None:
-        hint = f"It makes {_kind(other)}s: use models.{_kind(other)}({name!r})."
+        hint = f"Use models.{_kind(other)}({name!r}) instead."
     else:
         candidates = [m.name for m in _MODELS.values() if _kind(m) == kind]
-        nearest = difflib.get_close_matches(str(name)[:100], candidates, n=3, cutoff=0.0)
-        hint = f"The nearest names are {', '.join(nearest)}; a model of your own is a ModelDefinition."
-    return ModelNotFoundError(f"There is no {kind} model named {str(name)[:100]!r}. {hint}", model=str(name)[:100])
+        near = difflib.get_close_matches(name.lower(), candidates, n=3)
+        hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else "models.names() lists them all."
+    return ModelNotFoundError(f"There is no {kind} model named {name!r}. {hint}", model=name)

@@ -1,15 +1,19 @@
-"""The options of a submit as a dict, as the documented page writes them, and the way from there to an input class."""
+"""The options of a job as a dict, as on the documented page: one ``TypedDict`` for each input class.
+
+Type checkers check a dict literal against the task of its model. In place, as an argument, they report the dict; if it
+is declared first, as in ``options: ImageToVideoOptions = {...}``, the message names the wrong or missing key. At run
+time, ``from_options`` checks the same and more.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import attrs
 
-from . import inputs
 from .errors import InvalidInputError
-from .inputs import CLASS_OF, JobInput, blaming, is_model, refuse, shown
+from .inputs import JobInput, TextToImageInput, TextToVideoInput, is_model, refuse, shown, wrap_errors
 from .jobs import JobStatusResponse
 from .models import ModelDefinition, Resolution
 
@@ -22,87 +26,191 @@ if TYPE_CHECKING:
 OnStatusChange = Callable[[JobStatusResponse], object]
 
 
-class JobOptions(TypedDict, total=False):
-    """The options of ``submit`` and ``submit_and_poll`` as a dict; which of them a model takes, run time tells."""
+class CommonOptions(TypedDict, total=False):
+    """The options of every task; the task's input class describes each of them."""
 
-    model: Required[ModelDefinition]
-    prompt: str | None
     seed: int | None
     resolution: Resolution | None
-    orientation: Literal["landscape", "portrait"] | None
-    data: FileInput | None
-    start: FileInput | None
-    end: FileInput | None
-    reference_image: FileInput | None
-    trajectory: Sequence[TrajectoryPoint] | None
-    enhance_prompt: bool | None
-    self_anchor: bool | None
     on_status_change: OnStatusChange | None
 
 
+class TextToVideoOptions(CommonOptions, total=False):
+    """The options of a text-to-video model; see ``TextToVideoInput``."""
+
+    model: Required[ModelDefinition[Literal["text-to-video"]]]
+    prompt: Required[str]
+    orientation: Literal["landscape", "portrait"] | None
+
+
+class ImageToVideoOptions(CommonOptions, total=False):
+    """The options of an image-to-video model; see ``ImageToVideoInput``."""
+
+    model: Required[ModelDefinition[Literal["image-to-video"]]]
+    prompt: Required[str]
+    data: Required[FileInput]
+
+
+class VideoToVideoOptions(CommonOptions, total=False):
+    """The options of a video-to-video model; see ``VideoToVideoInput``."""
+
+    model: Required[ModelDefinition[Literal["video-to-video"]]]
+    prompt: Required[str]
+    data: Required[FileInput]
+    reference_image: FileInput | None
+    enhance_prompt: bool | None
+
+
+class FirstLastFrameOptions(CommonOptions, total=False):
+    """The options of a first-last-frame model; see ``FirstLastFrameInput``."""
+
+    model: Required[ModelDefinition[Literal["first-last-frame"]]]
+    prompt: Required[str]
+    start: Required[FileInput]
+    end: Required[FileInput]
+
+
+class ImageToMotionVideoOptions(CommonOptions, total=False):
+    """The options of a motion model; see ``ImageToMotionVideoInput``."""
+
+    model: Required[ModelDefinition[Literal["motion"]]]
+    data: Required[FileInput]
+    trajectory: Required[Sequence[TrajectoryPoint]]
+
+
+class VideoRestyleOptions(CommonOptions, total=False):
+    """The options of a video-restyle model; see ``VideoRestyleInput``."""
+
+    model: Required[ModelDefinition[Literal["video-restyle"]]]
+    data: Required[FileInput]
+    prompt: str | None
+    reference_image: FileInput | None
+    enhance_prompt: bool | None
+
+
+class VideoEditOptions(CommonOptions, total=False):
+    """The options of a video-edit or virtual-try-on model; see ``VideoEditInput``."""
+
+    model: Required[ModelDefinition[Literal["video-edit", "virtual-try-on"]]]
+    data: Required[FileInput]
+    prompt: str | None
+    reference_image: FileInput | None
+    enhance_prompt: bool | None
+    self_anchor: bool | None
+
+
+class TextToImageOptions(CommonOptions, total=False):
+    """The options of a text-to-image model; see ``TextToImageInput``."""
+
+    model: Required[ModelDefinition[Literal["text-to-image"]]]
+    prompt: Required[str]
+    orientation: Literal["landscape", "portrait"] | None
+
+
+class ImageToImageOptions(CommonOptions, total=False):
+    """The options of an image-to-image model; see ``ImageToImageInput``."""
+
+    model: Required[ModelDefinition[Literal["image-to-image"]]]
+    prompt: Required[str]
+    data: Required[FileInput]
+    reference_image: FileInput | None
+    enhance_prompt: bool | None
+
+
+JobOptions = (
+    TextToVideoOptions
+    | ImageToVideoOptions
+    | VideoToVideoOptions
+    | FirstLastFrameOptions
+    | ImageToMotionVideoOptions
+    | VideoRestyleOptions
+    | VideoEditOptions
+    | TextToImageOptions
+    | ImageToImageOptions
+)
+"""The options of any job."""
+
+_KEYWORDS = {name: f"submit_and_poll(options, {name}=...)" for name in ("policy", "cancel", "save_to", "progress")}
+_KEYWORDS |= {name: f"DecartClient({name}=...)" for name in ("poll", "retry", "timeout")}
+
+
 def from_options(options: JobOptions | JobInput) -> JobInput:
-    """Check an options dict (which is left as it is) and return it as an object; an object is returned as it is.
+    """Check a dict of options and return it as an input object; return an input object unchanged.
+
+    The dict is not modified.
 
     Raises:
-        InvalidInputError: An option is unknown, missing, of a wrong type, or not for this model.
+        InvalidInputError: An option is unknown, missing, of the wrong type, or not accepted by this model.
     """
     if isinstance(options, JobInput):
         return options
     if not isinstance(options, Mapping):
         raise refuse("options", "a dict or one of the input classes", options)
-    with blaming("options"):
-        given: dict[str, Any] = dict(options)  # once: a mapping of the caller's may be anything
+    with wrap_errors("options"):
+        given: dict[str, Any] = dict(options)  # read once: the caller's mapping may be of any kind
     model = given.get("model")
     is_model(None, attrs.fields(JobInput).model, model)
     assert isinstance(model, ModelDefinition)
-    fields = {field.name: field for field in attrs.fields(input_class(model))}
+    kind = input_class(model)
+    fields = {field.name: field for field in attrs.fields(kind)}
     for key in given:
         if key not in fields and key != "on_status_change":
             raise _unknown(key, model, list(fields))
     for field in fields.values():
         if field.default is attrs.NOTHING and given.get(field.name) is None:
-            kind = " (bytes, pathlib.Path or an open binary file)" if field.metadata.get("file") else ""
-            raise InvalidInputError(f"{field.name} is missing: {model.name} needs it{kind}.")
-    return input_class(model)(**{name: given[name] for name in fields if given.get(name) is not None})
+            types = " (bytes, pathlib.Path or an open binary file)" if field.metadata.get("file") else ""
+            raise InvalidInputError(f"{field.name} is missing: {model.name} requires it{types}.")
+    return kind(**{name: given[name] for name in fields if given.get(name) is not None})
 
 
 def input_class(model: ModelDefinition) -> type[JobInput]:
-    """Return the class that holds what ``model`` takes.
+    """Return the class of the inputs that ``model`` takes.
 
     Example:
         >>> from decart import models
         >>> input_class(models.video("lucy-pro-t2v")).__name__
         'TextToVideoInput'
     """
-    name = CLASS_OF[model.task]
-    if hasattr(inputs, name):
-        simple: type[JobInput] = getattr(inputs, name)
-        return simple
-    from . import file_inputs
+    if model.task in TextToVideoInput.tasks:
+        return TextToVideoInput
+    if model.task in TextToImageInput.tasks:
+        return TextToImageInput
+    from . import file_inputs  # takes longer to import than all the rest, and jobs without files do not need it
 
-    with_files: type[JobInput] = getattr(file_inputs, name)
-    return with_files
+    kinds = (
+        file_inputs.ImageToVideoInput,
+        file_inputs.VideoToVideoInput,
+        file_inputs.FirstLastFrameInput,
+        file_inputs.ImageToMotionVideoInput,
+        file_inputs.VideoRestyleInput,
+        file_inputs.VideoEditInput,
+        file_inputs.ImageToImageInput,
+    )
+    return next(kind for kind in kinds if model.task in kind.tasks)
 
 
 def _unknown(key: object, model: ModelDefinition, fields: list[str]) -> InvalidInputError:
-    if key in JobOptions.__annotations__:
-        takes = ", ".join(name for name in fields[1:] if name not in model.lacks)
-        return InvalidInputError(f"{key}: {model.name} does not take it; it takes {takes}.")
-    import difflib  # takes a while to load, and is for mistakes only
+    """Return the error for a key that is not an option of the model."""
+    accepted = [name for name in fields if name != "model" and name not in model.lacks]
+    if isinstance(key, str) and key in _KEYWORDS:
+        return InvalidInputError(f"{key} is a keyword argument, not an option; write {_KEYWORDS[key]}.")
+    if any(key in task.__annotations__ for task in get_args(JobOptions)):
+        return InvalidInputError(f"{model.name} does not accept {key}; it accepts {', '.join(accepted)}.")
+    import difflib  # slow to load, and needed for mistakes only
 
-    with blaming("options"):
+    with wrap_errors("options"):
         text = str(key)[:100]
-    near = difflib.get_close_matches(text, [*fields, "on_status_change"], n=1, cutoff=0.0)
-    return InvalidInputError(f"{shown(key)} is not an option of {model.name}; did you mean {near[0]!r}?")
+    near = difflib.get_close_matches(text.lower(), [*accepted, "on_status_change"], n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it accepts {', '.join(accepted)}."
+    return InvalidInputError(f"{shown(key)} is not an option of {model.name}; {hint}")
 
 
 def callback_of(options: JobOptions | JobInput, keyword: OnStatusChange | None) -> OnStatusChange | None:
-    """Return the status callback, which may be given as a keyword or in the dict, as the documented page does.
+    """Return the status callback, given either as a keyword or in the dict, as on the documented page.
 
     Raises:
-        InvalidInputError: It is given twice, or cannot be called.
+        InvalidInputError: It is given twice, or is not callable.
     """
-    with blaming("options"):
+    with wrap_errors("options"):
         in_dict = options.get("on_status_change") if isinstance(options, Mapping) else None
     if keyword is not None and in_dict is not None:
         raise InvalidInputError("on_status_change is given twice, in the options and as a keyword.")
@@ -112,10 +220,10 @@ def callback_of(options: JobOptions | JobInput, keyword: OnStatusChange | None) 
 
 
 def check_callback(callback: object) -> None:
-    """Refuse a status callback that cannot be called.
+    """Refuse a status callback that is not callable.
 
     Raises:
-        InvalidInputError: It cannot.
+        InvalidInputError: It is not.
     """
     if callback is not None and not callable(callback):
-        raise refuse("on_status_change", "something that can be called", callback)
+        raise refuse("on_status_change", "callable", callback)

@@ -21,7 +21,7 @@ from .jobs import JobStatusResponse, JobSubmitResponse
 from .log import log
 from .policies import outcome_unknown
 from .polling import JobPoll
-from .results import QueueJobResult
+from .results import FailedJob
 from .transports.base import Event
 
 
@@ -154,13 +154,12 @@ def finished(job: JobStatusResponse) -> JobStatusResponse:
     return job
 
 
-def timed_out(poll: JobPoll) -> QueueJobResult:
+def timed_out(poll: JobPoll) -> FailedJob:
     """Return the result of a wait whose deadline passed before the job finished."""
     seen = f"its last status was {poll.status.status}" if poll.status else "its status was never seen"
     trouble = f"; the last status check failed: {poll.last_error}" if poll.last_error else ""
-    return QueueJobResult(
+    return FailedJob(
         job_id=poll.job_id,
-        status="failed",
         timed_out=True,
         model=poll.status.model if poll.status else None,
         elapsed=poll.status.elapsed if poll.status else None,

@@ -1,4 +1,4 @@
-"""How far an upload or a download is, told to the caller a few times a second."""
+"""Report the progress of uploads and downloads to the caller, a few times a second."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from .errors import InvalidInputError
 from .inputs import refuse
 from .log import log
 
-_FAILED = "the progress callback failed, and is not called again"
+_FAILED = "the progress callback failed, and will not be called again"
 
 PAUSE = 0.1
-"""Seconds between two calls, at the least: a bar that moves ten times a second looks smooth."""
+"""The minimum seconds between two calls: a bar that moves ten times a second looks smooth."""
 
 
 @attrs.frozen(kw_only=True)
 class Progress:
-    """How far a transfer is.
+    """The progress of one transfer.
 
     Attributes:
         direction: ``"upload"`` or ``"download"``.
-        done: Bytes that have been sent, or received. An upload that has to be repeated begins at 0 again; a download
-            that is gone on with begins where it stopped.
-        total: Bytes in all; ``None`` when the server did not say.
+        done: The bytes sent or received so far. An upload that is retried starts at 0 again; a download that is resumed
+            starts where it stopped.
+        total: The total number of bytes; ``None`` if the server did not announce it.
     """
 
     direction: Literal["upload", "download"]
@@ -36,15 +36,15 @@ class Progress:
 
 OnProgress = Callable[[Progress], object]
 ShowProgress = OnProgress | bool
-"""Who is told of the progress; True for a bar (extra ``progress``), which a notebook or a terminal shows."""
+"""A callback, or True for a progress bar in the notebook or terminal (extra ``progress``)."""
 
 
 @attrs.define(kw_only=True)
 class Meter:
-    """Tells how far one transfer is: at its beginning, at its end, and at most ten times a second between.
+    """Report the progress of one transfer: at its start, at its end, and at most ten times a second in between.
 
-    Told are the caller's callback and, if it wants to hear of it, the reporter of the client. A callback that fails is
-    told of in the log and not called again: a broken progress bar must not break a transfer that is paid for.
+    Reports go to the caller's callback and to the client's reporter, if it wants them. A callback that fails is logged
+    and not called again: a broken progress bar must not break a transfer that has been paid for.
     """
 
     callback: OnProgress | None
@@ -54,15 +54,15 @@ class Meter:
     _next: float = attrs.field(default=float("-inf"), init=False)
 
     def at(self, done: int, total: int | None) -> None:
-        """Take note of the bytes done so far."""
+        """Record the number of bytes transferred so far."""
         if self.callback is None and self.report is None:
             return
         now = self.now()
         if now >= self._next or done in (0, total):
             self._next = now + PAUSE
-            self._say(Progress(direction=self.direction, done=done, total=total))
+            self._report(Progress(direction=self.direction, done=done, total=total))
 
-    def _say(self, progress: Progress) -> None:
+    def _report(self, progress: Progress) -> None:
         if self.report is not None:
             self.report(progress)
         try:
@@ -74,13 +74,13 @@ class Meter:
 
 
 def callable_anywhere(callback: OnProgress, *, awaited: bool) -> OnProgress:
-    """Return a callback as a transfer may call it: from any thread.
+    """Return a callback that a transfer may call from any thread.
 
     Raises:
-        InvalidInputError: It cannot be called, or only by an event loop.
+        InvalidInputError: It is not callable, or is a coroutine function although the client is synchronous.
     """
     if not callable(callback):
-        raise refuse("progress", "something that can be called", callback)
+        raise refuse("progress", "callable", callback)
     if awaited:
         return _on_this_loop(callback)
     if iscoroutinefunction(callback):
@@ -89,13 +89,13 @@ def callable_anywhere(callback: OnProgress, *, awaited: bool) -> OnProgress:
 
 
 def _on_this_loop(callback: OnProgress) -> OnProgress:
-    """Have a callback called by the loop that runs now, whatever thread reads the file."""
+    """Return a callback that runs in the current event loop, whichever thread calls it."""
     import asyncio
 
     loop = asyncio.get_running_loop()
-    under_way, failed = set(), False
+    tasks, failed = set(), False
 
-    async def tell(progress: Progress) -> None:
+    async def call(progress: Progress) -> None:
         nonlocal failed
         try:
             outcome = callback(progress)
@@ -105,10 +105,10 @@ def _on_this_loop(callback: OnProgress) -> OnProgress:
             failed = True
             log.warning(_FAILED, exc_info=True)
 
-    def begin(progress: Progress) -> None:
+    def start(progress: Progress) -> None:
         if not failed:
-            task = loop.create_task(tell(progress))
-            under_way.add(task)  # a loop does not keep its tasks alive
-            task.add_done_callback(under_way.discard)
+            task = loop.create_task(call(progress))
+            tasks.add(task)  # an event loop does not keep its tasks alive
+            task.add_done_callback(tasks.discard)
 
-    return lambda progress: loop.call_soon_threadsafe(begin, progress)
+    return lambda progress: loop.call_soon_threadsafe(start, progress)

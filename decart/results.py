@@ -1,39 +1,46 @@
-"""How a job ended: its video, in memory or in a file, or the reason why there is none."""
+"""The result of a job: its video, in memory or in a file, or the reason why there is none."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, overload
 
 import attrs
 
 from .atomic import write_atomically
 from .errors import JobFailedError, JobTimeoutError
-from .jobs import AwaitedByMistake, JobStatusResponse
+from .jobs import JobStatusResponse
 from .partfile import current_folder, find_target, resolved
 
 
+def _size(data: bytes | None) -> str:
+    return "None" if data is None else f"<{len(data)} bytes>"
+
+
 @attrs.frozen(kw_only=True)
-class QueueJobResult(AwaitedByMistake):
-    """How a job ended.
+class QueueJobResult:
+    """The result of a job.
+
+    The queue returns one of three subclasses, so that a type checker knows what ``status`` implies: ``CompletedJob``
+    has ``data``, ``SavedJob`` (for ``save_to=``) has ``path``, and ``FailedJob`` has ``error``.
 
     Attributes:
-        job_id: The job.
+        job_id: The id of the job.
         status: ``"completed"`` or ``"failed"``.
-        data: The video (MP4) or picture (PNG) as bytes, when completed; never in a ``repr``.
-        error: What went wrong, when failed.
-        path: Where the video is, when it went to a file instead of ``data`` (``save_to=``).
-        timed_out: True when it was the wait that ended and not the job: it may still finish, and
+        data: The video (MP4) or image (PNG) as bytes, if it completed; never part of a ``repr``.
+        error: What went wrong, if it failed.
+        path: The file that holds the video instead of ``data`` (``save_to=``).
+        timed_out: True if the wait ended before the job did: the job may still finish, and
             ``client.queue.poll(job_id)`` waits for it again.
         model: The name of the job's model, if this client submitted it.
-        elapsed: Seconds from the accepted submit until its end was seen, if this client submitted it.
+        elapsed: Seconds from the accepted submit until the job was seen to be finished, if this client submitted it.
     """
 
     job_id: str
     status: Literal["completed", "failed"]
-    data: bytes | None = attrs.field(default=None, repr=lambda data: "None" if data is None else f"<{len(data)} bytes>")
+    data: bytes | None = attrs.field(default=None, repr=_size)
     error: str | None = None
     path: Path | None = None
     timed_out: bool = False
@@ -46,25 +53,25 @@ class QueueJobResult(AwaitedByMistake):
         return bundle(self, player(self.data, self.path))
 
     def raise_for_status(self) -> None:
-        """Raise if the job did not complete.
+        """Raise an error unless the job completed.
 
         Raises:
             JobTimeoutError: The wait ended before the job did.
             JobFailedError: The job failed.
 
         Example:
-            >>> QueueJobResult(job_id="j", status="completed", data=b"...").raise_for_status()
+            >>> CompletedJob(job_id="j", data=b"...").raise_for_status()
         """
         if self.status != "completed":
             kind = JobTimeoutError if self.timed_out else JobFailedError
             raise kind(self.error or f"Job {self.job_id} failed.", job_id=self.job_id)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the video to ``path`` and return it; copy it, if it is in a file already.
+        """Write the video to ``path`` and return it; copy it if it is in a file already.
 
-        The bytes go to a temporary file in the same folder, which replaces ``path`` when it is complete and on the
-        disk: whoever looks at ``path`` sees the old file or the whole new one. The permissions of an old file are kept,
-        a symlink is followed, and ``~`` is the home folder.
+        The bytes go to a temporary file in the same folder, which replaces ``path`` once it is complete and on the
+        disk: a reader of ``path`` sees either the old file or the complete new one. The permissions of an old file are
+        kept, a symlink is followed, and ``~`` is the home folder.
 
         Raises:
             JobFailedError: There is nothing to save, because the job failed.
@@ -89,7 +96,7 @@ class QueueJobResult(AwaitedByMistake):
         return Path(os.path.expanduser(path))
 
     async def asave(self, path: str | os.PathLike[str]) -> Path:
-        """Do the same in a thread, so that the event loop goes on meanwhile; see ``save``.
+        """Do the same as ``save`` in a thread, without blocking the event loop.
 
         Example:
             >>> await result.asave("lake.mp4")
@@ -100,15 +107,51 @@ class QueueJobResult(AwaitedByMistake):
         return await to_thread(self._save, path, current_folder())
 
 
-def to_result(job: JobStatusResponse, *, data: bytes | None = None, path: Path | None = None) -> QueueJobResult:
-    """Return the result of a job that has ended, with the video, or where it is, if it completed."""
-    failed = job.status == "failed"
-    return QueueJobResult(
-        job_id=job.job_id,
-        status="failed" if failed else "completed",
-        data=data,
-        error=(job.error or f"Job {job.job_id} failed, and the service did not say why.") if failed else None,
-        path=path,
-        model=job.model,
-        elapsed=job.elapsed,
-    )
+@attrs.frozen(kw_only=True)
+class CompletedJob(QueueJobResult):
+    """The result of a job that completed, with the video or image in memory as ``data``."""
+
+    status: Literal["completed"] = attrs.field(default="completed", init=False)
+    data: bytes = attrs.field(repr=_size)
+    error: None = attrs.field(default=None, init=False, repr=False)
+    path: None = attrs.field(default=None, init=False, repr=False)
+    timed_out: Literal[False] = attrs.field(default=False, init=False, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class SavedJob(QueueJobResult):
+    """The result of a job that completed, with the video or image in the file ``path`` (``save_to=``)."""
+
+    status: Literal["completed"] = attrs.field(default="completed", init=False)
+    data: None = attrs.field(default=None, init=False, repr=False)
+    error: None = attrs.field(default=None, init=False, repr=False)
+    path: Path = attrs.field()
+    timed_out: Literal[False] = attrs.field(default=False, init=False, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class FailedJob(QueueJobResult):
+    """The result of a job that failed, or of a wait that ended before the job did (``timed_out``)."""
+
+    status: Literal["failed"] = attrs.field(default="failed", init=False)
+    data: None = attrs.field(default=None, init=False, repr=False)
+    error: str = attrs.field()
+    path: None = attrs.field(default=None, init=False, repr=False)
+
+
+@overload
+def to_result(job: JobStatusResponse, *, data: bytes) -> CompletedJob: ...
+@overload
+def to_result(job: JobStatusResponse, *, path: Path) -> SavedJob: ...
+@overload
+def to_result(job: JobStatusResponse) -> FailedJob: ...
+def to_result(
+    job: JobStatusResponse, *, data: bytes | None = None, path: Path | None = None
+) -> CompletedJob | SavedJob | FailedJob:
+    """Return the result of a finished job: with its video or the file that holds it, or else as failed."""
+    facts: dict[str, Any] = {"job_id": job.job_id, "model": job.model, "elapsed": job.elapsed}
+    if data is not None:
+        return CompletedJob(data=data, **facts)
+    if path is not None:
+        return SavedJob(path=path, **facts)
+    return FailedJob(error=job.error or f"Job {job.job_id} failed, and the service did not say why.", **facts)

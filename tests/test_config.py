@@ -48,15 +48,37 @@ def test_an_argument_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) 
         made(base_url="")
 
 
-@pytest.mark.parametrize("value", [None, "", " ", "\n\t"])
-@pytest.mark.parametrize("source", ["argument", "environment"])
-def test_a_missing_or_blank_key_is_refused_with_what_to_do(
-    value: str | None, source: str, monkeypatch: pytest.MonkeyPatch
+def test_a_missing_key_is_refused_with_what_to_do() -> None:
+    with pytest.raises(InvalidAPIKeyError, match=r"is missing: pass api_key=\.\.\. or set .* DECART_API_KEY\.$"):
+        made(None)
+
+
+SOURCES = {"argument": "the argument api_key", "environment": "the environment variable DECART_API_KEY"}
+
+
+@pytest.mark.parametrize("value", ["", " ", "\n\t"])
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_blank_key_is_refused_with_where_it_came_from(
+    value: str, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if source == "environment" and value is not None:
+    if source == "environment":
         monkeypatch.setenv("DECART_API_KEY", value)
-    with pytest.raises(InvalidAPIKeyError, match=r"is missing: pass api_key=\.\.\. or set .* DECART_API_KEY"):
+    with pytest.raises(InvalidAPIKeyError, match=rf"^The API key is missing: {SOURCES[source]} is blank\.$"):
         made(value if source == "argument" else None)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_malformed_key_is_refused_with_where_it_came_from(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DECART_API_KEY", f"{KEY} {KEY}")
+    with pytest.raises(InvalidAPIKeyError, match=rf"^The API key from {SOURCES[source]} must be ") as caught:
+        made(f"{KEY}\n{KEY}" if source == "argument" else None)
+    assert KEY not in caught.value.message
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_settings_say_where_the_key_came_from(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DECART_API_KEY", KEY)
+    assert made(KEY if source == "argument" else None).key_source == SOURCES[source]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +107,7 @@ def test_a_key_is_itself_on_the_wire() -> None:
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("holder", [Secret(KEY), made(), made().headers, [Secret(KEY)]], ids=lambda x: type(x).__name__)
 def test_a_key_is_never_pickled(holder: object, protocol: int) -> None:
-    with pytest.raises(TypeError, match="make a client in each process") as caught:
+    with pytest.raises(TypeError, match="create a client in each process") as caught:
         pickle.dumps(holder, protocol)
     assert KEY not in str(caught.value)
 

@@ -275,7 +275,7 @@ def test_a_progress_that_cannot_be_called_is_refused_before_anything_is_sent(tmp
     async def tell(progress: Progress) -> None: ...
 
     client = client_of(FakeTransport())
-    for bad, words in ((7, "something that can be called"), (tell, "only the async client can await it")):
+    for bad, words in ((7, "callable"), (tell, "only the async client can await it")):
         calls: list[Callable[[Any], object]] = [
             lambda bad: client.queue.submit(LAKE, progress=bad),
             lambda bad: client.queue.submit_and_poll(LAKE, progress=bad),

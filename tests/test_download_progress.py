@@ -58,7 +58,7 @@ def test_a_progress_that_fails_is_told_of_and_does_not_end_the_download(
     assert client.queue.download("j1", tmp_path / "lake.mp4", progress=tell).read_bytes() == VIDEO
     assert len(calls) == 1
     (record,) = (record for record in caplog.records if record.levelname == "WARNING")
-    assert record.getMessage() == "the progress callback failed, and is not called again"
+    assert record.getMessage() == "the progress callback failed, and will not be called again"
     assert record.exc_info is not None
 
 

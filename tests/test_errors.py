@@ -1,4 +1,4 @@
-"""`decart.errors`: one tree, and every error of it survives the way to another process."""
+"""`decart.errors`: one tree, and every error in it can be pickled and copied."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from decart import errors
 from decart.errors import (
     APIError,
+    ConfigurationError,
     ConnectError,
     DecartSDKError,
     InvalidAPIKeyError,
@@ -22,37 +23,52 @@ from decart.errors import (
     JobTimeoutError,
     MissingExtraError,
     ModelNotFoundError,
-    NotFoundError,
     QueueError,
     QueueResultError,
     QueueStatusError,
     QueueSubmitError,
     RateLimitError,
     ServerError,
+    SubmitOutcomeUnknownError,
     TransportError,
     TransportTimeout,
+    WaitCancelledError,
 )
 
 CLASSES: dict[str, type[DecartSDKError]] = {
     name: kind for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, DecartSDKError)
 }
-EXTRA: list[tuple[type[DecartSDKError], dict[str, Any]]] = [
+OWN: list[tuple[type[DecartSDKError], dict[str, Any]]] = [
     (ModelNotFoundError, {"model": "lucy-pro-t2w"}),
-    (QueueError, {"job_id": "job-1"}),
     (APIError, {"status_code": 429, "code": "slow", "body": "{}", "request_id": "r-1", "retry_after": 2.5}),
     (TransportError, {"may_have_been_sent": False}),
-    (JobError, {"job_id": "job-1"}),
 ]
+EACH = pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES)
+CAUSE = RateLimitError(
+    "Too many requests.", status_code=429, code="slow", body="{}", request_id="r-1", retry_after=2.5, data={"n": 1}
+)
+
+
+class UsersError(QueueSubmitError):
+    """A subclass as a user may write it: with arguments and attributes of its own."""
+
+    def __init__(self, tenant: str, /, *, attempts: int) -> None:
+        super().__init__(f"Tenant {tenant} failed.", cause=CAUSE, job_id="j9")
+        self.tenant, self.attempts = tenant, attempts
 
 
 def own_arguments(kind: type[DecartSDKError]) -> dict[str, Any]:
-    return next((extra for base, extra in EXTRA if issubclass(kind, base)), {})
+    return next((own for base, own in OWN if issubclass(kind, base)), {})
 
 
 def full(kind: type[DecartSDKError]) -> DecartSDKError:
-    """Make an error in which everything is set, by keyword."""
-    cause = RateLimitError("Too many requests.", {"n": 1}, None, 429, "slow", "{}", "r-1", 2.5)
-    return kind(message="It went wrong.", data={"field": "seed"}, cause=cause, **own_arguments(kind))
+    """Create an error in which everything is set."""
+    return kind("It went wrong.", data={"field": "seed"}, cause=CAUSE, job_id="j1", **own_arguments(kind))
+
+
+def bare(kind: type[DecartSDKError]) -> DecartSDKError:
+    """Create an error from its message, and a status if it needs one."""
+    return kind("It went wrong.", **({"status_code": 500} if issubclass(kind, APIError) else {}))
 
 
 def drawn() -> dict[str, list[str]]:
@@ -79,62 +95,75 @@ def test_two_errors_are_also_what_python_calls_them() -> None:
     assert also == {"InvalidInputError", "MissingExtraError"}
 
 
-@pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES)
+@EACH
 def test_every_error_has_a_docstring_of_its_own(kind: type[DecartSDKError]) -> None:
     assert kind.__dict__["__doc__"]
 
 
-@pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES)
-def test_the_message_alone_is_enough_and_is_what_str_shows(kind: type[DecartSDKError]) -> None:
-    error = kind("It went wrong.")
-    assert (error.message, str(error), error.data, error.cause) == ("It went wrong.", "It went wrong.", {}, None)
+@EACH
+def test_every_error_has_a_message_data_a_cause_and_a_job_id(kind: type[DecartSDKError]) -> None:
+    error = bare(kind)
+    assert (error.message, str(error), error.args) == ("It went wrong.",) * 2 + (("It went wrong.",),)
+    assert (error.data, error.cause, error.job_id) == ({}, None, None)
 
 
-@pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES)
-def test_an_error_keeps_what_it_was_given(kind: type[DecartSDKError]) -> None:
+@EACH
+def test_an_error_keeps_its_arguments(kind: type[DecartSDKError]) -> None:
     error = full(kind)
-    assert error.data == {"field": "seed"}
-    assert isinstance(error.cause, RateLimitError)
+    assert (error.data, error.cause, error.job_id) == ({"field": "seed"}, CAUSE, "j1")
     for name, value in own_arguments(kind).items():
         assert getattr(error, name) == value
 
 
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-@pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES)
-def test_every_error_comes_back_equal_from_a_pickle(kind: type[DecartSDKError], protocol: int) -> None:
-    error = full(kind)
-    again = pickle.loads(pickle.dumps(error, protocol))
-    assert type(again) is kind
-    assert again == error and hash(again) == hash(error)
-    assert vars(again) == vars(error)
-    assert str(again) == "It went wrong."
+@EACH
+def test_everything_but_the_message_is_a_keyword(kind: type[DecartSDKError]) -> None:
+    message, *rest = inspect.signature(kind).parameters.values()
+    assert message.name == "message"
+    assert {parameter.kind for parameter in rest} == {inspect.Parameter.KEYWORD_ONLY}
 
 
-@pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES)
-def test_a_bare_error_comes_back_equal_from_a_pickle(kind: type[DecartSDKError]) -> None:
-    error = kind("It went wrong.")
-    again = pickle.loads(pickle.dumps(error))
-    assert again == error and vars(again) == vars(error)
+def copies(error: DecartSDKError) -> list[DecartSDKError]:
+    pickled = [pickle.loads(pickle.dumps(error, protocol)) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+    return [copy.copy(error), copy.deepcopy(error), *pickled]
 
 
-@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
-@pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES)
-def test_a_copy_is_equal(kind: type[DecartSDKError], copied: Any) -> None:
-    again = copied(full(kind))
-    assert again == full(kind) and vars(again) == vars(full(kind))
+@pytest.mark.parametrize("made", [full, bare])
+@EACH
+def test_a_copy_or_an_unpickled_error_is_equal(kind: type[DecartSDKError], made: Any) -> None:
+    error = made(kind)
+    for again in copies(error):
+        assert type(again) is kind
+        assert again == error and hash(again) == hash(error)
+        assert vars(again) == vars(error) and again.args == error.args
+        assert str(again) == "It went wrong."
+        assert getattr(again, "msg", None) == getattr(error, "msg", None)  # ImportError has one
 
 
-@pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES)
-def test_keywords_and_positions_make_the_same_error(kind: type[DecartSDKError]) -> None:
-    error = full(kind)
-    assert kind(*error.args) == error
-    assert len(error.args) == len(inspect.signature(kind).parameters)
+def test_a_users_subclass_survives_pickling_with_its_attributes_and_notes() -> None:
+    error = UsersError("acme", attempts=3)
+    error.add_note("Ask Bob.")
+    for again in copies(error):
+        assert isinstance(again, UsersError) and again == error
+        assert (again.tenant, again.attempts, again.job_id, again.status_code) == ("acme", 3, "j9", 429)
+        assert again.__notes__ == ["Ask Bob."]
 
 
-@pytest.mark.parametrize("name", inspect.signature(APIError).parameters)
-def test_errors_that_differ_in_one_argument_are_unequal(name: str) -> None:
-    values: dict[str, Any] = {"cause": ServerError("x"), "data": {"a": 1}, "status_code": 1, "retry_after": 1.0}
-    assert APIError(**{"message": "m", name: values.get(name, "x")}) != APIError("m")
+def test_a_note_does_not_make_another_error() -> None:
+    error = full(QueueError)
+    error.add_note("Seen twice.")
+    assert error == full(QueueError)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"message": "n"}, {"data": {"a": 1}}, {"cause": CAUSE}, {"job_id": "j2"}, {"status_code": 2}, {"code": "x"},
+        {"body": "x"}, {"request_id": "x"}, {"retry_after": 1.0},
+    ],
+    ids=lambda change: next(iter(change)),
+)  # fmt: skip
+def test_errors_that_differ_in_one_fact_are_unequal(change: dict[str, Any]) -> None:
+    assert APIError(**{"message": "m", "status_code": 1, **change}) != APIError("m", status_code=1)
 
 
 def test_another_class_or_something_else_is_never_equal() -> None:
@@ -145,56 +174,65 @@ def test_another_class_or_something_else_is_never_equal() -> None:
 
 
 def test_equal_errors_are_one_in_a_set() -> None:
-    assert len({NotFoundError("m"), NotFoundError("m"), NotFoundError("n"), APIError("m")}) == 3
-
-
-def test_an_error_with_a_dict_of_data_can_be_hashed() -> None:
-    assert hash(DecartSDKError("m", {"a": [1]})) == hash(DecartSDKError("m", {"a": [1]}))
+    errors = [
+        QueueError("m"),
+        QueueError("m"),
+        QueueError("n"),
+        DecartSDKError("m"),
+        DecartSDKError("m", data={"a": []}),
+    ]
+    assert len(set(errors)) == 4
 
 
 def test_data_is_a_copy_of_its_own() -> None:
     given = {"a": 1}
-    error = DecartSDKError("m", given)
+    error = DecartSDKError("m", data=given)
     error.data["b"] = 2
     assert given == {"a": 1}
 
 
-@pytest.mark.parametrize("kind", [QueueError, QueueSubmitError, QueueStatusError, QueueResultError])
+@pytest.mark.parametrize("kind", [QueueError, *QueueError.__subclasses__()])
 def test_a_queue_error_shows_what_its_cause_knows(kind: type[QueueError]) -> None:
-    error = kind("m", None, RateLimitError("c", None, None, 429, None, "", "r-1", 2.5), "job-1")
+    error = kind("m", cause=CAUSE, job_id="job-1")
     assert (error.job_id, error.status_code, error.retry_after, error.request_id) == ("job-1", 429, 2.5, "r-1")
 
 
 @pytest.mark.parametrize("cause", [None, TransportTimeout("silent")])
-def test_a_queue_error_without_an_answer_has_no_status(cause: DecartSDKError | None) -> None:
-    error = QueueError("m", None, cause)
+def test_a_queue_error_without_a_response_has_no_status(cause: DecartSDKError | None) -> None:
+    error = QueueError("m", cause=cause)
     assert (error.job_id, error.status_code, error.retry_after, error.request_id) == (None, None, None, None)
 
 
-def test_a_transport_error_may_have_been_sent_unless_it_says_otherwise() -> None:
-    assert TransportError("m").may_have_been_sent is True
-    assert ConnectError("m", None, None, False).may_have_been_sent is False
-
-
-def test_an_api_error_has_a_default_for_every_fact() -> None:
-    error = APIError("m")
-    facts = (error.status_code, error.code, error.body, error.request_id, error.retry_after)
-    assert facts == (0, None, "", None, None)
+@pytest.mark.parametrize(
+    ("kind", "sent"),
+    [(TransportError, True), (TransportTimeout, True), (ConnectError, False), (ConfigurationError, False)],
+)
+def test_only_a_failure_before_sending_certainly_sent_nothing(kind: type[TransportError], sent: bool) -> None:
+    assert kind("m").may_have_been_sent is sent
+    assert kind("m", may_have_been_sent=not sent).may_have_been_sent is not sent
 
 
 def test_one_except_clause_catches_them_all() -> None:
     for kind in CLASSES.values():
         with pytest.raises(DecartSDKError):
-            raise kind("m")
+            raise bare(kind)
 
 
-def test_a_chain_of_causes_survives_the_pickle() -> None:
-    inner = ServerError("down", None, None, 503)
-    error = QueueSubmitError("not accepted", None, TransportError("cut", None, inner))
+def test_a_chain_of_causes_survives_pickling() -> None:
+    inner = ServerError("down", status_code=503)
+    error = QueueSubmitError("not accepted", cause=TransportError("cut", cause=inner))
     again = pickle.loads(pickle.dumps(error))
     assert again.cause.cause == inner and again.cause.cause.status_code == 503
 
 
-def test_a_job_that_failed_is_not_one_that_ran_out_of_time() -> None:
+def test_who_submits_again_after_a_refusal_does_not_pay_twice() -> None:
+    assert not issubclass(SubmitOutcomeUnknownError, QueueSubmitError)
+
+
+def test_a_cancelled_wait_is_not_a_failed_job() -> None:
+    assert issubclass(WaitCancelledError, QueueError) and not issubclass(WaitCancelledError, JobError)
+
+
+def test_a_failed_job_is_not_one_that_ran_out_of_time() -> None:
     assert not issubclass(JobTimeoutError, JobFailedError) and not issubclass(JobFailedError, JobTimeoutError)
     assert not issubclass(InvalidAPIKeyError, APIError)

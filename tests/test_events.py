@@ -144,7 +144,7 @@ def test_bytes_are_told_both_ways_in_memory_and_into_a_file(door: str, tmp_path:
 
 @doors
 def test_what_fails_is_told_and_so_is_the_repeat(door: str) -> None:
-    gone = ConnectError("No connection.", None, None, False)
+    gone = ConnectError("No connection.", may_have_been_sent=False)
     ear = played(door, gone, accepted(), answer(500), status("completed"), TransportError("Cut off."), video())
     assert [(event.method, str(event.error)) for event in ear.all(RequestFailed)] == [
         ("POST", "No connection."),
@@ -256,7 +256,7 @@ def test_no_hook_hides_an_error(hook: EventHook) -> None:
 def test_a_hook_that_hears_nothing_may_be_one_all_the_same() -> None:
     client = client_of(FakeTransport(accepted(), answer(500), status("completed"), video()), event_hook=EventHook())
     assert client.queue.submit_and_poll(LAKE).status == "completed"
-    gone = ConnectError("No connection.", None, None, False)
+    gone = ConnectError("No connection.", may_have_been_sent=False)
     client = client_of(FakeTransport(gone), event_hook=EventHook(), retry=RetryPolicy(attempts=1))
     with pytest.raises(QueueStatusError):
         client.queue.status("j1")
@@ -299,7 +299,7 @@ def test_each_exchange_is_one_line_at_debug_also_one_without_an_answer_and_each_
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.DEBUG, "decart")
-    gone = ConnectError("No connection.", None, None, False)
+    gone = ConnectError("No connection.", may_have_been_sent=False)
     transport = FakeTransport(gone, status("completed"), shelf := Shelf(breaks=(300,)), shelf)
     client_of(transport).queue.download("j1", tmp_path / "lake.mp4")
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]

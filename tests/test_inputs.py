@@ -21,13 +21,13 @@ from decart import (
     ModelDefinition,
     TextToImageInput,
     TextToVideoInput,
-    VideoEdit2Input,
+    VideoEditInput,
     VideoRestyleInput,
     VideoToVideoInput,
     models,
 )
 from decart.inputs import SEED_MAX
-from decart.options import input_class
+from decart.options import from_options, input_class
 
 FILE = b"a file"
 PATH = [{"frame": 0, "x": 0.5, "y": 0.5}, {"frame": 24, "x": 0.75, "y": 0.25}]
@@ -41,8 +41,8 @@ LEAST: list[tuple[type[JobInput], str, dict[str, Any]]] = [
     (FirstLastFrameInput, "lucy-pro-flf2v", {**PROMPT, "start": FILE, "end": FILE}),
     (ImageToMotionVideoInput, "lucy-motion", {"data": FILE, "trajectory": PATH}),
     (VideoRestyleInput, "lucy-restyle-2", {**PROMPT, "data": FILE}),
-    (VideoEdit2Input, "lucy-2.5", {"data": FILE}),
-    (VideoEdit2Input, "lucy-vton-3.6", {"data": FILE}),
+    (VideoEditInput, "lucy-2.5", {"data": FILE}),
+    (VideoEditInput, "lucy-vton-3.6", {"data": FILE}),
     (TextToImageInput, "lucy-pro-t2i", PROMPT),
     (ImageToImageInput, "lucy-image-2", {**PROMPT, "data": FILE}),
 ]
@@ -134,13 +134,33 @@ def test_an_input_is_only_for_models_of_its_task(kind: type[JobInput], model: st
     for name in models.names():
         wanted = input_class(known(name))
         if wanted is not kind:
-            sentence = f"model {name} takes {wanted.__name__}, not {kind.__name__}."
+            tasks = " or ".join(kind.tasks)
+            sentence = f"{kind.__name__} is for {tasks} models, and {name} is a model for {known(name).task}."
             with pytest.raises(InvalidInputError, match=f"^{re.escape(sentence)}$"):
                 kind(model=known(name), **least)
 
 
+@EACH
+def test_a_users_subclass_is_an_input_of_the_same_models(kind: Any, model: str, least: dict[str, Any]) -> None:
+    class Mine(kind):
+        """An input of the user's own."""
+
+    job = Mine(model=known(model), **least)
+    assert isinstance(job, kind) and from_options(job) is job
+    other = "lucy-pro-t2i" if model != "lucy-pro-t2i" else "lucy-pro-t2v"
+    with pytest.raises(InvalidInputError, match=rf"^Mine is for [-a-z ]+ models, and {other} is a model for "):
+        Mine(model=known(other), **least)
+
+
+def test_no_input_class_is_a_subclass_of_another() -> None:
+    kinds = {kind for kind, _, _ in LEAST}
+    assert [(a, b) for a in kinds for b in kinds - {a} if issubclass(a, b)] == []
+
+
 def test_the_base_class_is_the_input_of_no_model() -> None:
-    with pytest.raises(InvalidInputError, match="takes TextToVideoInput, not JobInput"):
+    with pytest.raises(
+        InvalidInputError, match="^JobInput is for subclassing, and lucy-pro-t2v is a model for text-to-video\\.$"
+    ):
         JobInput(model=known("lucy-pro-t2v"))
 
 
@@ -150,7 +170,7 @@ def test_a_model_of_ones_own_takes_what_its_task_takes() -> None:
     assert job.model is model
     with pytest.raises(InvalidInputError, match="^resolution must be '480p' for preview, not '720p'.$"):
         attrs.evolve(job, resolution="720p")
-    with pytest.raises(InvalidInputError, match="^orientation: preview does not take it.$"):
+    with pytest.raises(InvalidInputError, match="^preview does not accept orientation.$"):
         attrs.evolve(job, orientation="portrait")
 
 
@@ -256,8 +276,8 @@ def test_a_prompt_is_a_text(model: str, prompt: Any) -> None:
 
 
 @WITH_PROMPT
-def test_half_a_character_in_a_prompt_is_refused(model: str) -> None:
-    refused("prompt holds half of a character (a lone surrogate).", model, prompt="A lake \ud83c")
+def test_a_lone_surrogate_in_a_prompt_is_refused(model: str) -> None:
+    refused("prompt contains a lone surrogate, which UTF-8 cannot encode.", model, prompt="A lake \ud83c")
 
 
 def test_a_long_value_is_not_repeated_at_length() -> None:
@@ -275,14 +295,14 @@ def test_enhance_prompt_is_true_or_false(model: str) -> None:
         refused("enhance_prompt must be True or False, not ", model, enhance_prompt=wrong, prompt="x")
 
 
-@pytest.mark.parametrize("name", [name for name in models.names() if input_class(known(name)) is VideoEdit2Input])
+@pytest.mark.parametrize("name", [name for name in models.names() if input_class(known(name)) is VideoEditInput])
 def test_only_two_models_take_self_anchor(name: str) -> None:
     if name in ("lucy-2.5", "lucy-latest"):
         assert made(name, self_anchor=False).self_anchor is False
         refused("self_anchor must be True or False, not 'no'.", name, self_anchor="no")
     else:
-        refused(f"self_anchor: {name} does not take it.", name, self_anchor=True)
-        refused(f"self_anchor: {name} does not take it.", name, self_anchor=False)
+        refused(f"{name} does not accept self_anchor.", name, self_anchor=True)
+        refused(f"{name} does not accept self_anchor.", name, self_anchor=False)
 
 
 # files
@@ -291,7 +311,7 @@ def test_only_two_models_take_self_anchor(name: str) -> None:
 @pytest.mark.parametrize("name", ["lucy-fast-v2v", "lucy-dev-v2v", "lucy-robot-720p"])
 def test_these_models_take_no_reference_image(name: str) -> None:
     assert made(name, reference_image=None).reference_image is None
-    refused(f"reference_image: {name} does not take it.", name, reference_image=FILE)
+    refused(f"{name} does not accept reference_image.", name, reference_image=FILE)
 
 
 @pytest.mark.parametrize("name", ["lucy-clip", "lucy-2.5", "lucy-vton-3.6", "lucy-image-2"])
@@ -313,17 +333,17 @@ def test_an_input_does_not_read_its_file() -> None:
 
 
 @pytest.mark.parametrize("model", ["lucy-restyle-2", "lucy-restyle-latest", "lucy-restyle-v2v"])
-def test_a_style_is_told_by_a_prompt_or_by_a_picture(model: str) -> None:
+def test_a_style_is_given_by_a_prompt_or_by_an_image(model: str) -> None:
     assert made(model, prompt="oil", reference_image=None).prompt == "oil"
     assert made(model, prompt=None, reference_image=FILE).reference_image == FILE
-    sentence = "prompt or reference_image: give exactly one of them."
+    sentence = "Pass exactly one of prompt and reference_image."
     refused(sentence, model, prompt="oil", reference_image=FILE)
     refused(sentence, model, prompt=None, reference_image=None)
 
 
 @pytest.mark.parametrize("value", [True, False])
 def test_enhance_prompt_needs_a_prompt_to_enhance(value: bool) -> None:
-    sentence = "enhance_prompt goes with a prompt, not with a reference_image."
+    sentence = "enhance_prompt requires a prompt; it cannot be used with a reference_image."
     refused(sentence, "lucy-restyle-2", prompt=None, reference_image=FILE, enhance_prompt=value)
 
 

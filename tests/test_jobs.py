@@ -1,4 +1,4 @@
-"""`decart.jobs`: what the states of a job mean, and a result that is written whole or not at all."""
+"""`decart.jobs` and `decart.results`: what a status means, and results that are saved atomically."""
 
 from __future__ import annotations
 
@@ -11,13 +11,24 @@ import sys
 from typing import Any, get_args
 
 import pytest
+from fakes import FakeTransport, client_of, status, video
 
-from decart import JobFailedError, JobStatus, JobStatusResponse, JobSubmitResponse, JobTimeoutError, QueueJobResult
+from decart import (
+    CompletedJob,
+    FailedJob,
+    JobFailedError,
+    JobStatus,
+    JobStatusResponse,
+    JobSubmitResponse,
+    JobTimeoutError,
+    QueueJobResult,
+    SavedJob,
+)
 from decart.jobs import FINISHED, KNOWN
 
-DONE = QueueJobResult(job_id="j1", status="completed", data=b"the video")
-FAILED = QueueJobResult(job_id="j1", status="failed", error="The picture was refused.")
-TIMED_OUT = QueueJobResult(job_id="j1", status="failed", error="Not done in 600 s.", timed_out=True)
+DONE = CompletedJob(job_id="j1", data=b"the video")
+FAILED = FailedJob(job_id="j1", error="The image was refused.")
+TIMED_OUT = FailedJob(job_id="j1", error="Not done in 600 s.", timed_out=True)
 
 
 @pytest.mark.parametrize(
@@ -25,11 +36,11 @@ TIMED_OUT = QueueJobResult(job_id="j1", status="failed", error="Not done in 600 
     [("pending", False), ("processing", False), ("completed", True), ("failed", True)]
     + [(word, False) for word in ("queued", "CANCELLED", "Completed", "completed ", "")],
 )
-def test_only_two_states_end_a_wait(status: str, finished: bool) -> None:
+def test_only_two_statuses_end_a_wait(status: str, finished: bool) -> None:
     assert JobStatusResponse(job_id="j1", status=status).finished is finished
 
 
-def test_the_states_are_those_of_the_documented_page() -> None:
+def test_the_statuses_are_those_of_the_documented_page() -> None:
     assert set(get_args(JobStatus)) == KNOWN == {"pending", "processing", "completed", "failed"}
     assert FINISHED < KNOWN
 
@@ -57,12 +68,33 @@ def test_a_result_has_the_documented_attributes_and_the_job_id() -> None:
     assert (DONE.job_id, DONE.status, DONE.data, DONE.error, DONE.timed_out) == (
         *("j1", "completed", b"the video", None, False),
     )
-    assert (FAILED.status, FAILED.data, FAILED.error) == ("failed", None, "The picture was refused.")
+    assert (FAILED.status, FAILED.data, FAILED.error) == ("failed", None, "The image was refused.")
 
 
 def test_a_repr_shows_how_many_bytes_there_are_and_not_which() -> None:
     assert "data=<9 bytes>" in repr(DONE) and "video" not in repr(DONE)
-    assert "data=None" in repr(FAILED)
+    assert "None" in repr(QueueJobResult(job_id="j1", status="failed"))
+
+
+@pytest.mark.parametrize(
+    ("save_to", "last", "kind"),
+    [(False, "completed", CompletedJob), (True, "completed", SavedJob), (True, "failed", FailedJob)],
+)
+def test_the_class_of_a_result_says_how_the_job_ended(
+    save_to: bool, last: str, kind: type[QueueJobResult], tmp_path: pathlib.Path
+) -> None:
+    client = client_of(FakeTransport(status(last), video()))
+    result = client.queue.poll("j1", save_to=tmp_path / "lake.mp4" if save_to else None)
+    assert type(result) is kind and isinstance(result, QueueJobResult)
+    assert (result.status, result.data is not None, result.path is not None, result.error is not None) == (
+        *(last, kind is CompletedJob, kind is SavedJob, kind is FailedJob),
+    )
+
+
+def test_what_the_class_of_a_result_says_cannot_be_contradicted() -> None:
+    for kind, facts in ((CompletedJob, {"data": b"x"}), (FailedJob, {"error": "No."})):
+        with pytest.raises(TypeError):
+            kind(job_id="j1", status="pending", **facts)
 
 
 def test_a_completed_job_raises_nothing() -> None:

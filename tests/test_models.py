@@ -6,7 +6,7 @@ import pickle
 import subprocess
 import sys
 import warnings
-from typing import Any
+from typing import Any, get_args, get_overloads, get_type_hints
 
 import attrs
 import pytest
@@ -27,7 +27,7 @@ TABLE: list[tuple[str, str, int | None, tuple[int | None, int | None], tuple[str
     ("lucy-fast-v2v", "video-to-video", 25, S704, HIGH, None, "March 2026"),
     ("lucy-dev-v2v", "video-to-video", 25, S704, HIGH, None, "November 2025"),
     ("lucy-robot-720p", "video-to-video", None, NONE, HIGH, None, None),
-    ("lucy-pro-flf2v", "first-last-frame", 25, S704, BOTH, None, "17 March 2026"),
+    ("lucy-pro-flf2v", "first-last-frame", 25, S704, BOTH, None, "March 2026"),
     ("lucy-motion", "motion", 25, S704, HIGH, None, "May 2026"),
     ("lucy-motion-latest", "motion", 25, S704, HIGH, None, "May 2026"),
     ("lucy-restyle-v2v", "video-restyle", 22, S704, HIGH, "lucy-restyle-2", None),
@@ -85,6 +85,25 @@ def test_the_catalogue_has_no_other_names() -> None:
     assert sorted(models.names()) == sorted(NAMES)
 
 
+def test_type_checkers_know_the_names_of_the_catalogue() -> None:
+    assert literals(models.VideoModelName) == set(VIDEOS)
+    assert literals(models.ImageModelName) == set(IMAGES)
+
+
+def literals(alias: Any) -> set[str]:
+    """Return the values of a Literal, or of a union of them."""
+    return {value for part in get_args(alias) for value in (literals(part) if get_args(part) else [part])}
+
+
+@pytest.mark.parametrize("function", [models.video, models.image])
+def test_each_overload_names_the_task_of_its_models(function: Any) -> None:
+    for overload in get_overloads(function)[:-1]:
+        hints = get_type_hints(overload)
+        (task,) = get_args(get_args(hints["return"])[0])
+        assert {find(name).task for name in get_args(hints["name"])} == {task}
+    assert get_type_hints(get_overloads(function)[-1])["name"] is str
+
+
 @pytest.mark.parametrize("name", ["lucy-pro-t2v", "lucy-pro-i2v", "lucy-dev-i2v", "lucy-pro-v2v", "lucy-fast-v2v"])
 def test_the_five_models_of_the_documented_page_can_be_had(name: str) -> None:
     assert find(name).name == name
@@ -113,7 +132,7 @@ def test_these_models_take_all_that_their_task_has(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_other_function_says_which_one_to_use(name: str) -> None:
     wrong, right = (models.video, "image") if name in IMAGES else (models.image, "video")
-    with pytest.raises(ModelNotFoundError, match=rf"makes {right}s: use models\.{right}\('{name}'\)") as caught:
+    with pytest.raises(ModelNotFoundError, match=rf"Use models\.{right}\('{name}'\) instead\.") as caught:
         wrong(name)
     assert caught.value.model == name
 
@@ -129,9 +148,15 @@ def test_the_other_function_says_which_one_to_use(name: str) -> None:
     ],
 )
 def test_an_unknown_name_is_told_the_nearest_ones(function: Any, name: str, near: str) -> None:
-    with pytest.raises(ModelNotFoundError, match=rf"named '{name}'.*nearest names are .*{near}") as caught:
+    with pytest.raises(ModelNotFoundError, match=rf"named '{name}'\. Did you mean .*'{near}'") as caught:
         function(name)
     assert caught.value.model == name
+
+
+@pytest.mark.parametrize("name", ["sora", "veo-3", "?"])
+def test_a_name_that_is_near_to_none_gets_no_guess(name: str) -> None:
+    with pytest.raises(ModelNotFoundError, match=r"\. models\.names\(\) lists them all\.$"):
+        models.video(name)
 
 
 def test_the_nearest_names_are_of_the_kind_that_was_asked_for() -> None:
@@ -251,22 +276,22 @@ def test_there_are_ten_tasks_and_the_catalogue_uses_each() -> None:
     [
         ("lucy-pro-t2v", "March 2026", "No current model does text-to-video."),
         ("lucy-motion", "May 2026", "No current model does motion."),
-        ("lucy-pro-flf2v", "17 March 2026", "No current model does first-last-frame."),
+        ("lucy-pro-flf2v", "March 2026", "No current model does first-last-frame."),
         (
             "lucy-fast-v2v",
             "March 2026",
-            "Models for video-to-video today: lucy-clip, lucy-clip-latest, lucy-robot-720p.",
+            "Models for video-to-video: lucy-clip, lucy-clip-latest, lucy-robot-720p.",
         ),
-        ("lucy-2-v2v", "April 2026", "Models for video-edit today: lucy-2.1, lucy-2.5, lucy-2.6, lucy-latest."),
+        ("lucy-2-v2v", "April 2026", "Models for video-edit: lucy-2.1, lucy-2.5, lucy-2.6, lucy-latest."),
     ],
 )
-def test_a_retirement_says_since_when_and_what_does_the_same_today(name: str, since: str, instead: str) -> None:
-    assert models.retirement(find(name)) == f"{name} has been gone from the service since {since}. {instead}"
+def test_a_retirement_says_when_it_was_and_what_does_the_same_task_now(name: str, since: str, instead: str) -> None:
+    assert models.retirement(find(name)) == f"{name} was retired in {since}. {instead}"
 
 
 @pytest.mark.parametrize("name", [row[0] for row in TABLE if row[6]])
 def test_what_is_named_instead_is_neither_retired_nor_an_alias(name: str) -> None:
-    listed = models.retirement(find(name)).partition("today: ")[2].rstrip(".").split(", ")
+    listed = models.retirement(find(name)).partition(f"Models for {find(name).task}: ")[2].rstrip(".").split(", ")
     for other in filter(None, listed):
         assert find(other).retired is None and find(other).alias_of is None
         assert find(other).task == find(name).task

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import io
 import types
-from typing import Any
+import typing
+from typing import Any, Required, get_args, get_origin, get_type_hints
 
+import attrs
 import pytest
 
-from decart import InvalidInputError, JobOptions, ModelDefinition, TextToVideoInput, models
+from decart import (
+    DecartClient,
+    InvalidInputError,
+    JobOptions,
+    ModelDefinition,
+    QueueClient,
+    TextToVideoInput,
+    file_inputs,
+    models,
+)
 from decart.options import callback_of, from_options, input_class
+from decart.uploads import files
 
 FILE = b"a file"
 T2V = models.video("lucy-pro-t2v")
@@ -107,7 +120,21 @@ def test_an_unknown_key_is_told_the_nearest_known_one(key: str, near: str, value
 
 @pytest.mark.parametrize("key", ["", "\ud800", "a\nb", "x" * 10_000, 5, None, ("a",), b"prompt"])
 def test_the_strangest_key_is_an_unknown_one(key: Any) -> None:
-    refused("is not an option of lucy-pro-t2v; did you mean", {**LAKE, key: 1})
+    accepted = "seed, resolution, prompt, orientation."
+    hint = "did you mean 'prompt'?" if key == b"prompt" else f"it accepts {accepted}"
+    refused(f"is not an option of lucy-pro-t2v; {hint}", {**LAKE, key: 1})
+
+
+@pytest.mark.parametrize("key", ["quality", "callback", "size", "negative", "name"])
+def test_a_key_that_is_near_to_none_gets_no_guess(key: str) -> None:
+    refused(f"{key!r} is not an option of lucy-pro-t2v; it accepts seed, resolution, ", {**LAKE, key: 1})
+
+
+@pytest.mark.parametrize("key", ["policy", "cancel", "save_to", "progress", "poll", "retry", "timeout"])
+def test_a_keyword_argument_in_the_dict_is_told_where_it_belongs(key: str) -> None:
+    call = "DecartClient(" if key in ("poll", "retry", "timeout") else "submit_and_poll(options, "
+    refused(f"{key} is a keyword argument, not an option; write {call}{key}=...).", {**LAKE, key: None})
+    assert key in inspect.signature(DecartClient if "Client" in call else QueueClient.submit_and_poll).parameters
 
 
 @pytest.mark.parametrize(
@@ -125,7 +152,7 @@ def test_the_strangest_key_is_an_unknown_one(key: Any) -> None:
 )
 def test_the_key_of_another_task_is_told_what_this_model_takes(name: str, key: str) -> None:
     takes = ", ".join(field for field in _fields(name) if field != "model")
-    refused(f"{key}: {name} does not take it; it takes {takes}.", {**full(name), key: FILE})
+    refused(f"{name} does not accept {key}; it accepts {takes}.", {**full(name), key: FILE})
 
 
 def _fields(name: str) -> list[str]:
@@ -133,7 +160,7 @@ def _fields(name: str) -> list[str]:
 
 
 def test_what_a_model_takes_leaves_out_what_it_lacks() -> None:
-    with pytest.raises(InvalidInputError, match="^start: lucy-robot-720p does not take it; it takes ") as caught:
+    with pytest.raises(InvalidInputError, match="^lucy-robot-720p does not accept start; it accepts ") as caught:
         from_options({**full("lucy-robot-720p"), "start": FILE})  # type: ignore[arg-type]
     assert "data" in caught.value.message and "reference_image" not in caught.value.message
 
@@ -144,7 +171,7 @@ def test_what_a_model_takes_leaves_out_what_it_lacks() -> None:
 )
 def test_an_option_that_this_one_model_lacks_is_refused(name: str, key: str) -> None:
     value = FILE if key == "reference_image" else True
-    refused(f"{key}: {name} does not take it.", {**full(name), key: value})
+    refused(f"{name} does not accept {key}.", {**full(name), key: value})
 
 
 NEEDED = [
@@ -170,7 +197,7 @@ def test_what_a_model_needs_is_asked_for_by_name(name: str, key: str, how: str) 
         del options[key]
     is_file = key in ("data", "start", "end")
     kind = " (bytes, pathlib.Path or an open binary file)" if is_file else ""
-    refused(f"{key} is missing: {name} needs it{kind}.", options)
+    refused(f"{key} is missing: {name} requires it{kind}.", options)
 
 
 @pytest.mark.parametrize("name", ["lucy-clip", "lucy-fast-v2v", "lucy-2.1", "lucy-restyle-2"])
@@ -217,9 +244,21 @@ def test_a_file_is_handed_on_unread() -> None:
     assert from_options(options).data is file and file.tell() == 0  # type: ignore[attr-defined]
 
 
-def test_the_typed_dict_knows_every_option_of_every_model() -> None:
-    options = set(JobOptions.__annotations__)
-    assert options == {"on_status_change"}.union(*(_fields(name) for name in models.names()))
+def test_each_task_has_a_typed_dict_that_requires_what_its_input_requires() -> None:
+    names = {**vars(typing), **vars(files), **vars(file_inputs)}  # what type checkers see beneath TYPE_CHECKING
+    seen = set()
+    for options in get_args(JobOptions):
+        hints = get_type_hints(options, localns=names, include_extras=True)
+        required = {name for name, hint in hints.items() if get_origin(hint) is Required}
+        (model,) = get_args(hints["model"])
+        for task in get_args(get_args(model)[0]):
+            kind = input_class(ModelDefinition(name="m", task=task))
+            fields = attrs.fields_dict(kind)
+            assert kind.__name__ == options.__name__.replace("Options", "Input")
+            assert set(hints) == {"on_status_change", *fields}
+            assert required == {name for name, field in fields.items() if field.default is attrs.NOTHING}
+            seen.add(task)
+    assert seen == set(models.TASKS)
 
 
 # the callback
@@ -246,7 +285,7 @@ def test_a_callback_is_not_given_twice() -> None:
 @pytest.mark.parametrize("where", ["dict", "keyword"])
 def test_a_callback_can_be_called(value: Any, where: str) -> None:
     options = {**LAKE, "on_status_change": value} if where == "dict" else LAKE
-    with pytest.raises(InvalidInputError, match="^on_status_change must be something that can be called, not "):
+    with pytest.raises(InvalidInputError, match="^on_status_change must be callable, not "):
         callback_of(options, value if where == "keyword" else None)
 
 

@@ -146,6 +146,6 @@ def test_a_package_that_cannot_be_imported_says_why_itself(
 def test_without_opentelemetry_its_hook_says_what_to_install() -> None:
     error = run("import sys; sys.modules['opentelemetry'] = None; import decart.integrations.otel").stderr
     assert error.splitlines()[-1] == (
-        "decart.errors.MissingExtraError: This needs the extra 'otel', whose packages are not all installed "
-        "(opentelemetry missing): pip install 'decart[otel]'"
+        "decart.errors.MissingExtraError: This feature needs opentelemetry, from the extra 'otel': "
+        "pip install 'decart[otel]'"
     )

@@ -168,7 +168,7 @@ def in_process(script: list[Any]) -> tuple[str, FakeTransport]:
         return {
             Hang: SILENCE,
             Cut: TransportError("The connection broke off (Connection reset by peer)."),
-            Refuse: ConnectError("No connection to the service (nobody).", None, None, False),
+            Refuse: ConnectError("No connection to the service (nobody).", may_have_been_sent=False),
         }[type(step)]
 
     return "http://127.0.0.1:9", FakeTransport(*map(entry, script))
@@ -352,10 +352,10 @@ SCENARIOS = {
     "a stream of a job that is not there yet": Scenario(
         script=[status("pending")], end="QueueResultError <- None (job j1)", calls=[LOOK], play="stream",
     ),
-    "cancelled before": Scenario(script=[], end="WaitCancelledError (job None)", calls=[], play="cancelled"),
+    "cancelled before": Scenario(script=[], end="WaitCancelledError <- None (job None)", calls=[], play="cancelled"),
     "cancelled by the callback": Scenario(
         script=[accepted(), status("processing")],
-        end="WaitCancelledError (job j1)", calls=[POST, LOOK], waits=[0.5, 0.75],
+        end="WaitCancelledError <- None (job j1)", calls=[POST, LOOK], waits=[0.5, 0.75],
         told=["pending", "processing"], play="cancelled later",
     ),
     "a callback that fails": Scenario(

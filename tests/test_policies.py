@@ -38,7 +38,7 @@ FOREVER = float("inf")
 
 
 def api(status: int, after: float | None = None, kind: type[APIError] = APIError) -> APIError:
-    return kind(f"HTTP {status}.", None, None, status, None, "", None, after)
+    return kind(f"HTTP {status}.", status_code=status, retry_after=after)
 
 
 # what the numbers may be
@@ -223,8 +223,8 @@ def test_a_submit_that_may_take_for_ever_waits_no_more_than_a_day_for_whatever_r
 
 TABLE = [
     # error, read again?, submit again?, outcome of a submit unknown?
-    (ConnectError("x", None, None, False), True, True, False),
-    (TransportError("x", None, None, False), True, True, False),
+    (ConnectError("x", may_have_been_sent=False), True, True, False),
+    (TransportError("x", may_have_been_sent=False), True, True, False),
     (TransportTimeout("x"), True, False, True),
     (TransportError("x"), True, False, True),
     (ResponseError("x"), True, False, True),

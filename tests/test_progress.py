@@ -56,7 +56,7 @@ def test_a_meter_lets_ctrl_c_through() -> None:
 
 
 def test_what_cannot_be_called_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="^progress must be something that can be called"):
+    with pytest.raises(InvalidInputError, match="^progress must be callable"):
         check_progress(7, awaited=True)  # type: ignore[arg-type]
     assert check_progress(None, awaited=True) is None
 
@@ -102,7 +102,7 @@ def test_a_callback_that_fails_on_a_loop_is_told_of_once_and_does_not_end_the_do
 
     asyncio.run(main())
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warnings == ["the progress callback failed, and is not called again"]
+    assert warnings == ["the progress callback failed, and will not be called again"]
 
 
 def test_nothing_is_asked_of_aiohttp_before_progress_is_checked() -> None:

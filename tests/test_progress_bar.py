@@ -129,8 +129,8 @@ def test_without_tqdm_the_call_fails_before_anything_is_sent(verb: str) -> None:
     script = WITHOUT.format(tests=str(Path(__file__).parent), verb=verb)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr.splitlines()[-1] == (
-        "decart.errors.MissingExtraError: This needs the extra 'progress', whose packages are not all installed "
-        "(tqdm missing): pip install 'decart[progress]'"
+        "decart.errors.MissingExtraError: This feature needs tqdm, from the extra 'progress': "
+        "pip install 'decart[progress]'"
     )
 
 

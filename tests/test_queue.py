@@ -35,13 +35,13 @@ from decart import (
     AuthenticationError,
     ConnectError,
     DecartSDKError,
+    FailedJob,
     InvalidInputError,
     JobStatusResponse,
     ModelRetiredError,
     NotFoundError,
     PaymentRequiredError,
     PollPolicy,
-    QueueJobResult,
     QueueResultError,
     QueueStatusError,
     QueueSubmitError,
@@ -71,7 +71,7 @@ def queue_of(*script: Any, start: float = 0.0, **settings: Any) -> tuple[Any, Fa
 
 
 def connect_error() -> ConnectError:
-    return ConnectError("No connection.", None, None, False)
+    return ConnectError("No connection.", may_have_been_sent=False)
 
 
 # the documented page, in its synchronous form
@@ -337,7 +337,7 @@ def test_a_retired_model_is_told_since_when_and_instead_of_what(code: int) -> No
     with pytest.raises(QueueSubmitError) as caught:
         queue.submit({"model": models.video("lucy-2"), "data": b"x"})
     assert isinstance(caught.value.cause, ModelRetiredError)
-    assert "lucy-2 has been gone from the service since April 2026" in caught.value.message
+    assert "lucy-2 was retired in April 2026" in caught.value.message
     assert "lucy-2.1, lucy-2.5, lucy-2.6" in caught.value.message
 
 
@@ -393,7 +393,7 @@ REASONS = [
 def test_a_failed_job_is_a_result_with_the_servers_reason(verb: str, key: str, said: Any, words: str) -> None:
     queue, transport = queue_of(status("failed", **{key: said}))
     result = getattr(queue, verb)("j1")
-    assert result == QueueJobResult(job_id="j1", status="failed", error=words)
+    assert result == FailedJob(job_id="j1", error=words)
     assert len(transport.requests) == 1
 
 
@@ -457,7 +457,7 @@ def test_what_cannot_be_a_job_id_is_refused_without_a_word_in_the_log(
         ({"policy": 5}, "policy must be a PollPolicy, not 5"),
         ({"policy": RetryPolicy()}, "policy must be a PollPolicy"),
         ({"cancel": True}, "cancel must be a threading.Event, not True"),
-        ({"on_status_change": "print"}, "on_status_change must be something that can be called"),
+        ({"on_status_change": "print"}, "on_status_change must be callable"),
     ],
 )
 def test_a_wait_refuses_arguments_of_a_wrong_type_before_anything_is_sent(
@@ -663,9 +663,9 @@ FETCH_ADVICE = (
         ZeroDivisionError("mine"),
         DecartSDKError("mine"),
         TransportError("mine"),
-        APIError("mine", None, None, 500),
+        APIError("mine", status_code=500),
         ResponseError("mine"),
-        QueueStatusError("about another job", None, None, "j2"),
+        QueueStatusError("about another job", job_id="j2"),
         InvalidInputError("mine"),
     ],
 )

@@ -37,7 +37,7 @@ WHERE = [
 
 
 @pytest.mark.parametrize(
-    "cause", [APIError("Refused.", None, None, 400), ConnectError("No network.", None, None, False)]
+    "cause", [APIError("Refused.", status_code=400), ConnectError("No network.", may_have_been_sent=False)]
 )
 @pytest.mark.parametrize(("doing", "kind", "words", "job_id"), WHERE)
 def test_the_error_of_the_verb_says_where_and_its_cause_says_why(
@@ -56,7 +56,7 @@ def test_the_error_of_the_verb_says_where_and_its_cause_says_why(
 
 
 @pytest.mark.parametrize(
-    "cause", [TransportTimeout("Silence."), ResponseError("Odd."), APIError("Failed.", None, None, 500)]
+    "cause", [TransportTimeout("Silence."), ResponseError("Odd."), APIError("Failed.", status_code=500)]
 )
 def test_only_a_submit_can_have_an_unknown_outcome(cause: Exception) -> None:
     with (
@@ -112,7 +112,7 @@ def test_a_wait_takes_a_policy_a_callback_and_a_threads_event(awaited: bool) -> 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (("print", None, None), "on_status_change must be something that can be called"),
+        (("print", None, None), "on_status_change must be callable"),
         ((None, 5, None), "policy must be a PollPolicy, not 5"),
         ((None, None, True), "cancel must be a threading.Event or an asyncio.Event, not True"),
     ],
@@ -132,7 +132,7 @@ ADVICE = "The wait for job j1 ended; the job goes on. Resume with client.queue.p
         RuntimeError("callback"),
         InvalidInputError("callback"),
         TransportError("callback"),
-        QueueStatusError("about another job", None, None, "j2"),
+        QueueStatusError("about another job", job_id="j2"),
         ClientClosedError("closed meanwhile"),
     ],
 )
@@ -151,6 +151,6 @@ def test_an_error_that_carries_the_jobs_id_needs_no_advice(
     kind: type[QueueError], caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(kind) as caught, resumable("j1"):
-        raise kind("x", None, None, "j1")
+        raise kind("x", job_id="j1")
     assert not hasattr(caught.value, "__notes__")
     assert caplog.messages == []

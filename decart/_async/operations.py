@@ -28,11 +28,13 @@ from ..polling import Failed, Finished, JobPoll, TimedOut, Wait
 from ..progress import OnProgress
 from ..protocol import status_call, submit_call
 from ..ranges import RequestedRange
-from ..results import QueueJobResult, to_result
+from ..results import CompletedJob, FailedJob, SavedJob, to_result
 from .backend import CancelEvent, in_thread
 from .engine import AsyncEngine
 from .transfers import AsyncTransfer, fetch, save
 from .waits import AsyncJobWait
+
+AnyResult = CompletedJob | SavedJob | FailedJob
 
 
 class AsyncOperations:
@@ -92,7 +94,7 @@ class AsyncOperations:
 
     async def wait(
         self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None = None
-    ) -> QueueJobResult:
+    ) -> AnyResult:
         engine = self.engine
         poll = self.new_poll(job_id, arguments.poll, engine.transport.now())
         wait = AsyncJobWait(engine=engine, poll=poll, now=engine.transport.now, arguments=arguments, known=known)
@@ -128,7 +130,7 @@ class AsyncOperations:
         state: CallState,
         arguments: WaitArguments = WaitArguments(),  # noqa: B008 - it is frozen
         poll: JobPoll | None = None,
-    ) -> QueueJobResult:
+    ) -> AnyResult:
         """Fetch the result of a job into memory or a file, if it has one."""
         if last.status == "failed":
             return to_result(last)

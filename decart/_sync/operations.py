@@ -29,11 +29,13 @@ from ..polling import Failed, Finished, JobPoll, TimedOut, Wait
 from ..progress import OnProgress
 from ..protocol import status_call, submit_call
 from ..ranges import RequestedRange
-from ..results import QueueJobResult, to_result
+from ..results import CompletedJob, FailedJob, SavedJob, to_result
 from .backend import CancelEvent, in_thread
 from .engine import Engine
 from .transfers import Transfer, fetch, save
 from .waits import JobWait
+
+AnyResult = CompletedJob | SavedJob | FailedJob
 
 
 class Operations:
@@ -93,7 +95,7 @@ class Operations:
 
     def wait(
         self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None = None
-    ) -> QueueJobResult:
+    ) -> AnyResult:
         engine = self.engine
         poll = self.new_poll(job_id, arguments.poll, engine.transport.now())
         wait = JobWait(engine=engine, poll=poll, now=engine.transport.now, arguments=arguments, known=known)
@@ -129,7 +131,7 @@ class Operations:
         state: CallState,
         arguments: WaitArguments = WaitArguments(),  # noqa: B008 - it is frozen
         poll: JobPoll | None = None,
-    ) -> QueueJobResult:
+    ) -> AnyResult:
         """Fetch the result of a job into memory or a file, if it has one."""
         if last.status == "failed":
             return to_result(last)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack, overload
 
 from ..arguments import WaitArguments, shown_progress, wait_arguments
 from ..inputs import JobInput
@@ -20,11 +20,20 @@ from ..policies import PollPolicy
 from ..progress import ShowProgress
 from ..protocol import AnyJob, job_id_of
 from ..ranges import RequestedRange
-from ..results import QueueJobResult
+from ..results import CompletedJob, FailedJob, QueueJobResult, SavedJob
 from .backend import AWAITED, CancelEvent
 from .engine import Engine
 from .operations import Operations
 from .streams import VideoStream
+
+
+class WaitOptions(TypedDict, total=False):
+    """The arguments that ``poll`` and ``submit_and_poll`` share, for type checkers."""
+
+    on_status_change: OnStatusChange | None
+    poll: PollPolicy | None
+    cancel: CancelEvent | None
+    progress: ShowProgress | None
 
 
 class QueueClient:
@@ -87,7 +96,7 @@ class QueueClient:
             state.explain(error)
             raise
 
-    def result(self, job: AnyJob) -> QueueJobResult:
+    def result(self, job: AnyJob) -> CompletedJob | FailedJob:
         """Fetch the result of a finished job, with the video in memory. Free of charge, and can be repeated.
 
         Returns:
@@ -104,7 +113,9 @@ class QueueClient:
         job_id = job_id_of(job)
         state = CallState(job_id)
         try:
-            return self._operations.result(self._operations.last_status(job_id), state)
+            result = self._operations.result(self._operations.last_status(job_id), state)
+            assert not isinstance(result, SavedJob)  # it is in memory
+            return result
         except BaseException as error:
             state.explain(error)
             raise
@@ -175,6 +186,12 @@ class QueueClient:
         transfer = self._operations.transfer(job_id, restartable=False, requested=RequestedRange.parse(range, if_range))
         return VideoStream(transfer, partial(self._operations.last_status, job_id))
 
+    @overload
+    def poll(self, job: AnyJob, *, save_to: None = None, **wait: Unpack[WaitOptions]) -> CompletedJob | FailedJob: ...
+    @overload
+    def poll(
+        self, job: AnyJob, *, save_to: str | os.PathLike[str], **wait: Unpack[WaitOptions]
+    ) -> SavedJob | FailedJob: ...
     def poll(
         self,
         job: AnyJob,
@@ -228,6 +245,14 @@ class QueueClient:
             state.explain(error)
             raise
 
+    @overload
+    def submit_and_poll(
+        self, options: JobOptions | JobInput, *, save_to: None = None, **wait: Unpack[WaitOptions]
+    ) -> CompletedJob | FailedJob: ...
+    @overload
+    def submit_and_poll(
+        self, options: JobOptions | JobInput, *, save_to: str | os.PathLike[str], **wait: Unpack[WaitOptions]
+    ) -> SavedJob | FailedJob: ...
     def submit_and_poll(
         self,
         options: JobOptions | JobInput,
@@ -242,18 +267,12 @@ class QueueClient:
 
         Args:
             options: As for ``submit``; a dict may hold ``on_status_change``, too.
-            on_status_change: Called with the status, a ``JobStatusResponse``, whenever it changes, ``pending`` first.
-            poll: How often to check the status and for how many seconds after the accepted submit; defaults to the
-                client's policy.
-            cancel: An event that ends the wait when it is set.
-            save_to: A file that the video goes to instead of memory, as with ``download``.
-            progress: Called with a ``Progress``, in bytes, at most ten times a second: while the inputs are sent, and
-                while the video is downloaded to ``save_to``; True for a bar, which shows the job's status and the
-                elapsed time in between.
+            on_status_change, cancel, save_to: As for ``poll``.
+            poll: As for ``poll``; its ``timeout`` counts from the accepted submit.
+            progress: As for ``poll``, and called while the inputs are sent, too.
 
         Returns:
-            The video as ``data``, or its file as ``path``; for a job that failed, or did not finish in time, the reason
-            as ``error``.
+            What ``poll`` returns.
 
         Raises:
             InvalidInputError: An input cannot be used; nothing was sent.

@@ -126,7 +126,7 @@ class ThreadedTransport(LoopClock):
             return waiter.result()
         if future.cancelled():
             raise ConnectError("No thread was free in time, or the client was closed; nothing was sent.")
-        raise TransportTimeout("The exchange took longer than its total timeout; allow more time, or try again.")
+        raise TransportTimeout("The exchange took longer than its total timeout; allow more time.")
 
 
 def _exchange(transport: Transport, request: HttpRequest, timeout: Timeout) -> HttpResponse:

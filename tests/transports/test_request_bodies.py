@@ -131,7 +131,7 @@ def test_may_start_is_not_called_without_a_connection(transport: Transport) -> N
 
 @pytest.mark.parametrize(
     "error",
-    [ClientClosedError("closed"), TransportError("cancelled", None, None, False), ValueError("of a caller")],
+    [ClientClosedError("closed"), TransportError("cancelled", may_have_been_sent=False), ValueError("of a caller")],
     ids=lambda error: type(error).__name__,
 )
 @pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])

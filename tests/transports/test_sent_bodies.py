@@ -107,7 +107,7 @@ def test_a_request_that_may_not_start_sends_nothing_of_its_body(any_transport: T
 
     def stop() -> None:
         asked.append(server.connection(1).number)
-        raise TransportError("The client was closed.", None, None, False)
+        raise TransportError("The client was closed.", may_have_been_sent=False)
 
     with serving(silent) as server:
         request = attrs.evolve(post(server.url), may_start=stop)

@@ -6,14 +6,17 @@ import asyncio
 import io
 import threading
 from pathlib import Path
-from typing import assert_type
+from typing import BinaryIO, Literal, assert_type
 
 from decart import (
     AiohttpTransport,
     AsyncDecartClient,
+    CompletedJob,
     DecartClient,
     DecartSDKError,
     EventHook,
+    FailedJob,
+    ImageToVideoOptions,
     JobOptions,
     JobStatusResponse,
     JobSubmitResponse,
@@ -23,10 +26,12 @@ from decart import (
     QueueSubmitError,
     RequestsTransport,
     RetryPolicy,
+    SavedJob,
     TextToVideoInput,
     ThreadedTransport,
     Timeout,
     Urllib3Transport,
+    VideoModelName,
     models,
 )
 from decart.events import StatusChanged
@@ -48,43 +53,98 @@ client = DecartClient(
     integration="my-app/1.0",
     event_hook=Metrics(),
 )
-assert_type(models.video("lucy-pro-t2v"), ModelDefinition)
-assert_type(
-    client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A lake", "resolution": "720p"}),
-    JobSubmitResponse,
-)
+assert_type(models.video("lucy-pro-t2v"), ModelDefinition[Literal["text-to-video"]])
+assert_type(models.image("lucy-image-2"), ModelDefinition[Literal["image-to-image"]])
+assert_type(ModelDefinition(name="m", task="motion"), ModelDefinition[Literal["motion"]])
 assert_type(client.queue.status("id"), JobStatusResponse)
-assert_type(client.queue.result("id"), QueueJobResult)
-assert_type(client.queue.poll("id", cancel=threading.Event(), progress=True), QueueJobResult)
+assert_type(client.queue.result("id"), CompletedJob | FailedJob)
+assert_type(client.queue.poll("id", cancel=threading.Event(), progress=True), CompletedJob | FailedJob)
+assert_type(client.queue.poll("id", save_to="lake.mp4", policy=PollPolicy()), SavedJob | FailedJob)
+assert_type(client.queue.download("id", "lake.mp4"), Path)
 with client.queue.stream("id", range="bytes=0-", if_range=None) as video:
     assert_type(video.headers, dict[str, str])
     assert_type(next(video), bytes)
-assert_type(
-    client.queue.submit(TextToVideoInput(model=models.video("lucy-pro-t2v"), prompt="A lake")), JobSubmitResponse
-)
 
 
-def told(job: JobStatusResponse) -> None:
+# Options
+
+
+def each_task(picture: Path, file: BinaryIO) -> None:
+    """Every task's dict type checks where it is written, and so does its input object."""
+    submit = client.queue.submit
+    assert_type(submit({"model": models.video("lucy-pro-t2v"), "prompt": "A lake"}), JobSubmitResponse)
+    submit({"model": models.video("lucy-pro-t2v"), "prompt": "A lake", "resolution": "720p", "orientation": "portrait"})
+    submit({"model": models.video("lucy-pro-i2v"), "prompt": "wind", "data": file, "seed": 5})
+    submit({"model": models.video("lucy-clip"), "prompt": "anime", "data": picture, "reference_image": b"..."})
+    submit({"model": models.video("lucy-pro-flf2v"), "prompt": "dawn", "start": picture, "end": io.BytesIO(b"...")})
+    submit({"model": models.video("lucy-motion"), "data": picture, "trajectory": [{"frame": 0, "x": 0.5, "y": 0.5}]})
+    submit({"model": models.video("lucy-restyle-2"), "data": picture, "prompt": "oil", "enhance_prompt": True})
+    submit({"model": models.video("lucy-2.5"), "data": picture, "self_anchor": False})
+    submit({"model": models.video("lucy-vton-3.6"), "data": picture, "reference_image": picture})
+    submit({"model": models.image("lucy-pro-t2i"), "prompt": "A lake"})
+    submit({"model": models.image("lucy-image-2"), "prompt": "oil", "data": picture})
+    submit(TextToVideoInput(model=models.video("lucy-pro-t2v"), prompt="A lake"))
+
+
+def any_name(name: str, listed: VideoModelName, model: ModelDefinition) -> None:
+    """A model whose task is known at run time only takes the options of any task."""
+    client.queue.submit({"model": models.video(name), "prompt": "A lake"})
+    client.queue.submit({"model": models.video(name), "prompt": "A lake", "data": b"..."})
+    client.queue.submit({"model": model, "data": b"...", "self_anchor": True})
+    models.video(listed)
+
+
+def own_model(picture: Path) -> None:
+    mine = ModelDefinition(name="lucy-preview", task="video-edit")
+    client.queue.submit({"model": mine, "data": picture, "prompt": "A hat"})
+    client.queue.submit({"model": ModelDefinition(name="m", task="text-to-video"), "prompt": "A lake"})
+
+
+def on_status(job: JobStatusResponse) -> None:
     assert_type(job.status, str)
 
 
-options: JobOptions = {"model": models.video("lucy-pro-i2v"), "prompt": "wind", "data": Path("image.jpg")}
+options: ImageToVideoOptions = {"model": models.video("lucy-pro-i2v"), "prompt": "wind", "data": Path("image.jpg")}
 options["data"] = io.BytesIO(b"picture")
 options["on_status_change"] = lambda job: print(job.status)
 
+any_options: JobOptions = options
+
+# Results
+
 with DecartClient() as same:
     assert_type(same, DecartClient)
-    result = same.queue.submit_and_poll(options, on_status_change=told, policy=PollPolicy(backoff=1.0))
-    assert_type(result.data, bytes | None)
-    assert_type(result.save("lake.mp4"), Path)
+    result = same.queue.submit_and_poll(options, on_status_change=on_status, policy=PollPolicy(timeout=60))
+    if result.status == "completed":
+        assert_type(result.data, bytes)
+        assert_type(result.save("lake.mp4"), Path)
+    else:
+        assert_type(result.error, str)
+        assert_type(result.timed_out, bool)
+    saved = same.queue.submit_and_poll(
+        {
+            "model": models.video("lucy-pro-t2v"),
+            "prompt": "A lake",
+            "on_status_change": lambda job: print(job.status),
+        },
+        save_to="lake.mp4",
+    )
+    assert_type(saved.data, None)
+    if saved.status == "completed":
+        assert_type(saved.path, Path)
+    common: QueueJobResult = saved
+    match result:
+        case CompletedJob(data=data):
+            assert_type(data, bytes)
+        case FailedJob(error=error):
+            assert_type(error, str)
 
 try:
-    client.queue.submit({"model": models.video("lucy-pro-t2v"), "promt": "typo"})  # type: ignore[typeddict-item, unused-ignore, arg-type, typeddict-unknown-key]
-    TextToVideoInput(model=models.video("lucy-pro-t2v"))  # type: ignore[call-arg]
-except QueueSubmitError as error:
-    assert_type(error.job_id, str | None)
-    assert_type(error.retry_after, float | None)
-    assert_type(error.cause, DecartSDKError | None)
+    client.queue.submit(options)
+except QueueSubmitError as failure:
+    assert_type(failure.job_id, str | None)
+    assert_type(failure.retry_after, float | None)
+    assert_type(failure.cause, DecartSDKError | None)
 
 
 async def awaited() -> None:
@@ -92,7 +152,7 @@ async def awaited() -> None:
         assert_type(opened, AsyncDecartClient)
         assert_type(await opened.queue.submit(options), JobSubmitResponse)
         assert_type(await opened.queue.status("id"), JobStatusResponse)
-        assert_type(await opened.queue.result("id"), QueueJobResult)
+        assert_type(await opened.queue.result("id"), CompletedJob | FailedJob)
     assert_type(client.aio, AsyncDecartClient)
 
     async def tell(job: JobStatusResponse) -> None: ...
@@ -100,15 +160,13 @@ async def awaited() -> None:
     async with AsyncDecartClient(transport=AiohttpTransport()) as same:
         assert_type(same, AsyncDecartClient)
         ended = await same.queue.submit_and_poll(options, on_status_change=tell, cancel=asyncio.Event())
-        assert_type(ended, QueueJobResult)
-        assert_type(await same.queue.poll("id", cancel=threading.Event()), QueueJobResult)
+        assert_type(ended, CompletedJob | FailedJob)
+        assert_type(await same.queue.poll("id", cancel=threading.Event()), CompletedJob | FailedJob)
+        assert_type(await same.queue.poll("id", save_to=Path("lake.mp4")), SavedJob | FailedJob)
         assert_type(await ended.asave("lake.mp4"), Path)
     DecartClient(transport=AiohttpTransport(), event_hook=Tracing())
     DecartClient(transport="urllib3")
     DecartClient(transport=Urllib3Transport(connections=8))
-    DecartClient(transport="httpx")  # type: ignore[arg-type]
     AsyncDecartClient(transport="aiohttp")
     AsyncDecartClient(transport=RequestsTransport())
     AsyncDecartClient(transport=ThreadedTransport(RequestsTransport(), threads=4))
-    await client.queue.submit(options)  # type: ignore[misc]
-    client.queue.poll("id", cancel=asyncio.Event())  # type: ignore[arg-type]

@@ -43,11 +43,10 @@ class JobForm(forms.Form):
         """Return what is submitted."""
         file = self.cleaned_data["file"]
         kind = "text" if file is None else _kind(file.content_type)
-        options: JobOptions = {
-            "model": models.video(settings.VIDEOS_MODELS[kind]),
-            "prompt": self.cleaned_data["prompt"],
-        }
-        return options if file is None else {**options, "data": file}
+        model, prompt = models.video(settings.VIDEOS_MODELS[kind]), self.cleaned_data["prompt"]
+        if file is None:
+            return {"model": model, "prompt": prompt}
+        return {"model": model, "prompt": prompt, "data": file}
 
 
 def _content_type(file: BinaryIO) -> str:
