@@ -314,7 +314,7 @@ def test_a_failed_job_and_a_wait_that_timed_out_leave_no_file(tmp_path: Path) ->
     assert (result.status, result.path) == ("failed", None)
     waiting = FakeTransport(always(lambda: status("processing")))
     policy = PollPolicy(timeout=3)
-    assert client_of(waiting).queue.poll("j1", save_to=tmp_path / "lake.mp4", policy=policy).timed_out
+    assert client_of(waiting).queue.poll("j1", save_to=tmp_path / "lake.mp4", poll=policy).timed_out
     assert files(tmp_path) == []
 
 

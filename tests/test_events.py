@@ -144,7 +144,7 @@ def test_bytes_are_told_both_ways_in_memory_and_into_a_file(door: str, tmp_path:
 
 @doors
 def test_what_fails_is_told_and_so_is_the_repeat(door: str) -> None:
-    gone = ConnectError("No connection.", None, None, False)
+    gone = ConnectError("No connection.")
     ear = played(door, gone, accepted(), answer(500), status("completed"), TransportError("Cut off."), video())
     assert [(event.method, str(event.error)) for event in ear.all(RequestFailed)] == [
         ("POST", "No connection."),
@@ -167,11 +167,11 @@ def test_an_operation_is_left_with_the_error_that_ended_it(door: str) -> None:
 def _failing(door: str, ear: Ear, script: list[Any]) -> Ear:
     transport = FakeTransport(*script)
     if door == "sync":
-        client_of(transport, event_hook=ear).queue.submit_and_poll(LAKE)
+        client_of(transport, event_hooks=[ear]).queue.submit_and_poll(LAKE)
     else:
 
         async def awaited() -> None:
-            async with AsyncDecartClient(KEY, transport=transport, event_hook=ear) as client:
+            async with AsyncDecartClient(KEY, transport=transport, event_hooks=[ear]) as client:
                 await client.queue.submit_and_poll(LAKE)
 
         asyncio.run(awaited())
@@ -181,7 +181,7 @@ def _failing(door: str, ear: Ear, script: list[Any]) -> Ear:
 def test_a_download_that_goes_on_is_told_with_its_job(tmp_path: Path) -> None:
     ear = Ear()
     transport = FakeTransport(status("completed"), shelf := Shelf(breaks=(300,)), shelf)
-    client_of(transport, event_hook=ear).queue.download("j1", tmp_path / "lake.mp4")
+    client_of(transport, event_hooks=[ear]).queue.download("j1", tmp_path / "lake.mp4")
     (again,) = ear.all(Retry)
     assert (again.job_id, str(again.error)) == ("j1", "The connection broke off.")
     assert [event.url for event in ear.all(RequestSent)] == [f"{URL}/j1", f"{URL}/j1/content", f"{URL}/j1/content"]
@@ -234,7 +234,7 @@ class Rethrowing(EventHook):
 
 def test_a_hook_that_raises_what_it_was_left_with_is_not_called_broken(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(QueueSubmitError):
-        client_of(FakeTransport(answer(401)), event_hook=Rethrowing()).queue.submit(LAKE)
+        client_of(FakeTransport(answer(401)), event_hooks=[Rethrowing()]).queue.submit(LAKE)
     assert caplog.messages == []
 
 
@@ -242,7 +242,7 @@ def test_a_hook_that_raises_what_it_was_left_with_is_not_called_broken(caplog: p
 def test_a_broken_hook_is_told_of_in_the_log_and_loses_no_job(
     hook: EventHook, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = client_of(FakeTransport(accepted(), status("completed"), video()), event_hook=hook)
+    client = client_of(FakeTransport(accepted(), status("completed"), video()), event_hooks=[hook])
     assert client.queue.submit_and_poll(LAKE).data == MP4
     assert "the event hook failed in operation; the work goes on" in caplog.messages
 
@@ -250,14 +250,14 @@ def test_a_broken_hook_is_told_of_in_the_log_and_loses_no_job(
 @pytest.mark.parametrize("hook", [Broken(), BrokenAtTheEnd(), Swallowing()])
 def test_no_hook_hides_an_error(hook: EventHook) -> None:
     with pytest.raises(QueueSubmitError):
-        client_of(FakeTransport(answer(401)), event_hook=hook).queue.submit(LAKE)
+        client_of(FakeTransport(answer(401)), event_hooks=[hook]).queue.submit(LAKE)
 
 
 def test_a_hook_that_hears_nothing_may_be_one_all_the_same() -> None:
-    client = client_of(FakeTransport(accepted(), answer(500), status("completed"), video()), event_hook=EventHook())
+    client = client_of(FakeTransport(accepted(), answer(500), status("completed"), video()), event_hooks=[EventHook()])
     assert client.queue.submit_and_poll(LAKE).status == "completed"
-    gone = ConnectError("No connection.", None, None, False)
-    client = client_of(FakeTransport(gone), event_hook=EventHook(), retry=RetryPolicy(attempts=1))
+    gone = ConnectError("No connection.")
+    client = client_of(FakeTransport(gone), event_hooks=[EventHook()], retry=RetryPolicy(attempts=1))
     with pytest.raises(QueueStatusError):
         client.queue.status("j1")
 
@@ -265,12 +265,12 @@ def test_a_hook_that_hears_nothing_may_be_one_all_the_same() -> None:
 def test_what_is_no_hook_is_refused() -> None:
     wrong: Any = print
     with pytest.raises(InvalidInputError, match="event_hook must be an EventHook, not builtin_function_or_method"):
-        DecartClient(KEY, event_hook=wrong)
+        DecartClient(KEY, event_hooks=[wrong])
 
 
 def test_the_async_side_of_a_client_tells_the_same_hook() -> None:
     ear = Ear()
-    client = client_of(FakeTransport(status("pending")), event_hook=ear)
+    client = client_of(FakeTransport(status("pending")), event_hooks=[ear])
     asyncio.run(_ask(client))
     assert len(ear.all(RequestSent)) == 1
 
@@ -288,7 +288,7 @@ def test_headers_are_told_only_by_the_list_and_never_with_the_key(caplog: pytest
     caplog.set_level(logging.DEBUG, "decart")
     ear = Ear()
     echo = answer(200, {"job_id": "j1", "status": "pending"}, x_request_id=f"r-{KEY}", **SECRETS)
-    client_of(FakeTransport(echo), event_hook=ear).queue.status("j1")
+    client_of(FakeTransport(echo), event_hooks=[ear]).queue.status("j1")
     told = {"content-type": "application/json", "x-request-id": "r-***"}
     assert ear.all(ResponseReceived)[0].headers == told
     assert caplog.messages == [f"GET {URL}/j1: 200 in 0.000 s, {told}"]
@@ -299,7 +299,7 @@ def test_each_exchange_is_one_line_at_debug_also_one_without_an_answer_and_each_
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.DEBUG, "decart")
-    gone = ConnectError("No connection.", None, None, False)
+    gone = ConnectError("No connection.")
     transport = FakeTransport(gone, status("completed"), shelf := Shelf(breaks=(300,)), shelf)
     client_of(transport).queue.download("j1", tmp_path / "lake.mp4")
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
@@ -329,5 +329,5 @@ def test_a_wait_that_is_cancelled_leaves_its_operation() -> None:
     transport = FakeTransport(status("pending"), status("pending"))
     transport.at(0.2, cancel.set)
     with pytest.raises(WaitCancelledError):
-        client_of(transport, event_hook=ear).queue.poll("j1", cancel=cancel)
+        client_of(transport, event_hooks=[ear]).queue.poll("j1", cancel=cancel)
     assert ear.heard[-1] == ("fails", "wait", WaitCancelledError)

@@ -38,7 +38,7 @@ FOREVER = float("inf")
 
 
 def api(status: int, after: float | None = None, kind: type[APIError] = APIError) -> APIError:
-    return kind(f"HTTP {status}.", None, None, status, None, "", None, after)
+    return kind(f"HTTP {status}.", status_code=status, retry_after=after)
 
 
 # what the numbers may be
@@ -207,7 +207,7 @@ def test_whatever_retry_after_says_a_wait_ends_by_its_deadline(header: str, time
     transport = FakeTransport(accepted(), always(lambda: answer(503, retry_after=header)))
     pause = max(0.01, timeout / 50)
     client = client_of(transport, retry=RetryPolicy(interval=pause, max_interval=pause))
-    assert client.queue.submit_and_poll(LAKE, policy=PollPolicy(timeout=timeout)).timed_out
+    assert client.queue.submit_and_poll(LAKE, poll=PollPolicy(timeout=timeout)).timed_out
     assert transport.now() <= timeout
     assert all(seconds < threading.TIMEOUT_MAX for seconds in transport.sleeps)
 
@@ -223,8 +223,8 @@ def test_a_submit_that_may_take_for_ever_waits_no_more_than_a_day_for_whatever_r
 
 TABLE = [
     # error, read again?, submit again?, outcome of a submit unknown?
-    (ConnectError("x", None, None, False), True, True, False),
-    (TransportError("x", None, None, False), True, True, False),
+    (ConnectError("x"), True, True, False),
+    (TransportError("x", may_have_been_sent=False), True, True, False),
     (TransportTimeout("x"), True, False, True),
     (TransportError("x"), True, False, True),
     (ResponseError("x"), True, False, True),

@@ -37,7 +37,7 @@ WHERE = [
 
 
 @pytest.mark.parametrize(
-    "cause", [APIError("Refused.", None, None, 400), ConnectError("No network.", None, None, False)]
+    "cause", [APIError("Refused.", status_code=400), ConnectError("No network.")]
 )
 @pytest.mark.parametrize(("doing", "kind", "words", "job_id"), WHERE)
 def test_the_error_of_the_verb_says_where_and_its_cause_says_why(
@@ -56,7 +56,7 @@ def test_the_error_of_the_verb_says_where_and_its_cause_says_why(
 
 
 @pytest.mark.parametrize(
-    "cause", [TransportTimeout("Silence."), ResponseError("Odd."), APIError("Failed.", None, None, 500)]
+    "cause", [TransportTimeout("Silence."), ResponseError("Odd."), APIError("Failed.", status_code=500)]
 )
 def test_only_a_submit_can_have_an_unknown_outcome(cause: Exception) -> None:
     with (

@@ -98,7 +98,7 @@ def test_a_closed_core_sends_nothing() -> None:
 
 
 def test_an_exchange_is_repeated_on_the_transports_clock() -> None:
-    transport = FakeTransport(answer(500), ConnectError("no", None, None, False), status("pending"))
+    transport = FakeTransport(answer(500), ConnectError("no"), status("pending"))
     core = core_of(transport)
     assert core.send(status_call(core.settings, "j1"), repeat_read).status == "pending"
     assert transport.sleeps == [0.5, 1.0]

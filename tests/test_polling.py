@@ -35,7 +35,7 @@ from decart.reporter import Reporter
 
 
 def api(status: int, after: float | None = None, kind: type[APIError] = APIError) -> APIError:
-    return kind(f"HTTP {status}.", None, None, status, None, "", None, after)
+    return kind(f"HTTP {status}.", status_code=status, retry_after=after)
 
 
 def at(status: str) -> JobStatusResponse:
