@@ -4,7 +4,7 @@
 
     transport = FakeTransport(accepted(), status("processing"), ConnectError("no net"), status("completed"), video())
 
-Each entry is for one request: an ``HttpResponse``, an exception to raise, a function of the request that returns either,
+Each entry is for one request: an ``HttpResponse``, an exception to raise, a function of the request that returns one,
 or ``Takes(seconds, entry)``. ``always(function)`` never ends. A script that runs dry fails the test.
 """
 

@@ -78,9 +78,7 @@ def fetch(client: DecartClient) -> None:
         (fetch, 404, ERROR_LIMIT),
     ],
 )
-def test_no_more_of_a_flood_is_read_than_is_useful(
-    call: Callable[[DecartClient], None], code: int, limit: int
-) -> None:
+def test_no_more_of_a_flood_is_read_than_is_useful(call: Callable[[DecartClient], None], code: int, limit: int) -> None:
     read: list[int] = []
 
     def flood() -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""`decart._verbs`: what is checked before an exchange, and said after it."""
+"""`decart.outcomes`: how a call ends, where it failed, and what whoever is interrupted should do next."""
 
 from __future__ import annotations
 
@@ -14,40 +14,60 @@ from decart import (
     APIError,
     ClientClosedError,
     ConnectError,
+    DecartSDKError,
     InvalidInputError,
+    JobFailedError,
     JobStatusResponse,
+    JobSubmitResponse,
+    JobTimeoutError,
     PollPolicy,
     QueueError,
     QueueResultError,
     QueueStatusError,
     QueueSubmitError,
     ResponseError,
+    ServerError,
     SubmitOutcomeUnknownError,
     TransportError,
     TransportTimeout,
     WaitCancelledError,
 )
-from decart._verbs import asking, check_wait, fetching, resumable, submitting
+from decart.outcomes import (
+    CallState,
+    Cancellation,
+    download_cancelled,
+    finished,
+    result_errors,
+    status_error,
+    status_errors,
+    submit_cancelled,
+    submit_errors,
+    timed_out,
+    wait_cancelled,
+)
+from decart.polling import JobPoll
+
+REFUSED = APIError("Refused.", status_code=400)
+
+# where it failed, and why
 
 WHERE = [
-    (submitting, QueueSubmitError, "The job was not submitted", None),
-    (lambda: asking("j1"), QueueStatusError, "The status of job j1 could not be read", "j1"),
-    (lambda: fetching("j1"), QueueResultError, "The result of job j1 could not be fetched", "j1"),
+    (submit_errors, QueueSubmitError, "The job was not submitted", None),
+    (lambda: status_errors("j1"), QueueStatusError, "The status of job j1 could not be read", "j1"),
+    (lambda: result_errors("j1"), QueueResultError, "The result of job j1 could not be fetched", "j1"),
 ]
 
 
-@pytest.mark.parametrize(
-    "cause", [APIError("Refused.", status_code=400), ConnectError("No network.")]
-)
-@pytest.mark.parametrize(("doing", "kind", "words", "job_id"), WHERE)
-def test_the_error_of_the_verb_says_where_and_its_cause_says_why(
-    doing: Callable[[], AbstractContextManager[None]],
+@pytest.mark.parametrize("cause", [REFUSED, ConnectError("No network.")])
+@pytest.mark.parametrize(("errors", "kind", "words", "job_id"), WHERE)
+def test_the_class_of_an_error_says_where_it_failed_and_its_cause_says_why(
+    errors: Callable[[], AbstractContextManager[None]],
     kind: type[QueueError],
     words: str,
     job_id: str | None,
     cause: Exception,
 ) -> None:
-    with pytest.raises(QueueError) as caught, doing():
+    with pytest.raises(QueueError) as caught, errors():
         raise cause
     assert type(caught.value) is kind
     assert caught.value.message == f"{words}: {cause}"
@@ -55,102 +75,179 @@ def test_the_error_of_the_verb_says_where_and_its_cause_says_why(
     assert caught.value.job_id == job_id
 
 
-@pytest.mark.parametrize(
-    "cause", [TransportTimeout("Silence."), ResponseError("Odd."), APIError("Failed.", status_code=500)]
-)
-def test_only_a_submit_can_have_an_unknown_outcome(cause: Exception) -> None:
-    with (
-        pytest.raises(SubmitOutcomeUnknownError, match="may have been charged, so it was not sent again") as caught,
-        submitting(),
-    ):
-        raise cause
-    assert caught.value.cause is cause
-    with pytest.raises(QueueStatusError), asking("j1"):
-        raise cause
-
-
-@pytest.mark.parametrize("doing", [submitting, lambda: asking("j1")])
-def test_what_is_not_about_the_exchange_is_not_blamed_on_it(doing: Any, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(ClientClosedError), doing():
-        raise ClientClosedError("closed")
+@pytest.mark.parametrize("errors", [errors for errors, *_ in WHERE])
+def test_what_is_not_about_the_exchange_is_raised_as_it_is(errors: Any, caplog: pytest.LogCaptureFixture) -> None:
+    for error in (ClientClosedError("closed"), KeyboardInterrupt(), OSError("disk full")):
+        with pytest.raises(type(error)) as caught, errors():
+            raise error
+        assert caught.value is error
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, asyncio.CancelledError])
-def test_a_submit_that_is_broken_off_says_what_it_may_have_cost(
-    kind: type[BaseException], caplog: pytest.LogCaptureFixture
-) -> None:
-    with pytest.raises(kind) as caught, submitting():
-        raise kind
-    assert len(caplog.messages) == 1
-    assert "The job may have been accepted, and you may have been charged" in caplog.messages[0]
-    assert caught.value.__notes__ == caplog.messages
+@pytest.mark.parametrize(
+    "cause", [TransportTimeout("Silence."), ResponseError("Odd."), ServerError("Failed.", status_code=500)]
+)
+def test_only_a_submit_can_have_an_unknown_outcome(cause: Exception) -> None:
+    with pytest.raises(SubmitOutcomeUnknownError, match="may have been charged") as caught, submit_errors():
+        raise cause
+    assert caught.value.cause is cause
+    assert not isinstance(caught.value, QueueSubmitError)  # `except QueueSubmitError: submit again` must not pay twice
+    with pytest.raises(QueueStatusError), status_errors("j1"):
+        raise cause
 
 
-async def coroutine_function(job: JobStatusResponse) -> None: ...
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        (ServerError("It failed; try again later. (HTTP 502)", status_code=502), "HTTP 502"),
+        (
+            ServerError("It failed; try again.", status_code=502, data={"detail": "Bad gateway"}),
+            "HTTP 502: Bad gateway",
+        ),
+        (APIError("The server redirects to https://x.test:443.", status_code=307), "The server redirects to https://x.test:443"),
+        (ResponseError("It is odd; try again.", data={"reason": "It is odd"}), "It is odd"),
+        (TransportError("Cut off."), "Cut off"),
+    ],
+)  # fmt: skip
+def test_an_unknown_outcome_never_advises_to_try_again(cause: DecartSDKError, reason: str) -> None:
+    with pytest.raises(SubmitOutcomeUnknownError) as caught, submit_errors():
+        raise cause
+    assert caught.value.message.endswith(f"before you submit it again. Reason: {reason}.")
+    assert "try again" not in caught.value.message
+    assert caught.value.data == cause.data
 
 
-CANNOT_WAIT = [
-    ((coroutine_function, None, None), "on_status_change is a coroutine function; only the async client can await it"),
-    ((None, None, asyncio.Event()), "cancel must be a threading.Event, not"),
+def test_a_status_error_keeps_only_a_cause_of_ours() -> None:
+    assert status_error("j1", REFUSED).cause is REFUSED
+    other = status_error("j1", ZeroDivisionError("x"))
+    assert (other.cause, other.message) == (None, "The status of job j1 could not be read: x")
+
+
+# who is interrupted
+
+ENDS = [
+    KeyboardInterrupt(),
+    asyncio.CancelledError(),
+    RuntimeError("callback"),
+    InvalidInputError("callback"),
+    QueueStatusError("about another job", job_id="j2"),
+    ClientClosedError("closed meanwhile"),
 ]
 
 
-@pytest.mark.parametrize(("asked", "message"), CANNOT_WAIT)
-def test_what_only_the_async_client_can_await_is_refused_by_the_sync_one(asked: Any, message: str) -> None:
-    with pytest.raises(InvalidInputError, match=message):
-        check_wait(*asked, awaited=False)
-    check_wait(*asked, awaited=True)
+def explained(state: CallState, error: BaseException) -> list[str]:
+    state.explain(error)
+    return getattr(error, "__notes__", [])
 
 
-@pytest.mark.parametrize("awaited", [False, True])
-def test_a_wait_takes_a_policy_a_callback_and_a_threads_event(awaited: bool) -> None:
-    check_wait(print, PollPolicy(), threading.Event(), awaited=awaited)
-    check_wait(None, None, None, awaited=awaited)
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, asyncio.CancelledError, RuntimeError])
+def test_a_submit_that_is_interrupted_says_what_it_may_have_cost(
+    kind: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    notes = explained(CallState(sent=True), kind())
+    assert notes == caplog.messages
+    assert len(notes) == 1
+    assert "The job may have been accepted, and you may have been charged" in notes[0]
+
+
+def test_a_submit_that_sent_nothing_needs_no_advice(caplog: pytest.LogCaptureFixture) -> None:
+    assert explained(CallState(), KeyboardInterrupt()) == caplog.messages == []
+
+
+@pytest.mark.parametrize("error", ENDS, ids=repr)
+@pytest.mark.parametrize(
+    ("done", "advice"),
+    [
+        (False, "Job j1 goes on. Wait for it with client.queue.poll('j1')."),
+        (True, "Job j1 is done. Fetch its video with client.queue.download('j1', path)."),
+    ],
+)
+def test_whatever_ends_a_call_names_the_job_and_says_how_to_continue(
+    error: BaseException, done: bool, advice: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = type(error)(*error.args)
+    state = CallState(sent=True, finished=done)
+    state.accept(JobSubmitResponse(job_id="j1", status="pending"))
+    assert explained(state, error) == caplog.messages == [advice]
+    assert error.job_id == "j1"  # type: ignore[attr-defined]
+
+
+def test_an_exception_that_takes_no_attributes_gets_the_note_all_the_same() -> None:
+    class Closed(Exception):
+        def __setattr__(self, name: str, value: object) -> None:
+            raise TypeError(name)
+
+    assert len(explained(CallState("j1"), Closed())) == 1
+
+
+@pytest.mark.parametrize("kind", [QueueStatusError, QueueResultError, WaitCancelledError, JobFailedError])
+def test_an_error_that_names_the_job_needs_no_advice(
+    kind: type[DecartSDKError], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert explained(CallState("j1"), kind("x", job_id="j1")) == caplog.messages == []
+
+
+def test_a_refused_submit_needs_no_advice() -> None:
+    assert explained(CallState(sent=True), QueueSubmitError("The job was not submitted.")) == []
+
+
+# cancelled
+
+
+def test_a_cancellation_raises_its_error_once_the_event_is_set() -> None:
+    event = threading.Event()
+    cancellation = Cancellation(event, submit_cancelled)
+    cancellation.check()
+    event.set()
+    with pytest.raises(WaitCancelledError, match="nothing was sent or billed"):
+        cancellation.check()
+    Cancellation().check()  # without an event it never does
+    with pytest.raises(WaitCancelledError):
+        Cancellation(event).check()
+
+
+def test_the_error_of_a_cancelled_call_names_the_job_and_the_call_that_continues() -> None:
+    assert submit_cancelled().job_id is None
+    for error, call in ((wait_cancelled("j1"), "poll('j1')"), (download_cancelled("j1"), "download('j1', path)")):
+        assert error.job_id == "j1"
+        assert f"client.queue.{call}" in error.message
+
+
+# finished or not
+
+
+def test_only_a_finished_job_has_a_result() -> None:
+    for word in ("completed", "failed"):
+        job = JobStatusResponse(job_id="j1", status=word)
+        assert finished(job) is job
+    with pytest.raises(QueueResultError, match=r"has not finished: it is pending\. client\.queue\.poll\('j1'\)"):
+        finished(JobStatusResponse(job_id="j1", status="pending"))
+
+
+SEEN = JobStatusResponse(job_id="j1", status="processing", model="lucy-pro-t2v", elapsed=7.0)
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("script", "words"),
     [
-        (("print", None, None), "on_status_change must be something that can be called"),
-        ((None, 5, None), "policy must be a PollPolicy, not 5"),
-        ((None, None, True), "cancel must be a threading.Event or an asyncio.Event, not True"),
+        ([], "its status was never seen. "),
+        ([SEEN], "its last status was processing. "),
+        (
+            [SEEN, TransportError("Cut off.")],
+            "its last status was processing; the last status check failed: Cut off. ",
+        ),
+        ([TransportError("Cut off."), SEEN], "its last status was processing. "),
     ],
 )
-def test_what_would_fail_after_the_submit_is_refused_before_it(asked: Any, message: str) -> None:
-    with pytest.raises(InvalidInputError, match=message):
-        check_wait(*asked, awaited=True)
-
-
-ADVICE = "The wait for job j1 ended; the job goes on. Resume with client.queue.poll('j1')."
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        KeyboardInterrupt(),
-        RuntimeError("callback"),
-        InvalidInputError("callback"),
-        TransportError("callback"),
-        QueueStatusError("about another job", None, None, "j2"),
-        ClientClosedError("closed meanwhile"),
-    ],
-)
-def test_whatever_ends_a_wait_without_the_jobs_id_tells_how_to_come_back(
-    error: BaseException, caplog: pytest.LogCaptureFixture
-) -> None:
-    with pytest.raises(type(error)) as caught, resumable("j1"):
-        raise error
-    assert caught.value is error
-    assert caplog.messages == [ADVICE]
-    assert error.__notes__ == [ADVICE]
-
-
-@pytest.mark.parametrize("kind", [QueueStatusError, QueueResultError, WaitCancelledError])
-def test_an_error_that_carries_the_jobs_id_needs_no_advice(
-    kind: type[QueueError], caplog: pytest.LogCaptureFixture
-) -> None:
-    with pytest.raises(kind) as caught, resumable("j1"):
-        raise kind("x", None, None, "j1")
-    assert not hasattr(caught.value, "__notes__")
-    assert caplog.messages == []
+def test_a_wait_that_timed_out_says_what_was_seen_and_how_to_continue(script: list[Any], words: str) -> None:
+    poll = JobPoll(job_id="j1", started=0.0, policy=PollPolicy(timeout=2.5))
+    for seen in script:
+        (poll.observe if seen is SEEN else poll.observe_error)(seen, 1.0)
+    result = timed_out(poll)
+    assert (result.status, result.timed_out, result.job_id, result.data) == ("failed", True, "j1", None)
+    assert (result.model, result.elapsed) == (("lucy-pro-t2v", 7.0) if SEEN in script else (None, None))
+    assert result.error is not None and words in result.error
+    assert result.error.startswith("The wait for job j1 ended after 2.5 s; ")
+    assert result.error.endswith("client.queue.poll('j1') waits for it again.")
+    with pytest.raises(JobTimeoutError):
+        result.raise_for_status()

@@ -1,4 +1,4 @@
-"""`decart.redaction`: whatever a server echoes of the API key, and in which form, is in nothing that we show or keep."""
+"""`decart.redaction`: whatever a server echoes of the API key, in any form, is in nothing that we show or keep."""
 
 from __future__ import annotations
 
