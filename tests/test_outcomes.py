@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,11 +37,10 @@ from decart.outcomes import (
     Cancellation,
     download_cancelled,
     finished,
-    result_errors,
+    result_error,
     status_error,
-    status_errors,
     submit_cancelled,
-    submit_errors,
+    submit_error,
     timed_out,
     wait_cancelled,
 )
@@ -52,48 +51,37 @@ REFUSED = APIError("Refused.", status_code=400)
 # where it failed, and why
 
 WHERE = [
-    (submit_errors, QueueSubmitError, "The job was not submitted", None),
-    (lambda: status_errors("j1"), QueueStatusError, "The status of job j1 could not be read", "j1"),
-    (lambda: result_errors("j1"), QueueResultError, "The result of job j1 could not be fetched", "j1"),
+    (submit_error, QueueSubmitError, "The job was not submitted", None),
+    (partial(status_error, "j1"), QueueStatusError, "The status of job j1 could not be read", "j1"),
+    (partial(result_error, "j1"), QueueResultError, "The result of job j1 could not be fetched", "j1"),
 ]
 
 
 @pytest.mark.parametrize("cause", [REFUSED, ConnectError("No network.")])
-@pytest.mark.parametrize(("errors", "kind", "words", "job_id"), WHERE)
+@pytest.mark.parametrize(("error_of", "kind", "words", "job_id"), WHERE)
 def test_the_class_of_an_error_says_where_it_failed_and_its_cause_says_why(
-    errors: Callable[[], AbstractContextManager[None]],
+    error_of: Callable[[DecartSDKError], QueueError],
     kind: type[QueueError],
     words: str,
     job_id: str | None,
-    cause: Exception,
+    cause: DecartSDKError,
 ) -> None:
-    with pytest.raises(QueueError) as caught, errors():
-        raise cause
-    assert type(caught.value) is kind
-    assert caught.value.message == f"{words}: {cause}"
-    assert caught.value.cause is caught.value.__cause__ is cause
-    assert caught.value.job_id == job_id
-
-
-@pytest.mark.parametrize("errors", [errors for errors, *_ in WHERE])
-def test_what_is_not_about_the_exchange_is_raised_as_it_is(errors: Any, caplog: pytest.LogCaptureFixture) -> None:
-    for error in (ClientClosedError("closed"), KeyboardInterrupt(), OSError("disk full")):
-        with pytest.raises(type(error)) as caught, errors():
-            raise error
-        assert caught.value is error
-    assert caplog.messages == []
+    error = error_of(cause)
+    assert type(error) is kind
+    assert error.message == f"{words}: {cause}"
+    assert error.cause is cause
+    assert error.job_id == job_id
 
 
 @pytest.mark.parametrize(
     "cause", [TransportTimeout("Silence."), ResponseError("Odd."), ServerError("Failed.", status_code=500)]
 )
-def test_only_a_submit_can_have_an_unknown_outcome(cause: Exception) -> None:
-    with pytest.raises(SubmitOutcomeUnknownError, match="may have been charged") as caught, submit_errors():
-        raise cause
-    assert caught.value.cause is cause
-    assert not isinstance(caught.value, QueueSubmitError)  # `except QueueSubmitError: submit again` must not pay twice
-    with pytest.raises(QueueStatusError), status_errors("j1"):
-        raise cause
+def test_only_a_submit_can_have_an_unknown_outcome(cause: DecartSDKError) -> None:
+    error = submit_error(cause)
+    assert type(error) is SubmitOutcomeUnknownError  # `except QueueSubmitError: submit again` must not pay twice
+    assert "may have been charged" in error.message
+    assert error.cause is cause
+    assert type(status_error("j1", cause)) is QueueStatusError
 
 
 @pytest.mark.parametrize(
@@ -104,23 +92,19 @@ def test_only_a_submit_can_have_an_unknown_outcome(cause: Exception) -> None:
             ServerError("It failed; try again.", status_code=502, data={"detail": "Bad gateway"}),
             "HTTP 502: Bad gateway",
         ),
-        (APIError("The server redirects to https://x.test:443.", status_code=307), "The server redirects to https://x.test:443"),
+        (
+            APIError("The server redirects to https://x.test.", status_code=307),
+            "The server redirects to https://x.test",
+        ),
         (ResponseError("It is odd; try again.", data={"reason": "It is odd"}), "It is odd"),
         (TransportError("Cut off."), "Cut off"),
     ],
-)  # fmt: skip
+)
 def test_an_unknown_outcome_never_advises_to_try_again(cause: DecartSDKError, reason: str) -> None:
-    with pytest.raises(SubmitOutcomeUnknownError) as caught, submit_errors():
-        raise cause
-    assert caught.value.message.endswith(f"before you submit it again. Reason: {reason}.")
-    assert "try again" not in caught.value.message
-    assert caught.value.data == cause.data
-
-
-def test_a_status_error_keeps_only_a_cause_of_ours() -> None:
-    assert status_error("j1", REFUSED).cause is REFUSED
-    other = status_error("j1", ZeroDivisionError("x"))
-    assert (other.cause, other.message) == (None, "The status of job j1 could not be read: x")
+    error = submit_error(cause)
+    assert error.message.endswith(f"before you submit it again. Reason: {reason}.")
+    assert "try again" not in error.message
+    assert error.data == cause.data
 
 
 # who is interrupted
@@ -130,7 +114,6 @@ ENDS = [
     asyncio.CancelledError(),
     RuntimeError("callback"),
     InvalidInputError("callback"),
-    QueueStatusError("about another job", job_id="j2"),
     ClientClosedError("closed meanwhile"),
 ]
 
@@ -172,12 +155,22 @@ def test_whatever_ends_a_call_names_the_job_and_says_how_to_continue(
     assert error.job_id == "j1"  # type: ignore[attr-defined]
 
 
-def test_an_exception_that_takes_no_attributes_gets_the_note_all_the_same() -> None:
-    class Closed(Exception):
-        def __setattr__(self, name: str, value: object) -> None:
-            raise TypeError(name)
+class Frozen(Exception):
+    """An exception of a caller that takes no attributes."""
 
-    assert len(explained(CallState("j1"), Closed())) == 1
+    def __setattr__(self, name: str, value: object) -> None:
+        raise TypeError(name)
+
+
+def test_an_exception_that_takes_no_attributes_is_explained_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    assert explained(CallState("j1"), Frozen()) == []
+    assert caplog.messages == ["Job j1 goes on. Wait for it with client.queue.poll('j1')."]
+
+
+def test_an_error_about_another_job_keeps_the_id_of_that_job() -> None:
+    error = QueueStatusError("about another job", job_id="j2")
+    assert len(explained(CallState("j1"), error)) == 1
+    assert error.job_id == "j2"
 
 
 @pytest.mark.parametrize("kind", [QueueStatusError, QueueResultError, WaitCancelledError, JobFailedError])

@@ -29,7 +29,6 @@ from decart import (
     TransportTimeout,
 )
 from decart.policies import (
-    Deadline,
     next_pause,
     outcome_unknown,
     pause,
@@ -130,29 +129,6 @@ def test_the_defaults_are_the_documented_ones_and_a_policy_is_changed_with_evolv
     assert attrs.evolve(RetryPolicy(), attempts=8).attempts == 8
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         PollPolicy().timeout = 1  # type: ignore[misc]
-
-
-# the deadline
-
-
-def test_a_deadline_counts_down_and_clips_and_leaves_a_last_request_one_second() -> None:
-    clock = FakeTransport(start=100.0)
-    deadline = Deadline.after(10, clock.now)
-    assert (deadline.remaining(), deadline.clip(3), deadline.clip(30), deadline.passed()) == (10, 3, 10, False)
-    assert deadline.for_request() == 10
-    clock.sleep(9.5)
-    assert deadline.for_request() == 1.0
-    clock.sleep(0.4995)
-    assert deadline.passed()  # half a millisecond is not worth another sleep
-    clock.sleep(5)
-    assert (deadline.remaining(), deadline.clip(3), deadline.passed(), deadline.for_request()) == (0, 0, True, 1.0)
-
-
-def test_no_deadline_never_passes() -> None:
-    deadline = Deadline.after(None, FakeTransport().now)
-    assert (deadline.remaining(), deadline.clip(3), deadline.passed(), deadline.for_request()) == (
-        FOREVER, 3, False, FOREVER,
-    )  # fmt: skip
 
 
 # the pause

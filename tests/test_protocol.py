@@ -168,7 +168,7 @@ AWKWARD_IDS = [
 @given(job_id=st.one_of(st.sampled_from(AWKWARD_IDS), st.text(), st.text(alphabet="./%?#\\ \r\n@:")))
 def test_a_job_id_never_leaves_its_one_segment_of_the_url(job_id: str) -> None:
     try:
-        url = content_request(SET, job_id).url
+        url = content_request(SET, job_id_of(job_id)).url
     except InvalidInputError:
         assert not job_id.strip() or job_id in (".", "..") or any("\ud800" <= ch <= "\udfff" for ch in job_id)
         return
@@ -179,7 +179,7 @@ def test_a_job_id_never_leaves_its_one_segment_of_the_url(job_id: str) -> None:
 @pytest.mark.parametrize("job_id", ["", "  ", ".", "..", "\ud800", None, 7, b"j1"])
 def test_what_cannot_be_a_job_id_is_refused(job_id: Any) -> None:
     with pytest.raises(InvalidInputError, match="job_id must be the id that submit returned"):
-        status_call(SET, job_id)
+        job_id_of(job_id)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from fakes import LAKE, SILENCE, FakeTransport, Takes, accepted, always, answer, client_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tenacity import RetryCallState, Retrying
+from tenacity import Retrying
 
 from decart import (
     APIError,
@@ -25,12 +25,11 @@ from decart import (
 from decart.policies import (
     LAST_REQUEST,
     VISIBLE_AFTER,
-    Deadline,
     Exchange,
-    RetryLoop,
-    error_of,
+    not_visible_yet,
     repeat_read,
     repeat_submit,
+    retrying,
 )
 
 
@@ -38,70 +37,52 @@ def api(status: int, after: float | None = None, kind: type[APIError] = APIError
     return kind(f"HTTP {status}.", status_code=status, retry_after=after)
 
 
-def exchange(
-    clock: FakeTransport,
-    *,
-    seconds: float | None = 120,
-    repeat: Callable[[BaseException], bool] = repeat_read,
-    visible: float | None = None,
-    **policy: Any,
-) -> Exchange:
-    return Exchange(
-        policy=RetryPolicy(**{"jitter": 0, **policy}),
-        deadline=Deadline.after(seconds, clock.now),
-        repeat=repeat,
-        visible=None if visible is None else Deadline.after(visible, clock.now),
-    )
+def exchange(repeat: Callable[[BaseException], bool] = repeat_read, **policy: Any) -> Exchange:
+    return Exchange(policy=RetryPolicy(**{"jitter": 0, **policy}), started=100.0, repeat=repeat)
 
 
-def pauses(exchange: Exchange, clock: FakeTransport, *errors: Exception) -> list[float | None]:
-    """Return the pauses after attempts that fail like this, and let the clock pass them."""
-    seconds: list[float | None] = []
+def pauses(exchange: Exchange, *errors: Exception, accepted: float | None = None) -> list[float | None]:
+    """Return the pauses after attempts that take no time and fail like this."""
+    now, seconds = exchange.started, []
     for error in errors:
-        seconds.append(exchange.pause_after(error))
-        clock.sleep(seconds[-1] or 0)
+        seconds.append(exchange.pause_after(error, now, accepted))
+        now += seconds[-1] or 0
     return seconds
 
 
 def test_the_pauses_of_an_exchange_grow_and_end_after_the_last_attempt() -> None:
-    clock = FakeTransport()
     errors = api(500), TransportError("cut"), ResponseError("odd"), api(500)
-    assert pauses(exchange(clock), clock, *errors) == [0.5, 1.0, 2.0, None]
-    assert pauses(exchange(clock, attempts=1), clock, api(500)) == [None]
+    assert pauses(exchange(), *errors) == [0.5, 1.0, 2.0, None]
+    assert pauses(exchange(attempts=1), api(500)) == [None]
 
 
 def test_what_is_not_worth_repeating_has_no_next_attempt() -> None:
-    clock = FakeTransport()
-    assert pauses(exchange(clock), clock, api(401)) == [None]
-    assert pauses(exchange(clock, repeat=repeat_submit), clock, TransportError("cut")) == [None]
+    assert pauses(exchange(), api(401)) == [None]
+    assert pauses(exchange(repeat_submit), TransportError("cut")) == [None]
 
 
 def test_retry_after_takes_precedence_over_the_backoff() -> None:
-    clock = FakeTransport()
-    assert pauses(exchange(clock), clock, api(429, 30.0), api(429, 0.0)) == [30, 0.5]
+    assert pauses(exchange(), api(429, 30.0), api(429, 0.0)) == [30, 0.5]
 
 
 def test_a_retry_after_beyond_the_deadline_ends_an_exchange_at_once() -> None:
-    clock = FakeTransport()
-    assert pauses(exchange(clock, seconds=120), clock, api(429, 120.0)) == [120]
-    clock = FakeTransport()
-    assert pauses(exchange(clock, seconds=120), clock, api(429, 121.0)) == [None]
+    assert pauses(exchange(timeout=120), api(429, 120.0)) == [120]
+    assert pauses(exchange(timeout=120), api(429, 121.0)) == [None]
+    assert pauses(exchange(timeout=None), api(429, 50_000.0)) == [50_000.0]
 
 
 def test_no_attempt_begins_after_the_deadline() -> None:
-    clock = FakeTransport()
-    assert pauses(exchange(clock, seconds=1.2, attempts=99), clock, *[api(500)] * 3) == [0.5, 0.7, None]
+    assert pauses(exchange(timeout=1.2, attempts=99), *[api(500)] * 3) == [0.5, pytest.approx(0.7), None]
 
 
 def test_a_404_is_repeated_until_the_job_must_be_visible_however_many_attempts_that_takes() -> None:
-    clock = FakeTransport()
     missing = api(404, kind=NotFoundError)
-    waiting = exchange(clock, visible=VISIBLE_AFTER, attempts=1)
-    seconds = pauses(waiting, clock, *[missing] * 5)
-    assert seconds == [0.5, 1.0, 2.0, 4.0, 8.0]
-    clock.sleep(VISIBLE_AFTER)
-    assert waiting.pause_after(missing) is None
-    assert exchange(clock).pause_after(missing) is None
+    waiting = exchange(attempts=1)
+    assert pauses(waiting, *[missing] * 5, accepted=99.0) == [0.5, 1.0, 2.0, 4.0, 8.0]
+    assert waiting.pause_after(missing, 99.0 + VISIBLE_AFTER, 99.0) is None
+    assert exchange().pause_after(missing, 100.0) is None
+    assert not_visible_yet(missing, 100.0, 99.0)
+    assert not not_visible_yet(api(500), 100.0, 99.0)
 
 
 # the loop
@@ -120,28 +101,23 @@ class Tries:
         return "done"
 
 
-def test_the_loop_asks_after_each_attempt_reports_each_retry_and_sleeps_between() -> None:
-    clock, reports = FakeTransport(), []
+def test_after_each_failure_one_function_decides_and_the_retry_is_reported_before_the_pause() -> None:
+    clock, reports = FakeTransport(start=100.0), []
     first, second = api(500), TransportError("cut")
-    loop = RetryLoop(exchange(clock).pause_after, lambda *report: reports.append(report))
-    assert Retrying(sleep=clock.sleep, **loop.settings())(Tries(first, second)) == "done"
+    decide = exchange()
+    settings = retrying(lambda error: decide.pause_after(error, clock.now()), lambda *report: reports.append(report))
+    assert Retrying(sleep=clock.sleep, **settings)(Tries(first, second)) == "done"
     assert reports == [(first, 1, 0.5), (second, 2, 1.0)]
     assert clock.sleeps == [0.5, 1.0]
 
 
 @pytest.mark.parametrize("last", [api(401), KeyboardInterrupt(), ZeroDivisionError()])
 def test_an_error_that_is_not_repeated_is_raised_itself(last: BaseException) -> None:
-    clock = FakeTransport()
-    loop = RetryLoop(exchange(clock).pause_after, lambda *report: None)
+    decide = exchange()
+    settings = retrying(lambda error: decide.pause_after(error, 100.0), lambda *report: None)
     with pytest.raises(type(last)) as caught:
-        Retrying(sleep=clock.sleep, **loop.settings())(Tries(api(500), last))
+        Retrying(sleep=lambda seconds: None, **settings)(Tries(api(500), last))
     assert caught.value is last
-    assert clock.sleeps == [0.5]
-
-
-def test_an_attempt_has_no_error_before_it_ended() -> None:
-    loop = Retrying()
-    assert error_of(RetryCallState(loop, None, (), {})) is None
 
 
 # the promise of all that
