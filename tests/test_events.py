@@ -1,4 +1,4 @@
-"""What a client tells: to an event hook, and to the log."""
+"""What a client reports: to event hooks, and to the log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fakes import KEY, LAKE, MP4, FakeTransport, Takes, accepted, answer, client_of, status, video
-from test_download import Shelf
+from support.shelf import Shelf
 
 from decart import (
     AsyncDecartClient,
@@ -80,7 +80,7 @@ class Ear(EventHook):
 def played(door: str, *script: Any, **settings: Any) -> Ear:
     """Submit a job and wait for it, through one of the two front doors."""
     ear = Ear()
-    steady: dict[str, Any] = {"retry": RetryPolicy(jitter=0), "poll": PollPolicy(jitter=0), "event_hook": ear}
+    steady: dict[str, Any] = {"retry": RetryPolicy(jitter=0), "poll": PollPolicy(jitter=0), "event_hooks": [ear]}
     transport = FakeTransport(*script)
 
     async def awaited() -> None:
@@ -98,7 +98,7 @@ doors = pytest.mark.parametrize("door", ["sync", "async"])
 
 
 @doors
-def test_a_hook_hears_of_a_jobs_whole_life_in_order(door: str) -> None:
+def test_a_hook_hears_of_the_life_of_a_job_in_order(door: str) -> None:
     ear = played(door, accepted(), status("processing"), Takes(1.5, status("completed")), video())
     told = [event if isinstance(event, tuple) else type(event).__name__ for event in ear.heard]
     exchange = ["RequestSent", "ResponseReceived"]
@@ -119,7 +119,7 @@ def test_a_hook_hears_of_a_jobs_whole_life_in_order(door: str) -> None:
 
 
 @doors
-def test_a_change_of_the_status_is_told_with_the_model_and_the_jobs_age(door: str) -> None:
+def test_a_change_of_status_has_the_model_and_the_age_of_the_job(door: str) -> None:
     ear = played(door, accepted(), status("processing"), status("processing"), status("failed", error="too dark"))
     told = [(event.status, event.error, event.model, event.elapsed) for event in ear.all(StatusChanged)]
     assert told == [
@@ -131,7 +131,7 @@ def test_a_change_of_the_status_is_told_with_the_model_and_the_jobs_age(door: st
 
 
 @doors
-def test_bytes_are_told_both_ways_in_memory_and_into_a_file(door: str, tmp_path: Path) -> None:
+def test_bytes_are_reported_both_ways_in_memory_and_into_a_file(door: str, tmp_path: Path) -> None:
     ear = played(door, accepted(), status("completed"), video())
     assert ear.all(BytesMoved)[-1] == BytesMoved(job_id="j1", direction="download", done=len(MP4), total=len(MP4))
     up = [event for event in ear.all(BytesMoved) if event.direction == "upload"]
@@ -143,7 +143,7 @@ def test_bytes_are_told_both_ways_in_memory_and_into_a_file(door: str, tmp_path:
 
 
 @doors
-def test_what_fails_is_told_and_so_is_the_repeat(door: str) -> None:
+def test_a_failure_and_its_retry_are_reported(door: str) -> None:
     gone = ConnectError("No connection.")
     ear = played(door, gone, accepted(), answer(500), status("completed"), TransportError("Cut off."), video())
     assert [(event.method, str(event.error)) for event in ear.all(RequestFailed)] == [
@@ -178,7 +178,7 @@ def _failing(door: str, ear: Ear, script: list[Any]) -> Ear:
     return ear
 
 
-def test_a_download_that_goes_on_is_told_with_its_job(tmp_path: Path) -> None:
+def test_a_download_that_is_resumed_is_reported_with_its_job(tmp_path: Path) -> None:
     ear = Ear()
     transport = FakeTransport(status("completed"), shelf := Shelf(breaks=(300,)), shelf)
     client_of(transport, event_hooks=[ear]).queue.download("j1", tmp_path / "lake.mp4")
@@ -239,12 +239,12 @@ def test_a_hook_that_raises_what_it_was_left_with_is_not_called_broken(caplog: p
 
 
 @pytest.mark.parametrize("hook", [Broken(), BrokenAtTheEnd()])
-def test_a_broken_hook_is_told_of_in_the_log_and_loses_no_job(
+def test_a_broken_hook_is_logged_and_loses_no_job(
     hook: EventHook, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = client_of(FakeTransport(accepted(), status("completed"), video()), event_hooks=[hook])
     assert client.queue.submit_and_poll(LAKE).data == MP4
-    assert "the event hook failed in operation; the work goes on" in caplog.messages
+    assert "the event hook failed in operation; the call goes on" in caplog.messages
 
 
 @pytest.mark.parametrize("hook", [Broken(), BrokenAtTheEnd(), Swallowing()])
@@ -253,7 +253,7 @@ def test_no_hook_hides_an_error(hook: EventHook) -> None:
         client_of(FakeTransport(answer(401)), event_hooks=[hook]).queue.submit(LAKE)
 
 
-def test_a_hook_that_hears_nothing_may_be_one_all_the_same() -> None:
+def test_a_hook_need_not_override_anything() -> None:
     client = client_of(FakeTransport(accepted(), answer(500), status("completed"), video()), event_hooks=[EventHook()])
     assert client.queue.submit_and_poll(LAKE).status == "completed"
     gone = ConnectError("No connection.")
@@ -262,13 +262,13 @@ def test_a_hook_that_hears_nothing_may_be_one_all_the_same() -> None:
         client.queue.status("j1")
 
 
-def test_what_is_no_hook_is_refused() -> None:
+def test_what_is_not_a_hook_is_refused() -> None:
     wrong: Any = print
-    with pytest.raises(InvalidInputError, match="event_hook must be an EventHook, not builtin_function_or_method"):
+    with pytest.raises(InvalidInputError, match="each of event_hooks must be an EventHook, not builtin_function_or_method"):
         DecartClient(KEY, event_hooks=[wrong])
 
 
-def test_the_async_side_of_a_client_tells_the_same_hook() -> None:
+def test_the_async_side_of_a_client_reports_to_the_same_hooks() -> None:
     ear = Ear()
     client = client_of(FakeTransport(status("pending")), event_hooks=[ear])
     asyncio.run(_ask(client))
@@ -284,7 +284,7 @@ async def _ask(client: DecartClient) -> None:
 SECRETS = {"Set-Cookie": "session=1", "X-Api-Key": KEY, "Authorization": "Bearer x", "X-Internal": "10.0.0.1"}
 
 
-def test_headers_are_told_only_by_the_list_and_never_with_the_key(caplog: pytest.LogCaptureFixture) -> None:
+def test_only_listed_headers_are_reported_and_never_the_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "decart")
     ear = Ear()
     echo = answer(200, {"job_id": "j1", "status": "pending"}, x_request_id=f"r-{KEY}", **SECRETS)
@@ -295,7 +295,7 @@ def test_headers_are_told_only_by_the_list_and_never_with_the_key(caplog: pytest
     assert KEY not in repr(ear.heard)
 
 
-def test_each_exchange_is_one_line_at_debug_also_one_without_an_answer_and_each_part_of_a_download(
+def test_each_exchange_is_one_line_at_debug_with_or_without_a_response(
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.DEBUG, "decart")
@@ -304,14 +304,14 @@ def test_each_exchange_is_one_line_at_debug_also_one_without_an_answer_and_each_
     client_of(transport).queue.download("j1", tmp_path / "lake.mp4")
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
     assert [line.partition(" in ")[0] for line in lines] == [
-        f"GET {URL}/j1: no answer",
+        f"GET {URL}/j1: no response",
         f"GET {URL}/j1: 200",
         f"GET {URL}/j1/content: 200",
         f"GET {URL}/j1/content: 206",
     ]
 
 
-def test_changes_of_a_job_are_at_info(caplog: pytest.LogCaptureFixture) -> None:
+def test_changes_of_status_are_logged_at_info(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "decart")
     client_of(FakeTransport(accepted(), status("processing"), status("failed"))).queue.submit_and_poll(LAKE)
     assert caplog.messages == [
