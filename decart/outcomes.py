@@ -53,8 +53,9 @@ class CallState:
             if error.job_id == self.job_id:
                 return  # its message says it
         if self.job_id is not None:
-            with suppress(Exception):  # an exception without a __dict__
-                error.job_id = self.job_id  # type: ignore[attr-defined]
+            with suppress(Exception):  # an exception that takes no attributes
+                if getattr(error, "job_id", None) is None:
+                    error.job_id = self.job_id  # type: ignore[attr-defined]
             advice = (
                 f"Job {self.job_id} is done. Fetch its video with client.queue.download({self.job_id!r}, path)."
                 if self.finished
@@ -68,7 +69,8 @@ class CallState:
         else:
             return
         log.warning("%s", advice)
-        error.add_note(advice)
+        with suppress(Exception):
+            error.add_note(advice)
 
 
 @attrs.frozen

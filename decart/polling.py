@@ -55,6 +55,18 @@ class TimedOut:
 NextStep = Wait | Finished | Failed | TimedOut
 
 
+def _grows(instance: object, attribute: attrs.Attribute[Any], value: Expectation | None) -> None:
+    """Refuse an expectation that is not made of three growing numbers."""
+    if value is not None and not 0 < value.earliest < value.typical < value.latest:
+        raise TypeError(f"{value} does not grow")
+
+
+# A state comes back from wherever the caller kept it.
+_a = attrs.validators.instance_of
+_or_none: Any = attrs.validators.optional
+_number: Any = _a((int, float))
+
+
 @attrs.define(kw_only=True)
 class JobPoll:
     """What one wait for a job has seen so far. All times are seconds on one clock of the caller's choice.
@@ -76,18 +88,18 @@ class JobPoll:
     """
 
     job_id: str
-    started: float
-    policy: PollPolicy = attrs.field(factory=PollPolicy)
-    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
-    accepted: float | None = None
-    expectation: Expectation | None = None
-    checks: int = 0
-    failures: int = 0
-    missing: int = 0
-    status: JobStatusResponse | None = None
-    status_changed: bool = False
-    last_running: float | None = None
-    last_error: str | None = None
+    started: float = attrs.field(validator=_number)
+    policy: PollPolicy = attrs.field(factory=PollPolicy, validator=_a(PollPolicy))
+    retry: RetryPolicy = attrs.field(factory=RetryPolicy, validator=_a(RetryPolicy))
+    accepted: float | None = attrs.field(default=None, validator=_or_none(_number))
+    expectation: Expectation | None = attrs.field(default=None, validator=_grows)
+    checks: int = attrs.field(default=0, validator=_a(int))
+    failures: int = attrs.field(default=0, validator=_a(int))
+    missing: int = attrs.field(default=0, validator=_a(int))
+    status: JobStatusResponse | None = attrs.field(default=None, validator=_or_none(_a(JobStatusResponse)))
+    status_changed: bool = attrs.field(default=False, validator=_a(bool))
+    last_running: float | None = attrs.field(default=None, validator=_or_none(_number))
+    last_error: str | None = attrs.field(default=None, validator=_or_none(_a(str)))
 
     def observe(self, status: JobStatusResponse, now: float) -> NextStep:
         """Take note of a status, and say what is next."""
@@ -143,7 +155,7 @@ class JobPoll:
         try:
             nested = {name: kind(**state[name]) for name, kind in kinds.items() if state[name] is not None}
             poll = cls(**{**state, **nested})
-        except (TypeError, KeyError):
+        except (TypeError, KeyError, InvalidInputError):
             poll = None
         if poll is None or poll.job_id != job_id:
             raise InvalidInputError(f"state must be the state of the previous step for job {job_id}.", job_id=job_id)

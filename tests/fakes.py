@@ -1,11 +1,11 @@
-"""A transport that answers from a script, on a clock that moves only when it sleeps or a request takes its time.
+"""A transport that responds from a script, on a clock that moves only when it sleeps or a request takes its time.
 
 ::
 
     transport = FakeTransport(accepted(), status("processing"), ConnectError("no net"), status("completed"), video())
 
-Each entry answers one request: an ``HttpResponse``, an exception to raise, a function of the request that gives either,
-or ``Takes(seconds, entry)``. ``always(function)`` answers for ever. A script that runs dry fails the test.
+Each entry is for one request: an ``HttpResponse``, an exception to raise, a function of the request that returns one,
+or ``Takes(seconds, entry)``. ``always(function)`` never ends. A script that runs dry fails the test.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Entry = Any  # Outcome, Callable[[HttpRequest], Outcome], or Takes; recursive, s
 
 @attrs.frozen
 class Takes:
-    """An answer that takes so many seconds; with less time than that allowed, the request times out."""
+    """A response that takes so many seconds; if less time than that is allowed, the request times out."""
 
     seconds: float
     entry: Entry
@@ -86,7 +86,7 @@ class FakeTransport:
         return [request for request in self.requests if request.method == "POST"]
 
     def looks(self) -> list[float]:
-        """The moments at which a status was asked for."""
+        """The moments of the status checks."""
         return [r.at for r in self.requests if r.method == "GET" and not r.path.endswith("/content")]
 
     def at(self, moment: float, action: Callable[[], object]) -> None:
@@ -116,7 +116,7 @@ class FakeTransport:
         self.requests.append(sent)
         assert len(self.requests) < 10_000, "this never ends"
         entry = next(self._script, None)
-        assert entry is not None, f"the script has no answer for {sent}"
+        assert entry is not None, f"the script has no response to {sent}"
         if isinstance(entry, Takes):
             limit = min(timeout.read if entry is SILENCE else float("inf"), timeout.total or float("inf"))
             self._now += min(entry.seconds, limit)
@@ -129,6 +129,10 @@ class FakeTransport:
         return outcome
 
     def now(self) -> float:
+        return self._now
+
+    def time(self) -> float:
+        """The UNIX time: the same clock."""
         return self._now
 
     def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
@@ -191,13 +195,13 @@ def _flat(script: Iterable[Entry]) -> Iterator[Entry]:
 
 
 def always(make: Callable[[], Entry]) -> Iterator[Entry]:
-    """BufferedResponse every further request with what ``make`` gives."""
+    """Respond to every further request with what ``make`` returns."""
     while True:
         yield make()
 
 
 def answer(status: int = 200, body: object = b"", **headers: str) -> HttpResponse:
-    """Make an answer; a body that is not bytes is sent as JSON, and ``retry_after=`` is the header Retry-After."""
+    """Make a response; a body that is not bytes is sent as JSON, and ``retry_after=`` is the header Retry-After."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     if not isinstance(body, bytes):
         body = json.dumps(body).encode()

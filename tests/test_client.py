@@ -1,4 +1,4 @@
-"""`decart.client`: the front door, what it is set up with, and what it never gives away."""
+"""`DecartClient`: how it is set up, how it is closed, and what it never gives away."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ from decart import (
     Timeout,
     Urllib3Transport,
 )
+from decart.client_config import make_transport
+from decart.config import settings
 
 
 def test_a_request_carries_the_key_and_introduces_us() -> None:
@@ -56,7 +58,7 @@ def test_key_and_base_url_come_from_the_environment_unless_given(monkeypatch: py
     ]
 
 
-def test_a_missing_key_or_a_bad_base_url_is_told_at_construction() -> None:
+def test_a_missing_key_or_a_bad_base_url_is_refused_at_construction() -> None:
     with pytest.raises(InvalidAPIKeyError, match="DECART_API_KEY"):
         DecartClient()
     with pytest.raises(InvalidBaseURLError, match="must look like https://api.decart.ai"):
@@ -100,25 +102,42 @@ def test_the_policies_are_the_callers() -> None:
 
 @pytest.mark.parametrize(("name", "kind"), [("requests", RequestsTransport), ("urllib3", Urllib3Transport)])
 def test_a_transport_may_be_asked_for_by_name(name: Any, kind: type) -> None:
-    with DecartClient(KEY, transport=name) as client:
-        assert type(client._core.transport) is kind
+    with DecartClient(KEY, transport=name):
+        assert type(make_transport(name)) is kind
 
 
 def test_an_async_transport_may_be_asked_for_by_name() -> None:
     async def main() -> None:
-        async with AsyncDecartClient(KEY, transport="aiohttp") as client:
-            assert type(client._core.transport) is AiohttpTransport
+        async with AsyncDecartClient(KEY, transport="aiohttp"):
+            assert type(make_transport("aiohttp")) is AiohttpTransport
 
     asyncio.run(main())
 
 
 def test_the_default_transport_is_requests_and_is_closed_with_the_client() -> None:
+    assert type(make_transport(None)) is RequestsTransport
     with DecartClient(KEY) as client:
-        assert isinstance(client._core.transport, RequestsTransport)
+        pass
     client.close()
 
 
-VERBS: list[Callable[[QueueClient], object]] = [
+def test_a_transport_of_the_caller_is_used_as_it_is_and_its_class_is_refused() -> None:
+    own = FakeTransport()
+    assert make_transport(own) is own
+    with pytest.raises(InvalidInputError, match=r"^transport must be an object: write FakeTransport\(\), not FakeT"):
+        make_transport(FakeTransport)  # type: ignore[arg-type]
+
+
+def test_a_sync_client_with_an_async_transport_says_how_to_use_it() -> None:
+    client = DecartClient(KEY, transport="aiohttp")
+    with pytest.raises(
+        InvalidInputError, match="This client has an async transport, and nothing was sent: write `async"
+    ):
+        client.queue.status("j1")
+    client.close()
+
+
+CALLS: list[Callable[[QueueClient], object]] = [
     lambda queue: queue.submit(LAKE),
     lambda queue: queue.status("j1"),
     lambda queue: queue.result("j1"),
@@ -126,16 +145,17 @@ VERBS: list[Callable[[QueueClient], object]] = [
     lambda queue: queue.submit_and_poll(LAKE),
     lambda queue: queue.download("j1", "never.mp4"),
     lambda queue: queue.stream("j1").open(),
+    lambda queue: queue.poll_once("j1"),
 ]
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_closed_client_says_so_and_sends_nothing(verb: Callable[[QueueClient], object]) -> None:
+@pytest.mark.parametrize("call", CALLS)
+def test_a_closed_client_says_so_and_sends_nothing(call: Callable[[QueueClient], object]) -> None:
     transport = FakeTransport()
     with client_of(transport) as client:
         pass
     with pytest.raises(ClientClosedError, match="This client is closed"):
-        verb(client.queue)
+        call(client.queue)
     assert transport.requests == []
 
 
@@ -154,11 +174,13 @@ def test_an_error_in_the_with_block_comes_out_and_closes_the_client() -> None:
         client.queue.status("j1")
 
 
+SETTINGS = settings(KEY, None, Timeout(), None)
+
+
 @pytest.mark.parametrize(
-    "part", [lambda c: c, lambda c: c.queue, lambda c: c._core.settings, lambda c: c._core.settings.headers]
+    "thing", [client_of(FakeTransport()), client_of(FakeTransport()).queue, SETTINGS, SETTINGS.headers]
 )
-def test_nothing_that_holds_the_key_is_pickled(part: Callable[[DecartClient], object]) -> None:
-    thing = part(client_of(FakeTransport()))
+def test_nothing_that_holds_the_key_is_pickled(thing: object) -> None:
     with pytest.raises(TypeError) as caught:
         pickle.dumps(thing)
     assert KEY not in str(caught.value)
@@ -168,5 +190,6 @@ def test_nothing_that_holds_the_key_is_pickled(part: Callable[[DecartClient], ob
 def test_no_repr_shows_the_key() -> None:
     client = client_of(FakeTransport())
     assert repr(client) == "DecartClient(base_url='https://api.decart.ai')"
-    for thing in (client, client.queue, client._core, client._core.settings, client._core.settings.headers):
-        assert KEY not in repr(thing)
+    assert repr(client.aio) == "AsyncDecartClient(base_url='https://api.decart.ai')"
+    for thing in (client, client.queue, client.queue.stream("j1"), SETTINGS, SETTINGS.headers):
+        assert KEY not in repr(thing) + repr(getattr(thing, "__dict__", None))

@@ -1,4 +1,4 @@
-"""`client.queue.download` and `save_to=`: a video that is paid for arrives, whole."""
+"""`client.queue.download` and `save_to=`: a video that is paid for arrives completely."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from decart import (
 from decart.transports.aiohttp import AiohttpTransport
 from decart.transports.base import HttpResponse
 
-# a file, whole or not at all
+# a complete file or none
 
 
 def test_the_video_comes_to_the_path_and_nothing_else_stays(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_path_may_be_a_str(tmp_path: Path) -> None:
     assert client.queue.download("j1", f"{tmp_path}/lake.mp4").read_bytes() == VIDEO
 
 
-def test_until_it_is_whole_it_is_a_hidden_part_beside_the_target_which_stays_as_it_was(tmp_path: Path) -> None:
+def test_until_it_is_complete_it_is_a_hidden_part_beside_the_target_which_stays_as_it_was(tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
     target.write_bytes(b"the old one")
     seen: list[tuple[list[str], bytes]] = []
@@ -116,22 +116,22 @@ def test_little_of_it_is_in_memory(tmp_path: Path) -> None:
 # what counts as a failure, and when it is given up
 
 
-def test_a_download_that_gets_on_is_not_given_up_however_often_it_is_cut(tmp_path: Path) -> None:
+def test_a_download_that_makes_progress_is_not_given_up_however_often_it_is_cut(tmp_path: Path) -> None:
     shelf = Shelf(breaks=(50,) * 20)
     client, transport = having(shelf)
     assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
     assert transport.sleeps == [0.5] * 20
 
 
-def test_the_log_tells_of_each_break_with_the_jobs_id(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_break_is_logged_with_the_jobs_id(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "decart")
     having(Shelf(breaks=(300,)))[0].queue.download("j1", tmp_path / "lake.mp4")
     assert caplog.messages == [
-        "the download of job j1 stopped at 300 bytes (The connection broke off.); again in 0.5 s"
+        "attempt 1 of the request for job j1 failed (The connection broke off.); the next one is in 0.5 s"
     ]
 
 
-def test_attempts_that_bring_nothing_new_are_counted_and_their_number_is_limited(tmp_path: Path) -> None:
+def test_attempts_that_receive_no_data_are_counted_and_their_number_is_limited(tmp_path: Path) -> None:
     shelf = Shelf(breaks=(300, *[0] * 9))
     client, transport = having(shelf)
     with pytest.raises(QueueResultError) as caught:
@@ -142,14 +142,14 @@ def test_attempts_that_bring_nothing_new_are_counted_and_their_number_is_limited
     assert caught.value.job_id == "j1"
 
 
-def test_beginning_anew_brings_nothing_new_until_it_is_past_where_it_was(tmp_path: Path) -> None:
+def test_starting_over_counts_as_no_data_until_it_is_past_where_it_was(tmp_path: Path) -> None:
     shelf = Shelf(breaks=(300,) * 9, ranges=False)
     with pytest.raises(QueueResultError):
         having(shelf)[0].queue.download("j1", tmp_path / "lake.mp4")
     assert len(shelf.asked) == 1 + STEADY.attempts
 
 
-def test_each_attempt_that_brings_something_puts_the_end_of_the_attempts_off(tmp_path: Path) -> None:
+def test_each_attempt_that_receives_data_postpones_the_end_of_the_attempts(tmp_path: Path) -> None:
     shelf = Shelf(breaks=(100,) * 10)
     client, transport = having(shelf)
     shelf.on_piece = lambda: transport.sleep(100)  # in all much longer than RetryPolicy.timeout
@@ -157,7 +157,7 @@ def test_each_attempt_that_brings_something_puts_the_end_of_the_attempts_off(tmp
     assert transport.now() > 1000
 
 
-def test_a_limit_for_the_whole_ends_a_download_that_gets_on(tmp_path: Path) -> None:
+def test_a_total_timeout_ends_a_download_that_makes_progress(tmp_path: Path) -> None:
     shelf = Shelf(breaks=(100,) * 10)
     client, transport = having(shelf, timeout=Timeout(total=250))
     shelf.on_piece = lambda: transport.sleep(100)
@@ -167,20 +167,20 @@ def test_a_limit_for_the_whole_ends_a_download_that_gets_on(tmp_path: Path) -> N
     assert [request.timeout.total for request in transport.requests[1:]] == pytest.approx([250, 149.5, 49])
 
 
-def test_a_wait_for_more_than_is_left_is_not_begun(tmp_path: Path) -> None:
+def test_a_retry_after_longer_than_is_left_ends_the_download(tmp_path: Path) -> None:
     transport = FakeTransport(status("completed"), answer(429, retry_after="500"))
     with pytest.raises(QueueResultError) as caught:
         client_of(transport).queue.download("j1", tmp_path / "lake.mp4")
     assert (caught.value.retry_after, transport.sleeps) == (500, [])
 
 
-def test_a_server_that_asks_for_a_wait_gets_it(tmp_path: Path) -> None:
+def test_a_server_that_asks_for_a_pause_gets_it(tmp_path: Path) -> None:
     client, transport = having(Shelf(), status("completed"), answer(503, retry_after="7"))
     client.queue.download("j1", tmp_path / "lake.mp4")
     assert transport.sleeps == [7]
 
 
-def test_a_refusal_is_told_at_once_with_its_reason(tmp_path: Path) -> None:
+def test_a_refusal_is_raised_at_once_with_its_reason(tmp_path: Path) -> None:
     transport = FakeTransport(status("completed"), answer(404, {"detail": "gone"}))
     with pytest.raises(QueueResultError, match="gone") as caught:
         client_of(transport).queue.download("j1", tmp_path / "lake.mp4")
@@ -192,14 +192,14 @@ def test_a_refusal_is_told_at_once_with_its_reason(tmp_path: Path) -> None:
     ("entry", "words"),
     [
         (answer(200, b"", content_type="video/mp4"), "it is empty"),
-        (answer(200, b"<html>", content_type="text/html"), "it is text/html where a video should be"),
-        (answer(200, {"detail": "x"}), "it is application/json where a video should be"),
-        (answer(200, b" {}"), "it is text where a video should be"),
-        (answer(200, b"<html>", content_type="application/octet-stream"), "it is text where a video should be"),
-        (answer(200, b"123", content_length="9", content_type="video/mp4"), "it has 3 bytes of 9"),
+        (answer(200, b"<html>", content_type="text/html"), "it is text/html instead of a video"),
+        (answer(200, {"detail": "x"}), "it is application/json instead of a video"),
+        (answer(200, b" {}"), "it is text instead of a video"),
+        (answer(200, b"<html>", content_type="application/octet-stream"), "it is text instead of a video"),
+        (answer(200, b"123", content_length="9", content_type="video/mp4"), "it has 3 of 9 bytes"),
     ],
 )
-def test_what_is_no_whole_video_never_gets_the_name(entry: HttpResponse, words: str, tmp_path: Path) -> None:
+def test_what_is_not_a_complete_video_never_gets_the_name(entry: HttpResponse, words: str, tmp_path: Path) -> None:
     transport = FakeTransport(status("completed"), entry)
     with pytest.raises(QueueResultError, match=words) as caught:
         client_of(transport, retry=RetryPolicy(attempts=1)).queue.download("j1", tmp_path / "lake.mp4")
@@ -207,7 +207,7 @@ def test_what_is_no_whole_video_never_gets_the_name(entry: HttpResponse, words: 
     assert files(tmp_path) == []
 
 
-def test_a_page_of_a_proxy_in_between_is_asked_past(tmp_path: Path) -> None:
+def test_a_page_of_a_proxy_is_not_the_end(tmp_path: Path) -> None:
     page = answer(200, b"<html>", content_type="text/html")
     client, _ = having(Shelf(), status("completed"), page)
     assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
@@ -221,11 +221,11 @@ def test_the_job_must_have_ended_well(tmp_path: Path) -> None:
     assert caught.value.job_id == "j1"
 
 
-def test_a_disk_that_takes_no_more_is_an_os_error_that_says_how_to_go_on(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_os_error_that_says_how_to_continue(tmp_path: Path) -> None:
     program = textwrap.dedent("""
         import resource, sys
         sys.path.insert(0, sys.argv[2])
-        from test_download import VIDEO, Shelf, having
+        from support.shelf import VIDEO, Shelf, having
         resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))
         try:
             having(Shelf(VIDEO * 900))[0].queue.download("j1", sys.argv[1])
@@ -314,7 +314,7 @@ def test_a_failed_job_and_a_wait_that_timed_out_leave_no_file(tmp_path: Path) ->
     assert (result.status, result.path) == ("failed", None)
     waiting = FakeTransport(always(lambda: status("processing")))
     policy = PollPolicy(timeout=3)
-    assert client_of(waiting).queue.poll("j1", save_to=tmp_path / "lake.mp4", policy=policy).timed_out
+    assert client_of(waiting).queue.poll("j1", save_to=tmp_path / "lake.mp4", poll=policy).timed_out
     assert files(tmp_path) == []
 
 
@@ -326,7 +326,7 @@ def test_a_video_that_is_in_a_file_is_copied_by_save(tmp_path: Path) -> None:
     assert files(tmp_path) == ["one.mp4", "two.mp4"]
 
 
-def test_a_download_that_a_wait_has_begun_goes_on_with_the_next_call(tmp_path: Path) -> None:
+def test_a_download_that_a_wait_has_begun_is_resumed_by_the_next_call(tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
     with pytest.raises(QueueResultError):
         having(Shelf(breaks=(300, *[0] * 9)))[0].queue.poll("j1", save_to=target)
@@ -339,7 +339,7 @@ def test_a_download_that_a_wait_has_begun_goes_on_with_the_next_call(tmp_path: P
 
 
 @pytest.mark.parametrize("transport", [AiohttpTransport, lambda: RequestsTransport()], ids=["aiohttp", "threads"])
-def test_a_download_whose_task_is_cancelled_is_gone_on_with(transport: Callable[[], Any], tmp_path: Path) -> None:
+def test_a_download_whose_task_is_cancelled_is_resumed(transport: Callable[[], Any], tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
     server_of = partial(serving, slowly(VIDEO))
 
@@ -381,7 +381,7 @@ def test_what_touches_the_file_of_a_download_happens_in_threads(tmp_path: Path) 
     assert threads and threading.get_ident() not in threads
 
 
-def test_an_async_refusal_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_an_async_refusal_is_raised_with_its_reason(tmp_path: Path) -> None:
     async def main() -> None:
         transport = FakeTransport(status("completed"), answer(404, {"detail": "gone"}))
         with pytest.raises(QueueResultError, match="gone"):

@@ -1,4 +1,4 @@
-"""How far uploads and downloads are."""
+"""The progress of uploads and downloads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from decart import (
 # progress
 
 
-def test_a_download_tells_how_far_it_is_in_bytes(tmp_path: Path) -> None:
+def test_a_download_reports_its_progress_in_bytes(tmp_path: Path) -> None:
     told: list[Progress] = []
     client, transport = having(shelf := Shelf())
     shelf.on_piece = lambda: transport.sleep(1)
@@ -25,7 +25,7 @@ def test_a_download_tells_how_far_it_is_in_bytes(tmp_path: Path) -> None:
     assert {(progress.direction, progress.total) for progress in told} == {("download", 1024)}
 
 
-def test_progress_is_told_at_most_ten_times_a_second_and_at_the_end(tmp_path: Path) -> None:
+def test_progress_is_reported_at_most_ten_times_a_second_and_at_the_end(tmp_path: Path) -> None:
     told: list[tuple[int, float]] = []
     client, transport = having(shelf := Shelf(VIDEO * 100))
     shelf.on_piece = lambda: transport.sleep(0.01)
@@ -37,7 +37,7 @@ def test_progress_is_told_at_most_ten_times_a_second_and_at_the_end(tmp_path: Pa
     assert told[-1][0] == len(VIDEO) * 100
 
 
-def test_a_download_that_is_gone_on_with_begins_where_it_stopped(tmp_path: Path) -> None:
+def test_the_progress_of_a_resumed_download_begins_where_it_stopped(tmp_path: Path) -> None:
     with pytest.raises(QueueResultError):
         having(Shelf(breaks=(300, *[0] * 9)))[0].queue.download("j1", tmp_path / "lake.mp4")
     told: list[int] = []
@@ -45,7 +45,7 @@ def test_a_download_that_is_gone_on_with_begins_where_it_stopped(tmp_path: Path)
     assert told == [300, len(VIDEO)]
 
 
-def test_a_progress_that_fails_is_told_of_and_does_not_end_the_download(
+def test_a_callback_that_fails_is_logged_and_does_not_end_the_download(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls: list[Progress] = []
@@ -62,23 +62,23 @@ def test_a_progress_that_fails_is_told_of_and_does_not_end_the_download(
     assert record.exc_info is not None
 
 
-def test_an_upload_tells_how_far_it_is_too() -> None:
+def test_an_upload_reports_its_progress_too() -> None:
     told: list[Progress] = []
-    client = client_of(FakeTransport(accepted()))
-    client.queue.submit(LAKE, progress=told.append)
+    transport = FakeTransport(accepted())
+    client_of(transport).queue.submit(LAKE, progress=told.append)
     assert told[0].done == 0
-    assert told[-1].done == told[-1].total == len(client._core.transport.requests[0].body or b"")  # type: ignore[attr-defined]
+    assert told[-1].done == told[-1].total == len(transport.requests[0].body or b"")
     assert {progress.direction for progress in told} == {"upload"}
 
 
-def test_an_upload_that_is_repeated_begins_at_nought_again() -> None:
+def test_an_upload_that_is_repeated_begins_at_0_again() -> None:
     told: list[int] = []
     transport = FakeTransport(answer(429, retry_after="1"), accepted())
     client_of(transport).queue.submit(LAKE, progress=lambda progress: told.append(progress.done))
     assert told.count(0) == 2
 
 
-def test_submit_and_poll_tells_both_ways(tmp_path: Path) -> None:
+def test_submit_and_poll_reports_both_ways(tmp_path: Path) -> None:
     told: list[str] = []
     client, _ = having(Shelf(), accepted(), status("completed"))
     client.queue.submit_and_poll(

@@ -1,4 +1,4 @@
-"""What a client tells: to an event hook, and to the log."""
+"""What a client reports: to event hooks, and to the log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fakes import KEY, LAKE, MP4, FakeTransport, Takes, accepted, answer, client_of, status, video
-from test_download import Shelf
+from support.shelf import Shelf
 
 from decart import (
     AsyncDecartClient,
@@ -80,7 +80,7 @@ class Ear(EventHook):
 def played(door: str, *script: Any, **settings: Any) -> Ear:
     """Submit a job and wait for it, through one of the two front doors."""
     ear = Ear()
-    steady: dict[str, Any] = {"retry": RetryPolicy(jitter=0), "poll": PollPolicy(jitter=0), "event_hook": ear}
+    steady: dict[str, Any] = {"retry": RetryPolicy(jitter=0), "poll": PollPolicy(jitter=0), "event_hooks": [ear]}
     transport = FakeTransport(*script)
 
     async def awaited() -> None:
@@ -98,7 +98,7 @@ doors = pytest.mark.parametrize("door", ["sync", "async"])
 
 
 @doors
-def test_a_hook_hears_of_a_jobs_whole_life_in_order(door: str) -> None:
+def test_a_hook_hears_of_the_life_of_a_job_in_order(door: str) -> None:
     ear = played(door, accepted(), status("processing"), Takes(1.5, status("completed")), video())
     told = [event if isinstance(event, tuple) else type(event).__name__ for event in ear.heard]
     exchange = ["RequestSent", "ResponseReceived"]
@@ -119,7 +119,7 @@ def test_a_hook_hears_of_a_jobs_whole_life_in_order(door: str) -> None:
 
 
 @doors
-def test_a_change_of_the_status_is_told_with_the_model_and_the_jobs_age(door: str) -> None:
+def test_a_change_of_status_has_the_model_and_the_age_of_the_job(door: str) -> None:
     ear = played(door, accepted(), status("processing"), status("processing"), status("failed", error="too dark"))
     told = [(event.status, event.error, event.model, event.elapsed) for event in ear.all(StatusChanged)]
     assert told == [
@@ -131,7 +131,7 @@ def test_a_change_of_the_status_is_told_with_the_model_and_the_jobs_age(door: st
 
 
 @doors
-def test_bytes_are_told_both_ways_in_memory_and_into_a_file(door: str, tmp_path: Path) -> None:
+def test_bytes_are_reported_both_ways_in_memory_and_into_a_file(door: str, tmp_path: Path) -> None:
     ear = played(door, accepted(), status("completed"), video())
     assert ear.all(BytesMoved)[-1] == BytesMoved(job_id="j1", direction="download", done=len(MP4), total=len(MP4))
     up = [event for event in ear.all(BytesMoved) if event.direction == "upload"]
@@ -143,8 +143,8 @@ def test_bytes_are_told_both_ways_in_memory_and_into_a_file(door: str, tmp_path:
 
 
 @doors
-def test_what_fails_is_told_and_so_is_the_repeat(door: str) -> None:
-    gone = ConnectError("No connection.", may_have_been_sent=False)
+def test_a_failure_and_its_retry_are_reported(door: str) -> None:
+    gone = ConnectError("No connection.")
     ear = played(door, gone, accepted(), answer(500), status("completed"), TransportError("Cut off."), video())
     assert [(event.method, str(event.error)) for event in ear.all(RequestFailed)] == [
         ("POST", "No connection."),
@@ -167,21 +167,21 @@ def test_an_operation_is_left_with_the_error_that_ended_it(door: str) -> None:
 def _failing(door: str, ear: Ear, script: list[Any]) -> Ear:
     transport = FakeTransport(*script)
     if door == "sync":
-        client_of(transport, event_hook=ear).queue.submit_and_poll(LAKE)
+        client_of(transport, event_hooks=[ear]).queue.submit_and_poll(LAKE)
     else:
 
         async def awaited() -> None:
-            async with AsyncDecartClient(KEY, transport=transport, event_hook=ear) as client:
+            async with AsyncDecartClient(KEY, transport=transport, event_hooks=[ear]) as client:
                 await client.queue.submit_and_poll(LAKE)
 
         asyncio.run(awaited())
     return ear
 
 
-def test_a_download_that_goes_on_is_told_with_its_job(tmp_path: Path) -> None:
+def test_a_download_that_is_resumed_is_reported_with_its_job(tmp_path: Path) -> None:
     ear = Ear()
     transport = FakeTransport(status("completed"), shelf := Shelf(breaks=(300,)), shelf)
-    client_of(transport, event_hook=ear).queue.download("j1", tmp_path / "lake.mp4")
+    client_of(transport, event_hooks=[ear]).queue.download("j1", tmp_path / "lake.mp4")
     (again,) = ear.all(Retry)
     assert (again.job_id, str(again.error)) == ("j1", "The connection broke off.")
     assert [event.url for event in ear.all(RequestSent)] == [f"{URL}/j1", f"{URL}/j1/content", f"{URL}/j1/content"]
@@ -234,43 +234,43 @@ class Rethrowing(EventHook):
 
 def test_a_hook_that_raises_what_it_was_left_with_is_not_called_broken(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(QueueSubmitError):
-        client_of(FakeTransport(answer(401)), event_hook=Rethrowing()).queue.submit(LAKE)
+        client_of(FakeTransport(answer(401)), event_hooks=[Rethrowing()]).queue.submit(LAKE)
     assert caplog.messages == []
 
 
 @pytest.mark.parametrize("hook", [Broken(), BrokenAtTheEnd()])
-def test_a_broken_hook_is_told_of_in_the_log_and_loses_no_job(
+def test_a_broken_hook_is_logged_and_loses_no_job(
     hook: EventHook, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = client_of(FakeTransport(accepted(), status("completed"), video()), event_hook=hook)
+    client = client_of(FakeTransport(accepted(), status("completed"), video()), event_hooks=[hook])
     assert client.queue.submit_and_poll(LAKE).data == MP4
-    assert "the event hook failed in operation; the work goes on" in caplog.messages
+    assert "the event hook failed in operation; the call goes on" in caplog.messages
 
 
 @pytest.mark.parametrize("hook", [Broken(), BrokenAtTheEnd(), Swallowing()])
 def test_no_hook_hides_an_error(hook: EventHook) -> None:
     with pytest.raises(QueueSubmitError):
-        client_of(FakeTransport(answer(401)), event_hook=hook).queue.submit(LAKE)
+        client_of(FakeTransport(answer(401)), event_hooks=[hook]).queue.submit(LAKE)
 
 
-def test_a_hook_that_hears_nothing_may_be_one_all_the_same() -> None:
-    client = client_of(FakeTransport(accepted(), answer(500), status("completed"), video()), event_hook=EventHook())
+def test_a_hook_need_not_override_anything() -> None:
+    client = client_of(FakeTransport(accepted(), answer(500), status("completed"), video()), event_hooks=[EventHook()])
     assert client.queue.submit_and_poll(LAKE).status == "completed"
-    gone = ConnectError("No connection.", may_have_been_sent=False)
-    client = client_of(FakeTransport(gone), event_hook=EventHook(), retry=RetryPolicy(attempts=1))
+    gone = ConnectError("No connection.")
+    client = client_of(FakeTransport(gone), event_hooks=[EventHook()], retry=RetryPolicy(attempts=1))
     with pytest.raises(QueueStatusError):
         client.queue.status("j1")
 
 
-def test_what_is_no_hook_is_refused() -> None:
+def test_what_is_not_a_hook_is_refused() -> None:
     wrong: Any = print
-    with pytest.raises(InvalidInputError, match="event_hook must be an EventHook, not builtin_function_or_method"):
-        DecartClient(KEY, event_hook=wrong)
+    with pytest.raises(InvalidInputError, match="each of event_hooks must be an EventHook, not builtin_function_or_method"):
+        DecartClient(KEY, event_hooks=[wrong])
 
 
-def test_the_async_side_of_a_client_tells_the_same_hook() -> None:
+def test_the_async_side_of_a_client_reports_to_the_same_hooks() -> None:
     ear = Ear()
-    client = client_of(FakeTransport(status("pending")), event_hook=ear)
+    client = client_of(FakeTransport(status("pending")), event_hooks=[ear])
     asyncio.run(_ask(client))
     assert len(ear.all(RequestSent)) == 1
 
@@ -284,34 +284,34 @@ async def _ask(client: DecartClient) -> None:
 SECRETS = {"Set-Cookie": "session=1", "X-Api-Key": KEY, "Authorization": "Bearer x", "X-Internal": "10.0.0.1"}
 
 
-def test_headers_are_told_only_by_the_list_and_never_with_the_key(caplog: pytest.LogCaptureFixture) -> None:
+def test_only_listed_headers_are_reported_and_never_the_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "decart")
     ear = Ear()
     echo = answer(200, {"job_id": "j1", "status": "pending"}, x_request_id=f"r-{KEY}", **SECRETS)
-    client_of(FakeTransport(echo), event_hook=ear).queue.status("j1")
+    client_of(FakeTransport(echo), event_hooks=[ear]).queue.status("j1")
     told = {"content-type": "application/json", "x-request-id": "r-***"}
     assert ear.all(ResponseReceived)[0].headers == told
     assert caplog.messages == [f"GET {URL}/j1: 200 in 0.000 s, {told}"]
     assert KEY not in repr(ear.heard)
 
 
-def test_each_exchange_is_one_line_at_debug_also_one_without_an_answer_and_each_part_of_a_download(
+def test_each_exchange_is_one_line_at_debug_with_or_without_a_response(
     caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.DEBUG, "decart")
-    gone = ConnectError("No connection.", may_have_been_sent=False)
+    gone = ConnectError("No connection.")
     transport = FakeTransport(gone, status("completed"), shelf := Shelf(breaks=(300,)), shelf)
     client_of(transport).queue.download("j1", tmp_path / "lake.mp4")
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
     assert [line.partition(" in ")[0] for line in lines] == [
-        f"GET {URL}/j1: no answer",
+        f"GET {URL}/j1: no response",
         f"GET {URL}/j1: 200",
         f"GET {URL}/j1/content: 200",
         f"GET {URL}/j1/content: 206",
     ]
 
 
-def test_changes_of_a_job_are_at_info(caplog: pytest.LogCaptureFixture) -> None:
+def test_changes_of_status_are_logged_at_info(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "decart")
     client_of(FakeTransport(accepted(), status("processing"), status("failed"))).queue.submit_and_poll(LAKE)
     assert caplog.messages == [
@@ -329,5 +329,5 @@ def test_a_wait_that_is_cancelled_leaves_its_operation() -> None:
     transport = FakeTransport(status("pending"), status("pending"))
     transport.at(0.2, cancel.set)
     with pytest.raises(WaitCancelledError):
-        client_of(transport, event_hook=ear).queue.poll("j1", cancel=cancel)
+        client_of(transport, event_hooks=[ear]).queue.poll("j1", cancel=cancel)
     assert ear.heard[-1] == ("fails", "wait", WaitCancelledError)

@@ -1,4 +1,4 @@
-"""Parts of a video are joined only where the server's validator says, on every answer, that they belong together."""
+"""Parts of a video are joined only if the server's validator says, in every response, that they belong together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from fakes import KEY, FakeTransport, always, status
 from hypothesis import given
 from hypothesis import strategies as st
-from support.shelf import STEADY, VIDEO, Shelf, files, having
+from support.shelf import STEADY, VIDEO, Shelf, files, having, pieces_of
 
 from decart import AsyncDecartClient, QueueResultError, RetryPolicy, Timeout, TransportError
 from decart.transports.base import HttpRequest, HttpResponse
@@ -28,7 +28,7 @@ def part(first: int, last: int, *, whole: int | None = len(VIDEO), data: bytes =
 
 
 def parts_of(size: int, breaks: int = 50) -> Any:
-    """Return a server that breaks the whole off, and then sends no more than so many bytes at a time."""
+    """Return a server that breaks off the video, and then sends no more than so many bytes at a time."""
     beginning = Shelf(breaks=(breaks,))
 
     def answer(request: HttpRequest) -> HttpResponse:
@@ -41,7 +41,7 @@ def parts_of(size: int, breaks: int = 50) -> Any:
 
 
 @pytest.mark.parametrize("size", [1, 100, 973, 974, 5000])
-def test_a_part_that_is_shorter_than_asked_is_not_the_end(size: int, tmp_path: Path) -> None:
+def test_a_part_that_is_shorter_than_requested_is_not_the_end(size: int, tmp_path: Path) -> None:
     client, transport = having(parts_of(size))
     assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
     assert transport.sleeps == [0.5]  # after the break only
@@ -59,15 +59,15 @@ def test_nor_is_it_the_end_when_awaited(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
-def test_short_parts_of_a_video_of_unknown_length_never_end_as_if_it_were_whole(tmp_path: Path) -> None:
-    begun = HttpResponse(200, V1, Shelf()._pieces(VIDEO, 50))
+def test_short_parts_of_a_video_of_unknown_length_never_end_as_if_it_were_complete(tmp_path: Path) -> None:
+    begun = HttpResponse(200, V1, pieces_of(VIDEO, 50))
     short = part(50, 99, whole=None)
     answers: Any = iter([lambda request: begun, lambda request: short, Shelf()])
     client, _ = having(lambda request: next(answers)(request))
     assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
 
 
-def test_parts_without_end_are_ended_by_the_limit_of_the_whole(tmp_path: Path) -> None:
+def test_parts_without_end_are_ended_by_the_total_timeout(tmp_path: Path) -> None:
     answer = parts_of(1)
 
     def slow(request: HttpRequest) -> HttpResponse:
@@ -116,7 +116,7 @@ def test_a_part_that_does_not_fit_is_not_joined(bad: HttpResponse, tmp_path: Pat
                 list(client.queue.stream("j1"))
 
 
-def test_several_parts_in_one_answer_are_no_part() -> None:
+def test_several_parts_in_one_response_are_no_part() -> None:
     several = part(50, 1023, Content_Type="multipart/byteranges; boundary=x")
     answers: Any = iter([Shelf(breaks=(50,)), lambda request: several, Shelf()])
     client, _ = having(lambda request: next(answers)(request))
@@ -137,7 +137,7 @@ def test_where_a_weak_etag_changes_a_date_does_not_join() -> None:
     [("bytes=100-799", "bytes 100-799/1024", 700), ("bytes=900-", "bytes 900-1023/1024", 124),
      ("bytes=-24", "bytes 1000-1023/1024", 24), ("bytes=1000-5000", "bytes 1000-1023/1024", 24)],
 )  # fmt: skip
-def test_a_browser_gets_all_of_the_part_it_asked_for(asked: str, span: str, length: int) -> None:
+def test_a_browser_gets_all_of_the_part_it_requested(asked: str, span: str, length: int) -> None:
     def answer(request: HttpRequest) -> HttpResponse:
         first, _, last = request.headers["Range"][6:].partition("-")
         start = int(first) if first else len(VIDEO) - int(last)
@@ -151,14 +151,14 @@ def test_a_browser_gets_all_of_the_part_it_asked_for(asked: str, span: str, leng
 
 
 @pytest.mark.parametrize("asked", ["bytes=100-199", "bytes=-24"])
-def test_a_browser_never_gets_another_part_than_it_asked_for(asked: str) -> None:
-    with pytest.raises(QueueResultError, match="another part than was asked for"):
+def test_a_browser_never_gets_another_part_than_it_requested(asked: str) -> None:
+    with pytest.raises(QueueResultError, match="another part than requested"):
         having(lambda request: part(0, 9))[0].queue.stream("j1", range=asked).open()
 
 
 @attrs.frozen
 class Reply:
-    """What a server does when it is asked for a range; it may lie about none of it, some of it, or all of it."""
+    """What a server does with a request; it may lie about none, some or all of it."""
 
     shift: int
     length: int
@@ -184,7 +184,7 @@ def honest(reply: Reply) -> bool:
 
 
 def play(reply: Reply, request: HttpRequest) -> HttpResponse:
-    """BufferedResponse: what is called v1 is the video, and anything else is other content."""
+    """Respond: what is called v1 is the video, and anything else is other content."""
     data = VIDEO if honest(reply) else OLD
     etag = {} if reply.etag is None else {"ETag": reply.etag}
     headers = {"Content-Type": "video/mp4", **etag}
@@ -207,7 +207,7 @@ def pieces(data: bytes, reply: Reply) -> Any:
 
 
 @given(st.lists(REPLIES, min_size=1, max_size=12))
-def test_any_sequence_of_partial_answers_gives_the_exact_bytes_or_an_error(replies: list[Reply]) -> None:
+def test_any_sequence_of_partial_responses_gives_the_exact_bytes_or_an_error(replies: list[Reply]) -> None:
     for to_file in (True, False):
         script = iter(replies)
         last = Reply(shift=0, length=9999, breaks=False, etag='"v1"', whole=len(VIDEO), status=206)

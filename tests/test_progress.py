@@ -1,4 +1,4 @@
-"""How far a transfer is: the meter by itself, and what an event loop adds to it."""
+"""The progress of a transfer: the meter by itself, and what an event loop adds to it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 from fakes import KEY, LAKE, FakeTransport, accepted, status
-from test_download import VIDEO, Shelf
+from support.shelf import VIDEO, Shelf
 
 from decart import AsyncDecartClient, InvalidInputError, Progress
-from decart._verbs import check_progress
-from decart.progress import Meter
+from decart.progress import Meter, callable_anywhere
 from decart.transports.aiohttp import AiohttpTransport
 
 
@@ -26,7 +25,7 @@ def metered(clock: Clock) -> tuple[Meter, list[Progress]]:
     return Meter(callback=told.append, direction="upload", now=lambda: clock.now), told
 
 
-def test_a_meter_tells_at_most_ten_times_a_second() -> None:
+def test_a_meter_reports_at_most_ten_times_a_second() -> None:
     clock = Clock()
     meter, told = metered(clock)
     for step in range(1000):
@@ -36,7 +35,7 @@ def test_a_meter_tells_at_most_ten_times_a_second() -> None:
     assert {(progress.direction, progress.total) for progress in told} == {("upload", 5000)}
 
 
-def test_a_meter_tells_the_beginning_and_the_end_whatever_the_time() -> None:
+def test_a_meter_reports_the_beginning_and_the_end_whatever_the_time() -> None:
     meter, told = metered(Clock())
     for done in (0, 3, 6, 9):
         meter.at(done, 9)
@@ -56,9 +55,8 @@ def test_a_meter_lets_ctrl_c_through() -> None:
 
 
 def test_what_cannot_be_called_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="^progress must be callable"):
-        check_progress(7, awaited=True)  # type: ignore[arg-type]
-    assert check_progress(None, awaited=True) is None
+    with pytest.raises(InvalidInputError, match="^progress must be something that can be called"):
+        callable_anywhere(7, awaited=True)  # type: ignore[arg-type]
 
 
 def client(transport: Any, **settings: Any) -> AsyncDecartClient:
@@ -66,7 +64,7 @@ def client(transport: Any, **settings: Any) -> AsyncDecartClient:
 
 
 @pytest.mark.parametrize("coroutine", [False, True])
-def test_over_a_loop_progress_is_told_in_the_thread_of_the_loop(coroutine: bool, tmp_path: Path) -> None:
+def test_on_an_event_loop_the_callback_is_called_in_the_thread_of_the_loop(coroutine: bool, tmp_path: Path) -> None:
     told: list[tuple[int, str]] = []
 
     def tell(progress: Progress) -> None:
@@ -90,22 +88,22 @@ def test_over_a_loop_progress_is_told_in_the_thread_of_the_loop(coroutine: bool,
     assert {direction for _, direction in told} == {"upload", "download"}
 
 
-def test_a_callback_that_fails_on_a_loop_is_told_of_once_and_does_not_end_the_download(
+def test_a_callback_that_fails_on_an_event_loop_is_logged_once_and_does_not_end_the_download(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
         transport = FakeTransport(status("completed"), shelf := Shelf())
-        shelf.on_piece = lambda: transport.sleep(1)  # so that there is much to tell
+        shelf.on_piece = lambda: transport.sleep(1)  # so that there is much to report
         path = await client(transport).queue.download("j1", tmp_path / "lake.mp4", progress=lambda progress: 1 / 0)
         assert path.read_bytes() == VIDEO
         await asyncio.sleep(0)
 
     asyncio.run(main())
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warnings == ["the progress callback failed, and will not be called again"]
+    assert warnings == ["the progress callback failed, and is not called again"]
 
 
-def test_nothing_is_asked_of_aiohttp_before_progress_is_checked() -> None:
+def test_aiohttp_sends_nothing_before_progress_is_checked() -> None:
     async def main() -> None:
         async with client(AiohttpTransport(), base_url="http://127.0.0.1:9") as opened:
             with pytest.raises(InvalidInputError):

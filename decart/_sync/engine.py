@@ -104,14 +104,15 @@ class Engine:
         check = cancel.check if call.request.body is None else NEVER.check  # a submit that was sent is read to its end
         with self.open(call.request, timeout) as response:
             limit = JSON_LIMIT if 200 <= response.status < 300 else ERROR_LIMIT
+            limit = JSON_LIMIT if 200 <= response.status < 300 else ERROR_LIMIT
+            received = partial(BufferedResponse, status=response.status, headers=response.headers)
             try:
-                body = response.read(limit, check=check)
+                buffered = received(body=response.read(limit, check=check))  # its repr hides the body
             except TransportError as failure:
                 if call.salvage is None:
                     raise
-                cut = BufferedResponse(status=response.status, headers=response.headers, body=response.received)
-                return call.salvage(cut, failure)
-        return call.parse(BufferedResponse(status=response.status, headers=response.headers, body=body))
+                return call.salvage(received(body=response.received), failure)
+        return call.parse(buffered)
 
     def open(self, request: HttpRequest, timeout: Timeout) -> HttpResponse:
         """Send a request, and return the response, whose body is still to be read.

@@ -62,16 +62,21 @@ class Shelf:
         return HttpResponse(code, {**length, **headers}, self._pieces(data, next(self._breaks, None)), self._close)
 
     def _pieces(self, data: bytes, end: int | None) -> Iterator[bytes]:
-        for start in range(0, len(data) if end is None else end, 100):
+        for piece in pieces_of(data, end):
             self.on_piece()
-            piece = data[start : min(start + 100, len(data) if end is None else end)]
             self.given += len(piece)
             yield piece
-        if end is not None:
-            raise TransportError("The connection broke off.")
 
     def _close(self) -> None:
         self.closed += 1
+
+
+def pieces_of(data: bytes, end: int | None = None) -> Iterator[bytes]:
+    """Yield a body in pieces of 100 bytes; it breaks off after ``end`` bytes."""
+    for start in range(0, len(data) if end is None else end, 100):
+        yield data[start : min(start + 100, len(data) if end is None else end)]
+    if end is not None:
+        raise TransportError("The connection broke off.")
 
 
 def having(shelf: Any, *before: Any, **settings: Any) -> tuple[DecartClient, FakeTransport]:

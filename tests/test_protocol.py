@@ -1,4 +1,4 @@
-"""`decart.protocol`: what is sent, and what is made of an answer, whatever it is."""
+"""`decart.protocol`: what is sent, and what a response means, whatever it is."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ from decart import (
     JobSubmitResponse,
     ModelRetiredError,
     NotFoundError,
+    QueueJobResult,
     ResponseError,
     Timeout,
+    TransportError,
     models,
 )
 from decart.config import Settings, settings
 from decart.options import from_options
 from decart.protocol import (
-    ERROR_LIMIT,
-    JSON_LIMIT,
-    content_call,
-    parse_content,
+    AnyJob,
+    content_request,
+    job_id_of,
     parse_status,
     parse_submit,
     status_call,
@@ -62,11 +63,7 @@ def status_of(answer: BufferedResponse) -> JobStatusResponse:
     return parse_status(answer, SET, "j1")
 
 
-def content_of(answer: BufferedResponse) -> bytes:
-    return parse_content(answer, SET)
-
-
-PARSERS: list[Callable[[BufferedResponse], object]] = [submit_of, status_of, content_of]
+PARSERS: list[Callable[[BufferedResponse], object]] = [submit_of, status_of]
 every_parser = pytest.mark.parametrize("parse", PARSERS)
 
 
@@ -106,37 +103,52 @@ def test_numbers_booleans_and_lists_are_sent_as_json_and_files_as_they_are() -> 
     assert json.loads(fields_of(motion)["trajectory"]) == points
 
 
-def test_a_file_that_cannot_be_read_is_told_before_anything_is_sent(tmp_path: pathlib.Path) -> None:
+def test_a_file_that_cannot_be_read_is_refused_before_anything_is_sent(tmp_path: pathlib.Path) -> None:
     job = from_options({"model": models.video("lucy-pro-i2v"), "prompt": "move", "data": tmp_path / "no.png"})
     with pytest.raises(InvalidInputError, match="data: the file cannot be read"):
         submit_call(SET, job)
 
 
 @pytest.mark.parametrize("end", ["", "/content"])
-def test_a_job_is_asked_for_by_its_id(end: str) -> None:
-    call: Any = content_call(SET, "j1") if end else status_call(SET, "j1")
-    assert (call.request.method, call.request.url, call.request.body) == ("GET", f"{BASE}/v1/jobs/j1{end}", None)
-    assert call.request.headers == SET.headers
+def test_a_status_and_a_result_are_requested_by_the_id_of_the_job(end: str) -> None:
+    request = content_request(SET, "j1") if end else status_call(SET, "j1").request
+    assert (request.method, request.url, request.body) == ("GET", f"{BASE}/v1/jobs/j1{end}", None)
+    assert request.headers == SET.headers
 
 
-def test_how_much_of_an_answer_is_read() -> None:
-    """A video is read whole, JSON up to a limit, and an error page less than that."""
-    assert [status_call(SET, "j").limit_for(status) for status in (200, 299, 300, 500)] == [
-        JSON_LIMIT,
-        JSON_LIMIT,
-        ERROR_LIMIT,
-        ERROR_LIMIT,
-    ]
-    assert content_call(SET, "j").limit_for(200) is None
-    assert content_call(SET, "j").limit_for(404) == ERROR_LIMIT
+def test_a_part_of_a_result_is_requested_on_condition_that_the_content_is_still_the_same() -> None:
+    assert content_request(SET, "j1", "bytes=9-").headers == {**SET.headers, "Range": "bytes=9-"}
+    part = content_request(SET, "j1", "bytes=9-", '"v1"').headers
+    assert part == {**SET.headers, "Range": "bytes=9-", "If-Range": '"v1"'}
+    assert content_request(SET, "j1", None, '"v1"').headers == SET.headers  # HTTP has no condition without a range
 
 
-def test_each_call_knows_how_to_read_its_answer() -> None:
-    assert submit_call(SET, from_options(LAKE)).parse(reply({"job_id": "j9"})) == JobSubmitResponse(
-        job_id="j9", status="pending"
-    )
-    assert status_call(SET, "j9").parse(reply({"status": "completed"})).job_id == "j9"
-    assert content_call(SET, "j9").parse(reply(MP4, content_type="video/mp4")) == MP4
+def test_each_call_knows_its_job_and_how_to_read_the_response() -> None:
+    submit, status = submit_call(SET, from_options(LAKE)), status_call(SET, "j9")
+    assert submit.parse(reply({"job_id": "j9"})) == JobSubmitResponse(job_id="j9", status="pending")
+    assert status.parse(reply({"status": "completed"})) == JobStatusResponse(job_id="j9", status="completed")
+    assert (submit.job_id, status.job_id, status.salvage) == (None, "j9", None)
+
+
+def test_a_submit_reports_what_was_sent_and_the_job_as_soon_as_it_is_known() -> None:
+    sent: list[tuple[int, int]] = []
+    jobs: list[JobSubmitResponse] = []
+    call = submit_call(SET, from_options(LAKE), on_sent=lambda *so_far: sent.append(so_far), on_accepted=jobs.append)
+    assert call.request.body is not None and call.salvage is not None
+    body = b"".join(call.request.body)
+    assert sent[-1] == (len(body), len(body))
+    call.salvage(reply(b'{"job_id": "j9", "sta'), TransportError("The connection broke off."))
+    assert jobs == [JobSubmitResponse(job_id="j9", status="pending")]
+
+
+def test_a_submit_that_may_not_start_sends_nothing() -> None:
+    def refuse() -> None:
+        raise ZeroDivisionError
+
+    may_start = submit_call(SET, from_options(LAKE), may_start=refuse).request.may_start
+    assert may_start is not None
+    with pytest.raises(ZeroDivisionError):
+        may_start()
 
 
 AWKWARD_IDS = [
@@ -156,7 +168,7 @@ AWKWARD_IDS = [
 @given(job_id=st.one_of(st.sampled_from(AWKWARD_IDS), st.text(), st.text(alphabet="./%?#\\ \r\n@:")))
 def test_a_job_id_never_leaves_its_one_segment_of_the_url(job_id: str) -> None:
     try:
-        url = content_call(SET, job_id).request.url
+        url = content_request(SET, job_id_of(job_id)).url
     except InvalidInputError:
         assert not job_id.strip() or job_id in (".", "..") or any("\ud800" <= ch <= "\udfff" for ch in job_id)
         return
@@ -167,10 +179,23 @@ def test_a_job_id_never_leaves_its_one_segment_of_the_url(job_id: str) -> None:
 @pytest.mark.parametrize("job_id", ["", "  ", ".", "..", "\ud800", None, 7, b"j1"])
 def test_what_cannot_be_a_job_id_is_refused(job_id: Any) -> None:
     with pytest.raises(InvalidInputError, match="job_id must be the id that submit returned"):
-        status_call(SET, job_id)
+        job_id_of(job_id)
 
 
-# what is made of an answer
+@pytest.mark.parametrize(
+    "job",
+    [
+        "j1",
+        JobSubmitResponse(job_id="j1", status="pending"),
+        JobStatusResponse(job_id="j1", status="failed"),
+        QueueJobResult(job_id="j1", status="failed"),
+    ],
+)
+def test_a_job_is_named_by_its_id_or_by_anything_that_the_queue_returned_for_it(job: AnyJob) -> None:
+    assert job_id_of(job) == "j1"
+
+
+# what a response means
 
 
 @pytest.mark.parametrize(
@@ -181,14 +206,14 @@ def test_what_cannot_be_a_job_id_is_refused(job_id: Any) -> None:
         ({"job_id": 17, "status": "queued", "more": []}, "17", "queued"),
     ],
 )
-def test_the_id_of_a_job_that_is_paid_for_is_taken_even_from_a_loose_answer(
+def test_the_id_of_a_job_that_is_paid_for_is_taken_even_from_a_sloppy_response(
     body: object, job_id: str, status: str
 ) -> None:
     assert submit_of(reply(body)) == JobSubmitResponse(job_id=job_id, status=status)
 
 
 @pytest.mark.parametrize("job_id", [None, "", " ", ".", "..", True, 1.5, [], {}, "\ud800"])
-def test_a_submit_answer_without_a_usable_id_cannot_be_read(job_id: object) -> None:
+def test_a_response_to_a_submit_without_a_usable_id_cannot_be_read(job_id: object) -> None:
     with pytest.raises(ResponseError, match="it has no job_id"):
         submit_of(reply({"job_id": job_id, "status": "pending"}))
 
@@ -204,7 +229,7 @@ def test_an_id_that_would_spoil_a_log_is_no_id(job_id: str) -> None:
         submit_of(reply({"job_id": job_id, "status": "pending"}))
 
 
-def test_a_status_answer_need_not_repeat_the_id() -> None:
+def test_the_response_to_a_status_check_need_not_repeat_the_id() -> None:
     assert status_of(reply({"job_id": None, "status": "pending"})).job_id == "j1"
 
 
@@ -215,7 +240,7 @@ def test_a_status_that_is_no_text_cannot_be_read(status: object) -> None:
 
 
 @pytest.mark.parametrize("theirs", ["j2", 1, ["j1"]])
-def test_an_answer_about_another_job_is_not_taken_for_this_one(theirs: object) -> None:
+def test_a_response_about_another_job_is_not_taken_for_this_one(theirs: object) -> None:
     with pytest.raises(ResponseError, match="it is about another job"):
         status_of(reply({"job_id": theirs, "status": "completed"}))
 
@@ -255,7 +280,7 @@ def test_a_good_status_with_an_unusable_body_is_a_response_error(
     parse: Callable[[BufferedResponse], object], body: bytes
 ) -> None:
     with pytest.raises(
-        ResponseError, match=r"^The server answered 200, but the answer cannot be used: .* try again\.$"
+        ResponseError, match=r"^The server sent status 200, but the response cannot be used: .* try again\.$"
     ):
         parse(reply(body))
 
@@ -271,14 +296,11 @@ def test_a_status_other_than_2xx_is_an_api_error(parse: Callable[[BufferedRespon
 
 @pytest.mark.parametrize("status", [404, 405, 410])
 def test_a_retired_model_is_named_with_its_date_and_its_successors(status: int) -> None:
-    with pytest.raises(ModelRetiredError) as caught:
-        parse_submit(reply({"detail": "Not Found"}, status), SET, models.video("lucy-motion"))
-    assert "lucy-motion was retired in May 2026" in caught.value.message
-    assert "No current model does motion" in caught.value.message
-    with pytest.raises(
-        ModelRetiredError, match=r"was retired in March 2026\. Models for video-to-video: lucy-clip, .*Not Found"
-    ):
-        parse_submit(reply({"detail": "Not Found"}, status), SET, models.video("lucy-fast-v2v"))
+    for name in ("lucy-motion", "lucy-fast-v2v"):
+        model = models.video(name)
+        with pytest.raises(ModelRetiredError) as caught:
+            parse_submit(reply({"detail": "Not Found"}, status), SET, model)
+        assert caught.value.message == f"{models.retirement(model)} (HTTP {status}: Not Found)"
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, NotFoundError), (405, APIError), (410, ModelRetiredError)])
@@ -286,7 +308,7 @@ def test_a_model_that_is_not_known_to_be_retired_is_not_said_to_be(status: int, 
     with pytest.raises(APIError) as caught:
         submit_of(reply({}, status))
     assert type(caught.value) is kind
-    assert "was retired" not in caught.value.message
+    assert OWN_MODEL.name not in caught.value.message
 
 
 def test_other_errors_of_a_retired_model_are_what_they_are() -> None:
@@ -337,7 +359,7 @@ BODIES = st.one_of(
     headers=st.dictionaries(st.sampled_from(HEADER_NAMES), HEADER_VALUES, max_size=4),
     body=BODIES,
 )
-def test_any_answer_gives_a_value_or_an_error_of_ours_and_never_the_key(
+def test_any_response_gives_a_value_or_an_error_of_ours_and_never_the_key(
     parse: Callable[[BufferedResponse], object], status: int, headers: dict[str, str], body: bytes
 ) -> None:
     try:
@@ -350,7 +372,7 @@ def test_any_answer_gives_a_value_or_an_error_of_ours_and_never_the_key(
         assert len(error.message) < 2000
         assert error.message.isprintable() or "\n" not in error.message
     else:
-        assert parse is content_of or KEY not in repr(value)
+        assert KEY not in repr(value)
 
 
 @every_parser
@@ -366,7 +388,7 @@ def test_any_answer_gives_a_value_or_an_error_of_ours_and_never_the_key(
     ],
 )
 @pytest.mark.parametrize("pair", ["[]", "{}"])
-def test_deeply_nested_json_is_an_answer_like_any_other(
+def test_deeply_nested_json_is_a_response_like_any_other(
     parse: Callable[[BufferedResponse], object], depth: int, status: int, shape: str, pair: str
 ) -> None:
     opening = pair[0] + ('"msg":' if pair == "{}" else "")

@@ -1,4 +1,4 @@
-"""A download that was cut goes on where it stopped, if that is of the same video."""
+"""A download that was cut resumes where it stopped, if the content is still the same."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from fakes import KEY, status
 from servers import serving
-from support.shelf import RANGE, VIDEO, Shelf, files, having, slowly
+from support.shelf import RANGE, VIDEO, Shelf, files, having, pieces_of, slowly
 
 from decart import (
     DecartClient,
@@ -23,10 +23,10 @@ from decart import (
 )
 from decart.transports.base import HttpRequest, HttpResponse
 
-# going on
+# resumed
 
 
-def test_after_a_cut_only_the_rest_is_asked_for_on_condition_that_it_is_of_the_same(tmp_path: Path) -> None:
+def test_after_a_cut_only_the_rest_is_requested_on_condition_that_it_is_of_the_same_content(tmp_path: Path) -> None:
     shelf = Shelf(breaks=(300, 250))
     client, _ = having(shelf)
     assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
@@ -34,13 +34,13 @@ def test_after_a_cut_only_the_rest_is_asked_for_on_condition_that_it_is_of_the_s
     assert shelf.given == len(VIDEO)
 
 
-def test_every_answer_is_closed_whether_it_broke_off_or_not(tmp_path: Path) -> None:
+def test_every_response_is_closed_whether_it_broke_off_or_not(tmp_path: Path) -> None:
     shelf = Shelf(breaks=(300, 250))
     having(shelf)[0].queue.download("j1", tmp_path / "lake.mp4")
     assert shelf.closed == 3
 
 
-def test_a_second_call_after_an_interruption_goes_on(tmp_path: Path) -> None:
+def test_a_second_call_after_an_interruption_resumes(tmp_path: Path) -> None:
     pieces = iter(range(100))
 
     def press() -> None:
@@ -57,7 +57,7 @@ def test_a_second_call_after_an_interruption_goes_on(tmp_path: Path) -> None:
     assert files(tmp_path) == ["lake.mp4"]
 
 
-def test_a_second_call_after_a_crash_goes_on(tmp_path: Path) -> None:
+def test_a_second_call_after_a_crash_resumes(tmp_path: Path) -> None:
     program = textwrap.dedent(f"""
         import os, signal, sys, threading
         import decart
@@ -79,7 +79,7 @@ def test_a_second_call_after_a_crash_goes_on(tmp_path: Path) -> None:
     assert files(tmp_path) == ["lake.mp4"]
 
 
-def test_a_part_that_is_whole_already_only_gets_its_name(tmp_path: Path) -> None:
+def test_a_part_that_is_complete_already_only_gets_its_name(tmp_path: Path) -> None:
     client, _ = having(Shelf(breaks=(len(VIDEO),)), retry=RetryPolicy(attempts=1, jitter=0))
     target = tmp_path / "lake.mp4"
     with pytest.raises(QueueResultError):
@@ -106,7 +106,7 @@ def test_parts_of_other_jobs_and_services_are_not_resumed_and_are_gone_once_the_
 @pytest.mark.parametrize(
     "note", ["", "{", "[]", "{}", '{"validator": 7, "total": 1}', '{"validator": "x", "total": "y"}']
 )
-def test_a_note_that_cannot_be_read_means_to_begin_anew(note: str, tmp_path: Path) -> None:
+def test_a_note_that_cannot_be_read_means_to_start_over(note: str, tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
     with pytest.raises(QueueResultError):
         having(Shelf(breaks=(300,)), retry=RetryPolicy(attempts=1))[0].queue.download("j1", target)
@@ -126,7 +126,7 @@ def test_a_date_will_do_where_there_is_no_strong_etag(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"ETag": 'W/"weak"'}, {"ETag": '"bad\x7f"'}])
-def test_without_a_name_for_the_content_no_part_is_asked_for_or_kept(headers: dict[str, str], tmp_path: Path) -> None:
+def test_without_a_validator_no_part_is_requested_or_kept(headers: dict[str, str], tmp_path: Path) -> None:
     shelf = Shelf(breaks=(300, 400), headers=headers)
     assert having(shelf)[0].queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
     assert shelf.asked == [(None, None)] * 3
@@ -135,7 +135,7 @@ def test_without_a_name_for_the_content_no_part_is_asked_for_or_kept(headers: di
     assert files(tmp_path) == ["lake.mp4"]
 
 
-def test_a_server_without_ranges_begins_anew(tmp_path: Path) -> None:
+def test_a_server_without_ranges_starts_over(tmp_path: Path) -> None:
     shelf = Shelf(breaks=(300, 500), ranges=False)
     assert having(shelf)[0].queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
 
@@ -157,7 +157,7 @@ def test_content_that_has_changed_is_fetched_from_its_beginning(tmp_path: Path) 
     ],
     ids=["416", "another start", "another length", "another content", "no range"],
 )
-def test_an_answer_that_does_not_fit_to_what_is_there_is_not_joined_to_it(bad: HttpResponse, tmp_path: Path) -> None:
+def test_a_response_that_does_not_fit_what_is_there_is_not_joined_to_it(bad: HttpResponse, tmp_path: Path) -> None:
     last = Shelf()
     answers: Any = iter([Shelf(breaks=(300,)), lambda request: bad, last])
     client, _ = having(lambda request: next(answers)(request))
@@ -165,14 +165,14 @@ def test_an_answer_that_does_not_fit_to_what_is_there_is_not_joined_to_it(bad: H
     assert last.asked == [(None, None)]
 
 
-def test_a_range_that_was_not_asked_for_is_not_taken(tmp_path: Path) -> None:
+def test_a_range_that_was_not_requested_is_not_taken(tmp_path: Path) -> None:
     part = HttpResponse(206, {**RANGE, "Content-Range": "bytes 0-9/1024"}, [VIDEO[:10]])
     answers: Any = iter([lambda request: part, Shelf()])
     client, _ = having(lambda request: next(answers)(request))
     assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
 
 
-def test_a_range_of_a_whole_of_unknown_length_is_taken(tmp_path: Path) -> None:
+def test_a_range_of_a_video_of_unknown_length_is_taken(tmp_path: Path) -> None:
     def rest(request: HttpRequest) -> HttpResponse:
         return HttpResponse(206, {**RANGE, "Content-Range": "bytes 300-1023/*"}, [VIDEO[300:]])
 
@@ -181,9 +181,9 @@ def test_a_range_of_a_whole_of_unknown_length_is_taken(tmp_path: Path) -> None:
     assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
 
 
-def test_a_range_tells_the_length_that_the_beginning_did_not(tmp_path: Path) -> None:
+def test_a_range_tells_the_length_that_the_first_response_did_not(tmp_path: Path) -> None:
     told: list[int | None] = []
-    begun = HttpResponse(200, RANGE, Shelf()._pieces(VIDEO, 300))
+    begun = HttpResponse(200, RANGE, pieces_of(VIDEO, 300))
     answers: Any = iter([lambda request: begun, Shelf()])
     client, _ = having(lambda request: next(answers)(request))
     client.queue.download("j1", tmp_path / "lake.mp4", progress=lambda progress: told.append(progress.total))

@@ -1,4 +1,4 @@
-"""A server that echoes the API key, in whatever place and form: it is in nothing that we show or keep."""
+"""`decart.redaction`: whatever a server echoes of the API key, in any form, is in nothing that we show or keep."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ from hypothesis import strategies as st
 from decart import DecartClient, DecartSDKError, RetryPolicy, Timeout
 from decart.config import Secret, settings
 from decart.protocol import ERROR_LIMIT
-from decart.responses import BODY_LIMIT, TEXT_LIMIT, BufferedResponse, api_error, clean, redact
+from decart.redaction import SHORT_KEY, TEXT_LIMIT, clean, holds_key, redact
+from decart.responses import BODY_LIMIT, BufferedResponse, api_error
 from decart.transports.base import HttpResponse
 
 KEY = 'dct_K"7v/T2x&N9p+Lw4%Zs\\Y'
 LONG = "dct_" + "k0L1m2N3" * 625  # 5,004 characters
 SHORT = "abc"
+SET = settings(KEY, "https://api.test", Timeout(), None)
 
 
 def forms_of(key: str) -> dict[str, str]:
@@ -55,7 +57,7 @@ def pieces_of(key: str) -> set[str]:
 
 
 def leaks(key: str, shown: str) -> bool:
-    """Say whether a tell-tale piece of the key, or of one of its forms, is in what is shown."""
+    """Return whether a recognizable piece of the key, or of one of its forms, is in what is shown."""
     return not pieces_of(key).isdisjoint(shown[start : start + 9] for start in range(len(shown)))
 
 
@@ -76,7 +78,7 @@ def test_a_key_at_the_place_where_a_text_is_cut_is_redacted_before(key: str, bef
 
 
 @given(st.integers(6, len(KEY) - 1), st.integers(0, 30))
-def test_the_beginning_of_a_key_where_an_answer_breaks_off_is_redacted(end: int, before: int) -> None:
+def test_the_beginning_of_a_key_where_a_response_breaks_off_is_redacted(end: int, before: int) -> None:
     setting = settings(KEY, "https://api.test", Timeout(), None)
     assert redact("-" * before + KEY[:end], setting) == "-" * before + "***"
 
@@ -90,6 +92,20 @@ def test_a_short_key_is_redacted_where_it_stands_alone_and_not_inside_of_words()
 def test_text_that_only_looks_like_a_key_is_left_alone(text: str) -> None:
     setting = settings(LONG, "https://api.test", Timeout(), None)
     assert redact(text, setting) in (text, text.removesuffix("dct_K") + "***")
+
+
+def test_control_characters_and_lone_surrogates_are_replaced_and_long_text_is_cut() -> None:
+    assert clean(" a\r\n\x1b\x85\u2028b\ud800 ", SET) == "a b?"
+    assert clean("x" * 501, SET) == "x" * 499 + "…"
+    assert clean("x" * 500, SET) == "x" * 500
+    assert clean(f"x{KEY}x", SET, limit=5) == "x***x"
+
+
+def test_a_text_holds_the_key_if_it_echoes_enough_of_it_to_be_recognized() -> None:
+    assert holds_key(f"x{KEY}y", SET)
+    assert holds_key(KEY[: SHORT_KEY + 1], SET)
+    assert not holds_key("video/mp4", SET)
+    assert not holds_key("abc", settings(SHORT, "https://api.test", Timeout(), None))  # may be part of any word
 
 
 def test_the_title_and_the_text_of_a_page_are_redacted_before_they_are_cut() -> None:
@@ -112,7 +128,7 @@ def test_the_title_and_the_text_of_a_page_are_redacted_before_they_are_cut() -> 
 
 
 def echoes(key: str) -> Iterator[tuple[str, Any]]:
-    """Give a place, and the answer in which a server echoes the key there, for each call."""
+    """Yield each place, and the response in which a server echoes the key there."""
     for form, text in forms_of(key).items():
         yield f"an error body, {form}", answer(400, f"bad {text} key".encode())
         yield f"a JSON error, {form}", answer(422, {"detail": text, "code": text})
@@ -130,22 +146,19 @@ def echoes(key: str) -> Iterator[tuple[str, Any]]:
                 server=text,
             ),
         )
-        yield f"a good answer, {form}", answer(200, f"<html>{text}".encode(), content_type=text, etag=f'"{text}"')
+        yield f"a good response, {form}", answer(200, f"<html>{text}".encode(), content_type=text, etag=f'"{text}"')
         yield f"an encoding, {form}", answer(200, text.encode(), content_encoding=text, content_type="video/mp4")
         yield f"a video, {form}", answer(200, f" <html>{text}".encode(), content_type="video/mp4", etag=f'"{text}"')
         yield f"an id, {form}", answer(200, {"job_id": text, "status": text})
 
 
 def local_variables(error: BaseException | None) -> Iterator[str]:
-    """Give what a debugger or Sentry would show of our frames, for an error and all behind it."""
+    """Yield what a debugger or Sentry would show of our frames, for an error and its causes."""
     while error is not None:
         for frame, _ in traceback.walk_tb(error.__traceback__):
-            if "/decart/" in frame.f_code.co_filename and not frame.f_code.co_filename.endswith(WITH_BODIES):
+            if "/decart/" in frame.f_code.co_filename:
                 yield from (f"{frame.f_code.co_qualname}: {name}={value!r}" for name, value in frame.f_locals.items())
         error = error.__cause__ or error.__context__
-
-
-WITH_BODIES = ("nothing",)
 
 
 @pytest.mark.parametrize("key", [KEY, LONG], ids=["usual", "long"])
@@ -182,7 +195,7 @@ def test_a_stream_passes_no_header_on_that_echoes_the_key(tmp_path: Path) -> Non
     client = DecartClient(LONG, transport=FakeTransport(status("completed"), echoing))
     with client.queue.stream("j1") as video:
         assert video.headers == {"Content-Type": "video/mp4", "Content-Length": "300"}
-        assert not leaks(LONG, repr(video._transfer))
+        assert not leaks(LONG, repr(video) + repr(vars(video)))
 
 
 def test_the_key_is_a_secret_itself() -> None:
