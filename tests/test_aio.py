@@ -18,9 +18,9 @@ from typing import Any
 import attrs
 import pytest
 import uvloop
-from fakes import KEY, LAKE, MP4, FakeTransport, accepted, always, client_of, status, video
-from servers import answering, http, serving
-from studio import Studio
+from support.fakes import KEY, LAKE, MP4, FakeTransport, accepted, always, client_of, status, video
+from support.servers import answering, http, serving
+from support.studio import Studio
 
 from decart import (
     AiohttpTransport,

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import pytest
-from fakes import KEY, FakeTransport, answer, status
+from support.fakes import KEY, FakeTransport, answer, status
 
 from decart import (
     APIError,

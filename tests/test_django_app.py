@@ -17,14 +17,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import documents
 import pytest
 import requests
-from browser import browsing, needs_chromium
-from django_app_support import EXAMPLE, Box, Site, environment, noise, on_a_port, talking_to
 from playwright.sync_api import Page
 from requests.adapters import HTTPAdapter
-from servers import PATIENCE, Connection, Received, answering, http, nobody, reset, serving
+from support import documents
+from support.browser import browsing, needs_chromium
+from support.django_app import EXAMPLE, Box, Site, environment, noise, on_a_port, talking_to
+from support.servers import PATIENCE, Connection, Received, answering, http, nobody, reset, serving
 from urllib3 import Retry
 
 from decart.emulator import Emulator, EmulatorServer

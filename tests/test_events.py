@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import KEY, LAKE, MP4, FakeTransport, Takes, accepted, answer, client_of, status, video
+from support.fakes import KEY, LAKE, MP4, FakeTransport, Takes, accepted, answer, client_of, status, video
 from test_download import Shelf
 
 from decart import (

@@ -75,7 +75,7 @@ def test_making_a_client_loads_attrs_besides_and_no_http_library() -> None:
 def test_a_submit_that_succeeds_needs_no_tenacity() -> None:
     program = f"""
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-import fakes
+from support import fakes
 fakes.client_of(fakes.FakeTransport(fakes.accepted())).queue.submit(fakes.LAKE)
 """
     names = loaded_by(program)

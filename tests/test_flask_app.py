@@ -21,12 +21,12 @@ import av
 import numpy
 import pytest
 import requests
-from browser import PATIENCE, browsing, needs_chromium
-from documents import programs, run
 from flask import Flask
 from playwright.sync_api import Page, expect
-from servers import Connection, Received, Server, answering, http, nobody, reply, reset, serving, then
-from studio import Studio
+from support.browser import PATIENCE, browsing, needs_chromium
+from support.documents import programs, run
+from support.servers import Connection, Received, Server, answering, http, nobody, reply, reset, serving, then
+from support.studio import Studio
 from werkzeug.serving import make_server
 
 from decart.emulator import Emulator, EmulatorServer, VirtualClock

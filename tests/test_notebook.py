@@ -12,14 +12,14 @@ from typing import Any
 
 import nbformat
 import pytest
-from browser import browsing, needs_chromium
-from documents import programs
-from documents import run as run_here
-from fakes import LAKE, MP4, FakeTransport, accepted, client_of, status, video
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager, start_new_kernel
 from nbclient import NotebookClient
-from studio import Studio
+from support.browser import browsing, needs_chromium
+from support.documents import programs
+from support.documents import run as run_here
+from support.fakes import LAKE, MP4, FakeTransport, accepted, client_of, status, video
+from support.studio import Studio
 
 from decart import JobStatusResponse, JobSubmitResponse, QueueJobResult
 from decart.emulator import Emulator, EmulatorServer

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import KEY, LAKE, MP4, FakeTransport, accepted, answer, status, video
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from support.fakes import KEY, LAKE, MP4, FakeTransport, accepted, answer, status, video
 
 from decart import AsyncDecartClient, DecartClient, QueueStatusError, QueueSubmitError
 from decart.integrations.otel import Tracing

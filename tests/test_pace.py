@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from fakes import LAKE, OWN_MODEL, FakeTransport, accepted, client_of, status, video
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import LAKE, OWN_MODEL, FakeTransport, accepted, client_of, status, video
 
 from decart import DecartClient, PollPolicy
 from decart.durations import DURATIONS, JOBS, KEYS, Durations

@@ -20,8 +20,8 @@ from typing import Any
 
 import attrs
 import pytest
-from fakes import KEY, LAKE, MP4, SILENCE, FakeTransport, answer
-from servers import Connection, Gone, Server, http, nobody, serving
+from support.fakes import KEY, LAKE, MP4, SILENCE, FakeTransport, answer
+from support.servers import Connection, Gone, Server, http, nobody, serving
 
 import decart
 from decart import (

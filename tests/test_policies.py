@@ -12,9 +12,9 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
-from fakes import LAKE, FakeTransport, accepted, always, answer, client_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.fakes import LAKE, FakeTransport, accepted, always, answer, client_of
 from tenacity import Retrying
 
 from decart import (

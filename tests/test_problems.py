@@ -7,7 +7,7 @@ import pickle
 from typing import Any
 
 import pytest
-from fakes import KEY
+from support.fakes import KEY
 
 from decart import (
     APIError,

@@ -12,7 +12,9 @@ from typing import Any
 
 import attrs
 import pytest
-from fakes import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.fakes import (
     KEY,
     LAKE,
     MP4,
@@ -27,8 +29,6 @@ from fakes import (
     status,
     video,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from decart import (
     APIError,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from documents import programs, run
-from studio import Studio
+from support.documents import programs, run
+from support.studio import Studio
 
 import decart
 from decart import DecartClient, PollPolicy, RetryPolicy, Timeout, models

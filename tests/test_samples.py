@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from documents import ROOT, programs, run
+from support.documents import ROOT, programs, run
 
 from decart.emulator.faults.kinds import KINDS
 from decart.emulator.routes import ROUTES

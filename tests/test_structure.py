@@ -7,9 +7,9 @@ import tracemalloc
 import zlib
 
 import pytest
-from fakes import MP4
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import MP4
 
 from decart.structure import Structure, is_whole
 

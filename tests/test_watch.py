@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from fakes import FakeTransport
+from support.fakes import FakeTransport
 from tenacity import Retrying
 
 from decart import (

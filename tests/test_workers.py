@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 import attrs
 import pytest
-from documents import ROOT, programs
+from support.documents import ROOT, programs
 from workers.answers import Gave, content_of, due, id_of, name
 from workers.running import PATIENCE, Running, drive, gunicorn, run, service
 from workers.traffic import LEAK, STEADY

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from raw import Box
-from studio import Studio
+from support.raw import Box
+from support.studio import Studio
 
 from decart import DecartClient
 from decart.emulator import Emulator, EmulatorServer, EmulatorTransport, VirtualClock

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from studio import Studio
+from support.studio import Studio
 
 from decart import (
     AuthenticationError,

@@ -11,7 +11,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from studio import Studio
+from support.studio import Studio
 
 from decart import (
     DecartClient,

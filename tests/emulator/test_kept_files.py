@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from raw import Answer, Box
+from support.raw import Answer, Box
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from decart.emulator.app import App

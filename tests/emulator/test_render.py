@@ -10,8 +10,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media import EDITS, SIZE, SOUND_RATE, Pixels, fails, frames_of, job, png_that_claims, write_video
 from PIL import Image
+from support.media import EDITS, SIZE, SOUND_RATE, Pixels, fails, frames_of, job, png_that_claims, write_video
 
 from decart.emulator.render.clips import MAX_CLIP_SECONDS
 from decart.emulator.render.filters import FILTER_WORDS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from raw import Box
-from studio import Studio
+from support.raw import Box
+from support.studio import Studio
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from decart import ModelDefinition, models

@@ -14,8 +14,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from raw import multipart
-from studio import Studio
+from support.raw import multipart
+from support.studio import Studio
 
 from decart import DecartClient, models
 from decart.emulator import Emulator, EmulatorServer

@@ -6,7 +6,7 @@ from typing import Any
 
 import jwt
 import pytest
-from raw import Answer, Box
+from support.raw import Answer, Box
 
 PLATFORM = "https://platform.decart.ai"
 LAKE = {"prompt": "a lake"}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import LAKE, FakeTransport, client_of
+from support.fakes import LAKE, FakeTransport, client_of
 from test_download import STEADY, VIDEO, Shelf, files, having
 
 from decart import InvalidInputError, QueueJobResult, QueueResultError, RetryPolicy

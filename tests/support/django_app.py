@@ -18,15 +18,15 @@ import django
 import numpy as np
 import pytest
 from django.conf import settings
-from studio import Studio
 
 from decart.emulator import Emulator, VirtualClock
 from decart.emulator.app import App
 from decart.emulator.forms import Form
 from decart.emulator.render import RenderJob
 from decart.emulator.service import Job
+from support.studio import Studio
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "django_app"
+EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "django_app"
 sys.path.insert(0, str(EXAMPLE))
 
 with pytest.MonkeyPatch.context() as patch:
