@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.raw import Answer, Box
+from support.raw import Box, BufferedResponse
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from decart.emulator.app import App
@@ -13,7 +13,7 @@ from decart.emulator.render.mark import MARK
 DAY = 24 * 60 * 60
 
 
-def kept(box: Box, seconds: str | None = None, **more: object) -> Answer:
+def kept(box: Box, seconds: str | None = None, **more: object) -> BufferedResponse:
     """Upload a file."""
     return box.form("/v1/files", {} if seconds is None else {"ttl_seconds": seconds}, {"file": b"picture"}, **more)
 
