@@ -54,7 +54,7 @@ HERE = {
     "SESSION_COOKIE_SECURE": False,
     "CSRF_COOKIE_SECURE": False,
     "LOGGING_CONFIG": None,  # the loggers of this process are not the site's
-    "MIDDLEWARE": ["django_app_support.strict", *shipped.MIDDLEWARE],
+    "MIDDLEWARE": ["support.django_app.strict", *shipped.MIDDLEWARE],
 }
 
 settings.configure(**{name: value for name, value in vars(shipped).items() if name.isupper()} | HERE)
