@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="no fork and no gunicorn here"),
 ]
 
-CALLS = 2_000  # by each of the cases, and by the program that forks: 10,000 in all
+CALLS = 500  # by each of the cases, and by the program that forks
 
 
 @pytest.fixture

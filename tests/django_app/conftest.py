@@ -9,7 +9,9 @@ from support.django_app import Box, talking_to
 
 # isort: split
 # Django has been set up by now
-from django.core.management import call_command
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db import connection as database
 from django.test import Client
 from django.test.utils import (
@@ -19,12 +21,14 @@ from django.test.utils import (
     teardown_test_environment,
 )
 from support.django_visits import visitor
+from videos.models import Job
 
 
 @pytest.fixture(scope="session", autouse=True)
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A database in a file, made by the real migrations."""
     database.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+    database.settings_dict["OPTIONS"]["init_command"] = "PRAGMA synchronous = OFF"  # it need not outlive a crash
     setup_test_environment()
     old = setup_databases(verbosity=0, interactive=False)
     yield
@@ -34,8 +38,10 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def empty() -> Iterator[None]:
+    """Delete what a test has stored."""
     yield
-    call_command("flush", verbosity=0, interactive=False)
+    for model in (Job, LogEntry, Session, User):
+        model.objects.all().delete()
 
 
 @pytest.fixture
