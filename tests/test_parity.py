@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import threading
 from typing import Any
 
 import pytest
-from support.fakes import KEY
+from support.fakes import KEY, FakeTransport, status
 from support.parity import WAYS, Seen, play
 from support.scenarios import SCENARIOS
 
@@ -15,9 +17,9 @@ from decart import (
     AsyncQueueClient,
     DecartClient,
     QueueClient,
-    RequestsTransport,
-    ThreadedTransport,
+    Timeout,
 )
+from decart.transports.base import HttpRequest, HttpResponse
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -60,6 +62,22 @@ def test_the_scenarios_cover_every_verb() -> None:
     assert {s.play for s in SCENARIOS.values()} >= set(verbs(QueueClient))
 
 
+class NotingThreads(FakeTransport):
+    """A sync transport that notes the threads that it sends in."""
+
+    asend: Any = None
+
+    def __init__(self, *script: Any) -> None:
+        super().__init__(*script)
+        self.threads: list[str] = []
+
+    def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
+        self.threads.append(threading.current_thread().name)
+        return super().send(request, timeout=timeout)
+
+
 def test_threads_are_beneath_a_sync_transport() -> None:
-    client = AsyncDecartClient(KEY, transport=RequestsTransport())
-    assert isinstance(client._core.transport, ThreadedTransport)
+    transport = NotingThreads(status("pending"))
+    client = AsyncDecartClient(KEY, transport=transport)
+    assert asyncio.run(client.queue.status("j1")).status == "pending"
+    assert [name.startswith("decart_") for name in transport.threads] == [True]

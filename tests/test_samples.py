@@ -42,9 +42,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider"]
     printed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False).stdout
     found = re.findall(r"^(PASSED|FAILED|ERROR) test_sample_(\d+)\.py::", printed, re.MULTILINE)
-    return {
-        name: [outcome for outcome, of in found if of == str(number)] for number, name in enumerate(SAMPLES)
-    }
+    return {name: [outcome for outcome, of in found if of == str(number)] for number, name in enumerate(SAMPLES)}
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -89,12 +89,16 @@ def test_an_event_ends_a_wait(kind: type, box: str) -> None:
     async def main() -> None:
         event = kind()
         async with AsyncDecartClient(api_key="your-api-key", transport=AiohttpTransport()) as client:
+            told = asyncio.Event()
             wait = asyncio.ensure_future(
-                client.queue.submit_and_poll(LAKE, cancel=event, policy=PollPolicy(interval=60, max_interval=60))
+                client.queue.submit_and_poll(
+                    LAKE,
+                    cancel=event,
+                    policy=PollPolicy(interval=60, max_interval=60),
+                    on_status_change=lambda job: told.set(),
+                )
             )
-            while not client.queue._core.transport._homes:  # type: ignore[attr-defined]
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(0.2)
+            await told.wait()
             event.set()
             with pytest.raises(WaitCancelledError):
                 await asyncio.wait_for(wait, 5)

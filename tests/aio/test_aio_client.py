@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 import pytest
-from support.awaited import POLL, async_client_of
+from support.awaited import async_client_of
 from support.fakes import KEY, LAKE, MP4, FakeTransport, accepted, always, client_of, status, video
 from support.studio import Studio
 
@@ -61,15 +61,16 @@ def test_one_client_serves_one_loop_after_another(transport: Any, box: str) -> N
 
 
 def test_the_async_side_has_the_settings_and_the_transport_of_its_client() -> None:
-    transport = FakeTransport(status("pending"))
-    client = client_of(transport, base_url="https://api.test", timeout=7, integration="my-app/1.0", poll=POLL)
-    asyncio.run(client.aio.queue.status("j1"))
+    transport = FakeTransport(status("pending"), status("pending"), status("failed"))
+    steady = PollPolicy(interval=3, backoff=1, max_interval=3, jitter=0, timeout=None)
+    client = client_of(transport, base_url="https://api.test", timeout=7, integration="my-app/1.0", poll=steady)
+    asyncio.run(client.aio.queue.poll("j1"))
+    assert transport.sleeps == [3, 3]
     sent = transport.requests[0]
     assert (sent.url, sent.timeout) == ("https://api.test/v1/jobs/j1", Timeout(read=7))
     assert sent.headers["X-API-KEY"] == KEY
     assert sent.headers["User-Agent"].endswith(" my-app/1.0")
     assert client.aio is client.aio
-    assert client.aio._core.poll is POLL
 
 
 def test_blocks_that_overlap_share_one_async_client_and_the_last_one_closes_it() -> None:
@@ -120,7 +121,7 @@ def test_closing_a_sync_client_lets_the_threads_of_its_async_side_go(box: str) -
 def test_the_key_is_in_no_repr_and_a_client_is_not_pickled() -> None:
     client = async_client_of(FakeTransport())
     assert repr(client) == "AsyncDecartClient(base_url='https://api.decart.ai')"
-    for thing in (client, client.queue, client._core):
+    for thing in (client, client.queue):
         assert KEY not in repr(thing)
     with pytest.raises(TypeError, match="AsyncDecartClient holds a key .* make one in each process"):
         client.__reduce__()

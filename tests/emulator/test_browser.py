@@ -34,9 +34,11 @@ async (address) => {
         video.addEventListener("error", () => reject(new Error(video.error.message)), {once: true});
     });
     const loaded = happens("loadeddata");
+    const painted = new Promise((resolve) => video.requestVideoFrameCallback(resolve));
     video.muted = true;
     video.src = address;
     await loaded;
+    await painted;
     const colours = () => {
         const canvas = document.createElement("canvas");
         [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
