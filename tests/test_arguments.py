@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import LAKE
+from support.fakes import LAKE
 
 from decart import InvalidInputError, JobStatusResponse, PollPolicy, Progress, WaitCancelledError
 from decart.arguments import WaitArguments, shown_progress, wait_arguments
@@ -59,14 +59,14 @@ class NotAnEvent:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"on_status_change": "print"}, "^on_status_change must be something that can be called"),
+        ({"on_status_change": "print"}, "^on_status_change must be callable"),
         ({"poll": 5}, "^poll must be a PollPolicy, not 5"),
         ({"cancel": True}, "^cancel must be a threading.Event or an asyncio.Event, not True"),
         ({"cancel": NotAnEvent()}, "^cancel must be a threading.Event or an asyncio.Event, not"),
         ({"save_to": 7}, "^path: a file name is needed"),
         ({"progress": 7}, "^progress must be something that can be called"),
         ({"options": {**LAKE, "on_status_change": print}, "on_status_change": print}, "is given twice"),
-        ({"options": {**LAKE, "on_status_change": 7}}, "^on_status_change must be something that can be called"),
+        ({"options": {**LAKE, "on_status_change": 7}}, "^on_status_change must be callable"),
     ],
 )
 def test_what_would_fail_after_the_submit_is_refused_before_it(given: Any, message: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import LAKE, MP4, FakeTransport, accepted, client_of, status, video
+from support.fakes import LAKE, MP4, FakeTransport, accepted, client_of, status, video
 
 from decart import MissingExtraError, Progress
 from decart.integrations.progress_bar import Bar
@@ -23,7 +23,7 @@ PROGRAM = """
 import io, sys
 sys.path.insert(0, {tests!r})
 {before}
-from fakes import LAKE, FakeTransport, accepted, client_of, status, video
+from support.fakes import LAKE, FakeTransport, accepted, client_of, status, video
 transport = FakeTransport(accepted(), status("processing"), status("completed"), video())
 {after}
 result = client_of(transport).queue.submit_and_poll(LAKE, progress=True)

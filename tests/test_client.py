@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fakes import KEY, LAKE, FakeTransport, accepted, client_of, status
+from support.fakes import KEY, LAKE, FakeTransport, accepted, client_of, status
 
 import decart
 from decart import (

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from fakes import KEY, MP4
+from support.fakes import KEY, MP4
 
 from decart import ResponseError, RetryPolicy, Timeout
 from decart.config import settings

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import KEY, LAKE, FakeTransport, accepted, always, answer, client_of, status
-from servers import serving
+from support.fakes import KEY, LAKE, FakeTransport, accepted, always, answer, client_of, status
+from support.servers import serving
 from support.shelf import STEADY, VIDEO, Shelf, files, having, slowly
 
 from decart import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakes import LAKE, FakeTransport, accepted, answer, client_of, status
+from support.fakes import LAKE, FakeTransport, accepted, answer, client_of, status
 from support.shelf import VIDEO, Shelf, having
 
 from decart import (

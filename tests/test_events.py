@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import KEY, LAKE, MP4, FakeTransport, Takes, accepted, answer, client_of, status, video
+from support.fakes import KEY, LAKE, MP4, FakeTransport, Takes, accepted, answer, client_of, status, video
 from support.shelf import Shelf
 
 from decart import (
@@ -239,9 +239,7 @@ def test_a_hook_that_raises_what_it_was_left_with_is_not_called_broken(caplog: p
 
 
 @pytest.mark.parametrize("hook", [Broken(), BrokenAtTheEnd()])
-def test_a_broken_hook_is_logged_and_loses_no_job(
-    hook: EventHook, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_broken_hook_is_logged_and_loses_no_job(hook: EventHook, caplog: pytest.LogCaptureFixture) -> None:
     client = client_of(FakeTransport(accepted(), status("completed"), video()), event_hooks=[hook])
     assert client.queue.submit_and_poll(LAKE).data == MP4
     assert "the event hook failed in operation; the call goes on" in caplog.messages
@@ -264,7 +262,9 @@ def test_a_hook_need_not_override_anything() -> None:
 
 def test_what_is_not_a_hook_is_refused() -> None:
     wrong: Any = print
-    with pytest.raises(InvalidInputError, match="each of event_hooks must be an EventHook, not builtin_function_or_method"):
+    with pytest.raises(
+        InvalidInputError, match="each of event_hooks must be an EventHook, not builtin_function_or_method"
+    ):
         DecartClient(KEY, event_hooks=[wrong])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,25 +10,38 @@ from pathlib import Path
 
 import av
 import pytest
+from support.documents import ROOT
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
-PAGE = {
-    "text_to_video.py": ("lake.mp4", 125, (1280, 704)),
-    "image_animation.py": ("animated.mp4", 125, (1280, 704)),
-    "video_editing.py": ("anime.mp4", 75, (1280, 704)),
-    "manual_polling.py": ("output.mp4", 125, (1280, 704)),
-    "error_handling.py": ("sunset.mp4", 125, (1280, 704)),
-    "download.py": ("harbour.mp4", 125, (1280, 704)),
-    "async_with.py": ("cityscape.mp4", 125, (1280, 704)),
-    "async_many.py": ("lake.mp4", 125, (1280, 704)),
-    "async_beside_sync.py": ("sunset.mp4", 125, (1280, 704)),
+from decart.emulator import Emulator, EmulatorServer
+from decart.emulator.render import render_small
+
+EXAMPLES = ROOT / "examples"
+LARGE, SMALL = (1280, 704), (174, 96)
+DRAWN = {  # by the emulator of the example itself
+    "text_to_video.py": ("lake.mp4", 125, LARGE),
+    "video_editing.py": ("anime.mp4", 75, LARGE),
 }
+SERVED = {  # by a server that makes small videos
+    "image_animation.py": ("animated.mp4", 4, SMALL),
+    "manual_polling.py": ("output.mp4", 4, SMALL),
+    "error_handling.py": ("sunset.mp4", 4, SMALL),
+    "download.py": ("harbour.mp4", 4, SMALL),
+    "async_with.py": ("cityscape.mp4", 4, SMALL),
+    "async_many.py": ("lake.mp4", 4, SMALL),
+    "async_beside_sync.py": ("sunset.mp4", 4, SMALL),
+}
+PAGE = DRAWN | SERVED
 MORE = {"async_many.py": ["forest.mp4"]}
 
+pytestmark = pytest.mark.slow
 
-def run(example: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+
+def run(example: str, folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", EXAMPLES / example, *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    surroundings = {**os.environ, **environment}
+    return subprocess.run(
+        command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +51,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ended(folder: Path) -> dict[str, subprocess.CompletedProcess[str]]:
-    """Every example that has run, each in a folder of its own; some at a time, since they wait more than they work."""
+    """Run every example in a folder of its own, some at a time, since they wait more than they work."""
+    with (
+        EmulatorServer(Emulator(pending=0.2, processing=2, renderer=render_small)) as server,
+        ThreadPoolExecutor(4) as executor,
+    ):
 
-    def run_in_its_folder(example: str) -> subprocess.CompletedProcess[str]:
-        (folder / example).mkdir()
-        return run(example, folder / example, "--emulator")
+        def run_in_its_folder(example: str) -> subprocess.CompletedProcess[str]:
+            (folder / example).mkdir()
+            if example in DRAWN:
+                return run(example, folder / example, "--emulator")
+            return run(example, folder / example, DECART_API_KEY="dct_test", DECART_BASE_URL=server.url)
 
-    with ThreadPoolExecutor(4) as executor:
-        return dict(zip(PAGE, executor.map(run_in_its_folder, PAGE), strict=True))
+        outcomes = dict(zip(PAGE, executor.map(run_in_its_folder, PAGE), strict=True))
+        server.emulator.close()
+    return outcomes
 
 
 @pytest.mark.parametrize("example", PAGE)

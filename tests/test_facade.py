@@ -78,7 +78,7 @@ def test_a_client_class_loads_no_http_library() -> None:
 def test_a_submit_over_another_transport_loads_no_http_library() -> None:
     program = f"""
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-import fakes
+from support import fakes
 fakes.client_of(fakes.FakeTransport(fakes.accepted())).queue.submit(fakes.LAKE)
 """
     names = loaded_by(program)

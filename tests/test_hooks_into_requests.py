@@ -17,10 +17,10 @@ import requests_mock
 import responses
 import urllib3
 import vcr
-from fakes import KEY, LAKE, MP4
 from requests.adapters import HTTPAdapter
 from responses.matchers import header_matcher, multipart_matcher
-from servers import Received, answering, http, nobody, serving, silent
+from support.fakes import KEY, LAKE, MP4
+from support.servers import Received, answering, http, nobody, serving, silent
 
 from decart import (
     ConnectError,

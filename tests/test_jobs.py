@@ -11,7 +11,7 @@ import sys
 from typing import Any, get_args
 
 import pytest
-from fakes import FakeTransport, client_of, status, video
+from support.fakes import FakeTransport, client_of, status, video
 
 from decart import (
     CompletedJob,

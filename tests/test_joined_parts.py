@@ -9,9 +9,9 @@ from typing import Any
 
 import attrs
 import pytest
-from fakes import KEY, FakeTransport, always, status
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import KEY, FakeTransport, always, status
 from support.shelf import STEADY, VIDEO, Shelf, files, having, pieces_of
 
 from decart import AsyncDecartClient, QueueResultError, RetryPolicy, Timeout, TransportError

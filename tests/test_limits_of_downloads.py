@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import KEY, LAKE, MP4, FakeTransport, accepted, always, answer, client_of, status, video
-from servers import Connection, Gone, http, serving
 from support.exchanges import TRANSPORTS
+from support.fakes import KEY, LAKE, MP4, FakeTransport, accepted, always, answer, client_of, status, video
+from support.servers import Connection, Gone, http, serving
 
 from decart import (
     AsyncDecartClient,

@@ -12,14 +12,14 @@ from typing import Any
 
 import nbformat
 import pytest
-from browser import browsing, needs_chromium
-from documents import programs
-from documents import run as run_here
-from fakes import LAKE, MP4, FakeTransport, accepted, client_of, status, video
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager, start_new_kernel
 from nbclient import NotebookClient
-from studio import Studio
+from support.browser import browsing, needs_chromium
+from support.documents import programs
+from support.documents import run as run_here
+from support.fakes import LAKE, MP4, FakeTransport, accepted, client_of, status, video
+from support.studio import Studio
 
 from decart import JobStatusResponse, JobSubmitResponse, QueueJobResult
 from decart.emulator import Emulator, EmulatorServer
@@ -208,7 +208,7 @@ def test_a_bar_is_shown_in_a_notebook_although_stderr_is_not_a_terminal(
     kernel: tuple[KernelManager, BlockingKernelClient],
 ) -> None:
     _, client = kernel
-    wait = "client.queue.poll(job.job_id, policy=PollPolicy(timeout=1), progress=True).timed_out"
+    wait = "client.queue.poll(job.job_id, poll=PollPolicy(timeout=1), progress=True).timed_out"
     shown = run(client, f"from decart import PollPolicy\n{wait}")
     widgets = [message for message in shown if message["msg_type"] == "display_data"]
     texts = [message["content"]["text"] for message in shown if message["msg_type"] == "stream"]

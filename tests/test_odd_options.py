@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import FakeTransport, client_of
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import FakeTransport, client_of
 
 from decart import InvalidInputError, MotionTrajectoryInput, models
 from decart.options import callback_of, from_options, input_class

@@ -15,15 +15,14 @@ from typing import Any
 
 import attrs
 import pytest
-from fakes import KEY
-from servers import FIRST, PATIENCE, Connection, http, serving
 from support.calls import Calls
 from support.echo import echoing
 from support.faces import ASYNC, TRANSPORTS, sync_face, wait_for
+from support.fakes import KEY
 from support.resources import nothing_left, open_sockets
+from support.servers import FIRST, PATIENCE, Connection, http, serving
 
-from decart import DecartClient, RequestsTransport, RetryPolicy, models
-from decart.streams import VideoStream
+from decart import DecartClient, RequestsTransport, RetryPolicy, VideoStream, models
 from decart.transports.base import Transport
 
 STREAMS = 100

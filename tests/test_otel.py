@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import KEY, LAKE, MP4, FakeTransport, accepted, answer, status, video
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from support.fakes import KEY, LAKE, MP4, FakeTransport, accepted, answer, status, video
 
 from decart import AsyncDecartClient, DecartClient, QueueStatusError, QueueSubmitError
 from decart.integrations.otel import Tracing
@@ -32,14 +32,14 @@ class Traces:
         transport, hook = FakeTransport(*script), Tracing(self.provider)
 
         async def main() -> None:
-            async with AsyncDecartClient(KEY, transport=transport, event_hook=hook) as client:
+            async with AsyncDecartClient(KEY, transport=transport, event_hooks=[hook]) as client:
                 await client.queue.submit_and_poll(LAKE)
 
         with self.provider.get_tracer("program").start_as_current_span("order"):
             if awaited:
                 asyncio.run(main())
             else:
-                DecartClient(KEY, transport=transport, event_hook=hook).queue.submit_and_poll(LAKE)
+                DecartClient(KEY, transport=transport, event_hooks=[hook]).queue.submit_and_poll(LAKE)
 
     def spans(self) -> dict[str, ReadableSpan]:
         return {span.name: span for span in self.exporter.get_finished_spans()}
@@ -111,7 +111,7 @@ def test_no_span_holds_the_key_or_the_prompt() -> None:
 def test_an_unknown_model_and_an_unsaid_reason_are_left_out() -> None:
     traces = Traces()
     hook = Tracing(traces.provider)
-    client = DecartClient(KEY, transport=FakeTransport(status("failed")), event_hook=hook)
+    client = DecartClient(KEY, transport=FakeTransport(status("failed")), event_hooks=[hook])
     client.queue.poll("j1")
     wait = traces.spans()["decart wait"]
     assert wait.status.description == "the job failed"
@@ -126,7 +126,7 @@ def test_nothing_of_opentelemetry_is_loaded_unless_it_is_asked_for() -> None:
     script = """
 import sys, decart
 from decart import *
-client = DecartClient("dct_x", event_hook=EventHook())
+client = DecartClient("dct_x", event_hooks=[EventHook()])
 print([name for name in sys.modules if name.startswith("opentelemetry")])
 """
     assert run(script).stdout == "[]\n"

@@ -16,9 +16,9 @@ from typing import Any
 
 import attrs
 import pytest
-from fakes import KEY, LAKE, OWN_MODEL
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import KEY, LAKE, OWN_MODEL
 
 from decart import DecartClient, PollPolicy
 from decart.pace import Expectation, JobMemory, expect

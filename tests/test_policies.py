@@ -10,9 +10,9 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
-from fakes import LAKE, FakeTransport, accepted, always, answer, client_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.fakes import LAKE, FakeTransport, accepted, always, answer, client_of
 
 from decart import (
     APIError,

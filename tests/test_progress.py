@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import KEY, LAKE, FakeTransport, accepted, status
+from support.fakes import KEY, LAKE, FakeTransport, accepted, status
 from support.shelf import VIDEO, Shelf
 
 from decart import AsyncDecartClient, InvalidInputError, Progress

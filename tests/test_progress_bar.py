@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
 import pytest
-from fakes import KEY, LAKE, MP4, FakeTransport, accepted, answer, client_of, status, video
+from support.fakes import KEY, LAKE, MP4, FakeTransport, accepted, answer, client_of, status, video
 from support.shelf import Shelf
 
 from decart import AsyncDecartClient, Progress, QueueStatusError, models
@@ -119,7 +119,7 @@ WITHOUT = """
 import sys
 sys.modules["tqdm"] = None
 sys.path.insert(0, {tests!r})
-from fakes import LAKE, FakeTransport, client_of
+from support.fakes import LAKE, FakeTransport, client_of
 client_of(FakeTransport()).queue.{verb}
 """
 

@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from fakes import KEY, LAKE, MP4, OWN_MODEL
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from support.fakes import KEY, LAKE, MP4, OWN_MODEL
 
 from decart import (
     APIError,

@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from fakes import FakeTransport, answer, client_of, status
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import FakeTransport, answer, client_of, status
 from support.shelf import VIDEO, Shelf, having
 
 from decart import AsyncDecartClient, InvalidInputError, NotFoundError, QueueResultError

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import KEY, FakeTransport, answer, client_of, status
-from servers import PATIENCE, Connection, answering, http, serving
 from support.exchanges import HEADERS, LONG, exchange, get, large, post
+from support.fakes import KEY, FakeTransport, answer, client_of, status
+from support.servers import PATIENCE, Connection, answering, http, serving
 
 from decart import (
     AiohttpTransport,

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from documents import programs, run
-from studio import Studio
+from support.documents import programs, run
+from support.studio import Studio
 
 import decart
 from decart import DecartClient, PollPolicy, RetryPolicy, Timeout, models
@@ -39,7 +39,7 @@ def at_the_box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Deca
 @pytest.mark.parametrize("block", BLOCKS, ids=[f"block {number}" for number in range(1, len(BLOCKS) + 1)])
 def test_a_program_of_the_readme_runs_as_it_stands(block: str, at_the_box: DecartClient) -> None:
     job = at_the_box.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "x"})
-    at_the_box.queue.poll(job.job_id, policy=PollPolicy(interval=0.01))  # some programs fetch what is done
+    at_the_box.queue.poll(job.job_id, poll=PollPolicy(interval=0.01))  # some programs fetch what is done
     block = block.replace("the-job-id", job.job_id).replace("time.sleep(2)", "time.sleep(0)")
     names: dict[str, Any] = {**PUBLIC, "client": at_the_box, "job": job, "time": time}
     run(block, names, "README.md")

@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from fakes import LAKE, FakeTransport, answer, status
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import LAKE, FakeTransport, answer, status
 
 from decart import DecartClient, DecartSDKError, RetryPolicy, Timeout
 from decart.config import Secret, settings

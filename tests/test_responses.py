@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
-from fakes import KEY
+from support.fakes import KEY
 
 from decart import (
     APIError,

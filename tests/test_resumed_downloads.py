@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import KEY, status
-from servers import serving
+from support.fakes import KEY, status
+from support.servers import serving
 from support.shelf import RANGE, VIDEO, Shelf, files, having, pieces_of, slowly
 
 from decart import (

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fakes import LAKE, SILENCE, FakeTransport, Takes, accepted, always, answer, client_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.fakes import LAKE, SILENCE, FakeTransport, Takes, accepted, always, answer, client_of
 from tenacity import Retrying
 
 from decart import (
@@ -38,7 +38,7 @@ def api(status: int, after: float | None = None, kind: type[APIError] = APIError
 
 
 def exchange(repeat: Callable[[BaseException], bool] = repeat_read, **policy: Any) -> Exchange:
-    return Exchange(policy=RetryPolicy(**{"jitter": 0, **policy}), started=100.0, repeat=repeat)
+    return Exchange(poll=RetryPolicy(**{"jitter": 0, **policy}), started=100.0, repeat=repeat)
 
 
 def pauses(exchange: Exchange, *errors: Exception, accepted: float | None = None) -> list[float | None]:

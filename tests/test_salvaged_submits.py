@@ -7,9 +7,9 @@ import logging
 import pickle
 
 import pytest
-from fakes import KEY, LAKE, OWN_MODEL
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fakes import KEY, LAKE, OWN_MODEL
 
 from decart import ResponseError, Timeout, TransportError, TransportTimeout
 from decart.config import settings

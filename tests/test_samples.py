@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from documents import ROOT, programs, run
+from support.documents import ROOT, programs, run
 
 from decart.emulator.faults.kinds import KINDS
 from decart.emulator.routes import ROUTES
 
-pytest_plugins = "pytester"
-
 BOX, FIXTURES = "docs/develop-and-test.md", "docs/test-fixtures.md"
-SAMPLES = [
-    pytest.param(block, id=f"{page}, {number}")
+SAMPLES = {
+    f"{page}, {number}": block
     for page in ("README.md", FIXTURES)
     for number, block in enumerate(programs(page), 1)
     if "def test_" in block
-]
+}
 DJANGO = """
 from django.conf import settings
 settings.configure(ALLOWED_HOSTS=["testserver"])
@@ -27,16 +27,27 @@ settings.configure(ALLOWED_HOSTS=["testserver"])
 
 
 def test_every_sample_is_found() -> None:
-    assert [programs(FIXTURES).count(sample.values[0]) for sample in SAMPLES] == [0] * 3 + [1] * len(programs(FIXTURES))
+    assert [name for name in SAMPLES if name.startswith("README")] == list(SAMPLES)[:3]
+    assert [block for name, block in SAMPLES.items() if name.startswith(FIXTURES)] == programs(FIXTURES)
 
 
-@pytest.mark.parametrize("sample", SAMPLES)
-def test_a_sample_passes_as_it_stands(sample: str, pytester: pytest.Pytester) -> None:
-    pytester.makeini("[pytest]\nfilterwarnings = error")
-    pytester.makeconftest(DJANGO)
-    pytester.makepyfile(sample)
-    outcome = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
-    outcome.assert_outcomes(passed=sample.count("def test_"))
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Run all samples, each a file of its own; return what came of the tests of each."""
+    folder = tmp_path_factory.mktemp("samples")
+    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error", "utf-8")
+    (folder / "conftest.py").write_text(DJANGO, "utf-8")
+    for number, sample in enumerate(SAMPLES.values()):
+        (folder / f"test_sample_{number}.py").write_text(sample, "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider"]
+    printed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False).stdout
+    found = re.findall(r"^(PASSED|FAILED|ERROR) test_sample_(\d+)\.py::", printed, re.MULTILINE)
+    return {name: [outcome for outcome, of in found if of == str(number)] for number, name in enumerate(SAMPLES)}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_sample_passes_as_it_stands(name: str, outcomes: dict[str, list[str]]) -> None:
+    assert outcomes[name] == ["PASSED"] * SAMPLES[name].count("def test_")
 
 
 @pytest.mark.parametrize("program", programs(BOX))

@@ -9,7 +9,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from fakes import KEY, FakeTransport, Later
+from support.fakes import KEY, FakeTransport, Later
 
 import decart.transports
 from decart import InvalidInputError, RequestsTransport

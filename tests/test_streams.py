@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from fakes import KEY, FakeTransport, always, answer, client_of, status
+from support.fakes import KEY, FakeTransport, always, answer, client_of, status
 from support.shelf import VIDEO, Shelf, having
 
 from decart import (

@@ -9,10 +9,10 @@ import zlib
 from typing import Any
 
 import pytest
-from fakes import MP4
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from support.fakes import MP4
 
 from decart.structure import Structure, is_complete
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from fakes import KEY, LAKE, FakeTransport, accepted, answer, client_of
-from servers import Connection, answering, http, serving
 from support.exchanges import TRANSPORTS
+from support.fakes import KEY, LAKE, FakeTransport, accepted, answer, client_of
+from support.servers import Connection, answering, http, serving
 
 from decart import (
     AsyncDecartClient,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fakes import LAKE, FakeTransport, answer, client_of
+from support.fakes import LAKE, FakeTransport, answer, client_of
 
 from decart import QueueSubmitError, RetryPolicy, SubmitOutcomeUnknownError
 

@@ -16,9 +16,9 @@ from functools import partial
 from typing import Any
 
 import pytest
-from fakes import KEY, FakeTransport, accepted, client_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.fakes import KEY, FakeTransport, accepted, client_of
 from support.uploads import LARGE, PNG, Stream, content, refused, sent_twice
 from werkzeug.datastructures import FileStorage
 

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 import attrs
 import pytest
-from documents import ROOT, programs
+from support.documents import ROOT, programs
 from workers.answers import Gave, content_of, due, id_of, name
 from workers.running import PATIENCE, Running, drive, gunicorn, run, service
 from workers.traffic import LEAK, STEADY
@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="no fork and no gunicorn here"),
 ]
 
-CALLS = 2_000  # by each of the cases, and by the program that forks: 10,000 in all
+CALLS = 500  # by each of the cases, and by the program that forks
 
 
 @pytest.fixture

@@ -104,7 +104,6 @@ class Engine:
         check = cancel.check if call.request.body is None else NEVER.check  # a submit that was sent is read to its end
         with self.open(call.request, timeout) as response:
             limit = JSON_LIMIT if 200 <= response.status < 300 else ERROR_LIMIT
-            limit = JSON_LIMIT if 200 <= response.status < 300 else ERROR_LIMIT
             received = partial(BufferedResponse, status=response.status, headers=response.headers)
             try:
                 buffered = received(body=response.read(limit, check=check))  # its repr hides the body

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from raw import Box
-from studio import Studio
+from PIL import Image
+from support.media import SIZE, write_video
+from support.raw import Box
+from support.studio import Studio
 
 from decart import DecartClient
 from decart.emulator import Emulator, EmulatorServer, EmulatorTransport, VirtualClock
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder for temporary files, which is this test's own; ask for it before a box."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
 
 
 @pytest.fixture
@@ -66,3 +80,16 @@ def box(request: pytest.FixtureRequest, studio: Studio, options: dict[str, Any])
         else:
             with EmulatorServer(emulator) as server:
                 yield Box(emulator, clock, server)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return write_video(tmp_path / "video.mp4")
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "picture.png"
+    noise = np.random.default_rng(1).integers(0, 255, (16, 24, 3)).astype(np.uint8)
+    Image.fromarray(noise).resize(SIZE).save(path)
+    return path

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from media import job
+from support.media import job
 
 from decart.emulator.render import Apart, RenderError
 
@@ -28,13 +28,13 @@ def test_what_goes_wrong_is_a_reason_and_leaves_no_file(
 ) -> None:
     target = tmp_path / "made.mp4"
     with pytest.raises(RenderError, match=f"^{reason}$"):
-        Apart(function=f"renderers:{name}", **limits)(job("text-to-video", prompt="a lake"), target)  # type: ignore[arg-type]
+        Apart(function=f"support.renderers:{name}", **limits)(job("text-to-video", prompt="a lake"), target)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_bug_is_told_as_one(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="^KeyError: 'a bug'$"):
-        Apart(function="renderers:stumble")(job("text-to-video"), tmp_path / "made.mp4")
+        Apart(function="support.renderers:stumble")(job("text-to-video"), tmp_path / "made.mp4")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -42,6 +42,6 @@ def test_the_order_arrives_as_it_was_given(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "p\u00efcture").write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
     order = job("motion", prompt="\u00e4 \ud800", inputs={"data": Path("p\u00efcture")}, trajectory=[(0, 0.5, 1.0)])
-    Apart(function="renderers:tell")(order, Path("told"))
+    Apart(function="support.renderers:tell")(order, Path("told"))
     arrived = ast.literal_eval((tmp_path / "told").read_text("utf-8"))
     assert arrived == [order.prompt, str(tmp_path / "p\u00efcture"), [(0, 0.5, 1.0)]]

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import browsing, needs_chromium
-from media import EDITS, write_video
 from PIL import Image
 from playwright.sync_api import Page, Route
+from support.browser import browsing, needs_chromium
+from support.media import EDITS, write_video
 
 from decart.emulator.render import RenderJob, render_small
 from decart.emulator.render.tasks import draw
@@ -34,9 +34,11 @@ async (address) => {
         video.addEventListener("error", () => reject(new Error(video.error.message)), {once: true});
     });
     const loaded = happens("loadeddata");
+    const painted = new Promise((resolve) => video.requestVideoFrameCallback(resolve));
     video.muted = true;
     video.src = address;
     await loaded;
+    await painted;
     const colours = () => {
         const canvas = document.createElement("canvas");
         [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from raw import Box
+from support.raw import Box
 
 STATUS = {"name": "status", "code": 500, "on": "submit", "times": 2}
 

@@ -14,8 +14,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media import EDITS, SIZE, SOUND_RATE, fails, frames_of, job, png_that_claims, write_video
 from PIL import Image, PngImagePlugin
+from support.media import EDITS, SIZE, SOUND_RATE, fails, frames_of, job, png_that_claims, write_video
 
 from decart.emulator.render import Apart, RenderError
 from decart.emulator.render.clips import MAX_FRAMES
@@ -310,7 +310,7 @@ def test_sound_of_a_strange_rate_does_not_spoil_the_video(rate: int, tmp_path: P
 def weighed(tmp_path: Path, task: str, raw: bytes, **limits: Any) -> tuple[int, str]:
     """Render in a process of its own; return its memory at most, in MB, and why the job failed if it did."""
     target = tmp_path / "weight"
-    Apart(function="renderers:weigh", **limits)(job(task, inputs=put(tmp_path, raw)), target)
+    Apart(function="support.renderers:weigh", **limits)(job(task, inputs=put(tmp_path, raw)), target)
     most, reason = target.read_text("utf-8").split("\n", 1)
     return int(most), reason
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from raw import Answer, Box
+from support.raw import Box, BufferedResponse
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from decart.emulator.app import App
@@ -13,9 +15,14 @@ from decart.emulator.render.mark import MARK
 DAY = 24 * 60 * 60
 
 
-def kept(box: Box, seconds: str | None = None, **more: object) -> Answer:
+def kept(box: Box, seconds: str | None = None, **more: object) -> BufferedResponse:
     """Upload a file."""
     return box.form("/v1/files", {} if seconds is None else {"ttl_seconds": seconds}, {"file": b"picture"}, **more)
+
+
+def files_on_disk(folder: Path) -> list[Path]:
+    """Return the files below a folder."""
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def test_a_file_is_kept_and_told_of(box: Box) -> None:
@@ -32,13 +39,13 @@ def test_a_file_is_kept_and_told_of(box: Box) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "lives"), [(None, DAY), ("60", 60), ("2592000", 2_592_000)])
-def test_a_file_goes_when_its_time_is_over(box: Box, seconds: str | None, lives: int) -> None:
+def test_a_file_goes_when_its_time_is_over(temporary: Path, box: Box, seconds: str | None, lives: int) -> None:
     path = f"/v1/files/{kept(box, seconds).json['id']}"
     box.clock.advance(lives - 1)
     assert box.get(path).status == 200
     box.clock.advance(1)
     assert box.get(path).status == 404
-    assert list(box.emulator._folder.iterdir()) == []
+    assert files_on_disk(temporary) == []
 
 
 def test_a_persistent_file_stays(box: Box) -> None:
@@ -57,18 +64,18 @@ def test_an_upload_without_a_file_is_422(box: Box) -> None:
 
 
 @pytest.mark.parametrize("options", [{"keep": 2}])
-def test_the_oldest_file_goes_when_there_are_too_many(box: Box) -> None:
+def test_the_oldest_file_goes_when_there_are_too_many(temporary: Path, box: Box) -> None:
     ids = [box.form("/v1/files", {"ttl_seconds": "persistent"}, {"file": b"x"}).json["id"] for _ in range(3)]
     assert [box.get(f"/v1/files/{file_id}").status for file_id in ids] == [404, 200, 200]
-    assert len(list(box.emulator._folder.glob("file_*"))) == 2
+    assert len(files_on_disk(temporary)) == 2
 
 
-def test_a_deleted_file_is_gone_from_the_disk(box: Box) -> None:
+def test_a_deleted_file_is_gone_from_the_disk(temporary: Path, box: Box) -> None:
     path = f"/v1/files/{kept(box).json['id']}"
     deleted = box.ask("DELETE", path)
     assert (deleted.status, deleted.body) == (204, b"")
     assert [box.ask("DELETE", path).status, box.get(path).status] == [404, 404]
-    assert list(box.emulator._folder.iterdir()) == []
+    assert files_on_disk(temporary) == []
 
 
 def test_a_file_is_its_owners_alone(box: Box) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from studio import Studio
+from support.studio import Studio
 
 from decart import DecartClient, NotFoundError, QueueStatusError, models
 from decart.emulator import Emulator, EmulatorTransport, VirtualClock

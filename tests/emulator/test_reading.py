@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from raw import multipart
-from studio import Studio
+from support.raw import multipart
+from support.studio import Studio
 
 from decart.emulator import Emulator, EmulatorServer
 from decart.emulator.reading import HEAD

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from media import job
-from raw import Box
-from studio import Studio
+from support.media import job
+from support.raw import Box
+from support.studio import Studio
 
 from decart.emulator import VirtualEmulator
 from decart.emulator.render import Cached, RenderError, RenderJob

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from raw import Box
-from studio import Studio
+from support.raw import Box
+from support.studio import Studio
 
 from decart import TransportError
 from decart.emulator import LoggedRequest, VirtualEmulator

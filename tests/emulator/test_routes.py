@@ -1,12 +1,12 @@
-"""Every route, asked by hand, in process and over HTTP: jobs, pictures, names, and what is refused before that."""
+"""Every route, requested by hand, in process and over HTTP: jobs, pictures, names, and what is refused before that."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from raw import Box
-from studio import Studio
+from support.raw import Box
+from support.studio import Studio
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from decart import ModelDefinition, models
@@ -17,6 +17,7 @@ from decart.emulator.uploads import UPLOAD_LIMIT
 
 TODAY = pytest.mark.parametrize("options", [{"today": True}], ids=["today"])
 
+
 OF_THE_DOCUMENT = """
 lucy-clip lucy-pro-v2v lucy-clip-latest lucy-restyle-2 mirage_v2 lucy-restyle-v2v lucy-restyle-latest
 lucy-robot-720p lucy-samsung-robot-poc lucy-solomon-robot-poc lucy-2.5 lucy-2-5 lucy_2_5 lucy-latest
@@ -25,6 +26,7 @@ lucy-2.1-vton lucy-2.viton lucy-2.1.viton lucy-vton lucy-vton-2 lucy-2.1-vton-2 
 lucy-vton-latest lucy-vton-3.5 lucy-vton-3-5 lucy-vton-3.5-4-3 lucy-vton-3-5-4-3 lucy-vton-3.5-1-1 lucy-vton-3-5-1-1
 lucy-image-2 lucy-pro-i2i lucy_pro_i2i lucy-image-latest
 """.split()  # noqa: SIM905 - the names of the service's OpenAPI document
+
 
 EVERYTHING = {
     "texts": {"prompt": "a lake", "trajectory": '[{"frame":0,"x":0,"y":0},{"frame":9,"x":1,"y":1}]'},
@@ -52,9 +54,6 @@ def test_jobs_ids_cannot_be_guessed(box: Box) -> None:
     assert all(len(job_id) == 32 for job_id in ids)  # a random UUID: 122 bits
 
 
-# ---------------------------------------------------------------- what is gone
-
-
 @TODAY
 @pytest.mark.parametrize("name", ["lucy-pro-t2v", "lucy-motion", "lucy-2", "lucy_2_v2v", "lucy-2.1.viton"])
 def test_a_retired_model_is_gone_today(box: Box, name: str) -> None:
@@ -72,9 +71,6 @@ def test_a_retired_picture_model_is_gone_today(box: Box) -> None:
 @pytest.mark.parametrize("name", ["lucy-2.5", "lucy-vton-3.6", "lucy-restyle-v2v", "mirage_v2"])
 def test_what_is_current_works_today(box: Box, name: str) -> None:
     assert box.form(f"/v1/jobs/{name}", **EVERYTHING).status == 200
-
-
-# ---------------------------------------------------------------- paths and methods
 
 
 @pytest.mark.parametrize(
@@ -143,9 +139,6 @@ def test_no_answer_lets_other_origins_read_it(box: Box) -> None:
         assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-# ---------------------------------------------------------------- keys
-
-
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -175,9 +168,6 @@ def test_what_does_not_look_like_a_key_opens_no_door(box: Box, key: str) -> None
 def test_models_are_resolved_and_keys_published_without_a_key(box: Box) -> None:
     assert box.json("/v1/models/resolve", {"model": "lucy-latest"}, key=None).status == 200
     assert box.get("/api/auth/jwks", key=None).status == 200
-
-
-# ---------------------------------------------------------------- bodies
 
 
 def test_a_text_job_may_come_urlencoded(box: Box, studio: Studio) -> None:
@@ -221,9 +211,6 @@ def test_of_a_field_that_comes_twice_the_last_counts(box: Box, studio: Studio) -
     assert studio.orders[0].prompt == "two"
 
 
-# ---------------------------------------------------------------- pictures at once
-
-
 def test_a_picture_is_made_at_once(box: Box, studio: Studio) -> None:
     answer = box.form("/v1/generate/lucy-image-2", {"prompt": "a hat"}, {"data": b"picture"})
     assert (answer.status, answer.headers["content-type"], answer.body) == (200, "image/png", b"video of a hat")
@@ -245,83 +232,6 @@ def test_a_bug_is_500_and_in_the_log(box: Box, caplog: pytest.LogCaptureFixture)
     answer = box.form("/v1/generate/lucy-image-2", {"prompt": "crash"}, {"data": b"picture"})
     assert (answer.status, answer.json) == (500, {"detail": "Internal Server Error"})
     assert "KeyError" in caplog.text
-
-
-# ---------------------------------------------------------------- content
-
-VIDEO = b"video of a lake"
-
-
-def content(box: Box, method: str = "GET", **headers: str) -> tuple[int, bytes, str | None]:
-    answer = box.ask(method, f"/v1/jobs/{box.finished()}/content", **headers)
-    return answer.status, answer.body, answer.headers.get("content-range")
-
-
-def test_the_whole_content_says_what_it_is(box: Box) -> None:
-    answer = box.get(f"/v1/jobs/{box.finished()}/content")
-    assert (answer.status, answer.body) == (200, VIDEO)
-    shown = [answer.headers[name] for name in ("content-type", "content-length", "accept-ranges")]
-    assert shown == ["video/mp4", "15", "bytes"]
-    assert answer.headers["etag"].startswith('"')
-
-
-def test_head_says_the_same_without_the_content(box: Box) -> None:
-    path = f"/v1/jobs/{box.finished()}/content"
-    seen, told = box.get(path).headers, box.ask("HEAD", path)
-    assert (told.status, told.body) == (200, b"")
-    assert {name: told.headers[name] for name in ("content-length", "etag", "content-type", "accept-ranges")} == {
-        name: seen[name] for name in ("content-length", "etag", "content-type", "accept-ranges")
-    }
-
-
-@pytest.mark.parametrize(
-    ("asked", "got", "where"),
-    [
-        ("bytes=0-4", b"video", "bytes 0-4/15"),
-        ("bytes=9-", b"a lake", "bytes 9-14/15"),
-        ("bytes=-4", b"lake", "bytes 11-14/15"),
-        ("bytes=11-99", b"lake", "bytes 11-14/15"),
-    ],
-)
-def test_a_part_is_given_where_one_is_asked_for(box: Box, asked: str, got: bytes, where: str) -> None:
-    assert content(box, Range=asked) == (206, got, where)
-
-
-def test_a_part_beyond_the_end_is_416_and_told_how_long_it_is(box: Box) -> None:
-    status, _, where = content(box, Range="bytes=15-")
-    assert (status, where) == (416, "bytes */15")
-
-
-@pytest.mark.parametrize("asked", ["bytes=0-1,3-4", "bytes=x-y", "bytes=4-2", "lines=0-4", "nonsense"])
-def test_a_range_that_cannot_be_served_is_passed_over(box: Box, asked: str) -> None:
-    assert content(box, Range=asked) == (200, VIDEO, None)
-
-
-def test_a_range_is_for_get_alone(box: Box) -> None:
-    assert content(box, "HEAD", Range="bytes=0-4") == (200, b"", None)
-
-
-def test_a_part_is_given_only_of_the_content_that_is_meant(box: Box) -> None:
-    path = f"/v1/jobs/{box.finished()}/content"
-    etag = box.get(path).headers["etag"]
-    assert box.get(path, Range="bytes=0-4", If_Range=etag).status == 206
-    assert box.get(path, Range="bytes=0-4", If_Range='"another"').status == 200
-
-
-def test_content_that_is_known_already_is_not_sent_again(box: Box) -> None:
-    path = f"/v1/jobs/{box.finished()}/content"
-    etag = box.get(path).headers["etag"]
-    answer = box.get(path, If_None_Match=etag)
-    assert (answer.status, answer.body, answer.headers["etag"]) == (304, b"", etag)
-
-
-def test_content_of_a_job_under_way_is_409(box: Box) -> None:
-    job_id = box.form("/v1/jobs/lucy-pro-t2v", {"prompt": "x"}).json["job_id"]
-    answer = box.get(f"/v1/jobs/{job_id}/content")
-    assert (answer.status, answer.json) == (409, {"detail": "Job is not completed: pending"})
-
-
-# ---------------------------------------------------------------- names
 
 
 @pytest.mark.parametrize(

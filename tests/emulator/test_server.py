@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -11,23 +12,23 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from raw import multipart
-from studio import Studio
+from support.raw import multipart
+from support.studio import Studio
 
 from decart import DecartClient, models
 from decart.emulator import Emulator, EmulatorServer
 from decart.emulator.faults.kinds import KINDS
 from decart.emulator.render import RenderJob
 from decart.emulator.routes import ROUTES
-from decart.emulator.server import _is_gone
 
 
-def test_a_server_of_its_own_emulator_makes_a_video_and_cleans_up(tmp_path: Path) -> None:
+def test_a_server_of_its_own_emulator_makes_a_video_and_cleans_up(temporary: Path) -> None:
     with EmulatorServer() as server:
-        folder = server.emulator._folder
+        (folder,) = temporary.iterdir()
         client = DecartClient(api_key="dct_test", base_url=server.url)
         client.queue.submit({"model": models.video("lucy-pro-i2v"), "prompt": "x", "data": b"no picture"})
         client.close()
@@ -35,11 +36,12 @@ def test_a_server_of_its_own_emulator_makes_a_video_and_cleans_up(tmp_path: Path
     assert not folder.exists()
 
 
-def test_an_emulator_that_is_given_outlives_its_server() -> None:
+def test_an_emulator_that_is_given_outlives_its_server(temporary: Path) -> None:
     with Emulator(renderer=Studio()) as emulator:
         with EmulatorServer(emulator):
             pass
-        assert emulator._folder.exists()
+        assert len(list(temporary.iterdir())) == 1
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_connection_is_kept_for_the_next_request() -> None:
@@ -192,14 +194,36 @@ def test_an_answer_that_is_under_way_for_too_long_is_cut_when_the_server_stops()
             closing.join()
 
 
+class Listener(logging.Handler):
+    """A handler of the log that keeps its lines, and tells when there is one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self.heard = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+        self.heard.set()
+
+
+@pytest.fixture
+def listener(caplog: pytest.LogCaptureFixture) -> Iterator[Listener]:
+    caplog.set_level(logging.INFO, "decart.emulator")
+    listener, log = Listener(), logging.getLogger("decart.emulator")
+    log.addHandler(listener)
+    yield listener
+    log.removeHandler(listener)
+
+
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_client_that_hung_up_is_seen_to_be_gone_however_it_did(reset: bool) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        far = socket.create_connection(listener.getsockname())
-        near, _ = listener.accept()
-    with near:
-        assert not _is_gone(near)
-        if reset:
-            far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        far.close()
-        assert _is_gone(near)
+def test_a_client_that_hung_up_is_seen_to_be_gone_however_it_did(reset: bool, listener: Listener) -> None:
+    with Emulator(renderer=Studio(), faults="stall:1000,bytes=1") as emulator, EmulatorServer(emulator) as server:
+        with socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as sock:
+            sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: box\r\nX-API-KEY: dct_x\r\n\r\n")
+            assert sock.recv(1) == b"H"
+            assert listener.lines == []  # the exchange goes on
+            if reset:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert listener.heard.wait(20)
+    assert "GET /v1/jobs/x -> 404, 0 B in, 1 B out" in listener.lines[0]

@@ -6,7 +6,7 @@ from typing import Any
 
 import jwt
 import pytest
-from raw import Answer, Box
+from support.raw import Box, BufferedResponse
 
 PLATFORM = "https://platform.decart.ai"
 LAKE = {"prompt": "a lake"}
@@ -20,7 +20,7 @@ def mint(box: Box, **order: object) -> dict[str, Any]:
     return minted
 
 
-def submit(box: Box, key: str, model: str = "lucy-pro-t2v", **headers: str) -> Answer:
+def submit(box: Box, key: str, model: str = "lucy-pro-t2v", **headers: str) -> BufferedResponse:
     return box.form(f"/v1/jobs/{model}", LAKE, key=key, **headers)
 
 

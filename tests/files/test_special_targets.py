@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import LAKE, FakeTransport, client_of
 from support.disks import mounted
+from support.fakes import LAKE, FakeTransport, client_of
 from support.saving import asave, download, every_way, save
 from support.shelf import VIDEO, Shelf, files, having
 

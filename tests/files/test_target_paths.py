@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import LAKE, FakeTransport, client_of
 from support.disks import mounted
+from support.fakes import LAKE, FakeTransport, client_of
 from support.saving import DONE, asave, download, save
 from support.shelf import STEADY, VIDEO, Shelf, files, having
 

@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
-from servers import PATIENCE
 
 from decart import RequestsTransport
 from decart.transports.aiohttp import AiohttpTransport
 from decart.transports.base import AsyncTransport, HttpRequest, Timeout
 from decart.transports.threaded import ThreadedTransport
 from support.exchanges import LONG
+from support.servers import PATIENCE
 
 ASYNC = ["threaded", "aiohttp", "aiohttp on uvloop"]
 on_a_loop = pytest.mark.parametrize("kind", ASYNC)

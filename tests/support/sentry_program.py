@@ -21,9 +21,9 @@ import sentry_sdk
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.scrubber import EventScrubber
 from sentry_sdk.transport import Transport
-from servers import Script, http, nobody, reply, reset, serving
 
 from decart import DecartClient, DecartSDKError, RetryPolicy, models
+from support.servers import Script, http, nobody, reply, reset, serving
 
 
 class Kept(Transport):

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fakes import FakeTransport, always, client_of, status
-from servers import Connection, Script, http
-
 from decart import DecartClient, RetryPolicy, TransportError
 from decart.progress import PAUSE
 from decart.transports.base import HttpRequest, HttpResponse
+from support.fakes import FakeTransport, always, client_of, status
+from support.servers import Connection, Script, http
 
 VIDEO = bytes(range(256)) * 4
 STEADY = RetryPolicy(jitter=0)

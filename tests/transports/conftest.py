@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers import PATIENCE
 from support.exchanges import TRANSPORTS
 from support.resources import nothing_left
+from support.servers import PATIENCE
 
 from decart.transports.base import Transport
 

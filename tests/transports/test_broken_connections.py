@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from servers import PATIENCE, reply, reset, serving, silent
 from support.exchanges import BROKEN, LONG, SILENT, SOON, Make, failure, get, get_and_post, post
+from support.servers import PATIENCE, reply, reset, serving, silent
 
 from decart import TransportError, TransportTimeout
 from decart.transports.base import Transport

@@ -6,9 +6,9 @@ import asyncio
 import threading
 
 import pytest
-from servers import FIRST, PATIENCE, Connection, deaf, serving
 from support.exchanges import CHUNKED, HEAD, LONG, OK, Make, get, large, post
 from support.loops import aexchange, begin, cancel, happens, on_a_loop, run_with_transport
+from support.servers import FIRST, PATIENCE, Connection, deaf, serving
 
 from decart import Timeout, TransportError
 from decart.transports.base import AsyncTransport

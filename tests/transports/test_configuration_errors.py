@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from servers import PATIENCE, answering, nobody, serving
 from support.exchanges import (
     LONG,
     OK,
@@ -23,6 +22,7 @@ from support.exchanges import (
     only_aiohttp,
     post,
 )
+from support.servers import PATIENCE, answering, nobody, serving
 
 from decart import (
     ConfigurationError,

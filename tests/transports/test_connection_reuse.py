@@ -7,8 +7,8 @@ import ssl
 import threading
 
 import pytest
-from servers import PATIENCE, Connection, answering, http, reply, serving
 from support.exchanges import BIG, LONG, OK, Make, exchange, get, get_and_post, post
+from support.servers import PATIENCE, Connection, answering, http, reply, serving
 
 from decart.transports.base import KEPT_CONNECTIONS, Transport
 

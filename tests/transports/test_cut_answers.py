@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from fakes import KEY, LAKE, MP4
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from servers import FIRST, Connection, serving
 from support.exchanges import TRANSPORTS, exchange
+from support.fakes import KEY, LAKE, MP4
+from support.servers import FIRST, Connection, serving
 
 from decart import DecartClient, DecartSDKError, RetryPolicy, SubmitOutcomeUnknownError
 from decart.config import settings

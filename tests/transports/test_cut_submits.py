@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from fakes import KEY, LAKE
-from servers import FIRST, reply, serving
+from support.fakes import KEY, LAKE
+from support.servers import FIRST, reply, serving
 
 from decart import DecartClient, SubmitOutcomeUnknownError
 from decart.transports.base import Transport

@@ -7,8 +7,6 @@ import traceback
 from collections.abc import Iterator
 
 import pytest
-from fakes import KEY
-from servers import http, nobody, reply, serving, silent
 from support.exchanges import (
     FAILURES,
     LONG,
@@ -23,6 +21,8 @@ from support.exchanges import (
     post,
     url_of,
 )
+from support.fakes import KEY
+from support.servers import http, nobody, reply, serving, silent
 
 from decart import ConnectError, Timeout, TransportError
 from decart.transports.base import Transport

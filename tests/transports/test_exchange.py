@@ -8,8 +8,6 @@ from pathlib import Path
 
 import attrs
 import pytest
-from fakes import KEY
-from servers import FIRST, PATIENCE, Connection, Script, answering, http, reply, reset, serving, then
 from support.exchanges import (
     HEAD,
     HEADERS,
@@ -23,6 +21,8 @@ from support.exchanges import (
     get_and_post,
     post,
 )
+from support.fakes import KEY
+from support.servers import FIRST, PATIENCE, Connection, Script, answering, http, reply, reset, serving, then
 
 from decart import TransportError
 from decart.transports.base import HttpRequest, Transport

@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 import pytest
-from fakes import KEY, LAKE, MP4
-from servers import Server, answering, http, serving, then
 from support.exchanges import FAILURES, LONG, NO_CONNECTION, SILENT, SOON, caught
+from support.fakes import KEY, LAKE, MP4
+from support.servers import Server, answering, http, serving, then
 
 from decart import (
     ConfigurationError,

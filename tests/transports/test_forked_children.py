@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from servers import PATIENCE, Server, answering, http, serving
+from support.servers import PATIENCE, Server, answering, http, serving
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 

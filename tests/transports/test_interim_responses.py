@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from servers import PATIENCE, Connection, Script, http, serving
 from support.exchanges import BIG, LONG, OK, Make, exchange, failure, get_and_post, large, post
+from support.servers import PATIENCE, Connection, Script, http, serving
 
 from decart import TransportError
 from decart.transports.base import HttpRequest, Transport

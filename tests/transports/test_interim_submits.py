@@ -6,8 +6,8 @@ import json
 import threading
 
 import pytest
-from fakes import KEY, LAKE
-from servers import PATIENCE, Connection, http, serving
+from support.fakes import KEY, LAKE
+from support.servers import PATIENCE, Connection, http, serving
 
 from decart import DecartClient, SubmitOutcomeUnknownError
 from decart.transports.base import Transport

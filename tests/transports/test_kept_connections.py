@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 import attrs
 import pytest
 import requests
-from servers import FIRST, PATIENCE, Received, answering, http, serving
 from support.exchanges import HEADERS, LONG, OK, Parts, exchange, failure, get, post
 from support.faces import SYNC
+from support.servers import FIRST, PATIENCE, Received, answering, http, serving
 
 from decart import RequestsTransport, Urllib3Transport
 from decart.transports.base import CHUNK, FRESH, KEPT_CONNECTIONS, HttpRequest, HttpResponse, Timeout, Transport

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 import pytest
-from fakes import KEY
-from servers import FIRST, answering, http, reply, serving
 from support.exchanges import LONG, OK, Make, exchange, failure, get, get_and_post, post
+from support.fakes import KEY
+from support.servers import FIRST, answering, http, reply, serving
 
 from decart import TransportError
 from decart.transports.base import Transport

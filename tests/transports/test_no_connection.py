@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from servers import PATIENCE, answering, deaf, nobody, serving
 from support.exchanges import NO_CONNECTION, OK, Make, failure, get, get_and_post, post
+from support.servers import PATIENCE, answering, deaf, nobody, serving
 
 from decart import ConfigurationError, ConnectError, Timeout, TransportError
 from decart.transports.base import Transport

@@ -10,8 +10,8 @@ from unittest.mock import patch
 
 import pytest
 import requests
-from fakes import KEY, LAKE
-from servers import Received, answering, http, reply, serving
+from support.fakes import KEY, LAKE
+from support.servers import Received, answering, http, reply, serving
 
 from decart import (
     AuthenticationError,

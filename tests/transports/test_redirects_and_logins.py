@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import requests.utils
-from servers import answering, http, serving
 from support.exchanges import OK, Make, exchange, get, get_and_post
+from support.servers import answering, http, serving
 
 from decart.transports.base import Transport
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import attrs
 import pytest
-from servers import PATIENCE, Connection, answering, http, nobody, reset, serving, silent, then
 from support.exchanges import (
     BIG,
     LONG,
@@ -20,6 +19,7 @@ from support.exchanges import (
     large,
     post,
 )
+from support.servers import PATIENCE, Connection, answering, http, nobody, reset, serving, silent, then
 
 from decart import ClientClosedError, InvalidInputError, TransportError
 from decart.transports.base import CHUNK, Transport

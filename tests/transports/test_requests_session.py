@@ -13,12 +13,12 @@ import requests
 import requests.utils
 import responses
 import urllib3
-from fakes import KEY
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPDigestAuth
 from responses.matchers import header_matcher
-from servers import PATIENCE, Received, answering, http, reply, reset, serving, silent
 from support.exchanges import DRIPS, HEADERS, LONG, OK, OURS, SOON, exchange, failure, get, post
+from support.fakes import KEY
+from support.servers import PATIENCE, Received, answering, http, reply, reset, serving, silent
 
 from decart import ConnectError, InvalidInputError, RequestsTransport, Timeout, TransportError, TransportTimeout
 from decart.transports.base import HttpRequest

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import attrs
 import pytest
-from fakes import KEY
 from hypothesis import given
 from hypothesis import strategies as st
-from servers import PATIENCE, answering, http, serving, silent
 from support.exchanges import LONG, Parts, caught, exchange, post
 from support.faces import TRANSPORTS, sync_face
+from support.fakes import KEY
+from support.servers import PATIENCE, answering, http, serving, silent
 
 from decart import DecartClient, InvalidInputError, TransportError, models
 from decart.transports.base import HttpRequest, Transport

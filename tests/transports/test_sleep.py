@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fakes import FakeTransport
-from servers import PATIENCE
+from support.fakes import FakeTransport
 from support.loops import cancel, on_a_loop, run_with_transport
+from support.servers import PATIENCE
 
 from decart.transports.base import AsyncTransport, Transport
 from decart.transports.threaded import ThreadedTransport

@@ -7,9 +7,9 @@ import threading
 from contextlib import aclosing
 
 import pytest
-from servers import FIRST, PATIENCE, Connection, answering, serving
 from support.exchanges import OK, get, large, post
 from support.loops import aexchange, begin, cancel, happens
+from support.servers import FIRST, PATIENCE, Connection, answering, serving
 
 from decart import ConnectError, RequestsTransport, Timeout, TransportError, TransportTimeout
 from decart.transports.base import HttpRequest, HttpResponse

@@ -8,9 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from fakes import KEY
-from servers import PATIENCE, Connection, answering, http, serving
 from support.exchanges import LONG, OK, Parts, exchange
+from support.fakes import KEY
+from support.servers import PATIENCE, Connection, answering, http, serving
 
 from decart import AsyncDecartClient, DecartSDKError, RequestsTransport, ThreadedTransport, Timeout, TransportError
 from decart.transports.base import HttpRequest, Transport

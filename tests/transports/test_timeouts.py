@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 import attrs
 import pytest
-from servers import FIRST, PATIENCE, Connection, Script, answering, serving, then
 from support.exchanges import (
     BIG,
     CHUNKED,
@@ -29,6 +28,7 @@ from support.exchanges import (
     post,
     taking_little,
 )
+from support.servers import FIRST, PATIENCE, Connection, Script, answering, serving, then
 
 from decart import InvalidInputError, Timeout, TransportError, TransportTimeout
 from decart.transports.base import CHUNK, HttpRequest, Transport

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from servers import answering, serving
 from support.exchanges import BIG, LONG, OK, Make, exchange, failure, get, get_and_post, large, only_aiohttp, post
+from support.servers import answering, serving
 
 from decart import ConnectError
 from decart.transports.base import Transport

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes import KEY, MP4
-from servers import FIRST, Connection, Script, http, serving
+from support.fakes import KEY, MP4
+from support.servers import FIRST, Connection, Script, http, serving
 
 from decart import DecartClient, QueueResultError, RetryPolicy
 from decart.transports.base import Transport

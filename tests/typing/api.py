@@ -51,7 +51,7 @@ client = DecartClient(
     poll=PollPolicy(timeout=None),
     transport=RequestsTransport(),
     integration="my-app/1.0",
-    event_hook=Metrics(),
+    event_hooks=[Metrics()],
 )
 assert_type(models.video("lucy-pro-t2v"), ModelDefinition[Literal["text-to-video"]])
 assert_type(models.image("lucy-image-2"), ModelDefinition[Literal["image-to-image"]])
@@ -59,7 +59,7 @@ assert_type(ModelDefinition(name="m", task="motion"), ModelDefinition[Literal["m
 assert_type(client.queue.status("id"), JobStatusResponse)
 assert_type(client.queue.result("id"), CompletedJob | FailedJob)
 assert_type(client.queue.poll("id", cancel=threading.Event(), progress=True), CompletedJob | FailedJob)
-assert_type(client.queue.poll("id", save_to="lake.mp4", policy=PollPolicy()), SavedJob | FailedJob)
+assert_type(client.queue.poll("id", save_to="lake.mp4", poll=PollPolicy()), SavedJob | FailedJob)
 assert_type(client.queue.download("id", "lake.mp4"), Path)
 with client.queue.stream("id", range="bytes=0-", if_range=None) as video:
     assert_type(video.headers, dict[str, str])
@@ -114,7 +114,7 @@ any_options: JobOptions = options
 
 with DecartClient() as same:
     assert_type(same, DecartClient)
-    result = same.queue.submit_and_poll(options, on_status_change=on_status, policy=PollPolicy(timeout=60))
+    result = same.queue.submit_and_poll(options, on_status_change=on_status, poll=PollPolicy(timeout=60))
     if result.status == "completed":
         assert_type(result.data, bytes)
         assert_type(result.save("lake.mp4"), Path)
@@ -164,7 +164,7 @@ async def awaited() -> None:
         assert_type(await same.queue.poll("id", cancel=threading.Event()), CompletedJob | FailedJob)
         assert_type(await same.queue.poll("id", save_to=Path("lake.mp4")), SavedJob | FailedJob)
         assert_type(await ended.asave("lake.mp4"), Path)
-    DecartClient(transport=AiohttpTransport(), event_hook=Tracing())
+    DecartClient(transport=AiohttpTransport(), event_hooks=[Tracing()])
     DecartClient(transport="urllib3")
     DecartClient(transport=Urllib3Transport(connections=8))
     AsyncDecartClient(transport="aiohttp")

@@ -19,7 +19,7 @@ from workers.answers import Gave, name
 from workers.control import ask, ended, fork, in_threads, waiting
 from workers.mix import asked_for, new_client, one_of_each
 
-CHILDREN, THREADS, ROUNDS = 4, 4, 20
+CHILDREN, THREADS, ROUNDS = 4, 4, 6
 HELD = 2  # calls that get their answer when all children have ended
 SECONDS = 40  # that a child may take; never reached when all is well
 

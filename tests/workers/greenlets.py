@@ -29,7 +29,7 @@ def together(*work: Callable[[], Any]) -> list[Any]:
 def waits(client: DecartClient, count: int) -> list[str]:
     """Wait for jobs of which none is done before all have been looked at."""
     jobs = [name(f"all-{count}") for _ in range(count)]
-    return [result.status for result in together(*[partial(client.queue.poll, job, policy=QUICK) for job in jobs])]
+    return [result.status for result in together(*[partial(client.queue.poll, job, poll=QUICK) for job in jobs])]
 
 
 def exchanges(client: DecartClient, count: int) -> list[str]:

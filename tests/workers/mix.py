@@ -38,7 +38,7 @@ def _given(client: DecartClient, verb: str, asked: str) -> str:
     if verb == "result":
         return digest(client.queue.result(asked).data or b"")
     if verb == "poll":
-        return digest(client.queue.poll(asked, policy=QUICK).data or b"")
+        return digest(client.queue.poll(asked, poll=QUICK).data or b"")
     if verb == "stream":
         with client.queue.stream(asked) as video:
             return digest(b"".join(video))

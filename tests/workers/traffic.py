@@ -97,12 +97,12 @@ class App:
 
     def _in_memory(self) -> bool:
         job_id = self._submitted("looks")
-        return self._client.queue.poll(job_id, policy=QUICK).data == content_of(job_id)
+        return self._client.queue.poll(job_id, poll=QUICK).data == content_of(job_id)
 
     def _to_a_file(self) -> bool:
         job_id = self._submitted("looks")
         path = self._folder / job_id
-        self._client.queue.poll(job_id, policy=QUICK, save_to=path)
+        self._client.queue.poll(job_id, poll=QUICK, save_to=path)
         content = path.read_bytes()
         path.unlink()
         return content == content_of(job_id)
@@ -115,12 +115,12 @@ class App:
     def _awaited(self) -> bool:
         prompt = name("looks")
         order = {"model": models.video("lucy-pro-t2v"), "prompt": prompt}
-        result = asyncio.run(self._client.aio.queue.submit_and_poll(order, policy=QUICK))
+        result = asyncio.run(self._client.aio.queue.submit_and_poll(order, poll=QUICK))
         return result.data == content_of(id_of(prompt))
 
     def _failed(self) -> bool:
         job_id = self._submitted("failed")
-        return self._client.queue.poll(job_id, policy=QUICK).error == reason_of(job_id)
+        return self._client.queue.poll(job_id, poll=QUICK).error == reason_of(job_id)
 
 
 def growth(app: App, jobs: int) -> dict[str, float]:

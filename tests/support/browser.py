@@ -24,7 +24,7 @@ _QUIET = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    "--autoplay-policy=no-user-gesture-required",
+    "--autoplay-poll=no-user-gesture-required",
 ]
 
 

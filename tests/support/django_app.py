@@ -18,15 +18,15 @@ import django
 import numpy as np
 import pytest
 from django.conf import settings
-from studio import Studio
 
 from decart.emulator import Emulator, VirtualClock
 from decart.emulator.app import App
 from decart.emulator.forms import Form
 from decart.emulator.render import RenderJob
 from decart.emulator.service import Job
+from support.studio import Studio
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "django_app"
+EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "django_app"
 sys.path.insert(0, str(EXAMPLE))
 
 with pytest.MonkeyPatch.context() as patch:
@@ -53,8 +53,9 @@ HERE = {
     "SECURE_SSL_REDIRECT": False,  # there is no TLS here
     "SESSION_COOKIE_SECURE": False,
     "CSRF_COOKIE_SECURE": False,
+    "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],  # quick, and nobody's secret is at stake
     "LOGGING_CONFIG": None,  # the loggers of this process are not the site's
-    "MIDDLEWARE": ["django_app_support.strict", *shipped.MIDDLEWARE],
+    "MIDDLEWARE": ["support.django_app.strict", *shipped.MIDDLEWARE],
 }
 
 settings.configure(**{name: value for name, value in vars(shipped).items() if name.isupper()} | HERE)

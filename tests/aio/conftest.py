@@ -1,0 +1,23 @@
+"""The emulator that the environment points to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.studio import Studio
+
+from decart.emulator import Emulator, EmulatorServer
+
+
+@pytest.fixture
+def box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """A box that the environment points to, and a folder with the page's input files."""
+    (tmp_path / "image.jpg").write_bytes(b"picture")
+    (tmp_path / "input.mp4").write_bytes(b"video")
+    monkeypatch.chdir(tmp_path)
+    emulator = Emulator(pending=0, processing=0.6, renderer=Studio(), api_keys={"your-api-key"})
+    with emulator, EmulatorServer(emulator) as server:
+        monkeypatch.setenv("DECART_BASE_URL", server.url)
+        yield server.url

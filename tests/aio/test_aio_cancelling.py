@@ -1,0 +1,106 @@
+"""Cancelled tasks and waits of the async client."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import Any
+
+import pytest
+from support.awaited import async_client_of
+from support.fakes import LAKE, MP4, FakeTransport, accepted, client_of, status, video
+
+from decart import (
+    AiohttpTransport,
+    AsyncDecartClient,
+    PollPolicy,
+    WaitCancelledError,
+)
+from decart.transports.base import HttpRequest, Timeout
+
+
+class Door(FakeTransport):
+    """A transport in which a call waits for ever, from the n-th on."""
+
+    def __init__(self, *script: Any, shut_from: int) -> None:
+        super().__init__(*script)
+        self.shut_from = shut_from
+        self.reached = asyncio.Event()
+
+    async def asend(self, request: HttpRequest, *, timeout: Timeout) -> Any:
+        if len(self.requests) + 1 == self.shut_from:
+            self.reached.set()
+            await asyncio.Event().wait()
+        return await super().asend(request, timeout=timeout)
+
+
+def cancelled_at(call: int) -> tuple[Any, list[Any]]:
+    """Cancel a submit_and_poll in its n-th exchange; give the exception and the tasks that are left."""
+
+    async def main() -> tuple[Any, list[Any]]:
+        door = Door(accepted(), status("processing"), status("completed"), video(), shut_from=call)
+        task = asyncio.ensure_future(async_client_of(door).queue.submit_and_poll(LAKE))
+        await door.reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        return caught.value, [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("call", [2, 3, 4])
+def test_cancelling_the_task_ends_the_wait_at_once_and_the_job_can_be_found_again(
+    call: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "decart")
+    error, tasks = cancelled_at(call)
+    assert tasks == []
+    assert caplog.messages[0] == "job j1 was submitted, and is pending"
+    advice = "The wait for job j1 ended; the job goes on. Resume with client.queue.poll('j1')."
+    if call == 4:  # the download
+        advice = (
+            "The download of job j1 ended early; the job is done. Fetch its video with "
+            "client.queue.download('j1', path)."
+        )
+    assert advice in caplog.messages
+    assert error.__notes__ == [advice]
+    assert client_of(FakeTransport(status("completed"), video())).queue.poll("j1").data == MP4
+
+
+def test_cancelling_the_submit_says_that_it_may_have_been_accepted(caplog: pytest.LogCaptureFixture) -> None:
+    _, tasks = cancelled_at(1)
+    assert tasks == []
+    assert "The job may have been accepted, and you may have been charged" in caplog.text
+
+
+def test_wait_for_ends_a_wait_with_its_own_error() -> None:
+    async def main() -> None:
+        door = Door(accepted(), shut_from=2)
+        await asyncio.wait_for(async_client_of(door).queue.submit_and_poll(LAKE), 0.05)
+
+    with pytest.raises(asyncio.TimeoutError):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", [asyncio.Event, threading.Event])
+def test_an_event_ends_a_wait(kind: type, box: str) -> None:
+    async def main() -> None:
+        event = kind()
+        async with AsyncDecartClient(api_key="your-api-key", transport=AiohttpTransport()) as client:
+            told = asyncio.Event()
+            wait = asyncio.ensure_future(
+                client.queue.submit_and_poll(
+                    LAKE,
+                    cancel=event,
+                    poll=PollPolicy(interval=60, max_interval=60),
+                    on_status_change=lambda job: told.set(),
+                )
+            )
+            await told.wait()
+            event.set()
+            with pytest.raises(WaitCancelledError):
+                await asyncio.wait_for(wait, 5)
+
+    asyncio.run(main())

@@ -1,0 +1,56 @@
+"""Fixtures of the Django example: a migrated database, the emulator, and a visitor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from support.django_app import Box, talking_to
+
+# isort: split
+# Django has been set up by now
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.db import connection as database
+from django.test import Client
+from django.test.utils import (
+    setup_databases,
+    setup_test_environment,
+    teardown_databases,
+    teardown_test_environment,
+)
+from support.django_visits import visitor
+from videos.models import Job
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A database in a file, made by the real migrations."""
+    database.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+    database.settings_dict["OPTIONS"]["init_command"] = "PRAGMA synchronous = OFF"  # it need not outlive a crash
+    setup_test_environment()
+    old = setup_databases(verbosity=0, interactive=False)
+    yield
+    teardown_databases(old, verbosity=0)
+    teardown_test_environment()
+
+
+@pytest.fixture(autouse=True)
+def empty() -> Iterator[None]:
+    """Delete what a test has stored."""
+    yield
+    for model in (Job, LogEntry, Session, User):
+        model.objects.all().delete()
+
+
+@pytest.fixture
+def box() -> Iterator[Box]:
+    box = Box()
+    with talking_to(box):
+        yield box
+
+
+@pytest.fixture
+def ann() -> Client:
+    return visitor()

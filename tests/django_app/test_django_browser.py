@@ -1,0 +1,121 @@
+"""The Django example in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.contrib.auth.models import User
+from playwright.sync_api import Page
+from support.browser import browsing, needs_chromium
+from support.django_app import Box, Site, noise, on_a_port, talking_to
+from support.django_visits import MIB
+
+from decart.emulator import Emulator, EmulatorServer
+
+
+@contextmanager
+def signed_in(service_at: str | Emulator) -> Iterator[tuple[Page, Site]]:
+    """Sign in to the site in a browser. Whatever a page complains of is raised when the block ends."""
+    said: list[str] = []
+    User.objects.create_user("ann", password="correct horse")
+    with talking_to(service_at), on_a_port() as site, browsing() as page:
+        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+        page.goto(site.url)
+        page.get_by_label("Username").fill("ann")
+        page.get_by_label("Password").fill("correct horse")
+        page.get_by_role("button", name="Sign in").click()
+        yield page, site
+    assert said == []
+
+
+def order(page: Page, prompt: str) -> None:
+    """Type a prompt and send it."""
+    page.get_by_label("Prompt").fill(prompt)
+    page.get_by_role("button", name="Make the video").click()
+    page.wait_for_selector("#job")
+
+
+def shown(page: Page, text: str) -> None:
+    """Wait until the page shows a status."""
+    page.wait_for_function("text => document.getElementById('status').textContent === text", arg=text)
+
+
+def ready(page: Page) -> None:
+    """Wait until the page shows the first picture of the video."""
+    page.wait_for_function("document.getElementById('video').readyState >= 2")
+
+
+@needs_chromium
+def test_a_person_types_a_prompt_sees_the_status_change_without_a_reload_and_the_video_plays() -> None:
+    with signed_in(Emulator(pending=1.5, processing=3)) as (page, _):
+        order(page, "A serene lake at sunset with mountains in the background")
+        page.evaluate("window.loaded = 'once'")
+        for text in ("pending", "processing", "completed"):
+            shown(page, text)
+        ready(page)
+        assert page.evaluate("[window.loaded, document.getElementById('video').duration]") == ["once", 5]
+        page.evaluate("document.getElementById('video').play()")
+        page.wait_for_function("document.getElementById('video').currentTime > 1")
+        assert page.get_by_role("link", name="Download the video").is_visible()
+
+
+@needs_chromium
+def test_a_browser_that_seeks_gets_the_part_that_it_asks_for() -> None:
+    with signed_in(Box(noise, pending=0, processing=0)) as (page, site):
+        order(page, "Noise")
+        ready(page)
+        before = len(site.parts)
+        page.evaluate("document.getElementById('video').currentTime = 4.5")
+        page.wait_for_function("!document.getElementById('video').seeking")
+        ready(page)
+        parts = [(first_byte(wanted), status, first_byte(told)) for wanted, status, told in site.parts[before:]]
+    assert max(first for first, _, _ in parts) > 5 * MIB  # of about eight: not all that comes before it as well
+    assert all((status, told) == ("206 Partial Content", wanted) for wanted, status, told in parts)
+
+
+def first_byte(part: str | None) -> int:
+    """Return where a part begins, as a browser asks for it (``bytes=10-``) or is told (``bytes 10-99/100``)."""
+    found = re.match(r"bytes[= ](\d+)-", part or "")
+    return int(found[1]) if found is not None else -1
+
+
+@needs_chromium
+def test_a_double_click_pays_once() -> None:
+    box = Box()
+    with signed_in(box) as (page, _):
+        page.get_by_label("Prompt").fill("A serene lake")
+        page.get_by_role("button", name="Make the video").dblclick()
+        page.wait_for_selector("#job")
+    assert len(box.forms) == 1
+
+
+@needs_chromium
+def test_who_goes_back_gets_a_form_for_another_job() -> None:
+    box = Box()
+    with signed_in(box) as (page, _):
+        order(page, "A serene lake")
+        page.go_back()
+        order(page, "A stormy sea")
+    assert [form.values["prompt"] for form in box.forms] == ["A serene lake", "A stormy sea"]
+
+
+@needs_chromium
+def test_a_form_that_a_browser_has_kept_is_not_used_again() -> None:
+    with signed_in(Box()) as (page, _):
+        page.get_by_label("Prompt").wait_for()
+        page.wait_for_load_state()
+        page.evaluate("window.kept = true")
+        page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+        page.wait_for_function("window.kept === undefined")
+
+
+@needs_chromium
+def test_a_page_says_that_the_service_is_away_and_keeps_the_status() -> None:
+    box = Box()
+    with box, EmulatorServer(box) as server, signed_in(server.url) as (page, _):
+        order(page, "A serene lake")
+        server.close()
+        page.get_by_text("The video service cannot tell where the job is just now.").wait_for()
+        shown(page, "pending")

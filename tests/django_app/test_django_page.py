@@ -1,0 +1,70 @@
+"""The views of docs/in-django.md, in the place of the example's own."""
+
+from __future__ import annotations
+
+import types
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client, override_settings
+from django.urls import include, path
+from support import documents
+from support.django_app import Box, talking_to
+from support.django_visits import PNG, VIDEO, fetch, row, send, status, without_such_a_part
+from support.servers import nobody, reset, serving
+from videos.models import Job
+
+
+@pytest.fixture
+def documented(ann: Client) -> Iterator[Client]:
+    """Visit a site whose views are those of the page."""
+    names: dict[str, Any] = {"__name__": "videos.documented", "__package__": "videos"}
+    for program in documents.programs("docs/in-django.md"):
+        documents.run(program, names, "docs/in-django.md")
+    urls = types.ModuleType("documented_urls")
+    vars(urls)["urlpatterns"] = [
+        path("submit/", names["submit"]),
+        path("jobs/<int:pk>/status/", names["job_status"]),
+        path("jobs/<int:pk>/video.mp4", names["job_video"]),
+        path("", include("videos.urls")),
+    ]
+    with override_settings(ROOT_URLCONF=urls):
+        yield ann
+    names["client"]().close()
+
+
+def test_the_views_of_the_page_make_a_video(box: Box, documented: Client) -> None:
+    form = {"token": uuid.uuid4(), "prompt": "A serene lake"}
+    for _ in range(2):
+        documented.post("/submit/", {**form, "file": SimpleUploadedFile("a.png", PNG)})
+    job = Job.objects.get()
+    assert (len(box.forms), box.forms[0].model.name, job.status) == (1, "lucy-pro-i2v", "pending")
+    assert status(documented, job) == {"status": "pending", "error": "", "reached": True}
+    assert fetch(documented, job).status == 404
+    box.clock.sleep(10)
+    assert status(documented, job)["status"] == Job.objects.get().status == "completed"
+    part = fetch(documented, job, RANGE="bytes=3-7")
+    assert (part.status, part.body, part.headers["Content-Range"]) == (206, VIDEO[3:8], "bytes 3-7/22")
+
+
+def test_the_video_view_of_the_page_tells_of_a_part_that_is_not_there(documented: Client) -> None:
+    with without_such_a_part():
+        assert fetch(documented, row(job_id="j1", status="completed"), RANGE="bytes=22-").status == 416
+
+
+def test_the_views_of_the_page_keep_the_row_when_the_outcome_is_unknown(documented: Client) -> None:
+    with serving(reset()) as server, talking_to(server.url):
+        assert send(documented, file=SimpleUploadedFile("a.png", PNG)).status_code == 302
+    job = Job.objects.get()
+    assert (job.status, job.error[:34]) == ("unknown", "The job may have been accepted, an")
+
+
+def test_the_views_of_the_page_tell_a_refusal_and_that_the_service_is_away(documented: Client) -> None:
+    with nobody() as url, talking_to(url):
+        send(documented, file=SimpleUploadedFile("a.png", PNG))
+        assert Job.objects.get().status == "refused"
+        Job.objects.update(status="processing", job_id="j1")
+        assert status(documented, Job.objects.get())["reached"] is False

@@ -1,0 +1,163 @@
+"""The Django example as a process of its own, its settings, and its admin."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+from requests.adapters import HTTPAdapter
+from support.django_app import EXAMPLE, Box, environment
+from support.django_visits import MANAGE, MIB, hidden, row, send, visitor
+from urllib3 import Retry
+from videos import service
+from videos.models import Job
+
+from decart.emulator import EmulatorServer
+from decart.emulator.render import RenderJob
+
+
+def manage(*command: str, **environ: str) -> str:
+    """Run a command of the site, as a person would; return what it printed."""
+    done = subprocess.run(
+        [*MANAGE, *command],
+        cwd=EXAMPLE,
+        env=environment(**environ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+@contextmanager
+def running(**environ: str) -> Iterator[tuple[str, int]]:
+    """Run the site as its README says; give its address and its process id."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = "127.0.0.1:{1}".format(*free.getsockname())
+    command = [*MANAGE, "runserver", "--noreload", address]
+    process = subprocess.Popen(command, cwd=EXAMPLE, env=environment(**environ), stdout=subprocess.DEVNULL)
+    try:
+        yield f"http://{address}", process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def sign_in(session: requests.Session, url: str, name: str, password: str) -> None:
+    """Sign in, as soon as the site is there."""
+    session.mount(
+        "http://", HTTPAdapter(max_retries=Retry(total=None, connect=200, backoff_factor=0.1, backoff_max=0.2))
+    )
+    form = {**hidden(session.get(f"{url}/login/").text), "username": name, "password": password}
+    assert session.post(f"{url}/login/", form, headers={"Referer": url}).url == f"{url}/"
+
+
+def peak(pid: int) -> int:
+    """Return the most memory that a process has had, in bytes."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def large_or_small(order: RenderJob, target: Path) -> None:
+    """Make a file of the size that the prompt names, in MiB; it takes no room on the disk."""
+    with target.open("wb") as file:
+        file.write(b"\x00\x00\x00\x20ftypisom")
+        file.truncate(int(order.prompt) * MIB)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it reads a process's memory there")
+def test_a_video_of_200_mib_passes_through_the_site_without_being_held_in_memory(tmp_path: Path) -> None:
+    box = Box(large_or_small, pending=0, processing=0)
+    with box, EmulatorServer(box) as service_in_a_box, requests.Session() as session:
+        environ = {
+            "DJANGO_DEBUG": "1",
+            "DJANGO_SQLITE": str(tmp_path / "db.sqlite3"),
+            "DECART_API_KEY": "dct_local",
+            "DECART_BASE_URL": service_in_a_box.url,
+        }
+        manage("migrate", **environ)
+        manage(
+            "createsuperuser",
+            "--noinput",
+            "--username=ann",
+            "--email=a@a.test",
+            DJANGO_SUPERUSER_PASSWORD="b",
+            **environ,
+        )
+        with running(**environ) as (url, pid):
+            sign_in(session, url, "ann", "b")
+            assert fetched(session, url, "1") == MIB
+            before = peak(pid)
+            assert fetched(session, url, "200") == 200 * MIB
+            assert peak(pid) - before < 16 * MIB
+
+
+def fetched(session: requests.Session, url: str, prompt: str) -> int:
+    """Have a video made, and return how many bytes of it come."""
+    form = {**hidden(session.get(url).text), "prompt": prompt}
+    page = session.post(f"{url}/submit/", form, headers={"Referer": url}).url
+    assert session.get(f"{page}status/").json()["status"] == "completed"
+    with session.get(f"{page}video.mp4", stream=True) as video:
+        return sum(len(chunk) for chunk in video.iter_content(MIB))
+
+
+def test_the_settings_are_safe_unless_debug_is_asked_for() -> None:
+    given = {"DJANGO_SECRET_KEY": uuid.uuid4().hex * 2, "DJANGO_ALLOWED_HOSTS": "a.test", "DECART_API_KEY": "dct_x"}
+    said = manage("check", "--deploy", **given)
+    # what is left speaks for other hosts than this one
+    assert set(re.findall(r"\((\w+\.\w+)\)", said)) == {"security.W005", "security.W021"}
+
+
+def test_without_a_secret_key_the_site_does_not_run() -> None:
+    assert "Set DJANGO_SECRET_KEY; or DJANGO_DEBUG=1, to try the site out" in manage("check")
+
+
+def test_a_missing_key_for_the_service_is_told_when_the_site_starts() -> None:
+    assert "(videos.W001) The API key is missing" in manage("check", DJANGO_DEBUG="1")
+
+
+def test_the_migration_is_what_the_model_says() -> None:
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def test_the_client_is_one_for_the_process_and_made_when_it_is_needed(box: Box, ann: Client) -> None:
+    ann.get("/")
+    assert service.client.cache_info().currsize == 0
+    send(ann)
+    assert service.client() is service.client()
+
+
+def test_the_admin_lists_jobs_and_finds_them_by_what_a_log_says() -> None:
+    User.objects.create_superuser("root")
+    row(job_id="j1", status="completed")
+    row("bob", job_id="j2", status="failed")
+    page = "/admin/videos/job/"
+    admin = visitor("root")
+    everything = admin.get(page).content.decode()
+    assert everything.count("field-__str__") == 2 and 'href="?status__exact=failed"' in everything
+    for question in ("?q=j2", "?q=bob", "?status__exact=failed"):
+        found = admin.get(page + question).content.decode()
+        assert found.count("field-__str__") == 1 and "j2" in found
+
+
+def test_the_admin_does_not_change_a_jobs_id_and_makes_no_jobs() -> None:
+    User.objects.create_superuser("root")
+    job = row(job_id="j1", status="completed")
+    admin = visitor("root")
+    assert "j1" in admin.get(f"/admin/videos/job/{job.pk}/change/").content.decode()
+    assert admin.post(f"/admin/videos/job/{job.pk}/change/", {"job_id": "j2", "prompt": "x"}).status_code == 403
+    assert (Job.objects.get().job_id, Job.objects.get().prompt) == ("j1", "A lake")
+    assert admin.get("/admin/videos/job/add/").status_code == 403

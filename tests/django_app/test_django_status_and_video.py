@@ -1,0 +1,195 @@
+"""The Django example: whose job it is, its status, and its video."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+
+import pytest
+from django.test import Client
+from support.django_app import Box, on_a_port, talking_to
+from support.django_visits import (
+    ACCEPTED,
+    DREAMING,
+    PROCESSING,
+    VIDEO,
+    browsing_by_hand,
+    endless,
+    fetch,
+    made,
+    row,
+    send,
+    status,
+    visitor,
+    without_such_a_part,
+)
+from support.servers import PATIENCE, answering, nobody, serving
+from videos.models import Job
+
+
+@pytest.mark.parametrize("view", ["", "status/", "video.mp4"])
+def test_a_job_of_somebody_else_is_not_there(view: str, box: Box, ann: Client) -> None:
+    job = made(ann, box)
+    with closing(ann.get(f"/jobs/{job.pk}/{view}")) as response:
+        assert response.status_code == 200
+    assert visitor("bob").get(f"/jobs/{job.pk}/{view}").status_code == 404
+    assert "A serene lake" not in visitor("bob").get("/").content.decode()
+
+
+@pytest.mark.parametrize("view", ["/", "/jobs/1/", "/jobs/1/status/", "/jobs/1/video.mp4"])
+def test_without_a_login_there_is_the_login(view: str) -> None:
+    assert Client().get(view)["Location"] == f"/login/?next={view}"
+
+
+def test_who_sends_a_form_after_their_login_has_ended_comes_back_to_the_form(box: Box) -> None:
+    assert send(Client())["Location"] == "/login/"
+    assert box.forms == []
+
+
+def test_each_look_asks_the_service_once_and_stores_what_has_changed(box: Box, ann: Client) -> None:
+    send(ann)
+    job = Job.objects.get()
+    seen = []
+    for seconds in (0, 2, 0, 10):
+        box.clock.sleep(seconds)
+        seen.append(status(ann, job)["status"])
+        assert Job.objects.get().status == seen[-1]
+    assert seen == ["pending", "processing", "processing", "completed"]
+
+
+def test_a_look_is_one_question_and_waits_for_nothing(ann: Client) -> None:
+    job = row(job_id="j1", status="pending")
+    with serving(answering(lambda request, number: PROCESSING)) as server, talking_to(server.url):
+        assert status(ann, job) == {"status": "processing", "explanation": "", "notice": "", "settled": False}
+    assert [(request.method, request.target) for request in server.requests] == [("GET", "/v1/jobs/j1")]
+
+
+@pytest.mark.parametrize("last", ["completed", "failed", "refused"])
+def test_a_job_that_has_ended_is_not_asked_for_again(last: str, ann: Client) -> None:
+    job = row(job_id="j1", status=last)
+    with serving(answering(lambda request, number: ACCEPTED)) as server, talking_to(server.url):
+        assert (status(ann, job)["status"], status(ann, job)["settled"]) == (last, True)
+    assert server.requests == []
+
+
+def test_a_job_that_failed_says_why(box: Box, ann: Client) -> None:
+    page = send(ann, "Please fail")["Location"]
+    box.clock.sleep(10)
+    told = status(ann, Job.objects.get())
+    assert (told["status"], told["explanation"], told["settled"]) == ("failed", "the prompt asked for it", True)
+    assert "the prompt asked for it" in ann.get(page).content.decode()
+
+
+def test_a_service_that_cannot_be_asked_changes_nothing_and_is_told(ann: Client) -> None:
+    job = row(job_id="j1", status="processing")
+    notice = "The video service cannot tell where the job is just now. This is what it said last."
+    with nobody() as url, talking_to(url):
+        told = status(ann, job)
+        page = ann.get(f"/jobs/{job.pk}/").content.decode()
+    assert (told["status"], told["notice"], told["settled"]) == ("processing", notice, False)
+    assert notice in page and "processing" in page
+    assert (Job.objects.get().job_id, Job.objects.get().status) == ("j1", "processing")
+
+
+def test_a_status_that_the_service_invents_is_shown_and_waited_on(ann: Client) -> None:
+    job = row(job_id="j1", status="pending")
+    with serving(answering(lambda request, number: DREAMING)) as server, talking_to(server.url):
+        assert (status(ann, job)["status"], status(ann, job)["settled"]) == ("dreaming", False)
+
+
+def test_an_answer_that_was_overtaken_does_not_undo_the_last_one() -> None:
+    late = row(job_id="j1", status="pending")
+    Job.objects.get().becomes("completed")
+    late.becomes("processing")
+    assert late.status == Job.objects.get().status == "completed"
+
+
+def test_a_video_comes_through_with_what_a_browser_wants_to_know(box: Box, ann: Client) -> None:
+    status, body, headers = fetch(ann, made(ann, box))
+    assert (status, body) == (200, VIDEO)
+    wanted = {
+        "Content-Type": "video/mp4",
+        "Content-Length": str(len(VIDEO)),
+        "Cache-Control": "private",
+        "X-Content-Type-Options": "nosniff",
+    }
+    assert {name: headers[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "part", "told"),
+    [
+        ("bytes=3-7", VIDEO[3:8], "bytes 3-7/22"),
+        ("bytes=10-", VIDEO[10:], "bytes 10-21/22"),
+        ("bytes=-4", VIDEO[-4:], "bytes 18-21/22"),
+        ("bytes=10-99", VIDEO[10:], "bytes 10-21/22"),
+    ],
+)
+def test_a_part_of_a_video_comes_as_that_part(wanted: str, part: bytes, told: str, box: Box, ann: Client) -> None:
+    status, body, headers = fetch(ann, made(ann, box), RANGE=wanted)
+    assert (status, body, headers["Content-Range"]) == (206, part, told)
+    assert headers["Content-Length"] == str(len(part))
+
+
+def test_a_part_is_given_only_of_the_video_that_the_browser_has(box: Box, ann: Client) -> None:
+    job = made(ann, box)
+    name = fetch(ann, job).headers["ETag"]
+    assert fetch(ann, job, RANGE="bytes=3-7", IF_RANGE=name).body == VIDEO[3:8]
+    assert fetch(ann, job, RANGE="bytes=3-7", IF_RANGE='"another"').body == VIDEO
+
+
+def test_a_part_that_makes_no_sense_is_the_whole(box: Box, ann: Client) -> None:
+    assert fetch(ann, made(ann, box), RANGE="lines=1-2")[:2] == (200, VIDEO)
+
+
+def test_a_part_behind_the_end_of_a_video_is_told_as_such(ann: Client) -> None:
+    with without_such_a_part():
+        assert fetch(ann, row(job_id="j1", status="completed"), RANGE="bytes=22-")[:2] == (416, b"")
+
+
+@pytest.mark.parametrize("fields", [{"job_id": "j1", "status": "processing"}, {"status": "unknown"}])
+def test_a_job_that_is_not_completed_has_no_video(fields: dict[str, str], ann: Client) -> None:
+    assert fetch(ann, row(**fields)).status == 404
+
+
+def test_a_video_that_cannot_be_fetched_is_told_as_the_services_fault(ann: Client) -> None:
+    with nobody() as url, talking_to(url):
+        assert fetch(ann, row(job_id="j1", status="completed")).status == 502
+
+
+def test_a_video_that_the_service_has_no_more_is_not_there(box: Box, ann: Client) -> None:
+    assert fetch(ann, row(job_id="j1", status="completed")).status == 404
+
+
+def test_a_head_tells_of_a_video_what_a_get_of_the_whole_would(box: Box, ann: Client) -> None:
+    job = made(ann, box)
+    told = ann.head(f"/jobs/{job.pk}/video.mp4", HTTP_RANGE="bytes=3-7")
+    assert (told.status_code, told.headers) == (200, fetch(ann, job).headers)
+
+
+def test_a_head_fetches_nothing_of_a_video(ann: Client) -> None:
+    job = row(job_id="j1", status="completed")
+    with (
+        serving(endless) as server,
+        talking_to(server.url),
+        on_a_port() as site,
+        browsing_by_hand(site, ann) as session,
+    ):
+        assert session.head(f"{site.url}/jobs/{job.pk}/video.mp4").status_code == 200
+        assert server.connection(1).closed.wait(PATIENCE)
+
+
+def test_a_browser_that_hangs_up_ends_the_download_from_the_service(ann: Client) -> None:
+    job = row(job_id="j1", status="completed")
+    with (
+        serving(endless) as server,
+        talking_to(server.url),
+        on_a_port() as site,
+        socket.create_connection(("127.0.0.1", int(site.url.rpartition(":")[2]))) as browser,
+    ):
+        cookie = f"Cookie: sessionid={ann.cookies['sessionid'].value}"
+        browser.sendall(f"GET /jobs/{job.pk}/video.mp4 HTTP/1.1\r\nHost: 127.0.0.1\r\n{cookie}\r\n\r\n".encode())
+        assert browser.recv(1000).startswith(b"HTTP/1.1 200 OK")
+        assert not server.connection(1).closed.is_set()
+        browser.close()
+        assert server.connection(1).closed.wait(PATIENCE)

@@ -1,0 +1,120 @@
+"""The Flask example as a process of its own, its settings, and the programs of docs/in-flask.md."""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.documents import programs, run
+from support.flask_app import JPEG, MIB, PAGE, SECONDS, Box, Site, Visitor, flask_example, flask_run, serving_wsgi
+
+from decart.emulator import Emulator, EmulatorServer
+from decart.emulator.render import RenderJob
+
+
+def peak(process: int) -> int:
+    """Return the most memory that a process has had so far, in bytes."""
+    status = Path(f"/proc/{process}/status").read_text("ascii")
+    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
+
+
+def sparse(order: RenderJob, target: Path) -> None:
+    """Make a video of as many MiB as the prompt says."""
+    with target.open("wb") as file:
+        file.truncate(int(order.prompt) * MIB)
+
+
+def pass_through(visitor: Visitor, mib: int) -> None:
+    """Upload so many MiB, and fetch as many."""
+    page = visitor.submit(str(mib), ("image.jpg", JPEG + bytes(mib * MIB)))
+    assert visitor.status(page)["status"] == "completed"
+    with visitor.get(f"{page}/video", stream=True) as answer:
+        assert sum(map(len, answer.iter_content(MIB))) == mib * MIB
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_large_files_pass_through_without_being_held_in_memory(tmp_path: Path) -> None:
+    with (
+        Emulator(pending=0, processing=0, renderer=sparse, background=False) as emulator,
+        EmulatorServer(emulator) as server,
+        flask_run(server.url, tmp_path) as (process, url),
+    ):
+        visitor = Visitor(url)
+        pass_through(visitor, 2)
+        before = peak(process)
+        pass_through(visitor, 190)
+        assert peak(process) - before < 16 * MIB
+
+
+def test_the_settings_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "SECRET_KEY": "s",
+        "DECART_API_KEY": "dct_key",
+        "DECART_BASE_URL": "http://127.0.0.1:1",
+        "DATABASE": str(tmp_path / "new folder" / "jobs.sqlite3"),
+    }
+    for name, value in {**given, "MAX_CONTENT_LENGTH": "5", "SESSION_COOKIE_SECURE": "1"}.items():
+        monkeypatch.setenv(name, value)
+    config = flask_example.create_app().config
+    assert {name: config[name] for name in given} == given
+    assert (config["MAX_CONTENT_LENGTH"], config["SESSION_COOKIE_SECURE"]) == (5, True)
+    assert flask_example.create_app({"SECRET_KEY": "mine"}).config["SECRET_KEY"] == "mine"
+    assert Path(given["DATABASE"]).exists()
+
+
+def test_without_a_secret_key_the_app_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+    with pytest.raises(RuntimeError, match="SECRET_KEY is missing: set it in the environment"):
+        flask_example.create_app()
+
+
+def test_all_threads_have_the_same_client_made_when_it_is_first_needed(site: Site) -> None:
+    assert "decart" not in site.app.extensions
+    start, found = threading.Barrier(8), []
+
+    def look() -> None:
+        start.wait(SECONDS)
+        with site.app.app_context():
+            found.append(flask_example.client())
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert {id(client) for client in found} == {id(site.app.extensions["decart"])}
+
+
+def test_the_programs_of_the_page_make_an_app_that_works(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DECART_API_KEY", "dct_local")
+    monkeypatch.setenv("DECART_BASE_URL", box.url)
+    monkeypatch.setenv("SECRET_KEY", "for this test")
+    names: dict[str, Any] = {"__name__": "app"}
+    blocks = programs(PAGE)
+    for block in blocks:
+        run(block, names, PAGE)
+    assert len(blocks) == 4
+    with serving_wsgi(names["app"]) as url, names["client"]:
+        visitor = Visitor(url)
+        form = {"key": "k1"}
+        files = {"picture": ("image.jpg", JPEG)}
+        for _ in range(2):  # the second one is the same form again
+            answer = visitor.session.post(
+                f"{url}/jobs", {**form, "prompt": "a lake"}, files=files, allow_redirects=False, timeout=SECONDS
+            )
+            assert (answer.status_code, answer.headers["Location"]) == (303, "/jobs/k1")
+        assert visitor.status("/jobs/k1")["status"] == "pending"
+        box.finish()
+        assert visitor.status("/jobs/k1")["status"] == "completed"
+        part = visitor.get("/jobs/k1/video", headers={"Range": "bytes=6-7"})
+        assert (part.status_code, part.content) == (206, b"of")
+        other = [Visitor(url).get(f"/jobs/k1/{view}").status_code for view in ("status", "video")]
+        assert other == [404, 404]
+    assert [order.prompt for order in box.studio.orders] == ["a lake"]

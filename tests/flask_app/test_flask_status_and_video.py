@@ -1,0 +1,244 @@
+"""The Flask example: whose job it is, its status, and its video."""
+
+from __future__ import annotations
+
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.flask_app import ACCEPTED, COMPLETED, MIB, PROCESSING, SECONDS, Box, Site, Visitor, clerk, methods, site_of
+from support.servers import Connection, Received, answering, http, reset, serving, then
+
+
+@pytest.mark.parametrize("view", ["", "/status", "/video"])
+def test_a_job_of_another_visitor_is_not_found(view: str, site: Site, box: Box) -> None:
+    owner, other = site.visitor(), site.visitor()
+    page = owner.submit("a secret")
+    box.finish()
+    owner.status(page)
+    assert owner.get(page + view).status_code == 200
+    mine_and_none = other.get(page + view), other.get(f"/jobs/none{view}")
+    assert [answer.status_code for answer in mine_and_none] == [404, 404]
+    assert len({re.sub(r'nonce[-=]"?[\w-]+', "", answer.text) for answer in mine_and_none}) == 1
+
+
+def test_the_list_has_only_a_visitors_own_jobs(site: Site) -> None:
+    owner, other = site.visitor(), site.visitor()
+    owner.submit("a secret")
+    other.submit("a lake")
+    assert ["a secret" in visitor.get().text for visitor in (owner, other)] == [True, False]
+
+
+def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(box: Box, tmp_path: Path) -> None:
+    with site_of(box.url, tmp_path, SESSION_COOKIE_SECURE=True) as site:
+        cookie = site.visitor().get().headers["Set-Cookie"]
+    assert {"HttpOnly", "SameSite=Lax", "Secure", "Path=/"} < set(cookie.split("; "))
+
+
+def test_a_cookie_that_was_not_signed_here_is_not_believed(visitor: Visitor, site: Site) -> None:
+    page = visitor.submit()
+    data, _, signature = visitor.session.cookies["session"].partition(".")
+    codes = [
+        site.visitor().get(page, headers={"Cookie": f"session={cookie}"}).status_code
+        for cookie in (f"{data}.{signature}", f"{data}.{signature[:-1]}", data)
+    ]
+    assert codes == [200, 404, 404]
+
+
+def test_every_answer_has_the_headers_that_keep_a_page_safe(visitor: Visitor, box: Box) -> None:
+    page = visitor.submit()
+    box.finish()
+    visitor.status(page)
+    for path in ("/", page, f"{page}/status", f"{page}/video", "/nowhere"):
+        headers = visitor.get(path).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'nonce-")
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert headers["Cache-Control"] == ("private" if path.endswith("video") else "no-store")
+
+
+def test_a_page_allows_its_own_script_once(visitor: Visitor) -> None:
+    answers = [visitor.get(), visitor.get()]
+    for answer in answers:
+        allowed = re.findall(r"'nonce-([^']+)'", answer.headers["Content-Security-Policy"])
+        assert set(allowed) == set(re.findall(r'nonce="([^"]+)"', answer.text))
+    assert answers[0].headers["Content-Security-Policy"] != answers[1].headers["Content-Security-Policy"]
+
+
+def test_a_wrong_method_is_told_with_the_right_ones(visitor: Visitor) -> None:
+    answer = visitor.get("/jobs")
+    assert (answer.status_code, set(answer.headers["Allow"].split(", "))) == (405, {"POST", "OPTIONS"})
+    assert "<h1>Method Not Allowed</h1>" in answer.text
+
+
+def test_the_status_is_told_while_the_job_goes_on(visitor: Visitor, site: Site, box: Box) -> None:
+    page, seen = visitor.submit(), []
+    for seconds in (0, 2, 2):  # the box's clock stands still between these: a view that waited would never answer
+        box.clock.sleep(seconds)
+        told = visitor.status(page)
+        seen.append((told["status"], told["text"], told["finished"]))
+        assert site.rows()[0]["status"] == told["status"]
+    assert seen == [
+        ("pending", "Waiting in the queue.", False),
+        ("processing", "Being made.", False),
+        ("completed", "Your video is ready.", True),
+    ]
+
+
+@pytest.mark.parametrize(("status", "asked"), [("processing", 3), ("thinking", 3), ("completed", 1), ("failed", 1)])
+def test_the_service_is_asked_once_for_each_look_and_not_after_the_end(status: str, asked: int, tmp_path: Path) -> None:
+    with serving(clerk(status)) as service, site_of(service.url, tmp_path) as site:
+        visitor = site.visitor()
+        page = visitor.submit()
+        told = [visitor.status(page)["status"] for _ in range(3)]
+    assert told == [status] * 3
+    assert methods(service) == ["POST", *["GET"] * asked]
+
+
+def test_a_job_that_failed_tells_why(visitor: Visitor, site: Site, box: Box) -> None:
+    page = visitor.submit("fail")
+    box.finish()
+    told = visitor.status(page)
+    assert (told["status"], told["note"]) == ("failed", "the prompt asked for it")
+    assert "the prompt asked for it" in visitor.get(page).text
+
+
+def down_after(accepted: bytes) -> list[Any]:
+    """A service that accepts a job and is not to be reached for one look (and its repeat)."""
+    return [then(accepted, reset()), reset()]
+
+
+def test_a_service_that_is_down_is_told_and_the_job_kept(tmp_path: Path) -> None:
+    with serving(*down_after(ACCEPTED), clerk("completed")) as service, site_of(service.url, tmp_path) as site:
+        visitor = site.visitor()
+        page = visitor.submit()
+        told = visitor.status(page)
+        assert (told["status"], told["finished"], site.rows()[0]["status"]) == ("pending", False, "pending")
+        assert told["note"].startswith("No news at the moment: the service cannot be reached.")
+        assert visitor.status(page) == {
+            "status": "completed", "text": "Your video is ready.", "note": "", "finished": True
+        }  # fmt: skip
+
+
+def test_an_answer_that_comes_in_late_does_not_undo_the_end(tmp_path: Path) -> None:
+    come, go, late = threading.Event(), threading.Event(), []
+
+    def hold_the_first_look(request: Received, connection: int) -> bytes:
+        if request.method == "POST":
+            return ACCEPTED
+        if come.is_set():
+            return COMPLETED
+        come.set()
+        assert go.wait(SECONDS)
+        return PROCESSING
+
+    with serving(answering(hold_the_first_look)) as service, site_of(service.url, tmp_path) as site:
+        visitor = site.visitor()
+        page = visitor.submit()
+        thread = threading.Thread(target=lambda: late.append(visitor.status(page)["status"]))
+        thread.start()
+        assert come.wait(SECONDS)
+        assert visitor.status(page)["status"] == "completed"
+        go.set()
+        thread.join()
+    assert late == ["completed"]
+
+
+def completed(visitor: Visitor, box: Box) -> str:
+    """Have a video made, of the bytes ``video of a lake``; return the path of it."""
+    page = visitor.submit("a lake")
+    box.finish()
+    assert visitor.status(page)["status"] == "completed"
+    return f"{page}/video"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code", "data", "part"),
+    [
+        (None, 200, b"video of a lake", None),
+        ("bytes=0-", 206, b"video of a lake", "bytes 0-14/15"),
+        ("bytes=6-7", 206, b"of", "bytes 6-7/15"),
+        ("bytes=-4", 206, b"lake", "bytes 11-14/15"),
+        ("lines=1-2", 200, b"video of a lake", None),
+    ],
+)
+def test_a_part_is_what_the_browser_asked_for(
+    wanted: str | None, code: int, data: bytes, part: str | None, visitor: Visitor, box: Box
+) -> None:
+    answer = visitor.get(completed(visitor, box), headers={"Range": wanted})
+    assert (answer.status_code, answer.content, answer.headers.get("Content-Range")) == (code, data, part)
+    assert (answer.headers["Content-Type"], answer.headers["Content-Length"]) == ("video/mp4", str(len(data)))
+    assert answer.headers["Accept-Ranges"] == "bytes"
+
+
+def refusing(request: Received, connection: int) -> bytes:
+    """A service whose only job is done, and which refuses its video with the status that the range begins with."""
+    if request.method == "POST" or not request.target.endswith("/content"):
+        return COMPLETED
+    return http(int(request.headers["range"][6:-1]))
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(416, 416), (404, 404), (403, 502)])
+def test_a_video_that_is_refused_is_told_by_what_the_browser_can_make_of_it(
+    theirs: int, ours: int, tmp_path: Path
+) -> None:
+    with serving(answering(refusing)) as service, site_of(service.url, tmp_path) as site:
+        visitor = site.visitor()
+        answer = visitor.get(f"{visitor.submit()}/video", headers={"Range": f"bytes={theirs}-"})
+    assert (answer.status_code, "Content-Range" in answer.headers) == (ours, False)
+
+
+def test_a_part_of_another_video_is_not_mixed_in(visitor: Visitor, box: Box) -> None:
+    path = completed(visitor, box)
+    etag = visitor.get(path).headers["ETag"]
+    codes = [
+        visitor.get(path, headers={"Range": "bytes=6-7", "If-Range": known}).status_code
+        for known in (etag, '"another"')
+    ]
+    assert codes == [206, 200]
+
+
+def test_there_is_no_video_before_the_end(tmp_path: Path) -> None:
+    with serving(clerk()) as service, site_of(service.url, tmp_path) as site:
+        visitor = site.visitor()
+        assert visitor.get(f"{visitor.submit()}/video").status_code == 404
+    assert methods(service) == ["POST"]
+
+
+def test_a_video_that_cannot_be_fetched_is_told(tmp_path: Path) -> None:
+    with serving(clerk("completed")) as service, site_of(service.url, tmp_path) as site:
+        visitor = site.visitor()
+        page = visitor.submit()
+        visitor.status(page)
+        answer = visitor.get(f"{page}/video")  # it is JSON, which no video is
+    assert answer.status_code == 502
+    assert "The video cannot be fetched at the moment." in answer.text
+
+
+def test_a_job_that_the_service_calls_failed_after_all_has_no_video(tmp_path: Path) -> None:
+    with serving(then(COMPLETED, clerk("failed"))) as service, site_of(service.url, tmp_path) as site:
+        visitor = site.visitor()
+        assert visitor.get(f"{visitor.submit()}/video").status_code == 502
+
+
+def endless(connection: Connection) -> None:
+    """A service whose only job is done, and whose video is a TiB."""
+    while not connection.read_request().target.endswith("/content"):
+        connection.send(COMPLETED)
+    connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 1099511627776\r\n\r\n")
+    while True:
+        connection.send(bytes(MIB))
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_service_is_hung_up_on_when_the_browser_has_enough(method: str, tmp_path: Path) -> None:
+    with serving(endless) as service, site_of(service.url, tmp_path) as site:
+        visitor = site.visitor()
+        page = visitor.submit()
+        with visitor.session.request(method, f"{site.url}{page}/video", stream=True, timeout=SECONDS) as answer:
+            assert (answer.status_code, answer.headers["Content-Length"]) == (200, str(1 << 40))
+            assert len(answer.raw.read(1000)) == (1000 if method == "GET" else 0)
+        closed = [connection.closed.wait(SECONDS) for connection in service.connections]
+    assert closed == [True]

@@ -1,0 +1,132 @@
+"""Visits to the site of `examples/django_app`: forms, rows, statuses and videos."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any, NamedTuple
+
+import requests
+
+from support.django_app import EXAMPLE, Box, Site, talking_to
+from support.servers import Connection, Received, answering, http, serving
+
+# isort: split
+# Django has been set up by now
+from django.contrib.auth.models import User
+from django.test import Client
+from videos.models import Job
+
+MIB = 1024 * 1024
+MEDIA = EXAMPLE.parent / "media"
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
+MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(range(256)) * 8
+VIDEO = b"video of A serene lake"  # what the box makes of it
+JSON = {"Content-Type": "application/json"}
+
+
+ACCEPTED, PROCESSING, DREAMING, COMPLETED = (
+    http(200, json.dumps({"job_id": "j1", "status": status}).encode(), JSON)
+    for status in ("pending", "processing", "dreaming", "completed")
+)
+
+
+MANAGE = [sys.executable, "-W", "error", "manage.py"]
+
+
+def visitor(name: str = "ann", **more: Any) -> Client:
+    """Return a browser, of sorts, in which somebody has signed in."""
+    client = Client(**more)
+    client.force_login(User.objects.get_or_create(username=name)[0])
+    return client
+
+
+def send(client: Client, prompt: str = "A serene lake", **more: Any) -> Any:
+    """Fill the form in and send it."""
+    return client.post("/submit/", {"token": uuid.uuid4(), "prompt": prompt, **more})
+
+
+def errors(response: Any) -> list[str]:
+    """Return what a form complains of; what is shown is a form that can be sent."""
+    assert response.status_code == 200
+    form = response.context["form"]
+    assert str(response.context["token"]) != form.data["token"]
+    return [str(error) for complaints in form.errors.values() for error in complaints]
+
+
+def row(name: str = "ann", **fields: Any) -> Job:
+    """Store a job as if it had been submitted."""
+    owner = User.objects.get_or_create(username=name)[0]
+    job: Job = Job.objects.create(owner=owner, token=uuid.uuid4(), model="lucy-pro-t2v", prompt="A lake", **fields)
+    return job
+
+
+def status(client: Client, job: Job) -> dict[str, Any]:
+    """Ask where a job is, as its page does."""
+    return dict(client.get(f"/jobs/{job.pk}/status/").json())
+
+
+def made(client: Client, box: Box) -> Job:
+    """Have a video made."""
+    send(client)
+    box.clock.sleep(10)
+    job: Job = Job.objects.get()
+    assert status(client, job)["status"] == "completed"
+    return job
+
+
+class Fetched(NamedTuple):
+    """A video, or the answer in its place."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def fetch(client: Client, job: Job, **headers: str) -> Fetched:
+    """Fetch a video, or a part of it."""
+    sent = {f"HTTP_{name}": value for name, value in headers.items()}
+    with closing(client.get(f"/jobs/{job.pk}/video.mp4", **sent)) as response:
+        return Fetched(response.status_code, b"".join(response), response.headers)
+
+
+@contextmanager
+def browsing_by_hand(site: Site, client: Client) -> Iterator[requests.Session]:
+    """Talk to the site over HTTP, as the person who has signed in."""
+    with requests.Session() as session:
+        session.cookies.set("sessionid", client.cookies["sessionid"].value, domain="127.0.0.1")
+        yield session
+
+
+def hidden(page: str) -> dict[str, str]:
+    """Return what a page's forms hold that nobody types."""
+    return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)"', page))
+
+
+@contextmanager
+def without_such_a_part() -> Iterator[None]:
+    """Talk to a service whose video is shorter than any part that is asked for."""
+
+    def answer(request: Received, number: int) -> bytes:
+        if not request.target.endswith("/content"):
+            return COMPLETED
+        assert request.headers["range"] == "bytes=22-"
+        return http(416, b"", {"Content-Range": "bytes */22"})
+
+    with serving(answering(answer)) as server, talking_to(server.url):
+        yield
+
+
+def endless(connection: Connection) -> None:
+    """Say that a job is done, and send of its video more than anybody should take, if somebody takes it."""
+    while True:
+        if not connection.read_request().target.endswith("/content"):
+            connection.send(COMPLETED)
+            continue
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 1000000000000\r\n\r\n")
+        for _ in range(256):
+            connection.send(bytes(MIB))

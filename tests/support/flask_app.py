@@ -1,0 +1,189 @@
+"""The Flask example app behind a real server, its visitors, and the services that it talks to."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import attrs
+import requests
+from flask import Flask
+from werkzeug.serving import make_server
+
+from decart.emulator import Emulator, EmulatorServer, VirtualClock
+from support.browser import PATIENCE
+from support.documents import ROOT
+from support.servers import Received, Server, answering, http
+from support.studio import Studio
+
+APP = ROOT / "examples" / "flask_app" / "app.py"
+PAGE = "docs/in-flask.md"
+PICTURE = ROOT / "examples" / "media" / "image.jpg"
+MIB = 1024 * 1024
+SECONDS = PATIENCE / 1000  # that anything may take; never reached when all is well
+JPEG = b"\xff\xd8\xff\xe0" + bytes(20)
+MP4 = b"\x00\x00\x00\x18ftypisom" + bytes(20)
+
+
+def load(path: Path) -> ModuleType:
+    """Import the app, which is no part of a package."""
+    spec = importlib.util.spec_from_file_location("flask_example", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules["flask_example"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+flask_example = load(APP)
+
+
+class Visitor:
+    """Somebody with a browser, as far as HTTP goes: it keeps cookies, and sends what the form holds."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def get(self, path: str = "/", **options: Any) -> requests.Response:
+        return self.session.get(self.url + path, timeout=SECONDS, **options)
+
+    def form(self) -> dict[str, str]:
+        """Open the form, and return what is hidden in it."""
+        return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]+)"', self.get().text))
+
+    def send(self, form: Mapping[str, str], prompt: str = "a lake", file: Any = None) -> requests.Response:
+        files = {} if file is None else {"file": file}
+        fields = {**form, "prompt": prompt}
+        return self.session.post(f"{self.url}/jobs", fields, files=files, allow_redirects=False, timeout=SECONDS)
+
+    def submit(self, prompt: str = "a lake", file: Any = None) -> str:
+        """Fill the form in, send it, and return the path of the job's page."""
+        answer = self.send(self.form(), prompt, file)
+        assert answer.status_code == 303, answer.text
+        return answer.headers["Location"]
+
+    def status(self, page: str) -> dict[str, Any]:
+        """Ask where a job is, as the page's script does."""
+        answer = self.get(f"{page}/status")
+        assert answer.status_code == 200
+        return dict(answer.json())
+
+
+@attrs.frozen
+class Site:
+    """The app behind a real server."""
+
+    app: Flask
+    url: str
+
+    def visitor(self) -> Visitor:
+        return Visitor(self.url)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return what the database has, the oldest job first."""
+        with closing(sqlite3.connect(self.app.config["DATABASE"])) as connection:
+            connection.row_factory = sqlite3.Row
+            return [dict(row) for row in connection.execute("SELECT * FROM job ORDER BY rowid")]
+
+
+@contextmanager
+def serving_wsgi(app: Flask) -> Iterator[str]:
+    """Serve an app with threads, and give its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01])
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def site_of(service: str, folder: Path, **config: Any) -> Iterator[Site]:
+    """Give the app as it would be on a machine of its own."""
+    where = {"DECART_API_KEY": "dct_local", "DECART_BASE_URL": service, "DATABASE": str(folder / "jobs.sqlite3")}
+    app = flask_example.create_app({"SECRET_KEY": "for this test", **where, **config})
+    with serving_wsgi(app) as url:
+        yield Site(app, url)
+    if (client := app.extensions.get("decart")) is not None:
+        client.close()
+
+
+@attrs.frozen
+class Box:
+    """The service, with a renderer that takes notes and a clock that the test moves: 1 s in the queue, 3 s of work."""
+
+    url: str
+    clock: VirtualClock
+    studio: Studio
+
+    def finish(self) -> None:
+        self.clock.sleep(4)
+
+
+def said(status: str) -> bytes:
+    """The service's answer for a job, j1, that is in this state."""
+    return http(200, json.dumps({"job_id": "j1", "status": status}).encode(), {"Content-Type": "application/json"})
+
+
+ACCEPTED, PROCESSING, COMPLETED = said("pending"), said("processing"), said("completed")
+
+
+def clerk(status: str = "processing") -> Any:
+    """A service that accepts every job, as j1, and says that it is in this state."""
+
+    told = said(status)
+
+    def answer(request: Received, connection: int) -> bytes:
+        return ACCEPTED if request.method == "POST" else told
+
+    return answering(answer)
+
+
+def methods(service: Server) -> list[str]:
+    return [request.method for request in service.requests]
+
+
+@contextmanager
+def flask_run(service: str, folder: Path) -> Iterator[tuple[int, str]]:
+    """Run the app with the README's command; give its process and its address."""
+    settings = {"SECRET_KEY": "x", "DATABASE": str(folder / "jobs.sqlite3"), "DECART_API_KEY": "dct_local"}
+    command = [sys.executable, "-m", "flask", "--app", str(APP), "run", "--port", "0"]
+    environment = {**os.environ, **settings, "DECART_BASE_URL": service}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stderr is not None
+        url = next(found[1].decode() for line in process.stderr if (found := re.search(rb"Running on (\S+)", line)))
+        rest = threading.Thread(target=process.stderr.read)  # so that its log does not block it
+        rest.start()
+        try:
+            yield process.pid, url
+        finally:
+            process.terminate()
+            rest.join()
+
+
+@contextmanager
+def site_with(renderer: Any, folder: Path) -> Iterator[tuple[Site, VirtualClock]]:
+    """Give the app before a box whose clock the test moves."""
+    clock = VirtualClock()
+    with (
+        Emulator(clock=clock, renderer=renderer, background=False) as emulator,
+        EmulatorServer(emulator) as server,
+        site_of(server.url, folder) as site,
+    ):
+        yield site, clock
