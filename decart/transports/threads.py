@@ -1,20 +1,124 @@
-"""Threads that do not keep a program from ending, unlike those of a `concurrent.futures.ThreadPoolExecutor`.
+"""Threads for calls that an event loop awaits, and the clock of async transports.
 
-Python waits for the latter when it exits, so that a call which was given up in silence would hold up Ctrl-C for as long
-as its read timeout.
+The threads are daemons: Python waits for those of a `concurrent.futures.ThreadPoolExecutor` when it exits, so that an
+abandoned call would hold up Ctrl-C for as long as its read timeout.
 """
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, TypeVar
 
+from ..errors import ConnectError, TransportError, TransportTimeout
+from .base import Event
+
+PAUSE = 0.1
+"""Seconds between two checks of an event that cannot be awaited, such as `threading.Event`."""
+
 T = TypeVar("T")
-_Calls = queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
+
+
+class LoopClock:
+    """``now``, ``time`` and ``asleep`` of an async transport that lives in real time."""
+
+    def now(self) -> float:
+        """Return the time in seconds on the system's monotonic clock."""
+        return time.monotonic()
+
+    def time(self) -> float:
+        """Return the UNIX time in seconds; for state that outlives the process."""
+        return time.time()
+
+    async def asleep(self, seconds: float, cancel: Event | None = None) -> None:
+        """Sleep on the loop, or until ``cancel`` is set: an `asyncio.Event` at once, a `threading.Event` soon."""
+        if cancel is None:
+            await asyncio.sleep(seconds)
+        elif isinstance(cancel, asyncio.Event):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await cancel.wait()
+        else:
+            ends = time.monotonic() + seconds
+            while not cancel.is_set() and (left := ends - time.monotonic()) > 0:
+                await asyncio.sleep(min(left, PAUSE))
+
+
+class Call:
+    """A function on its way to a thread, and its outcome on the way back to the event loop.
+
+    Attributes:
+        is_wanted: Whether the caller still waits for the outcome.
+    """
+
+    def __init__(self, function: Callable[[Call], Any], drop: Callable[[Any], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[Any] | None = self._loop.create_future()
+        self._function, self._drop, self._context = function, drop, copy_context()
+        self._has_started = False
+        self.is_wanted = True
+
+    async def outcome(self) -> Any:
+        """Wait for what the function returns or raises."""
+        assert self._future is not None
+        try:
+            return await self._future
+        finally:
+            self.is_wanted = False
+            self._future = None  # or an exception, whose traceback refers to this call, would refer to itself
+
+    def run(self, running: set[Call]) -> None:
+        """Call the function in this thread, unless the caller has stopped waiting."""
+        if not self.is_wanted:
+            return
+        self._has_started = True
+        running.add(self)
+        result = failure = None
+        try:
+            result = self._context.run(self._function, self)
+        except BaseException as error:
+            failure = error
+        running.discard(self)
+        try:
+            self._loop.call_soon_threadsafe(self._deliver, result, failure)
+        except RuntimeError:  # the loop was closed
+            self._drop(result)
+        del failure  # its traceback refers to this frame
+
+    def _deliver(self, result: Any, failure: BaseException | None) -> None:
+        if self._future is None or self._future.done():
+            self._drop(result)
+        elif failure is not None:
+            self._future.set_exception(failure)
+        else:
+            self._future.set_result(result)
+
+    def give_up(self) -> None:
+        """Raise in the caller; the thread, if it has begun, goes on without it."""
+        self.is_wanted = False
+        if self._future is None or self._future.done():
+            return
+        if self._has_started:
+            error: TransportError = TransportTimeout(
+                "The exchange took longer than its total timeout; allow more time, or try again."
+            )
+        else:
+            error = ConnectError("No thread was free in time, or the client was closed; nothing was sent.")
+        self._future.set_exception(error)
+
+    def give_up_soon(self) -> None:
+        """Do so from another thread."""
+        with suppress(RuntimeError):  # the loop was closed
+            self._loop.call_soon_threadsafe(self.give_up)
+
+
+def _ignore(result: object) -> None: ...
 
 
 class DaemonThreads:
@@ -23,61 +127,71 @@ class DaemonThreads:
     Args:
         most: Threads at the same time; each is started when no other one is idle.
         name: The beginning of their names.
+
+    Attributes:
+        threads: Those that were started.
+        running: The calls that they make now.
     """
 
     def __init__(self, most: int, name: str) -> None:
         self._most, self._name = most, name
-        self._calls: _Calls = queue.SimpleQueue()
-        self._idle = threading.Semaphore(0)
-        self._threads: list[threading.Thread] = []
-        self._closed = False
+        self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._idle: deque[None] = deque()  # one item for each idle thread that no call is meant for
+        self._is_closed = False
+        self.threads: list[threading.Thread] = []
+        self.running: set[Call] = set()
 
-    def submit(self, function: Callable[[], T]) -> Future[T]:
-        """Have a thread call a function; after ``close`` one of its own, for what was still on its way."""
-        future: Future[T] = Future()
-        if self._closed:
-            threading.Thread(target=_run, args=(future, function), name=f"{self._name}_last", daemon=True).start()
-            return future
-        self._calls.put((future, function))
-        if not self._idle.acquire(blocking=False) and len(self._threads) < self._most:
-            name = f"{self._name}_{len(self._threads)}"
-            thread = threading.Thread(target=_work, args=(self._calls, self._idle), name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
-        return future
+    async def run(
+        self, function: Callable[[Call], T], seconds: float | None = None, drop: Callable[[T], None] = _ignore
+    ) -> T:
+        """Call a function in one of the threads.
+
+        It is abandoned if the caller is cancelled or time is up, and ``drop`` is called with what it returns.
+        """
+        call = Call(function, drop)
+        self._submit(call)
+        timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, call.give_up)
+        try:
+            result: T = await call.outcome()
+        finally:
+            if timer is not None:
+                timer.cancel()
+        return result
+
+    def _submit(self, call: Call) -> None:
+        """Have a thread make a call; after ``close`` one of its own, for what is still open."""
+        if self._is_closed:
+            threading.Thread(target=call.run, args=(self.running,), name=f"{self._name}_last", daemon=True).start()
+            return
+        self._calls.put(call)
+        try:
+            self._idle.pop()
+        except IndexError:
+            if len(self.threads) < self._most:
+                work = (self._calls, self._idle, self.running)
+                name = f"{self._name}_{len(self.threads)}"
+                thread = threading.Thread(target=_work, args=work, name=name, daemon=True)
+                self.threads.append(thread)
+                thread.start()
 
     def close(self) -> None:
-        """Cancel the calls that have not begun, and let the threads end after those that have."""
-        self._closed = True
+        """Give up the calls that have not begun, and let the threads end after those that have."""
+        self._is_closed = True
         with suppress(queue.Empty):
             while (call := self._calls.get_nowait()) is not None:
-                call[0].cancel()
-                call[0].set_running_or_notify_cancel()
-        for _ in self._threads:
+                call.give_up_soon()
+        self._end_threads()
+
+    def _end_threads(self) -> None:
+        for _ in self.threads:
             self._calls.put(None)
 
-    def __del__(self) -> None:
-        for _ in self._threads:
-            self._calls.put(None)
-
-    def join(self) -> None:
-        """Wait for the threads to end."""
-        for thread in self._threads:
-            thread.join()
+    __del__ = _end_threads
 
 
-def _work(calls: _Calls, idle: threading.Semaphore) -> None:
+def _work(calls: queue.SimpleQueue[Call | None], idle: deque[None], running: set[Call]) -> None:
     """Make calls until told to end; a thread does not keep its pool alive, which is forgotten with its transport."""
     while (call := calls.get()) is not None:
-        _run(*call)
+        call.run(running)
         del call  # or an idle thread would keep a response alive
-        idle.release()
-
-
-def _run(future: Future[T], function: Callable[[], T]) -> None:
-    """Call a function for whoever waits for its result, unless nobody does any more."""
-    if future.set_running_or_notify_cancel():
-        try:
-            future.set_result(function())
-        except BaseException as error:
-            future.set_exception(error)
+        idle.append(None)
