@@ -15,7 +15,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
-from weakref import WeakSet
 
 import attrs
 
@@ -50,21 +49,12 @@ LONGEST_LINE = 64 * 1024
 """Bytes of a status line or header that are accepted: as many as the other transports accept."""
 
 
-@attrs.frozen
-class _Route:
-    """The proxy for an origin, and the TLS context that its connections share."""
-
-    proxy: str | None = attrs.field(repr=False)
-    tls: ssl.SSLContext | bool
-
-
 @attrs.frozen(eq=False)
 class _LoopState:
-    """What the transport has in one event loop: a session, what closes it, open responses, and a lock for routes."""
+    """What the transport has in one event loop: a session, what closes it, and a lock for finding routes."""
 
     session: aiohttp.ClientSession
     keeper: AsyncGenerator[None, None]
-    responses: WeakSet[aiohttp.ClientResponse]
     finding: asyncio.Lock
 
 
@@ -89,7 +79,7 @@ class AiohttpTransport(LoopClock):
     def _start(self) -> None:
         """Begin with no sessions."""
         self._states: dict[asyncio.AbstractEventLoop, _LoopState] = {}
-        self._routes: dict[str, _Route] = {}
+        self._routes: dict[str, Route] = {}
 
     def after_fork(self) -> None:
         """Keep the parent's sessions for good, in a child: closing them would end what its loop watches.
@@ -112,21 +102,19 @@ class AiohttpTransport(LoopClock):
             route = await self._route_to(request.url, state)
             if upload is not None:
                 await catch_up()  # the loop may have stood still while kept connections were closed
-            check_total(ends, sent=False)
+            if ends is not None:
+                check_total(ends, sent=False)
             response = await _exchange(state.session, request, timeout, route, upload)
         except _FAILURES as error:
             if upload is not None:
                 await upload.settle()  # a retry may begin, and read the same file
             failure = _translated(error, request.url, None if upload is None else upload.touched)
         else:
-            state.responses.add(response)
             headers = Headers(response.headers)
             flaw = flaw_of_head(headers)
             if flaw is None:
                 chunks = _Chunks(response, request.url, timeout.read, Decoder.of(headers, request.url))
-                return AsyncHttpResponse(
-                    response.status, headers, chunks, _closing(response, upload), chunks.salvage
-                )
+                return AsyncHttpResponse(response.status, headers, chunks, _closing(response, upload), chunks.salvage)
             await _closing(response, upload)()
             failure = TransportError(f"{place_of(request.url)} sent a response that cannot be relied on ({flaw}).")
         if upload is not None and upload.error is not None:
@@ -154,14 +142,13 @@ class AiohttpTransport(LoopClock):
                 max_line_size=LONGEST_LINE,
                 max_field_size=LONGEST_LINE,
             )
-            responses: WeakSet[aiohttp.ClientResponse] = WeakSet()
             session._retry_connection = False  # there is no public name for this
-            state = _LoopState(session, _until_the_loop_ends(session, responses), responses, asyncio.Lock())
+            state = _LoopState(session, _until_the_loop_ends(session), asyncio.Lock())
             self._states = {loop: state, **{k: v for k, v in self._states.items() if not k.is_closed()}}
             await state.keeper.__anext__()
         return state
 
-    async def _route_to(self, url: str, state: _LoopState) -> _Route:
+    async def _route_to(self, url: str, state: _LoopState) -> Route:
         place = origin(url)
         if place not in self._routes:
             async with state.finding:  # a hundred tasks may ask, and a CA bundle takes a while to load
@@ -171,31 +158,26 @@ class AiohttpTransport(LoopClock):
         return self._routes[place]
 
 
-async def _until_the_loop_ends(
-    session: aiohttp.ClientSession, responses: WeakSet[aiohttp.ClientResponse]
-) -> AsyncGenerator[None, None]:
-    """Close a session and its open responses when this generator is closed, which the loop does when it shuts down."""
+async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    """Close a session when this generator is closed, which the loop does when it shuts down."""
     try:
         yield
     finally:
-        for response in list(responses):
-            response.close()
         await session.close()
 
 
-def _find_route(url: str) -> _Route:
-    route: Route = find_route(url)
-    proxy = route.proxy or ""
-    if proxy.startswith("socks"):
+def _find_route(url: str) -> Route:
+    route = find_route(url)
+    if (route.proxy or "").startswith("socks"):
         raise ConfigurationError(
             "aiohttp cannot use the SOCKS proxy of the environment; nothing was sent. Use transport='requests'."
         )
-    is_secure = url.startswith("https:") or proxy.startswith("https:")
-    return _Route(route.proxy, route.tls() if is_secure else True)
+    route.tls  # noqa: B018 - loaded here, in a thread
+    return route
 
 
 async def _exchange(
-    session: aiohttp.ClientSession, request: HttpRequest, timeout: Timeout, route: _Route, upload: Upload | None
+    session: aiohttp.ClientSession, request: HttpRequest, timeout: Timeout, route: Route, upload: Upload | None
 ) -> aiohttp.ClientResponse:
     """Send a request, and wait for the headers of its response."""
     headers = {"Accept-Encoding": "identity", **request.headers}
@@ -214,7 +196,7 @@ async def _exchange(
         data=upload,
         allow_redirects=False,
         proxy=route.proxy,
-        ssl=route.tls,
+        ssl=route.tls or True,
         timeout=times,
         read_bufsize=2**16 if upload is None else 1,  # of a submit, what comes before an error must be parsed before it
     )

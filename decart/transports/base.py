@@ -37,6 +37,7 @@ FRESH = 4.0
 """Seconds for which an idle connection is reused. A NAT or load balancer may have forgotten an older one, and a submit
 that is sent over a forgotten connection has an unknown outcome."""
 
+
 def origin(url: str) -> str:
     """Return the scheme, host and port of a URL, with the port always written out."""
     parts = urlsplit(url)

@@ -59,14 +59,15 @@ class RequestsTransport(PooledTransport):
 
     def _start(self) -> None:
         self._routes: dict[str, dict[str, Any]] = {}
-        self._session = self._given or _new_session()
         self._fresh_since = time.monotonic()
+        self._session = self._given or requests.Session()
+        if self._given is None:
+            self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def after_fork(self) -> None:
         """Leave the parent's connections alone, in a child."""
         if self._given is not None:
-            for adapter in self._given.adapters.values():
-                _close_idle(adapter)
+            self._close_idle()
         super().after_fork()
 
     def close(self) -> None:
@@ -81,7 +82,8 @@ class RequestsTransport(PooledTransport):
     ) -> HttpResponse:
         prepared, settings = (self._prepare if self._given is None else self._prepare_in_session)(request, body)
         prepared.hooks["response"].append(_hide_location)
-        check_total(ends, sent=False)
+        if ends is not None:
+            check_total(ends, sent=False)
         try:
             response = self._session.send(prepared, allow_redirects=False, timeout=timeout, **settings)
         except requests.HTTPError as error:  # a hook of the session called ``raise_for_status``
@@ -97,9 +99,7 @@ class RequestsTransport(PooledTransport):
             return HttpResponse(response.status_code, response.headers, _read_content(response), close)
         return read_response(raw, request.url, ends, _read_content(response) if raw.closed else None)
 
-    def _prepare(
-        self, request: HttpRequest, body: SentBody | None
-    ) -> tuple[requests.PreparedRequest, dict[str, Any]]:
+    def _prepare(self, request: HttpRequest, body: SentBody | None) -> tuple[requests.PreparedRequest, dict[str, Any]]:
         """Prepare a request for our own session from its parts, none of which needs to be encoded or merged."""
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url, prepared.hooks = request.method, request.url, {"response": []}
@@ -124,7 +124,7 @@ class RequestsTransport(PooledTransport):
         """Prepare a request in the caller's session, with all that it adds."""
         session = self._session
         if body is not None and time.monotonic() - self._fresh_since > FRESH:
-            _close_idle(session.get_adapter(request.url))
+            self._close_idle()
             self._fresh_since = time.monotonic()
         no_netrc_login = None if session.auth else (lambda prepared: prepared)
         prepared = session.prepare_request(
@@ -132,19 +132,11 @@ class RequestsTransport(PooledTransport):
         )
         return prepared, merged_settings(session, request.url)
 
-
-def _close_idle(adapter: object) -> None:
-    """Close the idle connections of an adapter; it goes on with new ones."""
-    if isinstance(adapter, HTTPAdapter):
-        adapter.close()
-
-
-def _new_session() -> requests.Session:
-    session = requests.Session()
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    for prefix in ("http://", "https://"):
-        session.mount(prefix, HTTPAdapter(max_retries=0, pool_block=False))
-    return session
+    def _close_idle(self) -> None:
+        """Close the idle connections of the caller's session, which makes new ones."""
+        for adapter in self._session.adapters.values():
+            if isinstance(adapter, HTTPAdapter):
+                adapter.close()
 
 
 def _hide_location(response: requests.Response, **kwargs: object) -> None:

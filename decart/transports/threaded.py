@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import attrs
@@ -69,11 +68,9 @@ class ThreadedTransport(LoopClock):
         """Make one attempt in a thread; see `decart.transports.base.AsyncTransport`."""
         short, long = self._short, self._long  # those of now: closing the transport replaces them
         is_short = request.body is None or getattr(request.body, "in_memory", False)
-        threads = short if is_short else long
         exchange = partial(_exchange, self._transport, request, timeout)
-        response, chunks = await threads.run(exchange, timeout.total, drop=_close)
-        if chunks is None:
-            chunks = _Chunks(long, response)
+        response = await (short if is_short else long).run(exchange, timeout.total)
+        chunks = _Chunks(None if isinstance(response, _ReadResponse) else long, response)
         return AsyncHttpResponse(response.status, response.headers, chunks, chunks.aclose, response.salvage)
 
     def now(self) -> float:
@@ -101,34 +98,43 @@ class ThreadedTransport(LoopClock):
         self._transport.close()
 
     async def aclose(self) -> None:
-        """Do the same, and wait for the threads that have nothing to do."""
-        threads = (self._short, self._long)
-        are_idle = not (self._short.running or self._long.running)
+        """Do the same, and wait for the threads if all are idle."""
+        pools = (self._short, self._long)
+        threads = [] if any(pool.running for pool in pools) else [thread for pool in pools for thread in pool.threads]
         self.close()
-        for thread in [thread for those in threads for thread in those.threads if are_idle]:
+        for thread in threads:
             thread.join()
 
 
-def _exchange(
-    transport: Transport, request: HttpRequest, timeout: Timeout, call: Call
-) -> tuple[HttpResponse, _Received | None]:
+class _ReadResponse(HttpResponse):
+    """A response whose body is in memory."""
+
+
+def _exchange(transport: Transport, request: HttpRequest, timeout: Timeout, call: Call) -> HttpResponse:
     """Make one attempt; read a small JSON body at once, since each change of threads takes longer than that."""
     if request.body is not None:
         request = attrs.evolve(request, may_start=partial(_may_start, request.may_start, call))
     response = transport.send(request, timeout=timeout)
     headers = response.headers
-    length = headers.get("content-length", "")
-    is_json = headers.get("content-type", "").startswith("application/json") and "content-encoding" not in headers
-    if not (is_json and length.isdecimal() and int(length) <= SMALL):
-        return response, None
+    length, kind = headers.get("content-length", ""), headers.get("content-type", "")
+    is_small = length.isdecimal() and int(length) <= SMALL and "content-encoding" not in headers
+    if not (is_small and kind.startswith("application/json")):
+        return response
+    chunks: list[bytes] = []
+    failure: TransportError | None = None
     with response:
-        return response, _Received(response)
+        try:
+            chunks.extend(response.chunks())
+        except TransportError as error:
+            failure = error
+    return _ReadResponse(response.status, headers, _replay(chunks, failure))
 
 
-def _close(outcome: tuple[HttpResponse, _Received | None] | None) -> None:
-    """Close a response that nobody waits for any more."""
-    if outcome is not None:
-        outcome[0].close()
+def _replay(chunks: list[bytes], failure: TransportError | None) -> Iterator[bytes]:
+    """Yield what arrived of a body, and raise what ended it before its time."""
+    yield from chunks
+    if failure is not None:
+        raise failure
 
 
 def _may_start(theirs: Callable[[], None] | None, call: Call) -> None:
@@ -139,32 +145,10 @@ def _may_start(theirs: Callable[[], None] | None, call: Call) -> None:
         theirs()
 
 
-class _Received:
-    """The chunks of a response that has been read, and what ended them before their time."""
-
-    def __init__(self, response: HttpResponse) -> None:
-        self._chunks: deque[bytes] = deque()
-        self._failure: TransportError | None = None
-        try:
-            self._chunks.extend(response.chunks())
-        except TransportError as error:
-            self._failure = error
-
-    def __aiter__(self) -> _Received:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._chunks:
-            return self._chunks.popleft()
-        raise StopAsyncIteration if self._failure is None else self._failure
-
-    async def aclose(self) -> None: ...
-
-
 class _Chunks:
-    """The chunks of a sync response, each awaited in a thread."""
+    """The chunks of a sync response, each awaited in a thread if there are threads."""
 
-    def __init__(self, threads: DaemonThreads, response: HttpResponse) -> None:
+    def __init__(self, threads: DaemonThreads | None, response: HttpResponse) -> None:
         self._threads, self._response = threads, response
         self._reading = threading.Lock()
         self._is_closed = False
@@ -173,7 +157,10 @@ class _Chunks:
         return self
 
     async def __anext__(self) -> bytes:
-        chunk = await self._threads.run(self._read)
+        if self._threads is None:
+            chunk = next(self._response.chunks(), None)
+        else:
+            chunk = await self._threads.run(self._read)
         if chunk is None:
             raise StopAsyncIteration
         return chunk

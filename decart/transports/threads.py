@@ -17,7 +17,7 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 
 from ..errors import ConnectError, TransportError, TransportTimeout
-from .base import Event
+from .base import Event, HttpResponse
 
 PAUSE = 0.1
 """Seconds between two checks of an event that cannot be awaited, such as `threading.Event`."""
@@ -57,21 +57,24 @@ class Call:
         is_wanted: Whether the caller still waits for the outcome.
     """
 
-    def __init__(self, function: Callable[[Call], Any], drop: Callable[[Any], None]) -> None:
+    def __init__(self, function: Callable[[Call], Any]) -> None:
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[Any] | None = self._loop.create_future()
-        self._function, self._drop, self._context = function, drop, copy_context()
+        self._function, self._context = function, copy_context()
         self._has_started = False
         self.is_wanted = True
 
-    async def outcome(self) -> Any:
+    async def outcome(self, seconds: float | None) -> Any:
         """Wait for what the function returns or raises."""
         assert self._future is not None
+        timer = None if seconds is None else self._loop.call_later(seconds, self._give_up)
         try:
             return await self._future
         finally:
             self.is_wanted = False
             self._future = None  # or an exception, whose traceback refers to this call, would refer to itself
+            if timer is not None:
+                timer.cancel()
 
     def run(self, running: set[Call]) -> None:
         """Call the function in this thread, unless the caller has stopped waiting."""
@@ -85,40 +88,42 @@ class Call:
         except BaseException as error:
             failure = error
         running.discard(self)
-        try:
-            self._loop.call_soon_threadsafe(self._deliver, result, failure)
-        except RuntimeError:  # the loop was closed
-            self._drop(result)
+        if not self._on_loop(self._deliver, result, failure):
+            _drop(result)
         del failure  # its traceback refers to this frame
+
+    def give_up(self) -> None:
+        """Raise in the caller, from another thread; the call, if it has begun, goes on without it."""
+        self._on_loop(self._give_up)
+
+    def _on_loop(self, function: Callable[..., None], *args: Any) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:  # the loop was closed
+            return False
+        return True
 
     def _deliver(self, result: Any, failure: BaseException | None) -> None:
         if self._future is None or self._future.done():
-            self._drop(result)
+            _drop(result)
         elif failure is not None:
             self._future.set_exception(failure)
         else:
             self._future.set_result(result)
 
-    def give_up(self) -> None:
-        """Raise in the caller; the thread, if it has begun, goes on without it."""
+    def _give_up(self) -> None:
         self.is_wanted = False
-        if self._future is None or self._future.done():
-            return
         if self._has_started:
-            error: TransportError = TransportTimeout(
-                "The exchange took longer than its total timeout; allow more time, or try again."
-            )
+            error: TransportError = TransportTimeout("The exchange took longer than its total timeout.")
         else:
             error = ConnectError("No thread was free in time, or the client was closed; nothing was sent.")
-        self._future.set_exception(error)
-
-    def give_up_soon(self) -> None:
-        """Do so from another thread."""
-        with suppress(RuntimeError):  # the loop was closed
-            self._loop.call_soon_threadsafe(self.give_up)
+        self._deliver(None, error)
 
 
-def _ignore(result: object) -> None: ...
+def _drop(result: object) -> None:
+    """Close a response that nobody waits for any more."""
+    if isinstance(result, HttpResponse):
+        result.close()
 
 
 class DaemonThreads:
@@ -141,45 +146,32 @@ class DaemonThreads:
         self.threads: list[threading.Thread] = []
         self.running: set[Call] = set()
 
-    async def run(
-        self, function: Callable[[Call], T], seconds: float | None = None, drop: Callable[[T], None] = _ignore
-    ) -> T:
-        """Call a function in one of the threads.
+    async def run(self, function: Callable[[Call], T], seconds: float | None = None) -> T:
+        """Call a function in one of the threads, and abandon it if the caller is cancelled or time is up.
 
-        It is abandoned if the caller is cancelled or time is up, and ``drop`` is called with what it returns.
+        After ``close`` the call gets a thread of its own, for what is still open.
         """
-        call = Call(function, drop)
-        self._submit(call)
-        timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, call.give_up)
-        try:
-            result: T = await call.outcome()
-        finally:
-            if timer is not None:
-                timer.cancel()
-        return result
-
-    def _submit(self, call: Call) -> None:
-        """Have a thread make a call; after ``close`` one of its own, for what is still open."""
+        call = Call(function)
         if self._is_closed:
             threading.Thread(target=call.run, args=(self.running,), name=f"{self._name}_last", daemon=True).start()
-            return
-        self._calls.put(call)
-        try:
-            self._idle.pop()
-        except IndexError:
-            if len(self.threads) < self._most:
-                work = (self._calls, self._idle, self.running)
-                name = f"{self._name}_{len(self.threads)}"
-                thread = threading.Thread(target=_work, args=work, name=name, daemon=True)
-                self.threads.append(thread)
-                thread.start()
+        else:
+            self._calls.put(call)
+            try:
+                self._idle.pop()
+            except IndexError:
+                if len(self.threads) < self._most:
+                    name, work = f"{self._name}_{len(self.threads)}", (self._calls, self._idle, self.running)
+                    self.threads.append(threading.Thread(target=_work, args=work, name=name, daemon=True))
+                    self.threads[-1].start()
+        result: T = await call.outcome(seconds)
+        return result
 
     def close(self) -> None:
         """Give up the calls that have not begun, and let the threads end after those that have."""
         self._is_closed = True
         with suppress(queue.Empty):
             while (call := self._calls.get_nowait()) is not None:
-                call.give_up_soon()
+                call.give_up()
         self._end_threads()
 
     def _end_threads(self) -> None:

@@ -77,9 +77,9 @@ AnyTimeout = Timeout | float | tuple[float | None, float | None] | None
 """What a timeout may be given as; see `Timeout.of`."""
 
 
-def check_total(ends: float | None, *, sent: bool = True) -> None:
+def check_total(ends: float, *, sent: bool = True) -> None:
     """Raise ``TransportTimeout`` if the moment at which ``Timeout.total`` is used up has passed."""
-    if ends is not None and time.monotonic() >= ends:
+    if time.monotonic() >= ends:
         raise TransportTimeout(
             "The exchange took longer than its total timeout" + ("." if sent else "; nothing was sent."),
             may_have_been_sent=sent,

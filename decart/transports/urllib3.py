@@ -45,7 +45,8 @@ class Urllib3Transport(PooledTransport):
         scheme, _, rest = request.url.partition("://")
         host, slash, path = rest.partition("/")
         pool: Any = self._pools.get(scheme + host) or self._new_pool(f"{scheme}://{host}", scheme + host)
-        check_total(ends, sent=False)
+        if ends is not None:
+            check_total(ends, sent=False)
         response = pool.urlopen(
             request.method,
             request.url if isinstance(pool, urllib3.ProxyManager) else slash + path or "/",
@@ -72,16 +73,14 @@ class Urllib3Transport(PooledTransport):
 def _new_manager(origin: str, connections: int) -> urllib3.PoolManager:
     """Return the pool manager for the route to an origin."""
     route = find_route(origin)
-    tls = route.tls() if "https" in (urlsplit(origin).scheme, urlsplit(route.proxy or "").scheme) else None
-    settings: dict[str, Any] = {"maxsize": connections, "ssl_context": tls}
+    settings: dict[str, Any] = {"maxsize": connections, "ssl_context": route.tls}
     if route.proxy is None:
         return urllib3.PoolManager(**settings)
     login = urlsplit(route.proxy)
-    user = unquote(login.username) if login.username else None
-    password = unquote(login.password or "") if user else None
+    user, password = unquote(login.username or "") or None, unquote(login.password or "")
     if route.proxy.startswith("socks"):
         from urllib3.contrib.socks import SOCKSProxyManager  # needs PySocks, which find_route has checked
 
-        return SOCKSProxyManager(route.proxy, username=user, password=password, **settings)
+        return SOCKSProxyManager(route.proxy, username=user, password=password if user else None, **settings)
     headers = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else {}
-    return urllib3.ProxyManager(route.proxy, proxy_headers=headers, proxy_ssl_context=tls, **settings)
+    return urllib3.ProxyManager(route.proxy, proxy_headers=headers, proxy_ssl_context=route.tls, **settings)

@@ -54,7 +54,10 @@ READABLE = {f"plain, called {name or 'nothing'}": encoded(name, JSON) for name i
 
 @pytest.mark.parametrize("case", READABLE)
 def test_the_id_of_a_readable_response_is_used(transport: Transport, case: str) -> None:
-    with serving(reply(READABLE[case])) as server, DecartClient(KEY, base_url=server.url, transport=transport) as client:
+    with (
+        serving(reply(READABLE[case])) as server,
+        DecartClient(KEY, base_url=server.url, transport=transport) as client,
+    ):
         assert client.queue.submit(LAKE).job_id == "j-1"
 
 
