@@ -16,13 +16,13 @@ ROOT = Path(decart.__file__).parent
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
 _version errors extras structure salvage atomic partfile log
-transports.buffer transports.timeouts transports.base
+transports.timeouts transports.base
 models inputs uploads.shared uploads.sources uploads.files uploads.multipart uploads file_inputs
 integrations.notebook jobs results progress options integrations.progress_bar config
-responses content protocol events reporter policies pace polling ranges downloads
-transports.failures transports.body transports.routes transports.forks transports.idle
+client_config redaction responses content protocol events reporter policies pace polling outcomes arguments ranges downloads
+transports.failures transports.decoding transports.body transports.routes transports.pooled
 transports.urllib3 transports.requests
-transports.loop transports.threads transports.threaded transports.upload transports.aiohttp transports
+transports.threads transports.threaded transports.upload transports.aiohttp transports
 _common _core _verbs streams
 queue aio client
 integrations.otel
@@ -40,11 +40,11 @@ __init__ __main__
 """.split()  # noqa: SIM905 - the same, inside the emulator; how its pictures are drawn is a matter of their own
 
 ONLY_IN = {
-    "requests": {"transports.requests", "transports.routes"},
-    "urllib3": {"transports.urllib3", "transports.requests", "transports.idle", "transports.routes"},
+    "requests": {"transports.pooled", "transports.requests", "transports.routes"},
+    "urllib3": {"transports.urllib3", "transports.requests", "transports.pooled", "transports.routes"},
     "tenacity": {"policies", "polling", "downloads", "_core", "queue", "aio"},
     "asyncio": {"aio", "results", "progress", "streams"}
-    | {f"transports.{name}" for name in ("loop", "threaded", "upload", "aiohttp")},
+    | {f"transports.{name}" for name in ("threads", "upload", "aiohttp")},
     "aiohttp": {"transports.aiohttp"},
     "tqdm": {"integrations.progress_bar"},
     "opentelemetry": {"integrations.otel"},

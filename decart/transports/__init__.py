@@ -12,9 +12,9 @@ from .base import AsyncHttpResponse, AsyncTransport, Body, HttpRequest, HttpResp
 
 if TYPE_CHECKING:
     from .aiohttp import AiohttpTransport as AiohttpTransport  # not in __all__: it needs an extra
-    from .loop import LoopClock
     from .requests import RequestsTransport
     from .threaded import ThreadedTransport
+    from .threads import LoopClock
     from .urllib3 import Urllib3Transport
 
 __all__ = [
@@ -32,9 +32,9 @@ __all__ = [
     "Urllib3Transport",
 ]
 
-_WHERE = {
+_MODULES = {
     "AiohttpTransport": "aiohttp",
-    "LoopClock": "loop",
+    "LoopClock": "threads",
     "RequestsTransport": "requests",
     "ThreadedTransport": "threaded",
     "Urllib3Transport": "urllib3",
@@ -42,6 +42,6 @@ _WHERE = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _WHERE:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_WHERE[name]}", __name__), name)
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)

@@ -13,19 +13,19 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
-from weakref import WeakSet
 
 import attrs
 
 from ..errors import ConfigurationError, TransportError
 from ..extras import require
-from .base import CHUNK, FRESH, AsyncHttpResponse, HttpRequest, Limit, Timeout, origin
-from .failures import flaw_of_head, translate, unreliable
-from .forks import begin_anew_in_children
-from .loop import LoopClock
+from .base import CHUNK, FRESH, AsyncHttpResponse, Headers, HttpRequest, Timeout, origin, reset_after_fork
+from .decoding import Decoder
+from .failures import flaw_of_head, place_of, translate
 from .routes import Route, find_route
+from .threads import LoopClock
+from .timeouts import check_total
 from .upload import Upload, catch_up
 
 try:
@@ -49,21 +49,12 @@ LONGEST_LINE = 64 * 1024
 """Bytes of a status line or header that are accepted: as many as the other transports accept."""
 
 
-@attrs.frozen
-class _Way:
-    """The route to an origin, and the TLS context that its connections share."""
-
-    route: Route
-    tls: ssl.SSLContext | bool
-
-
 @attrs.frozen(eq=False)
-class _Home:
-    """What the transport has in one event loop: a session, what closes it, open responses, and a lock for routes."""
+class _LoopState:
+    """What the transport has in one event loop: a session, what closes it, and a lock for finding routes."""
 
     session: aiohttp.ClientSession
     keeper: AsyncGenerator[None, None]
-    responses: WeakSet[aiohttp.ClientResponse]
     finding: asyncio.Lock
 
 
@@ -80,23 +71,23 @@ class AiohttpTransport(LoopClock):
     def __init__(self) -> None:
         self._inherited: list[object] = []
         self._start()
-        begin_anew_in_children(self)
+        reset_after_fork(self)
 
     def __repr__(self) -> str:
         return "AiohttpTransport()"
 
     def _start(self) -> None:
         """Begin with no sessions."""
-        self._homes: dict[asyncio.AbstractEventLoop, _Home] = {}
-        self._ways: dict[str, _Way] = {}
+        self._states: dict[asyncio.AbstractEventLoop, _LoopState] = {}
+        self._routes: dict[str, Route] = {}
 
     def after_fork(self) -> None:
         """Keep the parent's sessions for good, in a child: closing them would end what its loop watches.
 
-        They must not complain that nobody closed them when the child ends; a connector has no public way to be told.
+        They must not complain that nobody closed them when the child ends; a connector has no public way to say so.
         """
-        self._inherited.append(self._homes)
-        for session in [home.session for home in self._homes.values() if not home.session.closed]:
+        self._inherited.append(self._states)
+        for session in [state.session for state in self._states.values() if not state.session.closed]:
             connector: Any = session.connector
             connector._closed = True
             session.detach()
@@ -104,92 +95,89 @@ class AiohttpTransport(LoopClock):
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
         """Make one attempt; see `decart.transports.base.AsyncTransport`."""
-        limit = Limit(timeout)
+        ends = None if timeout.total is None else self.now() + timeout.total
         upload = None if request.body is None else Upload(request.body, request.may_start)
         try:
-            home = await self._home_of_this_loop()
-            way = await self._way_to(request.url, home)
+            state = await self._state_of_this_loop()
+            route = await self._route_to(request.url, state)
             if upload is not None:
                 await catch_up()  # the loop may have stood still while kept connections were closed
-            limit.check(sent=False)
-            response = await _exchange(home.session, request, timeout, way, upload)
+            if ends is not None:
+                check_total(ends, sent=False)
+            response = await _exchange(state.session, request, timeout, route, upload)
         except _FAILURES as error:
             if upload is not None:
                 await upload.settle()  # a retry may begin, and read the same file
             failure = _translated(error, request.url, None if upload is None else upload.touched)
         else:
-            flaw = flaw_of_head(response.headers)
+            headers = Headers(response.headers)
+            flaw = flaw_of_head(headers)
             if flaw is None:
-                home.responses.add(response)
-                chunks = _Chunks(response, request.url)
-                return AsyncHttpResponse(response.status, response.headers, chunks, _closing(response, upload))
+                chunks = _Chunks(response, request.url, timeout.read, Decoder.of(headers, request.url))
+                return AsyncHttpResponse(response.status, headers, chunks, _closing(response, upload), chunks.salvage)
             await _closing(response, upload)()
-            failure = unreliable(request.url, flaw)
+            failure = TransportError(f"{place_of(request.url)} sent a response that cannot be relied on ({flaw}).")
         if upload is not None and upload.error is not None:
             raise upload.error.with_traceback(None)  # whose frames may hold the key
         raise failure  # here, so that the library's exception, which may hold the key, is not its context
 
     async def aclose(self) -> None:
         """Close the connections of this loop, and those of other loops that are running."""
-        homes, self._homes = self._homes, {}
-        for loop, home in homes.items():
+        states, self._states = self._states, {}
+        for loop, state in states.items():
             if loop is asyncio.get_running_loop():
-                await home.keeper.aclose()
+                await state.keeper.aclose()
             elif loop.is_running():
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(home.keeper.aclose(), loop))
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(state.keeper.aclose(), loop))
 
-    async def _home_of_this_loop(self) -> _Home:
+    async def _state_of_this_loop(self) -> _LoopState:
         loop = asyncio.get_running_loop()
-        home = self._homes.get(loop)
-        if home is None:
+        state = self._states.get(loop)
+        if state is None:
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=FRESH),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+                auto_decompress=False,
                 max_line_size=LONGEST_LINE,
                 max_field_size=LONGEST_LINE,
             )
-            responses: WeakSet[aiohttp.ClientResponse] = WeakSet()
             session._retry_connection = False  # there is no public name for this
-            home = _Home(session, _until_the_loop_ends(session, responses), responses, asyncio.Lock())
-            self._homes = {loop: home, **{k: v for k, v in self._homes.items() if not k.is_closed()}}
-            await home.keeper.__anext__()
-        return home
+            state = _LoopState(session, _until_the_loop_ends(session), asyncio.Lock())
+            self._states = {loop: state, **{k: v for k, v in self._states.items() if not k.is_closed()}}
+            await state.keeper.__anext__()
+        return state
 
-    async def _way_to(self, url: str, home: _Home) -> _Way:
+    async def _route_to(self, url: str, state: _LoopState) -> Route:
         place = origin(url)
-        if place not in self._ways:
-            async with home.finding:  # a hundred tasks may ask, and a CA bundle takes a while to load
-                if place not in self._ways:
-                    way = await asyncio.to_thread(_find_way, url)
-                    self._ways.setdefault(place, way)  # a connection is reused only with the same TLS context
-        return self._ways[place]
+        if place not in self._routes:
+            async with state.finding:  # a hundred tasks may ask, and a CA bundle takes a while to load
+                if place not in self._routes:
+                    route = await asyncio.to_thread(_find_route, url)
+                    self._routes.setdefault(place, route)  # a connection is reused only with the same TLS context
+        return self._routes[place]
 
 
-async def _until_the_loop_ends(
-    session: aiohttp.ClientSession, responses: WeakSet[aiohttp.ClientResponse]
-) -> AsyncGenerator[None, None]:
-    """Close a session and its open responses when this generator is closed, which the loop does when it shuts down."""
+async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    """Close a session when this generator is closed, which the loop does when it shuts down."""
     try:
         yield
     finally:
-        for response in list(responses):
-            response.close()
         await session.close()
 
 
-def _find_way(url: str) -> _Way:
+def _find_route(url: str) -> Route:
     route = find_route(url)
-    if route.proxy is not None and route.proxy.startswith("socks"):
+    if (route.proxy or "").startswith("socks"):
         raise ConfigurationError(
             "aiohttp cannot use the SOCKS proxy of the environment; nothing was sent. Use transport='requests'."
         )
-    secure = url.startswith("https:") or (route.proxy or "").startswith("https:")
-    return _Way(route, route.tls() if secure else True)
+    route.tls  # noqa: B018 - loaded here, in a thread
+    return route
 
 
 async def _exchange(
-    session: aiohttp.ClientSession, request: HttpRequest, timeout: Timeout, way: _Way, upload: Upload | None
+    session: aiohttp.ClientSession, request: HttpRequest, timeout: Timeout, route: Route, upload: Upload | None
 ) -> aiohttp.ClientResponse:
     """Send a request, and wait for the headers of its response."""
     headers = {"Accept-Encoding": "identity", **request.headers}
@@ -207,9 +195,10 @@ async def _exchange(
         headers=headers,
         data=upload,
         allow_redirects=False,
-        proxy=way.route.proxy,
-        ssl=way.tls,
+        proxy=route.proxy,
+        ssl=route.tls or True,
         timeout=times,
+        read_bufsize=2**16 if upload is None else 1,  # of a submit, what comes before an error must be parsed before it
     )
     if upload is None:
         return await begin
@@ -222,12 +211,19 @@ async def _exchange(
 
 
 class _Chunks:
-    """The chunks of a response."""
+    """The chunks of a response, decoded."""
 
-    def __init__(self, response: aiohttp.ClientResponse, url: str) -> None:
-        self._response, self._loop = response, asyncio.get_running_loop()
-        self._content, self._url = response.content, url
+    def __init__(
+        self, response: aiohttp.ClientResponse, url: str, seconds: float | None, decoder: Decoder | None
+    ) -> None:
+        self._response, self._url, self._seconds, self._decoder = response, url, seconds, decoder
+        self._loop = asyncio.get_running_loop()
         self._failure: TransportError | None = None
+        self._pieces: Iterator[bytes] = iter(())
+
+    def salvage(self) -> bytes:
+        """Return the beginning of a body that could not be decoded."""
+        return b"" if self._decoder is None else self._decoder.salvage()
 
     def __aiter__(self) -> _Chunks:
         return self
@@ -244,22 +240,37 @@ class _Chunks:
             self._response.close()
 
     async def __anext__(self) -> bytes:
-        if self._failure is not None:
-            raise self._failure
-        try:
-            chunk = await self._content.read(CHUNK)
-        except _FAILURES as error:
-            self._failure = _translated(error, self._url, touched=True)
-            chunk = self._received()
+        if self._decoder is None:
+            return await self._read()
+        while not (piece := next(self._pieces, b"")):
+            try:
+                self._pieces = self._decoder.decode(await self._read())
+            except StopAsyncIteration:
+                self._decoder.finish()
+                raise
+        return piece
+
+    async def _read(self) -> bytes:
+        """Read the next bytes as they are received.
+
+        Raises:
+            StopAsyncIteration: There are no more.
+        """
+        chunk = b""
+        if self._failure is None:
+            try:
+                async with asyncio.timeout(self._seconds):  # aiohttp's own does not end a wait after a malformed chunk
+                    chunk = await self._response.content.read(CHUNK)
+            except (*_FAILURES, RuntimeError) as error:  # it has no other for a connection that it closed itself
+                self._failure = _translated(error, self._url, touched=True)
+                chunk = self._received()
         if chunk:
             return chunk
-        if self._failure is None:
-            raise StopAsyncIteration
-        raise self._failure
+        raise StopAsyncIteration if self._failure is None else self._failure
 
     def _received(self) -> bytes:
         """Return what arrived before the failure: aiohttp holds it back, and a download can be resumed after it."""
-        content: Any = self._content
+        content: Any = self._response.content
         content.set_exception(None)
         try:
             rest: bytes = content.read_nowait()

@@ -6,23 +6,25 @@ part of it, a test of a ten-minute timeout takes milliseconds and patches nothin
 
 To write one, implement the four methods of ``Transport`` or of ``AsyncTransport``; `decart.transports.urllib3` and
 `decart.transports.aiohttp` are examples. The method names differ (``send``, ``asend``), so one object may be both.
+A fifth method, ``time()``, is optional: it returns the UNIX time in seconds, for state that outlives the process.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import attrs
 
 from ..errors import TransportError
-from .buffer import BodyBuffer, is_whole
 from .timeouts import AnyTimeout as AnyTimeout
-from .timeouts import Limit as Limit
 from .timeouts import Timeout as Timeout
 
 CHUNK = 512 * 1024
@@ -62,7 +64,7 @@ class HttpRequest:
         url: The absolute URL.
         headers: Every header but Host, Content-Length and Accept-Encoding, which the transport adds.
         body: The body, if there is one.
-        may_start: Asked once a connection is there, before the first byte of the body is sent. It raises to stop the
+        may_start: Called once there is a connection, before the first byte of the body is sent. It raises to stop the
             request: the client was closed, or the caller cancelled.
     """
 
@@ -73,18 +75,54 @@ class HttpRequest:
     may_start: Callable[[], None] | None = attrs.field(default=None, repr=False, eq=False)
 
 
-class HttpResponse:
+class Headers(dict[str, str]):
+    """Response headers by lower-case name; the values of a repeated name are joined with a comma."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        for name, value in headers.items():
+            name = name.lower()
+            self[name] = f"{self[name]}, {value}" if name in self else value
+
+
+class _Response:
+    """What the sync and the async response share."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], salvage: Callable[[], bytes]) -> None:
+        self.status = status
+        self.headers: Mapping[str, str] = headers if isinstance(headers, Headers) else Headers(headers)
+        self.received = b""
+        self.salvage = salvage
+
+    def _is_complete(self, first: bytes, limit: int | None) -> bool:
+        """Return whether a first chunk is all of the body, as for most responses."""
+        known = "content-encoding" not in self.headers and self.headers.get("content-length") == str(len(first))
+        return known and (limit is None or len(first) <= limit)
+
+
+def _append(body: io.BytesIO, chunk: bytes, limit: int | None) -> bool:
+    """Append a chunk to a body, up to the limit; return whether the limit is reached."""
+    body.write(chunk if limit is None else chunk[: limit - body.tell()])
+    return limit is not None and body.tell() >= limit
+
+
+def _nothing() -> None: ...
+
+
+class HttpResponse(_Response):
     """The response to one request, with its body still on the wire.
 
     Args:
         status: The HTTP status.
         headers: The headers, in any case.
-        chunks: The body, decoded if it had a content encoding; iterating may raise ``TransportError``.
+        chunks: The body; decoded, if its only content encoding is gzip or deflate. Iterating may raise
+            ``TransportError``.
         close: Closes the connection if the body was not read to its end. Called when the response is closed.
+        salvage: Returns the beginning of a body that could not be decoded.
 
     Attributes:
         status: The HTTP status.
         headers: The headers, with lower-case names.
+        received: What ``read`` received before it failed.
     """
 
     def __init__(
@@ -92,11 +130,10 @@ class HttpResponse:
         status: int,
         headers: Mapping[str, str],
         chunks: Iterable[bytes] = (),
-        close: Callable[[], None] = lambda: None,
+        close: Callable[[], None] = _nothing,
+        salvage: Callable[[], bytes] = bytes,
     ) -> None:
-        self.status = status
-        self.headers = merged(headers)
-        self.received = b""
+        super().__init__(status, headers, salvage)
         self._chunks = iter(chunks)
         self._close = close
 
@@ -106,71 +143,52 @@ class HttpResponse:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self._close()
 
     def chunks(self) -> Iterator[bytes]:
         """Return an iterator over the rest of the body."""
         return self._chunks
 
-    def read(self, limit: int | None = None, *, check: Callable[[], None] = lambda: None) -> bytes:
+    def read(self, limit: int | None = None, *, check: Callable[[], None] = _nothing) -> bytes:
         """Return the rest of the body, or its next ``limit`` bytes; what lies beyond them is dropped.
 
-        ``check`` is called after each chunk, and may raise to end it.
+        ``check`` is called between chunks, and may raise to stop reading.
         """
-        first = next(self._chunks, b"")
-        if is_whole(first, limit, self.headers):
-            return first
-        buffer = BodyBuffer(limit, self.headers)
-        full = buffer.add(first)
-        del first  # an answer may echo the key, and this frame goes with an error
+        body = io.BytesIO()
         try:
-            while not full:
-                check()
-                chunk = next(self._chunks, None)
-                if chunk is None:
+            for chunk in self._chunks:
+                if not body.tell() and self._is_complete(chunk, limit):
+                    return chunk
+                full = _append(body, chunk, limit)
+                chunk = b""  # it may echo the key, and an error's traceback keeps this frame
+                if full:
                     break
-                full = buffer.add(chunk)
-                del chunk
+                check()
         except TransportError:
-            self.received = buffer.value()
+            self.received = self.salvage() or body.getvalue()
             raise
-        return buffer.value()
+        return body.getvalue()
 
     def close(self) -> None:
         """Release the connection, or close it if the body was not read to its end."""
         self._close()
 
 
-def merged(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers with lower-case names; the values of a name that came twice are joined with a comma."""
-    result: dict[str, str] = {}
-    for name, value in headers.items():
-        name = name.lower()
-        result[name] = f"{result[name]}, {value}" if name in result else value
-    return result
+async def _nothing_async() -> None: ...
 
 
-async def _nothing() -> None: ...
-
-
-class AsyncHttpResponse:
-    """The same for an ``AsyncTransport``, which makes it of an async iterator of chunks.
-
-    Attributes:
-        status: The HTTP status.
-        headers: The headers, with lower-case names.
-    """
+class AsyncHttpResponse(_Response):
+    """The same for an ``AsyncTransport``, which makes it from an async iterator of chunks."""
 
     def __init__(
         self,
         status: int,
         headers: Mapping[str, str],
         chunks: AsyncIterator[bytes],
-        aclose: Callable[[], Awaitable[None]] = _nothing,
+        aclose: Callable[[], Awaitable[None]] = _nothing_async,
+        salvage: Callable[[], bytes] = bytes,
     ) -> None:
-        self.status = status
-        self.headers = merged(headers)
-        self.received = b""
+        super().__init__(status, headers, salvage)
         self._chunks = chunks
         self._aclose = aclose
 
@@ -180,32 +198,28 @@ class AsyncHttpResponse:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.aclose()
+        await self._aclose()
 
     def achunks(self) -> AsyncIterator[bytes]:
         """Return an async iterator over the rest of the body."""
         return self._chunks
 
-    async def aread(self, limit: int | None = None, *, check: Callable[[], None] = lambda: None) -> bytes:
+    async def aread(self, limit: int | None = None, *, check: Callable[[], None] = _nothing) -> bytes:
         """Return the rest of the body, or its next ``limit`` bytes; see ``HttpResponse.read``."""
-        first = await anext(self._chunks, b"")
-        if is_whole(first, limit, self.headers):
-            return first
-        buffer = BodyBuffer(limit, self.headers)
-        full = buffer.add(first)
-        del first
+        body = io.BytesIO()
         try:
-            while not full:
-                check()
-                chunk = await anext(self._chunks, None)
-                if chunk is None:
+            async for chunk in self._chunks:
+                if not body.tell() and self._is_complete(chunk, limit):
+                    return chunk
+                full = _append(body, chunk, limit)
+                chunk = b""
+                if full:
                     break
-                full = buffer.add(chunk)
-                del chunk
+                check()
         except TransportError:
-            self.received = buffer.value()
+            self.received = self.salvage() or body.getvalue()
             raise
-        return buffer.value()
+        return body.getvalue()
 
     async def aclose(self) -> None:
         """Release the connection, or close it if the body was not read to its end."""
@@ -268,11 +282,15 @@ class Event(Protocol):
 
 
 class SystemClock:
-    """``now`` and ``sleep`` of a transport that lives in real time."""
+    """``now``, ``time`` and ``sleep`` of a transport that lives in real time."""
 
     def now(self) -> float:
         """Return the time in seconds on the system's monotonic clock."""
         return time.monotonic()
+
+    def time(self) -> float:
+        """Return the UNIX time in seconds; for state that outlives the process."""
+        return time.time()
 
     def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
         """Sleep, or until ``cancel`` is set if that comes first."""
@@ -280,3 +298,24 @@ class SystemClock:
             time.sleep(seconds)
         else:
             cancel.wait(seconds)
+
+
+class Forkable(Protocol):
+    def after_fork(self) -> None: ...
+
+
+_forkable: WeakSet[Forkable] = WeakSet()
+
+
+def reset_after_fork(transport: Forkable) -> None:
+    """Have ``transport.after_fork()`` called in each forked child: two processes must not share a connection."""
+    _forkable.add(transport)
+
+
+def _in_child() -> None:
+    for transport in list(_forkable):
+        transport.after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
+    os.register_at_fork(after_in_child=_in_child)

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError, ConnectError, TransportError, TransportTimeout
 
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_SPOILT_VALUE = re.compile(r"\0|\r(?!\n[ \t])|(?<!\r)\n(?![ \t])")
+_NAMES = re.compile(r"(?:[!#$%&'*+.^_`|~0-9a-z-]+(?:,|$))*")
+_CONTROLS = re.compile(r"\0|\r(?!\n[ \t])|(?<!\r)\n(?![ \t])")
 _LIMIT = re.compile(r"[Gg]ot more than (\d+) (bytes|headers)")
 
 
@@ -98,29 +98,23 @@ def _is_timeout(cause: BaseException) -> bool:
 
 
 def flaw_of_head(headers: Mapping[str, str]) -> str | None:
-    """Return why the headers of a response cannot be relied on, if they cannot.
+    """Return why the headers of a response, by lower-case name, are malformed, if they are.
 
-    The HTTP libraries let some of this pass, or guess: where such a body ends is anybody's guess, too.
+    The HTTP libraries let some of this pass, or guess where such a body ends.
     """
-    lengths: set[str] = set()
-    codings: list[str] = []
-    for name, value in headers.items():
-        if not _NAME.fullmatch(name) or _SPOILT_VALUE.search(value):
-            return "a malformed header"
-        if name.lower() == "content-length":
-            lengths.update(length.strip() for length in value.split(","))
-        elif name.lower() == "transfer-encoding":
-            codings.append(value.strip().lower())
-    if lengths and codings:
-        return "both a Content-Length and a Transfer-Encoding"
-    if len(lengths) > 1 or not all(length.isascii() and length.isdecimal() for length in lengths):
-        return "no single Content-Length"
-    return None if codings in ([], ["chunked"], ["identity"]) else "an unknown Transfer-Encoding"
-
-
-def unreliable(url: str, flaw: str) -> TransportError:
-    """Return the error of a response with such a head."""
-    return TransportError(f"{place_of(url)} sent a response that cannot be relied on ({flaw}).")
+    if not _NAMES.fullmatch(",".join(headers)) or _CONTROLS.search(",".join(headers.values())):
+        return "a malformed header"
+    length, coding = headers.get("content-length"), headers.get("transfer-encoding")
+    if length is not None:
+        if coding is not None:
+            return "both a Content-Length and a Transfer-Encoding"
+        if not length.isdecimal() or not length.isascii():
+            lengths = {part.strip() for part in length.split(",")}
+            if len(lengths) > 1 or not all(part.isascii() and part.isdecimal() for part in lengths):
+                return "no single Content-Length"
+    if coding is not None and coding.strip().lower() not in ("chunked", "identity"):
+        return "an unknown Transfer-Encoding"
+    return None
 
 
 def _reason(behind: list[BaseException]) -> str:

@@ -15,6 +15,7 @@ import ipaddress
 import os
 import ssl
 from collections.abc import Mapping
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,22 +32,25 @@ from .failures import place_of
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Route:
     """How to reach an origin.
 
     Attributes:
         settings: The arguments of ``Session.send``: ``proxies``, ``verify``, ``cert`` and ``stream``.
         proxy: The URL of the proxy for this origin, if there is one; it may hold a password.
+        uses_tls: Whether the origin or the proxy does.
     """
 
     settings: Mapping[str, Any] = attrs.field(repr=False)
     proxy: str | None = attrs.field(repr=False)
+    uses_tls: bool
 
-    def tls(self) -> ssl.SSLContext:
-        """Load the CA bundle into a TLS context, which takes some milliseconds."""
+    @cached_property
+    def tls(self) -> ssl.SSLContext | None:
+        """The TLS context with the CA bundle, if one is needed; loading it takes some milliseconds."""
         bundle = self.settings["verify"]
-        return _load(certifi.where() if bundle is True else bundle)
+        return _load(certifi.where() if bundle is True else bundle) if self.uses_tls else None
 
 
 def find_route(url: str) -> Route:
@@ -58,13 +62,12 @@ def find_route(url: str) -> Route:
     with requests.Session() as session:
         settings = merged_settings(session, url)
     scheme = urlsplit(url).scheme
-    proxies = settings["proxies"]
-    proxy = proxies.get(scheme) or proxies.get("all")
+    proxy = settings["proxies"].get(scheme) or settings["proxies"].get("all")
     if proxy:
         proxy = _checked(proxy if "://" in proxy else f"http://{proxy}", url)
-    route = Route(settings, proxy or None)
-    if settings["verify"] is not True and "https" in (scheme, urlsplit(proxy or "").scheme):
-        route.tls()
+    route = Route(settings, proxy or None, "https" in (scheme, urlsplit(proxy or "").scheme))
+    if settings["verify"] is not True:
+        route.tls  # noqa: B018 - it raises if the bundle cannot be read
     return route
 
 

@@ -8,40 +8,43 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextvars import copy_context
 from functools import partial
-from typing import Any, TypeVar
 
 import attrs
 
-from ..errors import ConnectError, TransportError, TransportTimeout
-from .base import KEPT_CONNECTIONS, AsyncHttpResponse, Event, HttpRequest, HttpResponse, SystemClock, Timeout, Transport
-from .forks import begin_anew_in_children
-from .loop import LoopClock
-from .threads import DaemonThreads
+from ..errors import TransportError
+from .base import (
+    KEPT_CONNECTIONS,
+    AsyncHttpResponse,
+    Event,
+    HttpRequest,
+    HttpResponse,
+    SystemClock,
+    Timeout,
+    Transport,
+    reset_after_fork,
+)
+from .threads import Call, DaemonThreads, LoopClock
 
 LONG_THREADS = 256
-"""Uploads and response bodies that may be on their way at the same time."""
+"""Uploads and response bodies that may be transferred at the same time."""
 
 SMALL = 64 * 1024
 """Bytes of a JSON body that is read in the same thread as its headers, such as that of a status check."""
 
-T = TypeVar("T")
-
 
 class ThreadedTransport(LoopClock):
-    """Make an async transport of a sync one.
+    """Make an async transport from a sync one.
 
     It may be used from one event loop after another, by several at once, and across ``fork``.
 
     Args:
         transport: The sync transport; it is closed with this one. Unless it takes its clock from `SystemClock`, it is
             taken to have one of its own, and sleeps in a thread.
-        threads: Short exchanges that may be on their way at the same time; more wait for a thread.
+        threads: Short exchanges that may run at the same time; more wait for a thread.
 
     Example:
         >>> client = AsyncDecartClient(api_key="your-api-key", transport=ThreadedTransport(RequestsTransport()))
@@ -49,159 +52,132 @@ class ThreadedTransport(LoopClock):
 
     def __init__(self, transport: Transport, *, threads: int = KEPT_CONNECTIONS) -> None:
         self._transport = transport
-        self._threads = threads
-        self._start()
-        begin_anew_in_children(self)
+        self._most_threads = threads
+        self.after_fork()
+        reset_after_fork(self)
 
     def __repr__(self) -> str:
         return f"ThreadedTransport({self._transport!r})"
 
-    def _start(self) -> None:
-        """Begin with no threads."""
-        self._short = DaemonThreads(self._threads, "decart")
-        self._long = DaemonThreads(LONG_THREADS, "decart-long")
-        self._running: set[Future[Any]] = set()
-
     def after_fork(self) -> None:
-        """Begin anew in a child, which has none of the parent's threads."""
-        self._start()
+        """Begin with no threads: a child has none of its parent's."""
+        self._short = DaemonThreads(self._most_threads, "decart")
+        self._long = DaemonThreads(LONG_THREADS, "decart-long")
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
         """Make one attempt in a thread; see `decart.transports.base.AsyncTransport`."""
-        abandoned = threading.Event()
-        if request.body is not None:
-            request = attrs.evolve(request, may_start=partial(_may_start, request.may_start, abandoned))
-        exchange = partial(_exchange, self._transport, request, timeout)
         short, long = self._short, self._long  # those of now: closing the transport replaces them
         is_short = request.body is None or getattr(request.body, "in_memory", False)
-        try:
-            response = await self._in_thread(short if is_short else long, exchange, timeout.total)
-        except BaseException:
-            abandoned.set()
-            raise
-        chunks = _Chunks(self, long, response)
-        return AsyncHttpResponse(response.status, response.headers, chunks, chunks.aclose)
+        exchange = partial(_exchange, self._transport, request, timeout)
+        response = await (short if is_short else long).run(exchange, timeout.total)
+        chunks = _Chunks(None if isinstance(response, _ReadResponse) else long, response)
+        return AsyncHttpResponse(response.status, response.headers, chunks, chunks.aclose, response.salvage)
 
     def now(self) -> float:
         """Return the time on the sync transport's clock."""
         return self._transport.now()
+
+    def time(self) -> float:
+        """Return the UNIX time on the sync transport's clock, or the system's if it has none."""
+        seconds: float = getattr(self._transport, "time", time.time)()
+        return seconds
 
     async def asleep(self, seconds: float, cancel: Event | None = None) -> None:
         """Sleep on the loop; on a clock of the transport's own (a test's), as the transport does."""
         if getattr(type(self._transport), "sleep", None) is SystemClock.sleep:
             await super().asleep(seconds, cancel)
         else:
-            await self._in_thread(self._short, partial(self._transport.sleep, seconds, cancel))  # type: ignore[arg-type]
+            await self._short.run(lambda _: self._transport.sleep(seconds, cancel))  # type: ignore[arg-type]
 
     def close(self) -> None:
-        """Close the sync transport and let the threads go, without waiting for what is on its way."""
-        short, long = self._short, self._long
-        self._start()
-        for threads in (short, long):
-            threads.close()
+        """Close the sync transport and let the threads go, without waiting for exchanges that are still running."""
+        threads = (self._short, self._long)
+        self.after_fork()
+        for those in threads:
+            those.close()
         self._transport.close()
 
     async def aclose(self) -> None:
-        """Do the same, and wait for the threads that have nothing to do."""
-        idle = [self._short, self._long] if not self._running else []
+        """Do the same, and wait for the threads if all are idle."""
+        pools = (self._short, self._long)
+        threads = [] if any(pool.running for pool in pools) else [thread for pool in pools for thread in pool.threads]
         self.close()
-        for threads in idle:
-            threads.join()
-
-    async def _in_thread(self, threads: DaemonThreads, function: Callable[[], T], limit: float | None = None) -> T:
-        """Call a function in one of the threads, and abandon it if the caller is cancelled or time is up."""
-        running = self._running
-        future = threads.submit(partial(copy_context().run, function))
-        running.add(future)
-        future.add_done_callback(running.discard)
-        waiter = asyncio.wrap_future(future)
-        try:
-            await asyncio.wait({waiter}, timeout=limit)
-        finally:
-            if not waiter.done():
-                future.cancel()
-                future.add_done_callback(_drop)
-                waiter.cancel()
-        if not waiter.cancelled():
-            return waiter.result()
-        if future.cancelled():
-            raise ConnectError("No thread was free in time, or the client was closed; nothing was sent.")
-        raise TransportTimeout("The exchange took longer than its total timeout; allow more time.")
+        for thread in threads:
+            thread.join()
 
 
-def _exchange(transport: Transport, request: HttpRequest, timeout: Timeout) -> HttpResponse:
+class _ReadResponse(HttpResponse):
+    """A response whose body is in memory."""
+
+
+def _exchange(transport: Transport, request: HttpRequest, timeout: Timeout, call: Call) -> HttpResponse:
     """Make one attempt; read a small JSON body at once, since each change of threads takes longer than that."""
+    if request.body is not None:
+        request = attrs.evolve(request, may_start=partial(_may_start, request.may_start, call))
     response = transport.send(request, timeout=timeout)
-    length, kind = response.headers.get("content-length", ""), response.headers.get("content-type", "")
-    if not (length.isdecimal() and int(length) <= SMALL and kind.startswith("application/json")):
+    headers = response.headers
+    length, kind = headers.get("content-length", ""), headers.get("content-type", "")
+    is_small = length.isdecimal() and int(length) <= SMALL and "content-encoding" not in headers
+    if not (is_small and kind.startswith("application/json")):
         return response
-    with response:
-        return HttpResponse(response.status, response.headers, _read_at_once(response))
-
-
-def _read_at_once(response: HttpResponse) -> Iterator[bytes]:
-    """Read a body now, and give it, or what came of it before it broke off, to whoever asks later."""
     chunks: list[bytes] = []
     failure: TransportError | None = None
-    try:
-        chunks.extend(response.chunks())
-    except TransportError as error:
-        failure = error
-
-    def given() -> Iterator[bytes]:
-        yield from chunks
-        if failure is not None:
-            raise failure
-
-    return given()
+    with response:
+        try:
+            chunks.extend(response.chunks())
+        except TransportError as error:
+            failure = error
+    return _ReadResponse(response.status, headers, _replay(chunks, failure))
 
 
-def _may_start(theirs: Callable[[], None] | None, abandoned: threading.Event) -> None:
-    """Stop a submit whose caller no longer waits for it."""
-    if abandoned.is_set():
-        raise TransportError(
-            "The caller no longer waits for this exchange; nothing was sent.", may_have_been_sent=False
-        )
+def _replay(chunks: list[bytes], failure: TransportError | None) -> Iterator[bytes]:
+    """Yield what arrived of a body, and raise what ended it before its time."""
+    yield from chunks
+    if failure is not None:
+        raise failure
+
+
+def _may_start(theirs: Callable[[], None] | None, call: Call) -> None:
+    """Stop a submit whose caller has stopped waiting for it."""
+    if not call.is_wanted:
+        raise TransportError("The caller has stopped waiting; nothing was sent.", may_have_been_sent=False)
     if theirs is not None:
         theirs()
 
 
 class _Chunks:
-    """The chunks of a sync response, each awaited in a thread."""
+    """The chunks of a sync response, each awaited in a thread if there are threads."""
 
-    def __init__(self, transport: ThreadedTransport, threads: DaemonThreads, response: HttpResponse) -> None:
-        self._transport, self._threads, self._response = transport, threads, response
+    def __init__(self, threads: DaemonThreads | None, response: HttpResponse) -> None:
+        self._threads, self._response = threads, response
         self._reading = threading.Lock()
-        self._closed = False
+        self._is_closed = False
 
     def __aiter__(self) -> _Chunks:
         return self
 
     async def __anext__(self) -> bytes:
-        chunk = await self._transport._in_thread(self._threads, self._next)
+        if self._threads is None:
+            chunk = next(self._response.chunks(), None)
+        else:
+            chunk = await self._threads.run(self._read)
         if chunk is None:
             raise StopAsyncIteration
         return chunk
 
-    def _next(self) -> bytes | None:
+    def _read(self, call: Call) -> bytes | None:
         with self._reading:
             try:
                 return next(self._response.chunks(), None)
             finally:
-                if self._closed:
+                if self._is_closed:
                     self._response.close()
 
     async def aclose(self) -> None:
         """Close the response, or have the thread do it that still reads: to close it here would wait for that."""
-        self._closed = True
+        self._is_closed = True
         if self._reading.acquire(blocking=False):
             try:
                 self._response.close()
             finally:
                 self._reading.release()
-
-
-def _drop(future: Future[Any]) -> None:
-    """Close a response that came when nobody waited for it any more."""
-    if not future.cancelled() and future.exception() is None and isinstance(future.result(), HttpResponse):
-        future.result().close()

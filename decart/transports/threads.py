@@ -1,20 +1,129 @@
-"""Threads that do not keep a program from ending, unlike those of a `concurrent.futures.ThreadPoolExecutor`.
+"""Threads for calls that an event loop awaits, and the clock of async transports.
 
-Python waits for the latter when it exits, so that a call which was given up in silence would hold up Ctrl-C for as long
-as its read timeout.
+The threads are daemons: Python waits for those of a `concurrent.futures.ThreadPoolExecutor` when it exits, so that an
+abandoned call would hold up Ctrl-C for as long as its read timeout.
 """
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, TypeVar
 
+from ..errors import ConnectError, TransportError, TransportTimeout
+from .base import Event, HttpResponse
+
+PAUSE = 0.1
+"""Seconds between two checks of an event that cannot be awaited, such as `threading.Event`."""
+
 T = TypeVar("T")
-_Calls = queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
+
+
+class LoopClock:
+    """``now``, ``time`` and ``asleep`` of an async transport that lives in real time."""
+
+    def now(self) -> float:
+        """Return the time in seconds on the system's monotonic clock."""
+        return time.monotonic()
+
+    def time(self) -> float:
+        """Return the UNIX time in seconds; for state that outlives the process."""
+        return time.time()
+
+    async def asleep(self, seconds: float, cancel: Event | None = None) -> None:
+        """Sleep on the loop, or until ``cancel`` is set: an `asyncio.Event` at once, a `threading.Event` soon."""
+        if cancel is None:
+            await asyncio.sleep(seconds)
+        elif isinstance(cancel, asyncio.Event):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await cancel.wait()
+        else:
+            ends = time.monotonic() + seconds
+            while not cancel.is_set() and (left := ends - time.monotonic()) > 0:
+                await asyncio.sleep(min(left, PAUSE))
+
+
+class Call:
+    """A function on its way to a thread, and its outcome on the way back to the event loop.
+
+    Attributes:
+        is_wanted: Whether the caller still waits for the outcome.
+    """
+
+    def __init__(self, function: Callable[[Call], Any]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[Any] | None = self._loop.create_future()
+        self._function, self._context = function, copy_context()
+        self._has_started = False
+        self.is_wanted = True
+
+    async def outcome(self, seconds: float | None) -> Any:
+        """Wait for what the function returns or raises."""
+        assert self._future is not None
+        timer = None if seconds is None else self._loop.call_later(seconds, self._give_up)
+        try:
+            return await self._future
+        finally:
+            self.is_wanted = False
+            self._future = None  # or an exception, whose traceback refers to this call, would refer to itself
+            if timer is not None:
+                timer.cancel()
+
+    def run(self, running: set[Call]) -> None:
+        """Call the function in this thread, unless the caller has stopped waiting."""
+        if not self.is_wanted:
+            return
+        self._has_started = True
+        running.add(self)
+        result = failure = None
+        try:
+            result = self._context.run(self._function, self)
+        except BaseException as error:
+            failure = error
+        running.discard(self)
+        if not self._on_loop(self._deliver, result, failure):
+            _drop(result)
+        del failure  # its traceback refers to this frame
+
+    def give_up(self) -> None:
+        """Raise in the caller, from another thread; the call, if it has begun, goes on without it."""
+        self._on_loop(self._give_up)
+
+    def _on_loop(self, function: Callable[..., None], *args: Any) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(function, *args)
+        except RuntimeError:  # the loop was closed
+            return False
+        return True
+
+    def _deliver(self, result: Any, failure: BaseException | None) -> None:
+        if self._future is None or self._future.done():
+            _drop(result)
+        elif failure is not None:
+            self._future.set_exception(failure)
+        else:
+            self._future.set_result(result)
+
+    def _give_up(self) -> None:
+        self.is_wanted = False
+        if self._has_started:
+            error: TransportError = TransportTimeout("The exchange took longer than its total timeout.")
+        else:
+            error = ConnectError("No thread was free in time, or the client was closed; nothing was sent.")
+        self._deliver(None, error)
+
+
+def _drop(result: object) -> None:
+    """Close a response that nobody waits for any more."""
+    if isinstance(result, HttpResponse):
+        result.close()
 
 
 class DaemonThreads:
@@ -23,61 +132,58 @@ class DaemonThreads:
     Args:
         most: Threads at the same time; each is started when no other one is idle.
         name: The beginning of their names.
+
+    Attributes:
+        threads: Those that were started.
+        running: The calls that they make now.
     """
 
     def __init__(self, most: int, name: str) -> None:
         self._most, self._name = most, name
-        self._calls: _Calls = queue.SimpleQueue()
-        self._idle = threading.Semaphore(0)
-        self._threads: list[threading.Thread] = []
-        self._closed = False
+        self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._idle: deque[None] = deque()  # one item for each idle thread that no call is meant for
+        self._is_closed = False
+        self.threads: list[threading.Thread] = []
+        self.running: set[Call] = set()
 
-    def submit(self, function: Callable[[], T]) -> Future[T]:
-        """Have a thread call a function; after ``close`` one of its own, for what was still on its way."""
-        future: Future[T] = Future()
-        if self._closed:
-            threading.Thread(target=_run, args=(future, function), name=f"{self._name}_last", daemon=True).start()
-            return future
-        self._calls.put((future, function))
-        if not self._idle.acquire(blocking=False) and len(self._threads) < self._most:
-            name = f"{self._name}_{len(self._threads)}"
-            thread = threading.Thread(target=_work, args=(self._calls, self._idle), name=name, daemon=True)
-            self._threads.append(thread)
-            thread.start()
-        return future
+    async def run(self, function: Callable[[Call], T], seconds: float | None = None) -> T:
+        """Call a function in one of the threads, and abandon it if the caller is cancelled or time is up.
+
+        After ``close`` the call gets a thread of its own, for what is still open.
+        """
+        call = Call(function)
+        if self._is_closed:
+            threading.Thread(target=call.run, args=(self.running,), name=f"{self._name}_last", daemon=True).start()
+        else:
+            self._calls.put(call)
+            try:
+                self._idle.pop()
+            except IndexError:
+                if len(self.threads) < self._most:
+                    name, work = f"{self._name}_{len(self.threads)}", (self._calls, self._idle, self.running)
+                    self.threads.append(threading.Thread(target=_work, args=work, name=name, daemon=True))
+                    self.threads[-1].start()
+        result: T = await call.outcome(seconds)
+        return result
 
     def close(self) -> None:
-        """Cancel the calls that have not begun, and let the threads end after those that have."""
-        self._closed = True
+        """Give up the calls that have not begun, and let the threads end after those that have."""
+        self._is_closed = True
         with suppress(queue.Empty):
             while (call := self._calls.get_nowait()) is not None:
-                call[0].cancel()
-                call[0].set_running_or_notify_cancel()
-        for _ in self._threads:
+                call.give_up()
+        self._end_threads()
+
+    def _end_threads(self) -> None:
+        for _ in self.threads:
             self._calls.put(None)
 
-    def __del__(self) -> None:
-        for _ in self._threads:
-            self._calls.put(None)
-
-    def join(self) -> None:
-        """Wait for the threads to end."""
-        for thread in self._threads:
-            thread.join()
+    __del__ = _end_threads
 
 
-def _work(calls: _Calls, idle: threading.Semaphore) -> None:
+def _work(calls: queue.SimpleQueue[Call | None], idle: deque[None], running: set[Call]) -> None:
     """Make calls until told to end; a thread does not keep its pool alive, which is forgotten with its transport."""
     while (call := calls.get()) is not None:
-        _run(*call)
+        call.run(running)
         del call  # or an idle thread would keep a response alive
-        idle.release()
-
-
-def _run(future: Future[T], function: Callable[[], T]) -> None:
-    """Call a function for whoever waits for its result, unless nobody does any more."""
-    if future.set_running_or_notify_cancel():
-        try:
-            future.set_result(function())
-        except BaseException as error:
-            future.set_exception(error)
+        idle.append(None)

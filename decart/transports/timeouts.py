@@ -77,16 +77,10 @@ AnyTimeout = Timeout | float | tuple[float | None, float | None] | None
 """What a timeout may be given as; see `Timeout.of`."""
 
 
-class Limit:
-    """The moment at which an exchange that begins now has used up its ``Timeout.total``."""
-
-    def __init__(self, timeout: Timeout) -> None:
-        self._ends = float("inf") if timeout.total is None else time.monotonic() + timeout.total
-
-    def check(self, *, sent: bool = True) -> None:
-        """Raise ``TransportTimeout`` if that moment has passed, before anything was sent or after."""
-        if time.monotonic() >= self._ends:
-            raise TransportTimeout(
-                "The exchange took longer than its total timeout" + ("." if sent else "; nothing was sent."),
-                may_have_been_sent=sent,
-            )
+def check_total(ends: float, *, sent: bool = True) -> None:
+    """Raise ``TransportTimeout`` if the moment at which ``Timeout.total`` is used up has passed."""
+    if time.monotonic() >= ends:
+        raise TransportTimeout(
+            "The exchange took longer than its total timeout" + ("." if sent else "; nothing was sent."),
+            may_have_been_sent=sent,
+        )

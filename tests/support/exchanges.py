@@ -158,7 +158,8 @@ class Blocking:
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
         response = self._run(self._transport.asend(request, timeout=timeout))
         close = response.aclose
-        return HttpResponse(response.status, response.headers, self._chunks(response), lambda: self._run(close()))
+        chunks, salvage = self._chunks(response), response.salvage
+        return HttpResponse(response.status, response.headers, chunks, lambda: self._run(close()), salvage)
 
     def _chunks(self, response: AsyncHttpResponse) -> Iterator[bytes]:
         chunks = response.achunks()

@@ -127,13 +127,13 @@ def test_a_ca_bundle_without_certificates_is_an_error_that_names_it(
 
 def test_a_ca_bundle_may_be_a_folder(monkeypatch: pytest.MonkeyPatch, variable: str, tmp_path: Path) -> None:
     monkeypatch.setenv(variable, str(tmp_path))
-    context = find_route("https://service.invalid").tls()
+    context = find_route("https://service.invalid").tls
     assert context.check_hostname
     assert not context.get_ca_certs()  # they are looked up in the folder when needed
 
 
 def test_certifi_is_the_ca_bundle_unless_the_environment_names_another() -> None:
-    assert len(find_route("https://service.invalid").tls().get_ca_certs()) > 50
+    assert len(find_route("https://service.invalid").tls.get_ca_certs()) > 50
 
 
 def test_neither_settings_nor_proxy_are_in_the_repr(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,258 @@
+"""What the transports over urllib3 and requests share: pools of connections, and the reading of a response."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import queue
+import threading
+import time
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+from weakref import WeakSet
+
+import requests
+import urllib3
+
+from ..errors import TransportError
+from .base import (
+    CHUNK,
+    FRESH,
+    KEPT_CONNECTIONS,
+    Headers,
+    HttpRequest,
+    HttpResponse,
+    SystemClock,
+    Timeout,
+    reset_after_fork,
+)
+from .body import SentBody
+from .decoding import Decoder
+from .failures import flaw_of_head, place_of, translate
+from .timeouts import check_total
+
+FAILURES = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
+"""What urllib3, requests and the modules beneath them raise; a `requests.RequestException` is an OSError."""
+
+_NOT_CONNECTED = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.SSLError,
+    urllib3.exceptions.ProxyError,
+    urllib3.exceptions.ClosedPoolError,
+    requests.ConnectTimeout,
+    requests.exceptions.ProxyError,
+    requests.exceptions.SSLError,
+)
+_NOT_POSSIBLE = (
+    urllib3.exceptions.LocationValueError,
+    urllib3.exceptions.URLSchemeUnknown,
+    urllib3.exceptions.ProxySchemeUnknown,
+    requests.exceptions.InvalidProxyURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+)
+
+
+class PooledTransport(SystemClock):
+    """Base of the transports over urllib3 and requests. Safe to share between threads, and across ``fork``."""
+
+    def __init__(self) -> None:
+        self._inherited: list[object] = []
+        self._reset()
+        reset_after_fork(self)
+
+    def _reset(self) -> None:
+        """Begin with no connections."""
+        self._kept: WeakSet[IdleConnections] = WeakSet()
+        self._start()
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Begin with no pools."""
+
+    @abstractmethod
+    def _exchange(
+        self, request: HttpRequest, body: SentBody | None, timeout: urllib3.Timeout, ends: float | None
+    ) -> HttpResponse:
+        """Make one attempt, which may raise any of ``FAILURES``."""
+
+    def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
+        """Make one attempt; see `decart.transports.base.Transport`."""
+        ends = None if timeout.total is None else time.monotonic() + timeout.total
+        body = None if request.body is None else SentBody(request.body, request.may_start)
+        _exchanges.has_unparsed_head = False
+        try:
+            return self._exchange(request, body, _times_of(timeout), ends)
+        except FAILURES as error:
+            failure = translated(error, request.url, None if body is None else body.touched)
+        if body is not None and body.error is not None:
+            raise body.error.with_traceback(None)  # whose frames may hold the key
+        raise failure  # here, so that the library's exception, which may hold the key, is not its context
+
+    def after_fork(self) -> None:
+        """Leave the parent's connections alone, in a child: closing them could wait for a lock of the parent."""
+        self._inherited.append(vars(self).copy())
+        self._reset()
+
+    def close(self) -> None:
+        """Close the idle connections; those in use are closed after their exchange."""
+        kept = list(self._kept)
+        self._reset()
+        for connections in kept:
+            connections.close()
+
+
+class IdleConnections(queue.LifoQueue[Any]):
+    """The idle connections of one urllib3 pool, kept so that an interrupt at any moment does no harm.
+
+    urllib3 keeps them in a `queue.LifoQueue`. An exception from a signal handler (Ctrl-C, a Celery time limit) inside
+    its lock leaves that locked for good, and every later call hangs: about once in 500 interrupts. So our pools get
+    this container, which replaces all that urllib3 calls, in single steps of a `collections.deque`.
+
+    A connection that is closed is dropped, since the object may hold half of a request that was interrupted; so is
+    one that was idle for longer than ``FRESH`` seconds. No caller ever waits for a connection.
+    """
+
+    def __init__(self, most: int = KEPT_CONNECTIONS) -> None:
+        self._kept: deque[tuple[Any, float]] = deque()
+        self._most = most
+        self._closed = False
+        super().__init__()
+
+    @classmethod
+    def of(cls, pool: urllib3.HTTPConnectionPool, most: int = KEPT_CONNECTIONS) -> IdleConnections:
+        """Return those of a pool, which are put there if it has none."""
+        kept = pool.pool  # not a documented name; see the class
+        if not isinstance(kept, IdleConnections):
+            pool.pool = kept = cls(most)
+        return kept
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Return the connection that was used last.
+
+        Raises:
+            queue.Empty: There is none, and the pool is to open one.
+        """
+        while True:
+            try:
+                connection, since = self._kept.pop()
+            except IndexError:
+                raise queue.Empty from None
+            if time.monotonic() - since < FRESH:
+                return connection
+            connection.close()
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Keep a connection if it is open and not too many are kept; ``None`` stands for none."""
+        if item is None:
+            return
+        if not item.is_closed and len(self._kept) < self._most and not self._closed:
+            self._kept.append((item, time.monotonic()))
+        else:
+            item.close()
+
+    def qsize(self) -> int:
+        """Return how many can be reused now."""
+        return sum(time.monotonic() - since < FRESH for _, since in list(self._kept))
+
+    def close(self) -> None:
+        """Close all of them, and those that are in use when they come back."""
+        self._closed = True
+        while self._kept:
+            self._kept.pop()[0].close()
+
+    def __del__(self) -> None:
+        with suppress(AttributeError):  # an interrupt ended __init__
+            self.close()
+
+
+class _UnparsedHeads(logging.Filter):
+    """Notice that urllib3 could not parse the head of a response to its end, and keep the rest of it out of the log.
+
+    urllib3 uses the headers before that place, and only logs a warning, with all that the server sent, which may echo
+    the key. If that log is disabled, the JSON or the structure of the video shows whether a body is complete.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let everything pass but that message about an exchange of ours."""
+        ours = hasattr(_exchanges, "has_unparsed_head") and str(record.msg).startswith("Failed to parse headers")
+        if ours:
+            _exchanges.has_unparsed_head = True
+        return not ours
+
+
+_exchanges = threading.local()
+logging.getLogger("urllib3.connection").addFilter(_UnparsedHeads())
+
+
+def read_response(
+    response: urllib3.BaseHTTPResponse, url: str, ends: float | None, chunks: Iterator[bytes] | None = None
+) -> HttpResponse:
+    """Check the head of a response of urllib3, and return the response.
+
+    Args:
+        response: Its body must not have been decoded.
+        url: The URL of the request.
+        ends: When the total timeout of the exchange is used up, if it has one.
+        chunks: The body, if it was read already.
+
+    Raises:
+        TransportError: It is an interim response (103 Early Hints, say), whose final one is still to come on the same
+            connection and must not reach the next request; or its head is malformed. The connection is closed.
+    """
+    headers = Headers(response.headers)
+    is_unparsed = vars(_exchanges).pop("has_unparsed_head", False)
+    if 100 <= response.status < 200 and response.status != 101:
+        flaw: str | None = f"an interim response ({response.status}), and the final one cannot be read"
+    elif flaw := "a malformed header" if is_unparsed else flaw_of_head(headers):
+        flaw = f"a response that cannot be relied on ({flaw})"
+    if flaw is not None:
+        response.close()
+        raise TransportError(f"{place_of(url)} sent {flaw}.")
+    decoder = Decoder.of(headers, url) if chunks is None and "content-encoding" in headers else None
+    if chunks is None:
+        chunks = _read_chunks(response, url, ends, decoder)
+    salvage = bytes if decoder is None else decoder.salvage
+    return HttpResponse(response.status, headers, chunks, response.close, salvage)
+
+
+def _read_chunks(
+    response: urllib3.BaseHTTPResponse, url: str, ends: float | None, decoder: Decoder | None
+) -> Iterator[bytes]:
+    """Yield what each read of a body returns, decoded, with failures translated."""
+    failure: TransportError | None = None
+    is_over = False
+    while not is_over:
+        chunk = b""  # the last one may echo the key, and an error's traceback keeps this frame
+        if ends is not None:
+            check_total(ends)
+        try:
+            chunk = response.read1(CHUNK, decode_content=False)
+        except FAILURES as error:
+            failure = translated(error, url, touched=True)
+        is_over = not chunk or response.closed
+        if chunk and decoder is not None:
+            pieces, chunk = decoder.decode(chunk), b""
+            yield from pieces
+        elif chunk:
+            yield chunk
+    if failure is not None:
+        raise failure
+    if decoder is not None:
+        decoder.finish()
+
+
+@lru_cache(maxsize=64)
+def _times_of(timeout: Timeout) -> urllib3.Timeout:
+    """Return the timeout as urllib3 has it, which copies it for each request."""
+    return urllib3.Timeout(connect=timeout.connect, read=timeout.read, total=timeout.total)
+
+
+def translated(error: BaseException, url: str, touched: bool | None) -> TransportError:
+    return translate(error, url, touched=touched, not_connected=_NOT_CONNECTED, not_possible=_NOT_POSSIBLE)

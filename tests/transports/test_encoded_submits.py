@@ -1,0 +1,126 @@
+"""The id in the response to a submit is used, and else its text kept, whatever its Content-Encoding says."""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+import zlib
+
+import pytest
+from fakes import KEY, LAKE
+from servers import FIRST, Connection, reply, serving
+from support.exchanges import LONG, get
+
+from decart import DecartClient, QueueStatusError, RetryPolicy, SubmitOutcomeUnknownError, Timeout
+from decart.transports.base import Transport
+
+JSON = b'{"job_id": "j-1", "status": "pending"}'
+HEAD = FIRST + b"Content-Type: application/json\r\n"
+ONCE = RetryPolicy(attempts=1)
+
+
+def encoded(name: str, body: bytes) -> bytes:
+    return HEAD + f"Content-Encoding: {name}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def chunked(name: str, body: bytes, end: bytes) -> bytes:
+    head = HEAD + f"Content-Encoding: {name}\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n".encode() % len(body)
+    return head + body + b"\r\n" + end
+
+
+def raw_deflate(data: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-15)
+    return compressor.compress(data) + compressor.flush()
+
+
+PLAIN = ["gzip", "x-gzip", "deflate", "DEFLATE", "br", "zstd", "compress", "gzip, gzip", "gzip, identity", "rot13", ""]
+READABLE = {f"plain, called {name or 'nothing'}": encoded(name, JSON) for name in PLAIN} | {
+    "gzip": encoded("gzip", gzip.compress(JSON)),
+    "deflate": encoded("deflate", zlib.compress(JSON)),
+    "deflate without a header": encoded("deflate", raw_deflate(JSON)),
+    "gzip, called deflate in part": encoded("identity, gzip", gzip.compress(JSON)),
+    "gzip and something behind it": encoded("gzip", gzip.compress(JSON) + b"<html>"),
+    "deflate and something behind it": encoded("deflate", zlib.compress(JSON) + b"<html>"),
+    "gzip without its checksum": encoded("gzip", gzip.compress(JSON)[:-8]),
+    "gzip with a wrong checksum": encoded("gzip", gzip.compress(JSON)[:-8] + bytes(8)),
+    "deflate without its checksum": encoded("deflate", zlib.compress(JSON)[:-4]),
+    "plain text, called deflate, behind a line": encoded("deflate", b"\n\n" + JSON),
+    "plain, called gzip, and no end": chunked("gzip", JSON, b""),
+    "a malformed chunk behind it": chunked("identity", JSON, b"zz\r\n\r\n"),
+    "gzip, and a malformed chunk behind it": chunked("gzip", gzip.compress(JSON), b"zz\r\n\r\n"),
+    "gzip and no end": chunked("gzip", gzip.compress(JSON), b""),
+}
+
+
+@pytest.mark.parametrize("case", READABLE)
+def test_the_id_of_a_readable_response_is_used(transport: Transport, case: str) -> None:
+    with (
+        serving(reply(READABLE[case])) as server,
+        DecartClient(KEY, base_url=server.url, transport=transport) as client,
+    ):
+        assert client.queue.submit(LAKE).job_id == "j-1"
+
+
+def test_a_malformed_chunk_that_comes_later_ends_the_exchange_and_not_its_use(transport: Transport) -> None:
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(chunked("identity", JSON, b""))
+        connection.pause(0.05)
+        connection.send(b"zz\r\n\r\n")
+        connection.until_closed()
+
+    with (
+        serving(script) as server,
+        DecartClient(KEY, base_url=server.url, transport=transport, timeout=Timeout(read=0.5)) as client,
+    ):
+        assert client.queue.submit(LAKE).job_id == "j-1"
+
+
+TEXT = f"accepted for {KEY} as j-1 ".encode() + b"x" * 5000
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "br"])
+def test_the_text_of_any_other_is_kept_without_the_key(transport: Transport, name: str) -> None:
+    with (
+        serving(reply(encoded(name, TEXT))) as server,
+        DecartClient(KEY, base_url=server.url, transport=transport) as client,
+        pytest.raises(SubmitOutcomeUnknownError) as caught,
+    ):
+        client.queue.submit(LAKE)
+    body = caught.value.data["body"]
+    assert body.startswith("accepted for *** as j-1 xxx")
+    assert len(body) == 2000
+
+
+def test_what_was_decoded_before_the_damage_is_kept(transport: Transport) -> None:
+    packed = gzip.compress(b"accepted as j-1" + bytes(range(256)) * 500)
+    with (
+        serving(reply(encoded("gzip", packed[:200] + b"\xff" * 20))) as server,
+        DecartClient(KEY, base_url=server.url, transport=transport) as client,
+        pytest.raises(SubmitOutcomeUnknownError) as caught,
+    ):
+        client.queue.submit(LAKE)
+    assert caught.value.data["body"].startswith("accepted as j-1")
+
+
+@pytest.mark.parametrize("body", [gzip.compress(JSON)[:-9], JSON], ids=["cut", "plain"])
+def test_a_status_check_that_cannot_be_decoded_is_an_error(transport: Transport, body: bytes) -> None:
+    with (
+        serving(reply(encoded("gzip", body))) as server,
+        DecartClient(KEY, base_url=server.url, transport=transport, retry=ONCE) as client,
+        pytest.raises(QueueStatusError),
+    ):
+        client.queue.status("j-1")
+
+
+def test_a_bomb_takes_no_more_memory_than_what_may_be_read(transport: Transport) -> None:
+    bomb = gzip.compress(bytes(64 * 1024 * 1024), 9)
+    with serving(reply(encoded("gzip", bomb))) as server:
+        tracemalloc.start()
+        try:
+            with transport.send(get(server.url), timeout=LONG) as response:
+                assert len(response.read(1024 * 1024)) == 1024 * 1024
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 8 * 1024 * 1024
