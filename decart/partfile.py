@@ -21,6 +21,7 @@ import errno
 import json
 import os
 import re
+import reprlib
 import threading
 import time
 from collections.abc import Iterator
@@ -30,7 +31,6 @@ from pathlib import Path
 
 from .atomic import WorkFile, check_regular, errors_naming, flush, remove_leftovers
 from .errors import InvalidInputError
-from .inputs import refuse
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 SYNC_INTERVAL = 64 * 1024 * 1024
@@ -94,7 +94,7 @@ def _fspath(path: object, name: str) -> str:
     with suppress(UnicodeEncodeError):
         if isinstance(typed, str) and typed and b"\0" not in os.fsencode(typed):
             return typed
-    raise refuse(name, "the name of a file (str or pathlib.Path)", path)
+    raise InvalidInputError(f"{name} must be the name of a file (str or pathlib.Path), not {reprlib.repr(path)}.")
 
 
 def _is_open_file(path: Path) -> bool:
