@@ -18,6 +18,7 @@ from support.queues import OWN, RETRY, queue_of
 from decart import (
     APIError,
     AuthenticationError,
+    FailedJob,
     InvalidInputError,
     NotFoundError,
     QueueResultError,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,6 @@ from ..progress import Meter
 from ..protocol import ERROR_LIMIT
 from ..responses import BufferedResponse, api_error
 from ..transports.base import AsyncHttpResponse
-from ..transports.buffer import BodyBuffer
 from .backend import finish_in_thread, in_thread
 from .engine import NEVER, AsyncEngine
 
@@ -28,7 +28,7 @@ class Destination(Protocol):
 
     def begin(self, validator: str | None, total: int | None) -> None: ...
 
-    def write(self, data: bytes) -> None: ...
+    def write(self, data: bytes, /) -> object: ...
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -132,27 +132,20 @@ class AsyncTransfer:
             await self._work(partial(self.destination.write, chunk))
         self.meter.at(self.download.size, self.download.total)
 
-    async def _work(self, function: Callable[[], None]) -> None:
+    async def _work(self, function: Callable[[], object]) -> None:
         if self.on_disk:
             await in_thread(function)
         else:
             function()
 
 
-class Memory:
-    """A download in memory, in a buffer of its announced size."""
+class Memory(io.BytesIO):
+    """A download in memory."""
 
     def begin(self, validator: str | None, total: int | None) -> None:
         """Start over."""
-        self._buffer = BodyBuffer(None, {} if total is None else {"content-length": str(total)})
-
-    def write(self, data: bytes) -> None:
-        """Append bytes."""
-        self._buffer.add(data)
-
-    def value(self) -> bytes:
-        """Return all of it."""
-        return self._buffer.value()
+        self.seek(0)
+        self.truncate()
 
 
 async def fetch(transfer: AsyncTransfer) -> bytes:
@@ -162,7 +155,7 @@ async def fetch(transfer: AsyncTransfer) -> bytes:
         await transfer.run()
     finally:
         await transfer.close()
-    return memory.value()
+    return memory.getvalue()
 
 
 async def save(transfer: AsyncTransfer, target: Path) -> Path:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,6 @@ from ..progress import Meter
 from ..protocol import ERROR_LIMIT
 from ..responses import BufferedResponse, api_error
 from ..transports.base import HttpResponse
-from ..transports.buffer import BodyBuffer
 from .backend import finish_in_thread, in_thread
 from .engine import NEVER, Engine
 
@@ -29,7 +29,7 @@ class Destination(Protocol):
 
     def begin(self, validator: str | None, total: int | None) -> None: ...
 
-    def write(self, data: bytes) -> None: ...
+    def write(self, data: bytes, /) -> object: ...
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -133,27 +133,20 @@ class Transfer:
             self._work(partial(self.destination.write, chunk))
         self.meter.at(self.download.size, self.download.total)
 
-    def _work(self, function: Callable[[], None]) -> None:
+    def _work(self, function: Callable[[], object]) -> None:
         if self.on_disk:
             in_thread(function)
         else:
             function()
 
 
-class Memory:
-    """A download in memory, in a buffer of its announced size."""
+class Memory(io.BytesIO):
+    """A download in memory."""
 
     def begin(self, validator: str | None, total: int | None) -> None:
         """Start over."""
-        self._buffer = BodyBuffer(None, {} if total is None else {"content-length": str(total)})
-
-    def write(self, data: bytes) -> None:
-        """Append bytes."""
-        self._buffer.add(data)
-
-    def value(self) -> bytes:
-        """Return all of it."""
-        return self._buffer.value()
+        self.seek(0)
+        self.truncate()
 
 
 def fetch(transfer: Transfer) -> bytes:
@@ -163,7 +156,7 @@ def fetch(transfer: Transfer) -> bytes:
         transfer.run()
     finally:
         transfer.close()
-    return memory.value()
+    return memory.getvalue()
 
 
 def save(transfer: Transfer, target: Path) -> Path:

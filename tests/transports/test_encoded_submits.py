@@ -7,8 +7,8 @@ import tracemalloc
 import zlib
 
 import pytest
-from fakes import KEY, LAKE
-from servers import FIRST, Connection, reply, serving
+from support.fakes import KEY, LAKE
+from support.servers import FIRST, Connection, reply, serving
 from support.exchanges import LONG, get
 
 from decart import DecartClient, QueueStatusError, RetryPolicy, SubmitOutcomeUnknownError, Timeout
