@@ -273,7 +273,7 @@ class ConnectError(TransportError):
 
 
 class ConfigurationError(TransportError):
-    """No attempt can succeed: a malformed proxy or URL, an unreadable CA bundle, a missing package. Nothing was sent."""
+    """No attempt can succeed: malformed proxy or URL, unreadable CA bundle, missing package. Nothing was sent."""
 
     _assume_sent: ClassVar[bool] = False
 
