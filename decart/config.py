@@ -31,7 +31,7 @@ class Secret(str):
         return self
 
     def __reduce_ex__(self, protocol: object) -> str:
-        raise TypeError("An API key is never pickled; create a client in each process instead.")
+        raise TypeError("An API key is never pickled; make a client in each process instead.")
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)

@@ -273,7 +273,7 @@ class ConnectError(TransportError):
 
 
 class ConfigurationError(TransportError):
-    """No attempt can succeed: a malformed proxy or URL, or an unreadable CA bundle. Nothing was sent."""
+    """No attempt can succeed: malformed proxy or URL, unreadable CA bundle, missing package. Nothing was sent."""
 
     _assume_sent: ClassVar[bool] = False
 

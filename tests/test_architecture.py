@@ -15,16 +15,19 @@ ROOT = Path(decart.__file__).parent
 
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
-_version errors extras structure salvage atomic partfile log
+_version errors extras structure salvage log
 transports.timeouts transports.base
-models inputs uploads.shared uploads.sources uploads.files uploads.multipart uploads file_inputs
+models inputs atomic partfile uploads.shared uploads.sources uploads.files uploads.multipart uploads file_inputs
 integrations.notebook jobs results progress options integrations.progress_bar config
-client_config redaction responses content protocol events reporter policies pace polling outcomes arguments ranges downloads
+redaction responses content protocol events reporter policies pace polling ranges downloads outcomes arguments
 transports.failures transports.decoding transports.body transports.routes transports.pooled
 transports.urllib3 transports.requests
 transports.threads transports.threaded transports.upload transports.aiohttp transports
-_common _core _verbs streams
-queue aio client
+client_config
+_async.backend _async.engine _async.waits _async.transfers _async.streams _async.operations _async.queue _async.client
+_async
+_sync.backend _sync.engine _sync.waits _sync.transfers _sync.streams _sync.operations _sync.queue _sync.client _sync
+client
 integrations.otel
 decart
 emulator
@@ -42,8 +45,8 @@ __init__ __main__
 ONLY_IN = {
     "requests": {"transports.pooled", "transports.requests", "transports.routes"},
     "urllib3": {"transports.urllib3", "transports.requests", "transports.pooled", "transports.routes"},
-    "tenacity": {"policies", "polling", "downloads", "_core", "queue", "aio"},
-    "asyncio": {"aio", "results", "progress", "streams"}
+    "tenacity": {"policies"} | {f"{side}.{name}" for side in ("_async", "_sync") for name in ("engine", "waits")},
+    "asyncio": {"_async.backend", "results", "progress"}
     | {f"transports.{name}" for name in ("threads", "upload", "aiohttp")},
     "aiohttp": {"transports.aiohttp"},
     "tqdm": {"integrations.progress_bar"},
@@ -120,9 +123,9 @@ def test_the_core_imports_no_extra_and_each_library_in_its_place(name: str) -> N
 def test_the_reader_of_imports_sees_what_it_should() -> None:
     assert "requests" in imports_of("transports.requests")
     assert "decart.errors" in imports_of("transports.base")
-    assert "decart.protocol" in imports_of("queue")
+    assert "decart.protocol" in imports_of("_async.queue")
     assert "decart.models" in imports_of("decart")
-    assert "tenacity" in imports_of("_core")
+    assert "tenacity" in imports_of("policies")
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))

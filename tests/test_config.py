@@ -107,7 +107,7 @@ def test_a_key_is_itself_on_the_wire() -> None:
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("holder", [Secret(KEY), made(), made().headers, [Secret(KEY)]], ids=lambda x: type(x).__name__)
 def test_a_key_is_never_pickled(holder: object, protocol: int) -> None:
-    with pytest.raises(TypeError, match="create a client in each process") as caught:
+    with pytest.raises(TypeError, match="make a client in each process") as caught:
         pickle.dumps(holder, protocol)
     assert KEY not in str(caught.value)
 

@@ -30,7 +30,9 @@ class Found:
 
 
 EXCEPTIONS = {
-    Found("test_bars.py", "._instances"): "tqdm's, which shows whether a bar was left open; there is no public way",
+    Found(
+        "test_progress_bar.py", "._instances"
+    ): "tqdm's, which shows whether a bar was left open; there is no public way",
     Found("transports/test_odd_sessions.py", "._content"): "requests', which programs set in responses of their own",
 }
 
