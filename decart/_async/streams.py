@@ -83,7 +83,9 @@ class AsyncVideoStream:
             JobFailedError: The job failed, and there is no video.
         """
         if not (self.status or self._transfer.download.complete):
-            to_result(await self._last_status()).raise_for_status()
+            last = await self._last_status()
+            if last.status == "failed":
+                to_result(last).raise_for_status()
             try:
                 await self._transfer.open()
             except FAILURES as cause:

@@ -84,7 +84,9 @@ class VideoStream:
             JobFailedError: The job failed, and there is no video.
         """
         if not (self.status or self._transfer.download.complete):
-            to_result(self._last_status()).raise_for_status()
+            last = self._last_status()
+            if last.status == "failed":
+                to_result(last).raise_for_status()
             try:
                 self._transfer.open()
             except FAILURES as cause:

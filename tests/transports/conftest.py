@@ -39,8 +39,9 @@ def trusted(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def no_leaks() -> Iterator[None]:
     """Check that a test leaves no socket and no thread behind, once the threads of abandoned exchanges have ended."""
+    before = set(threading.enumerate())
     with nothing_left():
         yield
-        for thread in threading.enumerate():
+        for thread in set(threading.enumerate()) - before:
             if thread.name.startswith("decart"):
                 thread.join(PATIENCE)
