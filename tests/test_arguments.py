@@ -64,7 +64,7 @@ class NotAnEvent:
         ({"cancel": True}, "^cancel must be a threading.Event or an asyncio.Event, not True"),
         ({"cancel": NotAnEvent()}, "^cancel must be a threading.Event or an asyncio.Event, not"),
         ({"save_to": 7}, "^path: a file name is needed"),
-        ({"progress": 7}, "^progress must be something that can be called"),
+        ({"progress": 7}, "^progress must be callable"),
         ({"options": {**LAKE, "on_status_change": print}, "on_status_change": print}, "is given twice"),
         ({"options": {**LAKE, "on_status_change": 7}}, "^on_status_change must be callable"),
     ],

@@ -55,7 +55,7 @@ def test_a_meter_lets_ctrl_c_through() -> None:
 
 
 def test_what_cannot_be_called_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="^progress must be something that can be called"):
+    with pytest.raises(InvalidInputError, match="^progress must be callable"):
         callable_anywhere(7, awaited=True)  # type: ignore[arg-type]
 
 

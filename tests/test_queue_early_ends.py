@@ -26,11 +26,11 @@ from decart import (
     WaitCancelledError,
 )
 
-ADVICE = "The wait for job j1 ended; the job goes on. Resume with client.queue.poll('j1')."
+ADVICE = "Job j1 goes on. Wait for it with client.queue.poll('j1')."
 
 
 FETCH_ADVICE = (
-    "The download of job j1 ended early; the job is done. Fetch its video with client.queue.download('j1', path)."
+    "Job j1 is done. Fetch its video with client.queue.download('j1', path)."
 )
 
 

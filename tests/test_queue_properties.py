@@ -125,7 +125,7 @@ def test_the_key_is_in_no_error_no_result_and_no_log_line_even_when_the_server_e
         subject = OWN if verb == "submit_and_poll" else "j1"
         shown.append(
             getattr(queue, verb)(
-                subject, **({"policy": POLL, "on_status_change": shown.append} if "poll" in verb else {})
+                subject, **({"poll": POLL, "on_status_change": shown.append} if "poll" in verb else {})
             )
         )
     except DecartSDKError as error:

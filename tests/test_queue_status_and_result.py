@@ -117,8 +117,8 @@ def test_what_cannot_be_a_job_id_is_refused_without_a_word_in_the_log(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"policy": 5}, "policy must be a PollPolicy, not 5"),
-        ({"policy": RetryPolicy()}, "policy must be a PollPolicy"),
+        ({"poll": 5}, "poll must be a PollPolicy, not 5"),
+        ({"poll": RetryPolicy()}, "poll must be a PollPolicy"),
         ({"cancel": True}, "cancel must be a threading.Event, not True"),
         ({"on_status_change": "print"}, "on_status_change must be callable"),
     ],

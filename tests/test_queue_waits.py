@@ -76,7 +76,7 @@ def test_a_server_silent_from_590_s_on_ends_the_wait_within_one_request() -> Non
     result = client_of(transport, poll=POLL, retry=RETRY).queue.submit_and_poll(OWN)
     assert result.timed_out
     assert 600 <= transport.now() <= 600 + LAST_REQUEST
-    assert "the last look at it failed: The service went silent. The job may" in (result.error or "")
+    assert "the last status check failed: The service went silent. The job may" in (result.error or "")
 
 
 def test_each_look_has_no_more_time_than_the_wait_has_left() -> None:

@@ -185,7 +185,7 @@ def test_a_coroutine_callback_that_fails_ends_the_wait_and_not_the_job(caplog: p
 
     with pytest.raises(ZeroDivisionError):
         asyncio.run(async_client_of(FakeTransport(accepted())).queue.submit_and_poll(LAKE, on_status_change=fail))
-    assert "Resume with client.queue.poll('j1')" in caplog.text
+    assert "Wait for it with client.queue.poll('j1')" in caplog.text
 
 
 class Noted(os.PathLike[str]):
