@@ -217,6 +217,7 @@ NOTEBOOK = """
     """
 
 
+@pytest.mark.slow
 def test_it_works_in_the_running_loop_of_a_notebook(box: str) -> None:
     out, error = run(NOTEBOOK)
     assert out.splitlines() == ["completed", "b'video of A lake'", "b'video of A lake'", "completed", "pending"]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page
 from support.browser import browsing, needs_chromium
@@ -13,6 +14,8 @@ from support.django_app import Box, Site, noise, on_a_port, talking_to
 from support.django_visits import MIB
 
 from decart.emulator import Emulator, EmulatorServer
+
+pytestmark = pytest.mark.slow
 
 
 @contextmanager

@@ -78,6 +78,7 @@ def large_or_small(order: RenderJob, target: Path) -> None:
         file.truncate(int(order.prompt) * MIB)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it reads a process's memory there")
 def test_a_video_of_200_mib_passes_through_the_site_without_being_held_in_memory(tmp_path: Path) -> None:
     box = Box(large_or_small, pending=0, processing=0)

@@ -12,9 +12,9 @@ from support.studio import Studio
 from decart.emulator import Emulator, EmulatorServer, VirtualClock
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def same_box() -> Iterator[Box]:
-    """One for all tests, since a server takes its time to stop."""
+    """One for all tests of a file, since a server takes its time to stop."""
     clock, studio = VirtualClock(), Studio()
     with Emulator(clock=clock, renderer=studio, background=False) as emulator, EmulatorServer(emulator) as server:
         yield Box(server.url, clock, studio)

@@ -17,6 +17,8 @@ from support.servers import Connection, serving
 
 from decart.emulator.render import RenderJob, render
 
+pytestmark = pytest.mark.slow
+
 
 def ask_for_a_video(page: Page, site: Site, prompt: str) -> None:
     page.goto(site.url)

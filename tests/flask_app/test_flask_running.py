@@ -35,6 +35,7 @@ def pass_through(visitor: Visitor, mib: int) -> None:
         assert sum(map(len, answer.iter_content(MIB))) == mib * MIB
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_large_files_pass_through_without_being_held_in_memory(tmp_path: Path) -> None:
     with (
