@@ -129,8 +129,8 @@ JobOptions = (
 )
 """The options of any job."""
 
-_KEYWORDS = {name: f"submit_and_poll(options, {name}=...)" for name in ("policy", "cancel", "save_to", "progress")}
-_KEYWORDS |= {name: f"DecartClient({name}=...)" for name in ("poll", "retry", "timeout")}
+_KEYWORDS = {name: f"submit_and_poll(options, {name}=...)" for name in ("poll", "cancel", "save_to", "progress")}
+_KEYWORDS |= {name: f"DecartClient({name}=...)" for name in ("retry", "timeout")}
 
 
 def from_options(options: JobOptions | JobInput) -> JobInput:

@@ -10,6 +10,7 @@ import attrs
 from .errors import (
     APIError,
     DecartSDKError,
+    InvalidInputError,
     QueueError,
     QueueResultError,
     QueueStatusError,
@@ -50,8 +51,8 @@ class CallState:
         """
         if isinstance(error, DecartSDKError):
             error.__traceback__ = None
-            if error.job_id == self.job_id:
-                return  # its message says it
+            if error.job_id == self.job_id or isinstance(error, InvalidInputError):
+                return  # its message says it, or nothing has happened yet
         if self.job_id is not None:
             with suppress(Exception):  # an exception that takes no attributes
                 if getattr(error, "job_id", None) is None:

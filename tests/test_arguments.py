@@ -63,7 +63,7 @@ class NotAnEvent:
         ({"poll": 5}, "^poll must be a PollPolicy, not 5"),
         ({"cancel": True}, "^cancel must be a threading.Event or an asyncio.Event, not True"),
         ({"cancel": NotAnEvent()}, "^cancel must be a threading.Event or an asyncio.Event, not"),
-        ({"save_to": 7}, "^path: a file name is needed"),
+        ({"save_to": 7}, "^save_to must be the name of a file"),
         ({"progress": 7}, "^progress must be callable"),
         ({"options": {**LAKE, "on_status_change": print}, "on_status_change": print}, "is given twice"),
         ({"options": {**LAKE, "on_status_change": 7}}, "^on_status_change must be callable"),

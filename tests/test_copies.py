@@ -45,7 +45,7 @@ KEY = "dct_0123456789abcdef"
 def test_every_public_value_class_is_tested() -> None:
     public = {name: getattr(decart, name) for name in decart.__all__}
     values = {name for name, kind in public.items() if attrs.has(kind) and kind.__eq__ is not object.__eq__}
-    assert values - {"JobInput"} == {type(value).__name__ for value in VALUES}
+    assert values - {"JobInput", "PollStep"} == {type(value).__name__ for value in VALUES}
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)

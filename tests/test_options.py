@@ -130,9 +130,9 @@ def test_a_key_that_is_near_to_none_gets_no_guess(key: str) -> None:
     refused(f"{key!r} is not an option of lucy-pro-t2v; it accepts seed, resolution, ", {**LAKE, key: 1})
 
 
-@pytest.mark.parametrize("key", ["policy", "cancel", "save_to", "progress", "poll", "retry", "timeout"])
+@pytest.mark.parametrize("key", ["poll", "cancel", "save_to", "progress", "retry", "timeout"])
 def test_a_keyword_argument_in_the_dict_is_told_where_it_belongs(key: str) -> None:
-    call = "DecartClient(" if key in ("poll", "retry", "timeout") else "submit_and_poll(options, "
+    call = "DecartClient(" if key in ("retry", "timeout") else "submit_and_poll(options, "
     refused(f"{key} is a keyword argument, not an option; write {call}{key}=...).", {**LAKE, key: None})
     assert key in inspect.signature(DecartClient if "Client" in call else QueueClient.submit_and_poll).parameters
 

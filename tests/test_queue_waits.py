@@ -171,14 +171,28 @@ def test_the_pace_after_failures_begins_anew_with_each_row_of_them() -> None:
     assert transport.sleeps == [0.5, 0.5, 1.0, 1.6875, 0.5]
 
 
-def test_a_404_is_tolerated_for_a_few_looks_and_then_taken_at_its_word() -> None:
-    queue, transport = queue_of(accepted(), answer(404), answer(404), status("failed"))
-    assert queue.submit_and_poll(OWN).status == "failed"
-    queue, transport = queue_of(accepted(), always(lambda: answer(404, {"detail": "Job not found"})))
+def test_a_404_of_a_job_submitted_elsewhere_is_tolerated_a_few_times_and_then_taken_at_its_word() -> None:
+    queue, transport = queue_of(answer(404), answer(404), status("failed"))
+    assert queue.poll("j1").status == "failed"
+    queue, transport = queue_of(always(lambda: answer(404, {"detail": "Job not found"})))
     with pytest.raises(QueueStatusError, match="The status of job j1 could not be read: .*Job not found") as caught:
-        queue.submit_and_poll(OWN)
+        queue.poll("j1")
     assert (caught.value.job_id, type(caught.value.cause)) == ("j1", NotFoundError)
     assert len(transport.looks()) == 3
+
+
+def test_a_404_of_a_job_that_was_just_accepted_is_tolerated_for_30_s() -> None:
+    queue, transport = queue_of(accepted(), always(lambda: answer(404, {"detail": "Job not found"})))
+    with pytest.raises(QueueStatusError, match="Job not found"):
+        queue.submit_and_poll(OWN)
+    *tolerated, last = transport.looks()
+    assert len(tolerated) > 3 and tolerated[-1] < 30 <= last
+
+
+@pytest.mark.parametrize("verb", ["status", "result"])
+def test_a_404_of_a_job_that_was_just_accepted_is_retried_by_other_calls_too(verb: str) -> None:
+    queue, transport = queue_of(accepted(), *[answer(404) for _ in range(5)], status("failed"))
+    assert getattr(queue, verb)(queue.submit(OWN)).status == "failed"
 
 
 @pytest.mark.parametrize("code", [301, 400, 401, 402, 403, 410, 422, 501])

@@ -123,7 +123,7 @@ def test_headers_that_a_browser_has_received_stay_true() -> None:
     client, _ = having(lambda request: next(answers)(request))
     with client.queue.stream("j1", range="bytes=100-799") as video:
         assert video.status == 206
-        with pytest.raises(QueueResultError, match="not what an earlier answer announced"):
+        with pytest.raises(QueueResultError, match="differs from what an earlier response announced"):
             list(video)
 
 

@@ -30,6 +30,7 @@ class Door(FakeTransport):
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> Any:
         if len(self.requests) + 1 == self.shut_from:
+            list(request.body or ())
             self.reached.set()
             await asyncio.Event().wait()
         return await super().asend(request, timeout=timeout)

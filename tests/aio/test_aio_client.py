@@ -128,7 +128,7 @@ def test_the_key_is_in_no_repr_and_a_client_is_not_pickled() -> None:
 
 
 def test_the_arguments_are_checked_as_for_the_sync_client() -> None:
-    for argument, value in [("transport", object()), ("retry", 3), ("poll", None), ("timeout", "x")]:
+    for argument, value in [("transport", object()), ("retry", 3), ("poll", 3), ("timeout", "x")]:
         with pytest.raises(InvalidInputError, match=f"^{argument}"):
             AsyncDecartClient(KEY, **{argument: value})  # type: ignore[arg-type]
 
@@ -139,19 +139,6 @@ def test_a_sync_call_over_an_async_transport_says_what_to_write_and_sends_nothin
         pytest.raises(InvalidInputError, match="async transport, and nothing was sent: write `async with"),
     ):
         client.queue.submit(LAKE)
-
-
-def test_a_sync_call_that_is_awaited_by_mistake_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    client = client_of(FakeTransport(accepted(), status("completed"), status("completed"), video()))
-
-    async def main() -> Any:
-        queue: Any = client.queue
-        job = await queue.submit(LAKE)
-        return (await queue.status(job.job_id)).status, (await queue.result(job.job_id)).data
-
-    assert asyncio.run(main()) == ("completed", MP4)
-    assert caplog.messages == 3 * [caplog.messages[0]]
-    assert "it blocked the event loop until it was done. Write `async with DecartClient" in caplog.messages[0]
 
 
 def callbacks(told: list[str]) -> dict[str, Callable[[JobStatusResponse], object]]:
