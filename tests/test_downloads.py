@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from fakes import KEY, MP4
 from hypothesis import given
 from hypothesis import strategies as st
 from support.downloads import CUT, SIZE, VIDEO, complete, cut_at, feed, head, new_download, part
+from support.fakes import KEY, MP4
 
 from decart import (
     ResponseError,
 )
 from decart.downloads import Download
-from decart.ranges import Wanted
+from decart.ranges import RequestedRange
 from decart.responses import BufferedResponse
 
 
@@ -198,7 +198,7 @@ def test_a_file_that_has_all_bytes_is_complete(size: int, total: int | None, don
 
 
 def test_a_range_is_requested_and_continued_within_it() -> None:
-    download = new_download(restartable=False, wanted=Wanted("bytes=100-199", '"v1"'))
+    download = new_download(restartable=False, requested=RequestedRange("bytes=100-199", '"v1"'))
     assert requested(download) == ("bytes=100-199", '"v1"')
     download.observe_head(part(100, 149))
     assert (download.status, download.total, download.headers["content-range"]) == (206, 100, "bytes 100-199/1024")
@@ -210,13 +210,13 @@ def test_a_range_is_requested_and_continued_within_it() -> None:
 
 
 def test_a_range_without_a_validator_is_what_the_response_has() -> None:
-    download = new_download(restartable=False, wanted=Wanted("bytes=100-199"))
+    download = new_download(restartable=False, requested=RequestedRange("bytes=100-199"))
     download.observe_head(part(100, 149, etag=""))
     assert (download.total, download.headers["content-range"]) == (50, "bytes 100-149/1024")
 
 
 def test_another_part_than_requested_is_an_error() -> None:
-    download = new_download(restartable=False, wanted=Wanted("bytes=100-199"))
+    download = new_download(restartable=False, requested=RequestedRange("bytes=100-199"))
     with pytest.raises(ResponseError, match="another part than requested"):
         download.observe_head(part(0, 99))
 

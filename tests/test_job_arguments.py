@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import KEY, FakeTransport, client_of, status, video
+from support.fakes import KEY, FakeTransport, client_of, status, video
 
 from decart import (
     AsyncDecartClient,

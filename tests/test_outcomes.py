@@ -233,7 +233,7 @@ SEEN = JobStatusResponse(job_id="j1", status="processing", model="lucy-pro-t2v",
     ],
 )
 def test_a_wait_that_timed_out_says_what_was_seen_and_how_to_continue(script: list[Any], words: str) -> None:
-    poll = JobPoll(job_id="j1", started=0.0, poll=PollPolicy(timeout=2.5))
+    poll = JobPoll(job_id="j1", started=0.0, policy=PollPolicy(timeout=2.5))
     for seen in script:
         (poll.observe if seen is SEEN else poll.observe_error)(seen, 1.0)
     result = timed_out(poll)

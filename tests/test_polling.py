@@ -211,7 +211,7 @@ POLLS = st.builds(
     JobPoll,
     job_id=st.just("j1"),
     started=st.floats(0, 1e9),
-    poll=st.builds(
+    policy=st.builds(
         PollPolicy,
         interval=st.floats(0.01, 100),
         backoff=st.floats(1, 100),

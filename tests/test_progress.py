@@ -55,7 +55,7 @@ def test_a_meter_lets_ctrl_c_through() -> None:
 
 
 def test_what_cannot_be_called_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="^progress must be something that can be called"):
+    with pytest.raises(InvalidInputError, match="^progress must be callable"):
         callable_anywhere(7, awaited=True)  # type: ignore[arg-type]
 
 
@@ -100,7 +100,7 @@ def test_a_callback_that_fails_on_an_event_loop_is_logged_once_and_does_not_end_
 
     asyncio.run(main())
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warnings == ["the progress callback failed, and is not called again"]
+    assert warnings == ["the progress callback failed, and will not be called again"]
 
 
 def test_aiohttp_sends_nothing_before_progress_is_checked() -> None:

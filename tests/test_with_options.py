@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fakes import KEY, LAKE, FakeTransport, accepted, answer, client_of, status
+from support.fakes import KEY, LAKE, FakeTransport, accepted, answer, client_of, status
 
 from decart import (
     AsyncDecartClient,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fakes import KEY
-
 from decart import RetryPolicy, Timeout, TransportError
 from decart.config import settings
 from decart.downloads import Download
 from decart.responses import BufferedResponse
+from support.fakes import KEY
 
 SET = settings(KEY, "https://api.test", Timeout(), None)
 VIDEO = bytes(range(256)) * 4
