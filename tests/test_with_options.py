@@ -174,3 +174,15 @@ def test_a_client_whose_derived_client_is_open_in_a_block_is_closed_with_it() ->
     with pytest.raises(ClientClosedError):
         client.queue.status("j1")
     assert transport.closes == 1
+
+
+def test_closing_a_client_closes_the_async_side_of_a_derived_client() -> None:
+    transport = FakeTransport()
+    client = client_of(transport)
+    derived = client.with_options(timeout=1)
+    before = derived.aio
+    client.close()
+    for aio in (before, before.with_options(timeout=2), derived.aio, client.aio):
+        with pytest.raises(ClientClosedError, match="nothing was sent"):
+            run(aio.queue.submit(LAKE))
+    assert transport.sent == []
