@@ -21,7 +21,7 @@ class DecartClient(SyncDecartClient):
     def aio(self) -> AsyncDecartClient:
         """The async side of this client: the same settings, transport and learned durations."""
         if self._aio is None or self._aio._shared.closed:
-            shared = Shared(transport=self._shared.transport, memory=self._shared.memory, closed=self._shared.closed)
+            shared = Shared(transport=self._shared.transport, memory=self._shared.memory, parent=self._shared)
             self._aio = AsyncDecartClient._made_of(self._config, shared, adapt(shared.transport))
         return self._aio
 

@@ -84,11 +84,18 @@ class Shared:
         transport: What sends the requests.
         memory: The jobs that were submitted, and how long they took.
         closed: Whether one of the clients was closed.
+        parent: What the sync client shares, for its async side.
     """
 
     transport: Transport | AsyncTransport
     memory: JobMemory = attrs.field(factory=JobMemory)
     closed: bool = False
+    parent: Shared | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing may be sent any more, because one of the clients or the parent was closed."""
+        return self.closed or (self.parent is not None and self.parent.closed)
 
 
 def check_hooks(hooks: Iterable[EventHook]) -> tuple[EventHook, ...]:

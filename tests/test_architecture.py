@@ -13,6 +13,9 @@ import decart
 
 ROOT = Path(decart.__file__).parent
 
+CLIENT = "backend engine waits transfers streams operations queue client".split()  # noqa: SIM905
+"""The modules of `decart._async` and of `decart._sync`, which is generated from it."""
+
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
 _version errors extras structure salvage log
@@ -24,9 +27,7 @@ transports.failures transports.decoding transports.body transports.routes transp
 transports.urllib3 transports.requests
 transports.threads transports.threaded transports.upload transports.aiohttp transports
 client_config
-_async.backend _async.engine _async.waits _async.transfers _async.streams _async.operations _async.queue _async.client
-_async
-_sync.backend _sync.engine _sync.waits _sync.transfers _sync.streams _sync.operations _sync.queue _sync.client _sync
+_async _sync
 client
 integrations.otel
 decart
@@ -34,7 +35,10 @@ emulator
 integrations.pytest_plugin integrations
 """.split()  # noqa: SIM905
 
-THE_BOX = """
+for side in ("_async", "_sync"):  # the packages themselves import nothing
+    ORDER[ORDER.index(side) : ORDER.index(side)] = [f"{side}.{name}" for name in CLIENT]
+
+EMULATOR = """
 clock dates replies uploads catalogue tokens door forms
 render.words render.job render.mark render
 jobs files provenance faults.kinds faults.fault faults.notation faults.waiting faults.answers faults.jobs faults
@@ -53,6 +57,10 @@ ONLY_IN = {
     "opentelemetry": {"integrations.otel"},
     "pytest": {"integrations.pytest_plugin"},
 }
+LIMIT = 300
+LONG = {"policies": 305, "transports.base": 321, "_async.queue": 341}
+"""The lines of modules that are longer than the limit. They may shrink, and leave this list; none may join it."""
+
 EXTRAS = {"av", "numpy", "PIL", "pydantic", "jwt", "werkzeug", "cheroot", "django", "flask", "responses"}
 
 SOURCES = {
@@ -64,7 +72,7 @@ CORE = sorted(name for name in SOURCES if name.split(".")[0] != "emulator")
 
 
 def imports_of(name: str) -> Iterator[str]:
-    """Give every module that is imported anywhere in a module, as an absolute name."""
+    """Yield every module that is imported anywhere in a module, as an absolute name."""
     path = SOURCES[name]
     package = "decart" if name == "decart" else f"decart.{name}"
     if path.name != "__init__.py":
@@ -97,9 +105,9 @@ def test_a_module_imports_only_what_comes_before_it(name: str) -> None:
 
 def place(name: str) -> int:
     """Return the place of a module of the emulator in the order; a drawing module has that of all of them."""
-    if name.startswith("render.") and name not in THE_BOX:
-        return THE_BOX.index("render")
-    return THE_BOX.index(name)
+    if name.startswith("render.") and name not in EMULATOR:
+        return EMULATOR.index("render")
+    return EMULATOR.index(name)
 
 
 @pytest.mark.parametrize("name", sorted(set(SOURCES) - set(CORE)))
@@ -128,9 +136,35 @@ def test_the_reader_of_imports_sees_what_it_should() -> None:
     assert "tenacity" in imports_of("policies")
 
 
+def test_each_exception_is_needed() -> None:
+    for library, places in ONLY_IN.items():
+        for name in places:
+            assert library in {imported.split(".")[0] for imported in imports_of(name)}, f"{name}: {library}"
+    for name in LONG:
+        assert lines_of(name) > LIMIT, f"{name} is short now"
+
+
+def test_the_sync_side_has_the_modules_of_the_async_side() -> None:
+    assert {name for name in SOURCES if name.startswith("_sync")} == {
+        name.replace("_async", "_sync") for name in SOURCES if name.startswith("_async")
+    }
+
+
+def test_neither_side_of_the_client_imports_the_other() -> None:
+    for name in SOURCES:
+        side, _, module = name.partition(".")
+        other = {"_async": "decart._sync", "_sync": "decart._async"}.get(side)
+        assert other is None or not [imported for imported in imports_of(name) if imported.startswith(other)], module
+
+
 @pytest.mark.parametrize("name", sorted(SOURCES))
-def test_a_module_is_short(name: str) -> None:
-    assert len(SOURCES[name].read_text("utf-8").splitlines()) <= 350
+def test_a_module_that_is_written_by_hand_is_short(name: str) -> None:
+    if not name.startswith("_sync."):
+        assert lines_of(name) <= LONG.get(name, LIMIT)
+
+
+def lines_of(name: str) -> int:
+    return len(SOURCES[name].read_text("utf-8").splitlines())
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))

@@ -141,6 +141,13 @@ def test_a_submit_reports_what_was_sent_and_the_job_as_soon_as_it_is_known() -> 
     assert jobs == [JobSubmitResponse(job_id="j9", status="pending")]
 
 
+def test_an_error_that_breaks_off_is_the_failure_of_the_connection() -> None:
+    failure = TransportError("The connection broke off.")
+    with pytest.raises(TransportError) as caught:
+        parse_submit(reply(b'{"detail"', 400), SET, OWN_MODEL, failure)
+    assert caught.value is failure
+
+
 def test_a_submit_that_may_not_start_sends_nothing() -> None:
     def refuse() -> None:
         raise ZeroDivisionError
@@ -152,16 +159,8 @@ def test_a_submit_that_may_not_start_sends_nothing() -> None:
 
 
 AWKWARD_IDS = [
-    "../files/x",
-    "a b",
-    "a?b#c",
-    "a/../../v1/verify",
-    "%2e%2e",
-    "j\r\nHost: evil",
-    "…",
-    "a\\b",
-    "//evil.test",
-]
+    "../files/x", "a b", "a?b#c", "a/../../v1/verify", "%2e%2e", "j\r\nHost: evil", "…", "a\\b", "//evil.test",
+]  # fmt: skip
 
 
 @hypothesis_settings(deadline=None)

@@ -36,16 +36,7 @@ EXCEPTIONS = {
     Found("transports/test_odd_sessions.py", "._content"): "requests', which programs set in responses of their own",
 }
 
-PENDING = {
-    "test_client.py",
-    "test_core.py",
-    "test_download_progress.py",
-    "test_echoed_keys.py",
-    "test_notebook.py",
-    "test_progress.py",
-    "test_verbs.py",
-    "test_watch.py",
-}
+PENDING: set[str] = {"test_notebook.py"}
 """Files that still use private names. None may be added, and one that has become clean should leave the list."""
 
 

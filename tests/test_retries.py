@@ -24,12 +24,14 @@ from decart import (
 )
 from decart.policies import (
     LAST_REQUEST,
+    TICK,
     VISIBLE_AFTER,
     Exchange,
+    Outcome,
+    RetryLoop,
     not_visible_yet,
     repeat_read,
     repeat_submit,
-    retrying,
 )
 
 
@@ -38,7 +40,7 @@ def api(status: int, after: float | None = None, kind: type[APIError] = APIError
 
 
 def exchange(repeat: Callable[[BaseException], bool] = repeat_read, **policy: Any) -> Exchange:
-    return Exchange(poll=RetryPolicy(**{"jitter": 0, **policy}), started=100.0, repeat=repeat)
+    return Exchange(policy=RetryPolicy(**{"jitter": 0, **policy}), started=100.0, repeat=repeat)
 
 
 def pauses(exchange: Exchange, *errors: Exception, accepted: float | None = None) -> list[float | None]:
@@ -89,35 +91,47 @@ def test_a_404_is_repeated_until_the_job_must_be_visible_however_many_attempts_t
 
 
 class Tries:
-    """An attempt that fails like this, and then succeeds."""
+    """Attempts that fail like this, and then succeed."""
 
     def __init__(self, *errors: BaseException) -> None:
-        self.errors, self.times = list(errors), 0
+        self.errors = list(errors)
 
-    def __call__(self) -> str:
-        self.times += 1
-        if self.errors:
-            raise self.errors.pop(0)
-        return "done"
+    def __call__(self) -> Outcome[str]:
+        return Outcome(error=self.errors.pop(0)) if self.errors else Outcome(value="done")
+
+
+def looped(*errors: BaseException) -> tuple[Outcome[str], list[float], list[Any]]:
+    """Return how a loop ends, its pauses, and the retries that it reported."""
+    clock, reports, decide = FakeTransport(start=100.0), [], exchange()
+    loop = RetryLoop(lambda error: decide.pause_after(error, clock.now()), lambda *report: reports.append(report))
+    outcome = Retrying(sleep=clock.sleep, **loop.settings())(Tries(*errors))
+    loop.release()
+    return outcome, clock.sleeps, reports
 
 
 def test_after_each_failure_one_function_decides_and_the_retry_is_reported_before_the_pause() -> None:
-    clock, reports = FakeTransport(start=100.0), []
     first, second = api(500), TransportError("cut")
-    decide = exchange()
-    settings = retrying(lambda error: decide.pause_after(error, clock.now()), lambda *report: reports.append(report))
-    assert Retrying(sleep=clock.sleep, **settings)(Tries(first, second)) == "done"
+    outcome, sleeps, reports = looped(first, second)
+    assert outcome.unwrap() == "done"
     assert reports == [(first, 1, 0.5), (second, 2, 1.0)]
-    assert clock.sleeps == [0.5, 1.0]
+    assert sleeps == [0.5, 1.0]
 
 
 @pytest.mark.parametrize("last", [api(401), KeyboardInterrupt(), ZeroDivisionError()])
 def test_an_error_that_is_not_repeated_is_raised_itself(last: BaseException) -> None:
-    decide = exchange()
-    settings = retrying(lambda error: decide.pause_after(error, 100.0), lambda *report: None)
+    outcome, sleeps, _ = looped(api(500), last)
     with pytest.raises(type(last)) as caught:
-        Retrying(sleep=lambda seconds: None, **settings)(Tries(api(500), last))
+        outcome.unwrap()
     assert caught.value is last
+    assert sleeps == [0.5]
+
+
+def test_an_outcome_lets_go_of_its_error_once_it_is_raised() -> None:
+    outcome: Outcome[None] = Outcome(error=api(500))
+    with pytest.raises(APIError):
+        outcome.unwrap()
+    assert outcome.error is None
+    assert outcome.unwrap() is None
 
 
 # the promise of all that
@@ -139,7 +153,7 @@ def test_no_wait_outlives_its_deadline_by_more_than_one_request(
     transport = FakeTransport(accepted(), *script, always(lambda: SILENCE))
     retry = RetryPolicy(interval=interval, max_interval=interval)
     assert client_of(transport, retry=retry).queue.submit_and_poll(LAKE, poll=PollPolicy(timeout=timeout)).timed_out
-    assert transport.now() <= timeout + LAST_REQUEST
+    assert transport.now() <= timeout + LAST_REQUEST + TICK
 
 
 @settings(deadline=None)
@@ -152,4 +166,4 @@ def test_no_call_outlives_the_timeout_of_its_retries_by_more_than_one_request(
     with pytest.raises(QueueStatusError):
         client.queue.status("j1")
     longest = max(read, *(entry.seconds for entry in script if isinstance(entry, Takes) and entry is not SILENCE), 0)
-    assert transport.now() <= timeout + longest
+    assert transport.now() <= timeout + longest + TICK

@@ -133,7 +133,7 @@ class AsyncEngine:
 
     def check_open(self) -> None:
         """Raise ``ClientClosedError`` if the client was closed."""
-        if self.shared.closed:
+        if self.shared.is_closed:
             raise ClientClosedError(
                 "This client is closed, and nothing was sent; create a new DecartClient, or keep this one open longer."
             )

@@ -134,7 +134,7 @@ class Engine:
 
     def check_open(self) -> None:
         """Raise ``ClientClosedError`` if the client was closed."""
-        if self.shared.closed:
+        if self.shared.is_closed:
             raise ClientClosedError(
                 "This client is closed, and nothing was sent; create a new DecartClient, or keep this one open longer."
             )

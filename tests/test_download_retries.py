@@ -1,0 +1,74 @@
+"""`decart.downloads.Download`: which attempts count as failures, how long the pauses are, and when it gives up."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from support.downloads import CUT, SIZE, VIDEO, complete, cut_at, feed, new_download, part
+
+from decart import (
+    APIError,
+    AuthenticationError,
+    ConfigurationError,
+    NotFoundError,
+    RateLimitError,
+    RetryPolicy,
+    ServerError,
+)
+from decart.policies import LAST_REQUEST, VISIBLE_AFTER
+
+
+def test_only_attempts_that_receive_no_data_count_as_failures() -> None:
+    download = cut_at(300)
+    pauses = []
+    for size in (301, 302, 303):
+        download.observe_head(part(size - 1, SIZE - 1))
+        feed(download, VIDEO[size - 1 : size])
+        pauses.append(download.pause_after(CUT, 0.0))
+    assert pauses == [0.5, 0.5, 0.5]
+    assert [download.pause_after(CUT, 0.0) for _ in range(4)] == [0.5, 1.0, 2.0, None]
+
+
+def test_each_attempt_that_receives_data_postpones_the_end() -> None:
+    download = new_download(give_up=120.0)
+    download.observe_head(complete())
+    feed(download, VIDEO[:1])
+    assert download.pause_after(CUT, 119.0) == 0.5
+    assert download.give_up == 239.0
+    assert download.pause_after(CUT, 240.0) is None
+    endless = new_download(retry=RetryPolicy(jitter=0, timeout=None))
+    endless.observe_head(complete())
+    feed(endless, VIDEO[:1])
+    assert endless.pause_after(CUT, 1e9) == 0.5 and endless.give_up == math.inf
+
+
+@pytest.mark.parametrize(
+    ("error", "pause"),
+    [
+        (CUT, 0.5),
+        (ServerError("HTTP 500.", status_code=500), 0.5),
+        (RateLimitError("HTTP 429.", status_code=429, retry_after=7.0), 7.0),
+        (RateLimitError("HTTP 429.", status_code=429, retry_after=101.0), None),
+        (AuthenticationError("HTTP 401.", status_code=401), None),
+        (NotFoundError("HTTP 404.", status_code=404), None),
+        (APIError("HTTP 301.", status_code=301), None),
+        (ConfigurationError("Bad proxy."), None),
+        (OSError("The disk is full."), None),
+    ],
+)
+def test_an_error_is_retried_if_it_may_heal_in_time(error: Exception, pause: float | None) -> None:
+    assert new_download(deadline=100.0).pause_after(error, 0.0) == pause
+    assert new_download(deadline=100.0).pause_after(error, 100.0) is None
+
+
+def test_a_404_right_after_the_job_was_accepted_is_retried() -> None:
+    missing = NotFoundError("HTTP 404.", status_code=404)
+    assert new_download(accepted=0.0).pause_after(missing, VISIBLE_AFTER - 1) == 0.5
+    assert new_download(accepted=0.0).pause_after(missing, VISIBLE_AFTER) is None
+
+
+def test_a_request_may_take_until_the_deadline_or_one_second_at_the_end() -> None:
+    download = new_download(deadline=100.0)
+    assert [download.time_for_request(now) for now in (0.0, 99.5, 200.0)] == [100.0, LAST_REQUEST, LAST_REQUEST]
+    assert new_download().time_for_request(0.0) == math.inf

@@ -1,0 +1,200 @@
+"""`client.queue.poll_once`: many steps, in any processes, are one wait."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from typing import Any
+
+import pytest
+from support.fakes import KEY, LAKE, SILENCE, FakeTransport, Takes, accepted, always, answer, client_of, status, video
+
+from decart import (
+    AsyncDecartClient,
+    ConnectError,
+    DecartClient,
+    DecartSDKError,
+    EventHook,
+    InvalidInputError,
+    JobTimeoutError,
+    NotFoundError,
+    PollPolicy,
+    QueueStatusError,
+    RetryPolicy,
+    TransportError,
+)
+from decart.policies import LAST_REQUEST
+from decart.transports.base import HttpRequest, HttpResponse
+
+STEADY: dict[str, Any] = {"retry": RetryPolicy(jitter=0), "poll": PollPolicy(jitter=0)}
+
+
+def steps(transport: FakeTransport, client: DecartClient | None = None, **settings: Any) -> Any:
+    """Wait in steps, each with a new client and the state through JSON; return the last step, or the error."""
+    state = None
+    client = client or client_of(transport, **{**STEADY, **settings})
+    while True:
+        try:
+            step = client.queue.poll_once("j1", state)
+        except DecartSDKError as error:
+            return error
+        if step.job is not None:
+            return step
+        assert step.wait > 0
+        transport.sleep(step.wait)
+        state = json.loads(json.dumps(step.state))
+        client = client_of(transport, **{**STEADY, **settings})
+
+
+def awaited_steps(transport: FakeTransport) -> Any:
+    async def main() -> Any:
+        state = None
+        while True:
+            async with AsyncDecartClient(KEY, transport=transport, **STEADY) as client:
+                step = await client.queue.poll_once("j1", state)
+            if step.job is not None:
+                return step
+            transport.sleep(step.wait)
+            state = json.loads(json.dumps(step.state))
+
+    return asyncio.run(main())
+
+
+SCRIPTS: dict[str, list[Any]] = {
+    "statuses": [*["pending"] * 2, *["processing"] * 7, "completed"],
+    "a failed job": ["pending", "failed"],
+    "unknown statuses": ["warming", "cooling", "completed"],
+    "failures": ["pending", 500, 503, ConnectError("No network."), TransportError("Cut off."), "pending", "completed"],
+    "failures at first": [502, 502, "completed"],
+    "Retry-After": ["pending", (429, "7"), (503, "90"), "completed"],
+    "slow responses": ["pending", 3.0, 40.0, "completed"],
+    "silence": ["pending", SILENCE, "completed"],
+    "not visible yet": [404, 404, "pending", 404, 404, "completed"],
+}
+
+
+def entries(script: list[Any]) -> list[Any]:
+    """Return the responses of a script: statuses, codes, codes with Retry-After, and seconds that a response takes."""
+    made: list[Any] = []
+    for entry in script:
+        if isinstance(entry, str):
+            made.append(status(entry))
+        elif isinstance(entry, int):
+            made.append(answer(entry))
+        elif isinstance(entry, tuple):
+            made.append(answer(entry[0], retry_after=entry[1]))
+        else:
+            made.append(Takes(entry, status("processing")) if isinstance(entry, float) else entry)
+    return made
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_steps_make_the_same_status_checks_at_the_same_times_as_one_wait(name: str) -> None:
+    one = FakeTransport(*entries(SCRIPTS[name]), video(), start=1000.0)
+    client_of(one, **STEADY).queue.poll("j1")
+    many = FakeTransport(*entries(SCRIPTS[name]), start=1000.0)
+    step = steps(many)
+    assert (step.job.status, step.wait) == (SCRIPTS[name][-1], 0.0)
+    assert [(sent.at, sent.timeout) for sent in many.requests] == [
+        (sent.at, sent.timeout) for sent in one.requests if not sent.path.endswith("/content")
+    ]
+    awaited = FakeTransport(*entries(SCRIPTS[name]), start=1000.0)
+    assert awaited_steps(awaited).job == step.job
+    assert awaited.looks() == many.looks()
+
+
+@pytest.mark.parametrize("last", [401, 403, 501, 301])
+def test_steps_end_as_a_wait_does_when_no_status_check_can_succeed(last: int) -> None:
+    error = steps(FakeTransport(status("pending"), answer(last)))
+    assert isinstance(error, QueueStatusError)
+    assert (error.job_id, error.status_code) == ("j1", last)
+
+
+def test_a_job_that_stays_unknown_ends_the_steps() -> None:
+    transport = FakeTransport(always(lambda: answer(404)), start=1000.0)
+    error = steps(transport)
+    assert isinstance(error, QueueStatusError) and isinstance(error.cause, NotFoundError)
+    assert transport.looks() == [1000.0, 1000.5, 1001.5]
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, 5.0, 600.0])
+def test_steps_end_with_a_job_timeout_error_where_one_wait_times_out(seconds: float) -> None:
+    poll = PollPolicy(jitter=0, timeout=seconds)
+    one = FakeTransport(always(lambda: status("processing")), start=1000.0)
+    result = client_of(one, **{**STEADY, "poll": poll}).queue.poll("j1")
+    many = FakeTransport(always(lambda: status("processing")), start=1000.0)
+    error = steps(many, poll=poll)
+    assert isinstance(error, JobTimeoutError)
+    assert (error.message, error.job_id) == (result.error, "j1")
+    assert many.looks() == one.looks()
+
+
+def test_the_last_status_check_may_outlive_the_deadline_by_one_second() -> None:
+    transport = FakeTransport(always(lambda: SILENCE), start=1000.0)
+    assert isinstance(steps(transport, poll=PollPolicy(timeout=5)), JobTimeoutError)
+    assert transport.now() <= 1005 + LAST_REQUEST
+
+
+def test_the_policy_of_the_first_step_is_that_of_the_wait() -> None:
+    transport = FakeTransport(always(lambda: status("processing")), start=1000.0)
+    client = client_of(transport, **STEADY)
+    own = PollPolicy(interval=3, backoff=1, jitter=0, max_interval=3)
+    first = client.queue.poll_once("j1", poll=own)
+    second = client_of(transport).queue.poll_once("j1", first.state)
+    assert (first.wait, second.wait) == (3, 3)
+
+
+def learned() -> tuple[FakeTransport, DecartClient]:
+    """Return a client that has seen nine jobs of 30 seconds each, and has submitted a tenth, j1."""
+    accepted_at: dict[str, float] = {}
+    names = iter([f"before-{number}" for number in range(9)] + ["j1"])
+
+    def service(request: HttpRequest) -> HttpResponse:
+        if request.method == "POST":
+            name = next(names)
+            accepted_at[name] = transport.now()
+            return accepted(name)
+        name = request.url.split("/")[5]
+        if request.url.endswith("/content"):
+            return video()
+        return status("completed" if transport.now() >= accepted_at[name] + 30 else "processing", name)
+
+    transport = FakeTransport(always(lambda: service), start=1000.0)
+    random.seed(7)  # the jitter
+    client = client_of(transport)
+    for _ in range(9):
+        client.queue.submit_and_poll(LAKE)
+    client.queue.submit(LAKE)
+    return transport, client
+
+
+def test_what_the_first_client_learned_paces_the_steps_of_all() -> None:
+    one, client = learned()
+    client.queue.poll("j1")
+    many, client = learned()
+    begun = len(many.looks())
+    step = steps(many, client, poll=PollPolicy())  # the policy of later clients is not that of the wait
+    assert step.job.status == "completed"
+    assert many.looks() == one.looks()
+    assert many.looks()[begun + 1] - many.looks()[begun] > PollPolicy().max_interval
+
+
+@pytest.mark.parametrize("state", [{}, {"job_id": "j1"}, {"job_id": "j2"}, "state", 7])
+def test_a_state_that_is_not_one_of_this_job_is_refused_before_anything_is_sent(state: Any) -> None:
+    transport = FakeTransport()
+    with pytest.raises(InvalidInputError, match="^state must be the state of the previous step for job j1"):
+        client_of(transport).queue.poll_once("j1", state)
+    assert transport.sent == []
+
+
+def test_a_step_reports_a_change_of_status_once_for_all_steps() -> None:
+    changes: list[str] = []
+
+    class Changes(EventHook):
+        def status_changed(self, event: Any) -> None:
+            changes.append(event.status)
+
+    words = ["pending", "pending", "processing", "processing", "completed"]
+    steps(FakeTransport(*map(status, words)), event_hooks=[Changes()])
+    assert changes == ["pending", "processing", "completed"]
