@@ -470,7 +470,7 @@ def test_an_event_ends_a_wait(kind: type, box: str) -> None:
             wait = asyncio.ensure_future(
                 client.queue.submit_and_poll(LAKE, cancel=event, policy=PollPolicy(interval=60, max_interval=60))
             )
-            while not client.queue._core.transport._homes:  # type: ignore[attr-defined]
+            while not client.queue._core.transport._states:  # type: ignore[attr-defined]
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.2)
             event.set()
