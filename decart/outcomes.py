@@ -10,7 +10,6 @@ import attrs
 from .errors import (
     APIError,
     DecartSDKError,
-    InvalidInputError,
     QueueError,
     QueueResultError,
     QueueStatusError,
@@ -31,7 +30,7 @@ class CallState:
     """How far a call has come: what to tell whoever ends it, by Ctrl-C at any instruction or by any other exception.
 
     Attributes:
-        job_id: The job, once it is known.
+        job_id: The job, once it is known and the arguments of the call are checked.
         sent: Whether any of a submit's body may have been sent.
         finished: Whether the job is known to have finished.
     """
@@ -51,8 +50,8 @@ class CallState:
         """
         if isinstance(error, DecartSDKError):
             error.__traceback__ = None
-            if error.job_id == self.job_id or isinstance(error, InvalidInputError):
-                return  # its message says it, or nothing has happened yet
+            if error.job_id == self.job_id:
+                return  # its message says it
         if self.job_id is not None:
             with suppress(Exception):  # an exception that takes no attributes
                 if getattr(error, "job_id", None) is None:

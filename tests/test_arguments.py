@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 from support.fakes import LAKE
 
-from decart import InvalidInputError, JobStatusResponse, PollPolicy, Progress, WaitCancelledError
+from decart import (
+    InvalidInputError,
+    JobStatusResponse,
+    PollPolicy,
+    Progress,
+    WaitCancelledError,
+)
 from decart.arguments import WaitArguments, shown_progress, wait_arguments
 
 

@@ -12,7 +12,15 @@ import pytest
 from support.faces import ASYNC, TRANSPORTS, sync_face
 from support.fakes import KEY, LAKE
 from support.resources import nothing_left, open_sockets
-from support.servers import PATIENCE, Connection, Received, answering, http, serving, silent
+from support.servers import (
+    PATIENCE,
+    Connection,
+    Received,
+    answering,
+    http,
+    serving,
+    silent,
+)
 
 from decart import DecartClient, RequestsTransport, RetryPolicy, Timeout
 from decart.transports.base import HttpRequest, Transport

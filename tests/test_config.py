@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from decart import DecartSDKError, InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError, Timeout, __version__
+from decart import (
+    DecartSDKError,
+    InvalidAPIKeyError,
+    InvalidBaseURLError,
+    InvalidInputError,
+    Timeout,
+    __version__,
+)
 from decart.config import DEFAULT_BASE_URL, Secret, Settings, settings
 
 KEY = "dct_Kq7vT2xN9pLw4ZsY"

@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fakes import KEY, LAKE, FakeTransport, accepted, always, answer, client_of, status
+from support.fakes import (
+    KEY,
+    LAKE,
+    FakeTransport,
+    accepted,
+    always,
+    answer,
+    client_of,
+    status,
+)
 from support.servers import serving
 from support.shelf import STEADY, VIDEO, Shelf, files, having, slowly
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 
 import pytest
-from support.downloads import CUT, SIZE, VIDEO, complete, cut_at, feed, new_download, part
+from support.downloads import (
+    CUT,
+    SIZE,
+    VIDEO,
+    complete,
+    cut_at,
+    feed,
+    new_download,
+    part,
+)
 
 from decart import (
     APIError,

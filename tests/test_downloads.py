@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.downloads import CUT, SIZE, VIDEO, complete, cut_at, feed, head, new_download, part
+from support.downloads import (
+    CUT,
+    SIZE,
+    VIDEO,
+    complete,
+    cut_at,
+    feed,
+    head,
+    new_download,
+    part,
+)
 from support.fakes import KEY, MP4
 
 from decart import (

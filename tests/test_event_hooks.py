@@ -10,9 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fakes import KEY, LAKE, FakeTransport, accepted, answer, client_of, status, video
+from support.fakes import (
+    KEY,
+    LAKE,
+    FakeTransport,
+    accepted,
+    answer,
+    client_of,
+    status,
+    video,
+)
 
-from decart import AsyncDecartClient, DecartClient, EventHook, InvalidInputError, QueueStatusError, RetryPolicy
+from decart import (
+    AsyncDecartClient,
+    DecartClient,
+    EventHook,
+    InvalidInputError,
+    QueueStatusError,
+    RetryPolicy,
+)
 from decart.events import Operation, RequestSent, Retry
 
 

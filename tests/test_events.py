@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fakes import KEY, LAKE, MP4, FakeTransport, Takes, accepted, answer, client_of, status, video
+from support.fakes import (
+    KEY,
+    LAKE,
+    MP4,
+    FakeTransport,
+    Takes,
+    accepted,
+    answer,
+    client_of,
+    status,
+    video,
+)
 from support.shelf import Shelf
 
 from decart import (

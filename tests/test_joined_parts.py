@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 from support.fakes import KEY, FakeTransport, always, status
 from support.shelf import STEADY, VIDEO, Shelf, files, having, pieces_of
 
-from decart import AsyncDecartClient, QueueResultError, RetryPolicy, Timeout, TransportError
+from decart import (
+    AsyncDecartClient,
+    QueueResultError,
+    RetryPolicy,
+    Timeout,
+    TransportError,
+)
 from decart.transports.base import HttpRequest, HttpResponse
 
 V1 = {"Content-Type": "video/mp4", "ETag": '"v1"'}

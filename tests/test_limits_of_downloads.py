@@ -12,7 +12,18 @@ from typing import Any
 
 import pytest
 from support.exchanges import TRANSPORTS
-from support.fakes import KEY, LAKE, MP4, FakeTransport, accepted, always, answer, client_of, status, video
+from support.fakes import (
+    KEY,
+    LAKE,
+    MP4,
+    FakeTransport,
+    accepted,
+    always,
+    answer,
+    client_of,
+    status,
+    video,
+)
 from support.servers import Connection, Gone, http, serving
 
 from decart import (

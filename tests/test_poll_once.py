@@ -8,7 +8,19 @@ import random
 from typing import Any
 
 import pytest
-from support.fakes import KEY, LAKE, SILENCE, FakeTransport, Takes, accepted, always, answer, client_of, status, video
+from support.fakes import (
+    KEY,
+    LAKE,
+    SILENCE,
+    FakeTransport,
+    Takes,
+    accepted,
+    always,
+    answer,
+    client_of,
+    status,
+    video,
+)
 
 from decart import (
     AsyncDecartClient,

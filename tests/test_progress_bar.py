@@ -12,7 +12,17 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
 import pytest
-from support.fakes import KEY, LAKE, MP4, FakeTransport, accepted, answer, client_of, status, video
+from support.fakes import (
+    KEY,
+    LAKE,
+    MP4,
+    FakeTransport,
+    accepted,
+    answer,
+    client_of,
+    status,
+    video,
+)
 from support.shelf import Shelf
 
 from decart import AsyncDecartClient, Progress, QueueStatusError, models

@@ -29,9 +29,7 @@ from decart import (
 ADVICE = "Job j1 goes on. Wait for it with client.queue.poll('j1')."
 
 
-FETCH_ADVICE = (
-    "Job j1 is done. Fetch its video with client.queue.download('j1', path)."
-)
+FETCH_ADVICE = "Job j1 is done. Fetch its video with client.queue.download('j1', path)."
 
 
 @pytest.mark.parametrize(

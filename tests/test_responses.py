@@ -23,7 +23,14 @@ from decart import (
 )
 from decart.config import settings
 from decart.redaction import TEXT_LIMIT
-from decart.responses import BODY_LIMIT, BufferedResponse, api_error, load_json, reason, unreadable
+from decart.responses import (
+    BODY_LIMIT,
+    BufferedResponse,
+    api_error,
+    load_json,
+    reason,
+    unreadable,
+)
 
 SET = settings(KEY, "https://api.test", Timeout(), None)
 

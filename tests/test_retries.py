@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.fakes import LAKE, SILENCE, FakeTransport, Takes, accepted, always, answer, client_of
+from support.fakes import (
+    LAKE,
+    SILENCE,
+    FakeTransport,
+    Takes,
+    accepted,
+    always,
+    answer,
+    client_of,
+)
 from tenacity import Retrying
 
 from decart import (

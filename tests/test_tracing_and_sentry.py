@@ -203,7 +203,12 @@ def test_no_stack_frame_of_a_failure_shows_the_key(transport: str, failure: str)
 @each_transport
 def test_sentry_is_sent_the_local_variables_of_the_caller(transport: str, failure: str) -> None:
     values = told_to_sentry(transport)[failure]["event"]["exception"]["values"]
-    frames = [frame for value in values for frame in value["stacktrace"]["frames"] if frame["function"] == "order"]
+    frames = [
+        frame
+        for value in values
+        for frame in value.get("stacktrace", {"frames": []})["frames"]
+        if frame["function"] == "order"
+    ]
     assert frames
     assert all(frame["vars"]["precious"] == "'mine'" for frame in frames)
 

@@ -10,7 +10,11 @@ import django.conf
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.base import File as DjangoFile
-from django.core.files.uploadedfile import InMemoryUploadedFile, SimpleUploadedFile, TemporaryUploadedFile
+from django.core.files.uploadedfile import (
+    InMemoryUploadedFile,
+    SimpleUploadedFile,
+    TemporaryUploadedFile,
+)
 from support.uploads import PNG, Stream, content, refused, sent_twice, sent_twice_of
 from werkzeug.datastructures import FileStorage
 

@@ -10,7 +10,15 @@ import pathlib
 from typing import Any
 
 import pytest
-from support.uploads import LARGE, PNG, Stream, content, refused, sent_twice, sent_twice_of
+from support.uploads import (
+    LARGE,
+    PNG,
+    Stream,
+    content,
+    refused,
+    sent_twice,
+    sent_twice_of,
+)
 
 from decart import InvalidInputError
 from decart.uploads.files import OCTET_STREAM, upload

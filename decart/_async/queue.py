@@ -149,10 +149,9 @@ class AsyncQueueClient:
             >>> (await client.queue.download(job, "lake.mp4")).name
             'lake.mp4'
         """
-        job_id = job_id_of(job)
+        job_id, target = job_id_of(job), check_target(path)
         state = CallState(job_id)
         try:
-            target = check_target(path)
             with shown_progress(progress, awaited=AWAITED) as (on_progress, _):
                 arguments = WaitArguments(save_to=target, on_progress=on_progress)
                 result = await self._operations.result(await self._operations.last_status(job_id), state, arguments)
@@ -235,7 +234,7 @@ class AsyncQueueClient:
             'completed'
         """
         job_id = job_id_of(job)
-        state = CallState(job_id)
+        state = CallState()
         try:
             with wait_arguments(
                 on_status_change=on_status_change,
@@ -245,6 +244,7 @@ class AsyncQueueClient:
                 progress=progress,
                 awaited=AWAITED,
             ) as arguments:
+                state.job_id = job_id
                 return await self._operations.wait(job_id, state, arguments)
         except BaseException as error:
             state.explain(error)

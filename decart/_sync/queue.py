@@ -146,10 +146,9 @@ class QueueClient:
             >>> (client.queue.download(job, "lake.mp4")).name
             'lake.mp4'
         """
-        job_id = job_id_of(job)
+        job_id, target = job_id_of(job), check_target(path)
         state = CallState(job_id)
         try:
-            target = check_target(path)
             with shown_progress(progress, awaited=AWAITED) as (on_progress, _):
                 arguments = WaitArguments(save_to=target, on_progress=on_progress)
                 result = self._operations.result(self._operations.last_status(job_id), state, arguments)
@@ -230,7 +229,7 @@ class QueueClient:
             'completed'
         """
         job_id = job_id_of(job)
-        state = CallState(job_id)
+        state = CallState()
         try:
             with wait_arguments(
                 on_status_change=on_status_change,
@@ -240,6 +239,7 @@ class QueueClient:
                 progress=progress,
                 awaited=AWAITED,
             ) as arguments:
+                state.job_id = job_id
                 return self._operations.wait(job_id, state, arguments)
         except BaseException as error:
             state.explain(error)

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
+from weakref import WeakSet
 
 import attrs
 
@@ -51,10 +53,11 @@ LONGEST_LINE = 64 * 1024
 
 @attrs.frozen(eq=False)
 class _LoopState:
-    """What the transport has in one event loop: a session, what closes it, and a lock for finding routes."""
+    """What the transport has in one event loop: a session, what closes it, open responses, and a lock for routes."""
 
     session: aiohttp.ClientSession
     keeper: AsyncGenerator[None, None]
+    responses: WeakSet[aiohttp.ClientResponse]
     finding: asyncio.Lock
 
 
@@ -95,8 +98,8 @@ class AiohttpTransport(LoopClock):
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
         """Make one attempt; see `decart.transports.base.AsyncTransport`."""
-        ends = None if timeout.total is None else self.now() + timeout.total
-        upload = None if request.body is None else Upload(request.body, request.may_start)
+        ends = None if timeout.total is None else time.monotonic() + timeout.total
+        upload = None if request.body is None else Upload(request.body, request.may_start, timeout.connect)
         try:
             state = await self._state_of_this_loop()
             route = await self._route_to(request.url, state)
@@ -108,8 +111,9 @@ class AiohttpTransport(LoopClock):
         except _FAILURES as error:
             if upload is not None:
                 await upload.settle()  # a retry may begin, and read the same file
-            failure = _translated(error, request.url, None if upload is None else upload.touched)
+            failure = _translated(error, request.url, None if upload is None else upload.body.touched)
         else:
+            state.responses.add(response)
             headers = Headers(response.headers)
             flaw = flaw_of_head(headers)
             if flaw is None:
@@ -117,8 +121,8 @@ class AiohttpTransport(LoopClock):
                 return AsyncHttpResponse(response.status, headers, chunks, _closing(response, upload), chunks.salvage)
             await _closing(response, upload)()
             failure = TransportError(f"{place_of(request.url)} sent a response that cannot be relied on ({flaw}).")
-        if upload is not None and upload.error is not None:
-            raise upload.error.with_traceback(None)  # whose frames may hold the key
+        if upload is not None and upload.body.error is not None:
+            raise upload.body.error.with_traceback(None)  # whose frames may hold the key
         raise failure  # here, so that the library's exception, which may hold the key, is not its context
 
     async def aclose(self) -> None:
@@ -143,7 +147,8 @@ class AiohttpTransport(LoopClock):
                 max_field_size=LONGEST_LINE,
             )
             session._retry_connection = False  # there is no public name for this
-            state = _LoopState(session, _until_the_loop_ends(session), asyncio.Lock())
+            responses: WeakSet[aiohttp.ClientResponse] = WeakSet()
+            state = _LoopState(session, _until_the_loop_ends(session, responses), responses, asyncio.Lock())
             self._states = {loop: state, **{k: v for k, v in self._states.items() if not k.is_closed()}}
             await state.keeper.__anext__()
         return state
@@ -158,11 +163,15 @@ class AiohttpTransport(LoopClock):
         return self._routes[place]
 
 
-async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
-    """Close a session when this generator is closed, which the loop does when it shuts down."""
+async def _until_the_loop_ends(
+    session: aiohttp.ClientSession, responses: WeakSet[aiohttp.ClientResponse]
+) -> AsyncGenerator[None, None]:
+    """Close a session and its open responses when this generator is closed, which the loop does when it shuts down."""
     try:
         yield
     finally:
+        for response in list(responses):
+            response.close()
         await session.close()
 
 
@@ -182,7 +191,7 @@ async def _exchange(
     """Send a request, and wait for the headers of its response."""
     headers = {"Accept-Encoding": "identity", **request.headers}
     if upload is not None:
-        headers["Content-Length"] = str(len(upload))
+        headers["Content-Length"] = str(len(upload.body))
     times = aiohttp.ClientTimeout(
         total=timeout.total,
         connect=timeout.connect,
@@ -202,12 +211,11 @@ async def _exchange(
     )
     if upload is None:
         return await begin
-    async with asyncio.timeout(None) as stall:
-        upload.watch(stall, timeout.connect)
+    async with asyncio.timeout(None) as upload.stall:
         try:
             return await begin
         finally:
-            upload.watch(None, None)  # the response is there, though the body may still be on its way
+            upload.stall = None  # the response is there, though the body may still be on its way
 
 
 class _Chunks:

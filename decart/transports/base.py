@@ -16,8 +16,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from types import TracebackType
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
@@ -84,19 +83,10 @@ class Headers(dict[str, str]):
             self[name] = f"{self[name]}, {value}" if name in self else value
 
 
-class _Response:
-    """What the sync and the async response share."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], salvage: Callable[[], bytes]) -> None:
-        self.status = status
-        self.headers: Mapping[str, str] = headers if isinstance(headers, Headers) else Headers(headers)
-        self.received = b""
-        self.salvage = salvage
-
-    def _is_complete(self, first: bytes, limit: int | None) -> bool:
-        """Return whether a first chunk is all of the body, as for most responses."""
-        known = "content-encoding" not in self.headers and self.headers.get("content-length") == str(len(first))
-        return known and (limit is None or len(first) <= limit)
+def _is_complete(headers: Mapping[str, str], first: bytes, limit: int | None) -> bool:
+    """Return whether a first chunk is all of the body, as for most responses."""
+    known = headers.get("content-length") == str(len(first)) and "content-encoding" not in headers
+    return known and (limit is None or len(first) <= limit)
 
 
 def _append(body: io.BytesIO, chunk: bytes, limit: int | None) -> bool:
@@ -108,7 +98,7 @@ def _append(body: io.BytesIO, chunk: bytes, limit: int | None) -> bool:
 def _nothing() -> None: ...
 
 
-class HttpResponse(_Response):
+class HttpResponse:
     """The response to one request, with its body still on the wire.
 
     Args:
@@ -133,16 +123,17 @@ class HttpResponse(_Response):
         close: Callable[[], None] = _nothing,
         salvage: Callable[[], bytes] = bytes,
     ) -> None:
-        super().__init__(status, headers, salvage)
+        self.status = status
+        self.headers: Mapping[str, str] = headers if isinstance(headers, Headers) else Headers(headers)
+        self.received = b""
+        self.salvage = salvage
         self._chunks = iter(chunks)
         self._close = close
 
     def __enter__(self) -> HttpResponse:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._close()
 
     def chunks(self) -> Iterator[bytes]:
@@ -157,7 +148,7 @@ class HttpResponse(_Response):
         body = io.BytesIO()
         try:
             for chunk in self._chunks:
-                if not body.tell() and self._is_complete(chunk, limit):
+                if not body.tell() and _is_complete(self.headers, chunk, limit):
                     return chunk
                 full = _append(body, chunk, limit)
                 chunk = b""  # it may echo the key, and an error's traceback keeps this frame
@@ -177,7 +168,7 @@ class HttpResponse(_Response):
 async def _nothing_async() -> None: ...
 
 
-class AsyncHttpResponse(_Response):
+class AsyncHttpResponse:
     """The same for an ``AsyncTransport``, which makes it from an async iterator of chunks."""
 
     def __init__(
@@ -188,16 +179,17 @@ class AsyncHttpResponse(_Response):
         aclose: Callable[[], Awaitable[None]] = _nothing_async,
         salvage: Callable[[], bytes] = bytes,
     ) -> None:
-        super().__init__(status, headers, salvage)
+        self.status = status
+        self.headers: Mapping[str, str] = headers if isinstance(headers, Headers) else Headers(headers)
+        self.received = b""
+        self.salvage = salvage
         self._chunks = chunks
         self._aclose = aclose
 
     async def __aenter__(self) -> AsyncHttpResponse:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exception: object) -> None:
         await self._aclose()
 
     def achunks(self) -> AsyncIterator[bytes]:
@@ -209,7 +201,7 @@ class AsyncHttpResponse(_Response):
         body = io.BytesIO()
         try:
             async for chunk in self._chunks:
-                if not body.tell() and self._is_complete(chunk, limit):
+                if not body.tell() and _is_complete(self.headers, chunk, limit):
                     return chunk
                 full = _append(body, chunk, limit)
                 chunk = b""
@@ -256,23 +248,15 @@ class Transport(Protocol):
 
 @runtime_checkable
 class AsyncTransport(Protocol):
-    """What the SDK needs of an async HTTP library. Safe to call from many tasks, and on one loop after another."""
+    """The async twin of ``Transport``. Safe to call from many tasks, and on one event loop after another."""
 
-    async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
-        """Make one attempt; raises what ``Transport.send`` raises."""
-        ...
+    async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse: ...
 
-    def now(self) -> float:
-        """Return the time in seconds on a monotonic clock."""
-        ...
+    def now(self) -> float: ...
 
-    async def asleep(self, seconds: float, cancel: Event | None = None) -> None:
-        """Sleep without holding a thread, or until ``cancel`` is set if that comes first."""
-        ...
+    async def asleep(self, seconds: float, cancel: Event | None = None) -> None: ...
 
-    async def aclose(self) -> None:
-        """Close all connections."""
-        ...
+    async def aclose(self) -> None: ...
 
 
 class Event(Protocol):
@@ -300,20 +284,16 @@ class SystemClock:
             cancel.wait(seconds)
 
 
-class Forkable(Protocol):
-    def after_fork(self) -> None: ...
+_transports: WeakSet[Any] = WeakSet()
 
 
-_forkable: WeakSet[Forkable] = WeakSet()
-
-
-def reset_after_fork(transport: Forkable) -> None:
+def reset_after_fork(transport: Any) -> None:
     """Have ``transport.after_fork()`` called in each forked child: two processes must not share a connection."""
-    _forkable.add(transport)
+    _transports.add(transport)
 
 
 def _in_child() -> None:
-    for transport in list(_forkable):
+    for transport in list(_transports):
         transport.after_fork()
 
 

@@ -74,7 +74,7 @@ def failure(url: str, reason: str, *, sent: bool, silent: bool) -> TransportErro
 
 
 def place_of(url: str) -> str:
-    """Return host and port of a URL, as a person looks for them."""
+    """Return the host and port of a URL for a message."""
     try:
         parts = urlsplit(url)
         return f"{str(parts.hostname)[:100]}:{parts.port or {'http': 80, 'https': 443}.get(parts.scheme)}"
@@ -83,12 +83,9 @@ def place_of(url: str) -> str:
 
 
 def _cannot_heal(cause: BaseException, not_possible: tuple[type[BaseException], ...]) -> bool:
-    """Tell whether the next attempt will fail in the same way."""
+    """Return whether the next attempt will fail in the same way."""
     if isinstance(cause, ssl.SSLError):
-        return getattr(cause, "library", None) in (
-            "X509",
-            "PEM",
-        )  # the CA bundle
+        return getattr(cause, "library", None) in ("X509", "PEM")  # the CA bundle
     missing_file = isinstance(cause, OSError) and "CA certificate bundle" in str(cause)
     return missing_file or isinstance(cause, (UnicodeError, *not_possible))
 

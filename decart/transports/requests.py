@@ -77,9 +77,7 @@ class RequestsTransport(PooledTransport):
         if self._given is None:
             session.close()
 
-    def _exchange(
-        self, request: HttpRequest, body: SentBody | None, timeout: urllib3.Timeout, ends: float | None
-    ) -> HttpResponse:
+    def _exchange(self, request: HttpRequest, body: SentBody | None, timeout: Any, ends: float | None) -> HttpResponse:
         prepared, settings = (self._prepare if self._given is None else self._prepare_in_session)(request, body)
         prepared.hooks["response"].append(_hide_location)
         if ends is not None:

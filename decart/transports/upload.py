@@ -20,37 +20,21 @@ async def catch_up() -> None:
 
 
 class Upload:
-    """A request body as an async iterable; see `SentBody`.
+    """A request body as an async iterable.
 
     Attributes:
-        error: What reading it raised, such as a file that became shorter.
+        body: The body, which tells whether any of it was asked for, and what reading it raised.
+        stall: What ends the exchange if a block is not accepted within ``seconds``; ``None`` stops that.
+        seconds: The limit, if there is one.
     """
 
-    def __init__(self, body: Body, may_start: Callable[[], None] | None = None) -> None:
-        self._body = SentBody(body, may_start)
-        self._blocks = iter(self._body)
+    def __init__(self, body: Body, may_start: Callable[[], None] | None, seconds: float | None) -> None:
+        self.body, self.seconds = SentBody(body, may_start), seconds
+        self.stall: asyncio.Timeout | None = None
+        self._blocks = iter(self.body)
         self._left = len(body)
         self._in_memory = getattr(body, "in_memory", False)
         self._reading: asyncio.Future[bytes] | None = None
-        self._stall: asyncio.Timeout | None = None
-        self._seconds: float | None = None
-
-    def __len__(self) -> int:
-        return len(self._body)
-
-    @property
-    def touched(self) -> bool:
-        """Whether any of it was asked for."""
-        return self._body.touched
-
-    @property
-    def error(self) -> BaseException | None:
-        """What reading it raised."""
-        return self._body.error
-
-    def watch(self, stall: asyncio.Timeout | None, seconds: float | None) -> None:
-        """Have a timeout end the exchange if a block is not taken within so many seconds; ``None`` to stop that."""
-        self._stall, self._seconds = stall, seconds
 
     def __aiter__(self) -> Upload:
         return self
@@ -59,24 +43,23 @@ class Upload:
         self._expect_within(None)
         if self._left <= 0:  # no thread is asked for the end: a response that comes meanwhile would cost the connection
             raise StopAsyncIteration
-        if self.touched:
+        if self.body.touched:
             await catch_up()  # a refusal may be there already, and the next write would find the connection reset
-        block = next(self._blocks, b"") if self._in_memory else await self._read_in_thread()
+        if self._in_memory:
+            block = next(self._blocks, b"")
+        else:
+            reading: Any = asyncio.get_running_loop().run_in_executor(None, next, self._blocks, b"")
+            self._reading = reading
+            block = await asyncio.shield(reading)
         if not block:
             raise StopAsyncIteration
         self._left -= len(block)
-        self._expect_within(self._seconds)
+        self._expect_within(self.seconds)
         return block
 
     def _expect_within(self, seconds: float | None) -> None:
-        if self._stall is not None:  # pragma: no branch - aiohttp may ask for more after an early response
-            self._stall.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
-
-    async def _read_in_thread(self) -> bytes:
-        reading: Any = asyncio.get_running_loop().run_in_executor(None, next, self._blocks, b"")
-        self._reading = reading
-        block: bytes = await asyncio.shield(reading)
-        return block
+        if self.stall is not None:  # pragma: no branch - aiohttp may ask for more after an early response
+            self.stall.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
     async def settle(self) -> None:
         """Wait until no thread reads the caller's file any more."""

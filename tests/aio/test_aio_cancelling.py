@@ -61,10 +61,7 @@ def test_cancelling_the_task_ends_the_wait_at_once_and_the_job_can_be_found_agai
     assert caplog.messages[0] == "job j1 was submitted, and is pending"
     advice = "Job j1 goes on. Wait for it with client.queue.poll('j1')."
     if call == 4:  # the download
-        advice = (
-            "Job j1 is done. Fetch its video with "
-            "client.queue.download('j1', path)."
-        )
+        advice = "Job j1 is done. Fetch its video with client.queue.download('j1', path)."
     assert advice in caplog.messages
     assert error.__notes__ == [advice]
     assert client_of(FakeTransport(status("completed"), video())).queue.poll("j1").data == MP4

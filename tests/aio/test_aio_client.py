@@ -13,7 +13,17 @@ from typing import Any
 import attrs
 import pytest
 from support.awaited import async_client_of
-from support.fakes import KEY, LAKE, MP4, FakeTransport, accepted, always, client_of, status, video
+from support.fakes import (
+    KEY,
+    LAKE,
+    MP4,
+    FakeTransport,
+    accepted,
+    always,
+    client_of,
+    status,
+    video,
+)
 from support.studio import Studio
 
 from decart import (

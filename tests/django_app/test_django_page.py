@@ -13,7 +13,15 @@ from django.test import Client, override_settings
 from django.urls import include, path
 from support import documents
 from support.django_app import Box, talking_to
-from support.django_visits import PNG, VIDEO, fetch, row, send, status, without_such_a_part
+from support.django_visits import (
+    PNG,
+    VIDEO,
+    fetch,
+    row,
+    send,
+    status,
+    without_such_a_part,
+)
 from support.servers import nobody, reset, serving
 from videos.models import Job
 

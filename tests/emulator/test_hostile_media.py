@@ -15,7 +15,16 @@ import av
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
-from support.media import EDITS, SIZE, SOUND_RATE, fails, frames_of, job, png_that_claims, write_video
+from support.media import (
+    EDITS,
+    SIZE,
+    SOUND_RATE,
+    fails,
+    frames_of,
+    job,
+    png_that_claims,
+    write_video,
+)
 
 from decart.emulator.render import Apart, RenderError
 from decart.emulator.render.clips import MAX_FRAMES

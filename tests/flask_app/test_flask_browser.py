@@ -12,7 +12,17 @@ import numpy
 import pytest
 from playwright.sync_api import Page, expect
 from support.browser import PATIENCE, browsing, needs_chromium
-from support.flask_app import ACCEPTED, MIB, MP4, PICTURE, PROCESSING, Site, clerk, site_of, site_with
+from support.flask_app import (
+    ACCEPTED,
+    MIB,
+    MP4,
+    PICTURE,
+    PROCESSING,
+    Site,
+    clerk,
+    site_of,
+    site_with,
+)
 from support.servers import Connection, serving
 
 from decart.emulator.render import RenderJob, render

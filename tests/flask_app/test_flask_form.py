@@ -11,8 +11,29 @@ from pathlib import Path
 
 import pytest
 import requests
-from support.flask_app import ACCEPTED, JPEG, MIB, MP4, SECONDS, Box, Site, Visitor, clerk, methods, site_of
-from support.servers import Connection, Received, answering, http, nobody, reply, reset, serving
+from support.flask_app import (
+    ACCEPTED,
+    JPEG,
+    MIB,
+    MP4,
+    SECONDS,
+    Box,
+    Site,
+    Visitor,
+    clerk,
+    methods,
+    site_of,
+)
+from support.servers import (
+    Connection,
+    Received,
+    answering,
+    http,
+    nobody,
+    reply,
+    reset,
+    serving,
+)
 
 
 def test_a_prompt_becomes_a_row_and_a_job(visitor: Visitor, site: Site, box: Box) -> None:

@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 from support.documents import programs, run
-from support.flask_app import JPEG, MIB, PAGE, SECONDS, Box, Site, Visitor, flask_example, flask_run, serving_wsgi
+from support.flask_app import (
+    JPEG,
+    MIB,
+    PAGE,
+    SECONDS,
+    Box,
+    Site,
+    Visitor,
+    flask_example,
+    flask_run,
+    serving_wsgi,
+)
 
 from decart.emulator import Emulator, EmulatorServer
 from decart.emulator.render import RenderJob

@@ -8,7 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.flask_app import ACCEPTED, COMPLETED, MIB, PROCESSING, SECONDS, Box, Site, Visitor, clerk, methods, site_of
+from support.flask_app import (
+    ACCEPTED,
+    COMPLETED,
+    MIB,
+    PROCESSING,
+    SECONDS,
+    Box,
+    Site,
+    Visitor,
+    clerk,
+    methods,
+    site_of,
+)
 from support.servers import Connection, Received, answering, http, reset, serving, then
 
 

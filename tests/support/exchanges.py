@@ -13,11 +13,31 @@ import pytest
 
 from decart import RequestsTransport, Timeout, TransportError
 from decart.transports.aiohttp import AiohttpTransport
-from decart.transports.base import AsyncHttpResponse, AsyncTransport, Body, HttpRequest, HttpResponse, Transport
+from decart.transports.base import (
+    AsyncHttpResponse,
+    AsyncTransport,
+    Body,
+    HttpRequest,
+    HttpResponse,
+    Transport,
+)
 from decart.transports.threaded import ThreadedTransport
 from decart.transports.urllib3 import Urllib3Transport
 from support.fakes import KEY
-from support.servers import FIRST, PATIENCE, Connection, Script, deaf, http, nobody, reply, reset, serving, silent, then
+from support.servers import (
+    FIRST,
+    PATIENCE,
+    Connection,
+    Script,
+    deaf,
+    http,
+    nobody,
+    reply,
+    reset,
+    serving,
+    silent,
+    then,
+)
 
 E = TypeVar("E", bound=BaseException)
 T = TypeVar("T")

@@ -9,7 +9,13 @@ from typing import TypeVar
 
 from decart import RequestsTransport, Timeout
 from decart.transports.aiohttp import AiohttpTransport
-from decart.transports.base import AsyncHttpResponse, AsyncTransport, HttpRequest, HttpResponse, Transport
+from decart.transports.base import (
+    AsyncHttpResponse,
+    AsyncTransport,
+    HttpRequest,
+    HttpResponse,
+    Transport,
+)
 from decart.transports.threaded import ThreadedTransport
 from decart.transports.urllib3 import Urllib3Transport
 

@@ -23,7 +23,17 @@ from typing import Any, TypeVar
 import attrs
 
 from decart.transports.base import AsyncTransport
-from support.calls import Call, Calls, Tally, aread, census, read, timed, usability, watch_for_hangs
+from support.calls import (
+    Call,
+    Calls,
+    Tally,
+    aread,
+    census,
+    read,
+    timed,
+    usability,
+    watch_for_hangs,
+)
 from support.faces import ASYNC, SYNC, Blocking
 
 T = TypeVar("T")

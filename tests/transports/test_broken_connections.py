@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from support.exchanges import BROKEN, LONG, SILENT, SOON, Make, failure, get, get_and_post, post
+from support.exchanges import (
+    BROKEN,
+    LONG,
+    SILENT,
+    SOON,
+    Make,
+    failure,
+    get,
+    get_and_post,
+    post,
+)
 from support.servers import PATIENCE, reply, reset, serving, silent
 
 from decart import TransportError, TransportTimeout

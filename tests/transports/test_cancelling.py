@@ -7,7 +7,14 @@ import threading
 
 import pytest
 from support.exchanges import CHUNKED, HEAD, LONG, OK, Make, get, large, post
-from support.loops import aexchange, begin, cancel, happens, on_a_loop, run_with_transport
+from support.loops import (
+    aexchange,
+    begin,
+    cancel,
+    happens,
+    on_a_loop,
+    run_with_transport,
+)
 from support.servers import FIRST, PATIENCE, Connection, deaf, serving
 
 from decart import Timeout, TransportError

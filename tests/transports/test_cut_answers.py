@@ -14,7 +14,7 @@ from support.servers import FIRST, Connection, serving
 
 from decart import DecartClient, DecartSDKError, RetryPolicy, SubmitOutcomeUnknownError
 from decart.config import settings
-from decart.protocol import content_call
+from decart.downloads import Download
 from decart.responses import BufferedResponse
 
 JOB = json.dumps({"job_id": "job-1234567", "status": "completed", "queue": {"place": 0}}).encode()
@@ -96,15 +96,20 @@ def test_a_cut_video(kind: str, framing: str) -> None:
     whole, cutting = framed("video/mp4", MP4, framing), Cutting()
     transport = TRANSPORTS[kind]()
     with serving(cutting) as server:
-        call = content_call(settings(KEY, server.url, None, None), "job-1234567")
+        client = settings(KEY, server.url, None, None)
 
         @untimed
         @given(st.integers(0, len(whole)))
         def check(end: int) -> None:
             cutting.answer = whole[:end]
+            download = Download(job_id="job-1234567", settings=client, retry=ONCE)
             try:
-                status, headers, body = exchange(transport, call.request)
-                assert call.parse(BufferedResponse(status=status, headers=headers, body=body)) == MP4
+                status, headers, body = exchange(transport, download.next_request())
+                assert download.observe_head(BufferedResponse(status=status, headers=headers))
+                if (flaw := download.observe_data(body)) is not None:
+                    raise flaw
+                download.observe_end(0)
+                assert body == MP4
             except DecartSDKError:
                 assert end < len(whole)
 

@@ -7,9 +7,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.exchanges import BIG, LONG, OK, exchange, failure, get, large, never_reading, post
+from support.exchanges import (
+    BIG,
+    LONG,
+    OK,
+    exchange,
+    failure,
+    get,
+    large,
+    never_reading,
+    post,
+)
 from support.faces import SYNC
-from support.servers import PATIENCE, Connection, Script, Server, answering, http, serving
+from support.servers import (
+    PATIENCE,
+    Connection,
+    Script,
+    Server,
+    answering,
+    http,
+    serving,
+)
 
 from decart import (
     APIError,

@@ -7,11 +7,17 @@ import tracemalloc
 import zlib
 
 import pytest
+from support.exchanges import LONG, get
 from support.fakes import KEY, LAKE
 from support.servers import FIRST, Connection, reply, serving
-from support.exchanges import LONG, get
 
-from decart import DecartClient, QueueStatusError, RetryPolicy, SubmitOutcomeUnknownError, Timeout
+from decart import (
+    DecartClient,
+    QueueStatusError,
+    RetryPolicy,
+    SubmitOutcomeUnknownError,
+    Timeout,
+)
 from decart.transports.base import Transport
 
 JSON = b'{"job_id": "j-1", "status": "pending"}'

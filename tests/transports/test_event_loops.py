@@ -9,7 +9,15 @@ import threading
 
 import pytest
 from support.exchanges import HEADERS, OK, Make, get, get_and_post, post
-from support.loops import aexchange, begin, happens, new_transport, on_a_loop, run, run_with_transport
+from support.loops import (
+    aexchange,
+    begin,
+    happens,
+    new_transport,
+    on_a_loop,
+    run,
+    run_with_transport,
+)
 from support.servers import PATIENCE, answering, http, reply, serving
 
 from decart import RequestsTransport

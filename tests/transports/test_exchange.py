@@ -22,7 +22,18 @@ from support.exchanges import (
     post,
 )
 from support.fakes import KEY
-from support.servers import FIRST, PATIENCE, Connection, Script, answering, http, reply, reset, serving, then
+from support.servers import (
+    FIRST,
+    PATIENCE,
+    Connection,
+    Script,
+    answering,
+    http,
+    reply,
+    reset,
+    serving,
+    then,
+)
 
 from decart import TransportError
 from decart.transports.base import HttpRequest, Transport

@@ -5,7 +5,17 @@ from __future__ import annotations
 import threading
 
 import pytest
-from support.exchanges import BIG, LONG, OK, Make, exchange, failure, get_and_post, large, post
+from support.exchanges import (
+    BIG,
+    LONG,
+    OK,
+    Make,
+    exchange,
+    failure,
+    get_and_post,
+    large,
+    post,
+)
 from support.servers import PATIENCE, Connection, Script, http, serving
 
 from decart import TransportError

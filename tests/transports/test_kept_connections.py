@@ -16,7 +16,15 @@ from support.faces import SYNC
 from support.servers import FIRST, PATIENCE, Received, answering, http, serving
 
 from decart import RequestsTransport, Urllib3Transport
-from decart.transports.base import CHUNK, FRESH, KEPT_CONNECTIONS, HttpRequest, HttpResponse, Timeout, Transport
+from decart.transports.base import (
+    CHUNK,
+    FRESH,
+    KEPT_CONNECTIONS,
+    HttpRequest,
+    HttpResponse,
+    Timeout,
+    Transport,
+)
 
 get_and_post = pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
 

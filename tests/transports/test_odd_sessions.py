@@ -26,6 +26,7 @@ from decart import (
 from decart.transports.base import FRESH
 
 JSON = {"Content-Type": "application/json"}
+CLOSING = {**JSON, "Connection": "close"}
 ONCE = RetryPolicy(attempts=1)
 
 
@@ -65,7 +66,7 @@ def test_a_patched_send_that_reads_the_response_does_not_take_it_away_from_the_d
 
 def test_a_hook_that_raises_for_the_status_changes_nothing(session: requests.Session) -> None:
     session.hooks["response"].append(lambda response, *args, **kwargs: response.raise_for_status())
-    with serving(reply(http(402, b"{}", JSON)), reply(http(401, b"{}", JSON))) as server:
+    with serving(reply(http(402, b"{}", CLOSING)), reply(http(401, b"{}", CLOSING))) as server:
         client = DecartClient(KEY, base_url=server.url, transport=RequestsTransport(session), retry=ONCE)
         with pytest.raises(QueueSubmitError) as refused:
             client.queue.submit(LAKE)

@@ -8,7 +8,17 @@ import ssl
 import pytest
 from support.exchanges import LONG, OK, Make, exchange, failure, get, get_and_post, post
 from support.fakes import KEY
-from support.servers import PATIENCE, Connection, Script, answering, http, nobody, reply, reset, serving
+from support.servers import (
+    PATIENCE,
+    Connection,
+    Script,
+    answering,
+    http,
+    nobody,
+    reply,
+    reset,
+    serving,
+)
 
 from decart import ConnectError, Timeout, TransportError
 from decart.transports.base import Transport

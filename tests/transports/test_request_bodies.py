@@ -19,7 +19,17 @@ from support.exchanges import (
     large,
     post,
 )
-from support.servers import PATIENCE, Connection, answering, http, nobody, reset, serving, silent, then
+from support.servers import (
+    PATIENCE,
+    Connection,
+    answering,
+    http,
+    nobody,
+    reset,
+    serving,
+    silent,
+    then,
+)
 
 from decart import ClientClosedError, InvalidInputError, TransportError
 from decart.transports.base import CHUNK, Transport

@@ -16,11 +16,38 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPDigestAuth
 from responses.matchers import header_matcher
-from support.exchanges import DRIPS, HEADERS, LONG, OK, OURS, SOON, exchange, failure, get, post
+from support.exchanges import (
+    DRIPS,
+    HEADERS,
+    LONG,
+    OK,
+    OURS,
+    SOON,
+    exchange,
+    failure,
+    get,
+    post,
+)
 from support.fakes import KEY
-from support.servers import PATIENCE, Received, answering, http, reply, reset, serving, silent
+from support.servers import (
+    PATIENCE,
+    Received,
+    answering,
+    http,
+    reply,
+    reset,
+    serving,
+    silent,
+)
 
-from decart import ConnectError, InvalidInputError, RequestsTransport, Timeout, TransportError, TransportTimeout
+from decart import (
+    ConnectError,
+    InvalidInputError,
+    RequestsTransport,
+    Timeout,
+    TransportError,
+    TransportTimeout,
+)
 from decart.transports.base import HttpRequest
 
 get_and_post = pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])

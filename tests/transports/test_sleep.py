@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,9 @@ from support.fakes import FakeTransport
 from support.loops import cancel, on_a_loop, run_with_transport
 from support.servers import PATIENCE
 
-from decart.transports.base import AsyncTransport, Transport
+from decart.transports.base import AsyncTransport, SystemClock, Transport
 from decart.transports.threaded import ThreadedTransport
+from decart.transports.threads import LoopClock
 
 
 def test_a_sleep_takes_its_time_and_a_set_event_ends_it(transport: Transport) -> None:
@@ -75,3 +77,24 @@ def test_a_threaded_transport_sleeps_by_the_clock_of_the_sync_one() -> None:
         assert fake.closes == 1
 
     asyncio.run(main())
+
+
+class Dated(FakeTransport):
+    """A transport that has a calendar."""
+
+    def time(self) -> float:
+        return 86_400.0
+
+
+class Timeless(FakeTransport):
+    time: Any = None
+
+
+def test_each_clock_returns_the_unix_time() -> None:
+    assert abs(SystemClock().time() - time.time()) < PATIENCE
+    assert abs(LoopClock().time() - time.time()) < PATIENCE
+
+
+def test_a_threaded_transport_passes_on_the_time_of_the_sync_one_if_it_has_any() -> None:
+    assert ThreadedTransport(Dated()).time() == 86_400
+    assert abs(ThreadedTransport(Timeless()).time() - time.time()) < PATIENCE

@@ -10,7 +10,16 @@ import pytest
 from support.exchanges import LONG, TRANSPORTS, exchange, failure, get
 from support.faces import SYNC
 from support.fakes import KEY
-from support.servers import PATIENCE, Connection, Script, answering, http, nobody, serving, silent
+from support.servers import (
+    PATIENCE,
+    Connection,
+    Script,
+    answering,
+    http,
+    nobody,
+    serving,
+    silent,
+)
 
 from decart import ConfigurationError, ConnectError, Timeout, TransportTimeout
 from decart.transports.base import Transport

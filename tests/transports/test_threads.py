@@ -11,7 +11,13 @@ from support.exchanges import OK, get, large, post
 from support.loops import aexchange, begin, cancel, happens
 from support.servers import FIRST, PATIENCE, Connection, answering, serving
 
-from decart import ConnectError, RequestsTransport, Timeout, TransportError, TransportTimeout
+from decart import (
+    ConnectError,
+    RequestsTransport,
+    Timeout,
+    TransportError,
+    TransportTimeout,
+)
 from decart.transports.base import HttpRequest, HttpResponse
 from decart.transports.threaded import ThreadedTransport
 

@@ -12,7 +12,14 @@ from support.exchanges import LONG, OK, Parts, exchange
 from support.fakes import KEY
 from support.servers import PATIENCE, Connection, answering, http, serving
 
-from decart import AsyncDecartClient, DecartSDKError, RequestsTransport, ThreadedTransport, Timeout, TransportError
+from decart import (
+    AsyncDecartClient,
+    DecartSDKError,
+    RequestsTransport,
+    ThreadedTransport,
+    Timeout,
+    TransportError,
+)
 from decart.transports.base import HttpRequest, Transport
 
 

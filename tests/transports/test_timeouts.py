@@ -28,7 +28,15 @@ from support.exchanges import (
     post,
     taking_little,
 )
-from support.servers import FIRST, PATIENCE, Connection, Script, answering, serving, then
+from support.servers import (
+    FIRST,
+    PATIENCE,
+    Connection,
+    Script,
+    answering,
+    serving,
+    then,
+)
 
 from decart import InvalidInputError, Timeout, TransportError, TransportTimeout
 from decart.transports.base import CHUNK, HttpRequest, Transport

@@ -8,7 +8,19 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.exchanges import BIG, LONG, OK, Make, exchange, failure, get, get_and_post, large, only_aiohttp, post
+from support.exchanges import (
+    BIG,
+    LONG,
+    OK,
+    Make,
+    exchange,
+    failure,
+    get,
+    get_and_post,
+    large,
+    only_aiohttp,
+    post,
+)
 from support.servers import answering, serving
 
 from decart import ConnectError
