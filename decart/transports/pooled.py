@@ -226,6 +226,7 @@ def _read_chunks(
     response: urllib3.BaseHTTPResponse, url: str, ends: float | None, decoder: Decoder | None
 ) -> Iterator[bytes]:
     """Yield what each read of a body returns, decoded, with failures translated."""
+    raw = {} if decoder is None else {"decode_content": False}  # only if needed: the responses of VCR do not know it
     failure: TransportError | None = None
     is_over = False
     while not is_over:
@@ -233,7 +234,7 @@ def _read_chunks(
         if ends is not None:
             check_total(ends)
         try:
-            chunk = response.read1(CHUNK, decode_content=False)
+            chunk = response.read1(CHUNK, **raw)
         except FAILURES as error:
             failure = translated(error, url, touched=True)
         is_over = not chunk or response.closed

@@ -7,7 +7,7 @@ import tracemalloc
 import zlib
 
 import pytest
-from support.exchanges import LONG, get
+from support.exchanges import LONG, exchange, get
 from support.fakes import KEY, LAKE
 from support.servers import FIRST, Connection, reply, serving
 
@@ -17,6 +17,7 @@ from decart import (
     RetryPolicy,
     SubmitOutcomeUnknownError,
     Timeout,
+    TransportError,
 )
 from decart.transports.base import Transport
 
@@ -96,6 +97,19 @@ def test_the_text_of_any_other_is_kept_without_the_key(transport: Transport, nam
     body = caught.value.data["body"]
     assert body.startswith("accepted for *** as j-1 xxx")
     assert len(body) == 2000
+
+
+def test_the_bytes_of_one_that_ends_before_anything_was_decoded_are_kept(transport: Transport) -> None:
+    with serving(reply(encoded("gzip", gzip.compress(b"", mtime=0)[:10]))) as server:
+        response = transport.send(get(server.url), timeout=LONG)
+        with response, pytest.raises(TransportError, match="ends too early"):
+            response.read()
+        assert response.received.startswith(b"\x1f\x8b")
+
+
+def test_an_empty_response_that_says_json_is_empty(transport: Transport) -> None:
+    with serving(reply(HEAD + b"Content-Length: 0\r\n\r\n")) as server:
+        assert exchange(transport, get(server.url))[2] == b""
 
 
 def test_what_was_decoded_before_the_damage_is_kept(transport: Transport) -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import logging
 
 import pytest
-from support.exchanges import LONG, OK, Make, exchange, failure, get, get_and_post, post
+from support.exchanges import (
+    LONG,
+    OK,
+    Make,
+    all_but_aiohttp,
+    exchange,
+    failure,
+    get,
+    get_and_post,
+    post,
+)
 from support.fakes import KEY
 from support.servers import FIRST, answering, http, reply, serving
 
@@ -80,6 +90,12 @@ FINE = {
 def test_what_is_unusual_and_allowed_is_accepted_by_all(transport: Transport, case: str) -> None:
     with serving(reply(FINE[case])) as server:
         assert exchange(transport, get(server.url))[::2] == (200, b"fine")
+
+
+@all_but_aiohttp
+def test_the_same_length_twice_is_one_length(transport: Transport) -> None:
+    with serving(reply(FIRST + b"Content-Length: 4\r\n" + BODY)) as server:
+        assert exchange(transport, get(server.url))[2] == b"fine"
 
 
 def test_beyond_a_limit_the_error_says_which(kind: str, transport: Transport) -> None:
