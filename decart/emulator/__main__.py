@@ -7,7 +7,7 @@ import ipaddress
 import logging
 import signal
 import sys
-import threading
+import time
 
 from ..errors import InvalidInputError, MissingExtraError
 from .faults import Fault, described, fault_of
@@ -82,15 +82,24 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the server until Ctrl-C or SIGTERM; return the exit status."""
     options = parser().parse_args(arguments)
     try:
-        from . import Emulator, EmulatorServer
+        from . import EmulatorServer  # noqa: F401 - it needs an extra
     except MissingExtraError as missing:
         print(missing, file=sys.stderr)
         return 2
     level = logging.WARNING if options.quiet else logging.INFO
     logging.basicConfig(level=level, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    ended = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: ended.set())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return _serve(options)
+    except KeyboardInterrupt:
+        print("Stopped.", flush=True)
+        return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    """Run the server until it is interrupted; return the exit status if it cannot start."""
+    from . import Emulator, EmulatorServer
+
     with Emulator(
         pending=options.pending,
         processing=options.processing,
@@ -107,9 +116,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"The service in a box (placeholder pictures, no model) listens on {server.url}", flush=True)
             if not _is_loopback(options.host):
                 print("It can be reached from other machines, and has no protection but its key check.", flush=True)
-            ended.wait()
-    print("Stopped.", flush=True)
-    return 0
+            while True:  # until Ctrl-C; a wait without end cannot be interrupted on Windows
+                time.sleep(60)
 
 
 def _is_loopback(host: str) -> bool:
