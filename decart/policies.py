@@ -28,7 +28,7 @@ next: `Exchange.pause_after` here, `decart.polling.JobPoll` for a wait, `decart.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
@@ -276,23 +276,22 @@ class RetryLoop:
     on_retry: Callable[[DecartSDKError, int, float], None]
     _seconds: float | None = attrs.field(default=None, init=False)
 
-    def settings(self) -> Mapping[str, Any]:
-        """Return tenacity's settings, but for ``sleep``."""
-        return {"retry": self._is_repeated, "wait": self._wait, "before_sleep": self._report}
-
     def release(self) -> None:
         """Forget the call: a tenacity object refers to itself, and would keep the request in memory for a while."""
         del self.pause_after, self.on_retry
 
-    def _is_repeated(self, state: RetryCallState) -> bool:
+    def repeats(self, state: RetryCallState) -> bool:
+        """Return whether there is another attempt."""
         error = outcome_of(state).error
         self._seconds = self.pause_after(error) if isinstance(error, FAILURES) else None
         return self._seconds is not None
 
-    def _wait(self, state: RetryCallState) -> float:
+    def wait(self, state: RetryCallState) -> float:
+        """Return the seconds until then."""
         return self._seconds or 0.0
 
-    def _report(self, state: RetryCallState) -> None:
+    def report(self, state: RetryCallState) -> None:
+        """Report the pause that begins."""
         error = outcome_of(state).error
         assert isinstance(error, FAILURES)
         self.on_retry(error, state.attempt_number, state.upcoming_sleep)

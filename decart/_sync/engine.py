@@ -88,7 +88,8 @@ class Engine:
         loop = RetryLoop(pause_after, partial(self.reporter.retry, job_id))
         sleeping = partial(sleep, self.transport, cancel=cancel.event)
         try:
-            outcome: Outcome[T] = Retrying(sleep=sleeping, **loop.settings())(captured, attempt)
+            retrying = Retrying(retry=loop.repeats, wait=loop.wait, sleep=sleeping, before_sleep=loop.report)
+            outcome: Outcome[T] = retrying(captured, attempt)
         finally:
             loop.release()
         return outcome.unwrap()
@@ -100,7 +101,8 @@ class Engine:
             ClientClosedError: The client was closed.
             APIError, ResponseError, TransportError: It failed.
         """
-        cancel.check()
+        if cancel is not NEVER:
+            cancel.check()
         check = cancel.check if call.request.body is None else NEVER.check  # a submit that was sent is read to its end
         with self.open(call.request, timeout) as response:
             limit = JSON_LIMIT if 200 <= response.status < 300 else ERROR_LIMIT
@@ -121,6 +123,8 @@ class Engine:
             TransportError: There is no response.
         """
         self.check_open()
+        if not self.reporter.listens:
+            return self.transport.send(request, timeout=timeout)
         reporter, started = self.reporter, self.transport.now()
         reporter.request(request)
         try:
@@ -128,8 +132,7 @@ class Engine:
         except TransportError as error:
             reporter.failure(request, error, self.transport.now() - started)
             raise
-        if reporter.reports_responses:
-            reporter.response(request, response.status, response.headers, self.transport.now() - started)
+        reporter.response(request, response.status, response.headers, self.transport.now() - started)
         return response
 
     def check_open(self) -> None:
