@@ -16,11 +16,12 @@ from ..errors import ClientClosedError, DecartSDKError, TransportError
 from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse, first_status
 from ..outcomes import Cancellation
-from ..policies import Exchange, Outcome, RetryLoop
+from ..policies import Exchange
 from ..progress import Meter, OnProgress
 from ..protocol import ERROR_LIMIT, JSON_LIMIT, Call
 from ..reporter import Reporter
 from ..responses import BufferedResponse
+from ..retrying import Outcome, RetryLoop, Sleep
 from ..transports.base import HttpRequest, HttpResponse, Timeout, Transport
 from .backend import sleep
 
@@ -85,10 +86,10 @@ class Engine:
         cancel: Cancellation = NEVER,
     ) -> T:
         """Make attempts until one succeeds, or ``pause_after`` returns ``None`` for an error; it is raised then."""
-        loop = RetryLoop(pause_after, partial(self.reporter.retry, job_id))
-        sleeping = partial(sleep, self.transport, cancel=cancel.event)
+        sleeping = Sleep(partial(sleep, self.transport, cancel=cancel.event))
+        loop = RetryLoop(pause_after, partial(self.reporter.retry, job_id), sleeping)
         try:
-            retrying = Retrying(retry=loop.repeats, wait=loop.wait, sleep=sleeping, before_sleep=loop.report)
+            retrying = Retrying(retry=loop.repeats, wait=loop.wait, sleep=loop.sleep, before_sleep=loop.report)
             outcome: Outcome[T] = retrying(captured, attempt)
         finally:
             loop.release()
