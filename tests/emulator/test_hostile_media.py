@@ -26,7 +26,7 @@ from support.media import (
     write_video,
 )
 
-from decart.emulator.render import Apart, RenderError
+from decart.emulator.render import IsolatedRenderer, RenderError
 from decart.emulator.render.clips import MAX_FRAMES
 from decart.emulator.render.tasks import draw
 
@@ -285,7 +285,7 @@ def test_the_cover_of_a_song_is_no_video(tmp_path: Path) -> None:
         file.mux(voice.encode(silence))
         file.mux(voice.encode(None))
     files = {"data": tmp_path / "song.m4a"}
-    assert fails(tmp_path, "video-edit", inputs=files) == "data has no pictures in it, only sound"
+    assert fails(tmp_path, "video-edit", inputs=files) == "data has no video in it, only sound"
 
 
 def with_sound(path: Path, rate: int, start: int = 0, count: int = 2048) -> Path:
@@ -319,7 +319,7 @@ def test_sound_of_a_strange_rate_does_not_spoil_the_video(rate: int, tmp_path: P
 def weighed(tmp_path: Path, task: str, raw: bytes, **limits: Any) -> tuple[int, str]:
     """Render in a process of its own; return its memory at most, in MB, and why the job failed if it did."""
     target = tmp_path / "weight"
-    Apart(function="support.renderers:weigh", **limits)(job(task, inputs=put(tmp_path, raw)), target)
+    IsolatedRenderer(function="support.renderers:report_memory", **limits)(job(task, inputs=put(tmp_path, raw)), target)
     most, reason = target.read_text("utf-8").split("\n", 1)
     return int(most), reason
 

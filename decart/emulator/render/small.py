@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from decart.emulator.render.cache import fingerprint
-from decart.emulator.render.job import PICTURE_TASKS, RenderJob, written_whole
+from decart.emulator.render.job import PICTURE_TASKS, RenderJob, removed_on_error
 from decart.emulator.render.mark import save_png
 from decart.emulator.render.writer import TICKS, ClipWriter
 
@@ -39,7 +39,7 @@ def render_small(job: RenderJob, target: Path) -> None:
     """
     job.check()
     frames = _frames(job)
-    with written_whole(target):
+    with removed_on_error(target):
         if job.task in PICTURE_TASKS:
             save_png(next(frames), target)
             return

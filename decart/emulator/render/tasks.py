@@ -10,7 +10,7 @@ import attrs
 from PIL import Image
 
 from decart.emulator.render.edit import edit_picture, edit_video
-from decart.emulator.render.job import PICTURE_TASKS, RenderJob, written_whole
+from decart.emulator.render.job import PICTURE_TASKS, RenderJob, removed_on_error
 from decart.emulator.render.mark import save_png
 from decart.emulator.render.scene import scene_frames
 from decart.emulator.render.stills import camera_frames, morph_frames, motion_frames
@@ -36,7 +36,7 @@ def draw(job: RenderJob, target: Path) -> None:
         RenderError: The job cannot be done; the message says why.
     """
     job.check()
-    with written_whole(target):
+    with removed_on_error(target):
         if job.task in PICTURE_TASKS:
             picture = edit_picture(job) if "data" in job.inputs else next(scene_frames(job))
             save_png(picture, target)
