@@ -80,18 +80,18 @@ class Clip:
         """
         second = Fraction(-1)
         for number, frame in enumerate(chain([self.first], self.rest)):
-            moment = _moment(frame, self.start, max(Fraction(0), second + 1 / self.rate))
-            if moment >= MAX_CLIP_SECONDS or number >= MAX_FRAMES:
+            timestamp = _timestamp(frame, self.start, max(Fraction(0), second + 1 / self.rate))
+            if timestamp >= MAX_CLIP_SECONDS or number >= MAX_FRAMES:
                 return
             # Of two frames with the same timestamp only one would be visible.
-            if moment > second:
-                second = moment
-                yield moment, self._fitted(frame, size)
+            if timestamp > second:
+                second = timestamp
+                yield timestamp, self._fit(frame, size)
         self._refuse_cut_off(second + 1 / self.rate)
 
-    def _fitted(self, frame: av.VideoFrame, size: tuple[int, int]) -> Image.Image:
+    def _fit(self, frame: av.VideoFrame, size: tuple[int, int]) -> Image.Image:
         """Return a frame, upright, scaled and cropped to fill a size without distortion."""
-        wide, high = _shown_size(frame, self.stream)
+        wide, high = _display_size(frame, self.stream)
         scale = max(size[0] / wide, size[1] / high)
         shown = max(size[0], math.ceil(wide * scale)), max(size[1], math.ceil(high * scale))
         turns = _quarter_turns(frame)
@@ -107,8 +107,8 @@ class Clip:
             return
         declared = self.stream.duration * self.stream.time_base
         if length < declared * MIN_COMPLETE:
-            there, promised = f"{float(length):.1f}", f"{float(declared):.1f}"
-            raise RenderError(f"{self.name} is cut off: it has {there} of {promised} seconds")
+            actual, expected = f"{float(length):.1f}", f"{float(declared):.1f}"
+            raise RenderError(f"{self.name} is cut off: it has {actual} of {expected} seconds")
 
 
 @contextmanager
@@ -128,12 +128,12 @@ def open_clip(path: Path, name: str) -> Iterator[Clip]:
         if not streams:
             raise RenderError(f"{name} has no video in it, only sound")
         stream = streams[0]
-        frames = _decoded(container, stream, name)
+        frames = _decode(container, stream, name)
         first = next(frames, None)
         if first is None:
             raise RenderError(f"{name} is a video without frames")
-        wide, high = _shown_size(first, stream)
-        rate, start = _rate(stream), _moment(first, Fraction(0), Fraction(0))
+        wide, high = _display_size(first, stream)
+        rate, start = _rate(stream), _timestamp(first, Fraction(0), Fraction(0))
         yield Clip(name, stream, first, frames, high > wide, rate, start)
 
 
@@ -155,7 +155,7 @@ def open_media(path: Path, name: str) -> Iterator[InputContainer]:
         yield container
 
 
-def _decoded(container: InputContainer, stream: VideoStream, name: str) -> Iterator[av.VideoFrame]:
+def _decode(container: InputContainer, stream: VideoStream, name: str) -> Iterator[av.VideoFrame]:
     """Yield the frames of a video; turn every decoding failure into a ``RenderError``."""
     deadline = time.monotonic() + MAX_DECODE_SECONDS
     try:
@@ -179,12 +179,12 @@ def _decoded(container: InputContainer, stream: VideoStream, name: str) -> Itera
 def _refuse_narrow(frame: av.VideoFrame, stream: VideoStream, name: str) -> None:
     """Refuse a frame so narrow that it would become huge when it is scaled to fill a common size."""
     refuse_huge(frame.width, frame.height, name)
-    short, long = sorted(_shown_size(frame, stream))
+    short, long = sorted(_display_size(frame, stream))
     if long > MAX_ASPECT * short:
         raise RenderError(f"{name} is too long and narrow ({frame.width}x{frame.height})")
 
 
-def _moment(frame: av.VideoFrame, start: Fraction, otherwise: Fraction) -> Fraction:
+def _timestamp(frame: av.VideoFrame, start: Fraction, otherwise: Fraction) -> Fraction:
     """Return when a frame is displayed, in seconds after ``start``."""
     if frame.pts is None or not frame.time_base:
         return otherwise
@@ -206,7 +206,7 @@ def _quarter_turns(frame: av.VideoFrame) -> int:
     return round(frame.rotation / 90) % 4
 
 
-def _shown_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[Fraction, Fraction]:
+def _display_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[Fraction, Fraction]:
     """Return the width and height at which a player displays the frame."""
     wide, high = Fraction(frame.width), Fraction(frame.height)
     if stream.sample_aspect_ratio:
