@@ -25,7 +25,7 @@ def run(verb: str, peer: str, mib: int, folder: Path) -> dict[str, Any]:
     subprocess.run([sys.executable, str(BENCHMARKS), *command], stdout=subprocess.DEVNULL, check=True)
     (measure,) = json.loads(figures.read_text("utf-8")).values()
     (run,) = measure[peer]
-    assert run["right"]
+    assert run["correct"]
     return dict(run)
 
 
