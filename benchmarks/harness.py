@@ -188,7 +188,7 @@ def warm_memory(size: int) -> None:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate for 127.0.0.1: the files of the certificate, its key, and a full-size CA bundle that includes it."""
+    """A certificate for 127.0.0.1: its file, its key, and a full-size CA bundle that includes it."""
 
     own: Path
     key: Path

@@ -74,7 +74,7 @@ def test_a_result_without_an_announced_length_is_an_error_if_its_structure_is_in
      "text/xml", "image/svg+xml", "application/xhtml+xml", "multipart/byteranges; boundary=x", "audio/mp4",
      "application/pdf", "video/mp4, text/html", "video", "TEXT/plain"],
 )  # fmt: skip
-def test_what_is_no_video_or_image_by_its_type_is_no_result(kind: str) -> None:
+def test_a_body_whose_type_is_neither_video_nor_image_is_not_a_result(kind: str) -> None:
     with pytest.raises(ResponseError, match="instead of a video"):
         received(MP4, content_type=kind, content_length=str(len(MP4)))
 
@@ -110,7 +110,7 @@ def test_a_text_that_claims_to_be_a_video_is_refused(kind: str, body: bytes) -> 
 
 
 @pytest.mark.parametrize("size", range(0x20, 0x80))
-def test_an_mp4_is_no_text_whatever_the_length_of_its_first_box(size: int) -> None:
+def test_an_mp4_is_never_taken_for_text_whatever_the_length_of_its_first_box(size: int) -> None:
     data = bytes([0, 0, 0, size]) + b"ftyp" + bytes(size)
     assert received(data, content_type="video/mp4", content_length=str(len(data))) == data
 

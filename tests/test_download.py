@@ -208,7 +208,7 @@ def test_a_refusal_is_raised_at_once_with_its_reason(tmp_path: Path) -> None:
         (answer(200, b"123", content_length="9", content_type="video/mp4"), "it has 3 of 9 bytes"),
     ],
 )
-def test_what_is_not_a_complete_video_never_gets_the_name(entry: HttpResponse, words: str, tmp_path: Path) -> None:
+def test_an_incomplete_video_never_gets_the_final_name(entry: HttpResponse, words: str, tmp_path: Path) -> None:
     transport = FakeTransport(status("completed"), entry)
     with pytest.raises(QueueResultError, match=words) as caught:
         client_of(transport, retry=RetryPolicy(attempts=1)).queue.download("j1", tmp_path / "lake.mp4")
@@ -371,7 +371,7 @@ def test_a_download_whose_task_is_cancelled_is_resumed(transport: Callable[[], A
     assert files(tmp_path) == ["lake.mp4"]
 
 
-def test_what_touches_the_file_of_a_download_happens_in_threads(tmp_path: Path) -> None:
+def test_file_operations_of_an_async_download_run_in_threads(tmp_path: Path) -> None:
     threads: set[int] = set()
     listening = [True]
 

@@ -177,7 +177,7 @@ def test_chunks_show_where_a_video_ends() -> None:
     assert download.complete
 
 
-def test_a_part_tells_the_length_that_the_first_response_did_not() -> None:
+def test_a_range_response_has_the_length_that_the_first_response_lacked() -> None:
     download = cut_at(300, head(200))
     download.observe_head(part(300, 399))
     assert download.total == SIZE
@@ -186,7 +186,7 @@ def test_a_part_tells_the_length_that_the_first_response_did_not() -> None:
 # what a file holds already
 
 
-def test_what_an_earlier_download_left_is_continued() -> None:
+def test_the_part_of_an_earlier_download_is_resumed() -> None:
     download = new_download()
     download.resume(300, SIZE, '"v1"')
     assert requested(download) == ("bytes=300-", '"v1"')

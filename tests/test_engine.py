@@ -142,7 +142,7 @@ def test_a_job_of_this_client_that_is_not_visible_yet_is_checked_until_it_must_b
     assert VISIBLE_AFTER <= transport.now() < VISIBLE_AFTER + STEADY.max_interval
 
 
-def test_a_job_of_somebody_else_that_is_unknown_is_an_error_at_once() -> None:
+def test_an_unknown_job_of_another_client_is_an_error_at_once() -> None:
     transport = FakeTransport(answer(404))
     with pytest.raises(QueueStatusError):
         client_of(transport, retry=STEADY).queue.status("j1")
@@ -163,7 +163,7 @@ def test_a_response_to_a_submit_that_breaks_off_still_counts_if_it_names_the_job
         client_of(FakeTransport(cut(b'{"job_'))).queue.submit(LAKE)
 
 
-def test_a_status_tells_the_model_and_age_of_a_job_of_this_client() -> None:
+def test_a_status_has_the_model_and_age_of_a_job_of_this_client() -> None:
     transport = FakeTransport(accepted(), status("processing"), status("processing", job_id="j2"))
     client = client_of(transport)
     client.queue.submit(LAKE)

@@ -105,7 +105,7 @@ def test_a_hook_that_fails_keeps_nothing_from_the_others(caplog: pytest.LogCaptu
         ("hook", "^each of event_hooks must be an EventHook, not str"),
     ],
 )
-def test_what_is_not_a_list_of_hooks_is_refused(hooks: Any, message: str) -> None:
+def test_hooks_that_are_not_a_list_are_refused(hooks: Any, message: str) -> None:
     for make in (DecartClient, AsyncDecartClient):
         with pytest.raises(InvalidInputError, match=message):
             make(KEY, event_hooks=hooks)

@@ -108,7 +108,7 @@ doors = pytest.mark.parametrize("door", ["sync", "async"])
 
 
 @doors
-def test_a_hook_hears_of_the_life_of_a_job_in_order(door: str) -> None:
+def test_a_hook_receives_the_events_of_a_job_in_order(door: str) -> None:
     ear = played(door, accepted(), status("processing"), Takes(1.5, status("completed")), video())
     told = [event if isinstance(event, tuple) else type(event).__name__ for event in ear.heard]
     exchange = ["RequestSent", "ResponseReceived"]
@@ -242,7 +242,7 @@ class Rethrowing(EventHook):
         return Stack()
 
 
-def test_a_hook_that_raises_what_it_was_left_with_is_not_called_broken(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hook_that_reraises_its_own_exception_is_not_reported_as_broken(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(QueueSubmitError):
         client_of(FakeTransport(answer(401)), event_hooks=[Rethrowing()]).queue.submit(LAKE)
     assert caplog.messages == []

@@ -94,7 +94,7 @@ def test_an_example_of_the_page_prints_what_the_page_prints(
     ]
 
 
-def test_without_the_box_and_without_a_key_an_example_says_what_is_missing(tmp_path: Path) -> None:
+def test_without_the_emulator_and_without_a_key_an_example_says_what_is_missing(tmp_path: Path) -> None:
     ended = run("error_handling.py", tmp_path)
     assert (ended.returncode, ended.stderr) == (
         1,

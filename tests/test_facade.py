@@ -91,7 +91,7 @@ def test_every_name_is_listed_and_looked_up_once() -> None:
     assert decart.DecartClient is vars(decart)["DecartClient"]
 
 
-def test_requests_transport_is_loaded_when_it_is_asked_for() -> None:
+def test_requests_transport_is_imported_on_demand() -> None:
     script = (
         "import sys, decart\n"
         "before = 'requests' in sys.modules\n"

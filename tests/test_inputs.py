@@ -98,7 +98,7 @@ def test_the_least_that_a_task_needs_is_enough(kind: type[JobInput], model: str,
 
 
 @EACH
-def test_what_is_needed_cannot_be_none(kind: type[JobInput], model: str, least: dict[str, Any]) -> None:
+def test_a_required_input_cannot_be_none(kind: type[JobInput], model: str, least: dict[str, Any]) -> None:
     for name in least:
         refused(name, model, **{name: None})
 
@@ -164,7 +164,7 @@ def test_the_base_class_is_the_input_of_no_model() -> None:
         JobInput(model=known("lucy-pro-t2v"))
 
 
-def test_a_model_of_ones_own_takes_what_its_task_takes() -> None:
+def test_a_custom_model_accepts_the_inputs_of_its_task() -> None:
     model = ModelDefinition(name="preview", task="text-to-video", resolutions=("480p",), lacks={"orientation"})  # type: ignore[arg-type]
     job = TextToVideoInput(model=model, prompt="A lake", resolution="480p")
     assert job.model is model
@@ -183,7 +183,7 @@ def test_a_model_of_ones_own_takes_what_its_task_takes() -> None:
         (models, "write models.video('lucy-pro-t2v')."),
     ],
 )
-def test_a_model_that_is_none_is_told_what_to_write(model: Any, write: str) -> None:
+def test_the_error_for_a_model_of_none_says_what_to_write(model: Any, write: str) -> None:
     refused(f"model must be a ModelDefinition; {write}", "lucy-pro-t2v", model=model)
 
 
@@ -237,7 +237,7 @@ def test_the_choice_of_resolutions_is_named() -> None:
 
 
 @pytest.mark.parametrize("model", ["lucy-pro-t2v", "lucy-pro-t2i"])
-def test_a_picture_stands_or_lies(model: str) -> None:
+def test_a_picture_is_portrait_or_landscape(model: str) -> None:
     assert made(model).orientation is None
     assert made(model, orientation="portrait").orientation == "portrait"
     assert made(model, orientation="landscape").orientation == "landscape"
@@ -320,7 +320,7 @@ def test_a_reference_image_may_go_with_a_prompt(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["data", "start", "end"])
-def test_a_missing_file_is_told_what_it_may_be(name: str) -> None:
+def test_the_error_for_a_missing_file_says_what_it_may_be(name: str) -> None:
     model = "lucy-clip" if name == "data" else "lucy-pro-flf2v"
     refused(f"{name} is missing: it needs a file (bytes, pathlib.Path or an open binary file).", model, **{name: None})
 

@@ -106,13 +106,13 @@ def test_the_interrupts_land_inside_the_calls(case: Case) -> None:
 
 
 @every(SIGNALS, CANCELLATIONS, SOFT_LIMITS)
-def test_an_interrupt_comes_out_of_the_call_unless_it_lands_in_a_finalizer(case: Case) -> None:
+def test_an_interrupt_is_raised_by_the_call_unless_it_hits_a_finalizer(case: Case) -> None:
     report = reported(case)
     assert report["hits"] >= 0.98 * report["fired"]
 
 
 @of_every_kind
-def test_no_call_gets_the_answer_to_another(case: Case) -> None:
+def test_no_call_gets_the_response_to_another(case: Case) -> None:
     assert reported(case)["crossed"] == 0
 
 
@@ -153,7 +153,7 @@ def test_closing_leaves_no_file_descriptor_and_no_thread_behind(case: Case) -> N
 
 
 @of_every_kind
-def test_a_hundred_streams_can_be_open_afterwards_and_hold_up_nobody(case: Case) -> None:
+def test_a_hundred_streams_can_be_open_afterwards_and_block_no_other_call(case: Case) -> None:
     report = reported(case)
     assert (report["streams"], report["answered_beside_them"]) == (STREAMS, True)
 

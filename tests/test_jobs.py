@@ -91,7 +91,7 @@ def test_the_class_of_a_result_says_how_the_job_ended(
     )
 
 
-def test_what_the_class_of_a_result_says_cannot_be_contradicted() -> None:
+def test_the_fields_of_a_result_cannot_contradict_its_class() -> None:
     for kind, facts in ((CompletedJob, {"data": b"x"}), (FailedJob, {"error": "No."})):
         with pytest.raises(TypeError):
             kind(job_id="j1", status="pending", **facts)
@@ -199,7 +199,7 @@ def test_the_file_gets_the_rights_that_the_umask_leaves(tmp_path: pathlib.Path, 
     assert stat.S_IMODE(target.stat().st_mode) == 0o666 & ~mask
 
 
-def test_two_results_saved_to_one_path_leave_one_whole_file(tmp_path: pathlib.Path) -> None:
+def test_two_results_saved_to_one_path_leave_one_complete_file(tmp_path: pathlib.Path) -> None:
     target = tmp_path / "lake.mp4"
     DONE.save(target)
     QueueJobResult(job_id="j2", status="completed", data=b"another").save(target)

@@ -122,7 +122,7 @@ def test_a_part_that_does_not_fit_is_not_joined(bad: HttpResponse, tmp_path: Pat
                 list(client.queue.stream("j1"))
 
 
-def test_several_parts_in_one_response_are_no_part() -> None:
+def test_a_multipart_range_response_is_not_used() -> None:
     several = part(50, 1023, Content_Type="multipart/byteranges; boundary=x")
     answers: Any = iter([Shelf(breaks=(50,)), lambda request: several, Shelf()])
     client, _ = having(lambda request: next(answers)(request))

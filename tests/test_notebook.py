@@ -177,7 +177,7 @@ def run(client: BlockingKernelClient, code: str) -> list[dict[str, Any]]:
     return [message for message in shown if message["msg_type"] not in ("status", "execute_input")]
 
 
-def test_an_interrupted_cell_shows_how_to_resume_and_the_kernel_goes_on(
+def test_an_interrupted_cell_shows_how_to_resume_and_the_kernel_survives(
     kernel: tuple[KernelManager, BlockingKernelClient],
 ) -> None:
     manager, client = kernel

@@ -122,7 +122,7 @@ def setting(request: pytest.FixtureRequest) -> Iterator[Setting]:
 # ---------------------------------------------------------------- open
 
 
-def test_a_hundred_open_streams_do_not_hold_up_a_status_check(setting: Setting) -> None:
+def test_a_hundred_open_streams_do_not_delay_a_status_check(setting: Setting) -> None:
     streams = [setting.open_at_once() for _ in range(STREAMS)]
     setting.check_at_once()
     assert len({connection.number for connection in setting.service.streaming}) == STREAMS
@@ -130,7 +130,7 @@ def test_a_hundred_open_streams_do_not_hold_up_a_status_check(setting: Setting) 
         stream.close()
 
 
-def test_a_hundred_streams_that_are_half_read_do_not_hold_up_a_status_check(setting: Setting) -> None:
+def test_a_hundred_half_read_streams_do_not_delay_a_status_check(setting: Setting) -> None:
     streams = [setting.open_at_once() for _ in range(STREAMS)]
     assert {next(stream)[:12] for stream in streams} == {BEGINNING[:12]}
     setting.check_at_once()
@@ -138,7 +138,7 @@ def test_a_hundred_streams_that_are_half_read_do_not_hold_up_a_status_check(sett
         stream.close()
 
 
-def test_a_stream_goes_on_after_other_calls(setting: Setting) -> None:
+def test_a_stream_continues_after_other_calls(setting: Setting) -> None:
     with setting.client.queue.stream("j1") as video:
         setting.check_at_once()
         setting.service.release()
@@ -218,7 +218,7 @@ FORGETTING = {
 
 
 @pytest.mark.parametrize("forget", FORGETTING.values(), ids=FORGETTING)
-def test_forgotten_streams_are_closed_and_hold_up_nobody(
+def test_forgotten_streams_are_closed_and_block_no_other_call(
     setting: Setting, forget: Callable[[DecartClient], None]
 ) -> None:
     for _ in range(STREAMS):
@@ -257,7 +257,7 @@ def test_a_status_check_after_forgotten_streams_leaves_a_connection_for_the_next
 
 @pytest.mark.parametrize("size", [LARGE, SMALL], ids=["large", "small"])
 @pytest.mark.parametrize("name", ASYNC)
-def test_a_hundred_awaited_streams_that_stall_do_not_hold_up_a_status_check(name: str, size: int) -> None:
+def test_a_hundred_stalled_async_streams_do_not_delay_a_status_check(name: str, size: int) -> None:
     service = Service(size)
 
     async def main(url: str) -> list[int]:

@@ -122,7 +122,7 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_nothing_of_opentelemetry_is_loaded_unless_it_is_asked_for() -> None:
+def test_opentelemetry_is_not_imported_unless_it_is_used() -> None:
     script = """
 import sys, decart
 from decart import *

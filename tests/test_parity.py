@@ -49,7 +49,7 @@ def test_the_methods_and_arguments_of_the_two_clients_are_the_same() -> None:
     assert [(p.name, p.kind, p.default) for p in one] == [(p.name, p.kind, p.default) for p in other]
 
 
-def test_what_the_verbs_take_and_give_is_of_the_same_type() -> None:
+def test_the_methods_accept_and_return_the_same_types() -> None:
     for name in vars(QueueClient):
         if not name.startswith("_"):
             one, other = (inspect.get_annotations(getattr(kind, name)) for kind in (QueueClient, AsyncQueueClient))

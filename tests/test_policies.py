@@ -163,7 +163,7 @@ def test_a_retry_after_in_the_past_is_our_first_pause(asked: Any) -> None:
 
 
 @pytest.mark.parametrize("asked", [float("nan"), "soon", "5", True, [], b"1", object(), 1j])
-def test_a_retry_after_that_is_no_number_is_ignored(asked: Any) -> None:
+def test_a_retry_after_that_is_not_a_number_is_ignored(asked: Any) -> None:
     assert retry_after(api(429, asked), RetryPolicy()) is None
 
 
@@ -230,7 +230,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("error", "read", "submit", "unknown"), TABLE)
-def test_what_is_repeated_depends_on_what_a_repeat_costs(
+def test_what_is_retried_depends_on_the_cost_of_a_retry(
     error: BaseException, read: bool, submit: bool, unknown: bool
 ) -> None:
     assert (repeat_read(error), repeat_submit(error), outcome_unknown(error)) == (read, submit, unknown)

@@ -181,7 +181,7 @@ def learned() -> tuple[FakeTransport, DecartClient]:
     return transport, client
 
 
-def test_what_the_first_client_learned_paces_the_steps_of_all() -> None:
+def test_the_pace_that_the_first_client_learned_applies_to_all() -> None:
     one, client = learned()
     client.queue.poll("j1")
     many, client = learned()

@@ -249,9 +249,9 @@ def test_one_that_is_added_is_found(code: str, what: str) -> None:
         "import queue\nclass C(queue.LifoQueue): ...",
     ],
 )
-def test_what_is_allowed_is_not_found(code: str) -> None:
+def test_allowed_names_are_not_reported(code: str) -> None:
     assert not Module(IMPORTS + code).found
 
 
-def test_a_module_without_these_libraries_may_use_what_it_likes() -> None:
+def test_a_module_without_these_libraries_may_use_any_name() -> None:
     assert not Module("import asyncio\ndef f(future): future.set_exception(future._loop)").found

@@ -54,7 +54,7 @@ def test_a_meter_lets_ctrl_c_through() -> None:
         Meter(callback=press, direction="upload", now=lambda: 0.0).at(0, 1)
 
 
-def test_what_cannot_be_called_is_refused() -> None:
+def test_a_callback_that_is_not_callable_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="^progress must be callable"):
         callable_anywhere(7, awaited=True)  # type: ignore[arg-type]
 

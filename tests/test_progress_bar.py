@@ -110,7 +110,7 @@ def test_without_a_terminal_nothing_is_shown(capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr() == ("", "")
 
 
-def test_false_is_no_bar() -> None:
+def test_progress_false_shows_no_bar() -> None:
     with on_a_terminal() as terminal:
         client_of(FakeTransport(accepted(), status("completed"), video())).queue.submit_and_poll(LAKE, progress=False)
         assert terminal.shown == []

@@ -156,5 +156,5 @@ def test_a_private_name_is_found(program: str, what: str) -> None:
         "result._repr_mimebundle_()",
     ],
 )
-def test_what_is_public_or_the_tests_own_is_not_found(program: str) -> None:
+def test_public_names_and_those_of_the_tests_are_not_reported(program: str) -> None:
     assert private_names(program) == set()

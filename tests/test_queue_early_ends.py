@@ -45,7 +45,7 @@ FETCH_ADVICE = "Job j1 is done. Fetch its video with client.queue.download('j1',
     ],
 )
 @pytest.mark.parametrize("when", ["pending", "processing", "completed"])
-def test_an_exception_of_a_callback_comes_out_as_it_is_with_the_job_told(
+def test_an_exception_of_a_callback_is_raised_unchanged_and_the_job_is_logged(
     error: Exception, when: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     error = pickle.loads(pickle.dumps(error))
@@ -88,7 +88,7 @@ def test_cancelled_during_a_sleep_the_wait_ends_at_that_moment(caplog: pytest.Lo
     assert caplog.messages == []
 
 
-def test_cancelled_between_two_looks_there_is_no_further_one() -> None:
+def test_a_cancelled_wait_makes_no_further_status_check() -> None:
     queue, transport = queue_of(accepted(), status("processing"))
     cancel = threading.Event()
     with pytest.raises(WaitCancelledError):
@@ -113,7 +113,7 @@ def test_ctrl_c_in_a_sleep_does_not_lose_the_job(caplog: pytest.LogCaptureFixtur
     assert caught.value.__notes__ == [ADVICE]
 
 
-def test_ctrl_c_in_a_look_or_in_the_download_does_not_lose_the_job(caplog: pytest.LogCaptureFixture) -> None:
+def test_ctrl_c_in_a_status_check_or_a_download_does_not_lose_the_job(caplog: pytest.LogCaptureFixture) -> None:
     for script in ([KeyboardInterrupt()], [status("completed"), KeyboardInterrupt()]):
         queue, transport = queue_of(accepted(), *script)
         with pytest.raises(KeyboardInterrupt):

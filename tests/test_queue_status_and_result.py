@@ -29,7 +29,7 @@ from decart import (
 )
 
 
-def test_a_status_is_asked_for_again_when_the_look_fails() -> None:
+def test_a_failed_status_check_is_retried() -> None:
     queue, transport = queue_of(answer(500), TransportError("cut"), answer(200, b"<html>"), status("pending"))
     assert queue.status("j1").status == "pending"
     assert transport.sleeps == [0.5, 1.0, 2.0]
@@ -105,7 +105,7 @@ def test_a_download_is_repeated_and_never_ends_in_a_silent_empty_file(bad: Calla
 
 @pytest.mark.parametrize("job_id", ["", "..", None, 5])
 @pytest.mark.parametrize("verb", ["status", "result", "poll"])
-def test_what_cannot_be_a_job_id_is_refused_without_a_word_in_the_log(
+def test_an_invalid_job_id_is_refused_without_a_log_message(
     verb: str, job_id: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue, transport = queue_of()

@@ -113,7 +113,7 @@ def test_after_the_last_attempt_a_submit_surely_did_not_happen(failure: Callable
     assert len(transport.posts) == 3
 
 
-def test_a_retry_after_beyond_the_policys_timeout_is_told_at_once() -> None:
+def test_a_retry_after_beyond_the_policys_timeout_is_an_error_at_once() -> None:
     queue, transport = queue_of(answer(429, retry_after="121"))
     with pytest.raises(QueueSubmitError) as caught:
         queue.submit(OWN)
@@ -123,7 +123,7 @@ def test_a_retry_after_beyond_the_policys_timeout_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("code", [404, 405, 410])
-def test_a_retired_model_is_told_since_when_and_instead_of_what(code: int) -> None:
+def test_the_error_for_a_retired_model_says_since_when_and_suggests_a_replacement(code: int) -> None:
     queue, _ = queue_of(answer(code, {"detail": "Not Found"}))
     with pytest.raises(QueueSubmitError) as caught:
         queue.submit({"model": models.video("lucy-2"), "data": b"x"})

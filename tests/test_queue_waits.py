@@ -32,14 +32,14 @@ from decart import (
 from decart.policies import LAST_REQUEST
 
 
-def test_the_schedule_of_the_looks() -> None:
+def test_the_schedule_of_the_status_checks() -> None:
     queue, transport = queue_of(accepted(), *(status("processing") for _ in range(6)), status("failed"))
     queue.submit_and_poll(OWN)
     assert transport.sleeps == [0.5, 0.75, 1.125, 1.6875, 2.0, 2.0, 2.0]
     assert transport.looks() == [0.5, 1.25, 2.375, 4.0625, 6.0625, 8.0625, 10.0625]
 
 
-def test_poll_of_another_processs_job_looks_at_once_and_then_on_the_same_schedule() -> None:
+def test_poll_of_another_processs_job_checks_at_once_and_then_on_the_same_schedule() -> None:
     queue, transport = queue_of(status("pending"), status("pending"), status("completed"), video())
     assert queue.poll("j1").data == MP4
     assert transport.looks() == [0, 0.5, 1.25]
@@ -79,7 +79,7 @@ def test_a_server_silent_from_590_s_on_ends_the_wait_within_one_request() -> Non
     assert "the last status check failed: The service went silent. The job may" in (result.error or "")
 
 
-def test_each_look_has_no_more_time_than_the_wait_has_left() -> None:
+def test_each_status_check_has_no_more_time_than_the_wait_has_left() -> None:
     queue, transport = queue_of(always(lambda: status("pending")), timeout=Timeout(connect=3, read=5))
     queue.poll("j1", poll=PollPolicy(interval=4, backoff=1, max_interval=4, timeout=10, jitter=0))
     assert [request.timeout for request in transport.requests] == [
@@ -90,7 +90,7 @@ def test_each_look_has_no_more_time_than_the_wait_has_left() -> None:
     ]
 
 
-def test_a_job_that_ends_at_the_last_look_is_still_fetched() -> None:
+def test_a_job_that_ends_at_the_last_status_check_is_still_fetched() -> None:
     queue, transport = queue_of(status("pending"), Takes(0.9, status("completed")), Takes(300, video()))
     result = queue.poll("j1", poll=attrs.evolve(POLL, timeout=0.5))
     assert result.data == MP4
@@ -156,14 +156,14 @@ SURVIVED = [
 
 
 @pytest.mark.parametrize("failure", SURVIVED)
-def test_a_wait_outlives_looks_that_fail_and_goes_on_to_completion(failure: Callable[[], Any]) -> None:
+def test_a_wait_survives_failed_status_checks_and_continues_to_completion(failure: Callable[[], Any]) -> None:
     queue, _ = queue_of(
         accepted(), *(failure() for _ in range(6)), status("processing"), failure(), status("completed"), video()
     )
     assert queue.submit_and_poll(OWN).data == MP4
 
 
-def test_the_pace_after_failures_begins_anew_with_each_row_of_them() -> None:
+def test_the_pace_after_failures_restarts_with_each_series_of_them() -> None:
     queue, transport = queue_of(
         status("pending"), answer(500), answer(500), status("pending"), answer(500), status("failed")
     )
@@ -215,7 +215,7 @@ def test_an_unknown_status_is_kept_waited_on_and_warned_of_once(caplog: pytest.L
 
 
 @pytest.mark.parametrize("end", ["completed", "failed"])
-def test_a_submit_answer_that_is_final_already_needs_no_look(end: str) -> None:
+def test_a_submit_response_with_a_final_status_needs_no_status_check(end: str) -> None:
     queue, transport = queue_of(accepted(status=end), video())
     seen: list[str] = []
     assert queue.submit_and_poll(OWN, on_status_change=lambda job: seen.append(job.status)).status == end

@@ -65,7 +65,7 @@ def test_a_url_that_is_none_is_a_configuration_error(kind: Any) -> None:
     transport.close()
 
 
-def test_a_threaded_transport_begins_anew_after_a_fork_and_gives_a_json_body_in_chunks() -> None:
+def test_a_threaded_transport_restarts_after_a_fork_and_yields_a_json_body_in_chunks() -> None:
     async def main(url: str) -> None:
         transport = ThreadedTransport(RequestsTransport())
         for _ in range(2):
@@ -100,7 +100,7 @@ def test_a_body_may_go_on_after_an_early_response_over_aiohttp() -> None:
         asyncio.run(main(server.url))
 
 
-def test_a_bar_is_shown_in_a_notebook_although_its_stderr_is_no_terminal(
+def test_a_bar_is_shown_in_a_notebook_although_its_stderr_is_not_a_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shell = types.SimpleNamespace(kernel=object())

@@ -89,7 +89,7 @@ def test_a_part_that_is_complete_already_only_gets_its_name(tmp_path: Path) -> N
     assert transport.sent == ["GET /v1/jobs/j1"]
 
 
-def test_parts_of_other_jobs_and_services_are_not_resumed_and_are_gone_once_the_name_is_taken(tmp_path: Path) -> None:
+def test_parts_of_other_jobs_and_services_are_not_resumed_and_are_removed_once_the_file_exists(tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
     once = RetryPolicy(attempts=1)
     for job, settings in (("j2", {}), ("j1", {"base_url": "https://elsewhere.example"})):
@@ -118,7 +118,7 @@ def test_a_note_that_cannot_be_read_means_to_start_over(note: str, tmp_path: Pat
     assert shelf.asked == [(None, None)]
 
 
-def test_a_date_will_do_where_there_is_no_strong_etag(tmp_path: Path) -> None:
+def test_a_last_modified_date_is_enough_without_a_strong_etag(tmp_path: Path) -> None:
     date = "Mon, 23 Nov 2026 10:00:00 GMT"
     shelf = Shelf(breaks=(300,), headers={"ETag": 'W/"weak"', "Last-Modified": date})
     assert having(shelf)[0].queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
@@ -181,7 +181,7 @@ def test_a_range_of_a_video_of_unknown_length_is_taken(tmp_path: Path) -> None:
     assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
 
 
-def test_a_range_tells_the_length_that_the_first_response_did_not(tmp_path: Path) -> None:
+def test_a_range_response_supplies_the_length_that_the_first_response_lacked(tmp_path: Path) -> None:
     told: list[int | None] = []
     begun = HttpResponse(200, RANGE, pieces_of(VIDEO, 300))
     answers: Any = iter([lambda request: begun, Shelf()])

@@ -59,7 +59,7 @@ def test_the_pauses_of_an_exchange_grow_and_end_after_the_last_attempt() -> None
     assert pauses(exchange(attempts=1), api(500)) == [None]
 
 
-def test_what_is_not_worth_repeating_has_no_next_attempt() -> None:
+def test_an_exchange_that_is_not_worth_retrying_has_no_next_attempt() -> None:
     assert pauses(exchange(), api(401)) == [None]
     assert pauses(exchange(repeat_submit), TransportError("cut")) == [None]
 
@@ -129,7 +129,7 @@ def test_an_error_that_is_not_repeated_is_raised_itself(last: BaseException) -> 
     assert sleeps == [0.5]
 
 
-def test_an_outcome_lets_go_of_its_error_once_it_is_raised() -> None:
+def test_an_outcome_releases_its_error_once_it_is_raised() -> None:
     outcome: Outcome[None] = Outcome(error=api(500))
     with pytest.raises(APIError):
         outcome.unwrap()

@@ -46,12 +46,12 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_sample_passes_as_it_stands(name: str, outcomes: dict[str, list[str]]) -> None:
+def test_a_sample_passes_unchanged(name: str, outcomes: dict[str, list[str]]) -> None:
     assert outcomes[name] == ["PASSED"] * SAMPLES[name].count("def test_")
 
 
 @pytest.mark.parametrize("program", programs(BOX))
-def test_a_program_about_the_box_runs(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_about_the_emulator_runs(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run(program, {}, BOX)
 

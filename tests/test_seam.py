@@ -59,7 +59,7 @@ def test_no_part_of_a_clipped_timeout_is_longer_than_asked(timeout: Timeout, sec
     assert timeout.within(seconds) == expected
 
 
-def test_header_names_of_an_answer_are_in_lower_case() -> None:
+def test_the_header_names_of_a_response_are_in_lower_case() -> None:
     assert HttpResponse(200, {"Retry-After": "X"}).headers == {"retry-after": "X"}
 
 
@@ -118,7 +118,7 @@ def test_a_body_that_is_shorter_than_announced_takes_the_memory_of_what_came() -
     tracemalloc.stop()
 
 
-def test_leaving_the_with_block_closes_the_answer() -> None:
+def test_leaving_the_with_block_closes_the_response() -> None:
     closed: list[bool] = []
     with HttpResponse(200, {}, close=lambda: closed.append(True)) as response:
         assert response.read() == b""
@@ -151,7 +151,7 @@ def test_whatever_has_the_four_methods_is_a_transport() -> None:
     assert not isinstance(object(), Transport)
 
 
-def test_the_transports_package_gives_requests_transport_when_asked_for_it() -> None:
+def test_the_transports_package_imports_requests_transport_on_demand() -> None:
     assert decart.transports.RequestsTransport is RequestsTransport
     assert all(hasattr(decart.transports, name) for name in decart.transports.__all__)
     with pytest.raises(AttributeError, match="no attribute 'HttpxTransport'"):

@@ -44,7 +44,7 @@ def test_the_first_piece_opens_a_stream_too() -> None:
     assert b"".join(client.queue.stream("j1")) == VIDEO
 
 
-def test_a_stream_that_is_left_early_lets_go_of_its_connection() -> None:
+def test_a_stream_that_is_left_early_releases_its_connection() -> None:
     shelf = Shelf()
     with having(shelf)[0].queue.stream("j1") as video:
         next(video)
@@ -61,7 +61,7 @@ def test_a_stream_that_was_closed_before_it_was_opened_sends_nothing() -> None:
     assert (list(video), transport.sent) == ([], [])
 
 
-def test_a_stream_that_breaks_off_goes_on_with_the_rest() -> None:
+def test_a_stream_that_breaks_off_continues_with_the_rest() -> None:
     shelf = Shelf(breaks=(300, 250))
     with having(shelf)[0].queue.stream("j1") as video:
         assert b"".join(video) == VIDEO
@@ -76,7 +76,7 @@ def test_a_stream_that_breaks_off_goes_on_with_the_rest() -> None:
     ],
     ids=["no name for the content", "no ranges"],
 )
-def test_a_stream_that_cannot_be_gone_on_with_is_an_error_and_never_two_videos_in_one(shelf: Shelf) -> None:
+def test_a_stream_that_cannot_be_resumed_is_an_error_and_never_mixes_two_videos(shelf: Shelf) -> None:
     with having(shelf)[0].queue.stream("j1") as video, pytest.raises(QueueResultError) as caught:
         list(video)
     assert caught.value.job_id == "j1"
@@ -118,7 +118,7 @@ def test_an_async_stream_is_the_same_as_a_sync_one() -> None:
     assert shelf.closed == 2
 
 
-def test_an_async_stream_that_is_left_early_lets_go_of_its_connection() -> None:
+def test_an_async_stream_that_is_left_early_releases_its_connection() -> None:
     shelf = Shelf()
 
     async def main() -> None:

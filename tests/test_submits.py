@@ -160,7 +160,7 @@ def test_aiohttp_keeps_an_idle_connection_for_as_long(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", ["requests", "urllib3"])
-def test_what_is_refused_before_it_is_sent_is_reported_as_not_billed(name: Any) -> None:
+def test_a_submit_that_is_refused_before_it_is_sent_is_reported_as_not_billed(name: Any) -> None:
     with serving(answering(lambda request, number: ACCEPTED)) as server:
         client = DecartClient(KEY, base_url=server.url, transport=name)
         client.close()

@@ -100,7 +100,7 @@ def test_tracing_may_begin_and_end_while_a_client_is_in_use(
 
 
 @pytest.mark.parametrize(("transport", "instrumentor"), TRACED)
-def test_the_service_is_told_the_trace(transport: str, instrumentor: type[BaseInstrumentor]) -> None:
+def test_the_trace_is_propagated_to_the_service(transport: str, instrumentor: type[BaseInstrumentor]) -> None:
     with serving(answering(service)) as server, tracing(instrumentor()) as exporter:
         run_job(server.url, transport)
     ids = [format(span.get_span_context().span_id, "016x") for span in exporter.get_finished_spans()]
@@ -178,7 +178,7 @@ each_transport = pytest.mark.parametrize("transport", ["requests", "urllib3"])
 
 @each_failure
 @each_transport
-def test_sentry_is_told_of_a_failure_in_our_words(transport: str, failure: str) -> None:
+def test_sentry_receives_our_error_messages(transport: str, failure: str) -> None:
     told = told_to_sentry(transport)[failure]
     last = told["event"]["exception"]["values"][-1]
     assert last["module"] == "decart.errors"

@@ -73,7 +73,7 @@ def test_the_options_are_those_of_the_new_client_only(make: Make) -> None:
 
 
 @clients
-def test_what_is_not_given_stays(make: Make) -> None:
+def test_options_that_are_not_given_stay_unchanged(make: Make) -> None:
     transport, hook = FakeTransport(TransportError("cut"), status("pending")), Hook()
     client = make(transport, timeout=7, retry=ONCE, poll=PollPolicy(timeout=0), event_hooks=[hook])
     same = client.with_options()
@@ -96,7 +96,7 @@ def test_each_policy_is_replaced_by_itself(make: Make) -> None:
 
 
 @clients
-def test_none_is_no_limit_as_a_timeout_and_an_empty_list_is_no_hook(make: Make) -> None:
+def test_a_timeout_of_none_means_no_limit_and_an_empty_list_means_no_hooks(make: Make) -> None:
     transport, hook = FakeTransport(status("pending")), Hook()
     other = make(transport, timeout=7, event_hooks=[hook]).with_options(timeout=None, event_hooks=[])
     run(other.queue.status("j1"))

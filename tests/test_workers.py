@@ -73,7 +73,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_a_client_of_a_module_gives_each_request_its_own_answer(case: Case, request: pytest.FixtureRequest) -> None:
+def test_a_client_of_a_module_gives_each_request_its_own_response(case: Case, request: pytest.FixtureRequest) -> None:
     with service(request.getfixturevalue("certificate") if case.tls else None) as at:
         at.environment["TRANSPORT"] = case.transport
         with gunicorn(at, *case.options.split()) as app:
@@ -109,7 +109,7 @@ def test_children_that_close_the_client_leave_the_parents_connections_open(at: R
     assert processes(at).count(str(parent)) == 6  # as many as it has threads; none was opened again
 
 
-def test_a_stream_goes_on_in_the_parent_when_the_child_lets_go_of_it(at: Running) -> None:
+def test_a_stream_continues_in_the_parent_when_the_child_releases_it(at: Running) -> None:
     assert run(at, "children", "stream") == ["well", "whole"]
 
 
@@ -117,16 +117,16 @@ def test_a_child_that_closes_the_client_does_not_end_a_submit_that_its_parent_aw
     assert run(at, "children", "awaited") == ["well", "accepted"]
 
 
-def test_a_child_awaits_over_aiohttp_while_a_loop_of_its_parent_goes_on(at: Running) -> None:
+def test_a_child_awaits_over_aiohttp_while_a_loop_of_its_parent_is_running(at: Running) -> None:
     assert run(at, "children", "loop", "use") == ["well", "completed"]
     assert len(processes(at)) == 2
 
 
-def test_a_child_closes_an_aiohttp_client_while_a_loop_of_its_parent_goes_on(at: Running) -> None:
+def test_a_child_closes_an_aiohttp_client_while_a_loop_of_its_parent_is_running(at: Running) -> None:
     assert run(at, "children", "loop", "close") == ["well", "completed"]
 
 
-def test_a_download_that_was_cut_is_gone_on_with_while_a_child_forked_meanwhile_lives(at: Running) -> None:
+def test_a_download_that_was_cut_is_resumed_although_a_forked_child_is_still_alive(at: Running) -> None:
     assert run(at, "children", "download") == ["well", "whole", "gone on with"]
 
 

@@ -232,7 +232,7 @@ def test_a_result_is_saved_in_a_thread(tmp_path: Path) -> None:
         asyncio.run(attrs.evolve(result, status="failed", error="no luck").asave(tmp_path / "no.mp4"))
 
 
-def test_the_box_in_process_serves_the_async_client_on_its_own_clock() -> None:
+def test_the_emulator_in_process_serves_the_async_client_on_its_own_clock() -> None:
     transport = EmulatorTransport(VirtualEmulator(renderer=Studio()))
 
     async def main() -> QueueJobResult:

@@ -31,7 +31,7 @@ def test_after_counts_the_requests_of_its_kind_whatever_happens_to_them() -> Non
     assert acted == [["status"], [], [], ["drop-before"]]
 
 
-def test_a_cut_before_the_answer_leaves_what_is_for_bodies_to_the_next() -> None:
+def test_a_cut_before_the_response_leaves_faults_for_bodies_to_the_next_request() -> None:
     faults = Faults(["drip,on=submit", "drop-midway,on=submit", "drop-after"])
     assert [fault.name for fault in faults.take("submit")] == ["drop-after"]
     assert [fault.name for fault in faults.take("submit")] == ["drip", "drop-midway"]
@@ -141,7 +141,7 @@ def test_a_fault_shows_itself_as_it_may_be_written() -> None:
         ("job-fails,on=submit", "leave on= out"),
     ],
 )
-def test_what_is_no_fault_is_refused_in_one_sentence(given: Any, why: str) -> None:
+def test_an_invalid_fault_is_refused_in_one_sentence(given: Any, why: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         Faults([given])
     assert why in caught.value.message

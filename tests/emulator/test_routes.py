@@ -69,7 +69,7 @@ def test_a_retired_picture_model_is_gone_today(box: Box) -> None:
 
 @TODAY
 @pytest.mark.parametrize("name", ["lucy-2.5", "lucy-vton-3.6", "lucy-restyle-v2v", "mirage_v2"])
-def test_what_is_current_works_today(box: Box, name: str) -> None:
+def test_current_models_work(box: Box, name: str) -> None:
     assert box.form(f"/v1/jobs/{name}", **EVERYTHING).status == 200
 
 
@@ -93,7 +93,7 @@ def test_what_is_current_works_today(box: Box, name: str) -> None:
         ("POST", "/api/auth/jwks", {"GET", "HEAD"}),
     ],
 )
-def test_another_method_is_405_and_told_which_there_are(box: Box, method: str, path: str, allowed: set[str]) -> None:
+def test_another_method_is_405_with_the_allowed_ones(box: Box, method: str, path: str, allowed: set[str]) -> None:
     answer = box.ask(method, path)
     assert answer.status == 405
     assert set(answer.headers["allow"].split(", ")) == allowed
@@ -116,7 +116,7 @@ def test_another_method_is_405_and_told_which_there_are(box: Box, method: str, p
         "/V1/jobs/x",
     ],
 )
-def test_what_is_no_route_is_404_and_leads_nowhere_else(box: Box, path: str) -> None:
+def test_an_unknown_route_is_404_and_redirects_nowhere(box: Box, path: str) -> None:
     answer = box.ask("GET" if "generate" not in path else "POST", path)
     assert (answer.status, answer.json) == (404, {"detail": "Not Found"})
     assert "location" not in answer.headers
@@ -132,7 +132,7 @@ def test_an_odd_id_is_an_unknown_one(box: Box, name: str) -> None:
         assert "set-cookie" not in answer.headers
 
 
-def test_no_answer_lets_other_origins_read_it(box: Box) -> None:
+def test_no_response_can_be_read_by_other_origins(box: Box) -> None:
     """As at the service: a browser's program needs a proxy of its own."""
     for method in ("GET", "OPTIONS"):
         answer = box.ask(method, "/v1/jobs/x", Origin="https://app.example", Access_Control_Request_Method="GET")
@@ -161,7 +161,7 @@ def test_a_key_is_needed_and_looked_at_before_anything_else(box: Box, method: st
 @pytest.mark.parametrize(
     "key", ["your-api-key", "ek_never-minted", "dct_a, dct_b", "dct_a dct_b", "dct_\xe4", "eyJ.x.y"]
 )
-def test_what_does_not_look_like_a_key_opens_no_door(box: Box, key: str) -> None:
+def test_a_malformed_key_is_refused(box: Box, key: str) -> None:
     assert box.get("/v1/jobs/x", key=key).status == 401
 
 
@@ -303,7 +303,7 @@ def test_a_document_that_says_no_type_is_taken_for_json_and_one_of_another_type_
     assert answer.wrong == [(["body"], "model_type")]
 
 
-def test_a_document_that_is_no_unicode_is_400(box: Box) -> None:
+def test_a_document_that_is_not_unicode_is_400(box: Box) -> None:
     for kind in ("application/json", "text/plain"):
         assert box.ask("POST", "/v1/models/resolve", b'{"model": "\xff"}', Content_Type=kind).status == 400
 
@@ -330,7 +330,7 @@ class Endless:
         return bytes(size)
 
 
-def test_a_body_that_nobody_asked_for_is_read_no_further_than_a_form_may_go() -> None:
+def test_an_unexpected_body_is_read_no_further_than_the_limit_of_a_form() -> None:
     body = Endless()
     asked = EnvironBuilder("/v1/jobs/nobody", method="POST").get_environ()
     with Emulator(background=False) as emulator:

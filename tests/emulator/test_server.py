@@ -26,7 +26,7 @@ from decart.emulator.render import RenderJob
 from decart.emulator.routes import ROUTES
 
 
-def test_a_server_of_its_own_emulator_makes_a_video_and_cleans_up(temporary: Path) -> None:
+def test_a_server_with_its_own_emulator_makes_a_video_and_cleans_up(temporary: Path) -> None:
     with EmulatorServer() as server:
         (folder,) = temporary.iterdir()
         client = DecartClient(api_key="dct_test", base_url=server.url)
@@ -103,7 +103,7 @@ def test_the_command_warns_when_others_can_reach_it(host: str, warned: bool) -> 
     assert output == "Stopped.\n"
 
 
-def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
+def test_a_port_that_is_in_use_is_reported_in_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, run("--port", str(taken.getsockname()[1])) as process:
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
@@ -171,7 +171,7 @@ def test_a_fault_a_date_and_silence_can_be_asked_for() -> None:
 # ---------------------------------------------------------------- stopping, and clients that go
 
 
-def test_an_answer_that_is_under_way_for_too_long_is_cut_when_the_server_stops() -> None:
+def test_a_response_that_takes_too_long_is_cut_when_the_server_stops() -> None:
     at_it, may_go_on = threading.Event(), threading.Event()
 
     def slowly(order: RenderJob, target: Path) -> None:

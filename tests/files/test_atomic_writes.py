@@ -34,7 +34,7 @@ def test_a_file_system_without_fsync_keeps_the_data(
 
 @both
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO, errno.EACCES])
-def test_a_folder_that_cannot_be_flushed_is_no_error(
+def test_a_folder_that_cannot_be_flushed_is_not_an_error(
     way: Callable[[Path], Path], number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fsync_fails(monkeypatch, number, folders=True)

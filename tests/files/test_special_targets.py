@@ -87,7 +87,7 @@ def test_the_advice_for_a_fifo_is_code_that_runs(tmp_path: Path) -> None:
         assert received.result(30) == VIDEO
 
 
-def test_a_fifo_that_takes_the_targets_place_meanwhile_stays_and_the_video_is_not_lost(tmp_path: Path) -> None:
+def test_a_fifo_that_replaces_the_target_meanwhile_stays_and_the_video_is_not_lost(tmp_path: Path) -> None:
     target = tmp_path / "out"
 
     def take_its_place() -> None:

@@ -137,7 +137,7 @@ def test_one_cancelled_exchange_leaves_the_others_alone(kind: str) -> None:
 
 @on_a_loop
 @pytest.mark.usefixtures("no_leaks")
-def test_a_late_response_to_a_cancelled_exchange_reaches_nobody_else(kind: str) -> None:
+def test_a_late_response_to_a_cancelled_exchange_reaches_no_other_caller(kind: str) -> None:
     stalled, cancelled = threading.Event(), threading.Event()
 
     def late(connection: Connection) -> None:
@@ -164,7 +164,7 @@ def test_a_late_response_to_a_cancelled_exchange_reaches_nobody_else(kind: str) 
 
 @pytest.mark.parametrize("kind", ["aiohttp", "aiohttp on uvloop"])
 @pytest.mark.usefixtures("no_leaks")
-def test_closing_ends_what_is_on_its_way(kind: str) -> None:
+def test_closing_ends_running_exchanges(kind: str) -> None:
     stalled = threading.Event()
 
     def stall(connection: Connection) -> None:

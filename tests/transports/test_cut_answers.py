@@ -52,7 +52,7 @@ every_framing = pytest.mark.parametrize("framing", FRAMINGS)
 
 @every_framing
 @pytest.mark.parametrize("kind", ["requests", "urllib3", "threaded", "aiohttp"])
-def test_a_cut_answer_to_a_submit(kind: str, framing: str) -> None:
+def test_a_cut_response_to_a_submit(kind: str, framing: str) -> None:
     whole, cutting = framed("application/json", JOB, framing), Cutting()
     with serving(cutting) as server:
         client = DecartClient(KEY, base_url=server.url, transport=TRANSPORTS[kind](), retry=ONCE)
@@ -72,7 +72,7 @@ def test_a_cut_answer_to_a_submit(kind: str, framing: str) -> None:
 
 @every_framing
 @pytest.mark.parametrize("kind", ["requests", "urllib3", "threaded", "aiohttp"])
-def test_a_cut_answer_to_a_status_check(kind: str, framing: str) -> None:
+def test_a_cut_response_to_a_status_check(kind: str, framing: str) -> None:
     whole, cutting = framed("application/json", JOB, framing), Cutting()
     with serving(cutting) as server:
         client = DecartClient(KEY, base_url=server.url, transport=TRANSPORTS[kind](), retry=ONCE)

@@ -25,7 +25,7 @@ def test_an_id_that_arrived_is_used(transport: Transport, framing: str) -> None:
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
-def test_what_arrived_is_told(transport: Transport, framing: str) -> None:
+def test_the_part_that_arrived_is_reported(transport: Transport, framing: str) -> None:
     data = FRAMINGS[framing] % b'{"job_id": "j-'
     with (
         serving(reply(data)) as server,

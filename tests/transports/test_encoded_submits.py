@@ -112,7 +112,7 @@ def test_an_empty_response_that_says_json_is_empty(transport: Transport) -> None
         assert exchange(transport, get(server.url))[2] == b""
 
 
-def test_what_was_decoded_before_the_damage_is_kept(transport: Transport) -> None:
+def test_the_data_decoded_before_the_damage_is_kept(transport: Transport) -> None:
     packed = gzip.compress(b"accepted as j-1" + bytes(range(256)) * 500)
     with (
         serving(reply(encoded("gzip", packed[:200] + b"\xff" * 20))) as server,

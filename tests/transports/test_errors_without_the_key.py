@@ -68,7 +68,7 @@ def test_an_error_of_a_setting(transport: Transport, monkeypatch: pytest.MonkeyP
 
 
 @get_and_post
-def test_an_error_of_a_proxy_holds_its_password_as_little(
+def test_an_error_of_a_proxy_does_not_contain_its_password_either(
     transport: Transport, monkeypatch: pytest.MonkeyPatch, make: Make
 ) -> None:
     with serving(reply(http(403))) as proxy:

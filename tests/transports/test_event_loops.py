@@ -159,7 +159,7 @@ IMPORTS = {
 
 @pytest.mark.parametrize("runner", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("transport", IMPORTS)
-def test_a_transport_that_nobody_closed_ends_with_its_loop_and_without_a_warning(transport: str, runner: str) -> None:
+def test_a_transport_that_was_not_closed_ends_with_its_loop_and_without_a_warning(transport: str, runner: str) -> None:
     if runner == "uvloop":
         pytest.importorskip("uvloop")
     script = FORGOTTEN.format(transport=transport, imports=f"{IMPORTS[transport]}\nimport {runner}", runner=runner)

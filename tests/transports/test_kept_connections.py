@@ -133,7 +133,7 @@ def test_more_connections_are_opened_than_kept_and_the_others_closed_after_their
         transport.close()
 
 
-def test_nobody_waits_for_an_open_download(sync_transport: Transport) -> None:
+def test_no_call_waits_for_an_open_download(sync_transport: Transport) -> None:
     with serving(answering(numbered)) as server:
         with sync_transport.send(get(server.url), timeout=LONG) as download:
             assert exchange(sync_transport, get(server.url))[2] == b"2"
@@ -200,7 +200,7 @@ def test_the_connection_of_an_encoded_response_is_reused(sync_transport: Transpo
         assert len(server.connections) == 1
 
 
-def test_a_response_may_be_read_in_parts_and_then_as_a_whole(sync_transport: Transport) -> None:
+def test_a_response_may_be_read_in_parts_and_then_to_its_end(sync_transport: Transport) -> None:
     data = bytes(range(256)) * 20_000
     with serving(answering(lambda request, number: http(200, data))) as server:
         with sync_transport.send(get(server.url), timeout=LONG) as response:

@@ -140,7 +140,7 @@ def test_an_http_error_without_a_response_is_a_failure() -> None:
         client.queue.submit(LAKE)
 
 
-def test_what_is_no_session_or_a_class_of_a_transport_is_refused() -> None:
+def test_an_object_that_is_not_a_session_and_a_transport_class_are_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"session must be a requests\.Session, not str"):
         RequestsTransport("x")  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match=r"write RequestsTransport\(\), not RequestsTransport"):

@@ -95,7 +95,7 @@ def test_not_even_a_malformed_proxy_matters_for_a_loopback_address(
 # ---------------------------------------------------------------- what it is told
 
 
-def test_a_proxy_is_told_its_own_user_and_password(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_proxy_receives_its_own_user_and_password(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(answering(lambda request, number: OK)) as proxy:
         monkeypatch.setenv("http_proxy", f"http://me:h%40sh@127.0.0.1:{proxy.port}")
         exchange(transport, get("http://service.invalid"))
