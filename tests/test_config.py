@@ -304,7 +304,7 @@ def test_plain_http_over_the_internet_is_refused_because_of_the_key(url: str) ->
     assert made(base_url=url, allow_http=True).base_url == url.rstrip("/")
 
 
-def test_the_environment_cannot_bypass_that(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_cannot_allow_an_unencrypted_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DECART_BASE_URL", "http://api.decart.ai")
     with pytest.raises(InvalidBaseURLError, match="unencrypted"):
         made(base_url=None)

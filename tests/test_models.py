@@ -120,7 +120,7 @@ def test_the_five_models_of_the_documented_page_can_be_had(name: str) -> None:
         ("lucy-vton-3.6", "self_anchor"),
     ],
 )
-def test_the_inputs_that_a_model_does_not_accept_are_data(name: str, lacks: str) -> None:
+def test_this_model_lacks_this_input(name: str, lacks: str) -> None:
     assert lacks in find(name).lacks
 
 

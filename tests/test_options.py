@@ -159,7 +159,7 @@ def _fields(name: str) -> list[str]:
     return [field.name for field in input_class(known(name)).__attrs_attrs__]  # type: ignore[attr-defined]
 
 
-def test_the_inputs_of_a_model_omit_what_it_does_not_support() -> None:
+def test_the_error_for_an_unaccepted_input_lists_the_accepted_ones() -> None:
     with pytest.raises(InvalidInputError, match="^lucy-robot-720p does not accept start; it accepts ") as caught:
         from_options({**full("lucy-robot-720p"), "start": FILE})  # type: ignore[arg-type]
     assert "data" in caught.value.message and "reference_image" not in caught.value.message

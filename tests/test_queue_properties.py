@@ -69,7 +69,7 @@ STEPS = st.one_of(
 def test_no_wait_outlives_its_deadline_by_more_than_one_request(
     steps: list[tuple[Callable[[], Any], float]], last: Callable[[], Any], poll: PollPolicy, read: float
 ) -> None:
-    """After the deadline no look is begun, a look under way ends within a second, and a download is tried once."""
+    """After the deadline no status check starts, a running one ends within a second, and a download is tried once."""
     script = [make() if make() is SILENCE else Takes(seconds, make()) for make, seconds in steps]
     slow = attrs.evolve(poll, interval=max(poll.interval, 0.5), jitter=min(poll.jitter, 0.5))
     transport = FakeTransport(*script, always(last))

@@ -127,7 +127,7 @@ def test_a_child_closes_an_aiohttp_client_while_a_loop_of_its_parent_is_running(
 
 
 def test_a_download_that_was_cut_is_resumed_although_a_forked_child_is_still_alive(at: Running) -> None:
-    assert run(at, "children", "download") == ["well", "whole", "gone on with"]
+    assert run(at, "children", "download") == ["well", "complete", "resumed"]
 
 
 # ---------------------------------------------------------------- gevent

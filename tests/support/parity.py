@@ -1,7 +1,7 @@
-"""Play a scenario in process or on a socket, through either front door and over any transport.
+"""Play a scenario in process or over a socket, through either client and over any transport.
 
-In process it is played by `FakeTransport`, and on a socket by a small server, whose clients live on a clock that moves
-only when they sleep.
+In process it is played by `FakeTransport`; over a socket it is played by a small server, whose clients have a clock
+that advances only in a sleep.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TIMEOUT = Timeout(connect=5, read=0.5)
 
 
 class OnClock:
-    """A clock that moves only in a sleep, and takes note of it."""
+    """A clock that advances only in a sleep, and records the sleeps."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Requests(OnClock, RequestsTransport):
 
 
 class BlockingRequests(OnClock, RequestsTransport):
-    """Without ``asleep``, as any sync transport, to be put in threads."""
+    """A transport without ``asleep``, like any sync transport that is run in threads."""
 
     asleep: Any = None
 
@@ -76,7 +76,7 @@ class Aiohttp(OnClock, AiohttpTransport):
 
 @attrs.frozen
 class Seen:
-    """What came of a scenario."""
+    """The outcome of a scenario."""
 
     end: str
     calls: list[str]
@@ -84,7 +84,7 @@ class Seen:
     told: list[str]
 
 
-Play = Callable[[Any, Any], Any]  # (client, told) -> what the verb gives; awaited where the client is async
+Play = Callable[[Any, Any], Any]  # (client, statuses) -> the result of the method; awaited if the client is async
 
 
 def in_process(script: list[Any]) -> tuple[str, FakeTransport]:
@@ -111,7 +111,7 @@ def _cut_short(data: bytes) -> Iterator[bytes]:
 
 
 class Stage:
-    """A server that plays a script, one step for each request, over any number of connections."""
+    """A server script that plays one step per request, over any number of connections."""
 
     def __init__(self, script: list[Any]) -> None:
         self._steps = iter(script)
@@ -136,7 +136,7 @@ class Stage:
 
 
 def verb(client: Any, name: str, told: list[str]) -> Any:
-    """Begin what a scenario plays; an async client gives something to await."""
+    """Call the method that a scenario plays; with an async client, return an awaitable."""
     event = threading.Event()
 
     def tell(job: Any) -> None:
@@ -181,7 +181,7 @@ def _streamed(queue: Any) -> Any:
 
 
 def ending(value: object) -> str:
-    """Tell an outcome in a line."""
+    """Describe an outcome in one line."""
     if isinstance(value, decart.QueueError):
         return f"{type(value).__name__} <- {type(value.cause).__name__ if value.cause else None} (job {value.job_id})"
     if isinstance(value, decart.JobError):
@@ -246,7 +246,7 @@ def the_service(script: list[Any]) -> Iterator[tuple[str, Server | None]]:
 
 
 def play(scenario: Scenario, way: str) -> Seen:
-    """Play a scenario over one of the ways, and tell what came of it."""
+    """Play a scenario in one of the ways, and return the outcome."""
     kind, front, attempt = WAYS[way]
     told: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The ways in which a video gets to a path."""
+"""The ways to save a video to a path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenarios: scripts of what the service does, and what must come of each."""
+"""Scenarios: scripts of the service's behaviour, and the expected outcome of each."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class Say:
 
 
 class Hang:
-    """Take the request and fall silent."""
+    """Receive the request and fall silent."""
 
 
 class Cut:
-    """Take the request and reset the connection."""
+    """Receive the request and reset the connection."""
 
 
 class Refuse:
-    """Let nobody connect."""
+    """Refuse connections."""
 
 
 @attrs.frozen
 class Short:
-    """Promise more bytes than come."""
+    """Announce more bytes than are sent."""
 
     data: bytes
     promise: int = 999
@@ -56,13 +56,13 @@ def video() -> Say:
 
 
 def cut(start: int, end: int) -> Short:
-    """Break the video off."""
+    """Send only the beginning of the video."""
     assert start == 0
     return Short(MP4[:end], len(MP4), {"Content-Type": "video/mp4", "ETag": '"v1"'})
 
 
 def rest(start: int, end: int | None = None) -> Say:
-    """Send a range of the video: to its end, or to an end that is too early."""
+    """Send a range of the video: to its end, or to an earlier one."""
     headers = {"Content-Range": f"bytes {start}-{(end or len(MP4)) - 1}/{len(MP4)}", "ETag": '"v1"'}
     return Say(206, MP4[start:end], {"Content-Type": "video/mp4", **headers})
 
@@ -101,11 +101,11 @@ SCENARIOS = {
         calls=[POST, *[LOOK] * 12], waits=[0.5, 0.75, 1.125, 1.6875, *[2.0] * 7, 1.9375],
         told=["pending", "processing"],
     ),
-    "submit is told to slow down": Scenario(
+    "a submit that is rate limited": Scenario(
         script=[Say(429, headers={"retry-after": "7"}), accepted()],
         end="j1 pending", calls=[POST, POST], waits=[7.0], play="submit",
     ),
-    "a look is told to slow down": Scenario(
+    "a status check that is rate limited": Scenario(
         script=[status("pending"), Say(429, headers={"retry-after": "9"}), status("completed"), video()],
         end=DONE, calls=[LOOK, LOOK, LOOK, FETCH], waits=[0.5, 9.0], told=["pending", "completed"], play="poll",
     ),
@@ -119,24 +119,24 @@ SCENARIOS = {
     "silence after the submit's body": Scenario(
         script=[Hang()], end=UNKNOWN.format("TransportTimeout"), calls=[POST],
     ),
-    "a submit's answer that is a page": Scenario(script=[HTML], end=UNKNOWN.format("ResponseError"), calls=[POST]),
-    "a submit's answer that is cut": Scenario(
+    "a submit response that is HTML": Scenario(script=[HTML], end=UNKNOWN.format("ResponseError"), calls=[POST]),
+    "a submit response that is cut": Scenario(
         script=[Short(b'{"job_id": "j')], end=UNKNOWN.format("TransportError"), calls=[POST],
     ),
-    "a submit that fails inside": Scenario(script=[Say(500)], end=UNKNOWN.format("ServerError"), calls=[POST]),
+    "a submit with a server error": Scenario(script=[Say(500)], end=UNKNOWN.format("ServerError"), calls=[POST]),
     "a refused submit": Scenario(
         script=[Say(422, {"detail": [{"loc": ["body", "prompt"], "msg": "too long"}]})],
         end="QueueSubmitError <- ValidationError (job None)", calls=[POST],
     ),
-    "looks that are reset": Scenario(
+    "status checks that are reset": Scenario(
         script=[accepted(), Cut(), Cut(), status("completed"), video()],
         end=DONE, calls=[POST, LOOK, LOOK, LOOK, FETCH], waits=[0.5, 0.5, 1.0], told=["pending", "completed"],
     ),
-    "looks that cannot be read": Scenario(
+    "status checks that cannot be read": Scenario(
         script=[accepted(), HTML, Say(200, b'{"status"'), Say(502, b"<html>"), status("completed"), video()],
         end=DONE, calls=[POST, *[LOOK] * 4, FETCH], waits=[0.5, 0.5, 1.0, 2.0], told=["pending", "completed"],
     ),
-    "a look into silence": Scenario(
+    "a status check without a response": Scenario(
         script=[status("pending"), Hang(), status("completed"), video()],
         end=DONE, calls=[LOOK, LOOK, LOOK, FETCH], waits=[0.5, 0.5], told=["pending", "completed"], play="poll",
     ),
@@ -148,7 +148,7 @@ SCENARIOS = {
         script=[accepted(), Say(404), Say(404), status("completed"), video()],
         end=DONE, calls=[POST, *[LOOK] * 3, FETCH], waits=[0.5, 0.5, 1.0], told=["pending", "completed"],
     ),
-    "a job that nobody knows": Scenario(
+    "an unknown job": Scenario(
         script=[Say(404)] * 3, end="QueueStatusError <- NotFoundError (job j1)",
         calls=[LOOK] * 3, waits=[0.5, 1.0], play="poll",
     ),
@@ -163,7 +163,7 @@ SCENARIOS = {
         script=[Say(503), status("processing")],
         end="j1 processing", calls=[LOOK] * 2, waits=[0.5], play="status",
     ),
-    "a result that is not there yet": Scenario(
+    "a result that is not ready yet": Scenario(
         script=[status("processing")], end="QueueResultError <- None (job j1)", calls=[LOOK], play="result",
     ),
     "a result that breaks off once": Scenario(
@@ -185,11 +185,11 @@ SCENARIOS = {
         ],
         end=SAVED, calls=[LOOK, *[FETCH] * 6], waits=[0.5], play="download",
     ),
-    "a download that the server begins anew": Scenario(
+    "a download that the server restarts": Scenario(
         script=[status("completed"), cut(0, 50), video()],
         end=SAVED, calls=[LOOK, FETCH, FETCH], waits=[0.5], play="download",
     ),
-    "a download that gets nowhere": Scenario(
+    "a download that makes no progress": Scenario(
         script=[status("completed"), *[cut(0, 0)] * 4],
         end="QueueResultError <- TransportError (job j1)", calls=[LOOK, *[FETCH] * 4], waits=[0.5, 1.0, 2.0],
         play="download",
@@ -206,11 +206,11 @@ SCENARIOS = {
         script=[status("completed"), Say(503), cut(0, 50), rest(50)],
         end=DONE, calls=[LOOK, *[FETCH] * 3], waits=[0.5, 0.5], play="stream",
     ),
-    "a stream that cannot be gone on with": Scenario(
+    "a stream that cannot be resumed": Scenario(
         script=[status("completed"), cut(0, 50), video()],
         end="QueueResultError <- ResponseError (job j1)", calls=[LOOK, FETCH, FETCH], waits=[0.5], play="stream",
     ),
-    "a stream of a job that is not there yet": Scenario(
+    "a stream of a job that is not completed yet": Scenario(
         script=[status("pending")], end="QueueResultError <- None (job j1)", calls=[LOOK], play="stream",
     ),
     "cancelled before": Scenario(script=[], end="WaitCancelledError <- None (job None)", calls=[], play="cancelled"),

@@ -101,7 +101,7 @@ def download() -> list[str]:
         os.write(writing, b"!")
         whole = path.read_bytes() == content_of(job_id)
         left = os.listdir(folder) == [path.name]
-    return [ended(child), "whole" if whole else "not whole", "gone on with" if done[0] and left else "begun anew"]
+    return [ended(child), "complete" if whole else "incomplete", "resumed" if done[0] and left else "restarted"]
 
 
 if __name__ == "__main__":
