@@ -15,8 +15,8 @@ from support.fakes import (
     LAKE,
     FakeTransport,
     accepted,
-    answer,
     client_of,
+    make_response,
     status,
     video,
 )
@@ -65,7 +65,7 @@ def test_hooks_are_called_in_order_and_left_in_reverse() -> None:
 
 def test_each_hook_is_left_with_the_error_of_the_operation() -> None:
     heard: list[str] = []
-    client = client_of(FakeTransport(answer(401)), event_hooks=[Named("a", heard), Named("b", heard)])
+    client = client_of(FakeTransport(make_response(401)), event_hooks=[Named("a", heard), Named("b", heard)])
     with pytest.raises(QueueStatusError):
         client.queue.status("j1")
     assert heard == ["a enters", "b enters", "a request", "b request", "b fails", "a fails"]
@@ -118,7 +118,7 @@ def test_a_retry_is_reported_without_the_frames_of_the_attempt_that_failed() -> 
         def retry(self, event: Retry) -> None:
             errors.append(event.error)
 
-    transport = FakeTransport(answer(500), status("pending"))
+    transport = FakeTransport(make_response(500), status("pending"))
     client_of(transport, event_hooks=[Retries()], retry=RetryPolicy(jitter=0)).queue.status("j1")
     assert [error.__traceback__ for error in errors] == [None]
 

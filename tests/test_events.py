@@ -17,12 +17,12 @@ from support.fakes import (
     FakeTransport,
     Takes,
     accepted,
-    answer,
     client_of,
+    make_response,
     status,
     video,
 )
-from support.shelf import Shelf
+from support.served_video import ServedVideo
 
 from decart import (
     AsyncDecartClient,
@@ -147,7 +147,7 @@ def test_bytes_are_reported_both_ways_in_memory_and_into_a_file(door: str, tmp_p
     up = [event for event in ear.all(BytesMoved) if event.direction == "upload"]
     assert (up[0].job_id, up[0].done, up[-1].done) == (None, 0, up[-1].total)
     assert up[-1].total == ear.all(RequestSent)[0].length
-    ear = played(door, accepted(), status("completed"), Shelf(), save_to=tmp_path / "lake.mp4")
+    ear = played(door, accepted(), status("completed"), ServedVideo(), save_to=tmp_path / "lake.mp4")
     down = [event for event in ear.all(BytesMoved) if event.direction == "download"]
     assert [(event.job_id, event.done) for event in down] == [("j1", 0), ("j1", 1024)]
 
@@ -155,7 +155,7 @@ def test_bytes_are_reported_both_ways_in_memory_and_into_a_file(door: str, tmp_p
 @doors
 def test_a_failure_and_its_retry_are_reported(door: str) -> None:
     gone = ConnectError("No connection.")
-    ear = played(door, gone, accepted(), answer(500), status("completed"), TransportError("Cut off."), video())
+    ear = played(door, gone, accepted(), make_response(500), status("completed"), TransportError("Cut off."), video())
     assert [(event.method, str(event.error)) for event in ear.all(RequestFailed)] == [
         ("POST", "No connection."),
         ("GET", "Cut off."),
@@ -166,7 +166,10 @@ def test_a_failure_and_its_retry_are_reported(door: str) -> None:
 
 @doors
 def test_an_operation_is_left_with_the_error_that_ended_it(door: str) -> None:
-    for error, script in ((QueueSubmitError, [answer(401)]), (QueueStatusError, [accepted(), answer(401)])):
+    for error, script in (
+        (QueueSubmitError, [make_response(401)]),
+        (QueueStatusError, [accepted(), make_response(401)]),
+    ):
         ear = Ear()
         with pytest.raises(error):
             ear = _failing(door, ear, script)
@@ -190,7 +193,7 @@ def _failing(door: str, ear: Ear, script: list[Any]) -> Ear:
 
 def test_a_download_that_is_resumed_is_reported_with_its_job(tmp_path: Path) -> None:
     ear = Ear()
-    transport = FakeTransport(status("completed"), shelf := Shelf(breaks=(300,)), shelf)
+    transport = FakeTransport(status("completed"), served := ServedVideo(breaks=(300,)), served)
     client_of(transport, event_hooks=[ear]).queue.download("j1", tmp_path / "lake.mp4")
     (again,) = ear.all(Retry)
     assert (again.job_id, str(again.error)) == ("j1", "The connection broke off.")
@@ -244,7 +247,7 @@ class Rethrowing(EventHook):
 
 def test_a_hook_that_reraises_its_own_exception_is_not_reported_as_broken(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(QueueSubmitError):
-        client_of(FakeTransport(answer(401)), event_hooks=[Rethrowing()]).queue.submit(LAKE)
+        client_of(FakeTransport(make_response(401)), event_hooks=[Rethrowing()]).queue.submit(LAKE)
     assert caplog.messages == []
 
 
@@ -258,11 +261,13 @@ def test_a_broken_hook_is_logged_and_loses_no_job(hook: EventHook, caplog: pytes
 @pytest.mark.parametrize("hook", [Broken(), BrokenAtTheEnd(), Swallowing()])
 def test_no_hook_hides_an_error(hook: EventHook) -> None:
     with pytest.raises(QueueSubmitError):
-        client_of(FakeTransport(answer(401)), event_hooks=[hook]).queue.submit(LAKE)
+        client_of(FakeTransport(make_response(401)), event_hooks=[hook]).queue.submit(LAKE)
 
 
 def test_a_hook_need_not_override_anything() -> None:
-    client = client_of(FakeTransport(accepted(), answer(500), status("completed"), video()), event_hooks=[EventHook()])
+    client = client_of(
+        FakeTransport(accepted(), make_response(500), status("completed"), video()), event_hooks=[EventHook()]
+    )
     assert client.queue.submit_and_poll(LAKE).status == "completed"
     gone = ConnectError("No connection.")
     client = client_of(FakeTransport(gone), event_hooks=[EventHook()], retry=RetryPolicy(attempts=1))
@@ -289,7 +294,7 @@ SECRETS = {"Set-Cookie": "session=1", "X-Api-Key": KEY, "Authorization": "Bearer
 def test_only_listed_headers_are_reported_and_never_the_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "decart")
     ear = Ear()
-    echo = answer(200, {"job_id": "j1", "status": "pending"}, x_request_id=f"r-{KEY}", **SECRETS)
+    echo = make_response(200, {"job_id": "j1", "status": "pending"}, x_request_id=f"r-{KEY}", **SECRETS)
     client_of(FakeTransport(echo), event_hooks=[ear]).queue.status("j1")
     told = {"content-type": "application/json", "x-request-id": "r-***"}
     assert ear.all(ResponseReceived)[0].headers == told
@@ -302,7 +307,7 @@ def test_each_exchange_is_one_line_at_debug_with_or_without_a_response(
 ) -> None:
     caplog.set_level(logging.DEBUG, "decart")
     gone = ConnectError("No connection.")
-    transport = FakeTransport(gone, status("completed"), shelf := Shelf(breaks=(300,)), shelf)
+    transport = FakeTransport(gone, status("completed"), served := ServedVideo(breaks=(300,)), served)
     client_of(transport).queue.download("j1", tmp_path / "lake.mp4")
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
     assert [line.partition(" in ")[0] for line in lines] == [

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
-from support.fakes import KEY, LAKE, MP4, FakeTransport, accepted, answer, status, video
+from support.fakes import KEY, LAKE, MP4, FakeTransport, accepted, make_response, status, video
 
 from decart import AsyncDecartClient, DecartClient, QueueStatusError, QueueSubmitError
 from decart.integrations.otel import Tracing
@@ -70,7 +70,7 @@ def test_submit_wait_and_download_are_spans_of_the_programs_trace(awaited: bool)
 
 def test_each_status_and_each_repeat_is_an_event_of_the_span() -> None:
     traces = Traces()
-    traces.play(accepted(), answer(503), status("processing"), status("completed"), video())
+    traces.play(accepted(), make_response(503), status("processing"), status("completed"), video())
     events = traces.spans()["decart wait"].events
     told = [(event.name, (event.attributes or {}).get("decart.job.status")) for event in events]
     assert told == [("status", "pending"), ("retry", None), ("status", "processing"), ("status", "completed")]
@@ -80,8 +80,8 @@ def test_each_status_and_each_repeat_is_an_event_of_the_span() -> None:
 
 def test_an_operation_that_raised_has_the_exception_and_is_an_error() -> None:
     for script, error, name in (
-        ([answer(401)], QueueSubmitError, "decart submit"),
-        ([accepted(), answer(401)], QueueStatusError, "decart wait"),
+        ([make_response(401)], QueueSubmitError, "decart submit"),
+        ([accepted(), make_response(401)], QueueStatusError, "decart wait"),
     ):
         traces = Traces()
         with pytest.raises(error):
@@ -102,7 +102,7 @@ def test_a_job_that_failed_raises_nothing_and_is_an_error_of_its_wait() -> None:
 def test_no_span_holds_the_key_or_the_prompt() -> None:
     traces = Traces()
     with pytest.raises(QueueSubmitError):
-        traces.play(answer(400, {"detail": f"bad {KEY}"}))
+        traces.play(make_response(400, {"detail": f"bad {KEY}"}))
     told = "".join(span.to_json() for span in traces.exporter.get_finished_spans())
     assert KEY not in told
     assert LAKE["prompt"] not in told

@@ -26,7 +26,7 @@ from decart.transports.base import HttpRequest, HttpResponse
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_way_comes_to_the_same_end_with_the_same_calls_and_waits(name: str, way: str) -> None:
     scenario = SCENARIOS[name]
-    assert play(scenario, way) == Seen(scenario.end, scenario.calls, scenario.waits, scenario.told)
+    assert play(scenario, way) == Seen(scenario.end, scenario.calls, scenario.waits, scenario.statuses)
 
 
 def verbs(kind: type) -> dict[str, list[tuple[str, Any, Any]]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.fakes import LAKE, FakeTransport, accepted, always, answer, client_of
+from support.fakes import LAKE, FakeTransport, accepted, always, client_of, make_response
 
 from decart import (
     APIError,
@@ -187,7 +187,7 @@ def test_the_next_pause_is_the_servers_or_else_ours() -> None:
 @settings(deadline=None)
 @given(HEADERS, st.floats(0, 2_000_000))
 def test_whatever_retry_after_says_a_wait_ends_by_its_deadline(header: str, timeout: float) -> None:
-    transport = FakeTransport(accepted(), always(lambda: answer(503, retry_after=header)))
+    transport = FakeTransport(accepted(), always(lambda: make_response(503, retry_after=header)))
     pause = max(0.01, timeout / 50)
     client = client_of(transport, retry=RetryPolicy(interval=pause, max_interval=pause))
     assert client.queue.submit_and_poll(LAKE, poll=PollPolicy(timeout=timeout)).timed_out
@@ -197,7 +197,7 @@ def test_whatever_retry_after_says_a_wait_ends_by_its_deadline(header: str, time
 
 @given(HEADERS)
 def test_a_submit_that_may_take_for_ever_waits_no_more_than_a_day_for_whatever_retry_after_says(header: str) -> None:
-    transport = FakeTransport(answer(429, retry_after=header), accepted())
+    transport = FakeTransport(make_response(429, retry_after=header), accepted())
     assert client_of(transport, retry=RetryPolicy(timeout=None)).queue.submit(LAKE).job_id == "j1"
     assert transport.now() <= 86_400
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.fakes import KEY, LAKE, FakeTransport, accepted, status
-from support.shelf import VIDEO, Shelf
+from support.served_video import VIDEO, ServedVideo
 
 from decart import AsyncDecartClient, InvalidInputError, Progress
 from decart.progress import Meter, callable_anywhere
@@ -75,7 +75,7 @@ def test_on_an_event_loop_the_callback_is_called_in_the_thread_of_the_loop(corou
         tell(progress)
 
     async def main() -> None:
-        transport = FakeTransport(accepted(), status("completed"), Shelf())
+        transport = FakeTransport(accepted(), status("completed"), ServedVideo())
         queue = client(transport).queue
         progress: Any = tell_later if coroutine else tell
         data: Any = {**LAKE}
@@ -92,8 +92,8 @@ def test_a_callback_that_fails_on_an_event_loop_is_logged_once_and_does_not_end_
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
-        transport = FakeTransport(status("completed"), shelf := Shelf())
-        shelf.on_piece = lambda: transport.sleep(1)  # so that there is much to report
+        transport = FakeTransport(status("completed"), served := ServedVideo())
+        served.on_piece = lambda: transport.sleep(1)  # so that there is much to report
         path = await client(transport).queue.download("j1", tmp_path / "lake.mp4", progress=lambda progress: 1 / 0)
         assert path.read_bytes() == VIDEO
         await asyncio.sleep(0)

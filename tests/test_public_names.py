@@ -152,7 +152,7 @@ def test_a_private_name_is_found(program: str, what: str) -> None:
         "import os\nos._exit(0)",
         "class Fake:\n    def f(self): return self._core",
         "class Fake:\n    def _pieces(self): ...\nFake()._pieces()",
-        "from support.shelf import Shelf\nShelf()._pieces(b'', 1)",
+        "from support.served_video import ServedVideo\nShelf()._pieces(b'', 1)",
         "result._repr_mimebundle_()",
     ],
 )

@@ -60,7 +60,7 @@ def test_an_exception_of_a_callback_is_raised_unchanged_and_the_job_is_logged(
     assert caught.value is error
     assert caplog.messages == [ADVICE]
     assert error.__notes__ == [ADVICE]
-    assert len(transport.looks()) == ["pending", "processing", "completed"].index(when)
+    assert len(transport.check_times()) == ["pending", "processing", "completed"].index(when)
 
 
 def test_cancelled_before_the_submit_nothing_is_sent() -> None:
@@ -84,7 +84,7 @@ def test_cancelled_during_a_sleep_the_wait_ends_at_that_moment(caplog: pytest.Lo
         queue.submit_and_poll(OWN, cancel=cancel)
     assert caught.value.job_id == "j1"
     assert transport.now() == 100.1
-    assert transport.looks()[-1] < 100.1
+    assert transport.check_times()[-1] < 100.1
     assert caplog.messages == []
 
 

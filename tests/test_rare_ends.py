@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.exchanges import HEADERS, LONG, exchange, get, large, post
-from support.fakes import KEY, FakeTransport, answer, client_of, status
+from support.fakes import KEY, FakeTransport, client_of, make_response, status
 from support.servers import PATIENCE, Connection, answering, http, serving
 
 from decart import (
@@ -29,7 +29,7 @@ ONCE = RetryPolicy(attempts=1)
 
 
 def part(body: bytes, span: str, **headers: str) -> Any:
-    return answer(206, body, content_range=span, content_type="video/mp4", **headers)
+    return make_response(206, body, content_range=span, content_type="video/mp4", **headers)
 
 
 def test_a_part_of_a_video_of_unknown_length_ends_where_the_server_says() -> None:
@@ -46,7 +46,7 @@ def test_a_part_that_stops_before_its_own_end_is_an_error() -> None:
 
 def test_an_awaited_download_of_a_page_that_calls_itself_a_video_is_an_error(tmp_path: Path) -> None:
     page = b"<html><title>Please log in</title></html>"
-    script = status("completed"), answer(200, page, content_type="video/mp4", content_length=str(len(page)))
+    script = status("completed"), make_response(200, page, content_type="video/mp4", content_length=str(len(page)))
 
     async def main() -> None:
         client = AsyncDecartClient(KEY, transport=FakeTransport(*script), retry=ONCE)
@@ -106,6 +106,6 @@ def test_a_bar_is_shown_in_a_notebook_although_its_stderr_is_not_a_terminal(
     shell = types.SimpleNamespace(kernel=object())
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[arg-type]
     size = {"content_type": "video/mp4", "content_length": "100"}
-    client = client_of(FakeTransport(status("completed"), answer(200, bytes(100), **size)))
+    client = client_of(FakeTransport(status("completed"), make_response(200, bytes(100), **size)))
     client.queue.download("j1", tmp_path / "lake.mp4", progress=True)
     assert "100" in capsys.readouterr().err

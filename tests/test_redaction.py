@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fakes import LAKE, FakeTransport, answer, status
+from support.fakes import LAKE, FakeTransport, make_response, status
 
 from decart import DecartClient, DecartSDKError, RetryPolicy, Timeout
 from decart.config import Secret, settings
@@ -130,12 +130,12 @@ def test_the_title_and_the_text_of_a_page_are_redacted_before_they_are_cut() -> 
 def echoes(key: str) -> Iterator[tuple[str, Any]]:
     """Yield each place, and the response in which a server echoes the key there."""
     for form, text in forms_of(key).items():
-        yield f"an error body, {form}", answer(400, f"bad {text} key".encode())
-        yield f"a JSON error, {form}", answer(422, {"detail": text, "code": text})
-        yield f"a title, {form}", answer(502, f"<title>{text}</title>".encode(), content_type="text/html")
+        yield f"an error body, {form}", make_response(400, f"bad {text} key".encode())
+        yield f"a JSON error, {form}", make_response(422, {"detail": text, "code": text})
+        yield f"a title, {form}", make_response(502, f"<title>{text}</title>".encode(), content_type="text/html")
         yield (
             f"headers, {form}",
-            answer(
+            make_response(
                 401,
                 b"no",
                 location=text,
@@ -146,10 +146,16 @@ def echoes(key: str) -> Iterator[tuple[str, Any]]:
                 server=text,
             ),
         )
-        yield f"a good response, {form}", answer(200, f"<html>{text}".encode(), content_type=text, etag=f'"{text}"')
-        yield f"an encoding, {form}", answer(200, text.encode(), content_encoding=text, content_type="video/mp4")
-        yield f"a video, {form}", answer(200, f" <html>{text}".encode(), content_type="video/mp4", etag=f'"{text}"')
-        yield f"an id, {form}", answer(200, {"job_id": text, "status": text})
+        yield (
+            f"a good response, {form}",
+            make_response(200, f"<html>{text}".encode(), content_type=text, etag=f'"{text}"'),
+        )
+        yield f"an encoding, {form}", make_response(200, text.encode(), content_encoding=text, content_type="video/mp4")
+        yield (
+            f"a video, {form}",
+            make_response(200, f" <html>{text}".encode(), content_type="video/mp4", etag=f'"{text}"'),
+        )
+        yield f"an id, {form}", make_response(200, {"job_id": text, "status": text})
 
 
 def local_variables(error: BaseException | None) -> Iterator[str]:

@@ -16,8 +16,8 @@ from support.fakes import (
     Takes,
     accepted,
     always,
-    answer,
     client_of,
+    make_response,
 )
 from tenacity import Retrying
 
@@ -141,10 +141,10 @@ def test_an_outcome_releases_its_error_once_it_is_raised() -> None:
 
 
 TROUBLES = st.one_of(
-    st.sampled_from([500, 503, 429, 425]).map(answer),
-    st.floats(0, 1e9).map(lambda seconds: answer(503, retry_after=f"{seconds:.3f}"[:9])),
-    st.floats(0, 100).map(lambda seconds: Takes(seconds, answer(500))),
-    st.sampled_from([SILENCE, ConnectError("no"), TransportTimeout("silence"), answer(200, b"odd")]),
+    st.sampled_from([500, 503, 429, 425]).map(make_response),
+    st.floats(0, 1e9).map(lambda seconds: make_response(503, retry_after=f"{seconds:.3f}"[:9])),
+    st.floats(0, 100).map(lambda seconds: Takes(seconds, make_response(500))),
+    st.sampled_from([SILENCE, ConnectError("no"), TransportTimeout("silence"), make_response(200, b"odd")]),
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.exchanges import TRANSPORTS
-from support.fakes import KEY, LAKE, FakeTransport, accepted, answer, client_of
+from support.fakes import KEY, LAKE, FakeTransport, accepted, client_of, make_response
 from support.servers import Connection, answering, http, serving
 
 from decart import (
@@ -25,7 +25,7 @@ from decart import (
 from decart.transports.base import FRESH, HttpRequest, HttpResponse, Timeout, Transport
 
 ACCEPTED = http(200, b'{"job_id": "j1", "status": "pending"}', {"Content-Type": "application/json"})
-REFUSALS = [ConnectError("No connection."), answer(429), answer(503, retry_after="1")]
+REFUSALS = [ConnectError("No connection."), make_response(429), make_response(503, retry_after="1")]
 
 
 def closed_in_a_pause(client: DecartClient, transport: FakeTransport) -> None:
@@ -34,7 +34,7 @@ def closed_in_a_pause(client: DecartClient, transport: FakeTransport) -> None:
 
 @pytest.mark.parametrize("refusal", range(len(REFUSALS)), ids=["no connection", "429", "503 with Retry-After"])
 def test_a_client_that_is_closed_in_a_backoff_sends_no_further_submit(refusal: int) -> None:
-    failures = [ConnectError("No connection."), answer(429), answer(503, retry_after="1")]
+    failures = [ConnectError("No connection."), make_response(429), make_response(503, retry_after="1")]
     transport = FakeTransport(failures[refusal], accepted())
     client = client_of(transport)
     closed_in_a_pause(client, transport)
@@ -45,7 +45,11 @@ def test_a_client_that_is_closed_in_a_backoff_sends_no_further_submit(refusal: i
 
 @pytest.mark.parametrize("refusal", range(len(REFUSALS)), ids=["no connection", "429", "503 with Retry-After"])
 def test_a_cancel_in_a_backoff_ends_it_at_once_and_sends_no_further_submit(refusal: int) -> None:
-    failures = [ConnectError("No connection."), answer(429, retry_after="60"), answer(503, retry_after="60")]
+    failures = [
+        ConnectError("No connection."),
+        make_response(429, retry_after="60"),
+        make_response(503, retry_after="60"),
+    ]
     transport = FakeTransport(failures[refusal], accepted())
     cancel = threading.Event()
     transport.at(0.1, cancel.set)
@@ -56,7 +60,7 @@ def test_a_cancel_in_a_backoff_ends_it_at_once_and_sends_no_further_submit(refus
 
 
 def test_an_awaited_cancel_in_a_backoff_does_the_same() -> None:
-    transport = FakeTransport(answer(429, retry_after="60"), accepted())
+    transport = FakeTransport(make_response(429, retry_after="60"), accepted())
     cancel = threading.Event()
     transport.at(0.1, cancel.set)
 

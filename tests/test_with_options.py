@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.fakes import KEY, LAKE, FakeTransport, accepted, answer, client_of, status
+from support.fakes import KEY, LAKE, FakeTransport, accepted, client_of, make_response, status
 
 from decart import (
     AsyncDecartClient,
@@ -156,7 +156,7 @@ def test_the_key_and_the_base_url_stay() -> None:
 
 def test_the_async_side_of_a_derived_client_has_its_options() -> None:
     async def main() -> None:
-        transport = FakeTransport(answer(500), answer(500))
+        transport = FakeTransport(make_response(500), make_response(500))
         client = client_of(transport)
         async with client.with_options(timeout=3, retry=ONCE) as aio:
             with pytest.raises(QueueStatusError):

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.shelf import files
+from support.served_video import files
 
 from decart import QueueJobResult
 from decart.partfile import PartFile

@@ -16,7 +16,7 @@ import pytest
 from support.disks import mounted
 from support.fakes import LAKE, FakeTransport, client_of
 from support.saving import DONE, asave, download, save
-from support.shelf import STEADY, VIDEO, Shelf, files, having
+from support.served_video import STEADY, VIDEO, ServedVideo, client_for, files
 
 from decart import InvalidInputError
 from decart.partfile import check_target
@@ -52,7 +52,7 @@ def test_a_relative_path_starts_in_the_current_folder_at_the_time_of_the_call(
     here.mkdir()
     there.mkdir()
     monkeypatch.chdir(here)
-    client, _ = having(Shelf(on_piece=lambda: os.chdir(there)), retry=STEADY)
+    client, _ = client_for(ServedVideo(on_piece=lambda: os.chdir(there)), retry=STEADY)
     if how == "download":
         path: Path | None = client.queue.download("j1", "lake.mp4")
     else:

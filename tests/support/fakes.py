@@ -85,7 +85,7 @@ class FakeTransport:
     def posts(self) -> list[Sent]:
         return [request for request in self.requests if request.method == "POST"]
 
-    def looks(self) -> list[float]:
+    def check_times(self) -> list[float]:
         """Return the times of the status checks."""
         return [r.at for r in self.requests if r.method == "GET" and not r.path.endswith("/content")]
 
@@ -200,7 +200,7 @@ def always(make: Callable[[], Entry]) -> Iterator[Entry]:
         yield make()
 
 
-def answer(status: int = 200, body: object = b"", **headers: str) -> HttpResponse:
+def make_response(status: int = 200, body: object = b"", **headers: str) -> HttpResponse:
     """Create a response; a body other than bytes is sent as JSON, and ``retry_after=`` is the header Retry-After."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     if not isinstance(body, bytes):
@@ -210,15 +210,15 @@ def answer(status: int = 200, body: object = b"", **headers: str) -> HttpRespons
 
 
 def accepted(job_id: str = "j1", status: str = "pending") -> HttpResponse:
-    return answer(200, {"job_id": job_id, "status": status})
+    return make_response(200, {"job_id": job_id, "status": status})
 
 
 def status(status: str, job_id: str = "j1", **more: Any) -> HttpResponse:
-    return answer(200, {"job_id": job_id, "status": status, **more})
+    return make_response(200, {"job_id": job_id, "status": status, **more})
 
 
 def video(data: bytes = MP4) -> HttpResponse:
-    return answer(200, data, content_type="video/mp4", content_length=str(len(data)))
+    return make_response(200, data, content_type="video/mp4", content_length=str(len(data)))
 
 
 def client_of(transport: FakeTransport, **settings: Any) -> DecartClient:

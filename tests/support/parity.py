@@ -32,7 +32,7 @@ from decart import (
 )
 from decart.transports.aiohttp import AiohttpTransport
 from decart.transports.base import HttpResponse
-from support.fakes import KEY, LAKE, MP4, SILENCE, FakeTransport, answer
+from support.fakes import KEY, LAKE, MP4, SILENCE, FakeTransport, make_response
 from support.scenarios import Cut, Hang, Refuse, Say, Scenario, Short
 from support.servers import Connection, Gone, Server, http, nobody, serving
 
@@ -81,7 +81,7 @@ class Seen:
     end: str
     calls: list[str]
     waits: list[float]
-    told: list[str]
+    statuses: list[str]
 
 
 Play = Callable[[Any, Any], Any]  # (client, statuses) -> the result of the method; awaited if the client is async
@@ -90,7 +90,7 @@ Play = Callable[[Any, Any], Any]  # (client, statuses) -> the result of the meth
 def in_process(script: list[Any]) -> tuple[str, FakeTransport]:
     def entry(step: Any) -> Any:
         if isinstance(step, Say):
-            return lambda _: answer(
+            return lambda _: make_response(
                 step.status, step.data(), **{k.replace("-", "_"): v for k, v in step.headers.items()}
             )
         if isinstance(step, Short):
@@ -135,12 +135,12 @@ class Stage:
                 raise Gone
 
 
-def verb(client: Any, name: str, told: list[str]) -> Any:
+def verb(client: Any, name: str, statuses: list[str]) -> Any:
     """Call the method that a scenario plays; with an async client, return an awaitable."""
     event = threading.Event()
 
     def tell(job: Any) -> None:
-        told.append(job.status)
+        statuses.append(job.status)
         if job.status == "processing" and name == "cancelled later":
             event.set()
 
@@ -203,20 +203,20 @@ def ending(value: object) -> str:
     return f"{value.job_id} {value.status}"
 
 
-def attempt(client: DecartClient, name: str, told: list[str]) -> object:
+def attempt(client: DecartClient, name: str, statuses: list[str]) -> object:
     with client:
         try:
-            return verb(client, name, told)
+            return verb(client, name, statuses)
         except (DecartSDKError, ZeroDivisionError) as error:
             return error
 
 
-def attempt_async(client: Any, name: str, told: list[str]) -> object:
+def attempt_async(client: Any, name: str, statuses: list[str]) -> object:
     async def attempt() -> object:
         async with client as opened:
             assert isinstance(opened, AsyncDecartClient)
             try:
-                return await verb(opened, name, told)
+                return await verb(opened, name, statuses)
             except (DecartSDKError, ZeroDivisionError) as error:
                 return error
 
@@ -248,18 +248,18 @@ def the_service(script: list[Any]) -> Iterator[tuple[str, Server | None]]:
 def play(scenario: Scenario, way: str) -> Seen:
     """Play a scenario in one of the ways, and return the outcome."""
     kind, front, attempt = WAYS[way]
-    told: list[str] = []
+    statuses: list[str] = []
 
     def client(url: str, transport: object) -> Any:
         return front(KEY, base_url=url, transport=transport, poll=POLL, retry=RETRY, timeout=TIMEOUT)
 
     if kind is None:
         url, fake = in_process(scenario.script)
-        end = attempt(client(url, fake), scenario.play, told)
+        end = attempt(client(url, fake), scenario.play, statuses)
         calls = [] if any(isinstance(step, Refuse) for step in scenario.script) else fake.sent
-        return Seen(ending(end), calls, fake.sleeps, told)
+        return Seen(ending(end), calls, fake.sleeps, statuses)
     transport = kind()
     with the_service(scenario.script) as (url, server):
-        end = attempt(client(url, transport), scenario.play, told)
+        end = attempt(client(url, transport), scenario.play, statuses)
     calls = [] if server is None else [f"{request.method} {request.target}" for request in server.requests]
-    return Seen(ending(end), calls, transport.sleeps, told)
+    return Seen(ending(end), calls, transport.sleeps, statuses)

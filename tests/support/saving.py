@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from decart import QueueJobResult
-from support.shelf import VIDEO, Shelf, having
+from support.served_video import VIDEO, ServedVideo, client_for
 
 DONE = QueueJobResult(job_id="j1", status="completed", data=VIDEO)
 
 
 def download(path: Any) -> Path:
-    return having(Shelf())[0].queue.download("j1", path)
+    return client_for(ServedVideo())[0].queue.download("j1", path)
 
 
 def save(path: Any) -> Path:

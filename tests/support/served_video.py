@@ -17,7 +17,7 @@ STEADY = RetryPolicy(jitter=0)
 RANGE = {"Content-Type": "video/mp4", "ETag": '"v1"'}
 
 
-class Shelf:
+class ServedVideo:
     """A script entry that serves a video in pieces, and may break off.
 
     Args:
@@ -79,9 +79,9 @@ def pieces_of(data: bytes, end: int | None = None) -> Iterator[bytes]:
         raise TransportError("The connection broke off.")
 
 
-def having(shelf: Any, *before: Any, **settings: Any) -> tuple[DecartClient, FakeTransport]:
-    """Return a client of a service with a completed job, whose further responses come from ``shelf``."""
-    transport = FakeTransport(*(before or [status("completed")]), always(lambda: shelf))
+def client_for(served: Any, *before: Any, **settings: Any) -> tuple[DecartClient, FakeTransport]:
+    """Return a client of a service with a completed job, whose further responses come from ``served``."""
+    transport = FakeTransport(*(before or [status("completed")]), always(lambda: served))
     return client_of(transport, **{"retry": STEADY, **settings}), transport
 
 
