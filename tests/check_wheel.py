@@ -1,4 +1,4 @@
-"""Build the wheel, install it bare and away from the sources, and see that it holds all it needs.
+"""Build the wheel, install it without extras away from the sources, and check that it is complete.
 
 Run by the tox environment "package", from the top of the checkout.
 """

@@ -1,4 +1,4 @@
-"""The shape of the package, read from its source: who may import whom, and how large things may grow."""
+"""The structure of the package, read from its source: allowed imports, and the maximum size of modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No stderr, a broken one, a broken tqdm, a broken log: nothing that draws or logs ends a call that is paid for."""
+"""No stderr, a broken one, a broken tqdm, a broken log: no failure of output ends a call that is paid for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`DecartClient`: how it is set up, how it is closed, and what it never gives away."""
+"""`DecartClient`: its configuration, how it is closed, and what it never reveals."""
 
 from __future__ import annotations
 

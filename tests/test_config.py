@@ -1,4 +1,4 @@
-"""`decart.config`: a key that shows nowhere, and addresses that the key may be sent to."""
+"""`decart.config`: a key that is never shown, and the addresses to which it may be sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`decart.content`: what counts as a video, and what only claims to be one."""
+"""`decart.content`: what counts as a video, and what does not although it claims to be one."""
 
 from __future__ import annotations
 

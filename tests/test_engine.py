@@ -1,4 +1,4 @@
-"""One exchange of a client, its retries, and what is read of its response."""
+"""One exchange of a client: its retries, and how its response is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples run as a person would run them, and leave files that play."""
+"""The examples run as a user would run them, and produce files that play."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`import decart`: what it offers, and what it costs."""
+"""`import decart`: the names that it provides, and its cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people hook into requests works with the default client: mocks, recorded exchanges, a session of their own."""
+"""What hooks into requests works with the default client: mocks, recorded exchanges, custom sessions."""
 
 from __future__ import annotations
 

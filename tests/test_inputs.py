@@ -1,4 +1,4 @@
-"""`decart.inputs`: what a job may be asked to do, its bounds, and the one sentence that refuses the rest."""
+"""`decart.inputs`: the inputs of each task, their limits, and the one-sentence errors for anything else."""
 
 from __future__ import annotations
 

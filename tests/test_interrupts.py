@@ -1,7 +1,7 @@
-"""Exchanges that are interrupted at random moments: by signals, cancelled tasks, time limits and killed greenlets.
+"""Exchanges that are interrupted at random times: by signals, cancelled tasks, time limits and killed greenlets.
 
-Each case is a program of its own (`support.interrupts`, `support.limits`) that uses a server in another process, whose
-answers name what was asked. Where the interrupts land is a matter of chance, so a failure may not come back at once.
+Each case is a separate program (`support.interrupts`, `support.limits`) that uses a server in another process, whose
+responses name the request. The timing of the interrupts is random, so a failure may not be reproducible at once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Wherever a job is asked for, its id will do, and so will whatever the queue returned for it."""
+"""Every method that takes a job accepts its ID, and every object that the queue returned for it."""
 
 from __future__ import annotations
 

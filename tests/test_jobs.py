@@ -1,4 +1,4 @@
-"""`decart.jobs` and `decart.results`: what a status means, and results that are saved atomically."""
+"""`decart.jobs` and `decart.results`: the meaning of each status, and results that are saved atomically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of a video are joined only if the server's validator says, in every response, that they belong together."""
+"""Parts of a video are joined only if the server's validator in every response says that they belong together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ends a download: its caller's ``cancel``, ``Timeout.total``, and no server that only drips."""
+"""What ends a download: the caller's ``cancel`` and ``Timeout.total``, even if a server sends only a byte at a time."""
 
 from __future__ import annotations
 

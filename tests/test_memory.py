@@ -1,4 +1,4 @@
-"""Memory limits, each measured in a process of its own with a server in another.
+"""Memory limits, each measured in a separate process, with the server in another one.
 
 The extra peak is at most 8 MiB for anything streamed, and 1.1 times its size for a video in memory.
 """

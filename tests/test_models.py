@@ -1,4 +1,4 @@
-"""`decart.models`: every model of the service is in the catalogue, as the service knows it."""
+"""`decart.models`: the catalogue lists every model of the service, with the same names and properties."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Streams that are open, forgotten or stalled, and what they mean for everybody else: nothing.
+"""Streams that are open, forgotten or stalled have no effect on other calls.
 
-One list of rules for every transport; those that are awaited take part behind `support.faces.Blocking`, or on a loop.
+The same tests run over every transport; async ones are wrapped in `support.faces.Blocking`, or run on a loop.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`decart.options`: the dict of the documented page, checked and left as it was."""
+"""`decart.options`: the dict of the documented page, validated and not modified."""
 
 from __future__ import annotations
 

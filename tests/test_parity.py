@@ -1,4 +1,4 @@
-"""The two front doors, over every transport, come to the same end, with the same calls and the same waits."""
+"""Both clients, over every transport, have the same outcome, with the same calls and the same waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`decart.policies`: when to try again, how long to wait, and when to stop."""
+"""`decart.policies`: when to retry, how long to wait, and when to stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The progress of a transfer: the meter by itself, and what an event loop adds to it."""
+"""The progress of a transfer: the meter alone, and with an event loop."""
 
 from __future__ import annotations
 

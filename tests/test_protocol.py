@@ -1,4 +1,4 @@
-"""`decart.protocol`: what is sent, and what a response means, whatever it is."""
+"""`decart.protocol`: the requests that are sent, and the interpretation of every response."""
 
 from __future__ import annotations
 

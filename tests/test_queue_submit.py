@@ -1,4 +1,4 @@
-"""`queue.submit`: billed, so repeated only when it surely was not accepted."""
+"""`queue.submit`: billed, so retried only if it was certainly not accepted."""
 
 from __future__ import annotations
 

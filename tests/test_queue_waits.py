@@ -1,4 +1,4 @@
-"""`queue.poll` and `submit_and_poll`: the schedule, the deadline, and which failures a wait outlives."""
+"""`queue.poll` and `submit_and_poll`: the schedule, the deadline, and the failures that a wait survives."""
 
 from __future__ import annotations
 

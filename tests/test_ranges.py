@@ -1,4 +1,4 @@
-"""Byte ranges, as browsers request them when somebody seeks: `client.queue.stream(job_id, range=...)`."""
+"""Byte ranges, as a browser requests them when the user seeks: `client.queue.stream(job_id, range=...)`."""
 
 from __future__ import annotations
 

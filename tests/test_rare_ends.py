@@ -1,4 +1,4 @@
-"""Ends of downloads, bodies and transports that are rare: early ends, flawed chunks, forks, a bar in a notebook."""
+"""Rare cases of downloads, bodies and transports: early ends, flawed chunks, forks, a bar in a notebook."""
 
 from __future__ import annotations
 

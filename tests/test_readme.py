@@ -1,4 +1,4 @@
-"""What the README says is true: its programs run as they stand, and its numbers are those of the code."""
+"""The README is correct: its programs run unchanged, and its numbers are those of the code."""
 
 from __future__ import annotations
 

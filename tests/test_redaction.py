@@ -1,4 +1,4 @@
-"""`decart.redaction`: whatever a server echoes of the API key, in any form, is in nothing that we show or keep."""
+"""`decart.redaction`: an API key that a server echoes, in any form, is never shown or stored."""
 
 from __future__ import annotations
 

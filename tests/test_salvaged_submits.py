@@ -1,4 +1,4 @@
-"""What a 2xx answer to a submit held is never thrown away: its job id, or else its text."""
+"""The content of a 2xx response to a submit is never thrown away: its job ID is used, or else its text kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tests that the pages show pass as they stand, and the programs about the box run."""
+"""The tests in the documentation pass unchanged, and the programs about the emulator run."""
 
 from __future__ import annotations
 

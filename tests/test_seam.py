@@ -1,4 +1,4 @@
-"""`decart.transports`: the values that cross the seam, and the clock."""
+"""`decart.transports`: the values of the transport interface, and the clock."""
 
 from __future__ import annotations
 

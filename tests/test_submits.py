@@ -1,4 +1,4 @@
-"""When a submit leaves, and when it must not: after ``close()``, once ``cancel`` is set, over a stale connection."""
+"""When a submit is sent, and when it must not be: after ``close()``, after ``cancel``, over a stale connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which answers to a submit leave open whether it was accepted, and billed."""
+"""The responses to a submit that leave open whether it was accepted and billed."""
 
 from __future__ import annotations
 

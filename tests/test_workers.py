@@ -1,7 +1,7 @@
 """One client for a whole web app: under gunicorn, across forks, under gevent, and over an hour of traffic.
 
-Everything runs in processes of its own (`workers`), against a service whose answers tell what was asked, and which
-takes note of who uses its connections.
+Everything runs in separate processes (`workers`), against a service whose responses name the request, and which
+records which processes use its connections.
 """
 
 from __future__ import annotations

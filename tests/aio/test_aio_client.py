@@ -1,4 +1,4 @@
-"""The ways to an async client, its callbacks and its results."""
+"""How to create an async client, its callbacks and its results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets that are not just the name of a new file in a folder: devices, symlinks, mount points, other permissions."""
+"""Targets other than a new file in a folder: devices, symlinks, mount points, special permissions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the path of a target means, and the sentence that refuses one."""
+"""How the path of a target is interpreted, and the sentence that refuses one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Concurrent downloads into one target: it only ever holds a complete file, and each call that returns has it."""
+"""Concurrent downloads to one target: it only ever holds a complete file, and each call that returns has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failures after the request may have left: the outcome is unknown, and the error says what happened."""
+"""Failures after the request may have been sent: the outcome is unknown, and the error says what happened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancelled tasks end at once, and leave the connection, the other tasks and the transport in order."""
+"""A cancelled task ends at once, and the connection, the other tasks and the transport stay usable."""
 
 from __future__ import annotations
 

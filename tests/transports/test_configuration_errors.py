@@ -1,4 +1,4 @@
-"""Settings with which no attempt can succeed: a `ConfigurationError`, and nothing is sent or tried again."""
+"""Settings with which no attempt can succeed: a `ConfigurationError`, and nothing is sent or retried."""
 
 from __future__ import annotations
 

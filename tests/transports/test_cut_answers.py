@@ -1,4 +1,4 @@
-"""Any cut of any answer at any byte gives the right value or an error, and never a wrong value."""
+"""Any response that is cut at any byte gives the right value or an error, and never a wrong value."""
 
 from __future__ import annotations
 

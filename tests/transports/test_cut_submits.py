@@ -1,4 +1,4 @@
-"""The id in an answer to a submit that breaks off behind it is used; without one, what arrived is told."""
+"""The ID in a submit response that breaks off after it is used; otherwise the part that arrived is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Responses that come before the whole body was sent, and uploads that the server does not take."""
+"""Responses that arrive before the body was sent completely, and uploads that the server does not accept."""
 
 from __future__ import annotations
 

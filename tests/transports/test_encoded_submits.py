@@ -1,4 +1,4 @@
-"""The id in the response to a submit is used, and else its text kept, whatever its Content-Encoding says."""
+"""The ID in a submit response is used, or else its text kept, whatever its Content-Encoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An error of a transport holds nothing of the exchange: no exception of the library, and so no key."""
+"""An error of a transport contains nothing of the exchange: no exception of the library, and so no key."""
 
 from __future__ import annotations
 

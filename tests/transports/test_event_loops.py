@@ -1,4 +1,4 @@
-"""Async transports on one event loop after another, on several at once, and closed or forgotten."""
+"""Async transports in successive event loops, in several at once, and closed or forgotten."""
 
 from __future__ import annotations
 

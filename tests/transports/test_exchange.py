@@ -1,4 +1,4 @@
-"""One exchange: the bytes of the request, and the response as it came."""
+"""One exchange: the bytes of the request, and the response as it was received."""
 
 from __future__ import annotations
 

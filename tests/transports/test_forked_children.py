@@ -1,4 +1,4 @@
-"""A forked child connects anew and leaves its parent's connections alone."""
+"""A forked child opens new connections and leaves those of its parent alone."""
 
 from __future__ import annotations
 

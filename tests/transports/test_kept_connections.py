@@ -1,4 +1,4 @@
-"""The connections of requests and urllib3: how many are kept, for how long, and which response goes to whom."""
+"""The connections of requests and urllib3: how many are kept, for how long, and that no responses are mixed up."""
 
 from __future__ import annotations
 

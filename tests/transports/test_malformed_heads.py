@@ -1,4 +1,4 @@
-"""A head that does not parse cleanly is an error on every transport: no status and no body is taken from it."""
+"""A head that does not parse cleanly is an error on every transport: neither its status nor its body is used."""
 
 from __future__ import annotations
 

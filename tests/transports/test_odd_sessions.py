@@ -1,4 +1,4 @@
-"""Sessions, hooks and adapters that read, replace or judge a response before the SDK sees it."""
+"""Sessions, hooks and adapters that read, replace or check a response before the SDK sees it."""
 
 from __future__ import annotations
 

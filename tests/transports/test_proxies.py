@@ -1,4 +1,4 @@
-"""The proxies of the environment: used, told their own password, and never between us and this machine."""
+"""The proxies of the environment: used with their own password, and never for loopback addresses."""
 
 from __future__ import annotations
 

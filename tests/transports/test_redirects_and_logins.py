@@ -1,4 +1,4 @@
-"""No redirect is followed, no cookie kept and no password looked up: the key goes to its own host only."""
+"""No redirect is followed, no cookie stored and no password looked up: the key is sent to its own host only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The body of a request: sent at most once, stopped in time, and left alone when its exchange is over."""
+"""Request bodies: sent at most once, stopped in time, and not read after the exchange is over."""
 
 from __future__ import annotations
 

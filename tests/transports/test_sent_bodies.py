@@ -1,4 +1,4 @@
-"""Request bodies on their way: blocks of 64 KiB, at most once, equal to their bytes."""
+"""Request bodies as they are sent: in blocks of 64 KiB, at most once, equal to their bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ThreadedTransport`: what its threads do for whom, and what becomes of an exchange that is abandoned."""
+"""`ThreadedTransport`: which threads make which calls, and what happens to an abandoned exchange."""
 
 from __future__ import annotations
 

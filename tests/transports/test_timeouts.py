@@ -1,7 +1,7 @@
-"""What each part of a `Timeout` bounds, and what it does not.
+"""What each part of a `Timeout` limits, and what it does not.
 
-The servers here take their time; that is what the tests are about. No test compares how long something took, but for
-a limit that is far beyond what the code needs, so that a hang is noticed.
+The servers are slow on purpose. No test measures durations, except against a limit that is far beyond what the code
+needs, so that a hang is noticed.
 """
 
 from __future__ import annotations

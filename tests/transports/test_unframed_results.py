@@ -1,4 +1,4 @@
-"""A result that ends with its connection, or was encoded, is whole only if its structure says so."""
+"""A result that ends with its connection, or was encoded, is complete only if its structure says so."""
 
 from __future__ import annotations
 
