@@ -29,7 +29,7 @@ assert len(brought) <= 9, brought  # decart, the four it stands on, and what the
 
 
 def run(*command: str | Path, expect: int = 0) -> str:
-    """Run a command somewhere else, and return what it printed."""
+    """Run a command in another folder, and return its output."""
     with tempfile.TemporaryDirectory() as elsewhere:
         ended = subprocess.run(
             [str(word) for word in command], cwd=elsewhere, capture_output=True, text=True, check=False
@@ -40,7 +40,7 @@ def run(*command: str | Path, expect: int = 0) -> str:
 
 
 def main() -> None:
-    """Build, look inside, install, use."""
+    """Build the wheel, check its contents, install it and use it."""
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         run(sys.executable, "-m", "build", "--outdir", folder, here)

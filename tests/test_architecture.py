@@ -88,7 +88,7 @@ def imports_of(name: str) -> Iterator[str]:
 
 
 def rank(name: str) -> int:
-    """Return the place of a module in the order; what is inside the emulator has the emulator's."""
+    """Return the position of a module in the order; modules of the emulator have that of the emulator."""
     return ORDER.index(name if name in ORDER else name.split(".")[0])
 
 

@@ -50,7 +50,7 @@ STDERR = {
 
 
 def ran(before: str = "", after: str = "", shell: str = "") -> str:
-    """Run a program that waits for a job with a bar, and return what it printed."""
+    """Run a program that waits for a job with a bar, and return its output."""
     script = PROGRAM.format(tests=str(Path(__file__).parent), before=before, after=after)
     command = ["sh", "-c", f'"$0" -c "$1" {shell}', sys.executable, script]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
@@ -88,7 +88,7 @@ def test_a_tqdm_that_cannot_be_imported_is_reported_before_anything_is_sent() ->
 
 
 class Terminal(io.StringIO):
-    """A terminal that breaks when it has been written to so many times."""
+    """A terminal that fails after a number of writes."""
 
     def __init__(self, writes: int) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ class Broken(logging.Handler):
 
 @contextmanager
 def broken_log() -> Iterator[None]:
-    """Have every record of the package end in an error."""
+    """Make every log record of the package raise an error."""
     logger = logging.getLogger("decart")
     level, handler = logger.level, Broken()
     logger.addHandler(handler)

@@ -18,7 +18,7 @@ SET = settings(KEY, "https://api.test/base", Timeout(), None)
 
 
 def received(body: object, **headers: str) -> bytes:
-    """Return what a download has received, if it takes a body with these headers for a video."""
+    """Return the data of a download, if it accepts a body with these headers as a video."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     download = Download(job_id="j1", settings=SET, retry=RetryPolicy())

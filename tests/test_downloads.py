@@ -277,7 +277,7 @@ OTHER = bytes(reversed(VIDEO)) + b"longer"
 
 @st.composite
 def responses(draw: st.DrawFn) -> tuple[BufferedResponse, bytes, bytes]:
-    """Return the head of a response, the content that it is of, and the body; what is called v1 is the video."""
+    """Return the head of a response, the name of its content, and the body; ``v1`` is the video."""
     etag = draw(st.sampled_from(['"v1"', '"v1"', '"v2"', 'W/"v1"', ""]))
     content = VIDEO if etag == '"v1"' else OTHER
     if draw(st.booleans()):

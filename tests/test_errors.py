@@ -50,7 +50,7 @@ CAUSE = RateLimitError(
 
 
 class UsersError(QueueSubmitError):
-    """A subclass as a user may write it: with arguments and attributes of its own."""
+    """A subclass as a user may write it, with its own arguments and attributes."""
 
     def __init__(self, tenant: str, /, *, attempts: int) -> None:
         super().__init__(f"Tenant {tenant} failed.", cause=CAUSE, job_id="j9")

@@ -33,7 +33,7 @@ from decart.events import Operation, RequestSent, Retry
 
 
 class Named(EventHook):
-    """Notes its name with what it hears, in a list that several share."""
+    """A hook that appends its name and each event to a shared list."""
 
     def __init__(self, name: str, heard: list[str]) -> None:
         self.name, self.heard = name, heard

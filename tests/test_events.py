@@ -232,7 +232,7 @@ class Swallowing(EventHook):
 
 
 class Rethrowing(EventHook):
-    """Raises what it was left with, as `contextlib.ExitStack` does, and is not broken."""
+    """A hook that reraises the exception it was exited with, as `contextlib.ExitStack` does; it is not broken."""
 
     def operation(self, operation: Operation) -> AbstractContextManager[object]:
         class Stack:

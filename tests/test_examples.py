@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ended(folder: Path) -> dict[str, subprocess.CompletedProcess[str]]:
-    """Run every example in a folder of its own, some at a time, since they wait more than they work."""
+    """Run every example in its own folder, several at a time, since they mostly wait."""
     with (
         EmulatorServer(Emulator(pending=0.2, processing=2, renderer=render_small)) as server,
         ThreadPoolExecutor(4) as executor,

@@ -47,7 +47,7 @@ HEAVY = ["asyncio", "concurrent.futures", "difflib", "email", "http.client", "in
 
 
 def loaded_by(program: str) -> set[str]:
-    """Return what a program loads: our modules, other packages, and heavy parts of the standard library."""
+    """Return the modules that a program loads: ours, other packages, and heavy ones of the standard library."""
     script = f"""
 import sys, threading
 before = set(sys.modules)

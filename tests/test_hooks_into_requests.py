@@ -69,7 +69,7 @@ def service(request: Received, number: int) -> bytes:
 
 @pytest.fixture
 def unreached() -> Iterator[str]:
-    """The URL of a server that listens, and fails the test if anybody connects to it."""
+    """The URL of a server that fails the test if it receives a connection."""
     with serving(silent) as server:
         yield server.url
         assert server.connections == []
@@ -356,7 +356,7 @@ def test_a_header_set_on_the_session_after_the_first_call_is_sent(session: reque
 
 
 class Counting(HTTPAdapter):
-    """An adapter that counts what it sends, and keeps its frame."""
+    """An adapter that counts its requests, and keeps its frame."""
 
     frame: FrameType
     sent = 0

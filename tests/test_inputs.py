@@ -50,7 +50,7 @@ EACH = pytest.mark.parametrize(("kind", "model", "least"), LEAST, ids=[row[1] fo
 
 
 class IntLike:
-    """What numpy's integers look like from outside."""
+    """An integer like those of numpy."""
 
     def __init__(self, value: int) -> None:
         self.value = value
@@ -60,7 +60,7 @@ class IntLike:
 
 
 class NotQuiteInt:
-    """What numpy's arrays look like: they have the method, and it refuses."""
+    """An array like those of numpy: it has the method, which raises."""
 
     def __index__(self) -> int:
         raise TypeError("only integer scalar arrays can be converted to a scalar index")
@@ -73,14 +73,14 @@ def known(name: str) -> ModelDefinition:
 
 
 def made(name: str, /, **changes: Any) -> Any:
-    """Make the input of a model out of the least that it needs, and the changes."""
+    """Create the input of a model from its required fields and the changes."""
     model = known(name)
     least = next(least for kind, _, least in LEAST if kind is input_class(model))
     return input_class(model)(**{"model": model, **least, **changes})
 
 
 def refused(text: str, name: str, /, **changes: Any) -> None:
-    """Check that it is refused in one printable sentence, with ``text`` in it."""
+    """Check that it is refused by one printable sentence that contains ``text``."""
     with pytest.raises(InvalidInputError) as caught:
         made(name, **changes)
     message = caught.value.message
@@ -143,7 +143,7 @@ def test_an_input_is_only_for_models_of_its_task(kind: type[JobInput], model: st
 @EACH
 def test_a_users_subclass_is_an_input_of_the_same_models(kind: Any, model: str, least: dict[str, Any]) -> None:
     class Mine(kind):
-        """An input of the user's own."""
+        """A custom input."""
 
     job = Mine(model=known(model), **least)
     assert isinstance(job, kind) and from_options(job) is job

@@ -30,7 +30,7 @@ PATIENCE = 120.0  # seconds that a program may take; never reached when all is w
 
 @attrs.frozen
 class Case:
-    """A program, what it does, over which transport, and how many interrupts it makes."""
+    """A program, its mode, its transport, and the number of interrupts."""
 
     module: str
     how: str
@@ -78,7 +78,7 @@ def outcome(case: Case) -> Outcome:
 
 
 def reported(case: Case) -> dict[str, Any]:
-    """Return what became of the calls of a program."""
+    """Run a program, and return the outcomes of its calls."""
     ended = outcome(case)
     assert ended.code == 0, ended.printed
     return ended.report

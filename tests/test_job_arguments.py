@@ -68,7 +68,7 @@ def test_a_job_is_given_by_its_id_or_by_what_the_queue_returned(
 
 
 class Impostor:
-    """It has a job_id that is no id."""
+    """An object whose job_id is not an ID."""
 
     job_id = 7
 

@@ -34,7 +34,7 @@ def part(first: int, last: int, *, whole: int | None = len(VIDEO), data: bytes =
 
 
 def parts_of(size: int, breaks: int = 50) -> Any:
-    """Return a server that breaks off the video, and then sends no more than so many bytes at a time."""
+    """Return a server that breaks off the video, and then sends at most this number of bytes per response."""
     beginning = ServedVideo(breaks=(breaks,))
 
     def answer(request: HttpRequest) -> HttpResponse:
@@ -190,7 +190,7 @@ def honest(reply: Reply) -> bool:
 
 
 def play(reply: Reply, request: HttpRequest) -> HttpResponse:
-    """Respond: what is called v1 is the video, and anything else is other content."""
+    """Respond with the video for ``v1``, and with other content for anything else."""
     data = VIDEO if honest(reply) else OLD
     etag = {} if reply.etag is None else {"ETag": reply.etag}
     headers = {"Content-Type": "video/mp4", **etag}

@@ -61,7 +61,7 @@ ALIASES = {row[0]: row[5] for row in TABLE if row[5]}
 
 
 def run(code: str) -> str:
-    """Run code in a process of its own, in which no alias has warned yet."""
+    """Run code in a new process, in which no alias has warned yet."""
     done = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True)
     return done.stdout + done.stderr
 

@@ -35,7 +35,7 @@ ONCE = RetryPolicy(attempts=1)
 
 @pytest.fixture(autouse=True)
 def clean() -> Iterator[None]:
-    """See that no test leaves anything behind."""
+    """Check that no test leaves anything behind."""
     with nothing_left():
         yield
 
@@ -65,7 +65,7 @@ class Service:
                 connection.send(COMPLETED)
 
     def _stall(self, connection: Connection) -> None:
-        """Wait for the release, or for the client to hang up."""
+        """Wait for the release, or until the client closes the connection."""
         connection.sock.settimeout(0.05)
         while not self._released.is_set():
             try:
@@ -80,7 +80,7 @@ class Service:
 
 @contextlib.contextmanager
 def at_once() -> Iterator[None]:
-    """See that the ``with`` block waits for nobody."""
+    """Check that the ``with`` block does not wait."""
     began = time.monotonic()
     yield
     assert time.monotonic() - began < AT_ONCE
@@ -88,24 +88,24 @@ def at_once() -> Iterator[None]:
 
 @attrs.frozen
 class Setting:
-    """A client, the transport beneath it, and the service that it uses."""
+    """A client, its transport, and the service that it uses."""
 
     client: DecartClient
     transport: Transport
     service: Service
 
     def check_at_once(self) -> None:
-        """See that a status check comes without waiting."""
+        """Check that a status check is not delayed."""
         with at_once():
             assert self.client.queue.status("j1").status == "completed"
 
     def open_at_once(self) -> VideoStream:
-        """Open a stream, and see that it comes without waiting."""
+        """Open a stream, and check that it is not delayed."""
         with at_once():
             return self.client.queue.stream("j1").open()
 
     def all_hung_up(self) -> bool:
-        """Say whether the client closed the connection of every stream."""
+        """Return whether the client closed the connections of all streams."""
         return all(wait_for(connection.closed, self.transport, PATIENCE) for connection in self.service.streaming)
 
 
@@ -198,7 +198,7 @@ def raised(make: Callable[[DecartClient], Iterator[bytes]]) -> Callable[[DecartC
 
 
 def left(make: Callable[[DecartClient], Iterator[bytes]]) -> Callable[[DecartClient], None]:
-    """Take the first piece of a view and let go of it, as a web server does when the browser is gone."""
+    """Read the first piece of a view and drop it, as a web server does when the browser disconnects."""
 
     def read(client: DecartClient) -> None:
         assert next(make(client)).startswith(BEGINNING[:12])

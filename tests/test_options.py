@@ -48,7 +48,7 @@ def refused(text: str, options: Any) -> None:
 
 
 def full(name: str) -> dict[str, Any]:
-    """Give a model all that it takes."""
+    """Return all options that a model accepts."""
     values: dict[str, Any] = {"prompt": "A lake", "seed": 5, "resolution": "720p", "orientation": "portrait"}
     values.update({"data": FILE, "start": FILE, "end": FILE, "reference_image": FILE})
     values.update({"trajectory": [POINT, POINT], "enhance_prompt": True, "self_anchor": False})

@@ -28,7 +28,7 @@ class Traces:
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
 
     def play(self, *script: Any, awaited: bool = False) -> None:
-        """Submit a job and wait for it, inside a span of the program's own."""
+        """Submit a job and wait for it, inside a span of the program."""
         transport, hook = FakeTransport(*script), Tracing(self.provider)
 
         async def main() -> None:

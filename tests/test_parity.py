@@ -63,7 +63,7 @@ def test_the_scenarios_cover_every_verb() -> None:
 
 
 class NotingThreads(FakeTransport):
-    """A sync transport that notes the threads that it sends in."""
+    """A sync transport that records the threads in which it sends."""
 
     asend: Any = None
 

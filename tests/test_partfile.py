@@ -125,7 +125,7 @@ def test_a_part_that_is_empty_or_has_no_validator_is_not_kept(tmp_path: Path) ->
 
 
 def lose_power(folder: Path) -> None:
-    """Make the part look as if it had been written before the system was started again."""
+    """Make the part look as if it had been written before a reboot."""
     (note,) = folder.glob(".*.json")
     note.write_text(json.dumps({**json.loads(note.read_text()), "boot": "an earlier one"}))
 

@@ -16,7 +16,7 @@ filterwarnings = error
 
 
 def passed(pytester: pytest.Pytester, program: str) -> None:
-    """See that each test of a program passes, in a pytest of its own."""
+    """Check that each test of a program passes, in a separate pytest."""
     pytester.makeini(SETTINGS)
     pytester.makepyfile(program)
     outcome = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")

@@ -38,7 +38,7 @@ class Terminal(io.StringIO):
 
     @property
     def shown(self) -> list[str]:
-        """Each thing that was drawn."""
+        """The lines that were drawn."""
         return [line.strip() for line in re.split(r"[\r\n]", self.getvalue()) if line.strip()]
 
 

@@ -50,7 +50,7 @@ def is_ours(module: str) -> bool:
 
 
 def definitions(tree: ast.AST) -> Iterator[str]:
-    """Name what a file defines: functions, classes, variables and attributes of ``self``."""
+    """Return the names that a file defines: functions, classes, variables and attributes of ``self``."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield node.name
@@ -68,7 +68,7 @@ def is_self(node: ast.expr) -> bool:
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
-    """Give each import as the name that it binds, its module, and what it takes from there, if anything."""
+    """Yield each import as the name that it binds, its module, and the imported name, if any."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:

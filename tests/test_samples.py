@@ -33,7 +33,7 @@ def test_every_sample_is_found() -> None:
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """Run all samples, each a file of its own; return what came of the tests of each."""
+    """Run all samples, each in its own file; return the test outcomes of each."""
     folder = tmp_path_factory.mktemp("samples")
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error", "utf-8")
     (folder / "conftest.py").write_text(DJANGO, "utf-8")

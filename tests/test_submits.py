@@ -73,7 +73,7 @@ def test_an_awaited_cancel_in_a_backoff_does_the_same() -> None:
 
 
 class Late:
-    """A transport whose connection is there late: what happens meanwhile is up to a test."""
+    """A transport that takes long to connect, so that a test can act in the meantime."""
 
     def __init__(self, beneath: Transport) -> None:
         self._beneath = beneath
@@ -90,7 +90,7 @@ class Late:
         self._beneath.sleep(seconds, cancel)
 
     def close(self) -> None:
-        """Stay open: the exchange under way goes on."""
+        """Stay open, so that the running exchange continues."""
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -122,7 +122,7 @@ def test_a_submit_that_still_connects_is_not_sent_when_the_client_is_closed_or_i
 def test_a_peer_that_forgot_an_idle_connection_costs_a_new_connection_and_no_unknown_outcome(
     beneath: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A NAT forgets silently: what is sent over the old connection is never answered."""
+    """A NAT drops connections silently: a request on the old connection never gets a response."""
     if type(beneath).__name__ == "Blocking" and "Aiohttp" in repr(vars(beneath)):
         pytest.skip("aiohttp counts on the clock of its loop: `keepalive_timeout`, below")
 

@@ -53,7 +53,7 @@ def run_job(url: str, transport: Any) -> None:
 
 @contextmanager
 def tracing(*instrumentors: BaseInstrumentor) -> Iterator[InMemorySpanExporter]:
-    """Trace what happens in the ``with`` block."""
+    """Trace the ``with`` block."""
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     for instrumentor in instrumentors:

@@ -20,7 +20,7 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of what the script reads and writes."""
+    """A copy of the files that the script reads and writes."""
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts" / "unasync.py", tmp_path / "scripts")
     for package in ("_async", "_sync"):

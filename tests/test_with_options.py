@@ -44,7 +44,7 @@ clients = pytest.mark.parametrize("make", [of_sync, of_async, of_aio], ids=["syn
 
 
 def run(outcome: Any) -> Any:
-    """Return what a call returned, awaited if need be."""
+    """Return the result of a call, awaited if needed."""
 
     async def main() -> Any:
         return await outcome

@@ -39,7 +39,7 @@ def at() -> Iterator[Running]:
 
 
 def check(calls: Sequence[Gave], at: Running) -> None:
-    """See that each call got its own answer, and each connection was used by one process, for one call at a time."""
+    """Check that each call got its own response, and each connection was used by one process, one call at a time."""
     assert [call for call in calls if call["gave"] != due(call)] == []
     seen = at.seen()
     assert [connection for connection in seen if len(connection["processes"]) != 1 or connection["crowded"]] == []
@@ -161,7 +161,7 @@ Growth = dict[str, float]
 
 @pytest.fixture(scope="module")
 def hour() -> Iterator[tuple[Growth, Growth]]:
-    """What each job of an hour leaves behind, and what is measured when each leaks on purpose."""
+    """The resources that each job of an hour leaves behind, and the same when each job leaks on purpose."""
     if platform.libc_ver()[0] != "glibc":
         pytest.skip("the memory is measured on Linux, with glibc")
     with service() as at:
@@ -170,7 +170,7 @@ def hour() -> Iterator[tuple[Growth, Growth]]:
 
 
 def leaks(growth: Growth) -> list[str]:
-    """Return what has grown with the jobs; the bounds are far above what comes and goes, and below a small leak."""
+    """Return the resources that grew with the jobs; the limits are above normal variation and below a small leak."""
     bounds = {"rss": LEAK / 2, "blocks": 0.5, "files": 0.02, "threads": 0.02}
     return [what for what, bound in bounds.items() if growth[what] > bound]
 

@@ -90,7 +90,7 @@ def options(model: Any, **more: Any) -> dict[str, Any]:
 
 
 async def by_hand(client: DecartClient, model: Any) -> None:
-    """Submit, look until it ends, fetch."""
+    """Submit a job, poll it until it ends, and fetch the result."""
     job = await check(
         "queue.submit", model.name, client.queue.submit(options(model)), lambda job: job.status == "pending"
     )
@@ -139,7 +139,7 @@ async def each_model(client: DecartClient) -> None:
 
 
 async def each_kind_of_file(client: DecartClient) -> None:
-    """Give the same video in every way that the client takes."""
+    """Send the same video in every form that the client accepts."""
     model = models.video("lucy-pro-v2v" if FIRST else "lucy-2.5")
     path = FOLDER / "clip.mp4"
     kinds: dict[str, Any] = {
@@ -162,7 +162,7 @@ async def each_kind_of_file(client: DecartClient) -> None:
 
 
 async def failed_jobs(client: DecartClient) -> None:
-    """See a job fail."""
+    """Check that a job fails."""
     model = models.video("lucy-pro-i2v" if FIRST else "lucy-2.6")
     broken = options(model, data=b"no media at all")
     result = client.queue.submit_and_poll(dict(broken))
@@ -205,7 +205,7 @@ async def mistakes(client: DecartClient) -> None:
 
 
 async def rest(client: DecartClient) -> None:
-    """Play what only one of the versions has, or has in a way of its own."""
+    """Exercise what only one of the versions has, or has in its own form."""
     given_up = asyncio.Event()
     given_up.set()
     image = models.image("lucy-pro-i2i")
@@ -272,7 +272,7 @@ async def tokens(client: DecartClient) -> None:
 
 
 def left_out() -> list[str]:
-    """Return what of the public surface no check has called."""
+    """Return the public names that no check has called."""
     groups: dict[str, Any] = {"": DecartClient, "queue.": QueueClient, "models.": type(models)}
     if TOKENS:
         groups["tokens."] = decart.TokensClient

@@ -35,7 +35,7 @@ PATIENCE = 900.0  # seconds to install, or to play, one client
 
 @attrs.frozen
 class Told:
-    """What a client told of itself.
+    """The report of a client.
 
     Attributes:
         client: Which client, and which version.
@@ -118,7 +118,7 @@ def javascript(folder: Path, packages: list[str]) -> tuple[list[str | Path], str
 
 
 def play(client: str, command: list[str | Path], media: Path) -> Told:
-    """Have one client play all it can do against a box of its own."""
+    """Let one client exercise all its features against its own emulator."""
     emulator = Emulator(pending=0.3, processing=1.2, renderer=Studio(media))
     with emulator, EmulatorServer(emulator) as server, served(media) as address:
         *lines, last = map(json.loads, run(*command, server.url, media, address, cwd=media).splitlines())

@@ -34,7 +34,7 @@ def framed(kind: str, body: bytes, framing: str) -> bytes:
 
 
 class Cutting:
-    """A server that ends each connection at a certain byte of its answer."""
+    """A server that cuts each response at a certain byte."""
 
     def __init__(self) -> None:
         self.answer = b""

@@ -64,7 +64,7 @@ def secured(
 
 
 def refusing(status: int) -> Script:
-    """Respond as soon as the headers are there, and hang up with most of the body unread."""
+    """Respond as soon as the headers have arrived, and close with most of the body unread."""
 
     def script(connection: Connection) -> None:
         connection.read_head()

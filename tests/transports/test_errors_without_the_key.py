@@ -29,7 +29,7 @@ from decart.transports.base import Transport
 
 
 def check_silent_about_the_exchange(error: TransportError) -> None:
-    """Check that nothing but a message is left of what the HTTP library raised."""
+    """Check that only the message of the HTTP library's exception is kept."""
     assert error.__cause__ is None
     assert error.__context__ is None
     assert error.cause is None

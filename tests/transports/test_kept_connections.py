@@ -46,7 +46,7 @@ def to(url: str) -> HttpRequest:
 
 
 def in_threads(count: int, work: Callable[[int], None]) -> None:
-    """Run a function in so many threads at once, and raise what any of them raised."""
+    """Run a function in several threads at once, and raise the first of their exceptions."""
     errors: list[BaseException] = []
 
     def guarded(number: int) -> None:
@@ -150,7 +150,7 @@ def test_the_repr_of_a_transport_is_its_name() -> None:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Put the clock of the process forward by so many seconds."""
+    """Advance the clock of the process."""
     real, ahead = time.monotonic, [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: real() + ahead[0])
 

@@ -184,7 +184,7 @@ def test_an_error_of_the_body_is_raised_as_it_is_and_the_request_stays_incomplet
 
 @attrs.frozen
 class Watched(Parts):
-    """A body that tells whether it is being read right now."""
+    """A body that records whether it is currently being read."""
 
     pieces: tuple[bytes, ...] = (bytes(CHUNK), b"the end")
     reading: threading.Event = attrs.field(factory=threading.Event)

@@ -35,7 +35,7 @@ def sync_transport(request: pytest.FixtureRequest) -> Iterator[Transport]:
 
 
 def take(connection: Connection, count: int) -> bytes:
-    """Receive so many bytes."""
+    """Receive this number of bytes."""
     data = b""
     while len(data) < count:
         data += connection.sock.recv(count - len(data)) or b"?" * count

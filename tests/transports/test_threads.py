@@ -23,7 +23,7 @@ from decart.transports.threaded import ThreadedTransport
 
 
 class Held(RequestsTransport):
-    """A transport that holds each exchange back until it is told to go on.
+    """A transport that blocks each exchange until the test releases it.
 
     Attributes:
         under_way: Set when an exchange has begun.

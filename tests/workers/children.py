@@ -21,7 +21,7 @@ from workers.mix import new_client
 
 
 def stream() -> list[str]:
-    """Fork in the middle of a stream, and let go of it in the child."""
+    """Fork in the middle of a stream, and drop it in the child."""
     job_id = name("half")
     client = new_client()
     with client.queue.stream(job_id) as video:

@@ -75,13 +75,13 @@ class Service:
             self._changed.notify_all()
 
     def let_others(self) -> None:
-        """Wait until so many other calls have come in."""
+        """Wait until a number of other calls have arrived."""
         with self._changed:
             before = self._calls
             self._must(lambda: self._calls >= before + PATIENCE)
 
     def hold(self) -> str:
-        """Wait to be released; return what for."""
+        """Wait to be released; return the reason."""
         with self._changed:
             self._waiting += 1
             self._must(lambda: bool(self._released))
@@ -89,7 +89,7 @@ class Service:
             return self._released
 
     def release(self, what: str) -> None:
-        """Let everybody go on who waits for that."""
+        """Release all calls that wait for this."""
         with self._changed:
             self._released = what
             self._changed.notify_all()
@@ -99,7 +99,7 @@ class Service:
             raise ConnectionError("waited in vain")
 
     def control(self, path: str) -> object:
-        """Do what is asked for by whoever started this."""
+        """Handle the control requests of the test."""
         if path == "/seen":
             return self.seen
         if path == "/waiting":
@@ -108,7 +108,7 @@ class Service:
         return None
 
     def submitted(self, job_id: str) -> dict[str, str]:
-        """Return the answer to a submit, when it is time to."""
+        """Return the response to a submit, once it may be sent."""
         if job_id.startswith("held"):
             self.hold()
         return {"job_id": job_id, "status": "pending"}
@@ -144,7 +144,7 @@ class Service:
 
 
 class Connection:
-    """One connection, and the answers to what comes over it."""
+    """One connection, and the responses to its requests."""
 
     def __init__(self, service: Service, sock: socket.socket) -> None:
         self._service, self._sock = service, sock
@@ -239,7 +239,7 @@ def _prompt(body: bytes) -> str:
 
 
 def answer(service: Service, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
-    """Serve one connection, in a thread of its own."""
+    """Serve one connection, in its own thread."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         with tls.wrap_socket(sock, server_side=True) if tls else sock as ours:

@@ -65,7 +65,7 @@ class App:
         self._wrong: list[str] = []
 
     def work(self, jobs: int) -> int:
-        """Do so many jobs or a few more, in threads that do some each; return how many."""
+        """Run at least this number of jobs, divided among threads; return the actual number."""
         turns = -(-jobs // (THREADS * EACH))
         for _ in range(turns):
             threads = [threading.Thread(target=self._some) for _ in range(THREADS)]
@@ -77,7 +77,7 @@ class App:
         return turns * THREADS * EACH
 
     def submit(self, jobs: int) -> None:
-        """Submit so many jobs that nobody comes back to."""
+        """Submit jobs that are then abandoned."""
         for _ in range(jobs):
             self._submitted("job")
 
@@ -124,7 +124,7 @@ class App:
 
 
 def growth(app: App, jobs: int) -> dict[str, float]:
-    """Do some jobs, and return what each has left behind."""
+    """Run some jobs, and return the resources that each has left behind."""
     before = Size.now()
     done = app.work(jobs)
     after = Size.now()
