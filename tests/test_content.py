@@ -31,7 +31,7 @@ def received(body: object, **headers: str) -> bytes:
     return data
 
 
-def test_a_result_is_the_bytes_as_they_came() -> None:
+def test_a_result_is_the_received_bytes() -> None:
     assert received(MP4, content_type="video/mp4", content_length=str(len(MP4))) == MP4
     assert received(MP4) == MP4
     for nonsense in ("nonsense", "", "-1", "٣", "9" * 5000):

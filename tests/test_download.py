@@ -176,7 +176,7 @@ def test_a_total_timeout_ends_a_download_that_makes_progress(tmp_path: Path) -> 
     assert [request.timeout.total for request in transport.requests[1:]] == pytest.approx([250, 149.5, 49])
 
 
-def test_a_retry_after_longer_than_is_left_ends_the_download(tmp_path: Path) -> None:
+def test_a_retry_after_beyond_the_deadline_ends_the_download(tmp_path: Path) -> None:
     transport = FakeTransport(status("completed"), make_response(429, retry_after="500"))
     with pytest.raises(QueueResultError) as caught:
         client_of(transport).queue.download("j1", tmp_path / "lake.mp4")

@@ -73,7 +73,7 @@ def test_an_upload_reports_its_progress_too() -> None:
     assert {progress.direction for progress in told} == {"upload"}
 
 
-def test_an_upload_that_is_repeated_begins_at_0_again() -> None:
+def test_the_progress_of_a_retried_upload_restarts_at_0() -> None:
     told: list[int] = []
     transport = FakeTransport(make_response(429, retry_after="1"), accepted())
     client_of(transport).queue.submit(LAKE, progress=lambda progress: told.append(progress.done))

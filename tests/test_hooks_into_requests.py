@@ -307,7 +307,7 @@ def test_a_cassette_of_vcr_does_not_hold_the_key_when_its_header_is_filtered(tmp
     assert KEY not in cassette.read_text()
 
 
-def test_a_client_that_outlives_a_cassette_of_vcr_goes_back_to_the_server(tmp_path: Path) -> None:
+def test_a_client_uses_the_server_again_after_a_vcr_cassette_ends(tmp_path: Path) -> None:
     cassette = tmp_path / "status.yaml"
     with serving(answering(service)) as server, client_at(server.url) as client:
         client.queue.status("before")

@@ -110,7 +110,7 @@ def test_an_input_cannot_be_changed(kind: type[JobInput], model: str, least: dic
 
 
 @EACH
-def test_an_input_takes_names_and_no_positions(kind: Any, model: str, least: dict[str, Any]) -> None:
+def test_an_input_accepts_keyword_arguments_only(kind: Any, model: str, least: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
         kind(known(model), *least.values())
 
@@ -253,7 +253,7 @@ PROMPT_NEEDED = pytest.mark.parametrize("model", [row[1] for row in LEAST if "pr
 
 @WITH_PROMPT
 @pytest.mark.parametrize("prompt", ["x", "a" * 5000, "湖\n\t🌅", " padded "])
-def test_a_prompt_may_be_as_long_as_you_like_and_is_kept_as_it_is(model: str, prompt: str) -> None:
+def test_a_prompt_may_have_any_length_and_is_stored_unchanged(model: str, prompt: str) -> None:
     assert made(model, prompt=prompt).prompt == prompt
 
 

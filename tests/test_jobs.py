@@ -71,7 +71,7 @@ def test_a_result_has_the_documented_attributes_and_the_job_id() -> None:
     assert (FAILED.status, FAILED.data, FAILED.error) == ("failed", None, "The image was refused.")
 
 
-def test_a_repr_shows_how_many_bytes_there_are_and_not_which() -> None:
+def test_a_repr_shows_the_number_of_bytes_and_not_their_content() -> None:
     assert "data=<9 bytes>" in repr(DONE) and "video" not in repr(DONE)
     assert "None" in repr(QueueJobResult(job_id="j1", status="failed"))
 

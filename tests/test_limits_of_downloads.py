@@ -140,7 +140,7 @@ def a_byte_per_connection(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("name", ["requests", "urllib3"])
-def test_a_server_that_gives_a_byte_per_connection_is_ended_by_the_total_timeout(tmp_path: Path, name: Any) -> None:
+def test_a_server_that_sends_a_byte_per_connection_is_cut_off_by_the_total_timeout(tmp_path: Path, name: Any) -> None:
     with serving(a_byte_per_connection) as server:
         client = DecartClient(
             KEY,

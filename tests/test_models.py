@@ -154,7 +154,7 @@ def test_the_error_for_an_unknown_name_suggests_the_nearest_ones(function: Any, 
 
 
 @pytest.mark.parametrize("name", ["sora", "veo-3", "?"])
-def test_a_name_that_is_near_to_none_gets_no_guess(name: str) -> None:
+def test_an_unknown_name_without_a_near_match_gets_no_suggestion(name: str) -> None:
     with pytest.raises(ModelNotFoundError, match=r"\. models\.names\(\) lists them all\.$"):
         models.video(name)
 
@@ -261,7 +261,7 @@ def test_a_name_that_cannot_be_part_of_a_path_needs_its_own_endpoint(name: str) 
 
 
 @pytest.mark.parametrize("task", ["", "t2v", None, 5, ["motion"]])
-def test_a_task_is_one_of_those_that_there_are(task: Any) -> None:
+def test_an_unknown_task_is_refused(task: Any) -> None:
     with pytest.raises(InvalidInputError, match="task must be one of text-to-video, .*image-to-image"):
         ModelDefinition(name="m", task=task)
 

@@ -126,7 +126,7 @@ def test_the_strangest_key_is_an_unknown_one(key: Any) -> None:
 
 
 @pytest.mark.parametrize("key", ["quality", "callback", "size", "negative", "name"])
-def test_a_key_that_is_near_to_none_gets_no_guess(key: str) -> None:
+def test_an_unknown_key_without_a_near_match_gets_no_suggestion(key: str) -> None:
     refused(f"{key!r} is not an option of lucy-pro-t2v; it accepts seed, resolution, ", {**LAKE, key: 1})
 
 
@@ -214,7 +214,7 @@ def test_a_picture_of_none_with_a_prompt_is_a_restyle_by_prompt() -> None:
 
 
 @pytest.mark.parametrize("name", ["lucy-2.5", "lucy-vton-3.6"])
-def test_an_empty_prompt_is_given_and_kept_where_it_may_be_empty(name: str) -> None:
+def test_an_empty_prompt_is_stored_if_the_model_allows_it(name: str) -> None:
     assert from_options({**full(name), "prompt": ""}).prompt == ""  # type: ignore
 
 

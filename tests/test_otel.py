@@ -135,7 +135,7 @@ print([name for name in sys.modules if name.startswith("opentelemetry")])
 @pytest.mark.parametrize(
     ("package", "module"), [("opentelemetry", "decart.integrations.otel"), ("tqdm", "decart.integrations.progress_bar")]
 )
-def test_a_package_that_cannot_be_imported_says_why_itself(
+def test_the_import_error_of_a_broken_package_is_raised_unchanged(
     package: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / f"{package}.py").write_text("raise ImportError('it is broken')")

@@ -224,7 +224,7 @@ def test_if_a_flush_fails_what_was_flushed_before_is_kept_only_if_the_disk_was_f
     assert remaining(tmp_path) == size
 
 
-def test_a_download_on_a_full_disk_is_resumed_when_there_is_room(tmp_path: Path) -> None:
+def test_a_download_on_a_full_disk_is_resumed_when_there_is_space(tmp_path: Path) -> None:
     video = VIDEO * 300
     with mounted("-t", "tmpfs", "-o", "size=100k", "tmpfs", str(tmp_path)):
         target, served = tmp_path / "lake.mp4", ServedVideo(video)

@@ -201,7 +201,7 @@ def test_a_tuple_of_another_shape_is_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "photos/", b"a.png", 5, pathlib.Path("a.png")])
-def test_a_name_that_is_none_is_refused(name: Any) -> None:
+def test_an_invalid_name_is_refused(name: Any) -> None:
     refused("the name in a tuple (name, file) must be the name of a file, or None.", (name, PNG))
 
 

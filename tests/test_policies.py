@@ -196,7 +196,7 @@ def test_whatever_retry_after_says_a_wait_ends_by_its_deadline(header: str, time
 
 
 @given(HEADERS)
-def test_a_submit_that_may_take_for_ever_waits_no_more_than_a_day_for_whatever_retry_after_says(header: str) -> None:
+def test_a_submit_without_a_deadline_waits_a_day_at_most_whatever_retry_after_says(header: str) -> None:
     transport = FakeTransport(make_response(429, retry_after=header), accepted())
     assert client_of(transport, retry=RetryPolicy(timeout=None)).queue.submit(LAKE).job_id == "j1"
     assert transport.now() <= 86_400

@@ -94,7 +94,9 @@ BAD_VIDEOS = [
 
 @pytest.mark.parametrize("bad", BAD_VIDEOS)
 @pytest.mark.parametrize("verb", ["result", "poll"])
-def test_a_download_is_repeated_and_never_ends_in_a_silent_empty_file(bad: Callable[[], Any], verb: str) -> None:
+def test_a_download_is_retried_and_never_leaves_an_empty_file_without_an_error(
+    bad: Callable[[], Any], verb: str
+) -> None:
     queue, _ = queue_of(status("completed"), bad(), bad(), video())
     assert getattr(queue, verb)("j1").data == MP4
     queue, transport = queue_of(status("completed"), always(bad))

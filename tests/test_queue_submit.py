@@ -46,7 +46,7 @@ from decart import (
         lambda: make_response(503, retry_after="1"),
     ],
 )
-def test_a_submit_that_surely_was_not_accepted_is_repeated_with_the_same_bytes(failure: Callable[[], Any]) -> None:
+def test_a_submit_that_was_certainly_not_accepted_is_retried_with_the_same_bytes(failure: Callable[[], Any]) -> None:
     queue, transport = queue_of(failure(), failure(), accepted())
     data = pathlib.Path(__file__)
     job = queue.submit({"model": models.video("lucy-pro-i2v"), "prompt": "move", "data": data, "seed": 3})
@@ -73,7 +73,7 @@ def test_a_submit_that_surely_was_not_accepted_is_repeated_with_the_same_bytes(f
         (lambda _: make_response(200, {"job_id": ".."}), ResponseError),
     ],
 )  # fmt: skip
-def test_a_submit_of_unknown_outcome_is_never_repeated(outcome: Any, cause: type[Exception]) -> None:
+def test_a_submit_of_unknown_outcome_is_never_retried(outcome: Any, cause: type[Exception]) -> None:
     queue, transport = queue_of(outcome)
     with pytest.raises(SubmitOutcomeUnknownError, match="you may have been charged") as caught:
         queue.submit(OWN)
@@ -95,7 +95,7 @@ def test_a_submit_of_unknown_outcome_is_never_repeated(outcome: Any, cause: type
     ("detail", "words"),
     [("No, because.", "No, because."), ([{"loc": ["body", "prompt"], "msg": "too long"}], "prompt: too long")],
 )
-def test_a_refused_submit_says_why_and_is_not_repeated(
+def test_a_refused_submit_says_why_and_is_not_retried(
     code: int, cause: type[APIError], detail: object, words: str
 ) -> None:
     queue, transport = queue_of(make_response(code, {"detail": detail}, x_request_id="r-9"))

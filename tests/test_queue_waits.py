@@ -97,7 +97,7 @@ def test_a_job_that_ends_at_the_last_status_check_is_still_fetched() -> None:
     assert transport.requests[-1].timeout.total is None  # a healthy download is not cut
 
 
-def test_a_download_that_fails_is_not_repeated_after_the_deadline() -> None:
+def test_a_failed_download_is_not_retried_after_the_deadline() -> None:
     queue, transport = queue_of(status("pending"), Takes(0.9, status("completed")), make_response(500))
     with pytest.raises(QueueResultError):
         queue.poll("j1", poll=attrs.evolve(POLL, timeout=0.5))
@@ -176,7 +176,7 @@ def test_the_pace_after_failures_restarts_with_each_series_of_them() -> None:
     assert transport.sleeps == [0.5, 0.5, 1.0, 1.6875, 0.5]
 
 
-def test_a_404_of_a_job_submitted_elsewhere_is_tolerated_a_few_times_and_then_taken_at_its_word() -> None:
+def test_a_404_of_a_job_submitted_elsewhere_is_tolerated_a_few_times_and_then_believed() -> None:
     queue, transport = queue_of(make_response(404), make_response(404), status("failed"))
     assert queue.poll("j1").status == "failed"
     queue, transport = queue_of(always(lambda: make_response(404, {"detail": "Job not found"})))

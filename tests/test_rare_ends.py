@@ -58,7 +58,7 @@ def test_an_awaited_download_of_a_page_that_calls_itself_a_video_is_an_error(tmp
 
 
 @pytest.mark.parametrize("kind", [RequestsTransport, Urllib3Transport])
-def test_a_url_that_is_none_is_a_configuration_error(kind: Any) -> None:
+def test_an_invalid_url_is_a_configuration_error(kind: Any) -> None:
     transport = kind()
     with pytest.raises(ConfigurationError, match="nothing was sent"):
         exchange(transport, HttpRequest(method="GET", url="http://[", headers=HEADERS))
@@ -78,7 +78,7 @@ def test_a_threaded_transport_restarts_after_a_fork_and_yields_a_json_body_in_ch
         asyncio.run(main(server.url))
 
 
-def test_a_body_may_go_on_after_an_early_response_over_aiohttp() -> None:
+def test_a_body_may_continue_after_an_early_response_over_aiohttp() -> None:
     def refuse(connection: Connection) -> None:
         connection.read_head()
         connection.send(http(413, b"no, thanks"))

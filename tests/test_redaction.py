@@ -101,7 +101,7 @@ def test_control_characters_and_lone_surrogates_are_replaced_and_long_text_is_cu
     assert clean(f"x{KEY}x", SET, limit=5) == "x***x"
 
 
-def test_a_text_holds_the_key_if_it_echoes_enough_of_it_to_be_recognized() -> None:
+def test_a_text_contains_the_key_if_it_echoes_enough_of_it_to_be_recognized() -> None:
     assert holds_key(f"x{KEY}y", SET)
     assert holds_key(KEY[: SHORT_KEY + 1], SET)
     assert not holds_key("video/mp4", SET)

@@ -78,7 +78,7 @@ def test_no_attempt_begins_after_the_deadline() -> None:
     assert pauses(exchange(timeout=1.2, attempts=99), *[api(500)] * 3) == [0.5, pytest.approx(0.7), None]
 
 
-def test_a_404_is_repeated_until_the_job_must_be_visible_however_many_attempts_that_takes() -> None:
+def test_a_404_is_retried_until_the_job_must_be_visible_however_many_attempts_that_takes() -> None:
     missing = api(404, kind=NotFoundError)
     waiting = exchange(attempts=1)
     assert pauses(waiting, *[missing] * 5, accepted=99.0) == [0.5, 1.0, 2.0, 4.0, 8.0]
@@ -121,7 +121,7 @@ def test_after_each_failure_one_function_decides_and_the_retry_is_reported_befor
 
 
 @pytest.mark.parametrize("last", [api(401), KeyboardInterrupt(), ZeroDivisionError()])
-def test_an_error_that_is_not_repeated_is_raised_itself(last: BaseException) -> None:
+def test_an_error_that_is_not_retried_is_raised_itself(last: BaseException) -> None:
     outcome, sleeps, _ = looped(api(500), last)
     with pytest.raises(type(last)) as caught:
         outcome.unwrap()

@@ -82,7 +82,7 @@ def test_a_stream_that_cannot_be_resumed_is_an_error_and_never_mixes_two_videos(
     assert caught.value.job_id == "j1"
 
 
-def test_a_stream_whose_range_is_gone_ends() -> None:
+def test_a_stream_whose_range_no_longer_exists_ends() -> None:
     answers: Any = iter([ServedVideo(breaks=(300,)), lambda request: make_response(416)])
     client, _ = client_for(lambda request: next(answers)(request))
     with pytest.raises(QueueResultError, match="it has no such range"):

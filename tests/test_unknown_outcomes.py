@@ -13,7 +13,7 @@ UNKNOWN = [101, *range(300, 400), 408, *[code for code in range(500, 600) if cod
 
 
 @pytest.mark.parametrize("code", UNKNOWN)
-def test_after_these_the_outcome_is_unknown_and_nothing_is_repeated(code: int) -> None:
+def test_after_these_the_outcome_is_unknown_and_nothing_is_retried(code: int) -> None:
     transport = FakeTransport(make_response(code, b"", location="/v1/jobs/j-1"))
     with pytest.raises(SubmitOutcomeUnknownError) as caught:
         client_of(transport).queue.submit(LAKE)

@@ -179,7 +179,9 @@ def test_without_aiohttp_its_transport_says_what_to_install() -> None:
         )
 
 
-def test_an_aiohttp_that_cannot_be_imported_says_why_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_import_error_of_a_broken_aiohttp_is_raised_unchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "aiohttp.py").write_text("raise ImportError('it is broken')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     _, error = run("from decart import AiohttpTransport")

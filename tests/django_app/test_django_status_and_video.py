@@ -125,7 +125,7 @@ def test_a_video_is_passed_on_with_the_headers_that_a_browser_needs(box: Box, an
         ("bytes=10-99", VIDEO[10:], "bytes 10-21/22"),
     ],
 )
-def test_a_part_of_a_video_comes_as_that_part(wanted: str, part: bytes, told: str, box: Box, ann: Client) -> None:
+def test_a_range_of_a_video_is_passed_on_as_a_range(wanted: str, part: bytes, told: str, box: Box, ann: Client) -> None:
     status, body, headers = fetch(ann, made(ann, box), RANGE=wanted)
     assert (status, body, headers["Content-Range"]) == (206, part, told)
     assert headers["Content-Length"] == str(len(part))

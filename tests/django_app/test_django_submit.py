@@ -252,9 +252,7 @@ def test_a_file_that_is_neither_a_picture_nor_a_video_is_refused(data: bytes, bo
 
 
 @pytest.mark.parametrize(("kind", "data"), [("image", PNG), ("video", MP4)])
-def test_a_file_may_be_as_large_as_the_settings_say_and_no_larger(
-    kind: str, data: bytes, box: Box, ann: Client
-) -> None:
+def test_the_settings_limit_the_size_of_a_file(kind: str, data: bytes, box: Box, ann: Client) -> None:
     with override_settings(VIDEOS_MAX_BYTES={"image": MIB, "video": MIB, kind: len(data)}):
         (told,) = errors(send(ann, file=SimpleUploadedFile("a", data + b"x")))
         assert told.startswith("The file is too large: it has 2.0")

@@ -55,7 +55,7 @@ def post(path: str, *parts: tuple[str, str], key: str | None = "dct_test", emula
     return answer
 
 
-def test_a_job_goes_from_pending_over_processing_to_its_video(client: DecartClient) -> None:
+def test_a_job_is_pending_then_processing_and_then_has_a_video(client: DecartClient) -> None:
     result = client.queue.submit_and_poll(job("lucy-pro-t2v", prompt="a lake"))
     assert (result.status, result.data) == ("completed", b"video of a lake")
 

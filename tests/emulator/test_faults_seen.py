@@ -194,7 +194,7 @@ def test_a_job_that_never_ends_is_waited_for_until_the_deadline(
     assert wait(client, tmp_path) == "completed"  # the next one does
 
 
-def test_a_slow_line_brings_the_video_all_the_same(box: tuple[Emulator, DecartClient], tmp_path: Path) -> None:
+def test_a_slow_connection_still_delivers_the_video(box: tuple[Emulator, DecartClient], tmp_path: Path) -> None:
     emulator, client = box
     emulator.faults.add("drip:0.01,bytes=4")
     assert download(client, tmp_path) == "video of a lake"

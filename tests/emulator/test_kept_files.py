@@ -39,7 +39,7 @@ def test_a_file_is_stored_and_described(box: Box) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "lives"), [(None, DAY), ("60", 60), ("2592000", 2_592_000)])
-def test_a_file_goes_when_its_time_is_over(temporary: Path, box: Box, seconds: str | None, lives: int) -> None:
+def test_a_file_expires(temporary: Path, box: Box, seconds: str | None, lives: int) -> None:
     path = f"/v1/files/{kept(box, seconds).json['id']}"
     box.clock.advance(lives - 1)
     assert box.get(path).status == 200

@@ -150,7 +150,7 @@ def test_a_request_is_known_by_its_path(method: str, path: str, route: tuple[str
     assert route_of(method, path) == route
 
 
-def test_a_secret_header_is_known_however_it_is_written() -> None:
+def test_a_secret_header_is_recognized_in_any_case() -> None:
     assert safe({"X-Api-KEY": "a", "X-Other": "b"}) == {"x-api-key": "***", "x-other": "b"}
 
 

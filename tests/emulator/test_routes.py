@@ -56,14 +56,14 @@ def test_jobs_ids_cannot_be_guessed(box: Box) -> None:
 
 @TODAY
 @pytest.mark.parametrize("name", ["lucy-pro-t2v", "lucy-motion", "lucy-2", "lucy_2_v2v", "lucy-2.1.viton"])
-def test_a_retired_model_is_gone_today(box: Box, name: str) -> None:
+def test_a_retired_model_is_not_available_today(box: Box, name: str) -> None:
     answer = box.form(f"/v1/jobs/{name}", **EVERYTHING)
     assert (answer.status, answer.json["model"]) == (410, name)
     assert "retired" in answer.json["detail"]
 
 
 @TODAY
-def test_a_retired_picture_model_is_gone_today(box: Box) -> None:
+def test_a_retired_picture_model_is_not_available_today(box: Box) -> None:
     assert box.form("/v1/generate/lucy-pro-t2i", {"prompt": "x"}).status == 410
 
 
@@ -297,7 +297,7 @@ def test_a_wrong_document_is_422(box: Box, body: bytes, loc: list[object], kind:
     assert answer.wrong == [(loc, kind)]
 
 
-def test_a_document_that_says_no_type_is_taken_for_json_and_one_of_another_type_is_not(box: Box) -> None:
+def test_a_document_without_a_type_is_read_as_json_and_one_of_another_type_is_not(box: Box) -> None:
     assert box.ask("POST", "/v1/models/resolve", b'{"model": "lucy-2.5"}').status == 200
     answer = box.ask("POST", "/v1/models/resolve", b'{"model": "lucy-2.5"}', Content_Type="text/plain")
     assert answer.wrong == [(["body"], "model_type")]

@@ -57,7 +57,7 @@ def test_a_range_is_for_get_alone(box: Box) -> None:
     assert content(box, "HEAD", Range="bytes=0-4") == (200, b"", None)
 
 
-def test_a_part_is_given_only_of_the_content_that_is_meant(box: Box) -> None:
+def test_a_range_is_sent_only_if_the_validator_matches_the_content(box: Box) -> None:
     path = f"/v1/jobs/{box.finished()}/content"
     etag = box.get(path).headers["etag"]
     assert box.get(path, Range="bytes=0-4", If_Range=etag).status == 206

@@ -36,7 +36,7 @@ def test_a_server_with_its_own_emulator_makes_a_video_and_cleans_up(temporary: P
     assert not folder.exists()
 
 
-def test_an_emulator_that_is_given_outlives_its_server(temporary: Path) -> None:
+def test_an_emulator_that_is_passed_in_outlives_its_server(temporary: Path) -> None:
     with Emulator(renderer=Studio()) as emulator:
         with EmulatorServer(emulator):
             pass
@@ -144,7 +144,7 @@ def test_help_names_every_option_route_and_fault() -> None:
     ("fault", "why"),
     [("nonsense", "there is none"), ("status:5", "code must be"), ("drop-after,word=x", "it takes no 'word'")],
 )
-def test_a_wrong_fault_is_refused_in_a_sentence_before_anything_is_started(fault: str, why: str) -> None:
+def test_an_invalid_fault_is_refused_in_a_sentence_before_anything_is_started(fault: str, why: str) -> None:
     done = ended("--fault", fault)
     assert done.returncode == 2
     assert why in done.stderr.lower()

@@ -77,7 +77,7 @@ def noise(order: RenderJob, target: Path) -> None:
 
 
 @needs_chromium
-def test_a_browser_that_seeks_gets_the_part_that_it_asks_for(tmp_path: Path) -> None:
+def test_a_browser_that_seeks_gets_the_requested_range(tmp_path: Path) -> None:
     parts: list[tuple[int, int]] = []
 
     def note(answer: Any) -> None:

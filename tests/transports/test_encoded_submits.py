@@ -68,7 +68,7 @@ def test_the_id_of_a_readable_response_is_used(transport: Transport, case: str) 
         assert client.queue.submit(LAKE).job_id == "j-1"
 
 
-def test_a_malformed_chunk_that_comes_later_ends_the_exchange_and_not_its_use(transport: Transport) -> None:
+def test_a_malformed_later_chunk_is_an_error_and_the_transport_stays_usable(transport: Transport) -> None:
     def script(connection: Connection) -> None:
         connection.read_request()
         connection.send(chunked("identity", JSON, b""))
@@ -133,7 +133,7 @@ def test_a_status_check_that_cannot_be_decoded_is_an_error(transport: Transport,
         client.queue.status("j-1")
 
 
-def test_a_bomb_takes_no_more_memory_than_what_may_be_read(transport: Transport) -> None:
+def test_a_compression_bomb_takes_no_more_memory_than_the_limit(transport: Transport) -> None:
     bomb = gzip.compress(bytes(64 * 1024 * 1024), 9)
     with serving(reply(encoded("gzip", bomb))) as server:
         tracemalloc.start()

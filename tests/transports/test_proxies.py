@@ -137,7 +137,7 @@ def test_a_proxy_may_be_reached_over_tls(
 
 @get_and_post
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_is_not_there_means_no_connection(
+def test_a_proxy_that_refuses_connections_means_no_connection(
     transport: Transport, monkeypatch: pytest.MonkeyPatch, make: Make, scheme: str
 ) -> None:
     with nobody() as url:
@@ -188,7 +188,7 @@ def test_a_proxy_that_breaks_off_after_the_body_leaves_the_outcome_open(
     assert error.may_have_been_sent is True
 
 
-def test_a_proxy_that_never_makes_the_tunnel_means_no_connection(
+def test_a_proxy_that_never_opens_the_tunnel_means_no_connection(
     transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(Connection.until_closed) as proxy:
