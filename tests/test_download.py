@@ -384,7 +384,7 @@ def test_file_operations_of_an_async_download_run_in_threads(tmp_path: Path) -> 
         if listening and event in ("open", "os.truncate", "os.rename") and str(tmp_path) in str(arguments):
             threads.add(threading.get_ident())
 
-    sys.addaudithook(note)  # for ever, so it is told when to stop
+    sys.addaudithook(note)  # hooks cannot be removed, so it needs a switch
     asyncio.run(main())
     listening.clear()
     assert threads and threading.get_ident() not in threads

@@ -110,9 +110,9 @@ doors = pytest.mark.parametrize("door", ["sync", "async"])
 @doors
 def test_a_hook_receives_the_events_of_a_job_in_order(door: str) -> None:
     ear = played(door, accepted(), status("processing"), Takes(1.5, status("completed")), video())
-    told = [event if isinstance(event, tuple) else type(event).__name__ for event in ear.heard]
+    reported = [event if isinstance(event, tuple) else type(event).__name__ for event in ear.heard]
     exchange = ["RequestSent", "ResponseReceived"]
-    assert [name for name in told if name != "BytesMoved"] == [
+    assert [name for name in reported if name != "BytesMoved"] == [
         ("begins", "submit"), *exchange, "StatusChanged", ("ends", "submit"),
         ("begins", "wait"), "StatusChanged", *exchange, "StatusChanged", *exchange, "StatusChanged", ("ends", "wait"),
         ("begins", "download"), *exchange, ("ends", "download"),
@@ -131,8 +131,8 @@ def test_a_hook_receives_the_events_of_a_job_in_order(door: str) -> None:
 @doors
 def test_a_change_of_status_has_the_model_and_the_age_of_the_job(door: str) -> None:
     ear = played(door, accepted(), status("processing"), status("processing"), status("failed", error="too dark"))
-    told = [(event.status, event.error, event.model, event.elapsed) for event in ear.all(StatusChanged)]
-    assert told == [
+    reported = [(event.status, event.error, event.model, event.elapsed) for event in ear.all(StatusChanged)]
+    assert reported == [
         ("pending", None, "lucy-pro-t2v", 0),  # accepted
         ("pending", None, "lucy-pro-t2v", 0),  # the first status of the wait
         ("processing", None, "lucy-pro-t2v", 0.5),
@@ -296,9 +296,9 @@ def test_only_listed_headers_are_reported_and_never_the_key(caplog: pytest.LogCa
     ear = Ear()
     echo = make_response(200, {"job_id": "j1", "status": "pending"}, x_request_id=f"r-{KEY}", **SECRETS)
     client_of(FakeTransport(echo), event_hooks=[ear]).queue.status("j1")
-    told = {"content-type": "application/json", "x-request-id": "r-***"}
-    assert ear.all(ResponseReceived)[0].headers == told
-    assert caplog.messages == [f"GET {URL}/j1: 200 in 0.000 s, {told}"]
+    reported = {"content-type": "application/json", "x-request-id": "r-***"}
+    assert ear.all(ResponseReceived)[0].headers == reported
+    assert caplog.messages == [f"GET {URL}/j1: 200 in 0.000 s, {reported}"]
     assert KEY not in repr(ear.heard)
 
 

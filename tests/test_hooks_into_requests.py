@@ -207,7 +207,7 @@ def test_requests_mock_may_match_on_the_posted_body(unreached: str) -> None:
     with requests_mock.Mocker() as mocked, client_at(unreached) as client:
         mocked.post(requests_mock.ANY, json=ACCEPTED, additional_matcher=holds_the_clip)
         assert client.queue.submit(RESTYLE).job_id == "j1"
-        with pytest.raises(requests_mock.NoMockAddress):  # the test's own mistake, told by its own library
+        with pytest.raises(requests_mock.NoMockAddress):  # the mistake of the test, reported by its library
             client.queue.submit(LAKE)
 
 

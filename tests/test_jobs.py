@@ -141,7 +141,7 @@ def test_any_name_that_the_disk_takes_is_taken(tmp_path: pathlib.Path, name: str
 def test_an_old_file_is_replaced_and_not_written_into(tmp_path: pathlib.Path) -> None:
     target = tmp_path / "lake.mp4"
     target.write_bytes(b"an older and longer video")
-    with target.open("rb") as reader:  # whoever has the old file open goes on reading the old file
+    with target.open("rb") as reader:  # a reader that has the old file open keeps reading the old file
         DONE.save(target)
         assert reader.read() == b"an older and longer video"
     assert target.read_bytes() == b"the video"

@@ -72,8 +72,8 @@ def test_each_status_and_each_repeat_is_an_event_of_the_span() -> None:
     traces = Traces()
     traces.play(accepted(), make_response(503), status("processing"), status("completed"), video())
     events = traces.spans()["decart wait"].events
-    told = [(event.name, (event.attributes or {}).get("decart.job.status")) for event in events]
-    assert told == [("status", "pending"), ("retry", None), ("status", "processing"), ("status", "completed")]
+    reported = [(event.name, (event.attributes or {}).get("decart.job.status")) for event in events]
+    assert reported == [("status", "pending"), ("retry", None), ("status", "processing"), ("status", "completed")]
     assert (events[1].attributes or {})["exception.type"] == "ServerError"
     assert (events[1].attributes or {})["attempt"] == 1
 
@@ -103,9 +103,9 @@ def test_no_span_holds_the_key_or_the_prompt() -> None:
     traces = Traces()
     with pytest.raises(QueueSubmitError):
         traces.play(make_response(400, {"detail": f"bad {KEY}"}))
-    told = "".join(span.to_json() for span in traces.exporter.get_finished_spans())
-    assert KEY not in told
-    assert LAKE["prompt"] not in told
+    reported = "".join(span.to_json() for span in traces.exporter.get_finished_spans())
+    assert KEY not in reported
+    assert LAKE["prompt"] not in reported
 
 
 def test_an_unknown_model_and_an_unsaid_reason_are_left_out() -> None:

@@ -59,7 +59,7 @@ def test_the_methods_accept_and_return_the_same_types() -> None:
 
 
 def test_the_scenarios_cover_every_verb() -> None:
-    assert {s.play for s in SCENARIOS.values()} >= set(verbs(QueueClient)) - {"poll_once"}  # it has a file of its own
+    assert {s.play for s in SCENARIOS.values()} >= set(verbs(QueueClient)) - {"poll_once"}  # it has its own test file
 
 
 class NotingThreads(FakeTransport):

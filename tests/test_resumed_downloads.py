@@ -184,9 +184,9 @@ def test_a_range_of_a_video_of_unknown_length_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_range_response_supplies_the_length_that_the_first_response_lacked(tmp_path: Path) -> None:
-    told: list[int | None] = []
+    reported: list[int | None] = []
     begun = HttpResponse(200, RANGE, pieces_of(VIDEO, 300))
     answers: Any = iter([lambda request: begun, ServedVideo()])
     client, _ = client_for(lambda request: next(answers)(request))
-    client.queue.download("j1", tmp_path / "lake.mp4", progress=lambda progress: told.append(progress.total))
-    assert (told[0], told[-1]) == (None, len(VIDEO))
+    client.queue.download("j1", tmp_path / "lake.mp4", progress=lambda progress: reported.append(progress.total))
+    assert (reported[0], reported[-1]) == (None, len(VIDEO))

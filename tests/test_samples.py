@@ -60,6 +60,6 @@ def test_the_page_has_every_fault_and_every_route() -> None:
     page = (ROOT / BOX).read_text("utf-8")
     faults = page[page.index("## Faults") : page.index("## The request log")]
     assert {name for name in KINDS if not re.search(rf"`{name}\b", faults)} == set()
-    told = page.replace("{id}", "<id>").replace("{model}", "<model>").replace("{image model}", "<model>")
+    reported = page.replace("{id}", "<id>").replace("{model}", "<model>").replace("{image model}", "<model>")
     paths = {re.sub(r"<(\w+:)?(\w+_)?(\w+)>", r"<\3>", route.path) for route in ROUTES}
-    assert {path for path in paths if path not in told} == set()
+    assert {path for path in paths if path not in reported} == set()

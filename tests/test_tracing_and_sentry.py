@@ -1,4 +1,4 @@
-"""OpenTelemetry traces what the transports send, and Sentry is told about failures without the API key."""
+"""OpenTelemetry traces what the transports send, and failures are reported to Sentry without the API key."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_no_span_of_opentelemetry_holds_the_key(transport: str, instrumentor: ty
 
 
 @functools.cache
-def told_to_sentry(transport: str) -> Any:
+def sentry_report(transport: str) -> Any:
     """Run the program that fails in each way; see `support.sentry_program`."""
     program = subprocess.run(
         [sys.executable, "-m", "support.sentry_program", transport],
@@ -179,8 +179,8 @@ each_transport = pytest.mark.parametrize("transport", ["requests", "urllib3"])
 @each_failure
 @each_transport
 def test_sentry_receives_our_error_messages(transport: str, failure: str) -> None:
-    told = told_to_sentry(transport)[failure]
-    last = told["event"]["exception"]["values"][-1]
+    reported = sentry_report(transport)[failure]
+    last = reported["event"]["exception"]["values"][-1]
     assert last["module"] == "decart.errors"
     assert last["type"] == ("QueueSubmitError" if failure == "connection refused" else "SubmitOutcomeUnknownError")
 
@@ -188,21 +188,21 @@ def test_sentry_receives_our_error_messages(transport: str, failure: str) -> Non
 @each_failure
 @each_transport
 def test_nothing_that_sentry_is_sent_holds_the_key(transport: str, failure: str) -> None:
-    told = told_to_sentry(transport)[failure]
-    assert "/v1/jobs/lucy-clip" in told["sent"] or failure == "connection refused"  # it does trace the request
-    assert KEY not in told["sent"]
+    reported = sentry_report(transport)[failure]
+    assert "/v1/jobs/lucy-clip" in reported["sent"] or failure == "connection refused"  # it does trace the request
+    assert KEY not in reported["sent"]
 
 
 @each_failure
 @each_transport
 def test_no_stack_frame_of_a_failure_shows_the_key(transport: str, failure: str) -> None:
-    assert told_to_sentry(transport)[failure]["with_key"] == []
+    assert sentry_report(transport)[failure]["with_key"] == []
 
 
 @each_failure
 @each_transport
 def test_sentry_is_sent_the_local_variables_of_the_caller(transport: str, failure: str) -> None:
-    values = told_to_sentry(transport)[failure]["event"]["exception"]["values"]
+    values = sentry_report(transport)[failure]["event"]["exception"]["values"]
     frames = [
         frame
         for value in values
@@ -216,4 +216,4 @@ def test_sentry_is_sent_the_local_variables_of_the_caller(transport: str, failur
 @each_failure
 @each_transport
 def test_the_stack_frame_of_the_caller_keeps_its_local_variables(transport: str, failure: str) -> None:
-    assert told_to_sentry(transport)[failure]["precious"] == ["'mine'"]
+    assert sentry_report(transport)[failure]["precious"] == ["'mine'"]

@@ -87,16 +87,16 @@ def test_an_event_ends_a_wait(kind: type, box: str) -> None:
     async def main() -> None:
         event = kind()
         async with AsyncDecartClient(api_key="your-api-key", transport=AiohttpTransport()) as client:
-            told = asyncio.Event()
+            reported = asyncio.Event()
             wait = asyncio.ensure_future(
                 client.queue.submit_and_poll(
                     LAKE,
                     cancel=event,
                     poll=PollPolicy(interval=60, max_interval=60),
-                    on_status_change=lambda job: told.set(),
+                    on_status_change=lambda job: reported.set(),
                 )
             )
-            await told.wait()
+            await reported.wait()
             event.set()
             with pytest.raises(WaitCancelledError):
                 await asyncio.wait_for(wait, 5)

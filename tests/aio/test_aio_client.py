@@ -151,17 +151,17 @@ def test_a_sync_call_over_an_async_transport_says_what_to_write_and_sends_nothin
         client.queue.submit(LAKE)
 
 
-def callbacks(told: list[str]) -> dict[str, Callable[[JobStatusResponse], object]]:
+def callbacks(reported: list[str]) -> dict[str, Callable[[JobStatusResponse], object]]:
     async def coroutine_function(job: JobStatusResponse) -> None:
         await asyncio.sleep(0)
-        told.append(job.status)
+        reported.append(job.status)
 
     class Callable_:
         async def __call__(self, job: JobStatusResponse) -> None:
             await coroutine_function(job)
 
     return {
-        "a plain function": lambda job: told.append(job.status),
+        "a plain function": lambda job: reported.append(job.status),
         "a coroutine function": coroutine_function,
         "a lambda that gives a coroutine": lambda job: coroutine_function(job),
         "an object": Callable_(),
@@ -170,10 +170,10 @@ def callbacks(told: list[str]) -> dict[str, Callable[[JobStatusResponse], object
 
 @pytest.mark.parametrize("kind", callbacks([]))
 def test_a_callback_may_be_awaited(kind: str) -> None:
-    told: list[str] = []
+    reported: list[str] = []
     client = async_client_of(FakeTransport(accepted(), status("processing"), status("completed"), video()))
-    result = asyncio.run(client.queue.submit_and_poll(LAKE, on_status_change=callbacks(told)[kind]))
-    assert (result.data, told) == (MP4, ["pending", "processing", "completed"])
+    result = asyncio.run(client.queue.submit_and_poll(LAKE, on_status_change=callbacks(reported)[kind]))
+    assert (result.data, reported) == (MP4, ["pending", "processing", "completed"])
 
 
 def test_a_coroutine_callback_that_fails_ends_the_wait_and_not_the_job(caplog: pytest.LogCaptureFixture) -> None:

@@ -172,7 +172,7 @@ def test_a_link_into_a_folder_that_is_missing_is_refused_with_both_names(tmp_pat
         client_of(FakeTransport()).queue.download("j1", tmp_path / "link")
 
 
-# links that somebody else put in place of the hidden files
+# links that another user put in place of the hidden files
 
 
 @pytest.mark.parametrize("suffix", [".part", ".json"])
@@ -294,7 +294,7 @@ def test_a_copy_that_stops_in_the_middle_is_completed_by_the_next_download(actio
     outside, target = tmp_path / "outside.mp4", tmp_path / "container" / "lake.mp4"
     target.parent.mkdir()
     target.touch()
-    outside.write_bytes(bytes(2 * len(VIDEO)))  # it need not grow, so that there is no lack of space to see beforehand
+    outside.write_bytes(bytes(2 * len(VIDEO)))  # it need not grow, so the check for free space passes
     tests = os.path.dirname(os.path.dirname(__file__))
     unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     with mounted("--bind", str(outside), str(target)):

@@ -70,7 +70,7 @@ def test_asave_uses_the_current_folder_at_the_time_of_the_call(tmp_path: Path, m
     async def main() -> None:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(1))
-        loop.run_in_executor(None, moved.wait, 30)  # so that there is no thread for it yet
+        loop.run_in_executor(None, moved.wait, 30)  # so that no thread is free yet
         saving = asyncio.ensure_future(DONE.asave("lake.mp4"))
         await asyncio.sleep(0)  # it has begun
         os.chdir(tmp_path)

@@ -1,7 +1,7 @@
 """The whole non-realtime surface of a public Python SDK, played against the box: `python_client.py URL FOLDER`.
 
 Runs in an environment of its own, which has the public `decart` (0.0.11 or newer) and not ours. What is to be sent is
-in the folder. Each check is told in a line of JSON: the operation, the case, and what went wrong (null for nothing);
+in the folder. Each check is reported as a line of JSON: the operation, the case, and what went wrong (null for nothing);
 the last line lists what of the surface was left out.
 """
 
@@ -39,7 +39,7 @@ INPUTS = {
 called: set[str] = set()
 
 
-def told(operation: str, case: str, wrong: str | None) -> None:
+def report(operation: str, case: str, wrong: str | None) -> None:
     """Print how a check ended."""
     called.add(operation)
     print(json.dumps([operation, case, wrong]), flush=True)
@@ -49,9 +49,9 @@ async def check(operation: str, case: str, doing: Awaitable[Any], right: Callabl
     """Tell whether something comes out right, and return it."""
     try:
         result = await asyncio.wait_for(doing, PATIENCE)
-        told(operation, case, None if right(result) else f"gave {result!r:.200}")
+        report(operation, case, None if right(result) else f"gave {result!r:.200}")
     except Exception as error:
-        told(operation, case, f"{type(error).__name__}: {error}")
+        report(operation, case, f"{type(error).__name__}: {error}")
     else:
         return result
 
@@ -60,10 +60,10 @@ async def refused(operation: str, case: str, doing: Awaitable[Any], kind: type[B
     """Tell whether something is refused with an error of that kind, which says these words."""
     try:
         result = await asyncio.wait_for(doing, PATIENCE)
-        told(operation, case, f"was not refused, but gave {result!r:.200}")
+        report(operation, case, f"was not refused, but gave {result!r:.200}")
     except (Exception, asyncio.CancelledError) as error:
         fine = type(error) is kind and words in str(error)
-        told(operation, case, None if fine else f"{type(error).__name__}: {error} (not {kind.__name__}: {words})")
+        report(operation, case, None if fine else f"{type(error).__name__}: {error} (not {kind.__name__}: {words})")
 
 
 async def later(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -291,7 +291,7 @@ async def main() -> None:
     async with DecartClient(api_key=KEY, base_url=URL, integration="real_clients/1") as client:
         plays = [each_model, each_kind_of_file, failed_jobs, mistakes, rest]
         await asyncio.gather(*(play(client) for play in (*plays, *([tokens] if TOKENS else []))))
-    told("close", "", None if client._session is None or client._session.closed else "left its session open")
+    report("close", "", None if client._session is None or client._session.closed else "left its session open")
     print(json.dumps({"left out": left_out()}))
 
 

@@ -105,9 +105,9 @@ def soak(seconds: float, clients: int, folder: Path) -> list[str]:
     wrong = []
     for process in processes:
         output, errors = process.communicate(timeout=PATIENCE)
-        told = json.loads(output or '{"done": {}, "wrong": ["the clients ended without a word"]}')
-        done.update(told["done"])
-        wrong += told["wrong"] + ([errors] if errors else [])
+        reported = json.loads(output or '{"done": {}, "wrong": ["the clients ended without a word"]}')
+        done.update(reported["done"])
+        wrong += reported["wrong"] + ([errors] if errors else [])
     quiet = Size.of(server.pid, on_disk)
     _, errors = server.communicate(timeout=PATIENCE)  # its input ends, so it does
     if server.returncode or errors:

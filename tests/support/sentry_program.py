@@ -102,11 +102,11 @@ def main(transport: str) -> None:
             max_value_length=1_000_000,
             event_scrubber=EventScrubber(denylist=[], pii_denylist=[]),  # nothing of ours relies on it
         )
-    told = {}
+    reported = {}
     for name, place in failures().items():
         with place as url:
-            told[name] = report(url, transport, kept)
-    print(json.dumps(told))
+            reported[name] = report(url, transport, kept)
+    print(json.dumps(reported))
 
 
 if __name__ == "__main__":

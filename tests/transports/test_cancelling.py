@@ -38,7 +38,7 @@ class Stall:
 
     def __init__(self, kind: str, data: bytes) -> None:
         self.sent, self.over = threading.Event(), threading.Event()
-        self._waits_for_client = kind != "threaded"  # an abandoned thread goes on until the server sends or hangs up
+        self._waits_for_client = kind != "threaded"  # an abandoned thread runs until the server sends or closes
         self._data = data
 
     def __call__(self, connection: Connection) -> None:

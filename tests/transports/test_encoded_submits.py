@@ -68,7 +68,7 @@ def test_the_id_of_a_readable_response_is_used(transport: Transport, case: str) 
         assert client.queue.submit(LAKE).job_id == "j-1"
 
 
-def test_a_malformed_later_chunk_is_an_error_and_the_transport_stays_usable(transport: Transport) -> None:
+def test_a_malformed_chunk_after_the_job_id_does_not_lose_the_id(transport: Transport) -> None:
     def script(connection: Connection) -> None:
         connection.read_request()
         connection.send(chunked("identity", JSON, b""))

@@ -140,7 +140,7 @@ from decart.transports.base import HttpRequest, Timeout
 {imports}
 
 async def main(transport):
-    asyncio.get_running_loop().slow_callback_duration = 60  # or a busy machine would be told of, too
+    asyncio.get_running_loop().slow_callback_duration = 60  # or a busy machine would cause warnings, too
     request = HttpRequest(method="GET", url=sys.argv[1], headers={{}})
     async with await transport.asend(request, timeout=Timeout()) as response:
         print((await response.aread()).decode())

@@ -46,7 +46,7 @@ IDLE = """
 check(1, 1)
 child = os.fork()
 if child == 0:
-    check(2, 2)  # a connection of its own, which is kept as well
+    check(2, 2)  # its own connection, which is kept as well
     transport.close()
     sys.exit()
 assert ended_well(child)

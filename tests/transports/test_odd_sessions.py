@@ -76,7 +76,7 @@ def test_a_hook_that_raises_for_the_status_changes_nothing(session: requests.Ses
         assert isinstance(unknown.value.cause, AuthenticationError)
 
 
-def test_the_key_in_a_status_line_is_not_shown_by_such_a_hook(session: requests.Session) -> None:
+def test_the_key_in_a_status_line_is_not_output_of_such_a_hook(session: requests.Session) -> None:
     session.hooks["response"].append(lambda response, *args, **kwargs: response.raise_for_status())
     with serving(reply(f"HTTP/1.1 401 bad key {KEY}\r\nContent-Length: 0\r\n\r\n".encode())) as server:
         client = DecartClient(KEY, base_url=server.url, transport=RequestsTransport(session), retry=ONCE)

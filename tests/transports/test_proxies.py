@@ -24,7 +24,7 @@ from decart import ConnectError, Timeout, TransportError
 from decart.transports.base import Transport
 
 BASIC = "Basic " + base64.b64encode(b"me:h@sh").decode()
-ANY = "http://0.0.0.0"  # reaches this machine, and is no loopback address
+ANY = "http://0.0.0.0"  # reaches this machine, but is not a loopback address
 
 
 def tunnel(context: ssl.SSLContext, heads: list[bytes]) -> Script:
@@ -92,7 +92,7 @@ def test_not_even_a_malformed_proxy_matters_for_a_loopback_address(
         assert exchange(transport, post(server.url))[2] == b"fine"
 
 
-# ---------------------------------------------------------------- what it is told
+# ---------------------------------------------------------------- what it receives
 
 
 def test_each_proxy_receives_its_own_user_and_password(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:

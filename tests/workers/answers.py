@@ -1,6 +1,6 @@
-"""What the service of these tests answers, as functions of what it is asked, so that a mixed-up answer is noticed.
+"""The responses of the test service as functions of the request, so that a mixed-up response is detected.
 
-Whoever asks puts its process into each name, so that the service can tell who uses which connection.
+Each name contains the process that sent it, so that the service can tell which process uses which connection.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A WSGI app with one client for all of it, made and used when the module is imported, and shared by every request."""
+"""A WSGI app with one client, which is created and used on import, and shared by all requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What programs that fork share: threads, and a word with the service that is no call of the SDK."""
+"""Helpers of the programs that fork: threads, and control requests to the service."""
 
 from __future__ import annotations
 

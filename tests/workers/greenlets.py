@@ -1,4 +1,4 @@
-"""A program whose greenlets share one client, in a Python that gevent has patched before anything else."""
+"""A program whose greenlets share one client, in a Python that gevent has patched before any other import."""
 
 from gevent import monkey
 

@@ -1,4 +1,4 @@
-"""A mix of the SDK's calls, each with what it gave."""
+"""A mix of calls of the SDK, each with its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes: the service, gunicorn, and programs that use it."""
+"""Start processes: the service, gunicorn, and programs that use the service."""
 
 from __future__ import annotations
 

@@ -1,22 +1,22 @@
-"""A service whose answers can be checked, in a process of its own, which takes note of who uses its connections.
+"""A service in a separate process, whose responses can be checked, and which records who uses its connections.
 
-What it does with a job follows from how the job's name begins:
+The beginning of a job's name determines what happens to it:
 
 ===================  ============================================================================
-``job``              it is done
-``failed``           it failed; the answer says why, and not which job it is about
-``looks``            it is done at the third look
-``late``             its status is told after ``LATE`` seconds
-``held``             its submit and its status are answered when ``/release`` is asked for
-``half``             so is the second half of its video; its connection breaks off there if that is ``/break``
-``together-<n>``     its status is told when so many are being asked for at the same time
-``all-<n>``          it is done when so many of these jobs have been looked at
+``job``              it is completed
+``failed``           it failed; the response has the reason, but not the job
+``looks``            it is completed at the third status check
+``late``             its status is sent after ``LATE`` seconds
+``held``             the responses to its submit and status check are sent after a request to ``/release``
+``half``             so is the second half of its video; after ``/break`` the connection is cut there instead
+``together-<n>``     its status is sent when n status checks are waiting at the same time
+``all-<n>``          it is completed when the status of n such jobs has been checked
 ===================  ============================================================================
 
-Of a body of more than a MiB, the rest is read when ``PATIENCE`` other calls have come in meanwhile.
+If a body is larger than a MiB, the rest is read after ``PATIENCE`` other calls have arrived.
 
-Run it as a program, with a certificate and its key for TLS: it prints its port, and ends with its input. ``/seen``
-tells what came over each connection, and ``/waiting`` how many calls wait for a release.
+Run it as a program, with a certificate and its key for TLS: it prints its port, and exits when stdin ends. ``/seen``
+returns the requests on each connection, and ``/waiting`` the number of calls that wait for a release.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""A program that does an hour's work of a busy web app as fast as it goes, and measures what it leaves behind.
+"""A program that does the work of a busy web app for an hour, as fast as possible, and measures what it leaves behind.
 
-A job a second: each is submitted, looked at until it ends and fetched, by threads that come and go; some fail, some
-go to a file, some are streamed and given up half-way, some are awaited. What a client keeps on purpose is bounded, and
-full after the warm-up. Then the growth of the process is measured, per job:
+That is one job per second. Each is submitted, polled and fetched by short-lived threads; some fail, some are saved to a
+file, some are streamed and abandoned half-way, some are awaited. What a client keeps on purpose is limited, and full
+after the warm-up. Then the growth of the process is measured, per job:
 
-- ``rss``: bytes of its memory, as the system sees it;
-- ``blocks``: objects and other small pieces of memory that Python has given out;
-- ``files`` and ``threads``: that are open, or there.
+- ``rss``: bytes of memory, as the system counts them;
+- ``blocks``: memory blocks that Python has allocated;
+- ``files`` and ``threads``: open files and running threads.
 
-``python -m workers.traffic <jobs>`` prints these as JSON, and in the same way what they are when each job leaves
-``LEAK`` bytes behind. It should be run with ``STEADY`` in its environment. For Linux.
+``python -m workers.traffic <jobs>`` prints these as JSON, and the same figures if each job leaks ``LEAK`` bytes. It
+should be run with ``STEADY`` in its environment. Linux only.
 """
 
 from __future__ import annotations
