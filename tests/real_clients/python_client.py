@@ -1,8 +1,8 @@
 """The whole non-realtime surface of a public Python SDK, played against the box: `python_client.py URL FOLDER`.
 
 Runs in an environment of its own, which has the public `decart` (0.0.11 or newer) and not ours. What is to be sent is
-in the folder. Each check is reported as a line of JSON: the operation, the case, and what went wrong (null for nothing);
-the last line lists what of the surface was left out.
+in the folder. Each check is reported as a line of JSON: the operation, the case, and the error (null for none); the
+last line lists what of the surface was left out.
 """
 
 from __future__ import annotations
