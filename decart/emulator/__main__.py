@@ -1,4 +1,4 @@
-"""``python -m decart.emulator``: the service in a box, from the command line."""
+"""``python -m decart.emulator``: the service in an emulator, from the command line."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _serve(options: argparse.Namespace) -> int:
             print(f"Cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
             return 1
         with server:
-            print(f"The service in a box (placeholder pictures, no model) listens on {server.url}", flush=True)
+            print(f"The service in an emulator (placeholder pictures, no model) listens on {server.url}", flush=True)
             if not _is_loopback(options.host):
                 print("It can be reached from other machines, and has no protection but its key check.", flush=True)
             while True:  # until Ctrl-C; a wait without end cannot be interrupted on Windows

@@ -1,4 +1,4 @@
-"""The control routes of the box, which the service does not have: its faults and its log, for programs over HTTP.
+"""The control routes of the emulator, which the service does not have: its faults and its log, for programs over HTTP.
 
 =========================  =====================================================================
 GET /_emulator/faults      the faults that wait, as a list

@@ -1,4 +1,4 @@
-"""What stands before the box's application: it notes each request, and lets the faults act on it.
+"""What stands before the emulator's application: it notes each request, and lets the faults act on it.
 
 ::
 
@@ -40,7 +40,7 @@ BLOCK = 64 * 1024
 
 
 class Front:
-    """The whole box as a WSGI application: the service's routes, the log, the faults and the control routes.
+    """All of the emulator as a WSGI application: the service's routes, the log, the faults and the control routes.
 
     Args:
         emulator: The queue.
