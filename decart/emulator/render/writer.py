@@ -16,8 +16,8 @@ from PIL import Image
 from decart.emulator.render.job import Layout
 from decart.emulator.render.mark import MARK
 
-TICKS = 90_000
-"""Output clock, in ticks a second: exact for all common frame rates."""
+TICKS = 180_000
+"""Output clock, in ticks a second: exact for all common frame rates, 32 included."""
 
 _BT709 = 1
 
