@@ -9,10 +9,10 @@ import math
 import signal
 import sys
 import time
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from ..errors import InvalidInputError, MissingExtraError
-from ..models import ModelDefinition
+from ..models import ModelDefinition, Task
 from .faults import Fault, described, fault_of
 from .guard import is_loopback
 
@@ -118,7 +118,7 @@ def _fps(text: str) -> int:
 def _model(text: str) -> ModelDefinition:
     name, _, task = text.partition("=")
     try:
-        return ModelDefinition(name=name, task=task)  # type: ignore[arg-type]
+        return ModelDefinition(name=name, task=cast(Task, task))
     except InvalidInputError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=TASK: {error.message}") from None
 
