@@ -349,7 +349,7 @@ def test_a_model_that_the_emulator_does_not_know_is_refused_as_at_the_service(
 ) -> None:
     """At the service each model has a path of its own; that of an unknown one is a job's, which can only be read."""
     answer = box.form("/v1/jobs/lucy-preview", {"prompt": "x"})
-    assert (answer.status, answer.json, answer.headers["allow"]) == (405, {"detail": "Method Not Allowed"}, "GET, HEAD")
+    assert (answer.status, answer.json) == (405, {"detail": "Method Not Allowed"})
     assert "No model 'lucy-preview': add it with Emulator(models=...) or --model" in caplog.text
     answer = box.form("/v1/generate/lucy-preview", {"prompt": "x"})
     assert (answer.status, answer.json) == (404, {"detail": "Not Found"})

@@ -160,6 +160,20 @@ def test_a_fault_a_date_and_silence_can_be_asked_for() -> None:
     assert errors == ""
 
 
+def test_models_of_your_own_and_the_layout_of_files_are_options() -> None:
+    options = ("--model", "lucy-preview=video-edit", "--layout", "end", "--fps", "24")
+    with run("--port", "0", *options) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            asked = urllib.request.Request(f"{url}/v1/jobs/lucy-preview", b"", {"X-API-KEY": "dct_x"})
+            urllib.request.urlopen(asked, timeout=5)
+        caught.value.close()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert caught.value.code == 422  # the model is known, and its file is missing
+
+
 # ---------------------------------------------------------------- stopping, and clients that go
 
 
