@@ -77,9 +77,13 @@ class IsolatedRenderer:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of the process: the same module path, and a single thread for linear algebra."""
+    """Return a minimal environment for the process: its module path, and no inherited variables, such as keys.
+
+    Windows starts no process without ``SYSTEMROOT``.
+    """
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-    return {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
+    needed = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+    return {**needed, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
 
 
 def _signal(number: int) -> str:

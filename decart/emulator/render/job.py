@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import attrs
 import numpy as np
@@ -28,6 +29,9 @@ MAX_SECONDS = 60.0
 
 MAX_FPS = 120
 """The highest frame rate of a rendered video."""
+
+Layout = Literal["start", "end"]
+"""The position of the index in a rendered MP4 file: before the frames, ready for streaming, or after them."""
 
 PICTURE_TASKS = ("text-to-image", "image-to-image")
 """The tasks that produce a picture; the others produce a video."""
@@ -67,6 +71,7 @@ class RenderJob:
         inputs: Files on disk, by the names ``"data"``, ``"start"``, ``"end"`` and ``"reference_image"``.
         trajectory: Points ``(frame, x, y)`` for the ``"motion"`` task, where x and y are fractions of the width and the
             height.
+        layout: The position of the index (the ``moov`` box) in a rendered MP4 file.
     """
 
     task: str
@@ -79,6 +84,7 @@ class RenderJob:
     seconds: float = 5.0
     inputs: Mapping[str, Path]
     trajectory: Sequence[tuple[int, float, float]] = ()
+    layout: Layout = "start"
 
     @property
     def size(self) -> tuple[int, int]:

@@ -55,7 +55,7 @@ def _write_clip(job: RenderJob, target: Path) -> None:
     frames = _FRAMES[job.task](job)
     # Drawn before the file is created, because this is where a broken input fails.
     first = next(frames)
-    with ClipWriter(target, job.size, Fraction(job.fps)) as writer:
+    with ClipWriter(target, job.size, Fraction(job.fps), layout=job.layout) as writer:
         writer.write(first, 0)
         for number, frame in enumerate(frames, start=1):
             writer.write(frame, number * TICKS // job.fps)

@@ -13,21 +13,30 @@ from av.container import OutputContainer
 from av.video.reformatter import Colorspace, VideoReformatter
 from PIL import Image
 
+from decart.emulator.render.job import Layout
 from decart.emulator.render.mark import MARK
 
-TICKS = 90_000
-"""The output time base, in ticks per second: exact for all common frame rates."""
+TICKS = 180_000
+"""The output time base, in ticks per second: exact for all common frame rates, including 32."""
 
 _BT709 = 1
 
 
 class ClipWriter:
-    """Write an MP4 file: H.264, yuv420p, ready for streaming.
+    """Write an MP4 file: H.264, yuv420p.
 
     The encoder always uses two threads: x264 produces the same bytes on every machine for the same number of threads.
     """
 
-    def __init__(self, target: Path, size: tuple[int, int], rate: Fraction, sound: bytes | None = None) -> None:
+    def __init__(
+        self,
+        target: Path,
+        size: tuple[int, int],
+        rate: Fraction,
+        sound: bytes | None = None,
+        *,
+        layout: Layout = "start",
+    ) -> None:
         """Create the file.
 
         Args:
@@ -35,8 +44,10 @@ class ClipWriter:
             size: The width and height, both even.
             rate: The nominal frame rate.
             sound: A complete M4A file, whose track is copied into the video.
+            layout: The position of the index; ``"end"`` is the default of the muxer.
         """
-        self._container = av.open(str(target.absolute()), "w", format="mp4", options={"movflags": "+faststart"})
+        options = {"movflags": "+faststart"} if layout == "start" else {}
+        self._container = av.open(str(target.absolute()), "w", format="mp4", options=options)
         self._container.metadata["comment"] = MARK
         self._duration = round(TICKS / rate)
         self._stream = self._container.add_stream("libx264", rate=rate, options={"preset": "superfast", "crf": "23"})
