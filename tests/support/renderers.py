@@ -54,7 +54,7 @@ def report_memory(job: RenderJob, target: Path) -> None:
 
 
 def expose(job: RenderJob, target: Path) -> None:
-    """Write down what this process was started with (Linux): its environment, and its arguments."""
+    """Write the environment and the arguments of this process (Linux), instead of rendering."""
     process = Path("/proc/self")
     names = [entry.partition("=")[::2] for entry in process.joinpath("environ").read_text("utf-8").split("\0") if entry]
     arguments = process.joinpath("cmdline").read_text("utf-8").split("\0")[:-1]
