@@ -9,7 +9,7 @@ import threading
 import time
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -273,7 +273,7 @@ def translated(error: BaseException, url: str, touched: bool | None, reason: str
     )
 
 
-def _own_words(error: BaseException, headers: Headers) -> str:
+def _own_words(error: BaseException, headers: Mapping[str, str]) -> str:
     """Return the text of a mock's or custom adapter's exception, redacted; requests' own wrap another exception."""
     if type(error) is not requests.ConnectionError or not isinstance(next(iter(error.args), None), str):
         return ""

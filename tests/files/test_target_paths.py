@@ -186,6 +186,15 @@ def test_a_full_disk_is_an_error_with_the_path_as_typed(tmp_path: Path, monkeypa
         assert files(tmp_path) == ["pond.mp4"]
 
 
+def test_a_download_onto_a_full_disk_says_how_to_fetch_the_video_elsewhere(tmp_path: Path) -> None:
+    with mounted("-t", "tmpfs", "-o", "size=4k", "tmpfs", str(tmp_path)):
+        (tmp_path / "pond.mp4").write_bytes(bytes(4096))
+        with pytest.raises(OSError, match=r"No space left on device: '.*/lake\.mp4'") as caught:
+            having(Shelf())[0].queue.poll("j1", save_to=tmp_path / "lake.mp4")
+        assert caught.value.__notes__ == ["Job j1 is done. Fetch its video with client.queue.download('j1', path)."]
+        assert files(tmp_path) == ["pond.mp4"]
+
+
 def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "lake.mp4").write_bytes(b"the old one")
     assert check_target(str(tmp_path / "lake.mp4")) == check_target(tmp_path / "lake.mp4") == tmp_path / "lake.mp4"
