@@ -19,7 +19,7 @@ from support.saving import DONE, asave, download, save
 from support.shelf import STEADY, VIDEO, Shelf, files, having
 
 from decart import InvalidInputError
-from decart.targets import check_target, flaw_on_windows
+from decart.targets import check_target
 
 NOBODY = 65534
 
@@ -201,25 +201,3 @@ def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
     check_target(tmp_path / "pond.mp4")
     assert files(tmp_path) == ["lake.mp4"]
     assert (tmp_path / "lake.mp4").read_bytes() == b"the old one"
-
-
-@pytest.mark.parametrize(
-    "name", ["nul", "NUL.mp4", "con", "Aux .mp4", "com1", "LPT9.tar.gz", "COM\u00b2", "conout$.mp4"]
-)
-def test_the_name_of_a_device_is_no_target_on_windows(name: str) -> None:
-    assert flaw_on_windows(name).endswith("is the name of a device on Windows")
-
-
-@pytest.mark.parametrize("name", ["12:30.mp4", "lake.mp4:stream", "what?.mp4", 'a"b.mp4', "a\\b.mp4", "a\tb.mp4"])
-def test_a_name_with_a_character_that_windows_forbids_is_no_target_there(name: str) -> None:
-    assert flaw_on_windows(name).startswith("Windows permits no '")
-
-
-@pytest.mark.parametrize("name", ["lake.", "lake.mp4 "])
-def test_a_name_that_windows_would_shorten_is_no_target_there(name: str) -> None:
-    assert flaw_on_windows(name) == "Windows permits no dot or blank at the end of a name"
-
-
-@pytest.mark.parametrize("name", ["lake.mp4", "null.mp4", "com10.mp4", "my con.mp4", ".nul", "\u96ea.mp4", "a.b c.mp4"])
-def test_any_other_name_is_a_target_on_windows_too(name: str) -> None:
-    assert flaw_on_windows(name) == ""
