@@ -286,7 +286,11 @@ def _not_found(name: str, kind: str, other: ModelDefinition | None) -> ModelNotF
     if other is not None:
         hint = f"Use models.{_kind(other)}({name!r}) instead."
     else:
+        meant = name.strip().lower().replace("_", "-")
         candidates = [m.name for m in _MODELS.values() if _kind(m) == kind]
-        near = difflib.get_close_matches(name.lower(), candidates, n=3)
+        # near as a whole, and without the prefix that makes all names alike
+        close = {match.removeprefix("lucy-"): match for match in difflib.get_close_matches(meant, candidates, n=9)}
+        near = [close[end] for end in difflib.get_close_matches(meant.removeprefix("lucy-"), close, n=3)]
+        near = [meant] if meant in near else near
         hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else "models.names() lists them all."
     return ModelNotFoundError(f"There is no {kind} model named {name!r}. {hint}", model=name)

@@ -153,7 +153,13 @@ def test_an_unknown_name_is_told_the_nearest_ones(function: Any, name: str, near
     assert caught.value.model == name
 
 
-@pytest.mark.parametrize("name", ["sora", "veo-3", "?"])
+@pytest.mark.parametrize("name", ["lucy_pro_t2v", "Lucy-Pro-T2V", "lucy-pro-t2v "])
+def test_another_spelling_of_a_name_is_told_that_name_only(name: str) -> None:
+    with pytest.raises(ModelNotFoundError, match=rf"named '{name}'\. Did you mean 'lucy-pro-t2v'\?$"):
+        models.video(name)
+
+
+@pytest.mark.parametrize("name", ["sora", "veo-3", "?", "lucy", "lucy-banana", "lucy-edit", "lucy-video-ultra"])
 def test_a_name_that_is_near_to_none_gets_no_guess(name: str) -> None:
     with pytest.raises(ModelNotFoundError, match=r"\. models\.names\(\) lists them all\.$"):
         models.video(name)
