@@ -5,8 +5,9 @@
 change log.
 
 A retired name can still be submitted, because the service decides: only if the service does not know the name, the
-error says since when the model has been retired. A deprecated alias is sent as written, and warns once per process. The
-service resolves a name that ends in ``-latest``, so what it means changes over time.
+error says since when the model has been retired. A deprecated alias is sent as written, and warns once per process,
+unless the documented page uses it. The service resolves a name that ends in ``-latest``, so what it means changes over
+time.
 """
 
 from __future__ import annotations
@@ -181,7 +182,7 @@ _MODELS: dict[str, ModelDefinition] = {
     for task, (names_of_task, common) in _TASKS.items()
     for name in get_args(names_of_task)
 }
-_warned: set[str] = set()
+_silent = {"lucy-pro-v2v"}  # the alias that the documented page uses, and those that have warned
 
 
 @overload
@@ -270,8 +271,8 @@ def _find(name: str, kind: str) -> ModelDefinition:
     model = _MODELS.get(name) if isinstance(name, str) else None
     if model is None or _kind(model) != kind:
         raise _not_found(str(name)[:100], kind, model)
-    if model.alias_of and name not in _warned:
-        _warned.add(name)
+    if model.alias_of and name not in _silent:
+        _silent.add(name)
         warnings.warn(
             f"The model name {name!r} is deprecated; {model.alias_of!r} is the same model.",
             DeprecationWarning,
