@@ -10,10 +10,10 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-if os.path.exists(os.path.join(os.path.dirname(__file__), "_user_agent.py")):  # a module that only the other one has
+if os.path.exists(os.path.join(__path__[0], "_user_agent.py")):  # a module that only the other one has
     raise ImportError(
         "Another package called decart (the service's own SDK) is installed into the same folder, "
-        f"{os.path.dirname(__file__)}, and the two overwrite each other's files. Uninstall both, then install this "
+        f"{__path__[0]}, and the two overwrite each other's files. Uninstall both, then install this "
         "one: pip uninstall decart decart-queue; pip install decart-queue"
     )
 

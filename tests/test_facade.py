@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -39,21 +39,14 @@ def test_an_unknown_name_is_an_attribute_error_that_names_it() -> None:
 
 
 def test_the_services_own_sdk_in_the_same_folder_is_reported_by_the_import(tmp_path: Path) -> None:
-    ours = Path(decart.__file__).parent
-    shutil.copytree(ours, tmp_path / "decart", ignore=shutil.ignore_patterns("__pycache__"))
-    script = f"""
-import sys
-sys.path.insert(0, {str(tmp_path)!r})
-try:
-    import decart
-except ImportError as error:
-    print(error)
-"""
-    assert _python(script) == ""
-    (tmp_path / "decart" / "_user_agent.py").touch()
-    assert _python(script) == (
+    (tmp_path / "_user_agent.py").touch()
+    spec = spec_from_file_location("decart", decart.__file__, submodule_search_locations=[str(tmp_path)])
+    assert spec is not None and spec.loader is not None
+    with pytest.raises(ImportError) as caught:
+        spec.loader.exec_module(module_from_spec(spec))
+    assert str(caught.value) == (
         "Another package called decart (the service's own SDK) is installed into the same folder, "
-        f"{tmp_path / 'decart'}, and the two overwrite each other's files. Uninstall both, then install this one: "
+        f"{tmp_path}, and the two overwrite each other's files. Uninstall both, then install this one: "
         "pip uninstall decart decart-queue; pip install decart-queue"
     )
 

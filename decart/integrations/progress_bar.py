@@ -93,8 +93,9 @@ class Bar:
     def _close(self) -> None:
         bar, self._bar = self._bar, None
         output, self._output = self._output, None
-        if bar is not None:
-            bar.close()
+        if bar is None:
+            return
+        bar.close()
         if output is not None:  # else a copy of the notebook that has no widgets would show the beginning of the bar
             output.update(bar.container)
 
