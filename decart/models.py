@@ -85,7 +85,7 @@ def _path(instance: object, attribute: attrs.Attribute[Any], value: object) -> N
     unsafe = any(char in "?#\\ " or not char.isprintable() for char in path)  # lone surrogates are not printable
     if unsafe or not path.startswith("/") or "/../" in f"{path}/":
         raise InvalidInputError(
-            f"ModelDefinition: endpoint must be a path like '/v1/jobs/lucy-pro-t2v', without blanks, not {value!r}."
+            f"ModelDefinition: endpoint must be a path like '/v1/jobs/lucy-pro-t2v', without spaces, not {value!r}."
         )
 
 

@@ -97,8 +97,8 @@ def flaw_on_windows(name: str) -> str:
     if _DEVICE.fullmatch(stem):
         return f"{stem!r} is the name of a device on Windows"
     if found := _FORBIDDEN.search(name):
-        return f"Windows permits no {found[0]!r} in the name of a file"
-    return "Windows permits no dot or blank at the end of a name" if name.endswith((".", " ")) else ""
+        return f"Windows does not allow {found[0]!r} in a file name"
+    return "Windows does not allow a dot or space at the end of a file name" if name.endswith((".", " ")) else ""
 
 
 def _fspath(path: object, name: str) -> str:

@@ -16,7 +16,9 @@ DOUBT = "The base URL https://api.test/v1 has the path /v1, which may be wrong. 
 
 @pytest.mark.parametrize("status", [404, 405])
 def test_the_path_is_doubted_if_nothing_is_found_there(status: int) -> None:
-    assert api_error(BufferedResponse(status=status, headers={}), BELOW).message.startswith(f"{DOUBT}The service ")
+    error = api_error(BufferedResponse(status=status, headers={}), BELOW)
+    assert error.message.startswith(DOUBT)
+    assert error.message.endswith(f"the model name and the base URL. (HTTP {status})")
 
 
 @pytest.mark.parametrize("status", [400, 401, 410, 422, 500])

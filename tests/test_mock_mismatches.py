@@ -82,4 +82,4 @@ def test_a_secret_that_a_session_adds_is_not_shown() -> None:
 @responses.activate
 def test_a_mocked_exception_is_repeated_if_it_has_words_of_its_own(raised: Exception, reason: str) -> None:
     responses.get(f"{JOBS}/j1", body=raised)
-    assert failure_of(CALLS[1]).message == f"The connection to 127.0.0.1:9 broke off {reason}"
+    assert failure_of(CALLS[1]).message == f"The connection to 127.0.0.1:9 was lost {reason}"

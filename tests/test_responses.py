@@ -47,7 +47,7 @@ def error_of(status: int, body: object = b"", **headers: str) -> APIError:
         (400, ValidationError, "correct it and submit again"),
         (401, AuthenticationError, "The API key from the argument api_key was refused; check it"),
         (402, PaymentRequiredError, "no credits left"),
-        (403, AuthenticationError, "The API key from the argument api_key may not do this"),
+        (403, AuthenticationError, "The API key from the argument api_key lacks the permission"),
         (404, NotFoundError, "check the job id, the model name and the base URL"),
         (405, APIError, "no such route"),
         (408, APIError, "waited too long"),
@@ -188,8 +188,8 @@ def test_the_key_is_redacted_from_the_content_type_of_an_unreadable_response() -
 def test_a_redirect_is_an_error_that_names_the_origin_it_leads_to(location: str, target: str) -> None:
     error = error_of(307, b"", location=location)
     assert type(error) is APIError
-    assert error.message.startswith(f"The server redirects to {target}, and nothing was sent there; ")
-    assert "use it as the base_url instead of https://api.test. (HTTP 307)" in error.message
+    assert error.message.startswith(f"The server redirects to {target}, and nothing was sent there. ")
+    assert "pass it as base_url instead of https://api.test. (HTTP 307)" in error.message
 
 
 def test_a_redirect_without_a_location_is_an_error_too() -> None:

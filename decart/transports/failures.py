@@ -73,9 +73,9 @@ def failure(url: str, reason: str, *, sent: bool, silent: bool) -> TransportErro
             "Check the network, the base URL and the proxy settings."
         )
     if silent:
-        return TransportTimeout(f"{place_of(url)} went silent ({reason}).")
+        return TransportTimeout(f"{place_of(url)} stopped responding ({reason}).")
     hint = " Does this port expect HTTPS? Then the base URL begins with https://." if reason == _TLS_ALERT else ""
-    return TransportError(f"The connection to {place_of(url)} broke off ({reason}).{hint}")
+    return TransportError(f"The connection to {place_of(url)} was lost ({reason}).{hint}")
 
 
 def place_of(url: str) -> str:

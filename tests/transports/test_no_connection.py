@@ -61,7 +61,7 @@ def test_a_port_that_does_not_speak_plain_http_is_reported_as_such(
     with serving(reply(sent)) as server:
         error = failure(transport, make(server.url))
     assert type(error) is TransportError
-    assert error.message == f"The connection to 127.0.0.1:{server.port} broke off ({message}"
+    assert error.message == f"The connection to 127.0.0.1:{server.port} was lost ({message}"
 
 
 @get_and_post
