@@ -64,6 +64,17 @@ def test_the_two_commands_are_single_lines() -> None:
     ]
 
 
+def test_the_tests_and_modules_in_the_table_of_rules_exist() -> None:
+    page = (ROOT / "docs" / "how-it-is-built.md").read_text("utf-8")
+    table = page.partition("## Where to change what\n")[2].partition("\n## ")[0]
+    rows = [row.split("|")[2:4] for row in table.splitlines()[3:] if row]
+    tests = {name for _, column in rows for name in re.findall(r"`(test_\w+\*?)`", column)}
+    assert {name for name in tests if not list((ROOT / "tests").glob(f"{name}.py"))} == set()
+    modules = {name for column, _ in rows for name in re.findall(r"`([a-z]\w+)[`./]", re.sub(r"\(.*?\)", "", column))}
+    assert len(modules) > 15
+    assert {name for name in modules if not list((ROOT / "decart").glob(f"{name}*"))} == set()
+
+
 # ---------------------------------------------------------------- docs/your-own-scheduler.md
 
 PAGE = "docs/your-own-scheduler.md"
