@@ -12,16 +12,14 @@ import ast
 import io
 import tokenize
 from pathlib import Path
-
-import attrs
+from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent.parent / "decart"
 ROOMS = ["core", "uploads", "_async", "transports", "integrations", "emulator", "_sync"]
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
 
-@attrs.frozen
-class Module:
+class Module(NamedTuple):
     """A module, with the lengths and names of its functions."""
 
     name: str
