@@ -86,9 +86,11 @@ QUICK = PollPolicy(interval=0.01, max_interval=0.01)
 def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DecartClient]:
     """A client of an emulator whose jobs are pending, processing and completed in three status checks."""
     monkeypatch.chdir(tmp_path)
-    with EmulatorServer(VirtualEmulator(), look=2.0) as server:
-        with DecartClient(api_key="dct_test", base_url=server.url, poll=QUICK) as client:
-            yield client
+    with (
+        EmulatorServer(VirtualEmulator(), look=2.0) as server,
+        DecartClient(api_key="dct_test", base_url=server.url, poll=QUICK) as client,
+    ):
+        yield client
 
 
 @pytest.fixture
