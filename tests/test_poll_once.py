@@ -157,6 +157,18 @@ def test_the_policy_of_the_first_step_is_that_of_the_wait() -> None:
     assert (first.wait, second.wait) == (3, 3)
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_what_is_not_a_policy_or_comes_too_late_is_refused_before_anything_is_sent(later: bool) -> None:
+    transport = FakeTransport(status("processing"))
+    client = client_of(transport)
+    state = client.queue.poll_once("j1").state if later else None
+    wrong: Any = PollPolicy() if later else 5
+    words = "poll is for the first step; later steps follow" if later else "poll must be a PollPolicy, not 5"
+    with pytest.raises(InvalidInputError, match=words):
+        client.queue.poll_once("j1", state, poll=wrong)
+    assert len(transport.sent) == later
+
+
 def learned() -> tuple[FakeTransport, DecartClient]:
     """Return a client that has seen nine jobs of 30 seconds each, and has submitted a tenth, j1."""
     accepted_at: dict[str, float] = {}

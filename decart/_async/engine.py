@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import attrs
 from tenacity import AsyncRetrying
@@ -89,10 +89,11 @@ class AsyncEngine:
         loop = RetryLoop(pause_after, partial(self.reporter.retry, job_id), sleeping)
         try:
             retrying = AsyncRetrying(retry=loop.repeats, wait=loop.wait, sleep=loop.sleep, before_sleep=loop.report)
-            outcome: Outcome[T] = await retrying(captured, attempt)
+            outcome: Outcome[Any] = await retrying(captured, attempt)
         finally:
             loop.release()
-        return outcome.unwrap()
+        value: T = outcome.unwrap()
+        return value
 
     async def send_once(self, call: Call[T], timeout: Timeout, cancel: Cancellation = NEVER) -> T:
         """Make one attempt at an exchange.

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..arguments import WaitArguments
+from ..arguments import WaitArguments, check_policy
 from ..downloads import Download
-from ..errors import DecartSDKError, QueueError
+from ..errors import DecartSDKError, InvalidInputError, QueueError
 from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse, PollStep
 from ..options import JobOptions, from_options
@@ -110,6 +110,9 @@ class AsyncOperations:
 
     async def poll_once(self, job_id: str, state: dict[str, Any] | None, policy: PollPolicy | None) -> PollStep:
         """Make one status check of a wait whose times are UNIX times."""
+        check_policy(policy)
+        if policy is not None and state is not None:
+            raise InvalidInputError("poll is for the first step; later steps follow the policy in their state.")
         clock = self.engine.time
         poll = self.new_poll(job_id, policy, clock()) if state is None else JobPoll.from_json(state, job_id)
         with self.engine.reporter.operation("status", job_id=job_id):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import attrs
 from tenacity import AsyncRetrying, RetryCallState
@@ -49,10 +50,11 @@ class AsyncJobWait:
         sleeping = Sleep(partial(sleep, self.engine.transport, cancel=self.arguments.cancel))
         try:
             retrying = AsyncRetrying(retry=_goes_on, wait=_seconds, sleep=sleeping)
-            outcome: Outcome[NextStep] = await retrying(captured, self.check)
+            outcome: Outcome[Any] = await retrying(captured, self.check)
         finally:
             sleeping.release()
-        return outcome.unwrap()
+        step: NextStep = outcome.unwrap()
+        return step
 
     async def check(self) -> NextStep:
         """Check the status once, report it, and say what is next."""

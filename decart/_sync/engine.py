@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import attrs
 from tenacity import Retrying
@@ -90,10 +90,11 @@ class Engine:
         loop = RetryLoop(pause_after, partial(self.reporter.retry, job_id), sleeping)
         try:
             retrying = Retrying(retry=loop.repeats, wait=loop.wait, sleep=loop.sleep, before_sleep=loop.report)
-            outcome: Outcome[T] = retrying(captured, attempt)
+            outcome: Outcome[Any] = retrying(captured, attempt)
         finally:
             loop.release()
-        return outcome.unwrap()
+        value: T = outcome.unwrap()
+        return value
 
     def send_once(self, call: Call[T], timeout: Timeout, cancel: Cancellation = NEVER) -> T:
         """Make one attempt at an exchange.

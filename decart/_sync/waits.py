@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import attrs
 from tenacity import RetryCallState, Retrying
@@ -50,10 +51,11 @@ class JobWait:
         sleeping = Sleep(partial(sleep, self.engine.transport, cancel=self.arguments.cancel))
         try:
             retrying = Retrying(retry=_goes_on, wait=_seconds, sleep=sleeping)
-            outcome: Outcome[NextStep] = retrying(captured, self.check)
+            outcome: Outcome[Any] = retrying(captured, self.check)
         finally:
             sleeping.release()
-        return outcome.unwrap()
+        step: NextStep = outcome.unwrap()
+        return step
 
     def check(self) -> NextStep:
         """Check the status once, report it, and say what is next."""
