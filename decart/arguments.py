@@ -69,8 +69,7 @@ def wait_arguments(
     check_callback(callback)
     if iscoroutinefunction(callback) and not awaited:
         raise InvalidInputError("on_status_change is a coroutine function; only the async client can await it.")
-    if poll is not None and not isinstance(poll, PollPolicy):
-        raise refuse("poll", "a PollPolicy", poll)
+    check_poll(poll)
     _check_cancel(cancel, awaited=awaited)
     if options is not None and cancel is not None and cancel.is_set():
         raise WaitCancelledError("The wait was cancelled before the job was submitted; nothing was sent.")
@@ -105,6 +104,16 @@ def shown_progress(
             yield callable_anywhere(bar.on_progress, awaited=awaited), bar.on_poll
     else:
         yield callable_anywhere(progress, awaited=awaited), None
+
+
+def check_poll(poll: object) -> None:
+    """Refuse what is not a policy for a wait.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
+    if poll is not None and not isinstance(poll, PollPolicy):
+        raise refuse("poll", "a PollPolicy", poll)
 
 
 def _check_cancel(cancel: object, *, awaited: bool) -> None:

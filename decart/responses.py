@@ -127,10 +127,14 @@ def _location(response: BufferedResponse, settings: Settings) -> dict[str, str]:
 
 def _redirect(response: BufferedResponse, settings: Settings) -> str:
     """Say where a redirect leads. It is never followed, so that the key stays at its origin."""
+    location = clean(response.headers.get("location", ""), settings)
     try:
-        target = origin(urljoin(settings.base_url, clean(response.headers.get("location", ""), settings)))
+        target = origin(urljoin(settings.base_url, location))
     except ValueError:
         target = "an unreadable address"
+    if not location or target == settings.origin:
+        what = f"redirects within {target}" if location else "sent a redirect, or a cached response, without an address"
+        return f"The server {what}, and redirects are never followed; check the base_url, {settings.base_url}."
     return (
         f"The server redirects to {target}, and nothing was sent there; "
         f"if that is where the service is, use it as the base_url instead of {settings.base_url}."
