@@ -41,7 +41,7 @@ from .content import (
     is_framed,
 )
 from .errors import ResponseError
-from .policies import LAST_REQUEST, RetryPolicy, next_pause, repeat_read, retry_after, seconds_until_visible
+from .policies import LAST_REQUEST, TICK, RetryPolicy, next_pause, repeat_read, retry_after, seconds_until_visible
 from .protocol import content_request
 from .ranges import ContentRange, RequestedRange
 from .redaction import holds_key
@@ -179,13 +179,13 @@ class Download:
             self.failures += 1
         self._broken |= not self.restartable and self.size > 0 and self.validator is None
         left = min(self.give_up, self.deadline) - now
+        failures = max(1, self.failures)
+        asked = retry_after(error, self.retry) or 0.0
         if invisible := seconds_until_visible(error, now, self.accepted):
-            return min(next_pause(self.retry, max(1, self.failures), error), invisible, left) if left > 0 else None
-        if self._broken or not repeat_read(error) or max(1, self.failures) >= self.retry.attempts:
+            left = min(left, invisible)
+        elif self._broken or not repeat_read(error) or failures >= self.retry.attempts or asked > left:
             return None
-        if left <= 0 or (retry_after(error, self.retry) or 0.0) > left:
-            return None
-        return min(next_pause(self.retry, max(1, self.failures), error), self.deadline - now)
+        return None if left < TICK else min(next_pause(self.retry, failures, error), left)
 
     @property
     def _position(self) -> int:

@@ -147,12 +147,8 @@ def _get(settings: Settings, path: str) -> HttpRequest:
 
 
 def _is_id(job_id: str) -> bool:
-    """Return whether a text can be a segment and has no lone surrogate, which JSON can smuggle in."""
-    try:
-        job_id.encode()
-    except UnicodeEncodeError:
-        return False
-    return bool(job_id.strip()) and job_id not in (".", "..")
+    """Return whether a text can be a segment of a URL, and can go into messages and logs verbatim."""
+    return job_id.isprintable() and bool(job_id.strip()) and job_id not in (".", "..") and len(job_id) <= ID_LIMIT
 
 
 def _form_fields(job: JobInput) -> dict[str, str | Upload]:
@@ -196,7 +192,7 @@ def parse_submit(
     job_id = None if job is None else job.get("job_id")
     if isinstance(job_id, int) and not isinstance(job_id, bool):
         job_id = str(job_id)
-    if job is None or not isinstance(job_id, str) or not _is_printable_id(job_id, settings):
+    if job is None or not isinstance(job_id, str) or not _is_usable_id(job_id, settings):
         why = "it is not a JSON object" if job is None else "it has no job_id"
         raise _without_id(why, response, settings, failure)
     status = job.get("status")
@@ -204,10 +200,9 @@ def parse_submit(
     return JobSubmitResponse(job_id=job_id, status=text or "pending", model=model.name)
 
 
-def _is_printable_id(job_id: str, settings: Settings) -> bool:
-    """Return whether an id is undamaged, and can go into messages and logs verbatim."""
-    undamaged = job_id.isprintable() and "\ufffd" not in job_id and _is_id(job_id)
-    return undamaged and len(job_id) <= ID_LIMIT and not holds_key(job_id, settings)
+def _is_usable_id(job_id: str, settings: Settings) -> bool:
+    """Return whether an id that a server sent is undamaged, and can be shown."""
+    return _is_id(job_id) and "\ufffd" not in job_id and not holds_key(job_id, settings)
 
 
 def _without_id(

@@ -79,12 +79,12 @@ _STATUS: dict[int, tuple[type[APIError], str]] = {
     401: (AuthenticationError, "The API key{source} was refused; check it or create a new one."),
     402: (PaymentRequiredError, "The account has no credits left; add some and submit again."),
     403: (AuthenticationError, "The API key{source} may not do this; use a key with the needed permission."),
-    404: (NotFoundError, "The service does not know this; check the job id, the model name and the base URL."),
-    405: (APIError, "The service has no such route; check the model name and the base URL."),
+    404: (NotFoundError, "The service found no such job or model; check the job id, the model name and the base URL."),
+    405: (APIError, "The service does not accept this request at this address; check the model name and the base URL."),
     408: (APIError, "The service waited too long for the request; check the connection and try again."),
-    410: (ModelRetiredError, "The service has retired this; choose another model."),
+    410: (ModelRetiredError, "The service no longer offers this model; choose another one."),
     413: (ValidationError, "The files are too large for the service; send smaller ones."),
-    415: (ValidationError, "The service does not take this kind of file; convert it and submit again."),
+    415: (ValidationError, "The service does not accept this kind of file; convert it and submit again."),
     422: (ValidationError, "The service refused the input; correct it and submit again."),
     429: (RateLimitError, "Too many requests; wait and try again."),
 }
@@ -95,7 +95,9 @@ def _advice(response: BufferedResponse, settings: Settings) -> tuple[type[APIErr
         return APIError, _redirect(response, settings)
     if response.status >= 500:
         return ServerError, "The service failed, which is not your fault; try again later."
-    kind, advice = _STATUS.get(response.status, (APIError, "The service refused the request; see the status and text."))
+    kind, advice = _STATUS.get(
+        response.status, (APIError, "The service refused the request; its reason, if it gave one, follows.")
+    )
     return kind, advice.format(source=f" from {settings.key_source}")
 
 

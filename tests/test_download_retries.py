@@ -24,6 +24,7 @@ from decart import (
     RateLimitError,
     RetryPolicy,
     ServerError,
+    TransportError,
 )
 from decart.policies import LAST_REQUEST, VISIBLE_AFTER
 
@@ -69,6 +70,15 @@ def test_each_attempt_that_receives_data_postpones_the_end() -> None:
 def test_an_error_is_retried_if_it_may_heal_in_time(error: Exception, pause: float | None) -> None:
     assert new_download(deadline=100.0).pause_after(error, 0.0) == pause
     assert new_download(deadline=100.0).pause_after(error, 100.0) is None
+
+
+def test_no_attempt_begins_after_the_time_for_attempts_without_data() -> None:
+    download = new_download(give_up=1.2)
+    assert [download.pause_after(TransportError("Cut off."), now) for now in (0.0, 0.5, 1.2)] == [
+        0.5,
+        pytest.approx(0.7),
+        None,
+    ]
 
 
 def test_a_404_right_after_the_job_was_accepted_is_retried() -> None:
