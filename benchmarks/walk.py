@@ -3,9 +3,9 @@
 Run: python benchmarks/walk.py [--transport requests] [--print]
 Needs: pip install '.[emulator]'
 
-Counted are calls of functions whose source is in the package, the emulator aside; a generator counts each time that it
-is resumed. The client is warm: it has made the same call before. What to look at: few calls, few modules, and few changes
-from one module to another, since that is what somebody who reads or debugs a call has to follow.
+Counted are calls of functions whose source is in the package, except the emulator; a generator counts each time that
+it is resumed. The client is warm: it has made the same call before. What to look at: few calls, few modules, and few
+changes from one module to another, because that is what somebody who debugs a call has to follow.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
@@ -97,6 +98,10 @@ class Download:
     _structure: Structure | None = attrs.field(default=None, init=False, repr=False)  # if it decides completeness
     _furthest: int = attrs.field(default=0, init=False)  # the most bytes that any attempt has reached
     _broken: bool = attrs.field(default=False, init=False)  # a stream that cannot be continued
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a later download needs to continue, as JSON values: the arguments of ``resume``."""
+        return {"size": self.size, "total": self.total, "validator": self.validator}
 
     def resume(self, size: int, total: int | None, validator: str | None) -> None:
         """Continue with bytes that an earlier download left in a file."""

@@ -28,24 +28,20 @@ next: `Exchange.pause_after` here, `decart.polling.JobPoll` for a wait, `decart.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import Callable
+from typing import Any
 
 import attrs
-from tenacity import RetryCallState
 
 from .errors import (
     APIError,
     ConfigurationError,
-    DecartSDKError,
     NotFoundError,
     RateLimitError,
     ResponseError,
     TransportError,
 )
 from .inputs import real, refuse
-
-T = TypeVar("T")
 
 FAILURES = (APIError, ResponseError, TransportError)
 """How an exchange ends that has no value."""
@@ -238,67 +234,3 @@ class Exchange:
 def seconds_until_visible(error: BaseException, now: float, accepted: float | None) -> float:
     """Return in how many seconds a job that a 404 is about must be visible; 0 if the 404 is to be believed."""
     return 0.0 if accepted is None or not isinstance(error, NotFoundError) else max(0.0, accepted + VISIBLE_AFTER - now)
-
-
-@attrs.define
-class Outcome(Generic[T]):
-    """How one attempt ended.
-
-    tenacity is given these and never sees an exception: it would keep it in a reference cycle with the frames of the
-    attempt, whose connections and files would then stay open until the next garbage collection.
-    """
-
-    value: T | None = None
-    error: BaseException | None = None
-
-    def unwrap(self) -> T:
-        """Return the value, or raise the error."""
-        error, self.error = self.error, None  # this frame becomes part of the error's traceback
-        if error is None:
-            return cast(T, self.value)
-        try:
-            raise error
-        finally:
-            del error
-
-
-@attrs.define
-class RetryLoop:
-    """What tenacity asks after each attempt: one function decides whether there is another one, and when.
-
-    Attributes:
-        pause_after: Called with the error of an attempt; returns seconds, or ``None`` to let the error end the call.
-        on_retry: Called before each pause with the error, the number of attempts so far and the seconds.
-    """
-
-    pause_after: Callable[[DecartSDKError], float | None]
-    on_retry: Callable[[DecartSDKError, int, float], None]
-    _seconds: float | None = attrs.field(default=None, init=False)
-
-    def settings(self) -> Mapping[str, Any]:
-        """Return tenacity's settings, but for ``sleep``."""
-        return {"retry": self._is_repeated, "wait": self._wait, "before_sleep": self._report}
-
-    def release(self) -> None:
-        """Forget the call: a tenacity object refers to itself, and would keep the request in memory for a while."""
-        del self.pause_after, self.on_retry
-
-    def _is_repeated(self, state: RetryCallState) -> bool:
-        error = outcome_of(state).error
-        self._seconds = self.pause_after(error) if isinstance(error, FAILURES) else None
-        return self._seconds is not None
-
-    def _wait(self, state: RetryCallState) -> float:
-        return self._seconds or 0.0
-
-    def _report(self, state: RetryCallState) -> None:
-        error = outcome_of(state).error
-        assert isinstance(error, FAILURES)
-        self.on_retry(error, state.attempt_number, state.upcoming_sleep)
-
-
-def outcome_of(state: RetryCallState) -> Outcome[Any]:
-    """Return how the attempt ended that tenacity asks about."""
-    assert state.outcome is not None
-    outcome: Outcome[Any] = state.outcome.result()
-    return outcome

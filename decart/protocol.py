@@ -112,8 +112,9 @@ def submit_call(
 
 def status_call(settings: Settings, job_id: str) -> Call[JobStatusResponse]:
     """Build a status check: GET /v1/jobs/{job_id}."""
+    url = f"{settings.base_url}/v1/jobs/{quote(job_id, safe='')}"
     return Call(
-        request=_get(settings, f"/v1/jobs/{quote(job_id, safe='')}"),
+        request=HttpRequest(method="GET", url=url, headers=settings.headers),
         parse=partial(parse_status, settings=settings, job_id=job_id),
         job_id=job_id,
     )
@@ -123,10 +124,10 @@ def content_request(
     settings: Settings, job_id: str, part: str | None = None, validator: str | None = None
 ) -> HttpRequest:
     """Ask for a result, or for a part of it (``bytes=100-199``) if it is still the one that ``validator`` names."""
-    request = _get(settings, f"/v1/jobs/{quote(job_id, safe='')}/content")
     conditions = {"Range": part, "If-Range": validator if part else None}
-    more = {name: value for name, value in conditions.items() if value is not None}
-    return attrs.evolve(request, headers={**request.headers, **more}) if more else request
+    headers = {**settings.headers, **{name: value for name, value in conditions.items() if value is not None}}
+    url = f"{settings.base_url}/v1/jobs/{quote(job_id, safe='')}/content"
+    return HttpRequest(method="GET", url=url, headers=headers)
 
 
 def job_id_of(job: AnyJob) -> str:
@@ -140,10 +141,6 @@ def job_id_of(job: AnyJob) -> str:
     if not isinstance(job_id, str) or not _is_id(job_id):
         raise refuse("job_id", "the id that submit returned", job)
     return str.__str__(job_id)  # a subclass, such as an Enum, may print as something else
-
-
-def _get(settings: Settings, path: str) -> HttpRequest:
-    return HttpRequest(method="GET", url=settings.base_url + path, headers=settings.headers)
 
 
 def _is_id(job_id: str) -> bool:

@@ -38,6 +38,8 @@ from .progress import Meter, OnProgress, Progress
 from .redaction import clean
 from .transports.base import HttpRequest
 
+_logger = logging.getLogger("decart")
+
 REPORTED = (
     "content-length",
     "content-range",
@@ -67,9 +69,9 @@ class Reporter:
         self._settings, self._hooks = settings, hooks
 
     @property
-    def reports_responses(self) -> bool:
-        """Whether anybody hears of responses."""
-        return bool(self._hooks) or log.isEnabledFor(logging.DEBUG)
+    def listens(self) -> bool:
+        """Whether anybody wants to hear of exchanges."""
+        return bool(self._hooks) or _logger.isEnabledFor(logging.DEBUG)
 
     def request(self, request: HttpRequest) -> None:
         """Report that a request is about to be sent."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -198,6 +200,12 @@ def test_what_an_earlier_download_left_is_continued() -> None:
     feed(download, VIDEO[300:])
     download.observe_end(0.0)
     assert download.complete
+
+
+def test_a_download_that_was_written_down_is_continued() -> None:
+    download = new_download()
+    download.resume(**json.loads(json.dumps(cut_at(300).to_json())))
+    assert requested(download) == ("bytes=300-", '"v1"')
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,8 @@ def test_page_manual_polling(folder: pathlib.Path, capsys: pytest.CaptureFixture
         ([answer(422, {"detail": "too long"})], "Failed to submit job: The job was not submitted: .*too long"),
         (
             [accepted(), answer(401)],
-            "Failed to check status: The status of job j1 could not be read: The API key from the argument api_key was refused",
+            "Failed to check status: The status of job j1 could not be read: The API key from the argument api_key was "
+            "refused",
         ),
         (
             [accepted(), status("completed"), answer(410)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -36,12 +37,11 @@ from decart.policies import (
     TICK,
     VISIBLE_AFTER,
     Exchange,
-    Outcome,
-    RetryLoop,
     repeat_read,
     repeat_submit,
     seconds_until_visible,
 )
+from decart.retrying import Outcome, RetryLoop, Sleep
 
 
 def api(status: int, after: float | None = None, kind: type[APIError] = APIError) -> APIError:
@@ -122,8 +122,10 @@ class Tries:
 def looped(*errors: BaseException) -> tuple[Outcome[str], list[float], list[Any]]:
     """Return how a loop ends, its pauses, and the retries that it reported."""
     clock, reports, decide = FakeTransport(start=100.0), [], exchange()
-    loop = RetryLoop(lambda error: decide.pause_after(error, clock.now()), lambda *report: reports.append(report))
-    outcome = Retrying(sleep=clock.sleep, **loop.settings())(Tries(*errors))
+    decides = partial(decide.pause_after, now=clock.now())
+    loop = RetryLoop(decides, lambda *report: reports.append(report), Sleep(clock.sleep))
+    retrying = Retrying(retry=loop.repeats, wait=loop.wait, sleep=loop.sleep, before_sleep=loop.report)
+    outcome = retrying(Tries(*errors))
     loop.release()
     return outcome, clock.sleeps, reports
 

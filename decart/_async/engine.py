@@ -15,11 +15,12 @@ from ..errors import ClientClosedError, DecartSDKError, TransportError
 from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse, first_status
 from ..outcomes import Cancellation
-from ..policies import Exchange, Outcome, RetryLoop
+from ..policies import Exchange
 from ..progress import Meter, OnProgress
 from ..protocol import ERROR_LIMIT, JSON_LIMIT, Call
 from ..reporter import Reporter
 from ..responses import BufferedResponse
+from ..retrying import Outcome, RetryLoop, Sleep
 from ..transports.base import AsyncHttpResponse, AsyncTransport, HttpRequest, Timeout
 from .backend import sleep
 
@@ -84,10 +85,11 @@ class AsyncEngine:
         cancel: Cancellation = NEVER,
     ) -> T:
         """Make attempts until one succeeds, or ``pause_after`` returns ``None`` for an error; it is raised then."""
-        loop = RetryLoop(pause_after, partial(self.reporter.retry, job_id))
-        sleeping = partial(sleep, self.transport, cancel=cancel.event)
+        sleeping = Sleep(partial(sleep, self.transport, cancel=cancel.event))
+        loop = RetryLoop(pause_after, partial(self.reporter.retry, job_id), sleeping)
         try:
-            outcome: Outcome[T] = await AsyncRetrying(sleep=sleeping, **loop.settings())(captured, attempt)
+            retrying = AsyncRetrying(retry=loop.repeats, wait=loop.wait, sleep=loop.sleep, before_sleep=loop.report)
+            outcome: Outcome[T] = await retrying(captured, attempt)
         finally:
             loop.release()
         return outcome.unwrap()
@@ -99,7 +101,8 @@ class AsyncEngine:
             ClientClosedError: The client was closed.
             APIError, ResponseError, TransportError: It failed.
         """
-        cancel.check()
+        if cancel is not NEVER:
+            cancel.check()
         check = cancel.check if call.request.body is None else NEVER.check  # a submit that was sent is read to its end
         async with await self.open(call.request, timeout) as response:
             limit = JSON_LIMIT if 200 <= response.status < 300 else ERROR_LIMIT
@@ -122,6 +125,8 @@ class AsyncEngine:
             TransportError: There is no response.
         """
         self.check_open()
+        if not self.reporter.listens:
+            return await self.transport.asend(request, timeout=timeout)
         reporter, started = self.reporter, self.transport.now()
         reporter.request(request)
         try:
@@ -129,8 +134,7 @@ class AsyncEngine:
         except TransportError as error:
             reporter.failure(request, error, self.transport.now() - started)
             raise
-        if reporter.reports_responses:
-            reporter.response(request, response.status, response.headers, self.transport.now() - started)
+        reporter.response(request, response.status, response.headers, self.transport.now() - started)
         return response
 
     def check_open(self) -> None:

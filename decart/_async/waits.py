@@ -11,9 +11,10 @@ from tenacity import AsyncRetrying, RetryCallState
 from ..arguments import WaitArguments
 from ..jobs import JobStatusResponse
 from ..outcomes import CallState, Cancellation, wait_cancelled
-from ..policies import FAILURES, Outcome, outcome_of
+from ..policies import FAILURES
 from ..polling import JobPoll, NextStep, Wait
 from ..protocol import Call, status_call
+from ..retrying import Outcome, Sleep, outcome_of
 from .backend import result_of, sleep
 from .engine import AsyncEngine, captured
 
@@ -47,9 +48,12 @@ class AsyncJobWait:
 
     async def run(self) -> NextStep:
         """Check the status until there is nothing left to wait for."""
-        sleeping = partial(sleep, self.engine.transport, cancel=self.arguments.cancel)
-        retrying = AsyncRetrying(retry=_goes_on, wait=_seconds, sleep=sleeping)
-        outcome: Outcome[NextStep] = await retrying(captured, self.check)
+        sleeping = Sleep(partial(sleep, self.engine.transport, cancel=self.arguments.cancel))
+        try:
+            retrying = AsyncRetrying(retry=_goes_on, wait=_seconds, sleep=sleeping)
+            outcome: Outcome[NextStep] = await retrying(captured, self.check)
+        finally:
+            sleeping.release()
         return outcome.unwrap()
 
     async def check(self) -> NextStep:

@@ -16,11 +16,12 @@ from ..errors import ClientClosedError, DecartSDKError, TransportError
 from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse, first_status
 from ..outcomes import Cancellation
-from ..policies import Exchange, Outcome, RetryLoop
+from ..policies import Exchange
 from ..progress import Meter, OnProgress
 from ..protocol import ERROR_LIMIT, JSON_LIMIT, Call
 from ..reporter import Reporter
 from ..responses import BufferedResponse
+from ..retrying import Outcome, RetryLoop, Sleep
 from ..transports.base import HttpRequest, HttpResponse, Timeout, Transport
 from .backend import sleep
 
@@ -85,10 +86,11 @@ class Engine:
         cancel: Cancellation = NEVER,
     ) -> T:
         """Make attempts until one succeeds, or ``pause_after`` returns ``None`` for an error; it is raised then."""
-        loop = RetryLoop(pause_after, partial(self.reporter.retry, job_id))
-        sleeping = partial(sleep, self.transport, cancel=cancel.event)
+        sleeping = Sleep(partial(sleep, self.transport, cancel=cancel.event))
+        loop = RetryLoop(pause_after, partial(self.reporter.retry, job_id), sleeping)
         try:
-            outcome: Outcome[T] = Retrying(sleep=sleeping, **loop.settings())(captured, attempt)
+            retrying = Retrying(retry=loop.repeats, wait=loop.wait, sleep=loop.sleep, before_sleep=loop.report)
+            outcome: Outcome[T] = retrying(captured, attempt)
         finally:
             loop.release()
         return outcome.unwrap()
@@ -100,7 +102,8 @@ class Engine:
             ClientClosedError: The client was closed.
             APIError, ResponseError, TransportError: It failed.
         """
-        cancel.check()
+        if cancel is not NEVER:
+            cancel.check()
         check = cancel.check if call.request.body is None else NEVER.check  # a submit that was sent is read to its end
         with self.open(call.request, timeout) as response:
             limit = JSON_LIMIT if 200 <= response.status < 300 else ERROR_LIMIT
@@ -123,6 +126,8 @@ class Engine:
             TransportError: There is no response.
         """
         self.check_open()
+        if not self.reporter.listens:
+            return self.transport.send(request, timeout=timeout)
         reporter, started = self.reporter, self.transport.now()
         reporter.request(request)
         try:
@@ -130,8 +135,7 @@ class Engine:
         except TransportError as error:
             reporter.failure(request, error, self.transport.now() - started)
             raise
-        if reporter.reports_responses:
-            reporter.response(request, response.status, response.headers, self.transport.now() - started)
+        reporter.response(request, response.status, response.headers, self.transport.now() - started)
         return response
 
     def check_open(self) -> None:

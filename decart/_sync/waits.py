@@ -12,9 +12,10 @@ from tenacity import RetryCallState, Retrying
 from ..arguments import WaitArguments
 from ..jobs import JobStatusResponse
 from ..outcomes import CallState, Cancellation, wait_cancelled
-from ..policies import FAILURES, Outcome, outcome_of
+from ..policies import FAILURES
 from ..polling import JobPoll, NextStep, Wait
 from ..protocol import Call, status_call
+from ..retrying import Outcome, Sleep, outcome_of
 from .backend import result_of, sleep
 from .engine import Engine, captured
 
@@ -48,9 +49,12 @@ class JobWait:
 
     def run(self) -> NextStep:
         """Check the status until there is nothing left to wait for."""
-        sleeping = partial(sleep, self.engine.transport, cancel=self.arguments.cancel)
-        retrying = Retrying(retry=_goes_on, wait=_seconds, sleep=sleeping)
-        outcome: Outcome[NextStep] = retrying(captured, self.check)
+        sleeping = Sleep(partial(sleep, self.engine.transport, cancel=self.arguments.cancel))
+        try:
+            retrying = Retrying(retry=_goes_on, wait=_seconds, sleep=sleeping)
+            outcome: Outcome[NextStep] = retrying(captured, self.check)
+        finally:
+            sleeping.release()
         return outcome.unwrap()
 
     def check(self) -> NextStep:

@@ -44,10 +44,9 @@ def origin(url: str) -> str:
 
 
 class Body(Protocol):
-    """A request body of known length that can be iterated from its start as often as needed.
+    """A request body of known length, which can be iterated as often as needed.
 
-    If it has a true attribute ``in_memory``, iterating it never waits for a disk.
-    """
+    If it has a true attribute ``in_memory``, that never waits for a disk."""
 
     def __len__(self) -> int: ...
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 import requests
 import urllib3
@@ -62,6 +62,8 @@ _NOT_POSSIBLE = (
 class PooledTransport(SystemClock):
     """Base of the transports over urllib3 and requests. Safe to share between threads, and across ``fork``."""
 
+    _at_exit: finalize[Any, Any] | None = None
+
     def __init__(self) -> None:
         self._inherited: list[object] = []
         self._reset()
@@ -69,7 +71,10 @@ class PooledTransport(SystemClock):
 
     def _reset(self) -> None:
         """Begin with no connections."""
+        if self._at_exit is not None:
+            self._at_exit.detach()
         self._kept: WeakSet[IdleConnections] = WeakSet()
+        self._at_exit = finalize(self, _close_all, self._kept)  # or the program's end complains of open sockets
         self._start()
 
     @abstractmethod
@@ -102,10 +107,14 @@ class PooledTransport(SystemClock):
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed after their exchange."""
-        kept = list(self._kept)
+        kept = self._kept
         self._reset()
-        for connections in kept:
-            connections.close()
+        _close_all(kept)
+
+
+def _close_all(kept: WeakSet[IdleConnections]) -> None:
+    for connections in list(kept):
+        connections.close()
 
 
 class IdleConnections(queue.LifoQueue[Any]):

@@ -205,7 +205,6 @@ NOTEBOOK = """
         "async with DecartClient(api_key='your-api-key', transport=AiohttpTransport()) as opened:\\n"
         "    print((await opened.queue.submit_and_poll(options)).data)",
         "print(client.queue.submit_and_poll(options).status)",
-        "print((await client.queue.submit(options)).status)",
     ]
     manager, kernel = start_new_kernel()
     try:

@@ -170,7 +170,7 @@ def test_a_job_that_the_service_refuses_is_a_form_with_its_reason(ann: Client) -
 def test_an_input_that_cannot_be_used_is_a_form_with_the_reason(box: Box, ann: Client) -> None:
     with override_settings(VIDEOS_MODELS={"text": "lucy-2.5"}):
         (told,) = errors(send(ann))
-    assert told.startswith("data is missing: lucy-2.5 needs it")
+    assert told.startswith("data is missing: lucy-2.5 requires it")
     assert box.forms == []
 
 

@@ -128,8 +128,8 @@ SEEN: list[tuple[str, Verb, str, list[str]]] = [
     ("html,on=content", wait, "completed", ["submit 200", "status 200", "content 200 html", "content 200"]),
     ("bad-json,on=content", wait, "completed", ["submit 200", "status 200", "content 200 bad-json", "content 200"]),
     ("missing-field,on=content", wait, "completed", ["submit 200", "status 200", "content 200 missing-field"]),
-    ("drop-midway", wait, "completed", ["submit 200", "status 200", "content 200 drop-midway", "content 200"]),
-    ("truncate", wait, "completed", ["submit 200", "status 200", "content 200 truncate", "content 200"]),
+    ("drop-midway", wait, "completed", ["submit 200", "status 200", "content 200 drop-midway", "content 206"]),
+    ("truncate", wait, "completed", ["submit 200", "status 200", "content 200 truncate", "content 206"]),
     ("stall,on=content", wait, "completed", ["submit 200", "status 200", "content 200 stall", "content 200"]),
     (
         "drop-midway:4",

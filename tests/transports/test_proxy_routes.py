@@ -8,8 +8,10 @@ import pytest
 import requests.utils
 from hypothesis import given
 from hypothesis import strategies as st
+from support.exchanges import exchange, get
+from support.servers import answering, http, serving
 
-from decart import ConfigurationError
+from decart import ConfigurationError, RequestsTransport
 from decart.transports.routes import find_route
 
 HOSTS = ["service.invalid", "a.service.invalid", "10.1.2.3", "[fd00::1]", "localhost.invalid"]
@@ -141,3 +143,17 @@ def test_neither_settings_nor_proxy_are_in_the_repr(monkeypatch: pytest.MonkeyPa
     route = find_route("http://service.invalid")
     assert route.proxy == "http://me:hush@p.invalid:1"
     assert "hush" not in repr(route)
+
+
+def test_the_environment_is_read_once_per_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    transport = RequestsTransport()
+    with (
+        serving(answering(lambda r, n: http(200, b"old"))) as old,
+        serving(answering(lambda r, n: http(200, b"new"))) as new,
+    ):
+        monkeypatch.setenv("http_proxy", old.url)
+        assert exchange(transport, get("http://a.invalid"))[2] == b"old"
+        monkeypatch.setenv("http_proxy", new.url)
+        assert exchange(transport, get("http://a.invalid"))[2] == b"old"
+        assert exchange(transport, get("http://a.invalid:81"))[2] == b"new"
+        transport.close()

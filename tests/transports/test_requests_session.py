@@ -392,17 +392,3 @@ def test_a_response_that_is_not_of_urllib3_may_break_off(session: requests.Sessi
 
 
 # ---------------------------------------------------------------- the environment
-
-
-def test_the_environment_is_read_once_per_origin(monkeypatch: pytest.MonkeyPatch) -> None:
-    transport = RequestsTransport()
-    with (
-        serving(answering(lambda r, n: http(200, b"old"))) as old,
-        serving(answering(lambda r, n: http(200, b"new"))) as new,
-    ):
-        monkeypatch.setenv("http_proxy", old.url)
-        assert exchange(transport, get("http://a.invalid"))[2] == b"old"
-        monkeypatch.setenv("http_proxy", new.url)
-        assert exchange(transport, get("http://a.invalid"))[2] == b"old"
-        assert exchange(transport, get("http://a.invalid:81"))[2] == b"new"
-        transport.close()
