@@ -191,6 +191,8 @@ def parse_submit(
         job_id = str(job_id)
     if job is None or not isinstance(job_id, str) or not _is_usable_id(job_id, settings):
         why = "it is not a JSON object" if job is None else "it has no job_id"
+        if failure is not None:
+            why = f"it ended before it named a job: {failure.message.rstrip('.')}"
         raise _without_id(why, response, settings, failure)
     status = job.get("status")
     text = clean(status, settings) if isinstance(status, str) else ""

@@ -181,6 +181,7 @@ def test_what_arrived_before_a_connection_broke_off_is_read_too() -> None:
             TransportTimeout("Silence."),
         )
     assert caught.value.message == "Silence."
+    assert caught.value.data["reason"].endswith("it ended before it named a job: Silence (no content type)")
     told = {name: caught.value.data[name] for name in ("status_code", "body", "location")}
     assert told == {"status_code": 202, "body": '{"job_id": "j-', "location": "/v1/jobs/j-1"}
     assert caught.value.may_have_been_sent
