@@ -16,7 +16,7 @@ from .jobs import JobStatusResponse
 from .options import JobOptions, OnStatusChange, callback_of, check_callback
 from .partfile import check_target
 from .policies import PollPolicy
-from .progress import OnProgress, ShowProgress, callable_anywhere
+from .progress import OnProgress, ShowProgress, callable_anywhere, is_async
 from .transports.base import Event
 
 
@@ -67,7 +67,7 @@ def wait_arguments(
     if options is not None:
         callback = callback_of(options, on_status_change)
     check_callback(callback)
-    if iscoroutinefunction(callback) and not awaited:
+    if is_async(callback) and not awaited:
         raise InvalidInputError("on_status_change is a coroutine function; only the async client can await it.")
     check_policy(poll)
     _check_cancel(cancel, awaited=awaited)

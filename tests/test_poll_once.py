@@ -212,6 +212,15 @@ def test_a_state_that_is_not_one_of_this_job_is_refused_before_anything_is_sent(
     assert transport.sent == []
 
 
+@pytest.mark.parametrize("state", [None, {}])
+@pytest.mark.parametrize("poll", [5, 0, "slow", {}, PollPolicy])
+def test_a_policy_that_is_none_is_refused_before_anything_is_sent(poll: Any, state: Any) -> None:
+    transport = FakeTransport()
+    with pytest.raises(InvalidInputError, match="^poll must be a PollPolicy, not "):
+        client_of(transport).queue.poll_once("j1", state, poll=poll)
+    assert transport.sent == []
+
+
 def test_a_step_reports_a_change_of_status_once_for_all_steps() -> None:
     changes: list[str] = []
 

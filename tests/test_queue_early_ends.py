@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pickle
 import threading
+import traceback
 
 import pytest
 from support.fakes import (
     MP4,
     accepted,
     always,
+    answer,
     status,
     video,
 )
@@ -61,6 +63,24 @@ def test_an_exception_of_a_callback_comes_out_as_it_is_with_the_job_told(
     assert caplog.messages == [ADVICE]
     assert error.__notes__ == [ADVICE]
     assert len(transport.looks()) == ["pending", "processing", "completed"].index(when)
+
+
+@pytest.mark.parametrize("kind", [DecartSDKError, QueueStatusError, ValueError])
+def test_the_traceback_of_an_exception_of_a_callback_leads_to_the_callback(kind: type[Exception]) -> None:
+    def callback(job: JobStatusResponse) -> None:
+        raise kind("mine")
+
+    queue, _ = queue_of(accepted())
+    with pytest.raises(kind) as caught:
+        queue.submit_and_poll(OWN, on_status_change=callback)
+    assert traceback.extract_tb(caught.value.__traceback__)[-1].name == "callback"
+
+
+def test_after_a_callback_the_traceback_of_an_error_begins_at_the_call_again() -> None:
+    queue, _ = queue_of(accepted(), answer(401))
+    with pytest.raises(QueueStatusError) as caught:
+        queue.submit_and_poll(OWN, on_status_change=print)
+    assert traceback.extract_tb(caught.value.__traceback__)[-1].filename == __file__
 
 
 def test_cancelled_before_the_submit_nothing_is_sent() -> None:

@@ -191,6 +191,6 @@ def test_closing_a_client_closes_the_async_side_of_a_derived_client() -> None:
     before = derived.aio
     client.close()
     for aio in (before, before.with_options(timeout=2), derived.aio, client.aio):
-        with pytest.raises(ClientClosedError, match="nothing was sent"):
+        with pytest.raises(ClientClosedError, match="the request was not sent"):
             run(aio.queue.submit(LAKE))
     assert transport.sent == []

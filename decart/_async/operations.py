@@ -23,7 +23,7 @@ from ..outcomes import (
     submit_error,
     timed_out,
 )
-from ..policies import FAILURES, PollPolicy, repeat_read, repeat_submit
+from ..policies import FAILURES, PollPolicy, outcome_unknown, repeat_read, repeat_submit
 from ..polling import Failed, Finished, JobPoll, TimedOut, Wait
 from ..progress import OnProgress
 from ..protocol import status_call, submit_call
@@ -64,13 +64,17 @@ class AsyncOperations:
             state.sent = True
             meter.at(done, total)
 
+        def repeat(error: BaseException) -> bool:
+            state.sent = outcome_unknown(error)  # after a refusal, a call that is interrupted has cost nothing
+            return repeat_submit(error)
+
         build = partial(
             submit_call, engine.settings, job, on_sent=on_sent, may_start=may_start, on_accepted=state.accept
         )
         call = await in_thread(build) if job.has_files else build()
         with engine.reporter.operation("submit", model=job.model.name):
             try:
-                accepted = await engine.send(call, repeat_submit, cancel=cancellation)
+                accepted = await engine.send(call, repeat, cancel=cancellation)
             except FAILURES as cause:
                 raise submit_error(cause) from cause
             engine.accepted(job, accepted)
@@ -97,7 +101,9 @@ class AsyncOperations:
     ) -> AnyResult:
         engine = self.engine
         poll = self.new_poll(job_id, arguments.poll, engine.transport.now())
-        wait = AsyncJobWait(engine=engine, poll=poll, now=engine.transport.now, arguments=arguments, known=known)
+        wait = AsyncJobWait(
+            engine=engine, poll=poll, now=engine.transport.now, arguments=arguments, known=known, state=state
+        )
         with engine.reporter.operation("wait", job_id=job_id):
             step = await wait.run()
             if isinstance(step, Finished) and step.status.status == "completed" and poll.last_running is not None:

@@ -109,13 +109,15 @@ class Engine:
         with self.open(call.request, timeout) as response:
             limit = JSON_LIMIT if 200 <= response.status < 300 else ERROR_LIMIT
             received = partial(BufferedResponse, status=response.status, headers=response.headers)
+            parse = call.parse
             try:
                 buffered = received(body=response.read(limit, check=check))  # its repr hides the body
-            except TransportError as failure:
+            except TransportError as error:
                 if call.salvage is None:
                     raise
-                return call.salvage(received(body=response.received), failure)
-        return call.parse(buffered)
+                parse = partial(call.salvage, failure=error.with_traceback(None))
+                buffered = received(body=response.received)
+            return parse(buffered)  # not in the handler: an error that it raises must not refer to the request
 
     def open(self, request: HttpRequest, timeout: Timeout) -> HttpResponse:
         """Send a request, and return the response, whose body is still to be read.
@@ -141,7 +143,7 @@ class Engine:
         """Raise ``ClientClosedError`` if the client was closed."""
         if self.shared.is_closed:
             raise ClientClosedError(
-                "This client is closed, and nothing was sent; create a new DecartClient, or keep this one open longer."
+                "This client is closed, and the request was not sent; create a new one, or keep this one open longer."
             )
 
     def with_age(self, status: JobStatusResponse) -> JobStatusResponse:
