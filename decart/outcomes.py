@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
+from traceback import walk_tb
 
 import attrs
 
@@ -46,10 +48,12 @@ class CallState:
     def explain(self, error: BaseException) -> None:
         """Name the job in an exception that ends the call, and add a note that says how to continue.
 
-        The traceback of an error of ours begins at the call: the frames below it are of no use to the caller.
+        The traceback of an error of ours begins at the call: the frames below it are of no use to the caller, unless
+        the error came through code of the caller's own, such as a callback.
         """
         if isinstance(error, DecartSDKError):
-            error.__traceback__ = None
+            if not _came_through_others(error):
+                error.__traceback__ = None
             if error.job_id == self.job_id:
                 return  # its message says it
         if self.job_id is not None:
@@ -68,9 +72,18 @@ class CallState:
             )
         else:
             return
-        log.warning("%s", advice)
         with suppress(Exception):
             error.add_note(advice)
+        log.warning("%s", advice)
+
+
+def _came_through_others(error: BaseException) -> bool:
+    """Return whether a traceback shows code of neither ours nor the libraries that we use."""
+    names = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))  # attrs' have none
+    return not _OURS.issuperset(name.partition(".")[0] for name in names)
+
+
+_OURS = sys.stdlib_module_names | {"", "decart", "attr", "tenacity", "requests", "urllib3", "aiohttp"}
 
 
 @attrs.frozen

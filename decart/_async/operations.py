@@ -64,13 +64,18 @@ class AsyncOperations:
             state.sent = True
             meter.at(done, total)
 
+        def repeat(error: BaseException) -> bool:
+            refused = repeat_submit(error)
+            state.sent = state.sent and not refused
+            return refused
+
         build = partial(
             submit_call, engine.settings, job, on_sent=on_sent, may_start=may_start, on_accepted=state.accept
         )
         call = await in_thread(build) if job.has_files else build()
         with engine.reporter.operation("submit", model=job.model.name):
             try:
-                accepted = await engine.send(call, repeat_submit, cancel=cancellation)
+                accepted = await engine.send(call, repeat, cancel=cancellation)
             except FAILURES as cause:
                 raise submit_error(cause) from cause
             engine.accepted(job, accepted)
@@ -99,7 +104,10 @@ class AsyncOperations:
         poll = self.new_poll(job_id, arguments.poll, engine.transport.now())
         wait = AsyncJobWait(engine=engine, poll=poll, now=engine.transport.now, arguments=arguments, known=known)
         with engine.reporter.operation("wait", job_id=job_id):
-            step = await wait.run()
+            try:
+                step = await wait.run()
+            finally:  # a callback may end it once the job is done
+                state.finished = poll.status is not None and poll.status.status == "completed"
             if isinstance(step, Finished) and step.status.status == "completed" and poll.last_running is not None:
                 engine.memory.completed(job_id, engine.transport.now(), poll.last_running)
             if isinstance(step, Failed):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Literal, TypeVar
 
@@ -16,7 +17,7 @@ from ..errors import ClientClosedError, DecartSDKError, TransportError
 from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse, first_status
 from ..outcomes import Cancellation
-from ..policies import Exchange, Outcome, RetryLoop
+from ..policies import FAILURES, Exchange, Outcome, RetryLoop
 from ..progress import Meter, OnProgress
 from ..protocol import ERROR_LIMIT, JSON_LIMIT, Call
 from ..reporter import Reporter
@@ -106,12 +107,16 @@ class Engine:
             limit = JSON_LIMIT if 200 <= response.status < 300 else ERROR_LIMIT
             received = partial(BufferedResponse, status=response.status, headers=response.headers)
             try:
-                buffered = received(body=response.read(limit, check=check))  # its repr hides the body
+                return call.parse(received(body=response.read(limit, check=check)))  # its repr hides the body
             except TransportError as failure:
                 if call.salvage is None:
                     raise
                 return call.salvage(received(body=response.received), failure)
-        return call.parse(buffered)
+            except BaseException as end:
+                if call.salvage is not None and response.received and not isinstance(end, FAILURES):  # such as Ctrl-C
+                    with suppress(TransportError):  # it names no job
+                        call.salvage(received(body=response.received), TransportError("Interrupted."))
+                raise
 
     def open(self, request: HttpRequest, timeout: Timeout) -> HttpResponse:
         """Send a request, and return the response, whose body is still to be read.
