@@ -5,8 +5,8 @@
     python -m support.acceptance after requests 200 /tmp/folder
 
 It is a server that forks a child for each interrupt. The child makes the first call of its life, ``submit_and_poll``,
-and gets a SIGINT at a random moment: ``before`` the server accepts the job, or ``after`` it has sent its response to the
-submit. The child reports what an uncaught exception prints, and makes another call.
+and gets a SIGINT at a random moment: ``before`` the server accepts the job, or ``after`` its response to the submit is
+sent. The child reports what an uncaught exception prints, and makes another call.
 
 This process has imported decart and made a client, as a program has that is about to submit, and has called nothing:
 whatever a call imports, each child imports for itself. So this module imports no more than decart does.
