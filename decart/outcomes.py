@@ -48,7 +48,8 @@ class CallState:
     def explain(self, error: BaseException) -> None:
         """Name the job in an exception that ends the call, and add a note that says how to continue.
 
-        The traceback of an error of ours begins at the call: the frames below it are of no use to the caller.
+        The traceback of an error of ours begins at the call: the frames below it are of no use to the caller, unless
+        the error came through code of the caller's own, such as a callback.
         """
         if isinstance(error, DecartSDKError):
             if not self.in_callback:
@@ -71,9 +72,9 @@ class CallState:
             )
         else:
             return
-        log.warning("%s", advice)
         with suppress(Exception):
             error.add_note(advice)
+        log.warning("%s", advice)
 
 
 @attrs.frozen

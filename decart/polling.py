@@ -20,7 +20,15 @@ import attrs
 from .errors import DecartSDKError, InvalidInputError, NotFoundError
 from .jobs import JobStatusResponse
 from .pace import Expectation
-from .policies import LAST_REQUEST, TICK, PollPolicy, RetryPolicy, next_pause, repeat_read, seconds_until_visible
+from .policies import (
+    LAST_REQUEST,
+    TICK,
+    PollPolicy,
+    RetryPolicy,
+    next_pause,
+    repeat_read,
+    seconds_until_visible,
+)
 
 MISSING = 3
 """Responses of 404 in a row that mean "not visible yet"; the next one is taken at its word."""

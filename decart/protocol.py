@@ -29,7 +29,14 @@ from .jobs import KNOWN, JobStatusResponse, JobSubmitResponse
 from .log import log
 from .models import ModelDefinition, retirement
 from .redaction import clean, holds_key
-from .responses import BufferedResponse, api_error, contents_of, load_json, reason, unreadable
+from .responses import (
+    BufferedResponse,
+    api_error,
+    contents_of,
+    load_json,
+    reason,
+    unreadable,
+)
 from .results import QueueJobResult
 from .salvage import find_job
 from .transports.base import HttpRequest

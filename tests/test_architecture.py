@@ -130,7 +130,7 @@ def test_the_core_imports_no_extra_and_each_library_in_its_place(name: str) -> N
 
 def test_the_reader_of_imports_sees_what_it_should() -> None:
     assert "requests" in imports_of("transports.requests")
-    assert "decart.errors" in imports_of("transports.base")
+    assert "decart.transports.timeouts" in imports_of("transports.base")
     assert "decart.protocol" in imports_of("_async.queue")
     assert "decart.models" in imports_of("decart")
     assert "tenacity" in imports_of("retrying")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, TypeVar
 
@@ -16,7 +17,7 @@ from ..errors import ClientClosedError, DecartSDKError, TransportError
 from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse, first_status
 from ..outcomes import Cancellation
-from ..policies import Exchange
+from ..policies import FAILURES, Exchange
 from ..progress import Meter, OnProgress
 from ..protocol import ERROR_LIMIT, JSON_LIMIT, Call
 from ..reporter import Reporter
@@ -111,13 +112,19 @@ class Engine:
             received = partial(BufferedResponse, status=response.status, headers=response.headers)
             parse = call.parse
             try:
-                buffered = received(body=response.read(limit, check=check))  # its repr hides the body
-            except TransportError as error:
-                if call.salvage is None:
-                    raise
-                parse = partial(call.salvage, failure=error.with_traceback(None))
-                buffered = received(body=response.received)
-            return parse(buffered)  # not in the handler: an error that it raises must not refer to the request
+                try:
+                    buffered = received(body=response.read(limit, check=check))  # its repr hides the body
+                except TransportError as error:
+                    if call.salvage is None:
+                        raise
+                    parse = partial(call.salvage, failure=error.with_traceback(None))
+                    buffered = received(body=response.received)
+                return parse(buffered)  # not in the handler: an error that it raises must not refer to the request
+            except BaseException as end:
+                if call.salvage is not None and response.received and not isinstance(end, FAILURES):  # such as Ctrl-C
+                    with suppress(TransportError):  # it names no job
+                        call.salvage(received(body=response.received), TransportError("Interrupted."))
+                raise
 
     def open(self, request: HttpRequest, timeout: Timeout) -> HttpResponse:
         """Send a request, and return the response, whose body is still to be read.

@@ -106,7 +106,10 @@ class Operations:
             engine=engine, poll=poll, now=engine.transport.now, arguments=arguments, known=known, state=state
         )
         with engine.reporter.operation("wait", job_id=job_id):
-            step = wait.run()
+            try:
+                step = wait.run()
+            finally:  # a callback may end it once the job is done
+                state.finished = poll.status is not None and poll.status.status == "completed"
             if isinstance(step, Finished) and step.status.status == "completed" and poll.last_running is not None:
                 engine.memory.completed(job_id, engine.transport.now(), poll.last_running)
             if isinstance(step, Failed):
