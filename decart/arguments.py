@@ -14,9 +14,9 @@ from .errors import InvalidInputError, WaitCancelledError
 from .inputs import JobInput, refuse
 from .jobs import JobStatusResponse
 from .options import JobOptions, OnStatusChange, callback_of, check_callback
-from .partfile import check_target
 from .policies import PollPolicy
 from .progress import OnProgress, ShowProgress, callable_anywhere, is_async
+from .targets import check_target
 from .transports.base import Event
 
 

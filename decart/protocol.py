@@ -29,14 +29,7 @@ from .jobs import KNOWN, JobStatusResponse, JobSubmitResponse
 from .log import log
 from .models import ModelDefinition, retirement
 from .redaction import clean, holds_key
-from .responses import (
-    BufferedResponse,
-    api_error,
-    contents_of,
-    load_json,
-    reason,
-    unreadable,
-)
+from .responses import BufferedResponse, api_error, contents_of, doubt_of_path, load_json, reason, unreadable
 from .results import QueueJobResult
 from .salvage import find_job
 from .transports.base import HttpRequest
@@ -189,6 +182,8 @@ def parse_submit(
         if not response.ok:
             raise failure
     if response.status in (404, 405, 410) and model.retired:
+        if doubt := doubt_of_path(response, settings):
+            raise api_error(response, settings, advice=f"{doubt}If it is right: {retirement(model)}")
         raise api_error(response, settings, ModelRetiredError, retirement(model))
     if not response.ok:
         raise api_error(response, settings)

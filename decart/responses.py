@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import attrs
 
@@ -95,10 +95,16 @@ def _advice(response: BufferedResponse, settings: Settings) -> tuple[type[APIErr
         return APIError, _redirect(response, settings)
     if response.status >= 500:
         return ServerError, "The service failed, which is not your fault; try again later."
-    kind, advice = _STATUS.get(
-        response.status, (APIError, "The service refused the request; its reason, if it gave one, follows.")
-    )
-    return kind, advice.format(source=f" from {settings.key_source}")
+    kind, advice = _STATUS.get(response.status, (APIError, "The service refused the request; its reason follows."))
+    return kind, doubt_of_path(response, settings) + advice.format(source=f" from {settings.key_source}")
+
+
+def doubt_of_path(response: BufferedResponse, settings: Settings) -> str:
+    """Return a sentence that doubts the path of the base URL, if it has one and the server found nothing there."""
+    path = urlsplit(settings.base_url).path
+    if not path or response.status not in (404, 405):
+        return ""
+    return f"The base URL {settings.base_url} has the path {path}, which may be wrong. "
 
 
 def api_error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,26 @@ def test_every_error_of_the_tree_is_offered() -> None:
 def test_an_unknown_name_is_an_attribute_error_that_names_it() -> None:
     with pytest.raises(AttributeError, match="module 'decart' has no attribute 'Nonsense'"):
         decart.Nonsense  # noqa: B018
+
+
+def test_the_services_own_sdk_in_the_same_folder_is_reported_by_the_import(tmp_path: Path) -> None:
+    ours = Path(decart.__file__).parent
+    shutil.copytree(ours, tmp_path / "decart", ignore=shutil.ignore_patterns("__pycache__"))
+    script = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+try:
+    import decart
+except ImportError as error:
+    print(error)
+"""
+    assert _python(script) == ""
+    (tmp_path / "decart" / "_user_agent.py").touch()
+    assert _python(script) == (
+        "Another package called decart (the service's own SDK) is installed into the same folder, "
+        f"{tmp_path / 'decart'}, and the two overwrite each other's files. Uninstall both, then install this one: "
+        "pip uninstall decart decart-queue; pip install decart-queue"
+    )
 
 
 def test_the_logger_is_silent_unless_the_program_sets_logging_up() -> None:

@@ -160,5 +160,5 @@ def test_without_opentelemetry_its_hook_says_what_to_install() -> None:
     error = run("import sys; sys.modules['opentelemetry'] = None; import decart.integrations.otel").stderr
     assert error.splitlines()[-1] == (
         "decart.errors.MissingExtraError: This feature needs opentelemetry, from the extra 'otel': "
-        "pip install 'decart[otel]'"
+        "pip install 'decart-queue[otel]'"
     )

@@ -45,6 +45,7 @@ from decart.protocol import (
 from decart.responses import BufferedResponse
 
 SET: Settings = settings(KEY, "https://api.test/base", Timeout(), None)
+AT_ROOT = settings(KEY, "https://api.test", Timeout(), None)
 BASE = SET.base_url
 JSON = {"content-type": "application/json"}
 
@@ -299,7 +300,7 @@ def test_a_retired_model_is_named_with_its_date_and_its_successors(status: int) 
     for name in ("lucy-motion", "lucy-fast-v2v"):
         model = models.video(name)
         with pytest.raises(ModelRetiredError) as caught:
-            parse_submit(reply({"detail": "Not Found"}, status), SET, model)
+            parse_submit(reply({"detail": "Not Found"}, status), AT_ROOT, model)
         assert caught.value.message == f"{models.retirement(model)} (HTTP {status}: Not Found)"
 
 

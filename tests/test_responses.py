@@ -6,7 +6,6 @@ import json
 import pickle
 from typing import Any
 
-import attrs
 import pytest
 from support.fakes import KEY
 
@@ -74,10 +73,12 @@ def test_each_status_has_its_error_and_says_what_to_do(status: int, kind: type[A
     assert pickle.loads(pickle.dumps(error)) == error
 
 
-def test_a_refused_key_is_named_by_where_it_came_from() -> None:
-    elsewhere = attrs.evolve(SET, key_source="DECART_API_KEY")
-    error = api_error(BufferedResponse(status=401, headers={}), elsewhere)
-    assert error.message == "The API key from DECART_API_KEY was refused; check it or create a new one. (HTTP 401)"
+def test_a_refused_key_is_named_by_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DECART_API_KEY", KEY)
+    error = api_error(BufferedResponse(status=401, headers={}), settings(None, None, Timeout(), None))
+    assert error.message == (
+        "The API key from the environment variable DECART_API_KEY was refused; check it or create a new one. (HTTP 401)"
+    )
 
 
 def test_the_caller_may_know_better_what_an_error_means() -> None:

@@ -14,12 +14,12 @@ from ..options import JobOptions, OnStatusChange
 from ..outcomes import (
     CallState,
 )
-from ..partfile import check_target
 from ..policies import PollPolicy
 from ..progress import ShowProgress
 from ..protocol import AnyJob, job_id_of
 from ..ranges import RequestedRange
 from ..results import CompletedJob, FailedJob, QueueJobResult, SavedJob
+from ..targets import check_target
 from .backend import AWAITED, CancelEvent
 from .engine import AsyncEngine
 from .operations import AsyncOperations

@@ -8,7 +8,7 @@
 ``decart_emulator_settings``  what the box is made with, to be overridden: a dict, empty unless it is
 ============================  =======================================================================
 
-They need the extra ``emulator``: ``pip install 'decart[emulator]'``. Nothing is loaded before one of them is used.
+They need the extra ``emulator``: ``pip install 'decart-queue[emulator]'``. Nothing is loaded until one is used.
 """
 
 from __future__ import annotations
