@@ -63,7 +63,9 @@ VideoModelName = (
 ImageModelName = TextToImageName | ImageToImageName
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeVar  # part of every type checker; nothing imports it at run time
+    from typing_extensions import (
+        TypeVar,  # part of every type checker; nothing imports it at run time
+    )
 
     TaskT = TypeVar("TaskT", bound=Task, default=Any, covariant=True)
 else:

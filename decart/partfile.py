@@ -39,7 +39,7 @@ SYNC_INTERVAL = 64 * 1024 * 1024
 def _boot_id() -> str:
     """Identify this boot of the system: a part from an earlier one may be longer than what reached the disk."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
     except OSError:  # pragma: no cover - not Linux
         return (
             f"{(time.time() - time.monotonic()) / 60:.0f}"  # if the clock is set, too little is trusted, not too much

@@ -79,13 +79,10 @@ _STATUS: dict[int, tuple[type[APIError], str]] = {
     401: (AuthenticationError, "The API key{source} was refused; check it or create a new one."),
     402: (PaymentRequiredError, "The account has no credits left; add some and submit again."),
     403: (AuthenticationError, "The API key{source} lacks the permission for this; use one that has it."),
-    404: (
-        NotFoundError,
-        "The server found nothing there; check the job id, the model name and the base URL.",
-    ),
-    405: (APIError, "The service has no such route; check the model name and the base URL."),
+    404: (NotFoundError, "The service found no such job or model; check the job id, the model name and the base URL."),
+    405: (APIError, "The service does not accept this request at this address; check the model name and the base URL."),
     408: (APIError, "The service waited too long for the request; check the connection and try again."),
-    410: (ModelRetiredError, "The service no longer offers this; choose another model."),
+    410: (ModelRetiredError, "The service no longer offers this model; choose another one."),
     413: (ValidationError, "The files are too large for the service; send smaller ones."),
     415: (ValidationError, "The service does not accept this kind of file; convert it and submit again."),
     422: (ValidationError, "The service refused the input; correct it and submit again."),
@@ -98,7 +95,7 @@ def _advice(response: BufferedResponse, settings: Settings) -> tuple[type[APIErr
         return APIError, _redirect(response, settings)
     if response.status >= 500:
         return ServerError, "The service failed, which is not your fault; try again later."
-    kind, advice = _STATUS.get(response.status, (APIError, "The service refused the request; see the status and text."))
+    kind, advice = _STATUS.get(response.status, (APIError, "The service refused the request; its reason follows."))
     return kind, doubt_of_path(response, settings) + advice.format(source=f" from {settings.key_source}")
 
 
@@ -138,10 +135,14 @@ def _location(response: BufferedResponse, settings: Settings) -> dict[str, str]:
 
 def _redirect(response: BufferedResponse, settings: Settings) -> str:
     """Say where a redirect leads. It is never followed, so that the key stays at its origin."""
+    location = clean(response.headers.get("location", ""), settings)
     try:
-        target = origin(urljoin(settings.base_url, clean(response.headers.get("location", ""), settings)))
+        target = origin(urljoin(settings.base_url, location))
     except ValueError:
         target = "an unreadable address"
+    if not location or target == settings.origin:
+        what = f"redirects within {target}" if location else "sent a redirect, or a cached response, without an address"
+        return f"The server {what}, and redirects are never followed; check the base_url, {settings.base_url}."
     return (
         f"The server redirects to {target}, and nothing was sent there. "
         f"If the service has moved there, pass it as base_url instead of {settings.base_url}."

@@ -11,14 +11,14 @@ from _box import Where, service
 from decart import AiohttpTransport, AsyncDecartClient, JobStatusResponse, models
 
 
-async def tell(job: JobStatusResponse) -> None:
-    await asyncio.sleep(0)  # as a message to a browser would
+async def show(job: JobStatusResponse) -> None:
+    await asyncio.sleep(0)  # a message to a browser, for example
     print(f"  {job.status}")
 
 
 async def make(client: AsyncDecartClient, name: str, prompt: str) -> None:
     result = await client.queue.submit_and_poll(
-        {"model": models.video("lucy-pro-t2v"), "prompt": prompt}, on_status_change=tell
+        {"model": models.video("lucy-pro-t2v"), "prompt": prompt}, on_status_change=show
     )
     result.raise_for_status()
     await result.asave(name)

@@ -33,6 +33,7 @@ integrations.otel
 decart
 emulator
 integrations.pytest_plugin integrations
+__main__
 """.split()  # noqa: SIM905
 
 for side in ("_async", "_sync"):  # the packages themselves import nothing
@@ -42,7 +43,7 @@ EMULATOR = """
 clock dates replies uploads catalogue tokens door forms
 render.words render.job render.mark render
 jobs files provenance faults.kinds faults.fault faults.notation faults.waiting faults.answers faults.jobs faults
-requestlog service routes app control front transport virtual reading server
+requestlog service routes app guard control welcome front transport virtual reading server
 __init__ __main__
 """.split()  # noqa: SIM905 - the same, inside the emulator; how its pictures are drawn is a matter of their own
 
@@ -130,7 +131,7 @@ def test_the_core_imports_no_extra_and_each_library_in_its_place(name: str) -> N
 
 def test_the_reader_of_imports_sees_what_it_should() -> None:
     assert "requests" in imports_of("transports.requests")
-    assert "decart.errors" in imports_of("transports.base")
+    assert "decart.transports.timeouts" in imports_of("transports.base")
     assert "decart.protocol" in imports_of("_async.queue")
     assert "decart.models" in imports_of("decart")
     assert "tenacity" in imports_of("retrying")

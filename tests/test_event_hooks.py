@@ -15,6 +15,7 @@ from support.fakes import (
     LAKE,
     FakeTransport,
     accepted,
+    always,
     answer,
     client_of,
     status,
@@ -26,10 +27,12 @@ from decart import (
     DecartClient,
     EventHook,
     InvalidInputError,
+    PollPolicy,
     QueueStatusError,
     RetryPolicy,
+    TransportTimeout,
 )
-from decart.events import Operation, RequestSent, Retry
+from decart.events import Operation, RequestFailed, RequestSent, Retry
 
 
 class Named(EventHook):
@@ -172,3 +175,25 @@ def test_each_call_is_reported_as_the_operations_that_it_is_made_of(name: str, a
     else:
         call(client_of(transport, event_hooks=[hook]).queue, tmp_path / "lake.mp4")
     assert hook.seen == expected
+
+
+class Keeper(EventHook):
+    """Keeps the errors that it hears of."""
+
+    def __init__(self) -> None:
+        self.errors: list[BaseException] = []
+
+    def request_failed(self, event: RequestFailed) -> None:
+        self.errors.append(event.error)
+
+
+def test_the_errors_that_a_hook_keeps_have_no_frames_after_a_wait_that_timed_out() -> None:
+    keeper = Keeper()
+    client = client_of(
+        FakeTransport(accepted(), always(lambda: TransportTimeout("Silence."))),
+        event_hooks=[keeper],
+        poll=PollPolicy(timeout=10),
+    )
+    assert client.queue.submit_and_poll(LAKE).timed_out
+    assert keeper.errors
+    assert [error.__traceback__ for error in keeper.errors if error.__traceback__ is not None] == []

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.fakes import LAKE, FakeTransport, answer, status
 
-from decart import DecartClient, DecartSDKError, RetryPolicy, Timeout
+from decart import DecartClient, DecartSDKError, RetryPolicy, Timeout, TransportError
 from decart.config import Secret, settings
 from decart.protocol import ERROR_LIMIT
 from decart.redaction import SHORT_KEY, TEXT_LIMIT, clean, holds_key, redact
@@ -150,6 +150,12 @@ def echoes(key: str) -> Iterator[tuple[str, Any]]:
         yield f"an encoding, {form}", answer(200, text.encode(), content_encoding=text, content_type="video/mp4")
         yield f"a video, {form}", answer(200, f" <html>{text}".encode(), content_type="video/mp4", etag=f'"{text}"')
         yield f"an id, {form}", answer(200, {"job_id": text, "status": text})
+        yield f"a response that breaks off, {form}", HttpResponse(200, {}, cut_after(text.encode()))
+
+
+def cut_after(body: bytes) -> Iterator[bytes]:
+    yield body
+    raise TransportError("The connection broke off.")
 
 
 def local_variables(error: BaseException | None) -> Iterator[str]:

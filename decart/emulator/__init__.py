@@ -1,4 +1,4 @@
-"""The service in a box: a local stand-in that speaks the queue's HTTP API and makes real MP4 files.
+"""The decart emulator: a local server that speaks the queue's HTTP API and makes real MP4 files.
 
 The pictures are placeholders for development, drawn by a program and not by the model; everything else (keys, checks,
 states, errors) is meant to be what the service does. It is one scripted model of the queue, ``Emulator``, reached

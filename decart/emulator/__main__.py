@@ -1,20 +1,24 @@
-"""``python -m decart.emulator``: the service in a box, from the command line."""
+"""``decart-emulator``, or ``python -m decart.emulator``: the emulator from the command line."""
 
 from __future__ import annotations
 
 import argparse
-import ipaddress
+import errno
 import logging
+import math
 import signal
 import sys
 import time
+from typing import NoReturn, cast
 
 from ..errors import InvalidInputError, MissingExtraError
+from ..models import ModelDefinition, Task
 from .faults import Fault, described, fault_of
+from .guard import is_loopback
 
 DESCRIPTION = """\
-A local stand-in for the video queue. It makes real MP4 files, but their pictures are placeholders for development: no
-model is at work, and nothing is billed."""
+A local emulator of the video queue. It makes real MP4 files, but they are placeholders for development: no model runs,
+and nothing is billed."""
 
 ROUTES = """\
 routes (header X-API-KEY: dct_... but where no key is said to be needed):
@@ -28,7 +32,11 @@ routes (header X-API-KEY: dct_... but where no key is said to be needed):
   POST /v1/verify                   whether a file was made here
   GET  /api/auth/jwks               what tokens are signed with; no key
 
-control routes, which the service does not have (no key):
+about the emulator itself (no key):
+  GET  /                            what it is, with commands to copy
+  GET  /healthz                     {"status": "ok"}
+
+control routes, which the service does not have (no key, and closed to web pages of other sites):
   GET    /_emulator/faults          the faults that wait
   POST   /_emulator/faults          add some, as JSON: "drop-after", {"name": "status", "code": 503}, or a list
   DELETE /_emulator/faults          forget them
@@ -43,17 +51,26 @@ tokens or any), times= (a number, or forever) and after= (requests to leave alon
 
 EXAMPLES = """\
 examples:
-  python -m decart.emulator --port 8787
+  decart-emulator --port 8787
       then: DECART_BASE_URL=http://127.0.0.1:8787 DECART_API_KEY=dct_local python your_program.py
-  python -m decart.emulator --fault status:503,on=submit,times=2,retry_after=1 --fault drop-midway
+  decart-emulator --fault status:503,on=submit,times=2,retry_after=1 --fault drop-midway
       two submits are refused, and the first download breaks off half way
+  decart-emulator --layout end --fps 24 --model lucy-preview=video-edit
+      files like those of the service, and a model that is not in the catalogue
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that prints an error as one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
 def parser() -> argparse.ArgumentParser:
-    """Return the command line's grammar."""
-    grammar = argparse.ArgumentParser(
-        prog="python -m decart.emulator",
+    """Return the parser of the command line."""
+    grammar = _Parser(
+        prog="decart-emulator",
         usage="%(prog)s [OPTION]...",
         description=DESCRIPTION,
         epilog="\n".join([ROUTES, FAULTS + described(), "", EXAMPLES]),
@@ -61,14 +78,49 @@ def parser() -> argparse.ArgumentParser:
     )
     add = grammar.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
-    add("--port", type=int, default=8787, help="port; 0 for any free one, which is then printed (default: 8787)")
-    add("--pending", type=float, default=1.0, help="seconds a job waits in the queue (default: 1)")
-    add("--processing", type=float, default=3.0, help="seconds it is worked on, at least (default: 3)")
+    add("--port", type=_port, default=8787, help="port; 0 for any free one, which is then printed (default: 8787)")
+    add("--pending", type=_seconds, default=1.0, help="seconds a job waits in the queue (default: 1)")
+    add("--processing", type=_seconds, default=3.0, help="seconds it is worked on, at least (default: 3)")
     add("--api-key", action="append", help="a key to let in; repeat for more (default: any dct_... key)")
     add("--today", action="store_true", help="answer 410 to names of models that the service has retired")
+    add(
+        "--model", type=_model, action="append", default=[], metavar="NAME=TASK", help="a model of your own; repeatable"
+    )
+    add("--layout", choices=("start", "end"), default="start", help="where MP4 files have their index (default: start)")
+    add("--fps", type=_fps, help="frame rate of videos made from text and pictures (default: the model's)")
     add("--fault", type=_fault, action="append", default=[], help="something to go wrong, see below; repeat for more")
     add("--quiet", action="store_true", help="do not print a line for each request")
     return grammar
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; use a number up to 65535, or 0 for any free port")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration; use a number of seconds, 0 or more")
+    return seconds
+
+
+def _fps(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 120):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a frame rate; use a number from 1 to 120")
+    return int(text)
+
+
+def _model(text: str) -> ModelDefinition:
+    name, _, task = text.partition("=")
+    try:
+        return ModelDefinition(name=name, task=cast(Task, task))
+    except InvalidInputError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=TASK: {error.message}") from None
 
 
 def _fault(text: str) -> Fault:
@@ -104,27 +156,32 @@ def _serve(options: argparse.Namespace) -> int:
         pending=options.pending,
         processing=options.processing,
         api_keys=options.api_key,
+        models=options.model,
         today=options.today,
         faults=options.fault,
+        layout=options.layout,
+        fps=options.fps,
     ) as emulator:
         try:
             server = EmulatorServer(emulator, host=options.host, port=options.port)
-        except OSError as error:
-            print(f"Cannot listen on {options.host}:{options.port}: {error}", file=sys.stderr)
+        except (OSError, UnicodeError) as error:
+            print(_cannot_listen(options.host, options.port, str(error)), file=sys.stderr)
             return 1
         with server:
-            print(f"The service in a box (placeholder pictures, no model) listens on {server.url}", flush=True)
-            if not _is_loopback(options.host):
+            print(f"The decart emulator (placeholder media, no model) listens on {server.url}", flush=True)
+            if not is_loopback(options.host):
                 print("It can be reached from other machines, and has no protection but its key check.", flush=True)
             while True:  # until Ctrl-C; a wait without end cannot be interrupted on Windows
                 time.sleep(60)
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _cannot_listen(host: str, port: int, reason: str) -> str:
+    """Return why the server cannot start; of the error number, cheroot leaves only the text."""
+    if any(f"{kind} {number}]" in reason for kind, number in (("Errno", errno.EADDRINUSE), ("WinError", 10048))):
+        return f"Port {port} is in use; choose another with --port, or --port 0 for any free one."
+    number, _, text = reason.rpartition("] ")
+    detail = text.removesuffix(")") if number else reason
+    return f"Cannot listen on {host}:{port} ({detail}); check --host and --port."
 
 
 if __name__ == "__main__":

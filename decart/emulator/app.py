@@ -3,6 +3,9 @@
 A request passes, in this order: the size that it says it has (413), its path and method (404, 405), its key (401, and
 403 for a token used elsewhere), and only then is its body read (400, 413, 422). HEAD is answered wherever GET is; no
 answer carries CORS headers, as none of the service's does.
+
+A job for a model that the emulator does not know is a 405, as seen at the service: each model has a path of its own,
+and that of an unknown one is a job's, which can only be read. The log says what to do.
 """
 
 from __future__ import annotations
@@ -12,12 +15,13 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter, Map, Rule
 from werkzeug.wrappers import Response
 
 from .door import Caller
 from .replies import Refused, reply
+from .requestlog import route_of
 from .routes import ROUTES, Exchange
 from .service import Emulator
 from .uploads import UPLOAD_LIMIT, Incoming
@@ -73,6 +77,8 @@ class App:
         except Refused as refused:
             return reply(refused.body, refused.status)
         except HTTPException as error:
+            if isinstance(error, MethodNotAllowed) and route_of(request.method, request.path)[0] == "submit":
+                log.warning("No model %.100r: add it with Emulator(models=...) or --model", request.path[9:])
             return _plain(error)
         except Exception:
             log.exception("A bug in the emulator")

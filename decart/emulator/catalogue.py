@@ -51,7 +51,7 @@ def _entries() -> Iterable[ModelDefinition]:
 
 
 class Catalogue:
-    """Every model that a box has.
+    """Every model that an emulator has.
 
     Args:
         own: Models of your own; one that has the name of another takes its place.

@@ -1,4 +1,4 @@
-"""The control routes of the box, which the service does not have: its faults and its log, for programs over HTTP.
+"""The control routes of the emulator, which the service does not have: its faults and its request log, over HTTP.
 
 =========================  =====================================================================
 GET /_emulator/faults      the faults that wait, as a list
@@ -8,7 +8,8 @@ GET /_emulator/requests    the log, as a list; ``?route=submit`` for some of it
 DELETE /_emulator/requests forget the log
 =========================  =====================================================================
 
-They take no key, and no form: a POST must say that it is JSON, which keeps the pages of other sites from making one.
+They take no key, and no form: a POST must say that it is JSON. Web pages of other sites are refused (403; see
+`decart.emulator.guard`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
 from ..errors import InvalidInputError
+from .guard import refusal
 from .service import Emulator
 
 if TYPE_CHECKING:
@@ -44,13 +46,22 @@ class _Request(Request):
 
 
 class Control:
-    """The control routes over one ``Emulator``, as a WSGI application."""
+    """The control routes over one ``Emulator``, as a WSGI application.
 
-    def __init__(self, emulator: Emulator) -> None:
+    Args:
+        emulator: The queue.
+        host: The host that the server listens on, which a request may name.
+    """
+
+    def __init__(self, emulator: Emulator, host: str) -> None:
         self._emulator = emulator
+        self._host = host
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = _Request(environ)
+        why = refusal(environ, self._host)
+        if why is not None:
+            return _json({"detail": why}, 403)(environ, start_response)
         try:
             endpoint, _ = _ROUTES.bind_to_environ(environ).match()
             response: Response = getattr(self, f"_{endpoint}")(request)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 
 class Dates:
-    """The date, as far as it has moved on since the box was made.
+    """The date, as far as it has moved on since the emulator was made.
 
     Args:
         now: The emulator's clock, in seconds.

@@ -43,6 +43,11 @@ class Door:
         self._api_keys = api_keys
         self._tokens = tokens
 
+    @property
+    def takes_any_key(self) -> bool:
+        """Whether every key that looks like one is let in."""
+        return self._api_keys is None
+
     def enter(self, key: str, origin: str | None) -> Caller:
         """Let a caller in.
 

@@ -18,7 +18,7 @@ LIMITS = (60, 2_592_000)  # seconds that a file may be kept, unless it is kept f
 
 @attrs.frozen(kw_only=True)
 class StoredFile:
-    """A file that the box keeps.
+    """A file that the emulator keeps.
 
     Attributes:
         id: Its id, which cannot be guessed.
@@ -42,11 +42,11 @@ class StoredFile:
 
 
 class Files:
-    """The files of a box, each its owner's alone.
+    """The files of an emulator, each its owner's alone.
 
     Args:
         folder: Where they are kept.
-        dates: What day it is in the box.
+        dates: What day it is in the emulator.
         keep: How many are kept; the oldest one goes for each one beyond that.
     """
 

@@ -1,4 +1,4 @@
-"""What stands before the box's application: it notes each request, and lets the faults act on it.
+"""What stands before the emulator's application: it notes each request, and lets the faults act on it.
 
 ::
 
@@ -27,6 +27,7 @@ from .control import PREFIX, Control
 from .faults.answers import BROKEN, INSTEAD, Answer, Dropped, Sleep, is_json, on_its_way
 from .requestlog import PATH_LIMIT, LoggedRequest, fingerprint, route_of, safe, short
 from .service import Emulator
+from .welcome import PATHS, Welcome
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -40,24 +41,28 @@ BLOCK = 64 * 1024
 
 
 class Front:
-    """The whole box as a WSGI application: the service's routes, the log, the faults and the control routes.
+    """All of the emulator as a WSGI application: the service's routes, the log, the faults and the control routes.
 
     Args:
         emulator: The queue.
+        host: The host that it is served on, which a request to the control routes may name.
         look: Seconds that each question for a job's status moves a virtual clock on, when it has been answered. Over
             HTTP nobody else moves it, and whoever waits for a job in real time would wait in vain.
     """
 
-    def __init__(self, emulator: Emulator, *, look: float = 0.0) -> None:
+    def __init__(self, emulator: Emulator, *, host: str = "localhost", look: float = 0.0) -> None:
         self._emulator = emulator
         self._look = look
         self._app: WSGIApplication = App(emulator)
-        self._control = Control(emulator)
+        self._control = Control(emulator, host)
+        self._welcome = Welcome(emulator)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")[:PATH_LIMIT]
         if path == PREFIX or path.startswith(f"{PREFIX}/"):
             return self._control(environ, start_response)
+        if path in PATHS:
+            return self._welcome(environ, start_response)
         exchange = _Exchange(self._emulator, environ, path)
         answer = exchange.answer(self._app)
         if exchange.route == "status" and isinstance(self._emulator.clock, VirtualClock):

@@ -1,4 +1,4 @@
-"""The jobs of a box: what is known of each, and how many are kept."""
+"""The jobs of an emulator: what is known of each, and how many are kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import attrs
 
 @attrs.frozen(kw_only=True, eq=False)
 class Job:
-    """One job in the box.
+    """One job in the emulator.
 
     Attributes:
         id: Its id, which cannot be guessed.
@@ -31,7 +31,7 @@ class Job:
 
 
 class Jobs:
-    """The jobs that are under way, and the last ones that were: a box that runs for weeks must not fill the disk.
+    """The jobs that are under way, and the last ones that were: an emulator that runs for weeks must not fill the disk.
 
     Args:
         keep: How many jobs are kept. Beyond that, the oldest one that has been rendered is forgotten for each new one,

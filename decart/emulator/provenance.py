@@ -1,8 +1,8 @@
 """Whether a video or a picture was made here: what the service's watermark tells there.
 
-The service finds a watermark in the pictures themselves, which outlives re-encoding. The box looks for the words that
-its renderer writes into a file's comment (`decart.emulator.render.mark`): they outlive copies and programs that keep
-comments, and nothing else. The file is only searched, never decoded, so it may be anything.
+The service finds a watermark in the pictures themselves, which survives re-encoding. The emulator looks for the words
+that its renderer writes into a file's comment (`decart.emulator.render.mark`): they survive copies and programs that
+keep comments, and nothing else. The file is only searched, never decoded, so it may be anything.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PIECE = 256 * 1024
 def verdict(file: IO[bytes]) -> dict[str, object]:
     """Return what is said of a file: whether it was made here, and how sure that is.
 
-    The shape is the box's own guess: the service's is not published.
+    The shape is the emulator's own guess: the service's is not published.
 
     Example:
         >>> verdict(io.BytesIO(b"holiday.mp4"))

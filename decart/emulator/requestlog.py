@@ -1,4 +1,4 @@
-"""What was asked of the box: a list of requests that a test can read."""
+"""What was asked of the emulator: a list of requests that a test can read."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class LoggedRequest:
         path: Its path, as text; at most 1,000 characters.
         route: What it was for: ``submit``, ``status``, ``content``, ``generate``, ``files``, ``tokens``, ``models``,
             ``verify`` or ``other``.
-        at: When it came, in seconds on the box's clock.
+        at: When it came, in seconds on the emulator's clock.
         status: The HTTP status that was answered, or None if the connection was cut before that.
         job_id: The job that it is about, or that it made, also when the answer did not arrive.
         key: What tells one API key from another, as `fingerprint` has it; None without a key.
         headers: The headers, their names in lower case, with ``***`` for a secret; at most 8,000 characters.
         faults: The names of the faults that acted on it, or on the job that it made.
         received: How many bytes of a body came.
-        fields: The text fields of the form, if the box has read it; at most 10,000 characters.
+        fields: The text fields of the form, if the emulator has read it; at most 10,000 characters.
         files: The names of the form's files.
     """
 
@@ -95,7 +95,7 @@ class RequestLog(Sequence[LoggedRequest]):
         return self.of(route="submit")
 
     def polls(self, job_id: str | None = None) -> list[float]:
-        """Return when the status of a job was asked for, or of any job, in seconds on the box's clock."""
+        """Return when the status of a job was asked for, or of any job, in seconds on the emulator's clock."""
         wanted = {"route": "status"} if job_id is None else {"route": "status", "job_id": job_id}
         return [request.at for request in self.of(**wanted)]
 

@@ -1,4 +1,4 @@
-"""What each route of the service does: a function of the box, the request and whoever was let in, to the answer."""
+"""What each route of the service does: a function of an exchange that returns its response."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ Handler = Callable[..., Response]
 
 @attrs.frozen
 class Exchange:
-    """One request, and what it is made to.
+    """One request, and the emulator that it came to.
 
     Attributes:
-        box: The service.
+        emulator: The queue.
         request: What is asked for.
         caller: Who asks; nobody in particular where no key is needed.
     """
 
-    box: Emulator
+    emulator: Emulator
     request: Incoming
     caller: Caller
 
@@ -44,14 +44,14 @@ class Exchange:
 
 def submit(ask: Exchange, model: str) -> Response:
     """POST /v1/jobs/{model}."""
-    job = ask.box.submit(_form(ask, model))
+    job = ask.emulator.submit(_form(ask, model))
     return reply({"job_id": job.id, "status": "pending"})
 
 
 def generate(ask: Exchange, model: str) -> Response:
     """POST /v1/generate/{image model}: the picture itself, at once."""
     try:
-        with ask.box.picture(_form(ask, model)) as picture:
+        with ask.emulator.picture(_form(ask, model)) as picture:
             return Response(picture.read_bytes(), mimetype="image/png")
     except RenderError as error:
         raise Refused(400, str(error)) from None
@@ -60,7 +60,7 @@ def generate(ask: Exchange, model: str) -> Response:
 def status(ask: Exchange, job_id: str) -> Response:
     """GET /v1/jobs/{job_id}."""
     job = _job(ask, job_id)
-    state = ask.box.state(job)
+    state = ask.emulator.state(job)
     body = {"job_id": job.id, "status": state.status}
     return reply(body if state.error is None else {**body, "error": state.error})
 
@@ -68,7 +68,7 @@ def status(ask: Exchange, job_id: str) -> Response:
 def content(ask: Exchange, job_id: str) -> Response:
     """GET /v1/jobs/{job_id}/content: the file or, where the request asks for it, a part of it."""
     job = _job(ask, job_id)
-    state = ask.box.state(job).status
+    state = ask.emulator.state(job).status
     if state != "completed":
         raise Refused(409, f"Job is not completed: {state}")
     environ = ask.request.environ
@@ -87,7 +87,7 @@ def content(ask: Exchange, job_id: str) -> Response:
 
 def _form(ask: Exchange, name: str) -> Form:
     """Read and check the form of a job for a model that is there and may be used."""
-    catalogue = ask.box.catalogue
+    catalogue = ask.emulator.catalogue
     gone = catalogue.gone(name)
     if gone is not None:
         raise Refused(410, gone, model=name)
@@ -97,7 +97,7 @@ def _form(ask: Exchange, name: str) -> Form:
 
 
 def _job(ask: Exchange, job_id: str) -> Job:
-    job = ask.box.find(job_id)
+    job = ask.emulator.find(job_id)
     if job is None:
         raise Refused(404, "Job not found")
     return job
@@ -119,21 +119,21 @@ def upload(ask: Exchange) -> Response:
     texts, files = ask.request.fields()
     if "file" not in files:
         raise problem("missing", ("file",), "Field required")
-    stored = ask.box.files.add(ask.caller.owner, files["file"], _seconds(texts.get("ttl_seconds") or str(DAY)))
-    return reply(ask.box.files.reference(stored))
+    stored = ask.emulator.files.add(ask.caller.owner, files["file"], _seconds(texts.get("ttl_seconds") or str(DAY)))
+    return reply(ask.emulator.files.reference(stored))
 
 
 def file(ask: Exchange, file_id: str) -> Response:
     """GET /v1/files/{file_id}."""
-    stored = ask.box.files.find(ask.caller.owner, file_id)
+    stored = ask.emulator.files.find(ask.caller.owner, file_id)
     if stored is None:
         raise Refused(404, "File not found")
-    return reply(ask.box.files.reference(stored))
+    return reply(ask.emulator.files.reference(stored))
 
 
 def delete(ask: Exchange, file_id: str) -> Response:
     """DELETE /v1/files/{file_id}."""
-    if not ask.box.files.remove(ask.caller.owner, file_id):
+    if not ask.emulator.files.remove(ask.caller.owner, file_id):
         raise Refused(404, "File not found")
     return Response(status=204)
 
@@ -159,12 +159,12 @@ def mint(ask: Exchange) -> Response:
         raise Refused(403, "Cannot create client token from a client token")
     body = ask.request.document()
     order = TokenOrder() if body is None else _checked(TokenOrder, body)
-    return reply(ask.box.tokens.mint(ask.caller.owner, order))
+    return reply(ask.emulator.tokens.mint(ask.caller.owner, order))
 
 
 def key_set(ask: Exchange) -> Response:
     """GET /api/auth/jwks."""
-    return reply(ask.box.tokens.key_set())
+    return reply(ask.emulator.tokens.key_set())
 
 
 class _Names(BaseModel):
@@ -180,12 +180,13 @@ def resolve(ask: Exchange) -> Response:
     names = _checked(_Names, body)
     if names.model is None and names.models is None:
         raise problem("value_error", (), "Provide model or models", body)
-    several = None if names.models is None else {name: _canonical(ask.box, name) for name in names.models}
-    return reply({"model_id": None if names.model is None else _canonical(ask.box, names.model), "model_ids": several})
+    several = None if names.models is None else {name: _canonical(ask.emulator, name) for name in names.models}
+    one = None if names.model is None else _canonical(ask.emulator, names.model)
+    return reply({"model_id": one, "model_ids": several})
 
 
-def _canonical(box: Emulator, name: str) -> str:
-    canonical = box.catalogue.canonical(name)
+def _canonical(emulator: Emulator, name: str) -> str:
+    canonical = emulator.catalogue.canonical(name)
     if canonical is None:
         raise Refused(404, f"Unknown model: {name[:100]}")
     return canonical
@@ -233,4 +234,4 @@ ROUTES = (
     Route("POST", "/v1/models/resolve", resolve, open=True),
     Route("POST", "/v1/verify", verify),
 )
-"""``known`` is the name of a model that the box has, and ``picture`` of one that makes pictures."""
+"""``known`` is the name of a model that the emulator has, and ``picture`` of one that makes pictures."""

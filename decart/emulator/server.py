@@ -59,7 +59,7 @@ class EmulatorServer:
         self.emulator = emulator or Emulator()
         self._owns_emulator = emulator is None
         self._grace = grace
-        self._server = _Server((host, port), Front(self.emulator, look=look), silence)
+        self._server = _Server((host, port), Front(self.emulator, host=host, look=look), silence)
         self._server.prepare()
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._server.bind_addr[1]}"
         self._thread = threading.Thread(target=self._server.serve, name="decart-emulator-server", daemon=True)

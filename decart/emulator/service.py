@@ -7,6 +7,7 @@ A job's status is not stored but follows from the time and from whether its vide
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import threading
@@ -16,10 +17,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import attrs
 
+from ..errors import InvalidInputError
 from ..models import ModelDefinition
 from ..transports.base import SystemClock
 from .catalogue import Catalogue
@@ -31,11 +33,14 @@ from .files import Files
 from .forms import Form
 from .jobs import Job, Jobs
 from .render import Cached, RenderError, RenderJob, render
+from .render.job import MAX_FPS, Layout
 from .requestlog import RequestLog
 from .tokens import Tokens
 
 if TYPE_CHECKING:
     from typing import Self
+
+log = logging.getLogger("decart.emulator")
 
 Renderer = Callable[[RenderJob, Path], None]
 
@@ -80,7 +85,7 @@ class State:
 
 
 class Emulator:
-    """The queue of a service in a box.
+    """The queue of the emulator.
 
     Args:
         pending: Seconds that a job waits before it is worked on.
@@ -97,6 +102,13 @@ class Emulator:
         faults: What is to go wrong; see `decart.emulator.faults`. More can be added at any time.
         keep: How many jobs are kept, with their videos, and how many uploaded files. Beyond that, the oldest ones (of
             the jobs, those that have ended) are forgotten.
+        layout: Where the MP4 files have their index: ``"start"``, so that a player can begin before it has loaded all,
+            or ``"end"``, as files that the service made had it.
+        fps: Frames per second of videos made from text and from pictures; the model's own unless given. The files of
+            the service had 24 or 32. An edited video keeps the rate of its source.
+
+    Raises:
+        InvalidInputError: ``layout`` or ``fps`` cannot be.
 
     Attributes:
         clock: Where the time comes from.
@@ -121,7 +133,15 @@ class Emulator:
         today: bool = False,
         faults: FaultLike | Iterable[FaultLike] = (),
         keep: int = 1_000,
+        layout: Layout = "start",
+        fps: int | None = None,
     ) -> None:
+        if layout not in get_args(Layout):
+            raise InvalidInputError(f"Emulator: layout must be 'start' or 'end', not {layout!r}.")
+        if fps is not None and not 1 <= fps <= MAX_FPS:
+            raise InvalidInputError(f"Emulator: fps must be between 1 and {MAX_FPS}, not {fps!r}.")
+        self._layout: Layout = layout
+        self._fps = fps
         self._pending = pending
         self._processing = processing
         self.clock = clock or SystemClock()
@@ -155,7 +175,7 @@ class Emulator:
         """Take a job in, with its files."""
         job_id = uuid.uuid4().hex
         folder = self._folder / job_id
-        order = _taken_in(form, folder)
+        order = self._taken_in(form, folder)
         picture = form.model.task.endswith("-to-image")
         target = folder / ("result.png" if picture else "result.mp4")
         fault = self.faults.take_for_job()
@@ -181,7 +201,7 @@ class Emulator:
         folder = self._folder / uuid.uuid4().hex
         target = folder / "result.png"
         try:
-            order = _taken_in(form, folder)
+            order = self._taken_in(form, folder)
             with self._painting:
                 self._renderer(order, target)
             yield target
@@ -202,22 +222,28 @@ class Emulator:
         error = job.work.exception()
         if error is None:
             return State("completed")
-        reason = str(error) if isinstance(error, RenderError) else f"internal error: {error!r}"
+        # What else an error says, paths for example, is in the log and not for clients.
+        reason = str(error) if isinstance(error, RenderError) else f"internal error: {type(error).__name__}"
         return State("failed", reason or None)
 
-
-def _taken_in(form: Form, folder: Path) -> RenderJob:
-    """Put the files of a form into a new folder, each under its field's name, and return what to render."""
-    folder.mkdir()
-    for name, file in form.files.items():
-        file.save(folder / name)
-    return _order(form, folder)
+    def _taken_in(self, form: Form, folder: Path) -> RenderJob:
+        """Put the files of a form into a new folder, each under its field's name, and return what to render."""
+        folder.mkdir()
+        for name, file in form.files.items():
+            file.save(folder / name)
+        order = _order(form, folder)
+        return attrs.evolve(order, layout=self._layout, fps=self._fps or order.fps)
 
 
 def _rendered(renderer: Renderer, order: RenderJob, target: Path) -> None:
     """Render, after which the files that were sent are of no use any more."""
     try:
         renderer(order, target)
+    except RenderError:
+        raise
+    except Exception:
+        log.exception("A bug in the renderer")
+        raise
     finally:
         for path in order.inputs.values():
             path.unlink(missing_ok=True)

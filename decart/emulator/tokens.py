@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from .dates import Dates
 
-PLATFORM = "https://platform.decart.ai"  # who issues the service's tokens, and whom they are for; and so the box's
+PLATFORM = "https://platform.decart.ai"  # who issues the service's tokens, and whom they are for; and so the emulator's
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 
 
@@ -51,7 +51,7 @@ class TokenOrder(BaseModel):
         allowedModels: The only models that it may submit to.
         allowedOrigins: The only web pages that it may be used from.
         constraints: Limits that are passed on; they are about realtime sessions.
-        metadata: Anything; the box does nothing with it.
+        metadata: Anything; the emulator does nothing with it.
     """
 
     expiresIn: Annotated[int, Field(ge=1, le=3600)] | None = None
@@ -79,10 +79,10 @@ class Grant:
 
 
 class Tokens:
-    """The client tokens of a box.
+    """The client tokens of an emulator.
 
     Args:
-        dates: What day it is in the box.
+        dates: What day it is in the emulator.
 
     Example:
         >>> minted = Tokens(Dates(clock.now)).mint("dct_local", TokenOrder(expiresIn=300))
@@ -118,12 +118,13 @@ class Tokens:
             token = self._signed(grant, limits, now)
             self._grants = {key: known for key, known in self._grants.items() if known.expires > now}
             self._grants |= {key: grant, token: grant}
-        scoped = grant.models is not None or grant.origins is not None
+        asked = {"models": grant.models, "origins": grant.origins}
+        permissions = {name: allowed for name, allowed in asked.items() if allowed is not None}
         return {
             "apiKey": key,
             "token": token,
             "expiresAt": self._dates.text(grant.expires),
-            "permissions": {"models": grant.models, "origins": grant.origins} if scoped else None,
+            "permissions": permissions or None,  # a member that is null breaks the public Python client
             "constraints": limits,
         }
 

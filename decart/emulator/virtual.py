@@ -1,4 +1,4 @@
-"""The box for tests: in process, on a virtual clock, with tiny files, and with clients of it."""
+"""The emulator for tests: in process, on a virtual clock, with tiny files, and with clients of it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class VirtualEmulator(Emulator):
         super().__init__(**(usual | settings))
 
     def client(self, **settings: Any) -> DecartClient:
-        """Return a new client of the box; ``settings`` are those of ``DecartClient``.
+        """Return a new client of the emulator; ``settings`` are those of ``DecartClient``.
 
         Example:
             >>> client = emulator.client(retry=RetryPolicy(attempts=1))
@@ -53,7 +53,7 @@ class VirtualEmulator(Emulator):
         return DecartClient(**(usual | settings))
 
     def async_client(self, **settings: Any) -> AsyncDecartClient:
-        """Return a new async client of the box; ``settings`` are those of ``AsyncDecartClient``.
+        """Return a new async client of the emulator; ``settings`` are those of ``AsyncDecartClient``.
 
         Example:
             >>> client = emulator.async_client(retry=RetryPolicy(attempts=1))

@@ -32,7 +32,7 @@ except ImportError:
     require("otel", "opentelemetry")
     raise
 
-_KINDS = {"submit": trace.SpanKind.CLIENT, "wait": trace.SpanKind.INTERNAL, "download": trace.SpanKind.CLIENT}
+_INTERNAL = ("wait",)  # operations that are not requests to the service, but contain some
 
 
 class Tracing(EventHook):
@@ -52,7 +52,7 @@ class Tracing(EventHook):
         """Create a span that is current during the operation."""
         known = {"decart.job.id": operation.job_id, "decart.model": operation.model}
         attributes = {name: value for name, value in known.items() if value is not None}
-        kind = _KINDS[operation.name]
+        kind = trace.SpanKind.INTERNAL if operation.name in _INTERNAL else trace.SpanKind.CLIENT
         return self._tracer.start_as_current_span(f"decart {operation.name}", kind=kind, attributes=attributes)
 
     def status_changed(self, event: StatusChanged) -> None:

@@ -32,6 +32,8 @@ except ImportError:
 except Exception as error:
     raise MissingExtraError(f"tqdm is installed, but cannot be used to draw a bar ({reason_of(error)}).") from error
 
+tqdm.get_lock()  # made now, which imports multiprocessing: an import that is interrupted half-way fails ever after
+
 _WAITING = "{desc} [{elapsed}]"
 
 

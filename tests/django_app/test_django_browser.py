@@ -14,6 +14,7 @@ from support.django_app import Box, Site, noise, on_a_port, talking_to
 from support.django_visits import MIB
 
 from decart.emulator import Emulator, EmulatorServer
+from decart.emulator.render.job import Layout
 
 pytestmark = pytest.mark.slow
 
@@ -51,8 +52,11 @@ def ready(page: Page) -> None:
 
 
 @needs_chromium
-def test_a_person_types_a_prompt_sees_the_status_change_without_a_reload_and_the_video_plays() -> None:
-    with signed_in(Emulator(pending=1.5, processing=3)) as (page, _):
+@pytest.mark.parametrize(("layout", "fps"), [("start", None), ("end", 32)])
+def test_a_person_types_a_prompt_sees_the_status_change_without_a_reload_and_the_video_plays(
+    layout: Layout, fps: int | None
+) -> None:
+    with signed_in(Emulator(pending=1.5, processing=3, layout=layout, fps=fps)) as (page, _):
         order(page, "A serene lake at sunset with mountains in the background")
         page.evaluate("window.loaded = 'once'")
         for text in ("pending", "processing", "completed"):

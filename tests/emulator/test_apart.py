@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from pathlib import Path
 
@@ -45,3 +46,16 @@ def test_the_order_arrives_as_it_was_given(tmp_path: Path, monkeypatch: pytest.M
     Apart(function="support.renderers:tell")(order, Path("told"))
     arrived = ast.literal_eval((tmp_path / "told").read_text("utf-8"))
     assert arrived == [order.prompt, str(tmp_path / "p\u00efcture"), [(0, 0.5, 1.0)]]
+
+
+@on_linux
+def test_the_process_inherits_no_environment_and_its_arguments_name_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DECART_API_KEY", "dct_secret")
+    Apart(function="support.renderers:expose")(job("text-to-video"), tmp_path / "exposed")
+    exposed = json.loads((tmp_path / "exposed").read_text("utf-8"))
+    assert sorted(exposed["environment"]) == ["OPENBLAS_NUM_THREADS", "PYTHONPATH"]
+    interpreter, *arguments = exposed["arguments"]
+    assert interpreter == sys.executable
+    assert [argument for argument in arguments if "/" in argument or "dct_" in argument] == []

@@ -103,7 +103,6 @@ def test_another_method_is_405_and_told_which_there_are(box: Box, method: str, p
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "/v1",
         "/v1//jobs/x",
         "/v1/jobs/",
@@ -263,7 +262,7 @@ def test_a_stranger_is_404(box: Box, asked: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("options", [{"models": [ModelDefinition(name="mine", task="text-to-image")]}], ids=["own"])
-def test_a_model_of_ones_own_has_every_route(box: Box) -> None:
+def test_a_model_of_your_own_has_every_route(box: Box) -> None:
     assert box.form("/v1/jobs/mine", {"prompt": "x"}).status == 200
     assert box.form("/v1/generate/mine", {"prompt": "x"}).status == 200
     assert box.json("/v1/models/resolve", {"model": "mine"}).json["model_id"] == "mine"
@@ -343,3 +342,14 @@ def test_a_body_that_nobody_asked_for_is_read_no_further_than_a_form_may_go() ->
 def test_a_text_where_a_file_belongs_is_422(box: Box) -> None:
     answer = box.form("/v1/jobs/lucy-clip", {"prompt": "x", "data": "https://example.com/clip.mp4"})
     assert answer.wrong == [(["body", "data"], "value_error")]
+
+
+def test_a_model_that_the_emulator_does_not_know_is_refused_as_at_the_service(
+    box: Box, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the service each model has a path of its own; that of an unknown one is a job's, which can only be read."""
+    answer = box.form("/v1/jobs/lucy-preview", {"prompt": "x"})
+    assert (answer.status, answer.json) == (405, {"detail": "Method Not Allowed"})
+    assert "No model 'lucy-preview': add it with Emulator(models=...) or --model" in caplog.text
+    answer = box.form("/v1/generate/lucy-preview", {"prompt": "x"})
+    assert (answer.status, answer.json) == (404, {"detail": "Not Found"})

@@ -59,12 +59,25 @@ def test_the_signature_is_that_of_the_published_key(box: Box) -> None:
 
 def test_a_token_may_use_the_models_that_it_names_by_any_of_their_names(box: Box) -> None:
     minted = mint(box, allowedModels=["lucy-pro-t2v", "lucy-image-2"])
-    assert minted["permissions"] == {"models": ["lucy-pro-t2v", "lucy-image-2"], "origins": None}
+    assert minted["permissions"] == {"models": ["lucy-pro-t2v", "lucy-image-2"]}
     key = minted["apiKey"]
     assert submit(box, key).status == 200
     assert submit(box, key, "lucy-pro-i2i").status == 422  # let in, and asked for its picture
     refused = submit(box, key, "lucy-clip")
     assert (refused.status, refused.json["detail"]) == (403, "Model lucy-clip is not allowed for this token")
+
+
+@pytest.mark.parametrize(
+    ("order", "permissions"),
+    [
+        ({"allowedModels": ["lucy-2.5"]}, {"models": ["lucy-2.5"]}),
+        ({"allowedOrigins": ["https://a.example"]}, {"origins": ["https://a.example"]}),
+        ({"allowedModels": [], "allowedOrigins": []}, {"models": [], "origins": []}),
+        ({"allowedModels": None, "expiresIn": 9}, None),
+    ],
+)
+def test_permissions_have_only_the_members_that_were_asked_for(box: Box, order: Any, permissions: Any) -> None:
+    assert mint(box, **order)["permissions"] == permissions
 
 
 def test_a_token_is_for_the_origins_that_it_names(box: Box) -> None:

@@ -178,11 +178,11 @@ def flask_run(service: str, folder: Path) -> Iterator[tuple[int, str]]:
 
 
 @contextmanager
-def site_with(renderer: Any, folder: Path) -> Iterator[tuple[Site, VirtualClock]]:
+def site_with(renderer: Any, folder: Path, **settings: Any) -> Iterator[tuple[Site, VirtualClock]]:
     """Give the app before a box whose clock the test moves."""
     clock = VirtualClock()
     with (
-        Emulator(clock=clock, renderer=renderer, background=False) as emulator,
+        Emulator(clock=clock, renderer=renderer, background=False, **settings) as emulator,
         EmulatorServer(emulator) as server,
         site_of(server.url, folder) as site,
     ):

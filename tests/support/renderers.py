@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import threading
 from pathlib import Path
 
@@ -50,3 +51,11 @@ def weigh(job: RenderJob, target: Path) -> None:
         reason = str(error)
     most = Path("/proc/self/status").read_text("utf-8").partition("VmHWM:")[2].split()[0]
     target.write_text(f"{int(most) // 1024}\n{reason}")
+
+
+def expose(job: RenderJob, target: Path) -> None:
+    """Write down what this process was started with (Linux): its environment, and its arguments."""
+    process = Path("/proc/self")
+    names = [entry.partition("=")[::2] for entry in process.joinpath("environ").read_text("utf-8").split("\0") if entry]
+    arguments = process.joinpath("cmdline").read_text("utf-8").split("\0")[:-1]
+    target.write_text(json.dumps({"environment": dict(names), "arguments": arguments}))

@@ -1,4 +1,4 @@
-"""Faults that the box plays when it is told to.
+"""Faults that the emulator plays when it is told to.
 
 ::
 

@@ -28,7 +28,7 @@ _NEEDED = {"submit": "job_id", "status": "status", "files": "id", "tokens": "api
 
 
 class Dropped(Exception):
-    """The connection is to be cut, which WSGI has no words for: whoever carries the box over the wire does it.
+    """The connection is to be cut, which WSGI has no words for: whoever carries the emulator over the wire does it.
 
     Attributes:
         reset: Whether it is cut with a reset; otherwise it ends politely, as if all had been said.
@@ -84,7 +84,7 @@ def _status(fault: Fault, path: str) -> Answer:
     code, headers = fault.code or 0, {}
     if fault.retry_after is not None:
         headers["retry_after"] = f"{fault.retry_after:g}"
-    if fault.retry_after_date is not None:  # held against the box's own date, so that both are of one clock
+    if fault.retry_after_date is not None:  # held against the emulator's own date, so that both are of one clock
         now = int(time.time())
         headers["date"] = formatdate(now, usegmt=True)
         headers["retry_after"] = formatdate(now + fault.retry_after_date, usegmt=True)
@@ -110,7 +110,7 @@ INSTEAD: dict[str, Callable[[Fault, str], Answer]] = {
     "redirect": _redirect,
     "drop-before": _drop,
 }
-"""Answers in the place of the box's own, which does nothing then: made of the fault and the request's path."""
+"""Answers in the place of the emulator's own, which does nothing then: made of the fault and the request's path."""
 
 
 # ---------------------------------------------------------------- broken answers
@@ -154,7 +154,7 @@ BROKEN: dict[str, Callable[[Fault, Answer, str], Answer]] = {
     "missing-field": _missing_field,
     "unknown-status": _unknown_status,
 }
-"""What becomes of the box's own answer to a request of this kind."""
+"""What becomes of the emulator's own answer to a request of this kind."""
 
 
 # ---------------------------------------------------------------- bodies

@@ -1,4 +1,4 @@
-"""The names of the faults that the box can play, as a table: what each does, where, how often, and what it takes.
+"""The names of the faults that the emulator can play, as a table: what each does, where, how often, and what it takes.
 
 A fault has a *part* of the exchange to itself, and at most one of each part acts on a request: the first in the order
 in which they were added. The others wait for their turn. So two answers come one after the other, and a slow line that

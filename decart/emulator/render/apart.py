@@ -78,9 +78,13 @@ class Apart:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of the process: it finds the same modules, and one thread does for its sums."""
+    """Return the environment of the process: where its modules are, and nothing that it inherits, such as keys.
+
+    Windows starts no process without ``SYSTEMROOT``.
+    """
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-    return {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
+    needed = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+    return {**needed, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
 
 
 def _signal(number: int) -> str:

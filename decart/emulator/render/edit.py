@@ -45,7 +45,7 @@ def edit_video(job: RenderJob, target: Path) -> None:
         size = (short, long) if clip.portrait else (long, short)
         look, writing = _prepared(attrs.evolve(job, width=size[0], height=size[1]))
         sound = read_sound(path, clip.start)
-        with ClipWriter(target, size, clip.rate, sound) as writer:
+        with ClipWriter(target, size, clip.rate, sound, layout=job.layout) as writer:
             for second, frame in clip.frames(size):
                 writer.write(writing.stamp(look(frame)), round(second * TICKS))
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import attrs
 import numpy as np
@@ -28,6 +29,9 @@ MAX_SECONDS = 60.0
 
 MAX_FPS = 120
 """Highest frame rate of a made video."""
+
+Layout = Literal["start", "end"]
+"""Where a made MP4 file has its index: before the frames, ready for streaming, or after them."""
 
 PICTURE_TASKS = ("text-to-image", "image-to-image")
 """What gives one picture; the other tasks give a video."""
@@ -68,6 +72,7 @@ class RenderJob:
             ``"reference_image"``.
         trajectory: Points ``(frame, x, y)`` for the ``"motion"`` task, with x
             and y as parts of the width and the height.
+        layout: Where a made MP4 file has its index (the ``moov`` box).
     """
 
     task: str
@@ -80,6 +85,7 @@ class RenderJob:
     seconds: float = 5.0
     inputs: Mapping[str, Path]
     trajectory: Sequence[tuple[int, float, float]] = ()
+    layout: Layout = "start"
 
     @property
     def size(self) -> tuple[int, int]:

@@ -43,7 +43,7 @@ def render_small(job: RenderJob, target: Path) -> None:
         if job.task in PICTURE_TASKS:
             save_png(next(frames), target)
             return
-        with ClipWriter(target, _size(job), Fraction(FPS)) as writer:
+        with ClipWriter(target, _size(job), Fraction(FPS), layout=job.layout) as writer:
             for number, frame in enumerate(frames):
                 writer.write(frame, number * TICKS // FPS)
 

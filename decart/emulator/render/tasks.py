@@ -56,7 +56,7 @@ def _write_clip(job: RenderJob, target: Path) -> None:
     frames = _FRAMES[job.task](job)
     # Taken before the file is made: this is where an input shows its faults.
     first = next(frames)
-    with ClipWriter(target, job.size, Fraction(job.fps)) as writer:
+    with ClipWriter(target, job.size, Fraction(job.fps), layout=job.layout) as writer:
         writer.write(first, 0)
         for number, frame in enumerate(frames, start=1):
             writer.write(frame, number * TICKS // job.fps)

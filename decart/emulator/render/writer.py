@@ -13,31 +13,42 @@ from av.container import OutputContainer
 from av.video.reformatter import Colorspace, VideoReformatter
 from PIL import Image
 
+from decart.emulator.render.job import Layout
 from decart.emulator.render.mark import MARK
 
-TICKS = 90_000
-"""Output clock, in ticks a second: exact for all common frame rates."""
+TICKS = 180_000
+"""Output clock, in ticks a second: exact for all common frame rates, 32 included."""
 
 _BT709 = 1
 
 
 class ClipWriter:
-    """An MP4 file that is being written: H.264, yuv420p, ready for streaming.
+    """An MP4 file that is being written: H.264, yuv420p.
 
     The encoder always runs two threads. x264 gives the same bytes for the same
     number of threads, whatever machine it runs on.
     """
 
-    def __init__(self, target: Path, size: tuple[int, int], rate: Fraction, sound: bytes | None = None) -> None:
+    def __init__(
+        self,
+        target: Path,
+        size: tuple[int, int],
+        rate: Fraction,
+        sound: bytes | None = None,
+        *,
+        layout: Layout = "start",
+    ) -> None:
         """Create the file.
 
         Args:
             target: Where to write.
             size: Width and height, both even.
             rate: Nominal frame rate.
-            sound: A whole M4A file whose track goes along with the pictures.
+            sound: A complete M4A file whose track is copied into this one.
+            layout: Where the index goes; ``"end"`` is what the muxer does by itself.
         """
-        self._container = av.open(str(target.absolute()), "w", format="mp4", options={"movflags": "+faststart"})
+        options = {"movflags": "+faststart"} if layout == "start" else {}
+        self._container = av.open(str(target.absolute()), "w", format="mp4", options=options)
         self._container.metadata["comment"] = MARK
         self._duration = round(TICKS / rate)
         self._stream = self._container.add_stream("libx264", rate=rate, options={"preset": "superfast", "crf": "23"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from decart import (
     models,
 )
 from decart.emulator import Emulator, EmulatorTransport, VirtualClock, VirtualEmulator
+from decart.emulator.render import RenderJob
 from decart.transports import HttpRequest, Timeout
 
 
@@ -80,8 +82,17 @@ def test_a_job_that_cannot_be_rendered_fails_with_the_reason(client: DecartClien
 def test_a_bug_in_a_renderer_fails_the_job_and_not_the_box(client: DecartClient) -> None:
     result = client.queue.submit_and_poll(job("lucy-pro-t2v", prompt="crash"))
     assert result.status == "failed"
-    assert result.error is not None
-    assert "internal error" in result.error
+    assert result.error == "internal error: KeyError"
+
+
+def test_no_path_of_the_server_is_in_the_reason_of_a_failed_job(caplog: pytest.LogCaptureFixture) -> None:
+    def stumble(order: RenderJob, target: Path) -> None:
+        raise FileNotFoundError(2, "No such file", str(target))
+
+    with VirtualEmulator(renderer=stumble) as emulator, emulator.client() as client:
+        result = client.queue.submit_and_poll(job("lucy-pro-t2v", prompt="x"))
+    assert result.error == "internal error: FileNotFoundError"
+    assert "result.mp4" in caplog.text  # for whoever runs the emulator
 
 
 def test_every_input_reaches_the_renderer_as_what_it_is(client: DecartClient, studio: Studio) -> None:
@@ -164,7 +175,7 @@ def test_no_key_at_all_is_401() -> None:
     assert post("/v1/jobs/lucy-pro-t2v", key=None) == (401, {"detail": "Missing API key"})
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/jobs", "/v2/jobs/lucy-pro-t2v", "/v1/jobs/a/b/c"])
+@pytest.mark.parametrize("path", ["/v1", "/v1/jobs", "/v2/jobs/lucy-pro-t2v", "/v1/jobs/a/b/c"])
 def test_other_routes_are_404(path: str) -> None:
     assert post(path)[0] == 404
 

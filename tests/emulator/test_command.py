@@ -1,0 +1,92 @@
+"""The command line: what is wrong with it is one line that says what to do."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from configparser import ConfigParser
+from importlib.metadata import EntryPoint
+
+import pytest
+from support.documents import ROOT
+
+import decart
+
+
+def ended(*arguments: str, module: str = "decart.emulator") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+PORT = "is not a port; use a number up to 65535, or 0 for any free port"
+SECONDS = "is not a duration; use a number of seconds, 0 or more"
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "advice"),
+    [
+        ("--port", "http", PORT),
+        ("--port", "65536", PORT),
+        ("--port", "-1", PORT),
+        ("--port", "80.5", PORT),
+        ("--port", "", PORT),
+        ("--pending", "-1", SECONDS),
+        ("--pending", "soon", SECONDS),
+        ("--pending", "nan", SECONDS),
+        ("--processing", "-0.5", SECONDS),
+        ("--processing", "inf", SECONDS),
+        ("--fps", "0", "is not a frame rate; use a number from 1 to 120"),
+        ("--fps", "fast", "is not a frame rate; use a number from 1 to 120"),
+        ("--layout", "middle", "(choose from"),
+        ("--model", "mine", "is not NAME=TASK: ModelDefinition: task must be one of text-to-video"),
+        ("--model", "=motion", "is not NAME=TASK: ModelDefinition: name must be"),
+    ],
+)
+def test_a_wrong_value_is_one_line_with_the_way_out(option: str, value: str, advice: str) -> None:
+    done = ended(f"{option}={value}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"decart-emulator: argument {option}: ")
+    assert advice in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_busy_port_is_one_line_with_the_way_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        done = ended("--port", str(port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"Port {port} is in use; choose another with --port, or --port 0 for any free one.\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"), [("192.0.2.1", "Cannot assign requested address"), ("a..b", "label empty or too long")]
+)
+def test_a_host_that_is_not_ours_is_one_line(host: str, reason: str) -> None:
+    done = ended("--host", host, "--port", "0")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Cannot listen on {host}:0 (")
+    assert reason in done.stderr
+    assert done.stderr.endswith("; check --host and --port.\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_script_is_the_module() -> None:
+    settings = ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    name, _, value = settings["options.entry_points"]["console_scripts"].strip().partition(" = ")
+    assert name == "decart-emulator"
+    main = EntryPoint(name, value, "console_scripts").load()
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+
+
+def test_the_package_says_on_one_screen_what_there_is() -> None:
+    done = ended(module="decart")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"decart {decart.__version__}: ")
+    for words in ("decart-emulator", "python -m decart.emulator", "pip install 'decart[emulator]'", "docs/"):
+        assert words in done.stdout
+    assert len(done.stdout.splitlines()) <= 24
+    assert max(map(len, done.stdout.splitlines())) <= 90

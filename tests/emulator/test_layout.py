@@ -1,0 +1,81 @@
+"""How result files are laid out: their index before or after the frames, and how many frames a second they have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from support.raw import Box
+
+from decart import InvalidInputError
+from decart.emulator import Emulator, VirtualEmulator
+from decart.emulator.render.tasks import draw
+from decart.structure import Structure
+
+VIDEO = {"prompt": "x"}
+
+
+def boxes(data: bytes) -> Iterator[str]:
+    """Yield the names of the top-level boxes of an MP4 file."""
+    while data:
+        yield data[4:8].decode("ascii")
+        data = data[int.from_bytes(data[:4], "big") :]
+
+
+def made(path: str, files: dict[str, bytes] | None = None, **settings: Any) -> bytes:
+    """Have an emulator with these settings make a file."""
+    with VirtualEmulator(**settings) as emulator:
+        box = Box.within(emulator)
+        job_id = box.finished(box.form(path, {**VIDEO, "resolution": "480p"} if files is None else VIDEO, files))
+        return box.get(f"/v1/jobs/{job_id}/content").body
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, ["ftyp", "moov", "free", "mdat"]),
+        ({"layout": "start"}, ["ftyp", "moov", "free", "mdat"]),
+        ({"layout": "end"}, ["ftyp", "free", "mdat", "moov"]),
+    ],
+    ids=["default", "start", "end"],
+)
+def test_the_index_is_at_the_start_unless_it_is_asked_for_at_the_end(
+    settings: dict[str, Any], expected: list[str]
+) -> None:
+    data = made("/v1/jobs/lucy-pro-t2v", **settings)
+    assert list(boxes(data)) == expected
+    structure = Structure()
+    structure.feed(data)
+    assert structure.is_complete
+
+
+def test_a_file_with_its_index_at_the_end_is_incomplete_until_that_has_arrived() -> None:
+    data = made("/v1/jobs/lucy-pro-t2v", layout="end")
+    structure = Structure()
+    structure.feed(data[: data.rindex(b"moov") - 4])
+    assert not structure.is_complete
+
+
+@pytest.mark.parametrize("layout", ["start", "end"])
+def test_the_layout_is_that_of_edited_videos_too(layout: str, video: Path) -> None:
+    data = made("/v1/jobs/lucy-clip", {"data": video.read_bytes()}, layout=layout, renderer=draw)
+    assert (list(boxes(data))[-1] == "moov") is (layout == "end")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fps", [24, 32])
+def test_videos_have_the_frame_rate_that_is_asked_for(fps: int, tmp_path: Path) -> None:
+    path = tmp_path / "made.mp4"
+    path.write_bytes(made("/v1/jobs/lucy-pro-t2v", layout="end", fps=fps, renderer=draw))
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        assert (stream.average_rate, stream.frames) == (fps, 5 * fps)
+
+
+@pytest.mark.parametrize(("settings", "why"), [({"layout": "middle"}, "layout must be"), ({"fps": 0}, "fps must be")])
+def test_what_no_file_can_have_is_refused(settings: dict[str, Any], why: str) -> None:
+    with pytest.raises(InvalidInputError, match=why):
+        Emulator(**settings)
