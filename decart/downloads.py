@@ -158,9 +158,9 @@ class Download:
         """
         try:
             self._check(data)
+            self.size += len(data)
         except ResponseError as error:
             return error.with_traceback(None)
-        self.size += len(data)
         return None
 
     def observe_end(self, now: float) -> None:

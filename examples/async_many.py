@@ -1,7 +1,7 @@
 """Several videos at the same time, over aiohttp, with a callback that is awaited.
 
 Run: python examples/async_many.py [--emulator]      It leaves lake.mp4 and forest.mp4 in the current folder.
-Needs: pip install 'decart[async]'. Costs: two five-second videos; nothing with --emulator.
+Needs: pip install 'decart-queue[async]'. Costs: two five-second videos; nothing with --emulator.
 """
 
 import asyncio
