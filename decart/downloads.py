@@ -42,15 +42,7 @@ from .content import (
     is_framed,
 )
 from .errors import ResponseError
-from .policies import (
-    LAST_REQUEST,
-    TICK,
-    RetryPolicy,
-    next_pause,
-    repeat_read,
-    retry_after,
-    seconds_until_visible,
-)
+from .policies import LAST_REQUEST, TICK, RetryPolicy, next_pause, repeat_read, retry_after, seconds_until_visible
 from .protocol import content_request
 from .ranges import ContentRange, RequestedRange
 from .redaction import holds_key
