@@ -1,10 +1,10 @@
-"""How the benchmarks measure: what makes two figures comparable, whatever they are figures of.
+"""The benchmark harness, which ensures that the figures of different peers are comparable.
 
-- Every run is a fresh process, and all of them see the same small environment (requests walks all of it, twice a call).
-- In each round every peer runs once, in an order left to chance; a ratio is taken within a round, and what is told is
-  the median of the rounds' ratios. A machine that is slow for a while is then slow for both.
-- Memory is touched before it is measured: on a virtual machine, the first process to use it pays for it.
-- The server is a process of its own, and says what it saw.
+- Each run is a fresh process with the same small environment variables (requests reads all of them, twice per call).
+- In each round every peer runs once, in random order. Ratios are computed within a round, and the median of the rounds'
+  ratios is reported, so a machine that is slow for a while is slow for both sides.
+- Memory is touched before it is measured: on a virtual machine, the first process that uses it pays for it.
+- The server is a separate process, and reports what it received.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from typing import Any
 from peers import PUBLIC, NotAvailableError
 
 HERE = Path(__file__).resolve().parent
-PATIENCE = 900  # seconds for one run of one peer
+RUN_TIMEOUT = 900  # seconds for one run of one peer
 Figures = dict[str, Any]
 
 PUBLIC_PYTHON = os.environ.get("DECART_PUBLIC_SDK_PYTHON")
-"""The Python of an environment that has the service's own SDK, which is called decart, too."""
+"""The Python of an environment with the service's own SDK, whose package is also called decart."""
 
 ENVIRONMENT = {
-    "HOME": tempfile.gettempdir(),  # where no .netrc is
+    "HOME": tempfile.gettempdir(),  # a folder without .netrc
     "LANG": "C.UTF-8",
     "PATH": os.environ.get("PATH", os.defpath),
     "TMPDIR": tempfile.gettempdir(),
@@ -42,7 +42,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Claim:
-    """What we say of a figure: at most, or at least, so much; of ours alone, or of ours over a peer's."""
+    """A target for a figure, an upper or a lower bound: for our value, or for the ratio of ours to a peer's."""
 
     what: str
     figure: str
@@ -52,22 +52,22 @@ class Claim:
     least: float | None = None
 
     def met(self, value: float) -> bool:
-        """Say whether the value is what was claimed."""
+        """Return whether a value meets the target."""
         return (self.most is None or value <= self.most) and (self.least is None or value >= self.least)
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Something that several peers do, each in processes of its own.
+    """A task that several peers perform, each in separate processes.
 
     Attributes:
-        name: What ``--only`` calls it.
-        title: What it is, for people.
-        peers: Who does it.
-        run: Has one peer do it once, and returns the figures, or raises ``NotAvailableError``.
-        panels: The figures that are drawn, each with a title.
-        claims: What the table says of them.
-        once: Whether a second round would say the same.
+        name: Its name for ``--only``.
+        title: Its title in the output.
+        peers: The peers that perform it.
+        run: Lets one peer perform it once, and returns the figures, or raises ``NotAvailableError``.
+        panels: The figures to plot, each with a title.
+        claims: The rows of the table.
+        once: Whether one round is enough, because further ones would give the same figures.
     """
 
     name: str
@@ -81,9 +81,13 @@ class Measure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What all rounds of one measure gave: a peer's figures, round by round, or why there are none.
+    """The outcome of all rounds of one measure.
 
-    ``missing`` is who cannot do it here, and ``broken`` who failed to.
+    Attributes:
+        measure: The measure.
+        runs: The figures of each peer, round by round.
+        missing: The reasons why peers are not available.
+        broken: The errors of the peers that failed.
     """
 
     measure: Measure
@@ -92,22 +96,22 @@ class Outcome:
     broken: dict[str, str]
 
     @property
-    def right(self) -> bool:
-        """Whether every answer of every peer was what it should be."""
-        return not self.broken and all(run["right"] for runs in self.runs.values() for run in runs)
+    def is_correct(self) -> bool:
+        """Whether all peers succeeded, with correct results."""
+        return not self.broken and all(run["correct"] for runs in self.runs.values() for run in runs)
 
     def median(self, peer: str, figure: str) -> float:
-        """Return what a peer's figure was in the middle."""
+        """Return the median of a peer's figure."""
         return statistics.median(run[figure] for run in self.runs[peer])
 
     def ratio(self, ours: str, peer: str, figure: str) -> float:
-        """Return the median of the rounds' ratios."""
+        """Return the median of the rounds' ratios of our figure to a peer's."""
         pairs = zip(self.runs[ours], self.runs[peer], strict=True)
         return statistics.median(our[figure] / their[figure] for our, their in pairs)
 
 
-def measure(wanted: Measure, rounds: int, only: set[str], say: Callable[[str], None]) -> Outcome:
-    """Have every peer run once a round, in another order each time."""
+def measure(wanted: Measure, rounds: int, only: set[str], report: Callable[[str], None]) -> Outcome:
+    """Run every peer once per round, in random order."""
     peers = [peer for peer in wanted.peers if not only or peer in only]
     runs: dict[str, list[Figures]] = {peer: [] for peer in peers}
     missing: dict[str, str] = {}
@@ -116,7 +120,7 @@ def measure(wanted: Measure, rounds: int, only: set[str], say: Callable[[str], N
         for peer in random.sample(peers, len(peers)):
             if peer not in runs:
                 continue
-            say(f"{wanted.title}, round {turn + 1}: {peer}")
+            report(f"{wanted.title}, round {turn + 1}: {peer}")
             try:
                 runs[peer].append(_run(wanted, peer))
             except NotAvailableError as why:
@@ -135,28 +139,28 @@ def _run(wanted: Measure, peer: str) -> Figures:
 
 
 def python_of(peer: str) -> str:
-    """Return the Python that has the peer's library."""
+    """Return the path of a Python that has the peer's library."""
     return PUBLIC_PYTHON if peer == PUBLIC and PUBLIC_PYTHON else sys.executable
 
 
 class ProgramError(Exception):
-    """A program failed; the message is what it said."""
+    """A program failed; the message contains its stderr."""
 
 
 def fresh(*command: str, cwd: Path | None = None, trusted: Path | None = None) -> str:
-    """Run a command in a fresh process with the small environment, and return what it printed.
+    """Run a command in a fresh process with ``ENVIRONMENT``, and return its output.
 
     Args:
         command: The command.
-        cwd: Where it runs.
-        trusted: The file of the certificates that it trusts, if not the usual ones.
+        cwd: The working directory.
+        trusted: The CA bundle to trust instead of the default one.
 
     Raises:
-        ProgramError: It failed.
+        ProgramError: The command failed.
     """
     trust = {"REQUESTS_CA_BUNDLE": str(trusted), "SSL_CERT_FILE": str(trusted)} if trusted else {}
     done = subprocess.run(
-        command, env={**ENVIRONMENT, **trust}, cwd=cwd, capture_output=True, text=True, check=False, timeout=PATIENCE
+        command, env={**ENVIRONMENT, **trust}, cwd=cwd, capture_output=True, text=True, check=False, timeout=RUN_TIMEOUT
     )
     if done.returncode:
         raise ProgramError(f"{' '.join(command)[:500]} ended with {done.returncode}:\n{done.stderr}")
@@ -164,10 +168,10 @@ def fresh(*command: str, cwd: Path | None = None, trusted: Path | None = None) -
 
 
 def work(verb: str, peer: str, **given: Any) -> Figures:
-    """Have a peer do something in a fresh process; see ``work.py``.
+    """Let a peer perform a task in a fresh process; see ``work.py``.
 
     Raises:
-        NotAvailableError: It cannot do that here.
+        NotAvailableError: The peer is not available.
     """
     figures: Figures = json.loads(fresh(python_of(peer), str(HERE / "work.py"), verb, peer, json.dumps(given)))
     if "missing" in figures:
@@ -176,7 +180,7 @@ def work(verb: str, peer: str, **given: Any) -> Figures:
 
 
 def warm_memory(size: int) -> None:
-    """Touch so many bytes of the machine's memory, or half of what is free, in a process that ends."""
+    """Touch ``size`` bytes of memory, or half of the free memory if that is less, in a process that then exits."""
     if "SC_AVPHYS_PAGES" in os.sysconf_names:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         fresh(sys.executable, "-c", f"bytearray(b'x') * {min(size, free // 2)}")
@@ -184,7 +188,7 @@ def warm_memory(size: int) -> None:
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate for this machine, its key, and it among all that are usually trusted, which take time to read."""
+    """A certificate for 127.0.0.1: its file, its key, and a full-size CA bundle that includes it."""
 
     own: Path
     key: Path
@@ -192,21 +196,21 @@ class Certificate:
 
 
 def make_certificate(folder: Path) -> Certificate | None:
-    """Make a certificate in a folder; None where there is no openssl."""
+    """Create a certificate in a folder; return ``None`` if openssl is not installed."""
     if not shutil.which("openssl"):
         return None
     import certifi
 
     made = Certificate(folder / "own.pem", folder / "key.pem", folder / "trusted.pem")
-    asked = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
-    command = ["openssl", *asked.split(), "-keyout", str(made.key), "-out", str(made.own)]
+    options = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    command = ["openssl", *options.split(), "-keyout", str(made.key), "-out", str(made.own)]
     subprocess.run(command, check=True, capture_output=True)
     made.trusted.write_bytes(Path(certifi.where()).read_bytes() + made.own.read_bytes())
     return made
 
 
 class Service:
-    """A running server."""
+    """The benchmark server, running in a separate process."""
 
     def __init__(self, process: subprocess.Popen[str], certificate: Certificate | None) -> None:
         assert process.stdin is not None and process.stdout is not None
@@ -215,7 +219,7 @@ class Service:
         self.trusted = certificate and certificate.trusted
 
     def counts(self) -> dict[str, int]:
-        """Return the calls and connections since the last time."""
+        """Return the number of calls and connections since the previous call."""
         print(file=self._in, flush=True)
         counts: dict[str, int] = json.loads(self._out.readline())
         return counts
@@ -223,7 +227,7 @@ class Service:
 
 @contextmanager
 def service(seconds: float = 0.0, certificate: Certificate | None = None) -> Iterator[Service]:
-    """Run the server, whose jobs take so many seconds, for as long as the block lasts; over TLS with a certificate."""
+    """Run the server during the block, with jobs that take ``seconds``; over TLS if there is a certificate."""
     over_tls = (str(certificate.own), str(certificate.key)) if certificate else ()
     command = [sys.executable, str(HERE / "server.py"), str(seconds), *over_tls]
     with subprocess.Popen(

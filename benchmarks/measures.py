@@ -1,4 +1,4 @@
-"""What is measured, by whom, and what we claim of it."""
+"""The measures: tasks, peers and targets."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ UNITS = {
     "ms": "ms",
     "MiB": "MiB",
 }
-"""The unit of each figure; one that is not here is a number."""
+"""The unit of each figure; the others are plain numbers."""
 MORE_IS_BETTER = {"speed"}
 
 
 def mover(verb: str, server: Service, size: int, **given: str) -> Callable[[str], Figures]:
-    """Return what has a peer move so many bytes, and tells what that took."""
+    """Return a function that lets a peer transfer ``size`` bytes, and returns the figures."""
 
     def run(peer: str) -> Figures:
         figures = work(verb, peer, url=server.url, size=size, **given)
@@ -180,13 +180,13 @@ NAMES = ("upload", "download", "result", "status", "threads", "tasks", "import",
 def chosen(
     given: argparse.Namespace, quick: Service, slow: Service, secure: Service | None, file: Path
 ) -> list[Measure]:
-    """Return the measures that were asked for.
+    """Return the measures that the command line selects.
 
     Args:
-        given: What was asked for.
-        quick: A server whose jobs are done at once.
-        slow: One whose jobs are not.
-        secure: One over TLS, if there can be one.
+        given: The arguments of the command line.
+        quick: A server whose jobs finish at once.
+        slow: A server whose jobs take ``--seconds``.
+        secure: A server over TLS, if openssl is installed.
         file: The file to upload.
     """
     size = given.mib * MIB

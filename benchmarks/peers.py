@@ -1,10 +1,10 @@
-"""Each way of talking to the service as a small adapter: decart, and what its users would write instead of it.
+"""The peers: small adapters for decart, and for what its users would write without it.
 
-Every adapter does the same few things as its library's manual shows them, streaming where it can: ``submit`` a form,
-``upload`` a file, ask the ``status``, take a ``result`` into memory or ``download`` it into a file. One that lacks
-something leaves it out. Whoever writes a file ends with ``fsync``, as decart does: all of them wait for the disk.
+All adapters implement the same few operations in the way their library's manual recommends, streaming where possible:
+``submit`` a form, ``upload`` a file, check the ``status``, load a ``result`` into memory or ``download`` it to a file.
+An adapter omits what its library does not support. All file writes end with ``fsync``, as those of decart do.
 
-``PEERS`` is the list of them by name. The libraries are imported when an adapter is made, and then only its own.
+``PEERS`` maps names to adapters. Each adapter imports only its own library, when it is created.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-MIB = 1024 * 1024  # of a file that is read
-PIECE = 256 * 1024  # of an answer that is written; larger ones are slower for some of them, and quicker for none
+MIB = 1024 * 1024  # bytes to read from a file at a time
+PIECE = 256 * 1024  # bytes to write at a time; larger pieces are slower for some peers and faster for none
 KEY = "dct_benchmark"
 PROMPT = "A serene lake at sunset with mountains in the background"
 HEADERS = {"X-API-KEY": KEY}
@@ -36,11 +36,11 @@ END = b"\r\n--x--\r\n"
 
 
 class NotAvailableError(Exception):
-    """This peer cannot do that here; the message says why."""
+    """The peer is not available, or does not support the task; the message says why."""
 
 
 def pauses() -> Iterator[float]:
-    """Give the seconds between the looks of a wait: those of the default PollPolicy without its jitter."""
+    """Yield the seconds between status checks: those of the default PollPolicy without jitter."""
     pause = 0.5
     while True:
         yield min(pause, 2.0)
@@ -53,21 +53,21 @@ def blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def to_disk(chunks: Iterable[bytes], path: Path) -> None:
-    """Write a file, and wait until it is on the disk."""
+    """Write a file, and flush it to the disk."""
     with path.open("wb") as file:
         for chunk in chunks:
             file.write(chunk)
-        settle(file)
+        sync(file)
 
 
-def settle(file: BinaryIO) -> None:
-    """Wait until what was written is on the disk."""
+def sync(file: BinaryIO) -> None:
+    """Flush a file to the disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
 class Peer:
-    """What all adapters share: the questions that are made of other questions."""
+    """Base class of the adapters: operations that are composed of others."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -79,7 +79,7 @@ class Peer:
     download: Callable[[str, Path], None]
 
     def statuses(self, job_id: str, times: int) -> str:
-        """Ask for the status so many times, and return the last one."""
+        """Check the status ``times`` times, and return the last one."""
         for _ in range(times - 1):
             self.status(job_id)
         return self.status(job_id)
@@ -94,7 +94,7 @@ class Peer:
         raise AssertionError("the pauses never end")
 
     def jobs(self, many: int) -> list[bytes]:
-        """Do so many jobs at the same time, each in a thread of its own."""
+        """Run ``many`` jobs concurrently, each in its own thread."""
         done: list[bytes] = []
         threads = [threading.Thread(target=lambda: done.append(self.job())) for _ in range(many)]
         for thread in threads:
@@ -105,7 +105,7 @@ class Peer:
 
 
 class Decart(Peer):
-    """This SDK as it comes."""
+    """This SDK with its defaults."""
 
     options: dict[str, Any] = {}
 
@@ -146,13 +146,13 @@ class Decart(Peer):
 
 
 class DecartUrllib3(Decart):
-    """The same over urllib3, without requests."""
+    """This SDK over urllib3, without requests."""
 
     options = {"transport": "urllib3"}
 
 
 class DecartOpenFile(Decart):
-    """The same, given an open file where it could have a path."""
+    """This SDK, with uploads from an open file instead of a path."""
 
     def upload(self, path: Path) -> str:
         with path.open("rb") as file:
@@ -160,7 +160,7 @@ class DecartOpenFile(Decart):
 
 
 class Requests(Peer):
-    """A session of requests; its pool has room for every thread, so that it keeps all its connections."""
+    """A requests session, with a pool that is large enough to keep all connections."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -173,13 +173,13 @@ class Requests(Peer):
         self.session.mount("http://", HTTPAdapter(pool_maxsize=1000))
 
     def submit(self) -> str:
-        answer = self.session.post(self.url + FORM, files={"prompt": (None, PROMPT)})
-        return str(answer.json()["job_id"])
+        response = self.session.post(self.url + FORM, files={"prompt": (None, PROMPT)})
+        return str(response.json()["job_id"])
 
     def upload(self, path: Path) -> str:
         with path.open("rb") as file:
-            answer = self.session.post(self.url + EDIT, data={"prompt": PROMPT}, files={"data": file})
-        return str(answer.json()["job_id"])
+            response = self.session.post(self.url + EDIT, data={"prompt": PROMPT}, files={"data": file})
+        return str(response.json()["job_id"])
 
     def status(self, job_id: str) -> str:
         return str(self.session.get(f"{self.url}/v1/jobs/{job_id}").json()["status"])
@@ -188,12 +188,12 @@ class Requests(Peer):
         return self.session.get(f"{self.url}/v1/jobs/{job_id}/content").content
 
     def download(self, job_id: str, path: Path) -> None:
-        with self.session.get(f"{self.url}/v1/jobs/{job_id}/content", stream=True) as answer:
-            to_disk(answer.iter_content(PIECE), path)
+        with self.session.get(f"{self.url}/v1/jobs/{job_id}/content", stream=True) as response:
+            to_disk(response.iter_content(PIECE), path)
 
 
 class Urllib3(Peer):
-    """A pool of urllib3."""
+    """A urllib3 pool manager."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -202,13 +202,13 @@ class Urllib3(Peer):
         self.pool = urllib3.PoolManager(headers=HEADERS, maxsize=1000)
 
     def submit(self) -> str:
-        answer = self.pool.request("POST", self.url + FORM, fields={"prompt": PROMPT})
-        return str(answer.json()["job_id"])
+        response = self.pool.request("POST", self.url + FORM, fields={"prompt": PROMPT})
+        return str(response.json()["job_id"])
 
     def upload(self, path: Path) -> str:
         headers = {**HEADERS, **framing(path)}
-        answer = self.pool.request("POST", self.url + EDIT, body=framed(path), headers=headers)
-        return str(answer.json()["job_id"])
+        response = self.pool.request("POST", self.url + EDIT, body=framed(path), headers=headers)
+        return str(response.json()["job_id"])
 
     def status(self, job_id: str) -> str:
         return str(self.pool.request("GET", f"{self.url}/v1/jobs/{job_id}").json()["status"])
@@ -217,13 +217,13 @@ class Urllib3(Peer):
         return self.pool.request("GET", f"{self.url}/v1/jobs/{job_id}/content").data
 
     def download(self, job_id: str, path: Path) -> None:
-        answer = self.pool.request("GET", f"{self.url}/v1/jobs/{job_id}/content", preload_content=False)
-        to_disk(answer.stream(PIECE), path)
-        answer.release_conn()
+        response = self.pool.request("GET", f"{self.url}/v1/jobs/{job_id}/content", preload_content=False)
+        to_disk(response.stream(PIECE), path)
+        response.release_conn()
 
 
 class HttpClient(Peer):
-    """One connection of Python's own http.client."""
+    """One connection of the standard library's http.client."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -235,8 +235,8 @@ class HttpClient(Peer):
 
     def submit(self) -> str:
         body = f'--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\n{PROMPT}\r\n--x--\r\n'
-        answer = self.ask("POST", FORM, body.encode(), **{"Content-Type": "multipart/form-data; boundary=x"})
-        return str(json.loads(answer.read())["job_id"])
+        response = self.ask("POST", FORM, body.encode(), **{"Content-Type": "multipart/form-data; boundary=x"})
+        return str(json.loads(response.read())["job_id"])
 
     def upload(self, path: Path) -> str:
         return str(json.loads(self.ask("POST", EDIT, framed(path), **framing(path)).read())["job_id"])
@@ -248,12 +248,12 @@ class HttpClient(Peer):
         return self.ask("GET", f"/v1/jobs/{job_id}/content").read()
 
     def download(self, job_id: str, path: Path) -> None:
-        answer = self.ask("GET", f"/v1/jobs/{job_id}/content")
-        to_disk(iter(lambda: answer.read(PIECE), b""), path)
+        response = self.ask("GET", f"/v1/jobs/{job_id}/content")
+        to_disk(iter(lambda: response.read(PIECE), b""), path)
 
 
 def framed(path: Path) -> Iterator[bytes]:
-    """Give a form with a prompt and a file, for the libraries that do not make one that streams."""
+    """Yield a form with a prompt and a file, for libraries that cannot stream one themselves."""
     yield HEAD
     with path.open("rb", buffering=0) as file:
         yield from blocks(file)  # type: ignore[arg-type]
@@ -261,13 +261,13 @@ def framed(path: Path) -> Iterator[bytes]:
 
 
 def framing(path: Path) -> dict[str, str]:
-    """Return the headers that go with it."""
+    """Return the headers for ``framed``."""
     length = len(HEAD) + path.stat().st_size + len(END)
     return {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": str(length)}
 
 
 class AsyncPeer(Peer):
-    """An adapter over an event loop: it awaits what is asked of it, and many calls in one go of the loop."""
+    """An adapter for an async library: each operation runs an event loop until it is done."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -278,7 +278,7 @@ class AsyncPeer(Peer):
         return self.loop.run_until_complete(coroutine)
 
     async def open(self) -> None:
-        """Make the client, where a loop is running."""
+        """Create the client inside the running loop."""
 
     async def close(self) -> None:
         """Close the client."""
@@ -320,7 +320,7 @@ class AsyncPeer(Peer):
         raise AssertionError("the pauses never end")
 
     def jobs(self, many: int) -> list[bytes]:
-        """Do so many jobs at the same time."""
+        """Run ``many`` jobs concurrently."""
 
         async def gather() -> list[bytes]:
             return await asyncio.gather(*(self.ajob() for _ in range(many)))
@@ -330,7 +330,7 @@ class AsyncPeer(Peer):
 
 
 class Aiohttp(AsyncPeer):
-    """A session of aiohttp as it comes: with more than its 100 connections it only gets slower."""
+    """An aiohttp session with its defaults: with more than its 100 connections it only gets slower."""
 
     async def open(self) -> None:
         import aiohttp
@@ -345,8 +345,8 @@ class Aiohttp(AsyncPeer):
         form = self.aiohttp.FormData(default_to_multipart=True)
         for name, value in fields.items():
             form.add_field(name, value)
-        async with self.session.post(self.url + path, data=form) as answer:
-            return str((await answer.json())["job_id"])
+        async with self.session.post(self.url + path, data=form) as response:
+            return str((await response.json())["job_id"])
 
     async def asubmit(self) -> str:
         return await self._post(FORM, prompt=PROMPT)
@@ -356,16 +356,16 @@ class Aiohttp(AsyncPeer):
             return await self._post(EDIT, prompt=PROMPT, data=file)
 
     async def astatus(self, job_id: str) -> str:
-        async with self.session.get(f"{self.url}/v1/jobs/{job_id}") as answer:
-            return str((await answer.json())["status"])
+        async with self.session.get(f"{self.url}/v1/jobs/{job_id}") as response:
+            return str((await response.json())["status"])
 
     async def aresult(self, job_id: str) -> bytes:
-        async with self.session.get(f"{self.url}/v1/jobs/{job_id}/content") as answer:
-            return await answer.read()
+        async with self.session.get(f"{self.url}/v1/jobs/{job_id}/content") as response:
+            return await response.read()
 
     async def achunks(self, job_id: str) -> AsyncIterator[bytes]:
-        async with self.session.get(f"{self.url}/v1/jobs/{job_id}/content") as answer:
-            async for chunk in answer.content.iter_chunked(PIECE):
+        async with self.session.get(f"{self.url}/v1/jobs/{job_id}/content") as response:
+            async for chunk in response.content.iter_chunked(PIECE):
                 yield chunk
 
     def download(self, job_id: str, path: Path) -> None:
@@ -373,13 +373,13 @@ class Aiohttp(AsyncPeer):
             with path.open("wb") as file:
                 async for chunk in self.achunks(job_id):
                     file.write(chunk)
-                settle(file)
+                sync(file)
 
         self.wait(save())
 
 
 class DecartAiohttp(AsyncPeer):
-    """This SDK awaited, over aiohttp."""
+    """The async client of this SDK, over aiohttp."""
 
     async def open(self) -> None:
         from decart import AiohttpTransport, AsyncDecartClient, PollPolicy, models
@@ -412,7 +412,7 @@ class DecartAiohttp(AsyncPeer):
 
 
 class PublicSDK(AsyncPeer):
-    """The service's own async SDK. It polls at moments of its own, so its jobs are waited for by hand."""
+    """The service's own async SDK. Its polling intervals differ, so the adapter polls its jobs itself."""
 
     async def open(self) -> None:
         from decart import DecartClient, models
@@ -455,16 +455,16 @@ PEERS: dict[str, type[Peer]] = {
 
 
 def make(name: str, url: str) -> Peer:
-    """Make the adapter of this name, over this checkout of decart.
+    """Create the adapter with this name; those of decart use this checkout.
 
     Raises:
-        NotAvailableError: Its library is not installed, or not made for this.
+        NotAvailableError: Its library is not installed, or lacks a feature that it needs.
     """
-    if name != PUBLIC:  # which is called decart, too
+    if name != PUBLIC:  # whose package is also called decart
         sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     try:
         return PEERS[name](url)
     except ImportError as error:
         if str(error.name).startswith("decart"):
-            raise  # it is here and broken, which is something else
+            raise  # decart is installed, but broken
         raise NotAvailableError(str(error)) from None

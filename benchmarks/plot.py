@@ -1,4 +1,4 @@
-"""Draw the medians: a small panel of bars for each figure, decart beside its peers."""
+"""Plot the medians: a panel of bars for each figure, with decart next to its peers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from measures import MORE_IS_BETTER, UNITS
 
 COLUMNS = 3
-WIDTH = 9.0  # inches; 100 pixels each where the README is read
+WIDTH = 9.0  # inches; displayed at 100 pixels per inch in the README
 OURS, OTHERS, TEXT, QUIET = "#1f5f8b", "#b9c0c7", "#30363d", "#6e7781"
-HIDDEN = {"decart (open file)"}  # as good as the same bar twice
+HIDDEN = {"decart (open file)"}  # nearly the same figures as decart
 
 
 def draw(outcomes: list[Outcome], path: Path, note: str) -> None:
-    """Draw a picture of everything that was measured."""
+    """Plot all measures to a file."""
     panels = [(outcome, figure) for outcome in outcomes for figure in outcome.measure.panels if outcome.runs]
     rows = [panels[start : start + COLUMNS] for start in range(0, len(panels), COLUMNS)]
     rooms = [max(bars(outcome) for outcome, _ in row) for row in rows]
@@ -37,12 +37,12 @@ def draw(outcomes: list[Outcome], path: Path, note: str) -> None:
 
 
 def bars(outcome: Outcome) -> int:
-    """Return how many bars a panel has."""
+    """Return the number of bars in a panel."""
     return len(outcome.runs.keys() - HIDDEN)
 
 
 def fill(axes: Axes, outcome: Outcome, figure: str, room: int) -> None:
-    """Draw one panel, with room for so many bars, so that all of a row are of one thickness."""
+    """Plot one panel with space for ``room`` bars, so that all bars in a row of panels have the same height."""
     peers = [peer for peer in outcome.runs if peer not in HIDDEN]
     values = [outcome.median(peer, figure) for peer in peers]
     drawn = axes.barh(peers, values, color=[OURS if "decart" in peer else OTHERS for peer in peers], height=0.72)
@@ -62,5 +62,5 @@ def fill(axes: Axes, outcome: Outcome, figure: str, room: int) -> None:
 
 
 def short(value: float) -> str:
-    """Write a value beside its bar."""
+    """Format the value next to a bar."""
     return f"{value:,.0f}" if value >= 20 else f"{value:.1f}" if value >= 2 else f"{value:.2f}"

@@ -3,15 +3,15 @@
 Run: python benchmarks/poll_pace.py [--jobs 1000] [--seed 1] [--picture docs/poll-pace.png]
 Needs: pip install . matplotlib
 
-A simulation on a virtual clock, through a ``DecartClient`` and a scripted server that responds in no time. Durations
+This simulates a ``DecartClient`` with a server that responds instantly, on a virtual clock. The durations of the jobs
 are log-normal around 30 s and around 5 s, with a sigma of 0.25, and the same for each pace. The lag of a job is the
-time from its end to the status check that sees it.
+time from its end to the status check that detects it.
 
-- "learned": one client waits for ten jobs that are not counted, and then for a thousand, and learns all the time.
-- "learned, frozen at ten": each of the thousand has a client of its own, which has waited for ten other jobs before.
-- "default, not learned": each of the thousand has a client of its own, which has waited for no other.
+- "learned": one client waits for ten uncounted jobs and then for a thousand, and keeps learning.
+- "learned, frozen at ten": each of the thousand jobs has its own client, which has waited for ten other jobs before.
+- "default, not learned": each of the thousand jobs has its own client, which has waited for no other job.
 
-The aim: the learned pace needs at most 0.6 times the status checks of a constant 1.5 s, at no more mean lag.
+The target: the learned pace needs at most 0.6 times the status checks of a constant 1.5 s, with no more mean lag.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class Pace:
     """A way to wait for many jobs.
 
     Attributes:
-        options: Of each client.
-        jobs_before: How many jobs a client waits for before those that count.
-        one_client: Whether one client waits for all jobs, or one for each that counts.
+        options: The options of each client.
+        jobs_before: The number of uncounted jobs that each client waits for first.
+        one_client: Whether one client waits for all counted jobs, or a new one for each.
     """
 
     options: dict[str, Any] = {}
@@ -62,19 +62,19 @@ JOB: Any = {"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake at s
 
 @attrs.define
 class Job:
-    """One job: how long it took, and when its status was checked, in seconds since the submit."""
+    """A job: its duration, and the times of its status checks, in seconds since the submit."""
 
     duration: float
     checks: list[float] = attrs.field(factory=list)
 
     @property
     def lag(self) -> float:
-        """Return the seconds between the end of the job and the check that saw it."""
+        """Return the seconds between the end of the job and the check that detected it."""
         return self.checks[-1] - self.duration
 
 
 class Server:
-    """A transport to a server whose jobs take the given durations, on a clock that only ``sleep`` moves."""
+    """A transport that simulates a server whose jobs have given durations; only ``sleep`` advances its clock."""
 
     def __init__(self, durations: Iterator[float]) -> None:
         self._durations = durations
@@ -106,14 +106,14 @@ class Server:
 
 
 def durations(median: float, seed: int) -> Iterator[float]:
-    """Generate durations without end, the same ones for the same seed."""
+    """Yield an endless series of durations, which depends only on the seed."""
     chance = random.Random(seed)
     while True:
         yield chance.lognormvariate(math.log(median), SIGMA)
 
 
 def simulate(pace: Pace, median: float, jobs: int, seed: int) -> list[Job]:
-    """Wait for jobs at a pace, and return those that count."""
+    """Wait for jobs at a pace, and return the counted ones."""
     random.seed(seed)  # for the jitter
     counted, others = durations(median, seed), durations(median, seed + 1_000_000)
     result: list[Job] = []
@@ -143,7 +143,7 @@ def table(results: dict[tuple[float, str], list[Job]]) -> str:
 
 
 def draw(results: dict[tuple[float, str], list[Job]], path: Path) -> None:
-    """Draw when the status is checked, and how late each end is seen."""
+    """Plot when the status is checked, and how late the end of a job is detected."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -174,7 +174,7 @@ def draw(results: dict[tuple[float, str], list[Job]], path: Path) -> None:
 
 
 def _draw_checks(axis: Any, results: dict[str, list[Job]], colors: dict[str, str], median: float) -> None:
-    """Draw how often a job that still runs was checked, and when the jobs end."""
+    """Plot how often a running job has been checked, and when the jobs end."""
     end, points = median * 1.75, 400
     times = [end * number / points for number in range(points)]
     for pace, jobs in results.items():
@@ -188,7 +188,7 @@ def _draw_checks(axis: Any, results: dict[str, list[Job]], colors: dict[str, str
     ends.set_yticks([])
     ends.spines[["top", "right"]].set_visible(False)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.set(xlim=(0, end), xlabel="seconds since the submit", ylabel="status checks so far, of a job that still runs")
+    axis.set(xlim=(0, end), xlabel="seconds since the submit", ylabel="status checks so far of a running job")
     axis.set_ylim(bottom=0)
     axis.set_title(f"jobs around {median:g} s (green: when they end)", loc="left")
     axis.legend(frameon=False, loc="upper left")
@@ -198,7 +198,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--jobs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--picture", type=Path, help="file to draw the results into")
+    parser.add_argument("--picture", type=Path, help="file to plot the results to")
     asked = parser.parse_args()
     results = {
         (median, pace): simulate(PACES[pace], median, asked.jobs, asked.seed) for median in MEDIANS for pace in PACES

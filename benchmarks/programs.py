@@ -1,4 +1,4 @@
-"""What a whole process costs: the import, the first submit, and what an installation brings."""
+"""Measure whole processes: the import, the first submit, and the size of an installation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from peers import FORM, KEY, PROMPT, PUBLIC, NotAvailableError
 
 ROOT = HERE.parent
 LACKING = ("ModuleNotFoundError", "decart.errors.InvalidInputError: transport", "decart.errors.MissingExtraError")
-"""How the last line of a program begins that cannot be run here."""
+"""The prefixes of the last line of stderr if a peer is not available."""
 
 IMPORTS = {
     "decart": "import decart",
@@ -27,7 +27,7 @@ IMPORTS = {
     PUBLIC: "import decart",
 }
 
-# As short as each library lets it be; URL is the server's, and what is printed the id of the job.
+# The shortest program for each library; URL is that of the server, and it prints the ID of the job.
 FIRST_SUBMITS = {
     "decart": f"""
 from decart import DecartClient, models
@@ -41,13 +41,13 @@ print(client.queue.submit({{"model": models.video("lucy-pro-t2v"), "prompt": {PR
 """,
     "requests": f"""
 import requests
-answer = requests.post(URL + {FORM!r}, headers={{"X-API-KEY": {KEY!r}}}, files={{"prompt": (None, {PROMPT!r})}})
-print(answer.json()["job_id"])
+response = requests.post(URL + {FORM!r}, headers={{"X-API-KEY": {KEY!r}}}, files={{"prompt": (None, {PROMPT!r})}})
+print(response.json()["job_id"])
 """,
     "urllib3": f"""
 import urllib3
-answer = urllib3.request("POST", URL + {FORM!r}, headers={{"X-API-KEY": {KEY!r}}}, fields={{"prompt": {PROMPT!r}}})
-print(answer.json()["job_id"])
+response = urllib3.request("POST", URL + {FORM!r}, headers={{"X-API-KEY": {KEY!r}}}, fields={{"prompt": {PROMPT!r}}})
+print(response.json()["job_id"])
 """,
     "aiohttp": f"""
 import asyncio, aiohttp
@@ -55,8 +55,8 @@ async def main():
     form = aiohttp.FormData(default_to_multipart=True)
     form.add_field("prompt", {PROMPT!r})
     async with aiohttp.ClientSession(headers={{"X-API-KEY": {KEY!r}}}) as session:
-        async with session.post(URL + {FORM!r}, data=form) as answer:
-            print((await answer.json())["job_id"])
+        async with session.post(URL + {FORM!r}, data=form) as response:
+            print((await response.json())["job_id"])
 asyncio.run(main())
 """,
     PUBLIC: f"""
@@ -83,12 +83,12 @@ print(json.dumps([len(found), sum(os.path.getsize(path) for path in paths if os.
 
 
 def timed(peer: str, program: str, trusted: Path | None = None) -> tuple[float, str]:
-    """Run a program in a fresh Python, and return the seconds it took and what it printed.
+    """Run a program in a fresh Python, and return the seconds it took and its output.
 
     Raises:
-        NotAvailableError: What it needs is not here.
+        NotAvailableError: A library that it needs is not installed.
     """
-    where = Path(tempfile.gettempdir()) if peer == PUBLIC else ROOT  # ``-c`` imports from here: this checkout, or not
+    where = Path(tempfile.gettempdir()) if peer == PUBLIC else ROOT  # ``-c`` imports from the working directory
     began = time.perf_counter()
     try:
         printed = fresh(python_of(peer), "-c", program, cwd=where, trusted=trusted)
@@ -101,25 +101,27 @@ def timed(peer: str, program: str, trusted: Path | None = None) -> tuple[float, 
 
 
 def importing(peer: str, repeats: int) -> Figures:
-    """Import it, beside a Python that imports nothing; once without counting, for the files that Python compiles."""
+    """Measure an import, minus the start of Python, after an uncounted one that lets Python compile the files."""
     timed(peer, IMPORTS[peer])
     took = [timed(peer, IMPORTS[peer])[0] - timed(peer, "pass")[0] for _ in range(repeats)]
-    return {"ms": statistics.median(took) * 1000, "right": True}
+    return {"ms": statistics.median(took) * 1000, "correct": True}
 
 
 def first_submit(peer: str, url: str, repeats: int, trusted: Path | None = None) -> Figures:
-    """Submit a job in a fresh process, from its start to its end."""
+    """Measure a process that submits a job, from its start to its end."""
     program = f"URL = {url!r}\n{FIRST_SUBMITS[peer]}"
     took, printed = zip(*(timed(peer, program, trusted) for _ in range(repeats)), strict=True)
-    return {"ms": statistics.median(took) * 1000, "right": all(job_id.startswith("whole-") for job_id in printed)}
+    return {"ms": statistics.median(took) * 1000, "correct": all(job_id.startswith("complete-") for job_id in printed)}
 
 
 def installed(peer: str) -> Figures:
-    """Count what an installation brings: distributions, itself included, and MiB."""
+    """Measure an installation: the number of distributions, including decart itself, and MiB."""
     if peer == PUBLIC:
         return _counted(python_of(peer))
     with tempfile.TemporaryDirectory() as folder:
-        sources = Path(folder, "sources")  # pip builds where the sources are, and would take up what an old build left
+        sources = Path(
+            folder, "sources"
+        )  # a copy, since pip builds in the source folder and would pick up an old build
         sources.mkdir()
         for name in ("setup.py", "setup.cfg", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, sources)
@@ -135,4 +137,4 @@ def installed(peer: str) -> Figures:
 
 def _counted(python: str) -> Figures:
     many, size = json.loads(fresh(python, "-c", INSTALLED))
-    return {"distributions": many, "MiB": size / 1024**2, "right": many > 0}
+    return {"distributions": many, "MiB": size / 1024**2, "correct": many > 0}

@@ -1,15 +1,15 @@
-"""The service as cheap as can be, on raw sockets and in a process of its own, so that the client is what is measured.
+"""A minimal server, on raw sockets and in a separate process, so that only the client is measured.
 
-It takes uploads, counts and forgets them, answers the status, and makes videos up while it sends them. It looks at what
-it is sent, so that a fast wrong upload cannot win: the answer's job id is ``<verdict>-<announced>-<received>-<due>``,
-where the verdict is ``whole`` or what is wrong, and ``due`` the moment at which the job will be done. The job
-``video.<bytes>`` has been done for ever, and its video is of that size.
+It receives and discards uploads, responds to status checks, and generates videos while it sends them. It validates
+uploads, so that a fast but wrong one cannot win: the response has the ID ``<verdict>-<announced>-<received>-<due>``,
+where the verdict is ``complete``, ``cut`` or ``wrong``, and ``due`` is the time at which the job will be completed. The
+job ``video.<bytes>`` always exists, and its video has that size.
 
-A video, sent either way, is zeros with a number at the start of each block: it costs next to nothing to make and to
-store (as a sparse file), and shows where its bytes were lost, doubled or moved.
+A video, in either direction, consists of zeros with a number at the start of each block. It costs next to nothing to
+create and store (as a sparse file), and reveals bytes that were lost, duplicated or moved.
 
-Run by the harness: ``python server.py <seconds of a job> [<certificate> <key>]``; with those, over TLS. It prints its
-port, and for each line that comes in the calls and connections since the last one; it ends with its input.
+Run by the harness: ``python server.py <seconds per job> [<certificate> <key>]``, with a certificate for TLS. It prints
+its port, and for each line on stdin the number of calls and connections since the last one. It exits when stdin ends.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from pathlib import Path
 MIB = 1024 * 1024
 BLOCK = 64 * 1024
 STAMP = 8  # bytes of the number at the start of a block
-VIDEO = 200 * 1024  # bytes of a video whose job was submitted
-MOST_HEAD = 64 * 1024  # bytes in which the file of a form must have begun
+VIDEO = 200 * 1024  # bytes of the video of a submitted job
+MAX_HEAD = 64 * 1024  # bytes of a form within which its file must begin
 
 counts = {"calls": 0, "connections": 0}
 lock = threading.Lock()
 
 
 def stamp(number: int) -> bytes:
-    """Return what the block of this number begins with."""
+    """Return the first bytes of the block with this number."""
     return number.to_bytes(STAMP, "big")
 
 
 def make_file(path: Path, size: int) -> None:
-    """Make a video of so many bytes; what is not a number stays a hole in the file.
+    """Create a video of ``size`` bytes as a sparse file.
 
-    It is read once, so that whoever reads it next finds it in the system's memory.
+    It is read once, so that it is in the page cache for the next reader.
     """
     with path.open("wb") as file:
         file.truncate(size)
@@ -55,7 +55,7 @@ def make_file(path: Path, size: int) -> None:
 
 
 def is_video(blocks: Iterator[bytes], size: int) -> bool:
-    """Say whether these blocks are a video of so many bytes, every byte of it."""
+    """Return whether these blocks form a complete, correct video of ``size`` bytes."""
     length = 0
     for number, block in enumerate(blocks):
         if block != (stamp(number) + bytes(BLOCK))[: len(block)]:
@@ -70,7 +70,7 @@ def count(what: str) -> None:
 
 
 class Form:
-    """What the server finds out about the body of a form while it comes in."""
+    """Validate the body of a form while it is received."""
 
     def __init__(self, boundary: bytes) -> None:
         self._end = b"--" + boundary + b"--\r\n" if boundary else b""
@@ -79,44 +79,44 @@ class Form:
         self._at = 0  # where in the file the next byte belongs
         self._wrong = False
 
-    def take(self, chunk: memoryview) -> None:
-        """Look at the next bytes."""
+    def feed(self, chunk: memoryview) -> None:
+        """Validate the next bytes."""
         self._tail = (self._tail + bytes(chunk[-100:]))[-100:]
         if self._head is None:
-            self._look(chunk)
-        elif len(self._head) < MOST_HEAD:
+            self._check(chunk)
+        elif len(self._head) < MAX_HEAD:
             self._head += chunk
             field = self._head.find(b'name="data"')
             begins = self._head.find(b"\r\n\r\n", field) + 4 if field >= 0 else 3
             if begins > 3:
                 rest, self._head = self._head[begins:], None
-                self._look(memoryview(rest))
+                self._check(memoryview(rest))
 
-    def _look(self, chunk: memoryview) -> None:
-        """Compare the first number in a piece of the file, which tells whether the piece is where it belongs."""
+    def _check(self, chunk: memoryview) -> None:
+        """Check the first number in a piece of the file, which shows whether the piece is at the right offset."""
         first = -self._at % BLOCK
         found = bytes(chunk[first : first + STAMP])
-        if len(found) == STAMP and b"\r\n" not in found:  # the end of the form is not of the file
+        if len(found) == STAMP and b"\r\n" not in found:  # the end of the form does not belong to the file
             self._wrong |= found != stamp((self._at + first) // BLOCK)
         self._at += len(chunk)
 
     def verdict(self) -> str:
-        """Say ``whole``, or what is wrong."""
+        """Return ``complete``, ``cut`` or ``wrong``."""
         if not self._tail.endswith(self._end):
             return "cut"
-        prompted = self._head is None or b"prompt" in self._head
-        return "whole" if prompted and not self._wrong else "wrong"
+        has_prompt = self._head is None or b"prompt" in self._head
+        return "complete" if has_prompt and not self._wrong else "wrong"
 
 
 class Connection:
-    """One client's connection, and the answers to what it asks."""
+    """The connection of one client."""
 
     def __init__(self, sock: socket.socket, seconds: float) -> None:
         self._sock, self._seconds = sock, seconds
         self._buffer = memoryview(bytearray(MIB))
 
     def serve(self) -> None:
-        """Answer until the client hangs up."""
+        """Respond to requests until the client closes the connection."""
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         data = b""
         while True:
@@ -130,32 +130,32 @@ class Connection:
             lines = head.split(b"\r\n")
             method, path, _ = lines[0].split(b" ")
             if method == b"POST":
-                self._take(_headers(lines), data)
+                self._receive_form(_headers(lines), data)
                 data = b""
             elif path.endswith(b"/content"):
-                self._give(_headers(lines), _size(path))
+                self._send_video(_headers(lines), _size(path))
             else:
-                self._say(path.rpartition(b"/")[2].decode(), time.monotonic() >= _due(path))
+                self._send_status(path.rpartition(b"/")[2].decode(), time.monotonic() >= _due(path))
 
-    def _say(self, job_id: str, done: bool) -> None:
+    def _send_status(self, job_id: str, done: bool) -> None:
         body = json.dumps({"job_id": job_id, "status": "completed" if done else "processing"}).encode()
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
         self._sock.sendall(head + body)
 
-    def _take(self, headers: dict[bytes, bytes], first: bytes) -> None:
+    def _receive_form(self, headers: dict[bytes, bytes], first: bytes) -> None:
         form = Form(headers[b"content-type"].partition(b"boundary=")[2].strip(b'"'))
         announced, received = int(headers[b"content-length"]), len(first)
-        form.take(memoryview(first))
+        form.feed(memoryview(first))
         while received < announced:
             got = self._sock.recv_into(self._buffer[: announced - received])
             if not got:
-                return  # the client hung up
+                return  # the client closed the connection
             received += got
-            form.take(self._buffer[:got])
+            form.feed(self._buffer[:got])
         due = int((time.monotonic() + self._seconds) * 1000)
-        self._say(f"{form.verdict()}-{announced}-{received}-{due}", False)
+        self._send_status(f"{form.verdict()}-{announced}-{received}-{due}", False)
 
-    def _give(self, headers: dict[bytes, bytes], size: int) -> None:
+    def _send_video(self, headers: dict[bytes, bytes], size: int) -> None:
         part = b"range" in headers
         first = int(headers[b"range"].partition(b"=")[2].partition(b"-")[0]) if part else 0
         head = [
@@ -180,33 +180,33 @@ def _headers(lines: list[bytes]) -> dict[bytes, bytes]:
 
 
 def _due(path: bytes) -> float:
-    """Return when the job of a path is done; one that this server did not name has been for ever."""
+    """Return the time at which the job of a path is completed; 0 for ``video.<bytes>``."""
     last = path.rpartition(b"-")[2]
     return int(last) / 1000 if last.isdigit() else 0.0
 
 
 def _size(path: bytes) -> int:
-    """Return the bytes of the video at ``/v1/jobs/<id>/content``."""
+    """Return the size of the video at ``/v1/jobs/<id>/content``."""
     kind, _, size = path.split(b"/")[-2].partition(b".")
     return int(size) if kind == b"video" else VIDEO
 
 
-def answer(sock: socket.socket, seconds: float, tls: ssl.SSLContext | None) -> None:
-    """Serve one connection, in a thread of its own."""
+def serve(sock: socket.socket, seconds: float, tls: ssl.SSLContext | None) -> None:
+    """Serve one connection, in its own thread."""
     count("connections")
     with sock:
         try:
             with tls.wrap_socket(sock, server_side=True) if tls else sock as ours:
                 Connection(ours, seconds).serve()
         except (ConnectionError, ssl.SSLError):
-            return  # the client went away
+            return  # the client is gone
 
 
 def accept(listener: socket.socket, seconds: float, tls: ssl.SSLContext | None) -> None:
-    """Take connections for ever."""
+    """Accept connections forever."""
     while True:
         sock, _ = listener.accept()
-        threading.Thread(target=answer, args=(sock, seconds, tls), daemon=True).start()
+        threading.Thread(target=serve, args=(sock, seconds, tls), daemon=True).start()
 
 
 def main() -> None:
@@ -222,7 +222,7 @@ def main() -> None:
         with lock:
             print(json.dumps(counts), flush=True)
             counts.update(calls=0, connections=0)
-    os._exit(0)  # the threads wait for their clients
+    os._exit(0)  # the threads are still waiting for their clients
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The calls of our own functions that one ``status()`` and one ``submit_and_poll()`` make, in order.
+"""List the calls of our own functions during one ``status()`` and one ``submit_and_poll()``, in order.
 
 Run: python benchmarks/walk.py [--transport requests] [--print]
 Needs: pip install '.[emulator]'
 
-Counted are calls of functions whose source is in the package, except the emulator; a generator counts each time that
-it is resumed. The client is warm: it has made the same call before. What to look at: few calls, few modules, and few
-changes from one module to another, because that is what somebody who debugs a call has to follow.
+Only calls of functions in the package are counted, except those of the emulator; a generator counts each time it is
+resumed. The client is warm: it has made the same call before. Fewer calls, modules and changes of module are better,
+because somebody who debugs a call has to follow them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ JOB: Any = {"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake at s
 
 
 def walk(call: Callable[[], object]) -> list[tuple[str, str]]:
-    """Return the calls of our functions: their modules and names."""
+    """Return the module and name of each of our functions that is called."""
     calls: list[tuple[str, str]] = []
 
     def profile(frame: FrameType, event: str, argument: object) -> None:
@@ -45,7 +45,7 @@ def walk(call: Callable[[], object]) -> list[tuple[str, str]]:
 
 
 def show(name: str, calls: list[tuple[str, str]], *, in_full: bool) -> None:
-    """Print the number of calls, of modules, and of changes from one module to another."""
+    """Print the number of calls, of modules and of changes of module."""
     modules = [module for module, _ in calls]
     changes = sum(first != second for first, second in pairwise(modules))
     print(f"{name}: {len(calls)} calls in {len(set(modules))} modules, {changes} changes of module")
@@ -55,10 +55,10 @@ def show(name: str, calls: list[tuple[str, str]], *, in_full: bool) -> None:
 
 
 def main() -> None:
-    """Print the walks."""
+    """Print the calls of both methods."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--transport", default="requests", choices=["requests", "urllib3"])
-    parser.add_argument("--print", action="store_true", help="every call by its name")
+    parser.add_argument("--print", action="store_true", help="list the name of every call")
     arguments = parser.parse_args()
     constant = PollPolicy(interval=0.01, backoff=1.0, max_interval=0.01, jitter=0)
     with (

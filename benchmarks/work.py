@@ -1,7 +1,7 @@
-"""What is done inside the fresh process: one thing, by one peer, measured and checked; the figures go out as JSON.
+"""The program of the fresh processes: one peer performs one task; print the figures as JSON.
 
-Run by the harness: ``python work.py <verb> <peer> <JSON>``. Memory is the peak of this process while it does the thing,
-less what it had in memory just before, when a small one of the same kind has warmed everything up.
+Run by the harness: ``python work.py <verb> <peer> <JSON>``. The memory is the peak of this process during the task,
+minus what it used before, after a small task of the same kind has warmed everything up.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from typing import Any
 from peers import NotAvailableError, Peer, make
 from server import BLOCK, VIDEO, is_video, make_file
 
-SMALL = 64 * 1024  # bytes of what warms up
+SMALL = 64 * 1024  # bytes of the warm-up
 Figures = dict[str, Any]
 
 
 def peak_memory() -> int:
-    """Return the most bytes that this process has had in memory so far.
+    """Return the peak memory of this process so far, in bytes.
 
-    Linux hands ``ru_maxrss`` down from the process that started this one, and so hides whatever stays below that one's
-    peak; ``VmHWM`` is the process's own.
+    On Linux ``ru_maxrss`` starts at the peak of the parent process, and so hides everything below that; ``VmHWM`` does
+    not.
     """
     try:
         status = Path("/proc/self/status").read_text("ascii")
@@ -39,17 +39,17 @@ def peak_memory() -> int:
     return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
 
 
-def forget_peak() -> None:
-    """Let the peak begin anew at what is in memory now, where the system can."""
+def reset_peak() -> None:
+    """Reset the peak to the current memory use, where the system supports it."""
     try:
         Path("/proc/self/clear_refs").write_text("5", "ascii")
     except OSError:
-        return  # then what follows has to rise above the peak so far, to be seen
+        return  # only what exceeds the peak so far will be noticed
 
 
 def measured(act: Callable[[], Any]) -> tuple[Any, Figures]:
-    """Do it, and return what it gave and what it took."""
-    forget_peak()
+    """Call a function, and return its result and the figures."""
+    reset_peak()
     before, cpu, began = peak_memory(), time.process_time(), time.perf_counter()
     value = act()
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
@@ -57,56 +57,57 @@ def measured(act: Callable[[], Any]) -> tuple[Any, Figures]:
 
 
 def finished(size: int) -> str:
-    """Return the id of a job that is done, with a video of so many bytes."""
+    """Return the ID of a completed job whose video has ``size`` bytes."""
     return f"video.{size}"
 
 
 def blocks(data: bytes) -> Iterator[bytes]:
-    """Cut a video into its blocks."""
+    """Split a video into its blocks."""
     return (data[start : start + BLOCK] for start in range(0, len(data), BLOCK))
 
 
 def upload(peer: Peer, size: int, path: str) -> Figures:
-    """Upload a file of so many bytes."""
+    """Upload a file of ``size`` bytes."""
     with tempfile.TemporaryDirectory() as folder:
         small = Path(folder, "small.mp4")
         make_file(small, SMALL)
         peer.upload(small)
-    answer, figures = measured(lambda: peer.upload(Path(path)))
-    verdict, announced, received, _ = answer.split("-")
+    job_id, figures = measured(lambda: peer.upload(Path(path)))
+    verdict, announced, received, _ = job_id.split("-")
     framing = int(received) - size
-    return {**figures, "framing": framing, "right": (verdict, announced) == ("whole", received) and 0 < framing < 1000}
+    correct = (verdict, announced) == ("complete", received) and 0 < framing < 1000
+    return {**figures, "framing": framing, "correct": correct}
 
 
 def result(peer: Peer, size: int) -> Figures:
-    """Take a video of so many bytes into memory."""
+    """Load a video of ``size`` bytes into memory."""
     peer.result(finished(SMALL))
     data, figures = measured(lambda: peer.result(finished(size)))
-    return {**figures, "right": isinstance(data, bytes) and is_video(blocks(data), size)}
+    return {**figures, "correct": isinstance(data, bytes) and is_video(blocks(data), size)}
 
 
 def download(peer: Peer, size: int) -> Figures:
-    """Take a video of so many bytes into a file."""
+    """Download a video of ``size`` bytes to a file."""
     with tempfile.TemporaryDirectory() as folder:
         peer.download(finished(SMALL), Path(folder, "small.mp4"))
         path = Path(folder, "large.mp4")
         _, figures = measured(lambda: peer.download(finished(size), path))
         with path.open("rb") as file:
-            return {**figures, "right": is_video(iter(lambda: file.read(BLOCK), b""), size)}
+            return {**figures, "correct": is_video(iter(lambda: file.read(BLOCK), b""), size)}
 
 
 def status(peer: Peer, calls: int) -> Figures:
-    """Ask for the status so many times."""
+    """Check the status ``calls`` times."""
     peer.statuses(finished(0), max(1, calls // 7))
     last, figures = measured(lambda: peer.statuses(finished(0), calls))
-    return {**figures, "right": last == "completed"}
+    return {**figures, "correct": last == "completed"}
 
 
 def jobs(peer: Peer, many: int) -> Figures:
-    """Do so many jobs at the same time, after a few that are not counted, so that imports are not measured."""
+    """Run ``many`` jobs concurrently, after two uncounted ones, so that imports are not measured."""
     peer.jobs(2)
     videos, figures = measured(lambda: peer.jobs(many))
-    return {**figures, "right": len(videos) == many and all(is_video(blocks(video), VIDEO) for video in videos)}
+    return {**figures, "correct": len(videos) == many and all(is_video(blocks(video), VIDEO) for video in videos)}
 
 
 VERBS: dict[str, Callable[..., Figures]] = {
@@ -127,7 +128,7 @@ def main() -> None:
         figures = {"missing": str(why)}
     print(json.dumps(figures))
     sys.stdout.flush()
-    os._exit(0)  # whatever the peers leave open ends here
+    os._exit(0)  # without waiting for anything that the peer left open
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The log of this package, whose failures stay its own: a broken handler must not end a wait that is paid for."""
+"""The logger of this package. It swallows errors: a broken handler must not end the wait for a job that is paid for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class SafeLog:
-    """A ``logging.Logger`` to its callers, except that no handler or filter of it can raise an error.
+    """A logger like ``logging.Logger``, except that errors in its handlers and filters are ignored.
 
     Args:
         name: The name of the logger.
@@ -17,25 +17,25 @@ class SafeLog:
         self._logger = logging.getLogger(name)
 
     def isEnabledFor(self, level: int) -> bool:
-        """Say whether anybody wants to hear of this level."""
+        """Return whether messages of this level are logged."""
         return self._logger.isEnabledFor(level)
 
     def debug(self, message: str, *args: object, **options: Any) -> None:
-        """Log what only somebody who looks for a fault wants to know."""
+        """Log a message that is useful only for debugging."""
         self._log(logging.DEBUG, message, *args, **options)
 
     def info(self, message: str, *args: object, **options: Any) -> None:
-        """Log what happens."""
+        """Log a normal event."""
         self._log(logging.INFO, message, *args, **options)
 
     def warning(self, message: str, *args: object, **options: Any) -> None:
-        """Log what somebody should look at."""
+        """Log a problem that deserves attention."""
         self._log(logging.WARNING, message, *args, **options)
 
     def _log(self, level: int, message: str, *args: object, **options: Any) -> None:
         try:
             self._logger.log(level, message, *args, stacklevel=3, **options)
-        except Exception:  # there is nowhere left to say it
+        except Exception:  # there is nowhere left to report it
             return
 
 

@@ -1,4 +1,4 @@
-"""Report the progress of uploads and downloads to the caller, a few times a second."""
+"""Report the progress of uploads and downloads to the caller, a few times per second."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .log import log
 _FAILED = "the progress callback failed, and will not be called again"
 
 PAUSE = 0.1
-"""The minimum seconds between two calls: a bar that moves ten times a second looks smooth."""
+"""The minimum seconds between two calls: a bar that moves ten times per second looks smooth."""
 
 
 @attrs.frozen(kw_only=True)
@@ -44,7 +44,7 @@ class Meter:
     """Report the progress of one transfer: at its start, at its end, and at most ten times a second in between.
 
     Reports go to the caller's callback and to the client's reporter, if it wants them. A callback that fails is logged
-    and not called again: a broken progress bar must not break a transfer that has been paid for.
+    and not called again: a broken progress bar must not abort a transfer that has been paid for.
     """
 
     callback: OnProgress | None
@@ -79,7 +79,7 @@ def is_async(callback: object) -> bool:
 
 
 def callable_anywhere(callback: OnProgress, *, awaited: bool) -> OnProgress:
-    """Return a callback that a transfer may call from any thread.
+    """Validate a callback, and return one that a transfer may call from any thread.
 
     Raises:
         InvalidInputError: It is not callable, or is a coroutine function although the client is synchronous.
@@ -94,7 +94,7 @@ def callable_anywhere(callback: OnProgress, *, awaited: bool) -> OnProgress:
 
 
 def _on_this_loop(callback: OnProgress) -> OnProgress:
-    """Return a callback that runs in the current event loop, whichever thread calls it."""
+    """Wrap a callback so that it runs in the current event loop, whichever thread calls it."""
     import asyncio
 
     loop = asyncio.get_running_loop()

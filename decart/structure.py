@@ -1,10 +1,10 @@
-"""Check by its structure whether a video or picture is complete, where HTTP does not tell its length.
+"""Check by its structure whether a video or picture is complete, if HTTP does not announce its length.
 
 An MP4 is a sequence of boxes, a PNG one of chunks, and a JPEG one of segments, followed by a scan that ends with a
 marker. Each begins with its length, so the headers alone show whether the last one is complete; the content is skipped
-and never kept. What does not show its end counts as incomplete: other formats (such as WebM), an MP4 whose last box has
-no length, and a fragmented MP4 without the index (``mfra``) that may follow its last fragment. One that has media
-before its first fragment counts as complete if it was cut exactly there.
+and never kept. A file whose end cannot be recognized counts as incomplete: other formats (such as WebM), an MP4 whose
+last box has no length, and a fragmented MP4 without the index (``mfra``) that may follow its last fragment. An MP4 that
+has media before its first fragment counts as complete if it was cut exactly there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Structure:
         self._format: Literal["mp4", "png", "jpeg", "other"] | None = None  # None until 8 bytes have arrived
         self._header = bytearray()  # the part of the next header that has arrived
         self._remaining = 0  # bytes of the current box, chunk or segment that have not arrived
-        self._missing: set[bytes] = set()  # what the file must contain and has not so far
+        self._missing: set[bytes] = set()  # what the file must contain and has not contained so far
         self._scan: bytes | None = None  # the last two bytes of a JPEG's scan, which has no length
 
     @property
@@ -68,7 +68,7 @@ class Structure:
         return 16 if has_64_bits else 8
 
     def _read_header(self) -> None:
-        """Find out from a complete header how many bytes of its content follow."""
+        """Parse a complete header to find out how many bytes of content follow."""
         header = bytes(self._header)
         self._header.clear()
         if self._format is None and header == PNG_SIGNATURE:
@@ -91,7 +91,7 @@ class Structure:
             self._format, self._scan = "other", None
 
     def _read_box(self, header: bytes) -> int:
-        """Return how many bytes of an MP4 box follow its header; -1 if that is not one, or has no length."""
+        """Return how many bytes of an MP4 box follow its header; -1 if it is not a valid box, or has no length."""
         name = header[4:8]
         if self._format is None:
             if name != b"ftyp":
@@ -104,7 +104,7 @@ class Structure:
 
 
 def is_complete(chunks: Iterable[bytes]) -> bool:
-    """Return whether these chunks are a complete MP4, PNG or JPEG."""
+    """Return whether these chunks form a complete MP4, PNG or JPEG."""
     structure = Structure()
     for chunk in chunks:
         structure.feed(chunk)

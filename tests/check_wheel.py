@@ -1,4 +1,4 @@
-"""Build the wheel, install it bare and away from the sources, and see that it holds all it needs.
+"""Build the wheel, install it without extras away from the sources, and check that it is complete.
 
 Run by the tox environment "package", from the top of the checkout.
 """
@@ -30,7 +30,7 @@ assert len(brought) <= 9, brought  # decart-queue, the four that it needs, and w
 
 
 def run(*command: str | Path, expect: int = 0) -> str:
-    """Run a command somewhere else, and return what it printed."""
+    """Run a command in another folder, and return its output."""
     with tempfile.TemporaryDirectory() as elsewhere:
         ended = subprocess.run(
             [str(word) for word in command], cwd=elsewhere, capture_output=True, text=True, check=False
@@ -41,7 +41,7 @@ def run(*command: str | Path, expect: int = 0) -> str:
 
 
 def main() -> None:
-    """Build, look inside, install, use."""
+    """Build the wheel, check its contents, install it and use it."""
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         run(sys.executable, "-m", "build", "--outdir", folder, here)

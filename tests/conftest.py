@@ -1,6 +1,6 @@
-"""What every test stands on: no key, no address and no proxy of whoever runs them, and no verdict by the clock.
+"""Isolate all tests from the environment: no key, address or proxy of the user, and no test that depends on speed.
 
-And what several of them use: a certificate.
+It also has the fixtures that several of them use.
 """
 
 from __future__ import annotations

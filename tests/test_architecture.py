@@ -1,4 +1,4 @@
-"""The shape of the package, read from its source: who may import whom, and how large things may grow."""
+"""The structure of the package, read from its source: allowed imports, and the maximum size of modules."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def imports_of(name: str) -> Iterator[str]:
 
 
 def rank(name: str) -> int:
-    """Return the place of a module in the order; what is inside the emulator has the emulator's."""
+    """Return the position of a module in the order; modules of the emulator have that of the emulator."""
     return ORDER.index(name if name in ORDER else name.split(".")[0])
 
 

@@ -50,7 +50,7 @@ def test_a_wait_takes_a_policy_a_callback_an_event_and_a_path(awaited: bool, tmp
         ({"cancel": asyncio.Event()}, "^cancel must be a threading.Event, not"),
     ],
 )
-def test_what_only_the_async_client_can_await_is_refused_by_the_sync_one(given: Any, message: str) -> None:
+def test_the_sync_client_refuses_what_only_the_async_one_can_await(given: Any, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         checked(**given)
     assert checked(**given, awaited=True) == WaitArguments(**given)
@@ -75,7 +75,7 @@ class NotAnEvent:
         ({"options": {**LAKE, "on_status_change": 7}}, "^on_status_change must be callable"),
     ],
 )
-def test_what_would_fail_after_the_submit_is_refused_before_it(given: Any, message: str) -> None:
+def test_an_option_that_would_fail_after_the_submit_is_refused_before_it(given: Any, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         checked(**given, awaited=True)
 

@@ -1,4 +1,4 @@
-"""No stderr, a broken one, a broken tqdm, a broken log: nothing that draws or logs ends a call that is paid for."""
+"""No stderr, a broken one, a broken tqdm, a broken log: no failure of output ends a call that is paid for."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ STDERR = {
 
 
 def ran(before: str = "", after: str = "", shell: str = "") -> str:
-    """Run a program that waits for a job with a bar, and return what it printed."""
+    """Run a program that waits for a job with a bar, and return its output."""
     script = PROGRAM.format(tests=str(Path(__file__).parent), before=before, after=after)
     command = ["sh", "-c", f'"$0" -c "$1" {shell}', sys.executable, script]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=False)
@@ -59,22 +59,22 @@ def ran(before: str = "", after: str = "", shell: str = "") -> str:
 
 @pytest.mark.parametrize("where", ["before", "after"])
 @pytest.mark.parametrize("kind", STDERR)
-def test_a_wait_with_a_bar_outlives_any_stderr(kind: str, where: str) -> None:
+def test_a_wait_with_a_bar_survives_any_stderr(kind: str, where: str) -> None:
     assert ran(**{where: STDERR[kind]}) == f"completed {len(MP4)}"
 
 
 @pytest.mark.parametrize("shell", ["2>&-", "2>/dev/full", "2>&- <&-"])
-def test_a_wait_with_a_bar_outlives_a_closed_or_full_descriptor(shell: str) -> None:
+def test_a_wait_with_a_bar_survives_a_closed_or_full_descriptor(shell: str) -> None:
     assert ran(shell=shell) == f"completed {len(MP4)}"
 
 
 @pytest.mark.parametrize("method", ["__init__", "set_description_str", "refresh", "close"])
-def test_a_wait_outlives_a_tqdm_that_fails(method: str) -> None:
+def test_a_wait_survives_a_failing_tqdm(method: str) -> None:
     broken = f"from tqdm.auto import tqdm\ndef fail(*args, **options): raise KeyError('tqdm')\ntqdm.{method} = fail"
     assert ran(after=broken + "\nsys.stderr.isatty = lambda: True") == f"completed {len(MP4)}"
 
 
-def test_a_tqdm_that_cannot_be_imported_is_told_before_anything_is_sent() -> None:
+def test_a_tqdm_that_cannot_be_imported_is_reported_before_anything_is_sent() -> None:
     broken = "import types; sys.modules['tqdm'] = types.ModuleType('tqdm'); sys.modules['tqdm.auto'] = Fails('x')"
     fails = (
         "import types\nclass Fails(types.ModuleType):\n    def __getattr__(self, name): raise RuntimeError('broken')"
@@ -88,7 +88,7 @@ def test_a_tqdm_that_cannot_be_imported_is_told_before_anything_is_sent() -> Non
 
 
 class Terminal(io.StringIO):
-    """A terminal that breaks when it has been written to so many times."""
+    """A terminal that fails after a number of writes."""
 
     def __init__(self, writes: int) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("writes", range(8))
-def test_a_bar_that_breaks_is_given_up_and_said_once(writes: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bar_that_fails_is_dropped_and_logged_once(writes: int, caplog: pytest.LogCaptureFixture) -> None:
     with redirect_stderr(Terminal(writes)), Bar() as bar:
         for done in range(20):
             bar.on_progress(Progress(direction="upload", done=done, total=20))
@@ -113,13 +113,13 @@ def test_a_bar_that_breaks_is_given_up_and_said_once(writes: int, caplog: pytest
     assert caplog.messages == ["the progress bar cannot be drawn and is disabled"]
 
 
-def test_a_program_without_stderr_has_no_bar_and_nothing_to_complain_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_program_without_stderr_has_no_bar_and_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     with redirect_stderr(None), Bar() as bar:
         bar.on_poll(JobStatusResponse(job_id="j1", status="pending"))
     assert caplog.messages == []
 
 
-def test_ctrl_c_in_a_bar_is_ctrl_c() -> None:
+def test_ctrl_c_in_a_bar_is_raised() -> None:
     class Pressed(Terminal):
         def write(self, text: str) -> int:
             raise KeyboardInterrupt
@@ -140,7 +140,7 @@ class Broken(logging.Handler):
 
 @contextmanager
 def broken_log() -> Iterator[None]:
-    """Have every record of the package end in an error."""
+    """Make every log record of the package raise an error."""
     logger = logging.getLogger("decart")
     level, handler = logger.level, Broken()
     logger.addHandler(handler)
@@ -153,7 +153,7 @@ def broken_log() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("level", ["debug", "info", "warning"])
-def test_a_handler_that_fails_is_not_heard_of(level: str) -> None:
+def test_a_failing_log_handler_goes_unnoticed(level: str) -> None:
     with broken_log():
         getattr(SafeLog("decart"), level)("job %s", "j1")
         with pytest.raises(RuntimeError):
@@ -170,13 +170,13 @@ def test_the_log_names_the_place_that_logs(level: str, caplog: pytest.LogCapture
     assert (record.message, record.filename, record.levelname) == ("job j1", Path(__file__).name, level.upper())
 
 
-def test_a_bar_and_a_progress_callback_that_fail_outlive_a_broken_log() -> None:
+def test_a_transfer_survives_a_failing_bar_and_callback_with_a_broken_log() -> None:
     with broken_log(), redirect_stderr(Terminal(0)), Bar() as bar:
         bar.on_poll(JobStatusResponse(job_id="j1", status="pending"))
 
 
 @pytest.mark.parametrize("progress", [True, lambda progress: 1 / 0])
-def test_a_wait_outlives_a_log_that_is_broken(progress: Any) -> None:
+def test_a_wait_survives_a_broken_log(progress: Any) -> None:
     with broken_log(), redirect_stderr(Terminal(0)):
         transport = FakeTransport(accepted(), status("processing"), status("completed"), video())
         assert client_of(transport).queue.submit_and_poll(LAKE, progress=progress).data == MP4

@@ -1,4 +1,4 @@
-"""`DecartClient`: how it is set up, how it is closed, and what it never gives away."""
+"""`DecartClient`: its configuration, how it is closed, and what it never reveals."""
 
 from __future__ import annotations
 
@@ -101,12 +101,12 @@ def test_the_policies_are_the_callers() -> None:
 
 
 @pytest.mark.parametrize(("name", "kind"), [("requests", RequestsTransport), ("urllib3", Urllib3Transport)])
-def test_a_transport_may_be_asked_for_by_name(name: Any, kind: type) -> None:
+def test_a_transport_may_be_selected_by_name(name: Any, kind: type) -> None:
     with DecartClient(KEY, transport=name):
         assert type(make_transport(name)) is kind
 
 
-def test_an_async_transport_may_be_asked_for_by_name() -> None:
+def test_an_async_transport_may_be_selected_by_name() -> None:
     async def main() -> None:
         async with AsyncDecartClient(KEY, transport="aiohttp"):
             assert type(make_transport("aiohttp")) is AiohttpTransport
@@ -167,7 +167,7 @@ def test_a_transport_is_closed_with_its_client_and_only_once() -> None:
     assert transport.closes == 1
 
 
-def test_an_error_in_the_with_block_comes_out_and_closes_the_client() -> None:
+def test_an_error_in_the_with_block_is_raised_and_closes_the_client() -> None:
     with pytest.raises(ZeroDivisionError), client_of(FakeTransport()) as client:
         raise ZeroDivisionError
     with pytest.raises(ClientClosedError):

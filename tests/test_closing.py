@@ -44,7 +44,7 @@ def get(url: str) -> HttpRequest:
 
 @pytest.fixture(autouse=True)
 def clean() -> Iterator[None]:
-    """See that no test leaves anything behind."""
+    """Check that no test leaves anything behind."""
     with nothing_left():
         yield
 
@@ -57,7 +57,7 @@ def transport(request: pytest.FixtureRequest) -> Iterator[Transport]:
 
 
 def hung_up(connection: Connection) -> bool:
-    """Say whether the client closed a connection."""
+    """Return whether the client closed a connection."""
     return connection.closed.wait(PATIENCE)
 
 

@@ -1,4 +1,4 @@
-"""`decart.config`: a key that shows nowhere, and addresses that the key may be sent to."""
+"""`decart.config`: a key that is never shown, and the addresses to which it may be sent."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_the_settings_say_where_the_key_came_from(source: str, monkeypatch: pyte
     [f"{KEY}\n{KEY}", f"{KEY}\rX-Evil: 1", f"{KEY} {KEY}", f"{KEY}\x00", f"{KEY}\x7f", f"{KEY}é", f"{KEY}\ud800"]
     + [f"{KEY}\u2028x", f"“{KEY}”", KEY.encode(), [KEY], {"key": KEY}, 12345],
 )
-def test_what_cannot_be_a_key_is_refused_without_repeating_it(key: Any) -> None:
+def test_an_invalid_key_is_refused_without_repeating_it(key: Any) -> None:
     with pytest.raises(InvalidAPIKeyError, match="visible ASCII characters") as caught:
         made(key)
     shown = f"{caught.value}{caught.value!r}{caught.value.args}{caught.value.__context__}"
@@ -181,7 +181,7 @@ BAD_URLS: list[Any] = [
 
 
 @pytest.mark.parametrize("url", BAD_URLS, ids=ascii)
-def test_an_address_that_is_no_http_origin_is_refused(url: Any) -> None:
+def test_an_address_that_is_not_an_http_origin_is_refused(url: Any) -> None:
     with pytest.raises(InvalidBaseURLError, match=r"must look like https://api\.decart\.ai") as caught:
         made(base_url=url)
     caught.value.message.encode()  # it can be printed
@@ -214,7 +214,7 @@ def test_a_refused_address_is_shown_but_not_at_any_length() -> None:
     assert len(caught.value.message) < 400
 
 
-def test_a_wrong_key_is_told_before_a_wrong_address() -> None:
+def test_a_wrong_key_is_reported_before_a_wrong_address() -> None:
     with pytest.raises(InvalidAPIKeyError):
         made("", "nonsense")
 
@@ -304,7 +304,7 @@ def test_plain_http_over_the_internet_is_refused_because_of_the_key(url: str) ->
     assert made(base_url=url, allow_http=True).base_url == url.rstrip("/")
 
 
-def test_the_environment_is_no_way_around_that(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_cannot_allow_an_unencrypted_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DECART_BASE_URL", "http://api.decart.ai")
     with pytest.raises(InvalidBaseURLError, match="unencrypted"):
         made(base_url=None)

@@ -1,4 +1,4 @@
-"""`decart.content`: what counts as a video, and what only claims to be one."""
+"""`decart.content`: what counts as a video, and what does not although it claims to be one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SET = settings(KEY, "https://api.test/base", Timeout(), None)
 
 
 def received(body: object, **headers: str) -> bytes:
-    """Return what a download has received, if it takes a body with these headers for a video."""
+    """Return the data of a download, if it accepts a body with these headers as a video."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     download = Download(job_id="j1", settings=SET, retry=RetryPolicy())
@@ -31,7 +31,7 @@ def received(body: object, **headers: str) -> bytes:
     return data
 
 
-def test_a_result_is_the_bytes_as_they_came() -> None:
+def test_a_result_is_the_received_bytes() -> None:
     assert received(MP4, content_type="video/mp4", content_length=str(len(MP4))) == MP4
     assert received(MP4) == MP4
     for nonsense in ("nonsense", "", "-1", "٣", "9" * 5000):
@@ -74,7 +74,7 @@ def test_a_result_without_an_announced_length_is_an_error_if_its_structure_is_in
      "text/xml", "image/svg+xml", "application/xhtml+xml", "multipart/byteranges; boundary=x", "audio/mp4",
      "application/pdf", "video/mp4, text/html", "video", "TEXT/plain"],
 )  # fmt: skip
-def test_what_is_no_video_or_image_by_its_type_is_no_result(kind: str) -> None:
+def test_a_body_whose_type_is_neither_video_nor_image_is_not_a_result(kind: str) -> None:
     with pytest.raises(ResponseError, match="instead of a video"):
         received(MP4, content_type=kind, content_length=str(len(MP4)))
 
@@ -110,7 +110,7 @@ def test_a_text_that_claims_to_be_a_video_is_refused(kind: str, body: bytes) -> 
 
 
 @pytest.mark.parametrize("size", range(0x20, 0x80))
-def test_an_mp4_is_no_text_whatever_the_length_of_its_first_box(size: int) -> None:
+def test_an_mp4_is_never_taken_for_text_whatever_the_length_of_its_first_box(size: int) -> None:
     data = bytes([0, 0, 0, size]) + b"ftyp" + bytes(size)
     assert received(data, content_type="video/mp4", content_length=str(len(data))) == data
 

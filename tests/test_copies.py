@@ -1,4 +1,4 @@
-"""Every public value can be copied and pickled; the API key can be copied only."""
+"""Every public value can be copied and pickled; the API key can only be copied."""
 
 from __future__ import annotations
 

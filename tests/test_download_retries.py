@@ -67,7 +67,7 @@ def test_each_attempt_that_receives_data_postpones_the_end() -> None:
         (OSError("The disk is full."), None),
     ],
 )
-def test_an_error_is_retried_if_it_may_heal_in_time(error: Exception, pause: float | None) -> None:
+def test_an_error_is_retried_if_it_may_be_temporary(error: Exception, pause: float | None) -> None:
     assert new_download(deadline=100.0).pause_after(error, 0.0) == pause
     assert new_download(deadline=100.0).pause_after(error, 100.0) is None
 

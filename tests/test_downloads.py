@@ -182,7 +182,7 @@ def test_chunks_show_where_a_video_ends() -> None:
     assert download.complete
 
 
-def test_a_part_tells_the_length_that_the_first_response_did_not() -> None:
+def test_a_range_response_has_the_length_that_the_first_response_lacked() -> None:
     download = cut_at(300, head(200))
     download.observe_head(part(300, 399))
     assert download.total == SIZE
@@ -191,7 +191,7 @@ def test_a_part_tells_the_length_that_the_first_response_did_not() -> None:
 # what a file holds already
 
 
-def test_what_an_earlier_download_left_is_continued() -> None:
+def test_the_part_of_an_earlier_download_is_resumed() -> None:
     download = new_download()
     download.resume(300, SIZE, '"v1"')
     assert requested(download) == ("bytes=300-", '"v1"')
@@ -282,7 +282,7 @@ OTHER = bytes(reversed(VIDEO)) + b"longer"
 
 @st.composite
 def responses(draw: st.DrawFn) -> tuple[BufferedResponse, bytes, bytes]:
-    """Return the head of a response, the content that it is of, and the body; what is called v1 is the video."""
+    """Return the head of a response, the name of its content, and the body; ``v1`` is the video."""
     etag = draw(st.sampled_from(['"v1"', '"v1"', '"v2"', 'W/"v1"', ""]))
     content = VIDEO if etag == '"v1"' else OTHER
     if draw(st.booleans()):

@@ -1,4 +1,4 @@
-"""One exchange of a client, its retries, and what is read of its response."""
+"""One exchange of a client: its retries, and how its response is read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from support.fakes import KEY, LAKE, FakeTransport, accepted, answer, client_of, status
+from support.fakes import KEY, LAKE, FakeTransport, accepted, client_of, make_response, status
 
 from decart import (
     APIError,
@@ -101,14 +101,14 @@ def test_an_exchange_is_logged_at_debug_with_the_headers_that_may_be_shown(caplo
 
 
 def test_retries_are_paced_on_the_transports_clock() -> None:
-    transport = FakeTransport(answer(500), ConnectError("No network."), status("pending"))
+    transport = FakeTransport(make_response(500), ConnectError("No network."), status("pending"))
     assert client_of(transport, retry=STEADY).queue.status("j1").status == "pending"
     assert transport.sleeps == [0.5, 1.0]
 
 
 def test_awaited_retries_are_paced_in_the_same_way() -> None:
     async def main() -> None:
-        transport = FakeTransport(answer(500), ConnectError("No network."), status("pending"))
+        transport = FakeTransport(make_response(500), ConnectError("No network."), status("pending"))
         client = AsyncDecartClient(KEY, transport=transport, retry=STEADY)
         assert (await client.queue.status("j1")).status == "pending"
         assert transport.sleeps == [0.5, 1.0]
@@ -117,7 +117,7 @@ def test_awaited_retries_are_paced_in_the_same_way() -> None:
 
 
 def test_retries_end_at_the_timeout_of_the_retry_policy() -> None:
-    transport = FakeTransport(*(answer(500) for _ in range(9)))
+    transport = FakeTransport(*(make_response(500) for _ in range(9)))
     with pytest.raises(QueueStatusError):
         client_of(transport, retry=RetryPolicy(jitter=0, timeout=1.0, attempts=9)).queue.status("j1")
     assert [request.at for request in transport.requests] == [0, 0.5, 1.0]
@@ -125,15 +125,15 @@ def test_retries_end_at_the_timeout_of_the_retry_policy() -> None:
 
 def test_the_last_error_is_the_cause_of_what_is_raised() -> None:
     with pytest.raises(QueueSubmitError) as caught:
-        client_of(FakeTransport(ConnectError("No network."), answer(429)), retry=RetryPolicy(attempts=2)).queue.submit(
-            LAKE
-        )
+        client_of(
+            FakeTransport(ConnectError("No network."), make_response(429)), retry=RetryPolicy(attempts=2)
+        ).queue.submit(LAKE)
     assert isinstance(caught.value.cause, APIError)
     assert caught.value.status_code == 429
 
 
 def test_a_job_of_this_client_that_is_not_visible_yet_is_checked_until_it_must_be() -> None:
-    transport = FakeTransport(accepted(), *(answer(404) for _ in range(99)))
+    transport = FakeTransport(accepted(), *(make_response(404) for _ in range(99)))
     client = client_of(transport, retry=STEADY)
     client.queue.submit(LAKE)
     with pytest.raises(QueueStatusError) as caught:
@@ -142,8 +142,8 @@ def test_a_job_of_this_client_that_is_not_visible_yet_is_checked_until_it_must_b
     assert VISIBLE_AFTER <= transport.now() < VISIBLE_AFTER + STEADY.max_interval
 
 
-def test_a_job_of_somebody_else_that_is_unknown_is_an_error_at_once() -> None:
-    transport = FakeTransport(answer(404))
+def test_an_unknown_job_of_another_client_is_an_error_at_once() -> None:
+    transport = FakeTransport(make_response(404))
     with pytest.raises(QueueStatusError):
         client_of(transport, retry=STEADY).queue.status("j1")
     assert transport.sleeps == []
@@ -163,7 +163,7 @@ def test_a_response_to_a_submit_that_breaks_off_still_counts_if_it_names_the_job
         client_of(FakeTransport(cut(b'{"job_'))).queue.submit(LAKE)
 
 
-def test_a_status_tells_the_model_and_age_of_a_job_of_this_client() -> None:
+def test_a_status_has_the_model_and_age_of_a_job_of_this_client() -> None:
     transport = FakeTransport(accepted(), status("processing"), status("processing", job_id="j2"))
     client = client_of(transport)
     client.queue.submit(LAKE)

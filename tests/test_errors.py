@@ -50,7 +50,7 @@ CAUSE = RateLimitError(
 
 
 class UsersError(QueueSubmitError):
-    """A subclass as a user may write it: with arguments and attributes of its own."""
+    """A subclass as a user may write it, with its own arguments and attributes."""
 
     def __init__(self, tenant: str, /, *, attempts: int) -> None:
         super().__init__(f"Tenant {tenant} failed.", cause=CAUSE, job_id="j9")
@@ -89,14 +89,14 @@ def test_the_tree_is_the_one_drawn_in_the_docstring() -> None:
     assert drawn() == {name: [base.__name__ for base in kind.__bases__] for name, kind in CLASSES.items()}
 
 
-def test_two_errors_are_also_what_python_calls_them() -> None:
+def test_two_errors_are_also_builtin_exceptions() -> None:
     assert issubclass(InvalidInputError, ValueError) and issubclass(MissingExtraError, ImportError)
     also = {name for name, bases in drawn().items() if len(bases) > 1}
     assert also == {"InvalidInputError", "MissingExtraError"}
 
 
 @EACH
-def test_every_error_has_a_docstring_of_its_own(kind: type[DecartSDKError]) -> None:
+def test_every_error_has_its_own_docstring(kind: type[DecartSDKError]) -> None:
     assert kind.__dict__["__doc__"]
 
 
@@ -184,7 +184,7 @@ def test_equal_errors_are_one_in_a_set() -> None:
     assert len(set(errors)) == 4
 
 
-def test_data_is_a_copy_of_its_own() -> None:
+def test_data_is_copied() -> None:
     given = {"a": 1}
     error = DecartSDKError("m", data=given)
     error.data["b"] = 2
@@ -192,7 +192,7 @@ def test_data_is_a_copy_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("kind", [QueueError, *QueueError.__subclasses__()])
-def test_a_queue_error_shows_what_its_cause_knows(kind: type[QueueError]) -> None:
+def test_a_queue_error_has_the_attributes_of_its_cause(kind: type[QueueError]) -> None:
     error = kind("m", cause=CAUSE, job_id="job-1")
     assert (error.job_id, error.status_code, error.retry_after, error.request_id) == ("job-1", 429, 2.5, "r-1")
 

@@ -17,12 +17,12 @@ from support.fakes import (
     FakeTransport,
     Takes,
     accepted,
-    answer,
     client_of,
+    make_response,
     status,
     video,
 )
-from support.shelf import Shelf
+from support.served_video import ServedVideo
 
 from decart import (
     AsyncDecartClient,
@@ -108,11 +108,11 @@ doors = pytest.mark.parametrize("door", ["sync", "async"])
 
 
 @doors
-def test_a_hook_hears_of_the_life_of_a_job_in_order(door: str) -> None:
+def test_a_hook_receives_the_events_of_a_job_in_order(door: str) -> None:
     ear = played(door, accepted(), status("processing"), Takes(1.5, status("completed")), video())
-    told = [event if isinstance(event, tuple) else type(event).__name__ for event in ear.heard]
+    reported = [event if isinstance(event, tuple) else type(event).__name__ for event in ear.heard]
     exchange = ["RequestSent", "ResponseReceived"]
-    assert [name for name in told if name != "BytesMoved"] == [
+    assert [name for name in reported if name != "BytesMoved"] == [
         ("begins", "submit"), *exchange, "StatusChanged", ("ends", "submit"),
         ("begins", "wait"), "StatusChanged", *exchange, "StatusChanged", *exchange, "StatusChanged", ("ends", "wait"),
         ("begins", "download"), *exchange, ("ends", "download"),
@@ -131,8 +131,8 @@ def test_a_hook_hears_of_the_life_of_a_job_in_order(door: str) -> None:
 @doors
 def test_a_change_of_status_has_the_model_and_the_age_of_the_job(door: str) -> None:
     ear = played(door, accepted(), status("processing"), status("processing"), status("failed", error="too dark"))
-    told = [(event.status, event.error, event.model, event.elapsed) for event in ear.all(StatusChanged)]
-    assert told == [
+    reported = [(event.status, event.error, event.model, event.elapsed) for event in ear.all(StatusChanged)]
+    assert reported == [
         ("pending", None, "lucy-pro-t2v", 0),  # accepted
         ("pending", None, "lucy-pro-t2v", 0),  # the first status of the wait
         ("processing", None, "lucy-pro-t2v", 0.5),
@@ -147,7 +147,7 @@ def test_bytes_are_reported_both_ways_in_memory_and_into_a_file(door: str, tmp_p
     up = [event for event in ear.all(BytesMoved) if event.direction == "upload"]
     assert (up[0].job_id, up[0].done, up[-1].done) == (None, 0, up[-1].total)
     assert up[-1].total == ear.all(RequestSent)[0].length
-    ear = played(door, accepted(), status("completed"), Shelf(), save_to=tmp_path / "lake.mp4")
+    ear = played(door, accepted(), status("completed"), ServedVideo(), save_to=tmp_path / "lake.mp4")
     down = [event for event in ear.all(BytesMoved) if event.direction == "download"]
     assert [(event.job_id, event.done) for event in down] == [("j1", 0), ("j1", 1024)]
 
@@ -155,7 +155,7 @@ def test_bytes_are_reported_both_ways_in_memory_and_into_a_file(door: str, tmp_p
 @doors
 def test_a_failure_and_its_retry_are_reported(door: str) -> None:
     gone = ConnectError("No connection.")
-    ear = played(door, gone, accepted(), answer(500), status("completed"), TransportError("Cut off."), video())
+    ear = played(door, gone, accepted(), make_response(500), status("completed"), TransportError("Cut off."), video())
     assert [(event.method, str(event.error)) for event in ear.all(RequestFailed)] == [
         ("POST", "No connection."),
         ("GET", "Cut off."),
@@ -166,7 +166,10 @@ def test_a_failure_and_its_retry_are_reported(door: str) -> None:
 
 @doors
 def test_an_operation_is_left_with_the_error_that_ended_it(door: str) -> None:
-    for error, script in ((QueueSubmitError, [answer(401)]), (QueueStatusError, [accepted(), answer(401)])):
+    for error, script in (
+        (QueueSubmitError, [make_response(401)]),
+        (QueueStatusError, [accepted(), make_response(401)]),
+    ):
         ear = Ear()
         with pytest.raises(error):
             ear = _failing(door, ear, script)
@@ -190,7 +193,7 @@ def _failing(door: str, ear: Ear, script: list[Any]) -> Ear:
 
 def test_a_download_that_is_resumed_is_reported_with_its_job(tmp_path: Path) -> None:
     ear = Ear()
-    transport = FakeTransport(status("completed"), shelf := Shelf(breaks=(300,)), shelf)
+    transport = FakeTransport(status("completed"), served := ServedVideo(breaks=(300,)), served)
     client_of(transport, event_hooks=[ear]).queue.download("j1", tmp_path / "lake.mp4")
     (again,) = ear.all(Retry)
     assert (again.job_id, str(again.error)) == ("j1", "The connection broke off.")
@@ -229,7 +232,7 @@ class Swallowing(EventHook):
 
 
 class Rethrowing(EventHook):
-    """Raises what it was left with, as `contextlib.ExitStack` does, and is not broken."""
+    """A hook that reraises the exception it was exited with, as `contextlib.ExitStack` does; it is not broken."""
 
     def operation(self, operation: Operation) -> AbstractContextManager[object]:
         class Stack:
@@ -242,9 +245,9 @@ class Rethrowing(EventHook):
         return Stack()
 
 
-def test_a_hook_that_raises_what_it_was_left_with_is_not_called_broken(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hook_that_reraises_its_own_exception_is_not_reported_as_broken(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(QueueSubmitError):
-        client_of(FakeTransport(answer(401)), event_hooks=[Rethrowing()]).queue.submit(LAKE)
+        client_of(FakeTransport(make_response(401)), event_hooks=[Rethrowing()]).queue.submit(LAKE)
     assert caplog.messages == []
 
 
@@ -258,11 +261,13 @@ def test_a_broken_hook_is_logged_and_loses_no_job(hook: EventHook, caplog: pytes
 @pytest.mark.parametrize("hook", [Broken(), BrokenAtTheEnd(), Swallowing()])
 def test_no_hook_hides_an_error(hook: EventHook) -> None:
     with pytest.raises(QueueSubmitError):
-        client_of(FakeTransport(answer(401)), event_hooks=[hook]).queue.submit(LAKE)
+        client_of(FakeTransport(make_response(401)), event_hooks=[hook]).queue.submit(LAKE)
 
 
 def test_a_hook_need_not_override_anything() -> None:
-    client = client_of(FakeTransport(accepted(), answer(500), status("completed"), video()), event_hooks=[EventHook()])
+    client = client_of(
+        FakeTransport(accepted(), make_response(500), status("completed"), video()), event_hooks=[EventHook()]
+    )
     assert client.queue.submit_and_poll(LAKE).status == "completed"
     gone = ConnectError("No connection.")
     client = client_of(FakeTransport(gone), event_hooks=[EventHook()], retry=RetryPolicy(attempts=1))
@@ -289,11 +294,11 @@ SECRETS = {"Set-Cookie": "session=1", "X-Api-Key": KEY, "Authorization": "Bearer
 def test_only_listed_headers_are_reported_and_never_the_key(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "decart")
     ear = Ear()
-    echo = answer(200, {"job_id": "j1", "status": "pending"}, x_request_id=f"r-{KEY}", **SECRETS)
+    echo = make_response(200, {"job_id": "j1", "status": "pending"}, x_request_id=f"r-{KEY}", **SECRETS)
     client_of(FakeTransport(echo), event_hooks=[ear]).queue.status("j1")
-    told = {"content-type": "application/json", "x-request-id": "r-***"}
-    assert ear.all(ResponseReceived)[0].headers == told
-    assert caplog.messages == [f"GET {URL}/j1: 200 in 0.000 s, {told}"]
+    reported = {"content-type": "application/json", "x-request-id": "r-***"}
+    assert ear.all(ResponseReceived)[0].headers == reported
+    assert caplog.messages == [f"GET {URL}/j1: 200 in 0.000 s, {reported}"]
     assert KEY not in repr(ear.heard)
 
 
@@ -302,7 +307,7 @@ def test_each_exchange_is_one_line_at_debug_with_or_without_a_response(
 ) -> None:
     caplog.set_level(logging.DEBUG, "decart")
     gone = ConnectError("No connection.")
-    transport = FakeTransport(gone, status("completed"), shelf := Shelf(breaks=(300,)), shelf)
+    transport = FakeTransport(gone, status("completed"), served := ServedVideo(breaks=(300,)), served)
     client_of(transport).queue.download("j1", tmp_path / "lake.mp4")
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
     assert [line.partition(" in ")[0] for line in lines] == [

@@ -1,4 +1,4 @@
-"""`import decart`: what it offers, and what it costs."""
+"""`import decart`: the names that it provides, and its cost."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ HEAVY = ["asyncio", "concurrent.futures", "difflib", "email", "http.client", "in
 
 
 def loaded_by(program: str) -> set[str]:
-    """Return what a program loads: our modules, other packages, and heavy parts of the standard library."""
+    """Return the modules that a program loads: ours, other packages, and heavy ones of the standard library."""
     script = f"""
 import sys, threading
 before = set(sys.modules)
@@ -105,7 +105,7 @@ def test_every_name_is_listed_and_looked_up_once() -> None:
     assert decart.DecartClient is vars(decart)["DecartClient"]
 
 
-def test_requests_transport_is_loaded_when_it_is_asked_for() -> None:
+def test_requests_transport_is_imported_on_demand() -> None:
     script = (
         "import sys, decart\n"
         "before = 'requests' in sys.modules\n"

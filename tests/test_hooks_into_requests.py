@@ -1,4 +1,4 @@
-"""What people hook into requests works with the default client: mocks, recorded exchanges, a session of their own."""
+"""What hooks into requests works with the default client: mocks, recorded exchanges, custom sessions."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def service(request: Received, number: int) -> bytes:
 
 @pytest.fixture
 def unreached() -> Iterator[str]:
-    """The URL of a server that listens, and fails the test if anybody connects to it."""
+    """The URL of a server that fails the test if it receives a connection."""
     with serving(silent) as server:
         yield server.url
         assert server.connections == []
@@ -90,7 +90,7 @@ def mocked() -> Iterator[responses.RequestsMock]:
         yield mocked
 
 
-def test_responses_answers_a_submit_a_status_and_a_result_and_nothing_reaches_the_network(
+def test_responses_mocks_a_submit_a_status_and_a_result_and_nothing_reaches_the_network(
     mocked: responses.RequestsMock, unreached: str
 ) -> None:
     mocked.post(f"{unreached}/v1/jobs/lucy-pro-t2v", json=ACCEPTED, match=[header_matcher({"X-API-KEY": KEY})])
@@ -180,7 +180,7 @@ def test_a_status_code_mocked_by_responses_is_the_error_that_it_stands_for(
 # ---------------------------------------------------------------- requests_mock
 
 
-def test_requests_mock_answers_a_submit_a_status_and_a_result_and_nothing_reaches_the_network(unreached: str) -> None:
+def test_requests_mock_mocks_a_submit_a_status_and_a_result_and_nothing_reaches_the_network(unreached: str) -> None:
     with requests_mock.Mocker() as mocked:
         mocked.post(f"{unreached}/v1/jobs/lucy-pro-t2v", json=ACCEPTED)
         mocked.get(f"{unreached}/v1/jobs/j1", json=COMPLETED)
@@ -207,11 +207,11 @@ def test_requests_mock_may_match_on_the_posted_body(unreached: str) -> None:
     with requests_mock.Mocker() as mocked, client_at(unreached) as client:
         mocked.post(requests_mock.ANY, json=ACCEPTED, additional_matcher=holds_the_clip)
         assert client.queue.submit(RESTYLE).job_id == "j1"
-        with pytest.raises(requests_mock.NoMockAddress):  # the test's own mistake, told by its own library
+        with pytest.raises(requests_mock.NoMockAddress):  # the mistake of the test, reported by its library
             client.queue.submit(LAKE)
 
 
-def test_an_error_that_requests_mock_answers_with_is_the_error_that_it_stands_for(unreached: str) -> None:
+def test_an_error_mocked_by_requests_mock_is_the_error_that_it_stands_for(unreached: str) -> None:
     with requests_mock.Mocker() as mocked, client_at(unreached) as client:
         mocked.get(f"{unreached}/v1/jobs/j1", status_code=500)
         with pytest.raises(QueueStatusError) as caught:
@@ -286,7 +286,7 @@ def test_a_hook_may_read_the_body_of_a_submit_before_it_is_sent() -> None:
 
 @pytest.mark.parametrize("options", [LAKE, RESTYLE], ids=["text", "file"])
 @pytest.mark.parametrize("transport", ["requests", "urllib3"])
-def test_what_vcr_has_recorded_is_replayed_without_the_server(transport: str, options: Any, tmp_path: Path) -> None:
+def test_vcr_replays_its_recordings_without_the_server(transport: str, options: Any, tmp_path: Path) -> None:
     cassette = tmp_path / "job.yaml"
     with serving(answering(service)) as server, vcr.use_cassette(cassette, filter_headers=["x-api-key"]):
         recorded = run_job(server.url, options, transport=transport)
@@ -307,7 +307,7 @@ def test_a_cassette_of_vcr_does_not_hold_the_key_when_its_header_is_filtered(tmp
     assert KEY not in cassette.read_text()
 
 
-def test_a_client_that_outlives_a_cassette_of_vcr_goes_back_to_the_server(tmp_path: Path) -> None:
+def test_a_client_uses_the_server_again_after_a_vcr_cassette_ends(tmp_path: Path) -> None:
     cassette = tmp_path / "status.yaml"
     with serving(answering(service)) as server, client_at(server.url) as client:
         client.queue.status("before")
@@ -356,7 +356,7 @@ def test_a_header_set_on_the_session_after_the_first_call_is_sent(session: reque
 
 
 class Counting(HTTPAdapter):
-    """An adapter that counts what it sends, and keeps its frame."""
+    """An adapter that counts its requests, and keeps its frame."""
 
     frame: FrameType
     sent = 0

@@ -1,4 +1,4 @@
-"""`decart.inputs`: what a job may be asked to do, its bounds, and the one sentence that refuses the rest."""
+"""`decart.inputs`: the inputs of each task, their limits, and the one-sentence errors for anything else."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ EACH = pytest.mark.parametrize(("kind", "model", "least"), LEAST, ids=[row[1] fo
 
 
 class IntLike:
-    """What numpy's integers look like from outside."""
+    """An integer like those of numpy."""
 
     def __init__(self, value: int) -> None:
         self.value = value
@@ -60,7 +60,7 @@ class IntLike:
 
 
 class NotQuiteInt:
-    """What numpy's arrays look like: they have the method, and it refuses."""
+    """An array like those of numpy: it has the method, which raises."""
 
     def __index__(self) -> int:
         raise TypeError("only integer scalar arrays can be converted to a scalar index")
@@ -73,14 +73,14 @@ def known(name: str) -> ModelDefinition:
 
 
 def made(name: str, /, **changes: Any) -> Any:
-    """Make the input of a model out of the least that it needs, and the changes."""
+    """Create the input of a model from its required fields and the changes."""
     model = known(name)
     least = next(least for kind, _, least in LEAST if kind is input_class(model))
     return input_class(model)(**{"model": model, **least, **changes})
 
 
 def refused(text: str, name: str, /, **changes: Any) -> None:
-    """Check that it is refused in one printable sentence, with ``text`` in it."""
+    """Check that it is refused by one printable sentence that contains ``text``."""
     with pytest.raises(InvalidInputError) as caught:
         made(name, **changes)
     message = caught.value.message
@@ -98,7 +98,7 @@ def test_the_least_that_a_task_needs_is_enough(kind: type[JobInput], model: str,
 
 
 @EACH
-def test_what_is_needed_cannot_be_none(kind: type[JobInput], model: str, least: dict[str, Any]) -> None:
+def test_a_required_input_cannot_be_none(kind: type[JobInput], model: str, least: dict[str, Any]) -> None:
     for name in least:
         refused(name, model, **{name: None})
 
@@ -110,7 +110,7 @@ def test_an_input_cannot_be_changed(kind: type[JobInput], model: str, least: dic
 
 
 @EACH
-def test_an_input_takes_names_and_no_positions(kind: Any, model: str, least: dict[str, Any]) -> None:
+def test_an_input_accepts_keyword_arguments_only(kind: Any, model: str, least: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
         kind(known(model), *least.values())
 
@@ -143,7 +143,7 @@ def test_an_input_is_only_for_models_of_its_task(kind: type[JobInput], model: st
 @EACH
 def test_a_users_subclass_is_an_input_of_the_same_models(kind: Any, model: str, least: dict[str, Any]) -> None:
     class Mine(kind):
-        """An input of the user's own."""
+        """A custom input."""
 
     job = Mine(model=known(model), **least)
     assert isinstance(job, kind) and from_options(job) is job
@@ -164,7 +164,7 @@ def test_the_base_class_is_the_input_of_no_model() -> None:
         JobInput(model=known("lucy-pro-t2v"))
 
 
-def test_a_model_of_ones_own_takes_what_its_task_takes() -> None:
+def test_a_custom_model_accepts_the_inputs_of_its_task() -> None:
     model = ModelDefinition(name="preview", task="text-to-video", resolutions=("480p",), lacks={"orientation"})  # type: ignore[arg-type]
     job = TextToVideoInput(model=model, prompt="A lake", resolution="480p")
     assert job.model is model
@@ -183,7 +183,7 @@ def test_a_model_of_ones_own_takes_what_its_task_takes() -> None:
         (models, "write models.video('lucy-pro-t2v')."),
     ],
 )
-def test_a_model_that_is_none_is_told_what_to_write(model: Any, write: str) -> None:
+def test_the_error_for_a_model_of_none_says_what_to_write(model: Any, write: str) -> None:
     refused(f"model must be a ModelDefinition; {write}", "lucy-pro-t2v", model=model)
 
 
@@ -237,7 +237,7 @@ def test_the_choice_of_resolutions_is_named() -> None:
 
 
 @pytest.mark.parametrize("model", ["lucy-pro-t2v", "lucy-pro-t2i"])
-def test_a_picture_stands_or_lies(model: str) -> None:
+def test_a_picture_is_portrait_or_landscape(model: str) -> None:
     assert made(model).orientation is None
     assert made(model, orientation="portrait").orientation == "portrait"
     assert made(model, orientation="landscape").orientation == "landscape"
@@ -253,7 +253,7 @@ PROMPT_NEEDED = pytest.mark.parametrize("model", [row[1] for row in LEAST if "pr
 
 @WITH_PROMPT
 @pytest.mark.parametrize("prompt", ["x", "a" * 5000, "湖\n\t🌅", " padded "])
-def test_a_prompt_may_be_as_long_as_you_like_and_is_kept_as_it_is(model: str, prompt: str) -> None:
+def test_a_prompt_may_have_any_length_and_is_stored_unchanged(model: str, prompt: str) -> None:
     assert made(model, prompt=prompt).prompt == prompt
 
 
@@ -320,7 +320,7 @@ def test_a_reference_image_may_go_with_a_prompt(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["data", "start", "end"])
-def test_a_missing_file_is_told_what_it_may_be(name: str) -> None:
+def test_the_error_for_a_missing_file_says_what_it_may_be(name: str) -> None:
     model = "lucy-clip" if name == "data" else "lucy-pro-flf2v"
     refused(f"{name} is missing: it needs a file (bytes, pathlib.Path or an open binary file).", model, **{name: None})
 

@@ -1,7 +1,7 @@
-"""Exchanges that are interrupted at random moments: by signals, cancelled tasks, time limits and killed greenlets.
+"""Exchanges that are interrupted at random times: by signals, cancelled tasks, time limits and killed greenlets.
 
-Each case is a program of its own (`support.interrupts`, `support.limits`) that uses a server in another process, whose
-answers name what was asked. Where the interrupts land is a matter of chance, so a failure may not come back at once.
+Each case is a separate program (`support.interrupts`, `support.limits`) that uses a server in another process, whose
+responses name the request. The timing of the interrupts is random, so a failure may not be reproducible at once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PATIENCE = 120.0  # seconds that a program may take; never reached when all is w
 
 @attrs.frozen
 class Case:
-    """A program, what it does, over which transport, and how many interrupts it makes."""
+    """A program, its mode, its transport, and the number of interrupts."""
 
     module: str
     how: str
@@ -78,7 +78,7 @@ def outcome(case: Case) -> Outcome:
 
 
 def reported(case: Case) -> dict[str, Any]:
-    """Return what became of the calls of a program."""
+    """Run a program, and return the outcomes of its calls."""
     ended = outcome(case)
     assert ended.code == 0, ended.printed
     return ended.report
@@ -106,13 +106,13 @@ def test_the_interrupts_land_inside_the_calls(case: Case) -> None:
 
 
 @every(SIGNALS, CANCELLATIONS, SOFT_LIMITS)
-def test_an_interrupt_comes_out_of_the_call_unless_it_lands_in_a_finalizer(case: Case) -> None:
+def test_an_interrupt_is_raised_by_the_call_unless_it_hits_a_finalizer(case: Case) -> None:
     report = reported(case)
     assert report["hits"] >= 0.98 * report["fired"]
 
 
 @of_every_kind
-def test_no_call_gets_the_answer_to_another(case: Case) -> None:
+def test_no_call_gets_the_response_to_another(case: Case) -> None:
     assert reported(case)["crossed"] == 0
 
 
@@ -153,7 +153,7 @@ def test_closing_leaves_no_file_descriptor_and_no_thread_behind(case: Case) -> N
 
 
 @of_every_kind
-def test_a_hundred_streams_can_be_open_afterwards_and_hold_up_nobody(case: Case) -> None:
+def test_a_hundred_streams_can_be_open_afterwards_and_block_no_other_call(case: Case) -> None:
     report = reported(case)
     assert (report["streams"], report["answered_beside_them"]) == (STREAMS, True)
 

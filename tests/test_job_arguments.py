@@ -1,4 +1,4 @@
-"""Wherever a job is asked for, its id will do, and so will whatever the queue returned for it."""
+"""Every method that takes a job accepts its ID, and every object that the queue returned for it."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_job_is_given_by_its_id_or_by_what_the_queue_returned(
 
 
 class Impostor:
-    """It has a job_id that is no id."""
+    """An object whose job_id is not an ID."""
 
     job_id = 7
 

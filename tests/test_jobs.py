@@ -1,4 +1,4 @@
-"""`decart.jobs` and `decart.results`: what a status means, and results that are saved atomically."""
+"""`decart.jobs` and `decart.results`: the meaning of each status, and results that are saved atomically."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_result_has_the_documented_attributes_and_the_job_id() -> None:
     assert (FAILED.status, FAILED.data, FAILED.error) == ("failed", None, "The image was refused.")
 
 
-def test_a_repr_shows_how_many_bytes_there_are_and_not_which() -> None:
+def test_a_repr_shows_the_number_of_bytes_and_not_their_content() -> None:
     assert "data=<9 bytes>" in repr(DONE) and "video" not in repr(DONE)
     assert "None" in repr(QueueJobResult(job_id="j1", status="failed"))
 
@@ -91,7 +91,7 @@ def test_the_class_of_a_result_says_how_the_job_ended(
     )
 
 
-def test_what_the_class_of_a_result_says_cannot_be_contradicted() -> None:
+def test_the_fields_of_a_result_cannot_contradict_its_class() -> None:
     for kind, facts in ((CompletedJob, {"data": b"x"}), (FailedJob, {"error": "No."})):
         with pytest.raises(TypeError):
             kind(job_id="j1", status="pending", **facts)
@@ -141,7 +141,7 @@ def test_any_name_that_the_disk_takes_is_taken(tmp_path: pathlib.Path, name: str
 def test_an_old_file_is_replaced_and_not_written_into(tmp_path: pathlib.Path) -> None:
     target = tmp_path / "lake.mp4"
     target.write_bytes(b"an older and longer video")
-    with target.open("rb") as reader:  # whoever has the old file open goes on reading the old file
+    with target.open("rb") as reader:  # a reader that has the old file open keeps reading the old file
         DONE.save(target)
         assert reader.read() == b"an older and longer video"
     assert target.read_bytes() == b"the video"
@@ -199,7 +199,7 @@ def test_the_file_gets_the_rights_that_the_umask_leaves(tmp_path: pathlib.Path, 
     assert stat.S_IMODE(target.stat().st_mode) == 0o666 & ~mask
 
 
-def test_two_results_saved_to_one_path_leave_one_whole_file(tmp_path: pathlib.Path) -> None:
+def test_two_results_saved_to_one_path_leave_one_complete_file(tmp_path: pathlib.Path) -> None:
     target = tmp_path / "lake.mp4"
     DONE.save(target)
     QueueJobResult(job_id="j2", status="completed", data=b"another").save(target)

@@ -1,4 +1,4 @@
-"""Parts of a video are joined only if the server's validator says, in every response, that they belong together."""
+"""Parts of a video are joined only if the server's validator in every response says that they belong together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.fakes import KEY, FakeTransport, always, status
-from support.shelf import STEADY, VIDEO, Shelf, files, having, pieces_of
+from support.served_video import STEADY, VIDEO, ServedVideo, client_for, files, pieces_of
 
 from decart import (
     AsyncDecartClient,
@@ -34,8 +34,8 @@ def part(first: int, last: int, *, whole: int | None = len(VIDEO), data: bytes =
 
 
 def parts_of(size: int, breaks: int = 50) -> Any:
-    """Return a server that breaks off the video, and then sends no more than so many bytes at a time."""
-    beginning = Shelf(breaks=(breaks,))
+    """Return a server that breaks off the video, and then sends at most this number of bytes per response."""
+    beginning = ServedVideo(breaks=(breaks,))
 
     def answer(request: HttpRequest) -> HttpResponse:
         if "Range" not in request.headers:
@@ -48,10 +48,10 @@ def parts_of(size: int, breaks: int = 50) -> Any:
 
 @pytest.mark.parametrize("size", [1, 100, 973, 974, 5000])
 def test_a_part_that_is_shorter_than_requested_is_not_the_end(size: int, tmp_path: Path) -> None:
-    client, transport = having(parts_of(size))
+    client, transport = client_for(parts_of(size))
     assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
     assert transport.sleeps == [0.5]  # after the break only
-    assert b"".join(having(parts_of(size))[0].queue.stream("j1")) == VIDEO
+    assert b"".join(client_for(parts_of(size))[0].queue.stream("j1")) == VIDEO
 
 
 def test_nor_is_it_the_end_when_awaited(tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ def test_nor_is_it_the_end_when_awaited(tmp_path: Path) -> None:
 def test_short_parts_of_a_video_of_unknown_length_never_end_as_if_it_were_complete(tmp_path: Path) -> None:
     begun = HttpResponse(200, V1, pieces_of(VIDEO, 50))
     short = part(50, 99, whole=None)
-    answers: Any = iter([lambda request: begun, lambda request: short, Shelf()])
-    client, _ = having(lambda request: next(answers)(request))
+    answers: Any = iter([lambda request: begun, lambda request: short, ServedVideo()])
+    client, _ = client_for(lambda request: next(answers)(request))
     assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
 
 
@@ -81,7 +81,7 @@ def test_parts_without_end_are_ended_by_the_total_timeout(tmp_path: Path) -> Non
         response: HttpResponse = answer(request)
         return response
 
-    client, transport = having(slow, timeout=Timeout(total=100))
+    client, transport = client_for(slow, timeout=Timeout(total=100))
     with pytest.raises(QueueResultError):
         client.queue.download("j1", tmp_path / "lake.mp4")
     assert transport.now() < 150
@@ -111,10 +111,10 @@ def test_parts_without_end_are_ended_by_the_total_timeout(tmp_path: Path) -> Non
 )  # fmt: skip
 def test_a_part_that_does_not_fit_is_not_joined(bad: HttpResponse, tmp_path: Path) -> None:
     chunks = list(bad.chunks())
-    again = Shelf()
+    again = ServedVideo()
     for fetch in ("download", "stream"):
-        answers: Any = iter([Shelf(breaks=(50,)), lambda request: HttpResponse(206, bad.headers, chunks), again])
-        client, _ = having(lambda request, answers=answers: next(answers)(request))
+        answers: Any = iter([ServedVideo(breaks=(50,)), lambda request: HttpResponse(206, bad.headers, chunks), again])
+        client, _ = client_for(lambda request, answers=answers: next(answers)(request))
         if fetch == "download":
             assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
         else:
@@ -122,18 +122,18 @@ def test_a_part_that_does_not_fit_is_not_joined(bad: HttpResponse, tmp_path: Pat
                 list(client.queue.stream("j1"))
 
 
-def test_several_parts_in_one_response_are_no_part() -> None:
+def test_a_multipart_range_response_is_not_used() -> None:
     several = part(50, 1023, Content_Type="multipart/byteranges; boundary=x")
-    answers: Any = iter([Shelf(breaks=(50,)), lambda request: several, Shelf()])
-    client, _ = having(lambda request: next(answers)(request))
+    answers: Any = iter([ServedVideo(breaks=(50,)), lambda request: several, ServedVideo()])
+    client, _ = client_for(lambda request: next(answers)(request))
     assert b"".join(client.queue.stream("j1")) == VIDEO
 
 
 def test_where_a_weak_etag_changes_a_date_does_not_join() -> None:
     date = {"Last-Modified": "Mon, 23 Nov 2026 10:00:00 GMT"}
-    begun = Shelf(headers={**date, "ETag": 'W/"v1"'}, breaks=(50,))
+    begun = ServedVideo(headers={**date, "ETag": 'W/"v1"'}, breaks=(50,))
     answers: Any = iter([begun, lambda request: part(50, 1023, ETag='W/"v2"', **date)])
-    client, _ = having(lambda request: next(answers)(request))
+    client, _ = client_for(lambda request: next(answers)(request))
     with pytest.raises(QueueResultError):
         list(client.queue.stream("j1"))
 
@@ -150,7 +150,7 @@ def test_a_browser_gets_all_of_the_part_it_requested(asked: str, span: str, leng
         end = min(start + 9, int(last) if first and last else len(VIDEO) - 1, len(VIDEO) - 1)
         return part(start, end)
 
-    with having(answer)[0].queue.stream("j1", range=asked) as video:
+    with client_for(answer)[0].queue.stream("j1", range=asked) as video:
         assert (video.headers["Content-Range"], video.length) == (span, length)
         start = int(span[6:].partition("-")[0])
         assert b"".join(video) == VIDEO[start : start + length]
@@ -159,7 +159,7 @@ def test_a_browser_gets_all_of_the_part_it_requested(asked: str, span: str, leng
 @pytest.mark.parametrize("asked", ["bytes=100-199", "bytes=-24"])
 def test_a_browser_never_gets_another_part_than_it_requested(asked: str) -> None:
     with pytest.raises(QueueResultError, match="another part than requested"):
-        having(lambda request: part(0, 9))[0].queue.stream("j1", range=asked).open()
+        client_for(lambda request: part(0, 9))[0].queue.stream("j1", range=asked).open()
 
 
 @attrs.frozen
@@ -190,7 +190,7 @@ def honest(reply: Reply) -> bool:
 
 
 def play(reply: Reply, request: HttpRequest) -> HttpResponse:
-    """Respond: what is called v1 is the video, and anything else is other content."""
+    """Respond with the video for ``v1``, and with other content for anything else."""
     data = VIDEO if honest(reply) else OLD
     etag = {} if reply.etag is None else {"ETag": reply.etag}
     headers = {"Content-Type": "video/mp4", **etag}
@@ -217,7 +217,7 @@ def test_any_sequence_of_partial_responses_gives_the_exact_bytes_or_an_error(rep
     for to_file in (True, False):
         script = iter(replies)
         last = Reply(shift=0, length=9999, breaks=False, etag='"v1"', whole=len(VIDEO), status=206)
-        client, _ = having(
+        client, _ = client_for(
             lambda request, script=script, last=last: play(next(script, last), request),
             retry=RetryPolicy(attempts=3, jitter=0),
         )

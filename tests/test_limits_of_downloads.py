@@ -1,4 +1,4 @@
-"""What ends a download: its caller's ``cancel``, ``Timeout.total``, and no server that only drips."""
+"""What ends a download: the caller's ``cancel`` and ``Timeout.total``, even if a server sends only a byte at a time."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from support.fakes import (
     FakeTransport,
     accepted,
     always,
-    answer,
     client_of,
+    make_response,
     status,
     video,
 )
@@ -97,7 +97,7 @@ def test_an_awaited_cancel_ends_a_download_within_a_chunk(tmp_path: Path, to_fil
 
 @pytest.mark.parametrize("to_file", [True, False], ids=["into a file", "into memory"])
 def test_a_cancel_ends_the_pause_between_two_attempts_of_a_download(tmp_path: Path, to_file: bool) -> None:
-    transport = FakeTransport(status("completed"), answer(503, retry_after="60"), video())
+    transport = FakeTransport(status("completed"), make_response(503, retry_after="60"), video())
     cancel = threading.Event()
     transport.at(0.1, cancel.set)
     saving: dict[str, Any] = {"save_to": tmp_path / "lake.mp4"} if to_file else {}
@@ -140,7 +140,7 @@ def a_byte_per_connection(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("name", ["requests", "urllib3"])
-def test_a_server_that_gives_a_byte_per_connection_is_ended_by_the_total_timeout(tmp_path: Path, name: Any) -> None:
+def test_a_server_that_sends_a_byte_per_connection_is_cut_off_by_the_total_timeout(tmp_path: Path, name: Any) -> None:
     with serving(a_byte_per_connection) as server:
         client = DecartClient(
             KEY,
@@ -175,7 +175,7 @@ def test_retry_after_is_utc_in_each_of_its_three_dates_whatever_the_time_zone_is
     time.tzset()
     try:
         transport = FakeTransport(
-            answer(429, retry_after=date, date="Thu, 26 Nov 2026 10:00:00 GMT"),
+            make_response(429, retry_after=date, date="Thu, 26 Nov 2026 10:00:00 GMT"),
             accepted(),
             status("completed"),
             video(),

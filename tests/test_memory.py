@@ -1,4 +1,4 @@
-"""Memory limits, each measured in a process of its own with a server in another.
+"""Memory limits, each measured in a separate process, with the server in another one.
 
 The extra peak is at most 8 MiB for anything streamed, and 1.1 times its size for a video in memory.
 """
@@ -25,7 +25,7 @@ def run(verb: str, peer: str, mib: int, folder: Path) -> dict[str, Any]:
     subprocess.run([sys.executable, str(BENCHMARKS), *command], stdout=subprocess.DEVNULL, check=True)
     (measure,) = json.loads(figures.read_text("utf-8")).values()
     (run,) = measure[peer]
-    assert run["right"]
+    assert run["correct"]
     return dict(run)
 
 

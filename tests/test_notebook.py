@@ -177,7 +177,7 @@ def run(client: BlockingKernelClient, code: str) -> list[dict[str, Any]]:
     return [message for message in shown if message["msg_type"] not in ("status", "execute_input")]
 
 
-def test_an_interrupted_cell_shows_how_to_resume_and_the_kernel_goes_on(
+def test_an_interrupted_cell_shows_how_to_resume_and_the_kernel_survives(
     kernel: tuple[KernelManager, BlockingKernelClient],
 ) -> None:
     manager, client = kernel
@@ -297,14 +297,14 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return example
 
 
-def shown_by(cell: Any) -> str:
+def output_of(cell: Any) -> str:
     return "".join(output.get("data", {}).get("text/html", "") for output in cell.outputs)
 
 
 def test_the_example_notebook_runs_and_displays_its_jobs_and_two_players(executed: Any) -> None:
     cells = [cell for cell in executed.cells if cell.cell_type == "code"]
     assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
-    shown = [shown_by(cell) for cell in cells]
+    shown = [output_of(cell) for cell in cells]
     assert "pending" in shown[1]
     assert [text.count("<video") for text in shown] == [0, 0, 0, 1, 1, 0]
     assert "lucy-pro-t2v" in shown[5]

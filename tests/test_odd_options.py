@@ -1,4 +1,4 @@
-"""`decart.options` and `decart.inputs`: whatever an option is or does, only an error of ours comes out, in one line."""
+"""`decart.options` and `decart.inputs`: whatever an option is or does, the only error is ours, in one line."""
 
 from __future__ import annotations
 

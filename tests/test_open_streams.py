@@ -1,6 +1,6 @@
-"""Streams that are open, forgotten or stalled, and what they mean for everybody else: nothing.
+"""Streams that are open, forgotten or stalled have no effect on other calls.
 
-One list of rules for every transport; those that are awaited take part behind `support.faces.Blocking`, or on a loop.
+The same tests run over every transport; async ones are wrapped in `support.faces.Blocking`, or run on a loop.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ONCE = RetryPolicy(attempts=1)
 
 @pytest.fixture(autouse=True)
 def clean() -> Iterator[None]:
-    """See that no test leaves anything behind."""
+    """Check that no test leaves anything behind."""
     with nothing_left():
         yield
 
@@ -65,7 +65,7 @@ class Service:
                 connection.send(COMPLETED)
 
     def _stall(self, connection: Connection) -> None:
-        """Wait for the release, or for the client to hang up."""
+        """Wait for the release, or until the client closes the connection."""
         connection.sock.settimeout(0.05)
         while not self._released.is_set():
             try:
@@ -80,7 +80,7 @@ class Service:
 
 @contextlib.contextmanager
 def at_once() -> Iterator[None]:
-    """See that the ``with`` block waits for nobody."""
+    """Check that the ``with`` block does not wait."""
     began = time.monotonic()
     yield
     assert time.monotonic() - began < AT_ONCE
@@ -88,24 +88,24 @@ def at_once() -> Iterator[None]:
 
 @attrs.frozen
 class Setting:
-    """A client, the transport beneath it, and the service that it uses."""
+    """A client, its transport, and the service that it uses."""
 
     client: DecartClient
     transport: Transport
     service: Service
 
     def check_at_once(self) -> None:
-        """See that a status check comes without waiting."""
+        """Check that a status check is not delayed."""
         with at_once():
             assert self.client.queue.status("j1").status == "completed"
 
     def open_at_once(self) -> VideoStream:
-        """Open a stream, and see that it comes without waiting."""
+        """Open a stream, and check that it is not delayed."""
         with at_once():
             return self.client.queue.stream("j1").open()
 
     def all_hung_up(self) -> bool:
-        """Say whether the client closed the connection of every stream."""
+        """Return whether the client closed the connections of all streams."""
         return all(wait_for(connection.closed, self.transport, PATIENCE) for connection in self.service.streaming)
 
 
@@ -122,7 +122,7 @@ def setting(request: pytest.FixtureRequest) -> Iterator[Setting]:
 # ---------------------------------------------------------------- open
 
 
-def test_a_hundred_open_streams_do_not_hold_up_a_status_check(setting: Setting) -> None:
+def test_a_hundred_open_streams_do_not_delay_a_status_check(setting: Setting) -> None:
     streams = [setting.open_at_once() for _ in range(STREAMS)]
     setting.check_at_once()
     assert len({connection.number for connection in setting.service.streaming}) == STREAMS
@@ -130,7 +130,7 @@ def test_a_hundred_open_streams_do_not_hold_up_a_status_check(setting: Setting) 
         stream.close()
 
 
-def test_a_hundred_streams_that_are_half_read_do_not_hold_up_a_status_check(setting: Setting) -> None:
+def test_a_hundred_half_read_streams_do_not_delay_a_status_check(setting: Setting) -> None:
     streams = [setting.open_at_once() for _ in range(STREAMS)]
     assert {next(stream)[:12] for stream in streams} == {BEGINNING[:12]}
     setting.check_at_once()
@@ -138,7 +138,7 @@ def test_a_hundred_streams_that_are_half_read_do_not_hold_up_a_status_check(sett
         stream.close()
 
 
-def test_a_stream_goes_on_after_other_calls(setting: Setting) -> None:
+def test_a_stream_continues_after_other_calls(setting: Setting) -> None:
     with setting.client.queue.stream("j1") as video:
         setting.check_at_once()
         setting.service.release()
@@ -198,7 +198,7 @@ def raised(make: Callable[[DecartClient], Iterator[bytes]]) -> Callable[[DecartC
 
 
 def left(make: Callable[[DecartClient], Iterator[bytes]]) -> Callable[[DecartClient], None]:
-    """Take the first piece of a view and let go of it, as a web server does when the browser is gone."""
+    """Read the first piece of a view and drop it, as a web server does when the browser disconnects."""
 
     def read(client: DecartClient) -> None:
         assert next(make(client)).startswith(BEGINNING[:12])
@@ -218,7 +218,7 @@ FORGETTING = {
 
 
 @pytest.mark.parametrize("forget", FORGETTING.values(), ids=FORGETTING)
-def test_forgotten_streams_are_closed_and_hold_up_nobody(
+def test_forgotten_streams_are_closed_and_block_no_other_call(
     setting: Setting, forget: Callable[[DecartClient], None]
 ) -> None:
     for _ in range(STREAMS):
@@ -257,7 +257,7 @@ def test_a_status_check_after_forgotten_streams_leaves_a_connection_for_the_next
 
 @pytest.mark.parametrize("size", [LARGE, SMALL], ids=["large", "small"])
 @pytest.mark.parametrize("name", ASYNC)
-def test_a_hundred_awaited_streams_that_stall_do_not_hold_up_a_status_check(name: str, size: int) -> None:
+def test_a_hundred_stalled_async_streams_do_not_delay_a_status_check(name: str, size: int) -> None:
     service = Service(size)
 
     async def main(url: str) -> list[int]:

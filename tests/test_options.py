@@ -1,4 +1,4 @@
-"""`decart.options`: the dict of the documented page, checked and left as it was."""
+"""`decart.options`: the dict of the documented page, validated and not modified."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def refused(text: str, options: Any) -> None:
 
 
 def full(name: str) -> dict[str, Any]:
-    """Give a model all that it takes."""
+    """Return all options that a model accepts."""
     values: dict[str, Any] = {"prompt": "A lake", "seed": 5, "resolution": "720p", "orientation": "portrait"}
     values.update({"data": FILE, "start": FILE, "end": FILE, "reference_image": FILE})
     values.update({"trajectory": [POINT, POINT], "enhance_prompt": True, "self_anchor": False})
@@ -94,7 +94,7 @@ def test_options_are_a_dict_or_an_input(options: Any) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"prompt": "x"}, {"model": None}, {"model": 5, "prompt": "x"}])
-def test_a_missing_model_is_told_what_to_write(options: Any) -> None:
+def test_the_error_for_a_missing_model_says_what_to_write(options: Any) -> None:
     refused("model must be a ModelDefinition; write models.video('lucy-pro-t2v').", options)
 
 
@@ -114,7 +114,7 @@ def test_a_name_is_not_a_model() -> None:
     ],
 )
 @pytest.mark.parametrize("value", ["x", None])
-def test_an_unknown_key_is_told_the_nearest_known_one(key: str, near: str, value: Any) -> None:
+def test_the_error_for_an_unknown_key_suggests_the_nearest_known_one(key: str, near: str, value: Any) -> None:
     refused(f"{key!r} is not an option of lucy-pro-t2v; did you mean '{near}'?", {**LAKE, key: value})
 
 
@@ -126,12 +126,12 @@ def test_the_strangest_key_is_an_unknown_one(key: Any) -> None:
 
 
 @pytest.mark.parametrize("key", ["quality", "callback", "size", "negative", "name"])
-def test_a_key_that_is_near_to_none_gets_no_guess(key: str) -> None:
+def test_an_unknown_key_without_a_near_match_gets_no_suggestion(key: str) -> None:
     refused(f"{key!r} is not an option of lucy-pro-t2v; it accepts seed, resolution, ", {**LAKE, key: 1})
 
 
 @pytest.mark.parametrize("key", ["poll", "cancel", "save_to", "progress", "retry", "timeout"])
-def test_a_keyword_argument_in_the_dict_is_told_where_it_belongs(key: str) -> None:
+def test_the_error_for_a_keyword_argument_in_the_dict_says_where_it_belongs(key: str) -> None:
     call = "DecartClient(" if key in ("retry", "timeout") else "submit_and_poll(options, "
     refused(f"{key} is a keyword argument, not an option; write {call}{key}=...).", {**LAKE, key: None})
     assert key in inspect.signature(DecartClient if "Client" in call else QueueClient.submit_and_poll).parameters
@@ -150,7 +150,7 @@ def test_a_keyword_argument_in_the_dict_is_told_where_it_belongs(key: str) -> No
         ("lucy-pro-flf2v", "data"),
     ],
 )
-def test_the_key_of_another_task_is_told_what_this_model_takes(name: str, key: str) -> None:
+def test_the_error_for_a_key_of_another_task_says_what_this_model_accepts(name: str, key: str) -> None:
     takes = ", ".join(field for field in _fields(name) if field != "model")
     refused(f"{name} does not accept {key}; it accepts {takes}.", {**full(name), key: FILE})
 
@@ -159,7 +159,7 @@ def _fields(name: str) -> list[str]:
     return [field.name for field in input_class(known(name)).__attrs_attrs__]  # type: ignore[attr-defined]
 
 
-def test_what_a_model_takes_leaves_out_what_it_lacks() -> None:
+def test_the_error_for_an_unaccepted_input_lists_the_accepted_ones() -> None:
     with pytest.raises(InvalidInputError, match="^lucy-robot-720p does not accept start; it accepts ") as caught:
         from_options({**full("lucy-robot-720p"), "start": FILE})  # type: ignore[arg-type]
     assert "data" in caught.value.message and "reference_image" not in caught.value.message
@@ -191,7 +191,7 @@ NEEDED = [
 
 @pytest.mark.parametrize(("name", "key"), NEEDED)
 @pytest.mark.parametrize("how", ["left out", "None"])
-def test_what_a_model_needs_is_asked_for_by_name(name: str, key: str, how: str) -> None:
+def test_the_error_for_a_missing_input_names_it(name: str, key: str, how: str) -> None:
     options = {**full(name), key: None}
     if how == "left out":
         del options[key]
@@ -201,20 +201,20 @@ def test_what_a_model_needs_is_asked_for_by_name(name: str, key: str, how: str) 
 
 
 @pytest.mark.parametrize("name", ["lucy-clip", "lucy-fast-v2v", "lucy-2.1", "lucy-restyle-2"])
-def test_none_means_not_given_for_what_need_not_be(name: str) -> None:
+def test_none_means_not_given_for_optional_inputs(name: str) -> None:
     needed = {"model", "prompt", "data"}
     options: Any = {key: value if key in needed else None for key, value in full(name).items()}
     nothing = dict.fromkeys(set(_fields(name)) - set(options))
     assert from_options({**options, **nothing}) == from_options({key: options[key] for key in needed})
 
 
-def test_a_picture_of_none_beside_a_prompt_is_a_restyle_by_prompt() -> None:
+def test_a_picture_of_none_with_a_prompt_is_a_restyle_by_prompt() -> None:
     options: Any = {**full("lucy-restyle-2"), "reference_image": None}
     assert from_options(options).prompt == "A lake"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", ["lucy-2.5", "lucy-vton-3.6"])
-def test_an_empty_prompt_is_given_and_kept_where_it_may_be_empty(name: str) -> None:
+def test_an_empty_prompt_is_stored_if_the_model_allows_it(name: str) -> None:
     assert from_options({**full(name), "prompt": ""}).prompt == ""  # type: ignore
 
 
@@ -230,7 +230,7 @@ def test_an_empty_prompt_is_given_and_kept_where_it_may_be_empty(name: str) -> N
         ({"prompt": 5}, "prompt must be a str, not 5."),
     ],
 )
-def test_the_bounds_of_the_input_classes_hold_for_a_dict(changes: dict[str, Any], text: str) -> None:
+def test_the_limits_of_the_input_classes_apply_to_a_dict(changes: dict[str, Any], text: str) -> None:
     refused(text, {**LAKE, **changes})
 
 
@@ -289,5 +289,5 @@ def test_a_callback_can_be_called(value: Any, where: str) -> None:
         callback_of(options, value if where == "keyword" else None)
 
 
-def test_the_callback_is_no_field_of_the_job() -> None:
+def test_the_callback_is_not_a_field_of_the_job() -> None:
     assert from_options({**LAKE, "on_status_change": print}) == from_options(LAKE)

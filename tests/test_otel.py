@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
-from support.fakes import KEY, LAKE, MP4, FakeTransport, accepted, answer, status, video
+from support.fakes import KEY, LAKE, MP4, FakeTransport, accepted, make_response, status, video
 
 from decart import AsyncDecartClient, DecartClient, QueueStatusError, QueueSubmitError
 from decart.integrations.otel import Tracing
@@ -28,7 +28,7 @@ class Traces:
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
 
     def play(self, *script: Any, awaited: bool = False) -> None:
-        """Submit a job and wait for it, inside a span of the program's own."""
+        """Submit a job and wait for it, inside a span of the program."""
         transport, hook = FakeTransport(*script), Tracing(self.provider)
 
         async def main() -> None:
@@ -83,18 +83,18 @@ def test_a_status_check_is_a_span_of_its_own_with_its_retries_inside() -> None:
 
 def test_each_status_and_each_repeat_is_an_event_of_the_span() -> None:
     traces = Traces()
-    traces.play(accepted(), answer(503), status("processing"), status("completed"), video())
+    traces.play(accepted(), make_response(503), status("processing"), status("completed"), video())
     events = traces.spans()["decart wait"].events
-    told = [(event.name, (event.attributes or {}).get("decart.job.status")) for event in events]
-    assert told == [("status", "pending"), ("retry", None), ("status", "processing"), ("status", "completed")]
+    reported = [(event.name, (event.attributes or {}).get("decart.job.status")) for event in events]
+    assert reported == [("status", "pending"), ("retry", None), ("status", "processing"), ("status", "completed")]
     assert (events[1].attributes or {})["exception.type"] == "ServerError"
     assert (events[1].attributes or {})["attempt"] == 1
 
 
 def test_an_operation_that_raised_has_the_exception_and_is_an_error() -> None:
     for script, error, name in (
-        ([answer(401)], QueueSubmitError, "decart submit"),
-        ([accepted(), answer(401)], QueueStatusError, "decart wait"),
+        ([make_response(401)], QueueSubmitError, "decart submit"),
+        ([accepted(), make_response(401)], QueueStatusError, "decart wait"),
     ):
         traces = Traces()
         with pytest.raises(error):
@@ -115,10 +115,10 @@ def test_a_job_that_failed_raises_nothing_and_is_an_error_of_its_wait() -> None:
 def test_no_span_holds_the_key_or_the_prompt() -> None:
     traces = Traces()
     with pytest.raises(QueueSubmitError):
-        traces.play(answer(400, {"detail": f"bad {KEY}"}))
-    told = "".join(span.to_json() for span in traces.exporter.get_finished_spans())
-    assert KEY not in told
-    assert LAKE["prompt"] not in told
+        traces.play(make_response(400, {"detail": f"bad {KEY}"}))
+    reported = "".join(span.to_json() for span in traces.exporter.get_finished_spans())
+    assert KEY not in reported
+    assert LAKE["prompt"] not in reported
 
 
 def test_an_unknown_model_and_an_unsaid_reason_are_left_out() -> None:
@@ -135,7 +135,7 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_nothing_of_opentelemetry_is_loaded_unless_it_is_asked_for() -> None:
+def test_opentelemetry_is_not_imported_unless_it_is_used() -> None:
     script = """
 import sys, decart
 from decart import *
@@ -148,7 +148,7 @@ print([name for name in sys.modules if name.startswith("opentelemetry")])
 @pytest.mark.parametrize(
     ("package", "module"), [("opentelemetry", "decart.integrations.otel"), ("tqdm", "decart.integrations.progress_bar")]
 )
-def test_a_package_that_cannot_be_imported_says_why_itself(
+def test_the_import_error_of_a_broken_package_is_raised_unchanged(
     package: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / f"{package}.py").write_text("raise ImportError('it is broken')")

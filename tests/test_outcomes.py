@@ -1,4 +1,4 @@
-"""`decart.outcomes`: how a call ends, where it failed, and what whoever is interrupted should do next."""
+"""`decart.outcomes`: how a call ends, where it failed, and what to do after an interrupt."""
 
 from __future__ import annotations
 

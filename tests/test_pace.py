@@ -109,7 +109,7 @@ def test_jobs_of_any_length_need_no_more_checks_and_no_more_lag_than_at_the_defa
 
 
 @given(LEARNED, SECONDS, st.integers(1, 2000), POLICIES, CHANCE)
-def test_a_pause_is_bounded_whatever_was_learned(
+def test_a_pause_is_limited_whatever_was_learned(
     durations: list[float], elapsed: float, check: int, policy: PollPolicy, chance: float
 ) -> None:
     expected, most = expected_of(durations), policy.max_interval

@@ -1,4 +1,4 @@
-"""The two front doors, over every transport, come to the same end, with the same calls and the same waits."""
+"""Both clients, over every transport, have the same outcome, with the same calls and the same waits."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from decart.transports.base import HttpRequest, HttpResponse
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_way_comes_to_the_same_end_with_the_same_calls_and_waits(name: str, way: str) -> None:
     scenario = SCENARIOS[name]
-    assert play(scenario, way) == Seen(scenario.end, scenario.calls, scenario.waits, scenario.told)
+    assert play(scenario, way) == Seen(scenario.end, scenario.calls, scenario.waits, scenario.statuses)
 
 
 def verbs(kind: type) -> dict[str, list[tuple[str, Any, Any]]]:
@@ -49,7 +49,7 @@ def test_the_methods_and_arguments_of_the_two_clients_are_the_same() -> None:
     assert [(p.name, p.kind, p.default) for p in one] == [(p.name, p.kind, p.default) for p in other]
 
 
-def test_what_the_verbs_take_and_give_is_of_the_same_type() -> None:
+def test_the_methods_accept_and_return_the_same_types() -> None:
     for name in vars(QueueClient):
         if not name.startswith("_"):
             one, other = (inspect.get_annotations(getattr(kind, name)) for kind in (QueueClient, AsyncQueueClient))
@@ -59,11 +59,11 @@ def test_what_the_verbs_take_and_give_is_of_the_same_type() -> None:
 
 
 def test_the_scenarios_cover_every_verb() -> None:
-    assert {s.play for s in SCENARIOS.values()} >= set(verbs(QueueClient)) - {"poll_once"}  # it has a file of its own
+    assert {s.play for s in SCENARIOS.values()} >= set(verbs(QueueClient)) - {"poll_once"}  # it has its own test file
 
 
 class NotingThreads(FakeTransport):
-    """A sync transport that notes the threads that it sends in."""
+    """A sync transport that records the threads in which it sends."""
 
     asend: Any = None
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.disks import fsync_fails, mounted
-from support.shelf import VIDEO, Shelf, files, having
+from support.served_video import VIDEO, ServedVideo, client_for, files
 
 from decart.partfile import PartFile
 
@@ -125,7 +125,7 @@ def test_a_part_that_is_empty_or_has_no_validator_is_not_kept(tmp_path: Path) ->
 
 
 def lose_power(folder: Path) -> None:
-    """Make the part look as if it had been written before the system was started again."""
+    """Make the part look as if it had been written before a reboot."""
     (note,) = folder.glob(".*.json")
     note.write_text(json.dumps({**json.loads(note.read_text()), "boot": "an earlier one"}))
 
@@ -224,18 +224,18 @@ def test_if_a_flush_fails_what_was_flushed_before_is_kept_only_if_the_disk_was_f
     assert remaining(tmp_path) == size
 
 
-def test_a_download_on_a_full_disk_is_resumed_when_there_is_room(tmp_path: Path) -> None:
+def test_a_download_on_a_full_disk_is_resumed_when_there_is_space(tmp_path: Path) -> None:
     video = VIDEO * 300
     with mounted("-t", "tmpfs", "-o", "size=100k", "tmpfs", str(tmp_path)):
-        target, shelf = tmp_path / "lake.mp4", Shelf(video)
+        target, served = tmp_path / "lake.mp4", ServedVideo(video)
         with pytest.raises(OSError, match=f"No space left on device: '{target}'"):
-            having(shelf)[0].queue.download("j1", target)
+            client_for(served)[0].queue.download("j1", target)
         (size,) = (part.stat().st_size for part in tmp_path.glob(".*.part"))
         assert 80_000 < size < 100_000 and size % 100 == 0  # all complete writes
         subprocess.run(["mount", "-o", "remount,size=1m", str(tmp_path)], check=True)
-        shelf = Shelf(video)
-        assert having(shelf)[0].queue.download("j1", target).read_bytes() == video
-        assert shelf.asked == [(f"bytes={size}-", '"v1"')]
+        served = ServedVideo(video)
+        assert client_for(served)[0].queue.download("j1", target).read_bytes() == video
+        assert served.asked == [(f"bytes={size}-", '"v1"')]
         assert files(tmp_path) == ["lake.mp4"]
 
 

@@ -201,7 +201,7 @@ def test_a_tuple_of_another_shape_is_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "photos/", b"a.png", 5, pathlib.Path("a.png")])
-def test_a_name_that_is_none_is_refused(name: Any) -> None:
+def test_an_invalid_name_is_refused(name: Any) -> None:
     refused("the name in a tuple (name, file) must be the name of a file, or None.", (name, PNG))
 
 
@@ -210,7 +210,7 @@ def test_a_type_that_no_header_could_hold_is_refused(kind: Any) -> None:
     refused("the type in a tuple (name, file, type) must be like 'image/png', or None.", ("a.png", PNG, kind))
 
 
-def test_what_is_wrong_with_the_file_in_a_tuple_is_said_under_its_name(path: pathlib.Path) -> None:
+def test_an_error_of_the_file_in_a_tuple_is_reported_under_its_name(path: pathlib.Path) -> None:
     refused("a str is not a file; pass pathlib.Path(...)", ("a.png", "a.png"))
     refused("expected a file (bytes, pathlib.Path or an open binary file), not NoneType.", ("a.png", None))
     refused("the file is empty (lake.png).", ("lake.png", b""))

@@ -16,7 +16,7 @@ filterwarnings = error
 
 
 def passed(pytester: pytest.Pytester, program: str) -> None:
-    """See that each test of a program passes, in a pytest of its own."""
+    """Check that each test of a program passes, in a separate pytest."""
     pytester.makeini(SETTINGS)
     pytester.makepyfile(program)
     outcome = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
@@ -54,7 +54,7 @@ def test_the_async_client_needs_no_plugin_for_its_loop(pytester: pytest.Pytester
     )
 
 
-def test_a_program_that_makes_its_own_client_reaches_the_box_by_its_address(pytester: pytest.Pytester) -> None:
+def test_a_program_that_makes_its_own_client_reaches_the_emulator_by_its_address(pytester: pytest.Pytester) -> None:
     passed(
         pytester,
         """
@@ -69,7 +69,7 @@ def test_a_program_that_makes_its_own_client_reaches_the_box_by_its_address(pyte
     )
 
 
-def test_each_test_has_a_box_of_its_own(pytester: pytest.Pytester) -> None:
+def test_each_test_has_its_own_emulator(pytester: pytest.Pytester) -> None:
     passed(
         pytester,
         """
@@ -111,7 +111,7 @@ def test_the_plugin_loads_nothing_before_a_fixture_is_used() -> None:
     assert printed == "set()\n"
 
 
-def test_the_box_is_made_with_the_settings_of_the_program(pytester: pytest.Pytester) -> None:
+def test_the_emulator_is_created_with_the_settings_of_the_program(pytester: pytest.Pytester) -> None:
     passed(
         pytester,
         """

@@ -1,4 +1,4 @@
-"""`decart.policies`: when to try again, how long to wait, and when to stop."""
+"""`decart.policies`: when to retry, how long to wait, and when to stop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.fakes import LAKE, FakeTransport, accepted, always, answer, client_of
+from support.fakes import LAKE, FakeTransport, accepted, always, client_of, make_response
 
 from decart import (
     APIError,
@@ -163,7 +163,7 @@ def test_a_retry_after_in_the_past_is_our_first_pause(asked: Any) -> None:
 
 
 @pytest.mark.parametrize("asked", [float("nan"), "soon", "5", True, [], b"1", object(), 1j])
-def test_a_retry_after_that_is_no_number_is_ignored(asked: Any) -> None:
+def test_a_retry_after_that_is_not_a_number_is_ignored(asked: Any) -> None:
     assert retry_after(api(429, asked), RetryPolicy()) is None
 
 
@@ -187,7 +187,7 @@ def test_the_next_pause_is_the_servers_or_else_ours() -> None:
 @settings(deadline=None)
 @given(HEADERS, st.floats(0, 2_000_000))
 def test_whatever_retry_after_says_a_wait_ends_by_its_deadline(header: str, timeout: float) -> None:
-    transport = FakeTransport(accepted(), always(lambda: answer(503, retry_after=header)))
+    transport = FakeTransport(accepted(), always(lambda: make_response(503, retry_after=header)))
     pause = max(0.01, timeout / 50)
     client = client_of(transport, retry=RetryPolicy(interval=pause, max_interval=pause))
     assert client.queue.submit_and_poll(LAKE, poll=PollPolicy(timeout=timeout)).timed_out
@@ -196,8 +196,8 @@ def test_whatever_retry_after_says_a_wait_ends_by_its_deadline(header: str, time
 
 
 @given(HEADERS)
-def test_a_submit_that_may_take_for_ever_waits_no_more_than_a_day_for_whatever_retry_after_says(header: str) -> None:
-    transport = FakeTransport(answer(429, retry_after=header), accepted())
+def test_a_submit_without_a_deadline_waits_a_day_at_most_whatever_retry_after_says(header: str) -> None:
+    transport = FakeTransport(make_response(429, retry_after=header), accepted())
     assert client_of(transport, retry=RetryPolicy(timeout=None)).queue.submit(LAKE).job_id == "j1"
     assert transport.now() <= 86_400
 
@@ -230,7 +230,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("error", "read", "submit", "unknown"), TABLE)
-def test_what_is_repeated_depends_on_what_a_repeat_costs(
+def test_what_is_retried_depends_on_the_cost_of_a_retry(
     error: BaseException, read: bool, submit: bool, unknown: bool
 ) -> None:
     assert (repeat_read(error), repeat_submit(error), outcome_unknown(error)) == (read, submit, unknown)

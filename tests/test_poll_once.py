@@ -16,8 +16,8 @@ from support.fakes import (
     Takes,
     accepted,
     always,
-    answer,
     client_of,
+    make_response,
     status,
     video,
 )
@@ -93,9 +93,9 @@ def entries(script: list[Any]) -> list[Any]:
         if isinstance(entry, str):
             made.append(status(entry))
         elif isinstance(entry, int):
-            made.append(answer(entry))
+            made.append(make_response(entry))
         elif isinstance(entry, tuple):
-            made.append(answer(entry[0], retry_after=entry[1]))
+            made.append(make_response(entry[0], retry_after=entry[1]))
         else:
             made.append(Takes(entry, status("processing")) if isinstance(entry, float) else entry)
     return made
@@ -113,21 +113,21 @@ def test_steps_make_the_same_status_checks_at_the_same_times_as_one_wait(name: s
     ]
     awaited = FakeTransport(*entries(SCRIPTS[name]), start=1000.0)
     assert awaited_steps(awaited).job == step.job
-    assert awaited.looks() == many.looks()
+    assert awaited.check_times() == many.check_times()
 
 
 @pytest.mark.parametrize("last", [401, 403, 501, 301])
 def test_steps_end_as_a_wait_does_when_no_status_check_can_succeed(last: int) -> None:
-    error = steps(FakeTransport(status("pending"), answer(last)))
+    error = steps(FakeTransport(status("pending"), make_response(last)))
     assert isinstance(error, QueueStatusError)
     assert (error.job_id, error.status_code) == ("j1", last)
 
 
 def test_a_job_that_stays_unknown_ends_the_steps() -> None:
-    transport = FakeTransport(always(lambda: answer(404)), start=1000.0)
+    transport = FakeTransport(always(lambda: make_response(404)), start=1000.0)
     error = steps(transport)
     assert isinstance(error, QueueStatusError) and isinstance(error.cause, NotFoundError)
-    assert transport.looks() == [1000.0, 1000.5, 1001.5]
+    assert transport.check_times() == [1000.0, 1000.5, 1001.5]
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0, 5.0, 600.0])
@@ -139,7 +139,7 @@ def test_steps_end_with_a_job_timeout_error_where_one_wait_times_out(seconds: fl
     error = steps(many, poll=poll)
     assert isinstance(error, JobTimeoutError)
     assert (error.message, error.job_id) == (result.error, "j1")
-    assert many.looks() == one.looks()
+    assert many.check_times() == one.check_times()
 
 
 def test_the_last_status_check_may_outlive_the_deadline_by_one_second() -> None:
@@ -193,15 +193,15 @@ def learned() -> tuple[FakeTransport, DecartClient]:
     return transport, client
 
 
-def test_what_the_first_client_learned_paces_the_steps_of_all() -> None:
+def test_the_pace_that_the_first_client_learned_applies_to_all() -> None:
     one, client = learned()
     client.queue.poll("j1")
     many, client = learned()
-    begun = len(many.looks())
+    begun = len(many.check_times())
     step = steps(many, client, poll=PollPolicy())  # the policy of later clients is not that of the wait
     assert step.job.status == "completed"
-    assert many.looks() == one.looks()
-    assert many.looks()[begun + 1] - many.looks()[begun] > PollPolicy().max_interval
+    assert many.check_times() == one.check_times()
+    assert many.check_times()[begun + 1] - many.check_times()[begun] > PollPolicy().max_interval
 
 
 @pytest.mark.parametrize("state", [{}, {"job_id": "j1"}, {"job_id": "j2"}, "state", 7])

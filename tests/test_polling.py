@@ -105,7 +105,7 @@ def test_a_wait_knows_when_its_job_was_last_running() -> None:
     "error", [DOWN, TransportError("Cut off."), ConnectError("No network."), TransportTimeout("Silence."),
               ResponseError("Odd."), RateLimitError("HTTP 429.", status_code=429)],
 )  # fmt: skip
-def test_what_may_heal_is_retried_at_the_pace_of_the_retry_policy(error: Exception) -> None:
+def test_temporary_failures_are_retried_at_the_pace_of_the_retry_policy(error: Exception) -> None:
     assert pauses(new_poll(), "pending", *[error] * 7) == [0.5, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
 
 
@@ -118,7 +118,7 @@ def test_a_status_ends_the_growth_of_the_pauses_after_failures() -> None:
     [AuthenticationError("HTTP 401.", status_code=401), ConfigurationError("Bad proxy."),
      APIError("HTTP 301.", status_code=301), ServerError("HTTP 501.", status_code=501), ZeroDivisionError()],
 )  # fmt: skip
-def test_what_cannot_heal_ends_the_wait_at_once(error: Exception) -> None:
+def test_a_permanent_failure_ends_the_wait_at_once(error: Exception) -> None:
     assert new_poll(accepted=100.0).observe_error(error, 100.0) == Failed(error)
 
 

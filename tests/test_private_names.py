@@ -65,7 +65,7 @@ EXCEPTIONS = {
 
 
 class Module:
-    """What a module imports of the libraries, and what it uses of that.
+    """The names that a module imports from the libraries, and those it uses.
 
     Attributes:
         found: What it may not use.
@@ -100,7 +100,7 @@ class Module:
             self.found.add(f"import {path}")
 
     def _read_scope(self, scope: ast.AST, trusted: set[str], defined: set[str] | None) -> None:
-        """Read what is inside a module, class or function.
+        """Visit the contents of a module, class or function.
 
         Args:
             scope: The syntax tree of that.
@@ -120,7 +120,7 @@ class Module:
                 self._read_scope(node, trusted, defined)
 
     def _own_objects(self, function: ast.AST) -> Iterator[str]:
-        """Name the variables of a function whose annotation or value says that they hold an object of our own."""
+        """Return the variables of a function that hold one of our objects, by their annotation or value."""
         for node in ast.walk(function):
             if isinstance(node, ast.arg) and self._names_own_class(node.annotation):
                 yield node.arg
@@ -129,7 +129,7 @@ class Module:
                 yield from (target.id for target in node.targets if made and isinstance(target, ast.Name))
 
     def _names_own_class(self, node: ast.expr | None) -> bool:
-        """Tell whether an annotation or what is called, also as in ``cls.__new__(cls)``, is a class of our own."""
+        """Return whether an annotation or a called object, also as in ``cls.__new__(cls)``, is one of our classes."""
         if isinstance(node, ast.Attribute) and node.attr == "__new__":
             node = node.value
         return isinstance(node, ast.Name) and node.id in self._own
@@ -145,7 +145,7 @@ class Module:
             self.found |= {f".{name}" for name in names if is_private(name) or name in UNDOCUMENTED}
 
     def _path(self, node: ast.expr) -> str | None:
-        """Return the path of what an expression names, if that is from one of the libraries."""
+        """Return the dotted path that an expression names, if it belongs to one of the libraries."""
         if isinstance(node, ast.Subscript):
             return self._path(node.value)
         if isinstance(node, ast.Attribute):
@@ -159,7 +159,7 @@ def is_private(name: str) -> bool:
 
 
 def is_own(node: ast.Attribute, trusted: set[str], defined: set[str] | None) -> bool:
-    """Tell whether an attribute with an underscore is one of our own classes'."""
+    """Return whether an attribute with an underscore belongs to one of our classes."""
     if not isinstance(node.value, ast.Name):
         return False
     if node.value.id in ("self", "cls"):
@@ -168,7 +168,7 @@ def is_own(node: ast.Attribute, trusted: set[str], defined: set[str] | None) -> 
 
 
 def definitions(kind: ast.ClassDef) -> Iterator[str]:
-    """Name what a class defines: methods, class variables, attributes of ``self``."""
+    """Return the names that a class defines: methods, class variables, attributes of ``self``."""
     for node in ast.walk(kind):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield node.name
@@ -249,9 +249,9 @@ def test_one_that_is_added_is_found(code: str, what: str) -> None:
         "import queue\nclass C(queue.LifoQueue): ...",
     ],
 )
-def test_what_is_allowed_is_not_found(code: str) -> None:
+def test_allowed_names_are_not_reported(code: str) -> None:
     assert not Module(IMPORTS + code).found
 
 
-def test_a_module_without_these_libraries_may_use_what_it_likes() -> None:
+def test_a_module_without_these_libraries_may_use_any_name() -> None:
     assert not Module("import asyncio\ndef f(future): future.set_exception(future._loop)").found

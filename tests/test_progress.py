@@ -1,4 +1,4 @@
-"""The progress of a transfer: the meter by itself, and what an event loop adds to it."""
+"""The progress of a transfer: the meter alone, and with an event loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support.fakes import KEY, LAKE, FakeTransport, accepted, status
-from support.shelf import VIDEO, Shelf
+from support.served_video import VIDEO, ServedVideo
 
 from decart import AsyncDecartClient, InvalidInputError, Progress
 from decart.progress import Meter, callable_anywhere
@@ -21,25 +21,25 @@ class Clock:
 
 
 def metered(clock: Clock) -> tuple[Meter, list[Progress]]:
-    told: list[Progress] = []
-    return Meter(callback=told.append, direction="upload", now=lambda: clock.now), told
+    reported: list[Progress] = []
+    return Meter(callback=reported.append, direction="upload", now=lambda: clock.now), reported
 
 
 def test_a_meter_reports_at_most_ten_times_a_second() -> None:
     clock = Clock()
-    meter, told = metered(clock)
+    meter, reported = metered(clock)
     for step in range(1000):
         clock.now = step / 1000
         meter.at(step + 1, 5000)
-    assert 9 <= len(told) <= 10
-    assert {(progress.direction, progress.total) for progress in told} == {("upload", 5000)}
+    assert 9 <= len(reported) <= 10
+    assert {(progress.direction, progress.total) for progress in reported} == {("upload", 5000)}
 
 
 def test_a_meter_reports_the_beginning_and_the_end_whatever_the_time() -> None:
-    meter, told = metered(Clock())
+    meter, reported = metered(Clock())
     for done in (0, 3, 6, 9):
         meter.at(done, 9)
-    assert [progress.done for progress in told] == [0, 9]
+    assert [progress.done for progress in reported] == [0, 9]
 
 
 def test_a_meter_without_a_callback_does_nothing() -> None:
@@ -54,7 +54,7 @@ def test_a_meter_lets_ctrl_c_through() -> None:
         Meter(callback=press, direction="upload", now=lambda: 0.0).at(0, 1)
 
 
-def test_what_cannot_be_called_is_refused() -> None:
+def test_a_callback_that_is_not_callable_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="^progress must be callable"):
         callable_anywhere(7, awaited=True)  # type: ignore[arg-type]
 
@@ -65,17 +65,17 @@ def client(transport: Any, **settings: Any) -> AsyncDecartClient:
 
 @pytest.mark.parametrize("coroutine", [False, True])
 def test_on_an_event_loop_the_callback_is_called_in_the_thread_of_the_loop(coroutine: bool, tmp_path: Path) -> None:
-    told: list[tuple[int, str]] = []
+    reported: list[tuple[int, str]] = []
 
     def tell(progress: Progress) -> None:
-        told.append((threading.get_ident(), progress.direction))
+        reported.append((threading.get_ident(), progress.direction))
 
     async def tell_later(progress: Progress) -> None:
         await asyncio.sleep(0)
         tell(progress)
 
     async def main() -> None:
-        transport = FakeTransport(accepted(), status("completed"), Shelf())
+        transport = FakeTransport(accepted(), status("completed"), ServedVideo())
         queue = client(transport).queue
         progress: Any = tell_later if coroutine else tell
         data: Any = {**LAKE}
@@ -84,16 +84,16 @@ def test_on_an_event_loop_the_callback_is_called_in_the_thread_of_the_loop(corou
         await asyncio.sleep(0)
 
     asyncio.run(main())
-    assert {thread for thread, _ in told} == {threading.get_ident()}
-    assert {direction for _, direction in told} == {"upload", "download"}
+    assert {thread for thread, _ in reported} == {threading.get_ident()}
+    assert {direction for _, direction in reported} == {"upload", "download"}
 
 
 def test_a_callback_that_fails_on_an_event_loop_is_logged_once_and_does_not_end_the_download(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
-        transport = FakeTransport(status("completed"), shelf := Shelf())
-        shelf.on_piece = lambda: transport.sleep(1)  # so that there is much to report
+        transport = FakeTransport(status("completed"), served := ServedVideo())
+        served.on_piece = lambda: transport.sleep(1)  # so that there is much to report
         path = await client(transport).queue.download("j1", tmp_path / "lake.mp4", progress=lambda progress: 1 / 0)
         assert path.read_bytes() == VIDEO
         await asyncio.sleep(0)

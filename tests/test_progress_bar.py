@@ -18,12 +18,12 @@ from support.fakes import (
     MP4,
     FakeTransport,
     accepted,
-    answer,
     client_of,
+    make_response,
     status,
     video,
 )
-from support.shelf import Shelf
+from support.served_video import ServedVideo
 
 from decart import AsyncDecartClient, Progress, QueueStatusError, models
 from decart.integrations.progress_bar import Bar, tqdm
@@ -38,7 +38,7 @@ class Terminal(io.StringIO):
 
     @property
     def shown(self) -> list[str]:
-        """Each thing that was drawn."""
+        """The lines that were drawn."""
         return [line.strip() for line in re.split(r"[\r\n]", self.getvalue()) if line.strip()]
 
 
@@ -67,7 +67,7 @@ def test_a_wait_for_a_job_of_another_client_shows_its_id() -> None:
 def test_transfers_show_bytes_both_ways(tmp_path: Path) -> None:
     with on_a_terminal() as terminal:
         picture = {"model": models.video("lucy-pro-i2v"), "prompt": "wind", "data": b"x" * 5000}
-        transport = FakeTransport(accepted(), status("completed"), Shelf())
+        transport = FakeTransport(accepted(), status("completed"), ServedVideo())
         client_of(transport).queue.submit_and_poll(picture, save_to=tmp_path / "lake.mp4", progress=True)  # type: ignore[arg-type]
         up = [line for line in terminal.shown if line.startswith("upload")]
         assert re.search(r"upload: 100%\|.*\| 5\.\d+k/5\.\d+k", up[-1])
@@ -77,7 +77,7 @@ def test_transfers_show_bytes_both_ways(tmp_path: Path) -> None:
 
 def test_submit_and_download_have_a_bar_too(tmp_path: Path) -> None:
     with on_a_terminal() as terminal:
-        client = client_of(FakeTransport(accepted(), status("completed"), Shelf()))
+        client = client_of(FakeTransport(accepted(), status("completed"), ServedVideo()))
         client.queue.submit(LAKE, progress=True)
         assert terminal.shown[-1].startswith("upload: 100%")
         client.queue.download("j1", tmp_path / "lake.mp4", progress=True)
@@ -88,7 +88,7 @@ def test_the_async_methods_have_the_same_bar(tmp_path: Path) -> None:
     with on_a_terminal() as terminal:
 
         async def main() -> None:
-            transport = FakeTransport(accepted(), status("processing"), status("completed"), Shelf())
+            transport = FakeTransport(accepted(), status("processing"), status("completed"), ServedVideo())
             async with AsyncDecartClient(KEY, transport=transport) as client:
                 await client.queue.submit_and_poll(LAKE, save_to=tmp_path / "lake.mp4", progress=True)
 
@@ -100,7 +100,7 @@ def test_the_async_methods_have_the_same_bar(tmp_path: Path) -> None:
 
 def test_a_bar_is_closed_when_the_call_fails() -> None:
     with on_a_terminal(), pytest.raises(QueueStatusError):
-        client_of(FakeTransport(accepted(), answer(401))).queue.submit_and_poll(LAKE, progress=True)
+        client_of(FakeTransport(accepted(), make_response(401))).queue.submit_and_poll(LAKE, progress=True)
         assert list(getattr(tqdm, "_instances", ())) == []
 
 
@@ -110,7 +110,7 @@ def test_without_a_terminal_nothing_is_shown(capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr() == ("", "")
 
 
-def test_false_is_no_bar() -> None:
+def test_progress_false_shows_no_bar() -> None:
     with on_a_terminal() as terminal:
         client_of(FakeTransport(accepted(), status("completed"), video())).queue.submit_and_poll(LAKE, progress=False)
         assert terminal.shown == []

@@ -50,7 +50,7 @@ def is_ours(module: str) -> bool:
 
 
 def definitions(tree: ast.AST) -> Iterator[str]:
-    """Name what a file defines: functions, classes, variables and attributes of ``self``."""
+    """Return the names that a file defines: functions, classes, variables and attributes of ``self``."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield node.name
@@ -68,7 +68,7 @@ def is_self(node: ast.expr) -> bool:
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
-    """Give each import as the name that it binds, its module, and what it takes from there, if anything."""
+    """Yield each import as the name that it binds, its module, and the imported name, if any."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -152,9 +152,9 @@ def test_a_private_name_is_found(program: str, what: str) -> None:
         "import os\nos._exit(0)",
         "class Fake:\n    def f(self): return self._core",
         "class Fake:\n    def _pieces(self): ...\nFake()._pieces()",
-        "from support.shelf import Shelf\nShelf()._pieces(b'', 1)",
+        "from support.served_video import ServedVideo\nShelf()._pieces(b'', 1)",
         "result._repr_mimebundle_()",
     ],
 )
-def test_what_is_public_or_the_tests_own_is_not_found(program: str) -> None:
+def test_public_names_and_those_of_the_tests_are_not_reported(program: str) -> None:
     assert private_names(program) == set()

@@ -13,8 +13,8 @@ from support.fakes import (
     OWN_MODEL,
     FakeTransport,
     accepted,
-    answer,
     client_of,
+    make_response,
     status,
     video,
 )
@@ -151,14 +151,14 @@ def test_page_manual_polling(folder: pathlib.Path, capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("script", "line"),
     [
-        ([answer(422, {"detail": "too long"})], "Failed to submit job: The job was not submitted: .*too long"),
+        ([make_response(422, {"detail": "too long"})], "Failed to submit job: The job was not submitted: .*too long"),
         (
-            [accepted(), answer(401)],
+            [accepted(), make_response(401)],
             "Failed to check status: The status of job j1 could not be read: The API key from the argument api_key was "
             "refused",
         ),
         (
-            [accepted(), status("completed"), answer(410)],
+            [accepted(), status("completed"), make_response(410)],
             "Failed to get result: The result of job j1 could not be fetched: ",
         ),
         ([], "SDK error: This client is closed"),

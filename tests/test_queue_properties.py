@@ -17,8 +17,8 @@ from support.fakes import (
     Takes,
     accepted,
     always,
-    answer,
     client_of,
+    make_response,
     status,
     video,
 )
@@ -41,18 +41,18 @@ STEPS = st.one_of(
             lambda: status("processing"),
             lambda: status("odd"),
             lambda: status("completed"),
-            lambda: answer(500),
-            lambda: answer(404),
-            lambda: answer(429, retry_after="7"),
-            lambda: answer(503, retry_after="99999"),
-            lambda: answer(200, b"<html>"),
+            lambda: make_response(500),
+            lambda: make_response(404),
+            lambda: make_response(429, retry_after="7"),
+            lambda: make_response(503, retry_after="99999"),
+            lambda: make_response(200, b"<html>"),
             lambda: TransportError("cut"),
             connect_error,
             lambda: SILENCE,
             video,
         ]
     ),
-    st.integers(0, 999).map(lambda n: lambda: answer(429, retry_after=str(n))),
+    st.integers(0, 999).map(lambda n: lambda: make_response(429, retry_after=str(n))),
 )
 
 
@@ -69,7 +69,7 @@ STEPS = st.one_of(
 def test_no_wait_outlives_its_deadline_by_more_than_one_request(
     steps: list[tuple[Callable[[], Any], float]], last: Callable[[], Any], poll: PollPolicy, read: float
 ) -> None:
-    """After the deadline no look is begun, a look under way ends within a second, and a download is tried once."""
+    """After the deadline no status check starts, a running one ends within a second, and a download is tried once."""
     script = [make() if make() is SILENCE else Takes(seconds, make()) for make, seconds in steps]
     slow = attrs.evolve(poll, interval=max(poll.interval, 0.5), jitter=min(poll.jitter, 0.5))
     transport = FakeTransport(*script, always(last))
@@ -83,7 +83,7 @@ def test_no_wait_outlives_its_deadline_by_more_than_one_request(
     else:
         assert result.job_id == "j1"
         assert not result.timed_out or slow.timeout - 0.001 <= transport.now() <= end + LAST_REQUEST
-    assert all(moment <= end for moment in transport.looks())
+    assert all(moment <= end for moment in transport.check_times())
     assert all(look.timeout.total is not None and look.at + look.timeout.total <= max(end, look.at + LAST_REQUEST)
                for look in transport.requests if not look.path.endswith("/content"))  # fmt: skip
     downloads = [request.at for request in transport.requests if request.path.endswith("/content")]
@@ -92,13 +92,13 @@ def test_no_wait_outlives_its_deadline_by_more_than_one_request(
 
 
 ECHOES: list[Callable[[], Any]] = [
-    lambda: answer(401, {"detail": f"bad key {KEY}"}),
-    lambda: answer(500, KEY.encode() * 9, content_type=KEY, x_request_id=KEY),
-    lambda: answer(302, location=f"https://{KEY}.test/{KEY}"),
-    lambda: answer(200, {"status": KEY, "job_id": "j1"}),
-    lambda: answer(200, {"status": "failed", "job_id": "j1", "error": [{"loc": [KEY], "msg": KEY}]}),
-    lambda: answer(200, f"<{KEY}>".encode(), content_type=f"text/{KEY}"),
-    lambda: answer(429, f"<title>{KEY}</title>".encode()),
+    lambda: make_response(401, {"detail": f"bad key {KEY}"}),
+    lambda: make_response(500, KEY.encode() * 9, content_type=KEY, x_request_id=KEY),
+    lambda: make_response(302, location=f"https://{KEY}.test/{KEY}"),
+    lambda: make_response(200, {"status": KEY, "job_id": "j1"}),
+    lambda: make_response(200, {"status": "failed", "job_id": "j1", "error": [{"loc": [KEY], "msg": KEY}]}),
+    lambda: make_response(200, f"<{KEY}>".encode(), content_type=f"text/{KEY}"),
+    lambda: make_response(429, f"<title>{KEY}</title>".encode()),
     lambda: status("completed"),
     lambda: accepted(),
 ]
@@ -121,7 +121,7 @@ def test_the_key_is_in_no_error_no_result_and_no_log_line_even_when_the_server_e
     logger.setLevel(logging.DEBUG)
     shown: list[object] = []
     try:
-        queue, transport = queue_of(*(make() for make in script), always(lambda: answer(403, KEY.encode())))
+        queue, transport = queue_of(*(make() for make in script), always(lambda: make_response(403, KEY.encode())))
         subject = OWN if verb == "submit_and_poll" else "j1"
         shown.append(
             getattr(queue, verb)(

@@ -9,7 +9,7 @@ import pytest
 from support.fakes import (
     MP4,
     always,
-    answer,
+    make_response,
     status,
     video,
 )
@@ -29,15 +29,17 @@ from decart import (
 )
 
 
-def test_a_status_is_asked_for_again_when_the_look_fails() -> None:
-    queue, transport = queue_of(answer(500), TransportError("cut"), answer(200, b"<html>"), status("pending"))
+def test_a_failed_status_check_is_retried() -> None:
+    queue, transport = queue_of(
+        make_response(500), TransportError("cut"), make_response(200, b"<html>"), status("pending")
+    )
     assert queue.status("j1").status == "pending"
     assert transport.sleeps == [0.5, 1.0, 2.0]
 
 
 @pytest.mark.parametrize(("code", "cause"), [(404, NotFoundError), (401, AuthenticationError), (500, ServerError)])
 def test_a_status_that_cannot_be_read_is_an_error_that_carries_the_job(code: int, cause: type[APIError]) -> None:
-    queue, _ = queue_of(always(lambda: answer(code)))
+    queue, _ = queue_of(always(lambda: make_response(code)))
     with pytest.raises(QueueStatusError, match="The status of job j1 could not be read: ") as caught:
         queue.status("j1")
     assert (caught.value.job_id, type(caught.value.cause)) == ("j1", cause)
@@ -75,24 +77,26 @@ def test_the_result_of_an_unfinished_job_is_an_error_that_says_so(now: str) -> N
 
 
 def test_the_result_of_an_unknown_job_is_a_result_error() -> None:
-    queue, _ = queue_of(answer(404, {"detail": "Job not found"}))
+    queue, _ = queue_of(make_response(404, {"detail": "Job not found"}))
     with pytest.raises(QueueResultError, match="The result of job j1 could not be fetched: .*Job not found") as caught:
         queue.result("j1")
     assert (caught.value.job_id, caught.value.status_code) == ("j1", 404)
 
 
 BAD_VIDEOS = [
-    lambda: answer(200, b"", content_type="video/mp4"),
-    lambda: answer(200, b"abc", content_length="9"),
-    lambda: answer(200, b"<html>", content_type="text/html"),
-    lambda: answer(500),
+    lambda: make_response(200, b"", content_type="video/mp4"),
+    lambda: make_response(200, b"abc", content_length="9"),
+    lambda: make_response(200, b"<html>", content_type="text/html"),
+    lambda: make_response(500),
     lambda: TransportError("cut"),
 ]
 
 
 @pytest.mark.parametrize("bad", BAD_VIDEOS)
 @pytest.mark.parametrize("verb", ["result", "poll"])
-def test_a_download_is_repeated_and_never_ends_in_a_silent_empty_file(bad: Callable[[], Any], verb: str) -> None:
+def test_a_download_is_retried_and_never_leaves_an_empty_file_without_an_error(
+    bad: Callable[[], Any], verb: str
+) -> None:
     queue, _ = queue_of(status("completed"), bad(), bad(), video())
     assert getattr(queue, verb)("j1").data == MP4
     queue, transport = queue_of(status("completed"), always(bad))
@@ -105,7 +109,7 @@ def test_a_download_is_repeated_and_never_ends_in_a_silent_empty_file(bad: Calla
 
 @pytest.mark.parametrize("job_id", ["", "..", None, 5])
 @pytest.mark.parametrize("verb", ["status", "result", "poll"])
-def test_what_cannot_be_a_job_id_is_refused_without_a_word_in_the_log(
+def test_an_invalid_job_id_is_refused_without_a_log_message(
     verb: str, job_id: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     queue, transport = queue_of()

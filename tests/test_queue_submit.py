@@ -1,4 +1,4 @@
-"""`queue.submit`: billed, so repeated only when it surely was not accepted."""
+"""`queue.submit`: billed, so retried only if it was certainly not accepted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.fakes import (
     SILENCE,
     accepted,
     always,
-    answer,
+    make_response,
 )
 from support.queues import OWN, RETRY, connect_error, queue_of
 
@@ -39,9 +39,14 @@ from decart import (
 
 @pytest.mark.parametrize(
     "failure",
-    [connect_error, lambda: answer(429), lambda: answer(429, retry_after="1"), lambda: answer(503, retry_after="1")],
+    [
+        connect_error,
+        lambda: make_response(429),
+        lambda: make_response(429, retry_after="1"),
+        lambda: make_response(503, retry_after="1"),
+    ],
 )
-def test_a_submit_that_surely_was_not_accepted_is_repeated_with_the_same_bytes(failure: Callable[[], Any]) -> None:
+def test_a_submit_that_was_certainly_not_accepted_is_retried_with_the_same_bytes(failure: Callable[[], Any]) -> None:
     queue, transport = queue_of(failure(), failure(), accepted())
     data = pathlib.Path(__file__)
     job = queue.submit({"model": models.video("lucy-pro-i2v"), "prompt": "move", "data": data, "seed": 3})
@@ -57,18 +62,18 @@ def test_a_submit_that_surely_was_not_accepted_is_repeated_with_the_same_bytes(f
         (TransportTimeout("Silence."), TransportTimeout),
         (SILENCE, TransportTimeout),
         (TransportError("Reset."), TransportError),
-        (lambda _: answer(500), ServerError),
-        (lambda _: answer(502, b"<html>"), ServerError),
-        (lambda _: answer(503), ServerError),
-        (lambda _: answer(504, retry_after="1"), ServerError),
-        (lambda _: answer(200, b"<html>"), ResponseError),
-        (lambda _: answer(200, b'{"job_id": "j'), ResponseError),
-        (lambda _: answer(204), ResponseError),
-        (lambda _: answer(200, {"status": "pending"}), ResponseError),
-        (lambda _: answer(200, {"job_id": ".."}), ResponseError),
+        (lambda _: make_response(500), ServerError),
+        (lambda _: make_response(502, b"<html>"), ServerError),
+        (lambda _: make_response(503), ServerError),
+        (lambda _: make_response(504, retry_after="1"), ServerError),
+        (lambda _: make_response(200, b"<html>"), ResponseError),
+        (lambda _: make_response(200, b'{"job_id": "j'), ResponseError),
+        (lambda _: make_response(204), ResponseError),
+        (lambda _: make_response(200, {"status": "pending"}), ResponseError),
+        (lambda _: make_response(200, {"job_id": ".."}), ResponseError),
     ],
 )  # fmt: skip
-def test_a_submit_of_unknown_outcome_is_never_repeated(outcome: Any, cause: type[Exception]) -> None:
+def test_a_submit_of_unknown_outcome_is_never_retried(outcome: Any, cause: type[Exception]) -> None:
     queue, transport = queue_of(outcome)
     with pytest.raises(SubmitOutcomeUnknownError, match="you may have been charged") as caught:
         queue.submit(OWN)
@@ -90,10 +95,10 @@ def test_a_submit_of_unknown_outcome_is_never_repeated(outcome: Any, cause: type
     ("detail", "words"),
     [("No, because.", "No, because."), ([{"loc": ["body", "prompt"], "msg": "too long"}], "prompt: too long")],
 )
-def test_a_refused_submit_says_why_and_is_not_repeated(
+def test_a_refused_submit_says_why_and_is_not_retried(
     code: int, cause: type[APIError], detail: object, words: str
 ) -> None:
-    queue, transport = queue_of(answer(code, {"detail": detail}, x_request_id="r-9"))
+    queue, transport = queue_of(make_response(code, {"detail": detail}, x_request_id="r-9"))
     with pytest.raises(QueueSubmitError) as caught:
         queue.submit(OWN)
     error = caught.value
@@ -104,7 +109,9 @@ def test_a_refused_submit_says_why_and_is_not_repeated(
     assert pickle.loads(pickle.dumps(error)) == error
 
 
-@pytest.mark.parametrize("failure", [connect_error, lambda: answer(429), lambda: answer(503, retry_after="1")])
+@pytest.mark.parametrize(
+    "failure", [connect_error, lambda: make_response(429), lambda: make_response(503, retry_after="1")]
+)
 def test_after_the_last_attempt_a_submit_surely_did_not_happen(failure: Callable[[], Any]) -> None:
     queue, transport = queue_of(always(failure), retry=attrs.evolve(RETRY, attempts=3))
     with pytest.raises(QueueSubmitError) as caught:
@@ -113,8 +120,8 @@ def test_after_the_last_attempt_a_submit_surely_did_not_happen(failure: Callable
     assert len(transport.posts) == 3
 
 
-def test_a_retry_after_beyond_the_policys_timeout_is_told_at_once() -> None:
-    queue, transport = queue_of(answer(429, retry_after="121"))
+def test_a_retry_after_beyond_the_policys_timeout_is_an_error_at_once() -> None:
+    queue, transport = queue_of(make_response(429, retry_after="121"))
     with pytest.raises(QueueSubmitError) as caught:
         queue.submit(OWN)
     assert caught.value.retry_after == 121
@@ -123,8 +130,8 @@ def test_a_retry_after_beyond_the_policys_timeout_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("code", [404, 405, 410])
-def test_a_retired_model_is_told_since_when_and_instead_of_what(code: int) -> None:
-    queue, _ = queue_of(answer(code, {"detail": "Not Found"}))
+def test_the_error_for_a_retired_model_says_since_when_and_suggests_a_replacement(code: int) -> None:
+    queue, _ = queue_of(make_response(code, {"detail": "Not Found"}))
     with pytest.raises(QueueSubmitError) as caught:
         queue.submit({"model": models.video("lucy-2"), "data": b"x"})
     assert isinstance(caught.value.cause, ModelRetiredError)
@@ -136,7 +143,7 @@ def test_a_retired_model_is_told_since_when_and_instead_of_what(code: int) -> No
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("verb", ["submit", "status", "poll"])
 def test_a_redirect_is_never_followed(location: str, code: int, verb: str) -> None:
-    queue, transport = queue_of(answer(code, location=location))
+    queue, transport = queue_of(make_response(code, location=location))
     with pytest.raises(
         (SubmitOutcomeUnknownError, QueueStatusError),
         match="The server (redirects to .*, and nothing was sent there|.*, and redirects are never followed)",

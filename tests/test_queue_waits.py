@@ -1,4 +1,4 @@
-"""`queue.poll` and `submit_and_poll`: the schedule, the deadline, and which failures a wait outlives."""
+"""`queue.poll` and `submit_and_poll`: the schedule, the deadline, and the failures that a wait survives."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from support.fakes import (
     Takes,
     accepted,
     always,
-    answer,
     client_of,
+    make_response,
     status,
     video,
 )
@@ -32,17 +32,17 @@ from decart import (
 from decart.policies import LAST_REQUEST
 
 
-def test_the_schedule_of_the_looks() -> None:
+def test_the_schedule_of_the_status_checks() -> None:
     queue, transport = queue_of(accepted(), *(status("processing") for _ in range(6)), status("failed"))
     queue.submit_and_poll(OWN)
     assert transport.sleeps == [0.5, 0.75, 1.125, 1.6875, 2.0, 2.0, 2.0]
-    assert transport.looks() == [0.5, 1.25, 2.375, 4.0625, 6.0625, 8.0625, 10.0625]
+    assert transport.check_times() == [0.5, 1.25, 2.375, 4.0625, 6.0625, 8.0625, 10.0625]
 
 
-def test_poll_of_another_processs_job_looks_at_once_and_then_on_the_same_schedule() -> None:
+def test_poll_of_another_processs_job_checks_at_once_and_then_on_the_same_schedule() -> None:
     queue, transport = queue_of(status("pending"), status("pending"), status("completed"), video())
     assert queue.poll("j1").data == MP4
-    assert transport.looks() == [0, 0.5, 1.25]
+    assert transport.check_times() == [0, 0.5, 1.25]
 
 
 def test_a_constant_interval() -> None:
@@ -67,7 +67,7 @@ def test_after_ten_minutes_a_wait_returns_how_to_resume_it() -> None:
         "The job may still finish, and is billed: client.queue.poll('j1') waits for it again."
     )
     assert transport.now() == 630.0  # counted from the accepted submit, and the last sleep was clipped
-    assert transport.looks()[-1] == 630.0
+    assert transport.check_times()[-1] == 630.0
     assert transport.sleeps[-1] < 2.0
 
 
@@ -79,7 +79,7 @@ def test_a_server_silent_from_590_s_on_ends_the_wait_within_one_request() -> Non
     assert "the last status check failed: The service went silent. The job may" in (result.error or "")
 
 
-def test_each_look_has_no_more_time_than_the_wait_has_left() -> None:
+def test_each_status_check_has_no_more_time_than_the_wait_has_left() -> None:
     queue, transport = queue_of(always(lambda: status("pending")), timeout=Timeout(connect=3, read=5))
     queue.poll("j1", poll=PollPolicy(interval=4, backoff=1, max_interval=4, timeout=10, jitter=0))
     assert [request.timeout for request in transport.requests] == [
@@ -90,15 +90,15 @@ def test_each_look_has_no_more_time_than_the_wait_has_left() -> None:
     ]
 
 
-def test_a_job_that_ends_at_the_last_look_is_still_fetched() -> None:
+def test_a_job_that_ends_at_the_last_status_check_is_still_fetched() -> None:
     queue, transport = queue_of(status("pending"), Takes(0.9, status("completed")), Takes(300, video()))
     result = queue.poll("j1", poll=attrs.evolve(POLL, timeout=0.5))
     assert result.data == MP4
     assert transport.requests[-1].timeout.total is None  # a healthy download is not cut
 
 
-def test_a_download_that_fails_is_not_repeated_after_the_deadline() -> None:
-    queue, transport = queue_of(status("pending"), Takes(0.9, status("completed")), answer(500))
+def test_a_failed_download_is_not_retried_after_the_deadline() -> None:
+    queue, transport = queue_of(status("pending"), Takes(0.9, status("completed")), make_response(500))
     with pytest.raises(QueueResultError):
         queue.poll("j1", poll=attrs.evolve(POLL, timeout=0.5))
     assert transport.now() == pytest.approx(1.4)
@@ -119,89 +119,94 @@ NOON = "Wed, 21 Oct 2026 12:00:00 GMT"
 )
 @pytest.mark.parametrize("code", [429, 503])
 def test_retry_after_beats_the_backoff_of_a_wait(code: int, headers: dict[str, str]) -> None:
-    queue, transport = queue_of(answer(code, **headers), status("failed"))
+    queue, transport = queue_of(make_response(code, **headers), status("failed"))
     queue.poll("j1")
-    assert transport.looks() == [0, 30]
+    assert transport.check_times() == [0, 30]
 
 
 def test_retry_after_does_not_beat_the_deadline() -> None:
-    queue, transport = queue_of(always(lambda: answer(429, retry_after="3600")))
+    queue, transport = queue_of(always(lambda: make_response(429, retry_after="3600")))
     result = queue.poll("j1")
     assert result.timed_out
-    assert transport.looks() == [0, 600]
+    assert transport.check_times() == [0, 600]
 
 
 def test_a_retry_after_of_zero_does_not_make_us_hammer() -> None:
-    queue, transport = queue_of(always(lambda: answer(429, retry_after="0")))
+    queue, transport = queue_of(always(lambda: make_response(429, retry_after="0")))
     assert queue.poll("j1").timed_out
     assert set(transport.sleeps) == {0.5}
     assert len(transport.requests) == 1201
 
 
 SURVIVED = [
-    lambda: answer(500),
-    lambda: answer(502, b"<html>"),
-    lambda: answer(503),
-    lambda: answer(504),
-    lambda: answer(429),
-    lambda: answer(408),
+    lambda: make_response(500),
+    lambda: make_response(502, b"<html>"),
+    lambda: make_response(503),
+    lambda: make_response(504),
+    lambda: make_response(429),
+    lambda: make_response(408),
     lambda: TransportError("reset"),
     connect_error,
     lambda: SILENCE,
-    lambda: answer(200, b"<html>"),
-    lambda: answer(200, b'{"status"'),
-    lambda: answer(200, {"status": 3}),
+    lambda: make_response(200, b"<html>"),
+    lambda: make_response(200, b'{"status"'),
+    lambda: make_response(200, {"status": 3}),
     lambda: status("completed", job_id="other"),
 ]
 
 
 @pytest.mark.parametrize("failure", SURVIVED)
-def test_a_wait_outlives_looks_that_fail_and_goes_on_to_completion(failure: Callable[[], Any]) -> None:
+def test_a_wait_survives_failed_status_checks_and_continues_to_completion(failure: Callable[[], Any]) -> None:
     queue, _ = queue_of(
         accepted(), *(failure() for _ in range(6)), status("processing"), failure(), status("completed"), video()
     )
     assert queue.submit_and_poll(OWN).data == MP4
 
 
-def test_the_pace_after_failures_begins_anew_with_each_row_of_them() -> None:
+def test_the_pace_after_failures_restarts_with_each_series_of_them() -> None:
     queue, transport = queue_of(
-        status("pending"), answer(500), answer(500), status("pending"), answer(500), status("failed")
+        status("pending"),
+        make_response(500),
+        make_response(500),
+        status("pending"),
+        make_response(500),
+        status("failed"),
     )
     queue.poll("j1")
     assert transport.sleeps == [0.5, 0.5, 1.0, 1.6875, 0.5]
 
 
-def test_a_404_of_a_job_submitted_elsewhere_is_tolerated_a_few_times_and_then_taken_at_its_word() -> None:
-    queue, transport = queue_of(answer(404), answer(404), status("failed"))
+def test_a_404_of_a_job_submitted_elsewhere_is_tolerated_a_few_times_and_then_believed() -> None:
+    queue, transport = queue_of(make_response(404), make_response(404), status("failed"))
     assert queue.poll("j1").status == "failed"
-    queue, transport = queue_of(always(lambda: answer(404, {"detail": "Job not found"})))
+    queue, transport = queue_of(always(lambda: make_response(404, {"detail": "Job not found"})))
     with pytest.raises(QueueStatusError, match="The status of job j1 could not be read: .*Job not found") as caught:
         queue.poll("j1")
     assert (caught.value.job_id, type(caught.value.cause)) == ("j1", NotFoundError)
-    assert len(transport.looks()) == 3
+    assert len(transport.check_times()) == 3
 
 
 def test_a_404_of_a_job_that_was_just_accepted_is_tolerated_for_30_s() -> None:
-    queue, transport = queue_of(accepted(), always(lambda: answer(404, {"detail": "Job not found"})))
+    queue, transport = queue_of(accepted(), always(lambda: make_response(404, {"detail": "Job not found"})))
     with pytest.raises(QueueStatusError, match="Job not found"):
         queue.submit_and_poll(OWN)
-    *tolerated, last = transport.looks()
+    *tolerated, last = transport.check_times()
     assert len(tolerated) > 3 and tolerated[-1] < 30 <= last
 
 
 @pytest.mark.parametrize("verb", ["status", "result"])
 def test_a_404_of_a_job_that_was_just_accepted_is_retried_by_other_calls_too(verb: str) -> None:
-    queue, transport = queue_of(accepted(), *[answer(404) for _ in range(5)], status("failed"))
+    queue, transport = queue_of(accepted(), *[make_response(404) for _ in range(5)], status("failed"))
     assert getattr(queue, verb)(queue.submit(OWN)).status == "failed"
 
 
 @pytest.mark.parametrize("code", [301, 400, 401, 402, 403, 410, 422, 501])
 def test_a_refusal_ends_a_wait_at_once(code: int, caplog: pytest.LogCaptureFixture) -> None:
-    queue, transport = queue_of(accepted(), answer(code))
+    queue, transport = queue_of(accepted(), make_response(code))
     with pytest.raises(QueueStatusError) as caught:
         queue.submit_and_poll(OWN)
     assert (caught.value.job_id, caught.value.status_code) == ("j1", code)
-    assert len(transport.looks()) == 1
+    assert len(transport.check_times()) == 1
     assert caplog.messages == []  # the error carries the job itself
 
 
@@ -215,8 +220,8 @@ def test_an_unknown_status_is_kept_waited_on_and_warned_of_once(caplog: pytest.L
 
 
 @pytest.mark.parametrize("end", ["completed", "failed"])
-def test_a_submit_answer_that_is_final_already_needs_no_look(end: str) -> None:
+def test_a_submit_response_with_a_final_status_needs_no_status_check(end: str) -> None:
     queue, transport = queue_of(accepted(status=end), video())
     seen: list[str] = []
     assert queue.submit_and_poll(OWN, on_status_change=lambda job: seen.append(job.status)).status == end
-    assert (transport.looks(), transport.sleeps, seen) == ([], [], [end])
+    assert (transport.check_times(), transport.sleeps, seen) == ([], [], [end])

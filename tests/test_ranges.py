@@ -1,4 +1,4 @@
-"""Byte ranges, as browsers request them when somebody seeks: `client.queue.stream(job_id, range=...)`."""
+"""Byte ranges, as a browser requests them when the user seeks: `client.queue.stream(job_id, range=...)`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fakes import FakeTransport, answer, client_of, status
-from support.shelf import VIDEO, Shelf, having
+from support.fakes import FakeTransport, client_of, make_response, status
+from support.served_video import VIDEO, ServedVideo, client_for
 
 from decart import AsyncDecartClient, InvalidInputError, NotFoundError, QueueResultError
 from decart.ranges import ContentRange, RequestedRange
@@ -21,8 +21,8 @@ from decart.transports.base import HttpResponse
     [("bytes=100-299", 100, 299), ("bytes=900-", 900, 1023), ("bytes=-24", 1000, 1023), (" bytes=0-0 ", 0, 0)],
 )
 def test_a_part_has_the_status_and_headers_that_a_browser_needs(asked: str, first: int, last: int) -> None:
-    shelf = Shelf(headers={"ETag": '"v1"', "Accept-Ranges": "bytes", "Server": "theirs", "Set-Cookie": "a=b"})
-    with having(shelf)[0].queue.stream("j1", range=asked) as video:
+    served = ServedVideo(headers={"ETag": '"v1"', "Accept-Ranges": "bytes", "Server": "theirs", "Set-Cookie": "a=b"})
+    with client_for(served)[0].queue.stream("j1", range=asked) as video:
         assert (video.status, video.length) == (206, last - first + 1)
         assert video.headers == {
             "Content-Type": "video/mp4",
@@ -32,14 +32,14 @@ def test_a_part_has_the_status_and_headers_that_a_browser_needs(asked: str, firs
             "Content-Length": str(last - first + 1),
         }
         assert b"".join(video) == VIDEO[first : last + 1]
-    assert shelf.asked == [(asked.strip(), None)]
+    assert served.asked == [(asked.strip(), None)]
 
 
 def test_the_browsers_condition_is_sent_with_its_range() -> None:
-    shelf = Shelf()
-    assert b"".join(having(shelf)[0].queue.stream("j1", range="bytes=5-9", if_range='"v1"')) == VIDEO[5:10]
-    assert b"".join(having(shelf)[0].queue.stream("j1", range="bytes=5-9", if_range='"v0"')) == VIDEO
-    assert shelf.asked == [("bytes=5-9", '"v1"'), ("bytes=5-9", '"v0"')]
+    served = ServedVideo()
+    assert b"".join(client_for(served)[0].queue.stream("j1", range="bytes=5-9", if_range='"v1"')) == VIDEO[5:10]
+    assert b"".join(client_for(served)[0].queue.stream("j1", range="bytes=5-9", if_range='"v0"')) == VIDEO
+    assert served.asked == [("bytes=5-9", '"v1"'), ("bytes=5-9", '"v0"')]
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_the_browsers_condition_is_sent_with_its_range() -> None:
 def test_a_range_that_http_lets_servers_ignore_means_the_complete_video(
     wanted: str | None, condition: str | None
 ) -> None:
-    shelf = Shelf()
-    with having(shelf)[0].queue.stream("j1", range=wanted, if_range=condition) as video:
+    served = ServedVideo()
+    with client_for(served)[0].queue.stream("j1", range=wanted, if_range=condition) as video:
         assert (video.status, b"".join(video)) == (200, VIDEO)
-    assert shelf.asked == [(None, None)]
+    assert served.asked == [(None, None)]
 
 
 @given(st.text() | st.none(), st.text() | st.none())
@@ -76,7 +76,7 @@ def test_only_a_plain_range_is_sent_on_whatever_a_browser_sends(wanted: str | No
 
 
 def test_a_range_that_is_not_a_str_is_refused_before_anything_is_sent() -> None:
-    client, transport = having(Shelf())
+    client, transport = client_for(ServedVideo())
     wrong: Any = 100
     with pytest.raises(InvalidInputError, match="range must be the value of a header, not 100"):
         client.queue.stream("j1", range=wrong)
@@ -86,41 +86,41 @@ def test_a_range_that_is_not_a_str_is_refused_before_anything_is_sent() -> None:
 
 
 def test_without_range_support_the_complete_video_comes() -> None:
-    with having(Shelf(ranges=False))[0].queue.stream("j1", range="bytes=100-199") as video:
+    with client_for(ServedVideo(ranges=False))[0].queue.stream("j1", range="bytes=100-199") as video:
         assert (video.status, video.length, b"".join(video)) == (200, len(VIDEO), VIDEO)
         assert "Content-Range" not in video.headers
 
 
 def test_a_range_after_the_end_is_an_error_with_its_status() -> None:
-    client = client_of(FakeTransport(status("completed"), answer(416, {"detail": "no such range"})))
+    client = client_of(FakeTransport(status("completed"), make_response(416, {"detail": "no such range"})))
     with pytest.raises(QueueResultError) as caught:
         client.queue.stream("j1", range="bytes=5000-").open()
     assert caught.value.status_code == 416
 
 
 def test_an_interrupted_part_is_resumed_to_its_own_end() -> None:
-    shelf = Shelf(breaks=(300, 150))
-    with having(shelf)[0].queue.stream("j1", range="bytes=100-799") as video:
+    served = ServedVideo(breaks=(300, 150))
+    with client_for(served)[0].queue.stream("j1", range="bytes=100-799") as video:
         assert b"".join(video) == VIDEO[100:800]
         assert video.length == 700
-    assert shelf.asked == [("bytes=100-799", None), ("bytes=400-799", '"v1"'), ("bytes=550-799", '"v1"')]
+    assert served.asked == [("bytes=100-799", None), ("bytes=400-799", '"v1"'), ("bytes=550-799", '"v1"')]
 
 
 def other_end(request: Any) -> HttpResponse:
     return HttpResponse(206, {"Content-Range": "bytes 400-1023/1024", "ETag": '"v1"'}, [VIDEO[400:]])
 
 
-@pytest.mark.parametrize("then", [other_end, Shelf(ranges=False)], ids=["another part", "the whole"])
+@pytest.mark.parametrize("then", [other_end, ServedVideo(ranges=False)], ids=["another part", "the whole"])
 def test_a_part_that_cannot_be_resumed_is_an_error(then: Any) -> None:
-    answers: Any = iter([Shelf(breaks=(300,)), then])
-    client, _ = having(lambda request: next(answers)(request))
+    answers: Any = iter([ServedVideo(breaks=(300,)), then])
+    client, _ = client_for(lambda request: next(answers)(request))
     with client.queue.stream("j1", range="bytes=100-799") as video, pytest.raises(QueueResultError):
         list(video)
 
 
 def test_headers_that_a_browser_has_received_stay_true() -> None:
-    answers: Any = iter([Shelf(breaks=(0,)), Shelf(ranges=False)])
-    client, _ = having(lambda request: next(answers)(request))
+    answers: Any = iter([ServedVideo(breaks=(0,)), ServedVideo(ranges=False)])
+    client, _ = client_for(lambda request: next(answers)(request))
     with client.queue.stream("j1", range="bytes=100-799") as video:
         assert video.status == 206
         with pytest.raises(QueueResultError, match="differs from what an earlier response announced"):
@@ -128,18 +128,18 @@ def test_headers_that_a_browser_has_received_stay_true() -> None:
 
 
 def test_a_part_without_a_content_range_is_an_error() -> None:
-    client, _ = having(lambda request: HttpResponse(206, {"Content-Length": "3"}, [b"abc"]))
+    client, _ = client_for(lambda request: HttpResponse(206, {"Content-Length": "3"}, [b"abc"]))
     with pytest.raises(QueueResultError, match="it does not say which part it is"):
         client.queue.stream("j1", range="bytes=1-3").open()
 
 
 def test_a_part_from_the_middle_may_start_like_text() -> None:
-    shelf = Shelf(b"0123<html>", headers={"Content-Type": "application/octet-stream"})
-    assert b"".join(having(shelf)[0].queue.stream("j1", range="bytes=4-")) == b"<html>"
+    served = ServedVideo(b"0123<html>", headers={"Content-Type": "application/octet-stream"})
+    assert b"".join(client_for(served)[0].queue.stream("j1", range="bytes=4-")) == b"<html>"
 
 
 def test_headers_are_empty_before_a_stream_is_open() -> None:
-    assert having(Shelf())[0].queue.stream("j1").headers == {}
+    assert client_for(ServedVideo())[0].queue.stream("j1").headers == {}
 
 
 async def parts_of(transport: FakeTransport) -> tuple[int, bytes]:
@@ -151,9 +151,9 @@ async def parts_of(transport: FakeTransport) -> tuple[int, bytes]:
 
 
 def test_the_async_side_takes_a_range_too() -> None:
-    assert asyncio.run(parts_of(FakeTransport(status("completed"), Shelf()))) == (206, VIDEO[100:300])
+    assert asyncio.run(parts_of(FakeTransport(status("completed"), ServedVideo()))) == (206, VIDEO[100:300])
     with pytest.raises(QueueResultError) as caught:
-        asyncio.run(parts_of(FakeTransport(status("completed"), answer(404))))
+        asyncio.run(parts_of(FakeTransport(status("completed"), make_response(404))))
     assert isinstance(caught.value.cause, NotFoundError)
 
 

@@ -1,4 +1,4 @@
-"""Ends of downloads, bodies and transports that are rare: early ends, flawed chunks, forks, a bar in a notebook."""
+"""Rare cases of downloads, bodies and transports: early ends, flawed chunks, forks, a bar in a notebook."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.exchanges import HEADERS, LONG, exchange, get, large, post
-from support.fakes import KEY, FakeTransport, answer, client_of, status
+from support.fakes import KEY, FakeTransport, client_of, make_response, status
 from support.servers import PATIENCE, Connection, answering, http, serving
 
 from decart import (
@@ -29,7 +29,7 @@ ONCE = RetryPolicy(attempts=1)
 
 
 def part(body: bytes, span: str, **headers: str) -> Any:
-    return answer(206, body, content_range=span, content_type="video/mp4", **headers)
+    return make_response(206, body, content_range=span, content_type="video/mp4", **headers)
 
 
 def test_a_part_of_a_video_of_unknown_length_ends_where_the_server_says() -> None:
@@ -46,7 +46,7 @@ def test_a_part_that_stops_before_its_own_end_is_an_error() -> None:
 
 def test_an_awaited_download_of_a_page_that_calls_itself_a_video_is_an_error(tmp_path: Path) -> None:
     page = b"<html><title>Please log in</title></html>"
-    script = status("completed"), answer(200, page, content_type="video/mp4", content_length=str(len(page)))
+    script = status("completed"), make_response(200, page, content_type="video/mp4", content_length=str(len(page)))
 
     async def main() -> None:
         client = AsyncDecartClient(KEY, transport=FakeTransport(*script), retry=ONCE)
@@ -58,14 +58,14 @@ def test_an_awaited_download_of_a_page_that_calls_itself_a_video_is_an_error(tmp
 
 
 @pytest.mark.parametrize("kind", [RequestsTransport, Urllib3Transport])
-def test_a_url_that_is_none_is_a_configuration_error(kind: Any) -> None:
+def test_an_invalid_url_is_a_configuration_error(kind: Any) -> None:
     transport = kind()
     with pytest.raises(ConfigurationError, match="nothing was sent"):
         exchange(transport, HttpRequest(method="GET", url="http://[", headers=HEADERS))
     transport.close()
 
 
-def test_a_threaded_transport_begins_anew_after_a_fork_and_gives_a_json_body_in_chunks() -> None:
+def test_a_threaded_transport_restarts_after_a_fork_and_yields_a_json_body_in_chunks() -> None:
     async def main(url: str) -> None:
         transport = ThreadedTransport(RequestsTransport())
         for _ in range(2):
@@ -78,7 +78,7 @@ def test_a_threaded_transport_begins_anew_after_a_fork_and_gives_a_json_body_in_
         asyncio.run(main(server.url))
 
 
-def test_a_body_may_go_on_after_an_early_response_over_aiohttp() -> None:
+def test_a_body_may_continue_after_an_early_response_over_aiohttp() -> None:
     def refuse(connection: Connection) -> None:
         connection.read_head()
         connection.send(http(413, b"no, thanks"))
@@ -100,12 +100,12 @@ def test_a_body_may_go_on_after_an_early_response_over_aiohttp() -> None:
         asyncio.run(main(server.url))
 
 
-def test_a_bar_is_shown_in_a_notebook_although_its_stderr_is_no_terminal(
+def test_a_bar_is_shown_in_a_notebook_although_its_stderr_is_not_a_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shell = types.SimpleNamespace(kernel=object())
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[arg-type]
     size = {"content_type": "video/mp4", "content_length": "100"}
-    client = client_of(FakeTransport(status("completed"), answer(200, bytes(100), **size)))
+    client = client_of(FakeTransport(status("completed"), make_response(200, bytes(100), **size)))
     client.queue.download("j1", tmp_path / "lake.mp4", progress=True)
     assert "100" in capsys.readouterr().err

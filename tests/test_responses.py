@@ -1,4 +1,4 @@
-"""`decart.responses`: responses that failed, in words that a person can act on."""
+"""`decart.responses`: failed responses, in words that a user can act on."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from support.fakes import KEY, status
+from support.served_video import RANGE, VIDEO, ServedVideo, client_for, files, pieces_of, slowly
 from support.servers import serving
-from support.shelf import RANGE, VIDEO, Shelf, files, having, pieces_of, slowly
 
 from decart import (
     DecartClient,
@@ -27,17 +27,17 @@ from decart.transports.base import HttpRequest, HttpResponse
 
 
 def test_after_a_cut_only_the_rest_is_requested_on_condition_that_it_is_of_the_same_content(tmp_path: Path) -> None:
-    shelf = Shelf(breaks=(300, 250))
-    client, _ = having(shelf)
+    served = ServedVideo(breaks=(300, 250))
+    client, _ = client_for(served)
     assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
-    assert shelf.asked == [(None, None), ("bytes=300-", '"v1"'), ("bytes=550-", '"v1"')]
-    assert shelf.given == len(VIDEO)
+    assert served.asked == [(None, None), ("bytes=300-", '"v1"'), ("bytes=550-", '"v1"')]
+    assert served.given == len(VIDEO)
 
 
 def test_every_response_is_closed_whether_it_broke_off_or_not(tmp_path: Path) -> None:
-    shelf = Shelf(breaks=(300, 250))
-    having(shelf)[0].queue.download("j1", tmp_path / "lake.mp4")
-    assert shelf.closed == 3
+    served = ServedVideo(breaks=(300, 250))
+    client_for(served)[0].queue.download("j1", tmp_path / "lake.mp4")
+    assert served.closed == 3
 
 
 def test_a_second_call_after_an_interruption_resumes(tmp_path: Path) -> None:
@@ -47,13 +47,13 @@ def test_a_second_call_after_an_interruption_resumes(tmp_path: Path) -> None:
         if next(pieces) == 4:
             raise KeyboardInterrupt
 
-    client, _ = having(Shelf(on_piece=press))
+    client, _ = client_for(ServedVideo(on_piece=press))
     with pytest.raises(KeyboardInterrupt):
         client.queue.download("j1", tmp_path / "lake.mp4")
     assert "lake.mp4" not in files(tmp_path)
-    shelf = Shelf()
-    assert having(shelf)[0].queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
-    assert shelf.asked == [("bytes=400-", '"v1"')]
+    served = ServedVideo()
+    assert client_for(served)[0].queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
+    assert served.asked == [("bytes=400-", '"v1"')]
     assert files(tmp_path) == ["lake.mp4"]
 
 
@@ -80,26 +80,28 @@ def test_a_second_call_after_a_crash_resumes(tmp_path: Path) -> None:
 
 
 def test_a_part_that_is_complete_already_only_gets_its_name(tmp_path: Path) -> None:
-    client, _ = having(Shelf(breaks=(len(VIDEO),)), retry=RetryPolicy(attempts=1, jitter=0))
+    client, _ = client_for(ServedVideo(breaks=(len(VIDEO),)), retry=RetryPolicy(attempts=1, jitter=0))
     target = tmp_path / "lake.mp4"
     with pytest.raises(QueueResultError):
         client.queue.download("j1", target)
-    client, transport = having(Shelf())
+    client, transport = client_for(ServedVideo())
     assert client.queue.download("j1", target).read_bytes() == VIDEO
     assert transport.sent == ["GET /v1/jobs/j1"]
 
 
-def test_parts_of_other_jobs_and_services_are_not_resumed_and_are_gone_once_the_name_is_taken(tmp_path: Path) -> None:
+def test_parts_of_other_jobs_and_services_are_not_resumed_and_are_removed_once_the_file_exists(tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
     once = RetryPolicy(attempts=1)
     for job, settings in (("j2", {}), ("j1", {"base_url": "https://elsewhere.example"})):
-        client, _ = having(Shelf(b"x" * 500, breaks=(100,) * 2), status("completed", job), retry=once, **settings)
+        client, _ = client_for(
+            ServedVideo(b"x" * 500, breaks=(100,) * 2), status("completed", job), retry=once, **settings
+        )
         with pytest.raises(QueueResultError):
             client.queue.download(job, target)
     assert sum(name.endswith(".part") for name in files(tmp_path)) == 2
-    shelf = Shelf()
-    assert having(shelf)[0].queue.download("j1", target).read_bytes() == VIDEO
-    assert shelf.asked == [(None, None)]
+    served = ServedVideo()
+    assert client_for(served)[0].queue.download("j1", target).read_bytes() == VIDEO
+    assert served.asked == [(None, None)]
     assert files(tmp_path) == ["lake.mp4"]
 
 
@@ -109,40 +111,40 @@ def test_parts_of_other_jobs_and_services_are_not_resumed_and_are_gone_once_the_
 def test_a_note_that_cannot_be_read_means_to_start_over(note: str, tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
     with pytest.raises(QueueResultError):
-        having(Shelf(breaks=(300,)), retry=RetryPolicy(attempts=1))[0].queue.download("j1", target)
+        client_for(ServedVideo(breaks=(300,)), retry=RetryPolicy(attempts=1))[0].queue.download("j1", target)
     (path,) = (path for path in tmp_path.iterdir() if path.suffix == ".json")
     assert json.loads(path.read_text()).items() >= {"validator": '"v1"', "total": len(VIDEO)}.items()
     path.write_text(note)
-    shelf = Shelf()
-    assert having(shelf)[0].queue.download("j1", target).read_bytes() == VIDEO
-    assert shelf.asked == [(None, None)]
+    served = ServedVideo()
+    assert client_for(served)[0].queue.download("j1", target).read_bytes() == VIDEO
+    assert served.asked == [(None, None)]
 
 
-def test_a_date_will_do_where_there_is_no_strong_etag(tmp_path: Path) -> None:
+def test_a_last_modified_date_is_enough_without_a_strong_etag(tmp_path: Path) -> None:
     date = "Mon, 23 Nov 2026 10:00:00 GMT"
-    shelf = Shelf(breaks=(300,), headers={"ETag": 'W/"weak"', "Last-Modified": date})
-    assert having(shelf)[0].queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
-    assert shelf.asked == [(None, None), ("bytes=300-", date)]
+    served = ServedVideo(breaks=(300,), headers={"ETag": 'W/"weak"', "Last-Modified": date})
+    assert client_for(served)[0].queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
+    assert served.asked == [(None, None), ("bytes=300-", date)]
 
 
 @pytest.mark.parametrize("headers", [{}, {"ETag": 'W/"weak"'}, {"ETag": '"bad\x7f"'}])
 def test_without_a_validator_no_part_is_requested_or_kept(headers: dict[str, str], tmp_path: Path) -> None:
-    shelf = Shelf(breaks=(300, 400), headers=headers)
-    assert having(shelf)[0].queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
-    assert shelf.asked == [(None, None)] * 3
+    served = ServedVideo(breaks=(300, 400), headers=headers)
+    assert client_for(served)[0].queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
+    assert served.asked == [(None, None)] * 3
     with pytest.raises(QueueResultError):
-        having(Shelf(breaks=(300,) * 9, headers=headers))[0].queue.download("j1", tmp_path / "other.mp4")
+        client_for(ServedVideo(breaks=(300,) * 9, headers=headers))[0].queue.download("j1", tmp_path / "other.mp4")
     assert files(tmp_path) == ["lake.mp4"]
 
 
 def test_a_server_without_ranges_starts_over(tmp_path: Path) -> None:
-    shelf = Shelf(breaks=(300, 500), ranges=False)
-    assert having(shelf)[0].queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
+    served = ServedVideo(breaks=(300, 500), ranges=False)
+    assert client_for(served)[0].queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
 
 
 def test_content_that_has_changed_is_fetched_from_its_beginning(tmp_path: Path) -> None:
-    answers = iter([Shelf(b"old" * 200, breaks=(300,)), Shelf(VIDEO, headers={"ETag": '"v2"'})])
-    client, _ = having(lambda request: next(answers)(request))
+    answers = iter([ServedVideo(b"old" * 200, breaks=(300,)), ServedVideo(VIDEO, headers={"ETag": '"v2"'})])
+    client, _ = client_for(lambda request: next(answers)(request))
     assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
 
 
@@ -158,17 +160,17 @@ def test_content_that_has_changed_is_fetched_from_its_beginning(tmp_path: Path) 
     ids=["416", "another start", "another length", "another content", "no range"],
 )
 def test_a_response_that_does_not_fit_what_is_there_is_not_joined_to_it(bad: HttpResponse, tmp_path: Path) -> None:
-    last = Shelf()
-    answers: Any = iter([Shelf(breaks=(300,)), lambda request: bad, last])
-    client, _ = having(lambda request: next(answers)(request))
+    last = ServedVideo()
+    answers: Any = iter([ServedVideo(breaks=(300,)), lambda request: bad, last])
+    client, _ = client_for(lambda request: next(answers)(request))
     assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
     assert last.asked == [(None, None)]
 
 
 def test_a_range_that_was_not_requested_is_not_taken(tmp_path: Path) -> None:
     part = HttpResponse(206, {**RANGE, "Content-Range": "bytes 0-9/1024"}, [VIDEO[:10]])
-    answers: Any = iter([lambda request: part, Shelf()])
-    client, _ = having(lambda request: next(answers)(request))
+    answers: Any = iter([lambda request: part, ServedVideo()])
+    client, _ = client_for(lambda request: next(answers)(request))
     assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
 
 
@@ -176,15 +178,15 @@ def test_a_range_of_a_video_of_unknown_length_is_taken(tmp_path: Path) -> None:
     def rest(request: HttpRequest) -> HttpResponse:
         return HttpResponse(206, {**RANGE, "Content-Range": "bytes 300-1023/*"}, [VIDEO[300:]])
 
-    answers: Any = iter([Shelf(breaks=(300,)), rest])
-    client, _ = having(lambda request: next(answers)(request))
+    answers: Any = iter([ServedVideo(breaks=(300,)), rest])
+    client, _ = client_for(lambda request: next(answers)(request))
     assert client.queue.download("j1", tmp_path / "lake.mp4").read_bytes() == VIDEO
 
 
-def test_a_range_tells_the_length_that_the_first_response_did_not(tmp_path: Path) -> None:
-    told: list[int | None] = []
+def test_a_range_response_supplies_the_length_that_the_first_response_lacked(tmp_path: Path) -> None:
+    reported: list[int | None] = []
     begun = HttpResponse(200, RANGE, pieces_of(VIDEO, 300))
-    answers: Any = iter([lambda request: begun, Shelf()])
-    client, _ = having(lambda request: next(answers)(request))
-    client.queue.download("j1", tmp_path / "lake.mp4", progress=lambda progress: told.append(progress.total))
-    assert (told[0], told[-1]) == (None, len(VIDEO))
+    answers: Any = iter([lambda request: begun, ServedVideo()])
+    client, _ = client_for(lambda request: next(answers)(request))
+    client.queue.download("j1", tmp_path / "lake.mp4", progress=lambda progress: reported.append(progress.total))
+    assert (reported[0], reported[-1]) == (None, len(VIDEO))

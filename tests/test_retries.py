@@ -16,8 +16,8 @@ from support.fakes import (
     Takes,
     accepted,
     always,
-    answer,
     client_of,
+    make_response,
 )
 from tenacity import Retrying
 
@@ -67,7 +67,7 @@ def test_the_pauses_of_an_exchange_grow_and_end_after_the_last_attempt() -> None
     assert pauses(exchange(attempts=1), api(500)) == [None]
 
 
-def test_what_is_not_worth_repeating_has_no_next_attempt() -> None:
+def test_an_exchange_that_is_not_worth_retrying_has_no_next_attempt() -> None:
     assert pauses(exchange(), api(401)) == [None]
     assert pauses(exchange(repeat_submit), TransportError("cut")) == [None]
 
@@ -86,7 +86,7 @@ def test_no_attempt_begins_after_the_deadline() -> None:
     assert pauses(exchange(timeout=1.2, attempts=99), *[api(500)] * 3) == [0.5, pytest.approx(0.7), None]
 
 
-def test_a_404_is_repeated_until_the_job_must_be_visible_however_many_attempts_that_takes() -> None:
+def test_a_404_is_retried_until_the_job_must_be_visible_however_many_attempts_that_takes() -> None:
     missing = api(404, kind=NotFoundError)
     waiting = exchange(attempts=1)
     assert pauses(waiting, *[missing] * 5, accepted=99.0) == [0.5, 1.0, 2.0, 4.0, 8.0]
@@ -139,7 +139,7 @@ def test_after_each_failure_one_function_decides_and_the_retry_is_reported_befor
 
 
 @pytest.mark.parametrize("last", [api(401), KeyboardInterrupt(), ZeroDivisionError()])
-def test_an_error_that_is_not_repeated_is_raised_itself(last: BaseException) -> None:
+def test_an_error_that_is_not_retried_is_raised_itself(last: BaseException) -> None:
     outcome, sleeps, _ = looped(api(500), last)
     with pytest.raises(type(last)) as caught:
         outcome.unwrap()
@@ -147,7 +147,7 @@ def test_an_error_that_is_not_repeated_is_raised_itself(last: BaseException) -> 
     assert sleeps == [0.5]
 
 
-def test_an_outcome_lets_go_of_its_error_once_it_is_raised() -> None:
+def test_an_outcome_releases_its_error_once_it_is_raised() -> None:
     outcome: Outcome[None] = Outcome(error=api(500))
     with pytest.raises(APIError):
         outcome.unwrap()
@@ -159,10 +159,10 @@ def test_an_outcome_lets_go_of_its_error_once_it_is_raised() -> None:
 
 
 TROUBLES = st.one_of(
-    st.sampled_from([500, 503, 429, 425]).map(answer),
-    st.floats(0, 1e9).map(lambda seconds: answer(503, retry_after=f"{seconds:.3f}"[:9])),
-    st.floats(0, 100).map(lambda seconds: Takes(seconds, answer(500))),
-    st.sampled_from([SILENCE, ConnectError("no"), TransportTimeout("silence"), answer(200, b"odd")]),
+    st.sampled_from([500, 503, 429, 425]).map(make_response),
+    st.floats(0, 1e9).map(lambda seconds: make_response(503, retry_after=f"{seconds:.3f}"[:9])),
+    st.floats(0, 100).map(lambda seconds: Takes(seconds, make_response(500))),
+    st.sampled_from([SILENCE, ConnectError("no"), TransportTimeout("silence"), make_response(200, b"odd")]),
 )
 
 

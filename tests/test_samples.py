@@ -1,4 +1,4 @@
-"""The tests that the pages show pass as they stand, and the programs about the box run."""
+"""The tests in the documentation pass unchanged, and the programs about the emulator run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_sample_is_found() -> None:
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """Run all samples, each a file of its own; return what came of the tests of each."""
+    """Run all samples, each in its own file; return the test outcomes of each."""
     folder = tmp_path_factory.mktemp("samples")
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error", "utf-8")
     (folder / "conftest.py").write_text(DJANGO, "utf-8")
@@ -46,12 +46,12 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_sample_passes_as_it_stands(name: str, outcomes: dict[str, list[str]]) -> None:
+def test_a_sample_passes_unchanged(name: str, outcomes: dict[str, list[str]]) -> None:
     assert outcomes[name] == ["PASSED"] * SAMPLES[name].count("def test_")
 
 
 @pytest.mark.parametrize("program", programs(BOX))
-def test_a_program_about_the_box_runs(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_about_the_emulator_runs(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run(program, {}, BOX)
 
@@ -60,6 +60,6 @@ def test_the_page_has_every_fault_and_every_route() -> None:
     page = (ROOT / BOX).read_text("utf-8")
     faults = page[page.index("## Faults") : page.index("## The request log")]
     assert {name for name in KINDS if not re.search(rf"`{name}\b", faults)} == set()
-    told = page.replace("{id}", "<id>").replace("{model}", "<model>").replace("{image model}", "<model>")
+    reported = page.replace("{id}", "<id>").replace("{model}", "<model>").replace("{image model}", "<model>")
     paths = {re.sub(r"<(\w+:)?(\w+_)?(\w+)>", r"<\3>", route.path) for route in ROUTES}
-    assert {path for path in paths if path not in told} == set()
+    assert {path for path in paths if path not in reported} == set()

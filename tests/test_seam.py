@@ -1,4 +1,4 @@
-"""`decart.transports`: the values that cross the seam, and the clock."""
+"""`decart.transports`: the values of the transport interface, and the clock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_plain_number_is_the_read_timeout() -> None:
     assert Timeout.of(whole) is whole
 
 
-def test_a_tuple_and_none_are_timeouts_as_requests_has_them() -> None:
+def test_a_tuple_and_none_are_timeouts_as_in_requests() -> None:
     assert Timeout.of((3, 10)) == Timeout(connect=3, read=10)
     assert Timeout.of((None, 10)) == Timeout(connect=None, read=10)
     assert Timeout.of(None) == Timeout(connect=None, read=None)
@@ -59,7 +59,7 @@ def test_no_part_of_a_clipped_timeout_is_longer_than_asked(timeout: Timeout, sec
     assert timeout.within(seconds) == expected
 
 
-def test_header_names_of_an_answer_are_in_lower_case() -> None:
+def test_the_header_names_of_a_response_are_in_lower_case() -> None:
     assert HttpResponse(200, {"Retry-After": "X"}).headers == {"retry-after": "X"}
 
 
@@ -100,7 +100,7 @@ LARGE = bytes(range(256)) * (3 * LIMIT // 256) + b"the end"
 
 @pytest.mark.parametrize("limit", [None, 0, 1, LIMIT, LIMIT + 1, len(LARGE), len(LARGE) + 1])
 @pytest.mark.parametrize("announced", [True, False])
-def test_a_large_body_is_the_same_whatever_way_it_comes(limit: int | None, announced: bool) -> None:
+def test_a_large_body_is_the_same_however_it_is_sent(limit: int | None, announced: bool) -> None:
     headers = {"Content-Length": str(len(LARGE))} if announced else {}
     chunks = [LARGE[start : start + CHUNK] for start in range(0, len(LARGE), CHUNK)]
     assert HttpResponse(200, headers, chunks).read(limit) == LARGE[:limit]
@@ -111,14 +111,14 @@ def test_a_nonsense_length_is_not_trusted(length: str) -> None:
     assert HttpResponse(200, {"Content-Length": length}, [b"abc"]).read() == b"abc"
 
 
-def test_a_body_that_is_shorter_than_announced_takes_the_memory_of_what_came() -> None:
+def test_a_body_that_is_shorter_than_announced_takes_only_the_memory_of_the_data_received() -> None:
     tracemalloc.start()
     assert HttpResponse(200, {"Content-Length": str(10**12)}, [b"abc"]).read(2**40) == b"abc"
     assert tracemalloc.get_traced_memory()[1] < 2 * LIMIT
     tracemalloc.stop()
 
 
-def test_leaving_the_with_block_closes_the_answer() -> None:
+def test_leaving_the_with_block_closes_the_response() -> None:
     closed: list[bool] = []
     with HttpResponse(200, {}, close=lambda: closed.append(True)) as response:
         assert response.read() == b""
@@ -151,7 +151,7 @@ def test_whatever_has_the_four_methods_is_a_transport() -> None:
     assert not isinstance(object(), Transport)
 
 
-def test_the_transports_package_gives_requests_transport_when_asked_for_it() -> None:
+def test_the_transports_package_imports_requests_transport_on_demand() -> None:
     assert decart.transports.RequestsTransport is RequestsTransport
     assert all(hasattr(decart.transports, name) for name in decart.transports.__all__)
     with pytest.raises(AttributeError, match="no attribute 'HttpxTransport'"):

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from support.fakes import KEY, FakeTransport, always, answer, client_of, status
-from support.shelf import VIDEO, Shelf, having
+from support.fakes import KEY, FakeTransport, always, client_of, make_response, status
+from support.served_video import VIDEO, ServedVideo, client_for
 
 from decart import (
     APIError,
@@ -20,7 +20,7 @@ from decart import (
 
 
 def test_a_stream_gives_the_pieces_with_status_length_and_type() -> None:
-    client, transport = having(Shelf())
+    client, transport = client_for(ServedVideo())
     with client.queue.stream("j1") as video:
         assert (video.job_id, video.status, video.length, video.content_type) == ("j1", 200, len(VIDEO), "video/mp4")
         pieces = list(video)
@@ -31,7 +31,7 @@ def test_a_stream_gives_the_pieces_with_status_length_and_type() -> None:
 
 
 def test_nothing_is_sent_before_a_stream_is_opened() -> None:
-    client, transport = having(Shelf())
+    client, transport = client_for(ServedVideo())
     video = client.queue.stream("j1")
     assert (transport.sent, video.status, video.length) == ([], 0, None)
     assert video.open() is video.open()
@@ -40,51 +40,51 @@ def test_nothing_is_sent_before_a_stream_is_opened() -> None:
 
 
 def test_the_first_piece_opens_a_stream_too() -> None:
-    client, _ = having(Shelf())
+    client, _ = client_for(ServedVideo())
     assert b"".join(client.queue.stream("j1")) == VIDEO
 
 
-def test_a_stream_that_is_left_early_lets_go_of_its_connection() -> None:
-    shelf = Shelf()
-    with having(shelf)[0].queue.stream("j1") as video:
+def test_a_stream_that_is_left_early_releases_its_connection() -> None:
+    served = ServedVideo()
+    with client_for(served)[0].queue.stream("j1") as video:
         next(video)
-        assert shelf.closed == 0
-    assert shelf.closed == 1
+        assert served.closed == 0
+    assert served.closed == 1
     assert list(video) == []
     video.close()
 
 
 def test_a_stream_that_was_closed_before_it_was_opened_sends_nothing() -> None:
-    client, transport = having(Shelf())
+    client, transport = client_for(ServedVideo())
     video = client.queue.stream("j1")
     video.close()
     assert (list(video), transport.sent) == ([], [])
 
 
-def test_a_stream_that_breaks_off_goes_on_with_the_rest() -> None:
-    shelf = Shelf(breaks=(300, 250))
-    with having(shelf)[0].queue.stream("j1") as video:
+def test_a_stream_that_breaks_off_continues_with_the_rest() -> None:
+    served = ServedVideo(breaks=(300, 250))
+    with client_for(served)[0].queue.stream("j1") as video:
         assert b"".join(video) == VIDEO
-    assert shelf.asked == [(None, None), ("bytes=300-", '"v1"'), ("bytes=550-", '"v1"')]
+    assert served.asked == [(None, None), ("bytes=300-", '"v1"'), ("bytes=550-", '"v1"')]
 
 
 @pytest.mark.parametrize(
-    "shelf",
+    "served",
     [
-        Shelf(breaks=(300,), headers={}),
-        Shelf(breaks=(300,), ranges=False),
+        ServedVideo(breaks=(300,), headers={}),
+        ServedVideo(breaks=(300,), ranges=False),
     ],
     ids=["no name for the content", "no ranges"],
 )
-def test_a_stream_that_cannot_be_gone_on_with_is_an_error_and_never_two_videos_in_one(shelf: Shelf) -> None:
-    with having(shelf)[0].queue.stream("j1") as video, pytest.raises(QueueResultError) as caught:
+def test_a_stream_that_cannot_be_resumed_is_an_error_and_never_mixes_two_videos(served: ServedVideo) -> None:
+    with client_for(served)[0].queue.stream("j1") as video, pytest.raises(QueueResultError) as caught:
         list(video)
     assert caught.value.job_id == "j1"
 
 
-def test_a_stream_whose_range_is_gone_ends() -> None:
-    answers: Any = iter([Shelf(breaks=(300,)), lambda request: answer(416)])
-    client, _ = having(lambda request: next(answers)(request))
+def test_a_stream_whose_range_no_longer_exists_ends() -> None:
+    answers: Any = iter([ServedVideo(breaks=(300,)), lambda request: make_response(416)])
+    client, _ = client_for(lambda request: next(answers)(request))
     with pytest.raises(QueueResultError, match="it has no such range"):
         list(client.queue.stream("j1"))
 
@@ -95,15 +95,15 @@ def test_a_stream_of_a_job_without_a_video_says_so_when_it_is_opened() -> None:
     with pytest.raises(QueueResultError):
         client_of(FakeTransport(status("pending"))).queue.stream("j1").open()
     with pytest.raises(QueueResultError) as caught:
-        client_of(FakeTransport(status("completed"), answer(401))).queue.stream("j1").open()
+        client_of(FakeTransport(status("completed"), make_response(401))).queue.stream("j1").open()
     assert isinstance(caught.value.cause, APIError)
 
 
 def test_an_async_stream_is_the_same_as_a_sync_one() -> None:
-    shelf = Shelf(breaks=(300,))
+    served = ServedVideo(breaks=(300,))
 
     async def main() -> None:
-        client = AsyncDecartClient(KEY, transport=FakeTransport(status("completed"), always(lambda: shelf)))
+        client = AsyncDecartClient(KEY, transport=FakeTransport(status("completed"), always(lambda: served)))
         video = client.queue.stream("j1")
         assert video.status == 0
         async with video:
@@ -115,17 +115,17 @@ def test_an_async_stream_is_the_same_as_a_sync_one() -> None:
         assert [chunk async for chunk in left] == []
 
     asyncio.run(main())
-    assert shelf.closed == 2
+    assert served.closed == 2
 
 
-def test_an_async_stream_that_is_left_early_lets_go_of_its_connection() -> None:
-    shelf = Shelf()
+def test_an_async_stream_that_is_left_early_releases_its_connection() -> None:
+    served = ServedVideo()
 
     async def main() -> None:
-        client = AsyncDecartClient(KEY, transport=FakeTransport(status("completed"), always(lambda: shelf)))
+        client = AsyncDecartClient(KEY, transport=FakeTransport(status("completed"), always(lambda: served)))
         async with client.queue.stream("j1") as video:
             await anext(video)
-            assert shelf.closed == 0
+            assert served.closed == 0
 
     asyncio.run(main())
-    assert shelf.closed == 1
+    assert served.closed == 1

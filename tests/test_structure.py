@@ -110,7 +110,7 @@ def test_other_formats_and_files_with_missing_or_trailing_bytes_are_not_complete
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_at_all_are_read_without_an_error(data: bytes) -> None:
+def test_arbitrary_bytes_are_read_without_an_error(data: bytes) -> None:
     is_complete([data])
     is_complete([FTYP, MOOV, data])
     is_complete([PNG[:33], data])

@@ -1,4 +1,4 @@
-"""When a submit leaves, and when it must not: after ``close()``, once ``cancel`` is set, over a stale connection."""
+"""When a submit is sent, and when it must not be: after ``close()``, after ``cancel``, over a stale connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from support.exchanges import TRANSPORTS
-from support.fakes import KEY, LAKE, FakeTransport, accepted, answer, client_of
+from support.fakes import KEY, LAKE, FakeTransport, accepted, client_of, make_response
 from support.servers import Connection, answering, http, serving
 
 from decart import (
@@ -25,7 +25,7 @@ from decart import (
 from decart.transports.base import FRESH, HttpRequest, HttpResponse, Timeout, Transport
 
 ACCEPTED = http(200, b'{"job_id": "j1", "status": "pending"}', {"Content-Type": "application/json"})
-REFUSALS = [ConnectError("No connection."), answer(429), answer(503, retry_after="1")]
+REFUSALS = [ConnectError("No connection."), make_response(429), make_response(503, retry_after="1")]
 
 
 def closed_in_a_pause(client: DecartClient, transport: FakeTransport) -> None:
@@ -34,7 +34,7 @@ def closed_in_a_pause(client: DecartClient, transport: FakeTransport) -> None:
 
 @pytest.mark.parametrize("refusal", range(len(REFUSALS)), ids=["no connection", "429", "503 with Retry-After"])
 def test_a_client_that_is_closed_in_a_backoff_sends_no_further_submit(refusal: int) -> None:
-    failures = [ConnectError("No connection."), answer(429), answer(503, retry_after="1")]
+    failures = [ConnectError("No connection."), make_response(429), make_response(503, retry_after="1")]
     transport = FakeTransport(failures[refusal], accepted())
     client = client_of(transport)
     closed_in_a_pause(client, transport)
@@ -55,7 +55,11 @@ def test_who_interrupts_a_backoff_is_not_told_that_the_refused_submit_may_cost_s
 
 @pytest.mark.parametrize("refusal", range(len(REFUSALS)), ids=["no connection", "429", "503 with Retry-After"])
 def test_a_cancel_in_a_backoff_ends_it_at_once_and_sends_no_further_submit(refusal: int) -> None:
-    failures = [ConnectError("No connection."), answer(429, retry_after="60"), answer(503, retry_after="60")]
+    failures = [
+        ConnectError("No connection."),
+        make_response(429, retry_after="60"),
+        make_response(503, retry_after="60"),
+    ]
     transport = FakeTransport(failures[refusal], accepted())
     cancel = threading.Event()
     transport.at(0.1, cancel.set)
@@ -66,7 +70,7 @@ def test_a_cancel_in_a_backoff_ends_it_at_once_and_sends_no_further_submit(refus
 
 
 def test_an_awaited_cancel_in_a_backoff_does_the_same() -> None:
-    transport = FakeTransport(answer(429, retry_after="60"), accepted())
+    transport = FakeTransport(make_response(429, retry_after="60"), accepted())
     cancel = threading.Event()
     transport.at(0.1, cancel.set)
 
@@ -79,7 +83,7 @@ def test_an_awaited_cancel_in_a_backoff_does_the_same() -> None:
 
 
 class Late:
-    """A transport whose connection is there late: what happens meanwhile is up to a test."""
+    """A transport that takes long to connect, so that a test can act in the meantime."""
 
     def __init__(self, beneath: Transport) -> None:
         self._beneath = beneath
@@ -96,7 +100,7 @@ class Late:
         self._beneath.sleep(seconds, cancel)
 
     def close(self) -> None:
-        """Stay open: the exchange under way goes on."""
+        """Stay open, so that the running exchange continues."""
 
 
 @pytest.fixture(params=TRANSPORTS)
@@ -128,7 +132,7 @@ def test_a_submit_that_still_connects_is_not_sent_when_the_client_is_closed_or_i
 def test_a_peer_that_forgot_an_idle_connection_costs_a_new_connection_and_no_unknown_outcome(
     beneath: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A NAT forgets silently: what is sent over the old connection is never answered."""
+    """A NAT drops connections silently: a request on the old connection never gets a response."""
     if type(beneath).__name__ == "Blocking" and "Aiohttp" in repr(vars(beneath)):
         pytest.skip("aiohttp counts on the clock of its loop: `keepalive_timeout`, below")
 
@@ -170,7 +174,7 @@ def test_aiohttp_keeps_an_idle_connection_for_as_long(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", ["requests", "urllib3"])
-def test_what_is_refused_before_it_is_sent_is_reported_as_not_billed(name: Any) -> None:
+def test_a_submit_that_is_refused_before_it_is_sent_is_reported_as_not_billed(name: Any) -> None:
     with serving(answering(lambda request, number: ACCEPTED)) as server:
         client = DecartClient(KEY, base_url=server.url, transport=name)
         client.close()

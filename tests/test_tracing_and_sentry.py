@@ -1,4 +1,4 @@
-"""OpenTelemetry traces what the transports send, and Sentry is told about failures without the API key."""
+"""OpenTelemetry traces what the transports send, and failures are reported to Sentry without the API key."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run_job(url: str, transport: Any) -> None:
 
 @contextmanager
 def tracing(*instrumentors: BaseInstrumentor) -> Iterator[InMemorySpanExporter]:
-    """Trace what happens in the ``with`` block."""
+    """Trace the ``with`` block."""
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     for instrumentor in instrumentors:
@@ -100,7 +100,7 @@ def test_tracing_may_begin_and_end_while_a_client_is_in_use(
 
 
 @pytest.mark.parametrize(("transport", "instrumentor"), TRACED)
-def test_the_service_is_told_the_trace(transport: str, instrumentor: type[BaseInstrumentor]) -> None:
+def test_the_trace_is_propagated_to_the_service(transport: str, instrumentor: type[BaseInstrumentor]) -> None:
     with serving(answering(service)) as server, tracing(instrumentor()) as exporter:
         run_job(server.url, transport)
     ids = [format(span.get_span_context().span_id, "016x") for span in exporter.get_finished_spans()]
@@ -158,7 +158,7 @@ def test_no_span_of_opentelemetry_holds_the_key(transport: str, instrumentor: ty
 
 
 @functools.cache
-def told_to_sentry(transport: str) -> Any:
+def sentry_report(transport: str) -> Any:
     """Run the program that fails in each way; see `support.sentry_program`."""
     program = subprocess.run(
         [sys.executable, "-m", "support.sentry_program", transport],
@@ -178,9 +178,9 @@ each_transport = pytest.mark.parametrize("transport", ["requests", "urllib3"])
 
 @each_failure
 @each_transport
-def test_sentry_is_told_of_a_failure_in_our_words(transport: str, failure: str) -> None:
-    told = told_to_sentry(transport)[failure]
-    last = told["event"]["exception"]["values"][-1]
+def test_sentry_receives_our_error_messages(transport: str, failure: str) -> None:
+    reported = sentry_report(transport)[failure]
+    last = reported["event"]["exception"]["values"][-1]
     assert last["module"] == "decart.errors"
     assert last["type"] == ("QueueSubmitError" if failure == "connection refused" else "SubmitOutcomeUnknownError")
 
@@ -188,21 +188,21 @@ def test_sentry_is_told_of_a_failure_in_our_words(transport: str, failure: str) 
 @each_failure
 @each_transport
 def test_nothing_that_sentry_is_sent_holds_the_key(transport: str, failure: str) -> None:
-    told = told_to_sentry(transport)[failure]
-    assert "/v1/jobs/lucy-clip" in told["sent"] or failure == "connection refused"  # it does trace the request
-    assert KEY not in told["sent"]
+    reported = sentry_report(transport)[failure]
+    assert "/v1/jobs/lucy-clip" in reported["sent"] or failure == "connection refused"  # it does trace the request
+    assert KEY not in reported["sent"]
 
 
 @each_failure
 @each_transport
 def test_no_stack_frame_of_a_failure_shows_the_key(transport: str, failure: str) -> None:
-    assert told_to_sentry(transport)[failure]["with_key"] == []
+    assert sentry_report(transport)[failure]["with_key"] == []
 
 
 @each_failure
 @each_transport
 def test_sentry_is_sent_the_local_variables_of_the_caller(transport: str, failure: str) -> None:
-    values = told_to_sentry(transport)[failure]["event"]["exception"]["values"]
+    values = sentry_report(transport)[failure]["event"]["exception"]["values"]
     frames = [
         frame
         for value in values
@@ -216,4 +216,4 @@ def test_sentry_is_sent_the_local_variables_of_the_caller(transport: str, failur
 @each_failure
 @each_transport
 def test_the_stack_frame_of_the_caller_keeps_its_local_variables(transport: str, failure: str) -> None:
-    assert told_to_sentry(transport)[failure]["precious"] == ["'mine'"]
+    assert sentry_report(transport)[failure]["precious"] == ["'mine'"]

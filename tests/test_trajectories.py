@@ -21,7 +21,7 @@ def made(name: str, /, **changes: Any) -> Any:
 
 
 def refused(text: str, name: str, /, **changes: Any) -> None:
-    """Check that it is refused in one printable sentence, with ``text`` in it."""
+    """Check that it is refused by one printable sentence that contains ``text``."""
     with pytest.raises(InvalidInputError) as caught:
         made(name, **changes)
     message = caught.value.message

@@ -20,7 +20,7 @@ def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of what the script reads and writes."""
+    """A copy of the files that the script reads and writes."""
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts" / "unasync.py", tmp_path / "scripts")
     for package in ("_async", "_sync"):
@@ -38,7 +38,7 @@ def test_the_generated_files_are_up_to_date() -> None:
 
 
 @pytest.mark.parametrize("name", EDITED)
-def test_an_edited_generated_file_fails_the_check_and_is_generated_anew(copy: Path, name: str) -> None:
+def test_an_edited_generated_file_fails_the_check_and_is_regenerated(copy: Path, name: str) -> None:
     before = contents(copy)
     with (copy / "decart" / "_sync" / name).open("a") as file:
         file.write("# edited\n")
@@ -72,7 +72,7 @@ def test_a_rule_that_matches_nothing_is_an_error(copy: Path, arguments: list[str
     assert ended.stdout == f"These rules match nothing: {[chr(92) + 'bmatches nothing' + chr(92) + 'b']}\n"
 
 
-def test_what_is_written_by_hand_is_left_alone(copy: Path) -> None:
+def test_handwritten_files_are_left_alone(copy: Path) -> None:
     by_hand = copy / "decart" / "_sync" / "backend.py"
     by_hand.write_text("# by hand\n")
     assert run(copy).returncode == 0

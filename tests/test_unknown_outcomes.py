@@ -1,9 +1,9 @@
-"""Which answers to a submit leave open whether it was accepted, and billed."""
+"""The responses to a submit that leave open whether it was accepted and billed."""
 
 from __future__ import annotations
 
 import pytest
-from support.fakes import LAKE, FakeTransport, answer, client_of
+from support.fakes import LAKE, FakeTransport, client_of, make_response
 
 from decart import QueueSubmitError, RetryPolicy, SubmitOutcomeUnknownError
 
@@ -13,8 +13,8 @@ UNKNOWN = [101, *range(300, 400), 408, *[code for code in range(500, 600) if cod
 
 
 @pytest.mark.parametrize("code", UNKNOWN)
-def test_after_these_the_outcome_is_unknown_and_nothing_is_repeated(code: int) -> None:
-    transport = FakeTransport(answer(code, b"", location="/v1/jobs/j-1"))
+def test_after_these_the_outcome_is_unknown_and_nothing_is_retried(code: int) -> None:
+    transport = FakeTransport(make_response(code, b"", location="/v1/jobs/j-1"))
     with pytest.raises(SubmitOutcomeUnknownError) as caught:
         client_of(transport).queue.submit(LAKE)
     assert caught.value.status_code == code
@@ -25,5 +25,5 @@ def test_after_these_the_outcome_is_unknown_and_nothing_is_repeated(code: int) -
 @pytest.mark.parametrize("code", REFUSED)
 def test_after_these_it_was_surely_refused(code: int) -> None:
     with pytest.raises(QueueSubmitError) as caught:
-        client_of(FakeTransport(answer(code)), retry=ONCE).queue.submit(LAKE)
+        client_of(FakeTransport(make_response(code)), retry=ONCE).queue.submit(LAKE)
     assert not isinstance(caught.value, SubmitOutcomeUnknownError)

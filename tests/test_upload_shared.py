@@ -1,4 +1,4 @@
-"""`decart.uploads.shared`: one open file that several threads and tasks send at once, and files just written to."""
+"""`decart.uploads.shared`: an open file that several threads and tasks send at once, and files just written to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`decart.uploads.sources`: whatever a file object does, its bytes are sent, or one sentence says why not."""
+"""`decart.uploads.sources`: whatever a file object does, its bytes are sent, or one sentence explains why not."""
 
 from __future__ import annotations
 

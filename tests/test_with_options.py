@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.fakes import KEY, LAKE, FakeTransport, accepted, answer, client_of, status
+from support.fakes import KEY, LAKE, FakeTransport, accepted, client_of, make_response, status
 
 from decart import (
     AsyncDecartClient,
@@ -44,7 +44,7 @@ clients = pytest.mark.parametrize("make", [of_sync, of_async, of_aio], ids=["syn
 
 
 def run(outcome: Any) -> Any:
-    """Return what a call returned, awaited if need be."""
+    """Return the result of a call, awaited if needed."""
 
     async def main() -> Any:
         return await outcome
@@ -73,7 +73,7 @@ def test_the_options_are_those_of_the_new_client_only(make: Make) -> None:
 
 
 @clients
-def test_what_is_not_given_stays(make: Make) -> None:
+def test_options_that_are_not_given_stay_unchanged(make: Make) -> None:
     transport, hook = FakeTransport(TransportError("cut"), status("pending")), Hook()
     client = make(transport, timeout=7, retry=ONCE, poll=PollPolicy(timeout=0), event_hooks=[hook])
     same = client.with_options()
@@ -96,7 +96,7 @@ def test_each_policy_is_replaced_by_itself(make: Make) -> None:
 
 
 @clients
-def test_none_is_no_limit_as_a_timeout_and_an_empty_list_is_no_hook(make: Make) -> None:
+def test_a_timeout_of_none_means_no_limit_and_an_empty_list_means_no_hooks(make: Make) -> None:
     transport, hook = FakeTransport(status("pending")), Hook()
     other = make(transport, timeout=7, event_hooks=[hook]).with_options(timeout=None, event_hooks=[])
     run(other.queue.status("j1"))
@@ -164,7 +164,7 @@ def test_the_key_and_the_base_url_stay() -> None:
 
 def test_the_async_side_of_a_derived_client_has_its_options() -> None:
     async def main() -> None:
-        transport = FakeTransport(answer(500), answer(500))
+        transport = FakeTransport(make_response(500), make_response(500))
         client = client_of(transport)
         async with client.with_options(timeout=3, retry=ONCE) as aio:
             with pytest.raises(QueueStatusError):

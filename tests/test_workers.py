@@ -1,7 +1,7 @@
 """One client for a whole web app: under gunicorn, across forks, under gevent, and over an hour of traffic.
 
-Everything runs in processes of its own (`workers`), against a service whose answers tell what was asked, and which
-takes note of who uses its connections.
+Everything runs in separate processes (`workers`), against a service whose responses name the request, and which
+records which processes use its connections.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def at() -> Iterator[Running]:
 
 
 def check(calls: Sequence[Gave], at: Running) -> None:
-    """See that each call got its own answer, and each connection was used by one process, for one call at a time."""
+    """Check that each call got its own response, and each connection was used by one process, one call at a time."""
     assert [call for call in calls if call["gave"] != due(call)] == []
     seen = at.seen()
     assert [connection for connection in seen if len(connection["processes"]) != 1 or connection["crowded"]] == []
@@ -73,7 +73,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_a_client_of_a_module_gives_each_request_its_own_answer(case: Case, request: pytest.FixtureRequest) -> None:
+def test_a_client_of_a_module_gives_each_request_its_own_response(case: Case, request: pytest.FixtureRequest) -> None:
     with service(request.getfixturevalue("certificate") if case.tls else None) as at:
         at.environment["TRANSPORT"] = case.transport
         with gunicorn(at, *case.options.split()) as app:
@@ -109,7 +109,7 @@ def test_children_that_close_the_client_leave_the_parents_connections_open(at: R
     assert processes(at).count(str(parent)) == 6  # as many as it has threads; none was opened again
 
 
-def test_a_stream_goes_on_in_the_parent_when_the_child_lets_go_of_it(at: Running) -> None:
+def test_a_stream_continues_in_the_parent_when_the_child_releases_it(at: Running) -> None:
     assert run(at, "children", "stream") == ["well", "whole"]
 
 
@@ -117,17 +117,17 @@ def test_a_child_that_closes_the_client_does_not_end_a_submit_that_its_parent_aw
     assert run(at, "children", "awaited") == ["well", "accepted"]
 
 
-def test_a_child_awaits_over_aiohttp_while_a_loop_of_its_parent_goes_on(at: Running) -> None:
+def test_a_child_awaits_over_aiohttp_while_a_loop_of_its_parent_is_running(at: Running) -> None:
     assert run(at, "children", "loop", "use") == ["well", "completed"]
     assert len(processes(at)) == 2
 
 
-def test_a_child_closes_an_aiohttp_client_while_a_loop_of_its_parent_goes_on(at: Running) -> None:
+def test_a_child_closes_an_aiohttp_client_while_a_loop_of_its_parent_is_running(at: Running) -> None:
     assert run(at, "children", "loop", "close") == ["well", "completed"]
 
 
-def test_a_download_that_was_cut_is_gone_on_with_while_a_child_forked_meanwhile_lives(at: Running) -> None:
-    assert run(at, "children", "download") == ["well", "whole", "gone on with"]
+def test_a_download_that_was_cut_is_resumed_although_a_forked_child_is_still_alive(at: Running) -> None:
+    assert run(at, "children", "download") == ["well", "complete", "resumed"]
 
 
 # ---------------------------------------------------------------- gevent
@@ -161,7 +161,7 @@ Growth = dict[str, float]
 
 @pytest.fixture(scope="module")
 def hour() -> Iterator[tuple[Growth, Growth]]:
-    """What each job of an hour leaves behind, and what is measured when each leaks on purpose."""
+    """The resources that each job of an hour leaves behind, and the same when each job leaks on purpose."""
     if platform.libc_ver()[0] != "glibc":
         pytest.skip("the memory is measured on Linux, with glibc")
     with service() as at:
@@ -170,7 +170,7 @@ def hour() -> Iterator[tuple[Growth, Growth]]:
 
 
 def leaks(growth: Growth) -> list[str]:
-    """Return what has grown with the jobs; the bounds are far above what comes and goes, and below a small leak."""
+    """Return the resources that grew with the jobs; the limits are above normal variation and below a small leak."""
     bounds = {"rss": LEAK / 2, "blocks": 0.5, "files": 0.02, "threads": 0.02}
     return [what for what, bound in bounds.items() if growth[what] > bound]
 

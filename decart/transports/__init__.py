@@ -1,6 +1,6 @@
-"""HTTP libraries behind one seam: see `decart.transports.base` for the contract.
+"""The HTTP libraries that the SDK can use, behind one interface: see `decart.transports.base`.
 
-Each is loaded on first use, so that importing this package costs nothing.
+Each is imported on first use, so that importing this package costs nothing.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""aiohttp, for programs that live on an event loop (extra ``async``).
+"""aiohttp, for programs that run on an event loop (extra ``async``).
 
-What this transport takes care of:
+This transport adds the following to aiohttp:
 
-- **One session per running loop**, made when first needed: a session belongs to its loop, and one client may see one
-  `asyncio.run` after another. It is closed with the transport, or at the latest when its loop shuts down.
-- **No redirects, cookies, netrc logins**, and the proxies and CA bundle of the environment, as with requests.
-- **One attempt**: aiohttp would repeat a GET by itself if a kept connection turns out to be closed.
-- **Files are read in threads**, and a server that does not take a block of the body in time is given up.
+- **One session per running loop**, created when it is first needed: a session belongs to its loop, and one client may
+  be used in several `asyncio.run` calls. It is closed with the transport, or when its loop shuts down.
+- **No redirects, cookies or netrc logins**, and the proxies and CA bundle of the environment, as with requests.
+- **One attempt**: aiohttp would retry a GET by itself if a pooled connection turns out to be closed.
+- **Files are read in threads**, and the exchange is aborted if the server does not accept a block of the body in time.
 """
 
 from __future__ import annotations
@@ -57,15 +57,15 @@ _FAILURES = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSE
 
 
 LONGEST_LINE = 64 * 1024
-"""Bytes of a status line or header that are accepted: as many as the other transports accept."""
+"""The longest status line or header that is accepted, in bytes: the limit of the other transports."""
 
 
 @attrs.frozen(eq=False)
 class _LoopState:
-    """What the transport has in one event loop: a session, what closes it, open responses, and a lock for routes."""
+    """The state of the transport in one event loop: its session, open responses, and a lock for looking up routes."""
 
     session: aiohttp.ClientSession
-    keeper: AsyncGenerator[None, None]
+    keeper: AsyncGenerator[None, None]  # closes the session and the responses when it is closed
     responses: WeakSet[aiohttp.ClientResponse]
     finding: asyncio.Lock
 
@@ -89,14 +89,14 @@ class AiohttpTransport(LoopClock):
         return "AiohttpTransport()"
 
     def _start(self) -> None:
-        """Begin with no sessions."""
+        """Start with no sessions."""
         self._states: dict[asyncio.AbstractEventLoop, _LoopState] = {}
         self._routes: dict[str, Route] = {}
 
     def after_fork(self) -> None:
-        """Keep the parent's sessions for good, in a child: closing them would end what its loop watches.
+        """In a forked child, keep the parent's sessions: closing them would disturb the event loop of the parent.
 
-        They must not complain that nobody closed them when the child ends; a connector has no public way to say so.
+        They must not warn that they were not closed when the child exits; a connector has no public way to prevent it.
         """
         self._inherited.append(self._states)
         for session in [state.session for state in self._states.values() if not state.session.closed]:
@@ -113,13 +113,13 @@ class AiohttpTransport(LoopClock):
             state = await self._state_of_this_loop()
             route = await self._route_to(request.url, state)
             if upload is not None:
-                await catch_up()  # the loop may have stood still while kept connections were closed
+                await catch_up()  # the loop may have been blocked while the server closed pooled connections
             if ends is not None:
                 check_total(ends, sent=False)
             response = await _exchange(state.session, request, timeout, route, upload)
         except _FAILURES as error:
             if upload is not None:
-                await upload.settle()  # a retry may begin, and read the same file
+                await upload.settle()  # a retry may start and read the same file
             failure = _translated(error, request.url, None if upload is None else upload.body.touched)
         else:
             state.responses.add(response)
@@ -131,8 +131,8 @@ class AiohttpTransport(LoopClock):
             await _closing(response, upload)()
             failure = TransportError(f"{place_of(request.url)} sent a response that cannot be relied on ({flaw}).")
         if upload is not None and upload.body.error is not None:
-            raise upload.body.error.with_traceback(None)  # whose frames may hold the key
-        raise failure  # here, so that the library's exception, which may hold the key, is not its context
+            raise upload.body.error.with_traceback(None)  # its frames may hold the key
+        raise failure  # outside the handler: the library's exception may hold the key, and must not be chained
 
     async def aclose(self) -> None:
         """Close the connections of this loop, and those of other loops that are running."""
@@ -165,7 +165,7 @@ class AiohttpTransport(LoopClock):
     async def _route_to(self, url: str, state: _LoopState) -> Route:
         place = origin(url)
         if place not in self._routes:
-            async with state.finding:  # a hundred tasks may ask, and a CA bundle takes a while to load
+            async with state.finding:  # many tasks may need it at once, and loading a CA bundle takes a while
                 if place not in self._routes:
                     route = await asyncio.to_thread(_find_route, url)
                     self._routes.setdefault(place, route)  # a connection is reused only with the same TLS context
@@ -175,7 +175,7 @@ class AiohttpTransport(LoopClock):
 async def _until_the_loop_ends(
     session: aiohttp.ClientSession, responses: WeakSet[aiohttp.ClientResponse]
 ) -> AsyncGenerator[None, None]:
-    """Close a session and its open responses when this generator is closed, which the loop does when it shuts down."""
+    """Close a session and its open responses when this generator is closed, as the loop does when it shuts down."""
     try:
         yield
     finally:
@@ -190,7 +190,7 @@ def _find_route(url: str) -> Route:
         raise ConfigurationError(
             "aiohttp cannot use the SOCKS proxy of the environment; nothing was sent. Use transport='requests'."
         )
-    route.tls  # noqa: B018 - loaded here, in a thread
+    route.tls  # noqa: B018 - loads the CA bundle, in this thread
     return route
 
 
@@ -205,7 +205,7 @@ async def _exchange(
         total=timeout.total,
         connect=timeout.connect,
         sock_read=timeout.read,
-        ceil_threshold=float("inf"),  # or it rounds to whole seconds
+        ceil_threshold=float("inf"),  # or aiohttp rounds to whole seconds
     )
     begin = session.request(
         request.method,
@@ -216,7 +216,7 @@ async def _exchange(
         proxy=route.proxy,
         ssl=route.tls or True,
         timeout=times,
-        read_bufsize=2**16 if upload is None else 1,  # of a submit, what comes before an error must be parsed before it
+        read_bufsize=2**16 if upload is None else 1,  # for a submit, parse each byte that arrives before an error
     )
     if upload is None:
         return await begin
@@ -224,7 +224,7 @@ async def _exchange(
         try:
             return await begin
         finally:
-            upload.stall = None  # the response is there, though the body may still be on its way
+            upload.stall = None  # the response has arrived, though the body may not have been sent completely
 
 
 class _Chunks:
@@ -246,7 +246,7 @@ class _Chunks:
         return self
 
     def __del__(self) -> None:
-        """Close a response that was forgotten half-way; aiohttp itself keeps it alive for as long as its connection."""
+        """Close a response that was not read to its end; otherwise aiohttp keeps it alive as long as its connection."""
         try:
             elsewhere = self._loop.is_running() and asyncio.get_running_loop() is not self._loop
         except RuntimeError:  # collected in a thread without a loop
@@ -276,9 +276,9 @@ class _Chunks:
         chunk = b""
         if self._failure is None:
             try:
-                async with asyncio.timeout(self._seconds):  # aiohttp's own does not end a wait after a malformed chunk
+                async with asyncio.timeout(self._seconds):  # aiohttp's own one fails after a malformed chunk
                     chunk = await self._response.content.read(CHUNK)
-            except (*_FAILURES, RuntimeError) as error:  # it has no other for a connection that it closed itself
+            except (*_FAILURES, RuntimeError) as error:  # aiohttp raises it for a connection that it closed itself
                 self._failure = _translated(error, self._url, touched=True)
                 chunk = self._received()
         if chunk:
@@ -286,12 +286,12 @@ class _Chunks:
         raise StopAsyncIteration if self._failure is None else self._failure
 
     def _received(self) -> bytes:
-        """Return what arrived before the failure: aiohttp holds it back, and a download can be resumed after it."""
+        """Return the data that arrived before the failure: aiohttp buffers it, and a download can resume after it."""
         content: Any = self._response.content
         content.set_exception(None)
         try:
             rest: bytes = content.read_nowait()
-        except _FAILURES:  # the total time is up
+        except _FAILURES:  # the total timeout has expired
             return b""
         return rest
 

@@ -1,10 +1,10 @@
-"""The seam between the SDK's decisions and the HTTP library that moves the bytes.
+"""The interface between the SDK and the HTTP library that moves the bytes.
 
-A transport makes **one** attempt per ``send``. It never retries, follows no redirect, parses nothing, logs no header
+A transport makes **one** attempt per ``send``. It never retries, follows no redirect, parses no body, logs no header
 value, and raises only ``TransportError`` and its subclasses. It also owns the clock: because ``now`` and ``sleep`` are
 part of it, a test of a ten-minute timeout takes milliseconds and patches nothing.
 
-To write one, implement the four methods of ``Transport`` or of ``AsyncTransport``; `decart.transports.urllib3` and
+To write your own, implement the four methods of ``Transport`` or of ``AsyncTransport``; `decart.transports.urllib3` and
 `decart.transports.aiohttp` are examples. The method names differ (``send``, ``asend``), so one object may be both.
 A fifth method, ``time()``, is optional: it returns the UNIX time in seconds, for state that outlives the process.
 """
@@ -33,14 +33,14 @@ from .timeouts import AnyTimeout as AnyTimeout
 from .timeouts import Timeout as Timeout
 
 CHUNK = 512 * 1024
-"""The most bytes that are read from a file or a socket at a time."""
+"""The most bytes to read from a file or socket at a time."""
 
 KEPT_CONNECTIONS = 32
 """Idle connections that a transport keeps per origin. More are opened when needed, and closed after their exchange."""
 
 FRESH = 4.0
-"""Seconds for which an idle connection is reused. A NAT or load balancer may have forgotten an older one, and a submit
-that is sent over a forgotten connection has an unknown outcome."""
+"""The seconds for which an idle connection may be reused. A NAT or load balancer may have dropped an older one, and a
+submit that is sent on a dropped connection has an unknown outcome."""
 
 
 def origin(url: str) -> str:
@@ -50,9 +50,9 @@ def origin(url: str) -> str:
 
 
 class Body(Protocol):
-    """A request body of known length, which can be iterated as often as needed.
+    """A request body of known length that can be iterated repeatedly.
 
-    If it has a true attribute ``in_memory``, that never waits for a disk."""
+    An optional attribute ``in_memory`` is true if iterating never waits for a disk."""
 
     def __len__(self) -> int: ...
 
@@ -68,8 +68,8 @@ class HttpRequest:
         url: The absolute URL.
         headers: Every header but Host, Content-Length and Accept-Encoding, which the transport adds.
         body: The body, if there is one.
-        may_start: Called once there is a connection, before the first byte of the body is sent. It raises to stop the
-            request: the client was closed, or the caller cancelled.
+        may_start: Called when there is a connection, before the first byte of the body is sent. It raises an exception
+            to stop the request if the client was closed or the caller has cancelled.
     """
 
     method: str
@@ -103,7 +103,7 @@ class HttpResponse:
     Args:
         status: The HTTP status.
         headers: The headers, in any case.
-        chunks: The body; decoded, if its only content encoding is gzip or deflate. Iterating may raise
+        chunks: The body, decoded if its only content encoding is gzip or deflate. Iterating may raise
             ``TransportError``.
         close: Closes the connection if the body was not read to its end. Called when the response is closed.
         salvage: Returns the beginning of a body that could not be decoded.
@@ -140,7 +140,7 @@ class HttpResponse:
         return self._chunks
 
     def read(self, limit: int | None = None, *, check: Callable[[], None] = _nothing) -> bytes:
-        """Return the rest of the body, or its next ``limit`` bytes; what lies beyond them is dropped.
+        """Return the rest of the body, or its next ``limit`` bytes; anything beyond that is discarded.
 
         ``check`` is called between chunks, and may raise to stop reading.
         """
@@ -167,7 +167,7 @@ async def _nothing_async() -> None: ...
 
 
 class AsyncHttpResponse:
-    """The same for an ``AsyncTransport``, which makes it from an async iterator of chunks."""
+    """The async counterpart of `HttpResponse`; its chunks come from an async iterator."""
 
     def __init__(
         self,
@@ -217,16 +217,16 @@ class AsyncHttpResponse:
 
 @runtime_checkable
 class Transport(Protocol):
-    """What the SDK needs of a sync HTTP library. Safe to call from many threads at once."""
+    """A sync HTTP library, as the SDK uses it. It must be safe to call from many threads at once."""
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
         """Make one attempt.
 
         Raises:
             ConnectError: No connection was made; nothing was sent.
-            ConfigurationError: No attempt can succeed, such as with a malformed proxy; nothing was sent.
-            TransportTimeout: The server went silent.
-            TransportError: Anything else that left no complete response.
+            ConfigurationError: No attempt can succeed, for example with a malformed proxy URL; nothing was sent.
+            TransportTimeout: A time limit was exceeded.
+            TransportError: The exchange failed in any other way.
         """
         ...
 
@@ -245,7 +245,7 @@ class Transport(Protocol):
 
 @runtime_checkable
 class AsyncTransport(Protocol):
-    """The async twin of ``Transport``. Safe to call from many tasks, and on one event loop after another."""
+    """The async counterpart of `Transport`. It must be safe to call from many tasks and in successive event loops."""
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse: ...
 
@@ -257,13 +257,13 @@ class AsyncTransport(Protocol):
 
 
 class Event(Protocol):
-    """What cancels a wait: a `threading.Event`, or an `asyncio.Event` of the loop that waits."""
+    """An event that cancels a wait: a `threading.Event`, or an `asyncio.Event` of the waiting loop."""
 
     def is_set(self) -> bool: ...
 
 
 class SystemClock:
-    """``now``, ``time`` and ``sleep`` of a transport that lives in real time."""
+    """``now``, ``time`` and ``sleep`` by the system's clock."""
 
     def now(self) -> float:
         """Return the time in seconds on the system's monotonic clock."""

@@ -1,4 +1,4 @@
-"""A request body on its way through an HTTP library."""
+"""The request body as it is passed to an HTTP library."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from ..errors import TransportError
 from .base import Body
 
 BLOCK = 64 * 1024
-"""Bytes that are sent at a time; smaller parts are joined, larger ones cut."""
+"""The bytes to send at a time; smaller parts are joined, larger ones split."""
 
 
 class SentBody:
-    """A body that is sent at most once, in blocks of 64 KiB, and tells whether any of it was asked for.
+    """A body that can be sent only once, in blocks of 64 KiB, and records whether sending has started.
 
-    HTTP libraries ask for the body only when there is a connection. So a body that was never asked for was never sent,
-    which no exception of theirs says as reliably; and an adapter that repeats a request by itself cannot bill twice.
+    HTTP libraries start to read the body only when there is a connection. So a body that was not read was not sent,
+    which is more reliable than any exception of theirs. Nor can an adapter that retries by itself send it twice, which
+    could bill a job twice.
 
     It compares equal to its bytes, and ``bytes(body)`` returns them, for tests that match the body of a request.
 
     Attributes:
-        touched: Whether any of it was asked for.
-        error: What reading it raised, such as a file that became shorter.
+        touched: Whether the library has started to read it.
+        error: The exception that reading it raised, for example because the file became shorter.
     """
 
     def __init__(self, body: Body, may_start: Callable[[], None] | None = None) -> None:
@@ -42,7 +43,9 @@ class SentBody:
 
     def __iter__(self) -> Iterator[bytes]:
         if self.touched:
-            raise TransportError("The HTTP library tried to send the request again, and was kept from sending it all.")
+            raise TransportError(
+                "The HTTP library tried to send the request again, and was stopped from sending it twice."
+            )
         try:
             if self._may_start is not None:
                 self._may_start()
@@ -54,7 +57,7 @@ class SentBody:
 
 
 def blocks(parts: Body) -> Iterator[bytes]:
-    """Join small parts and cut large ones, so that each write is worth its while and none takes long."""
+    """Join small parts and split large ones, so that no write is wastefully small or takes long."""
     block = b""
     for part in parts:
         if len(block) + len(part) < BLOCK:

@@ -1,4 +1,4 @@
-"""Decode response bodies: gzip and deflate, though no request asks for an encoding."""
+"""Decode gzip and deflate response bodies, which some servers send although no request asks for an encoding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .base import CHUNK
 from .failures import place_of
 
 KEPT = 64 * 1024
-"""Bytes of an encoded body that are kept as they were received, in case they cannot be decoded."""
+"""The bytes of an encoded body that are kept as received, in case they cannot be decoded."""
 
 _WINDOW_BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _NO_HEADER = -15
@@ -28,16 +28,16 @@ class Decoder:
 
     @classmethod
     def of(cls, headers: Mapping[str, str], url: str) -> Decoder | None:
-        """Return the decoder for a response, or ``None`` if its body is to be passed on as it is."""
+        """Return the decoder for a response, or ``None`` if its body must be passed on as received."""
         named = [part.strip().lower() for part in headers.get("content-encoding", "").split(",")]
         encodings = [name for name in named if name not in ("", "identity")]
         return cls(encodings[0], url) if len(encodings) == 1 and encodings[0] in _WINDOW_BITS else None
 
     def decode(self, raw: bytes) -> Iterator[bytes]:
-        """Yield the decoded form of the next piece of the body.
+        """Decode the next piece of the body, and yield it in chunks.
 
         Raises:
-            TransportError: It cannot be decoded, or goes on after its end.
+            TransportError: It is not valid, or data follows its end.
         """
         without_header = self._encoding == "deflate" and raw[0] & 15 != 8
         if not self._raw and without_header:
@@ -55,9 +55,9 @@ class Decoder:
             if piece:
                 self._has_decoded = True
                 yield piece
-        if raw:  # what zlib makes of plain text before it gives up on it would be taken for the start of raw deflate
+        if raw:  # zlib may "decode" some plain text as raw deflate before it fails, which is garbage
             self._has_decoded = self._has_decoded and self._encoding != "raw deflate"
-            raw = piece = b""  # they may echo the key, and an error's traceback keeps this frame
+            raw = piece = b""  # they may echo the key, and a traceback would keep them alive
             raise self._failure("is not valid")
 
     def finish(self) -> None:
@@ -70,14 +70,14 @@ class Decoder:
             raise self._failure("ends too early for")
 
     def salvage(self) -> bytes:
-        """Return the beginning of a body of which ``decode`` yielded nothing: decoded if possible, or as received."""
+        """Return the beginning of a body for which ``decode`` yielded nothing, decoded if possible."""
         if self._has_decoded:
             return b""
         decoded = bytearray()
         if self._encoding != "raw deflate":
             stream = zlib.decompressobj(_WINDOW_BITS[self._encoding])
             with suppress(zlib.error):
-                for byte in self._raw:  # one by one, as zlib drops what it decoded in a call that fails
+                for byte in self._raw:  # one by one, since zlib drops the output of a call that fails
                     decoded += stream.decompress(bytes([byte]), KEPT - len(decoded) or 1)
         return bytes(decoded or self._raw)
 

@@ -1,4 +1,4 @@
-"""What the transports over urllib3 and requests share: pools of connections, and the reading of a response."""
+"""Shared code of the urllib3 and requests transports: connection pools, and reading a response."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .failures import flaw_of_head, place_of, translate
 from .timeouts import check_total
 
 FAILURES = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
-"""What urllib3, requests and the modules beneath them raise; a `requests.RequestException` is an OSError."""
+"""The exceptions of urllib3, requests and the modules below them; a `requests.RequestException` is an OSError."""
 
 _NOT_CONNECTED = (
     urllib3.exceptions.NewConnectionError,
@@ -62,7 +62,7 @@ _SECRETS = ("x-api-key", "authorization", "proxy-authorization", "cookie")
 
 
 class PooledTransport(SystemClock):
-    """Base of the transports over urllib3 and requests. Safe to share between threads, and across ``fork``."""
+    """Base class of the urllib3 and requests transports. Safe to share between threads, and across ``fork``."""
 
     _at_exit: finalize[Any, Any] | None = None
 
@@ -72,16 +72,16 @@ class PooledTransport(SystemClock):
         reset_after_fork(self)
 
     def _reset(self) -> None:
-        """Begin with no connections."""
+        """Start with no connections."""
         if self._at_exit is not None:
             self._at_exit.detach()
         self._kept: WeakSet[IdleConnections] = WeakSet()
-        self._at_exit = finalize(self, _close_all, self._kept)  # or the program's end complains of open sockets
+        self._at_exit = finalize(self, _close_all, self._kept)  # or Python would warn about open sockets at exit
         self._start()
 
     @abstractmethod
     def _start(self) -> None:
-        """Begin with no pools."""
+        """Start with no pools."""
 
     @abstractmethod
     def _exchange(
@@ -100,11 +100,11 @@ class PooledTransport(SystemClock):
             touched = None if body is None else body.touched
             failure = translated(error, request.url, touched, _own_words(error, request.headers))
         if body is not None and body.error is not None:
-            raise body.error.with_traceback(None)  # whose frames may hold the key
-        raise failure  # here, so that the library's exception, which may hold the key, is not its context
+            raise body.error.with_traceback(None)  # its frames may hold the key
+        raise failure  # outside the handler: the library's exception may hold the key, and must not be chained
 
     def after_fork(self) -> None:
-        """Leave the parent's connections alone, in a child: closing them could wait for a lock of the parent."""
+        """In a forked child, leave the parent's connections open: closing them could wait for a lock that it held."""
         self._inherited.append(vars(self).copy())
         self._reset()
 
@@ -121,14 +121,14 @@ def _close_all(kept: WeakSet[IdleConnections]) -> None:
 
 
 class IdleConnections(queue.LifoQueue[Any]):
-    """The idle connections of one urllib3 pool, kept so that an interrupt at any moment does no harm.
+    """The idle connections of one urllib3 pool, in a container that an interrupt cannot corrupt.
 
-    urllib3 keeps them in a `queue.LifoQueue`. An exception from a signal handler (Ctrl-C, a Celery time limit) inside
-    its lock leaves that locked for good, and every later call hangs: about once in 500 interrupts. So our pools get
-    this container, which replaces all that urllib3 calls, in single steps of a `collections.deque`.
+    urllib3 keeps them in a `queue.LifoQueue`. If a signal handler (Ctrl-C, a Celery time limit) raises while its lock
+    is held, the lock is never released and every later call hangs: about once in 500 interrupts. So our pools get this
+    container, whose methods need only single, atomic operations of a `collections.deque`.
 
-    A connection that is closed is dropped, since the object may hold half of a request that was interrupted; so is
-    one that was idle for longer than ``FRESH`` seconds. No caller ever waits for a connection.
+    A closed connection is dropped, since the object may hold half of an interrupted request; so is one that was idle
+    for longer than ``FRESH`` seconds. No caller ever waits for a connection.
     """
 
     def __init__(self, most: int = KEPT_CONNECTIONS) -> None:
@@ -139,17 +139,17 @@ class IdleConnections(queue.LifoQueue[Any]):
 
     @classmethod
     def of(cls, pool: urllib3.HTTPConnectionPool, most: int = KEPT_CONNECTIONS) -> IdleConnections:
-        """Return those of a pool, which are put there if it has none."""
+        """Return the container of a pool, which is installed on the first call."""
         kept = pool.pool  # not a documented name; see the class
         if not isinstance(kept, IdleConnections):
             pool.pool = kept = cls(most)
         return kept
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """Return the connection that was used last.
+        """Return the most recently used connection.
 
         Raises:
-            queue.Empty: There is none, and the pool is to open one.
+            queue.Empty: There is none, so the pool must open one.
         """
         while True:
             try:
@@ -161,7 +161,7 @@ class IdleConnections(queue.LifoQueue[Any]):
             connection.close()
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        """Keep a connection if it is open and not too many are kept; ``None`` stands for none."""
+        """Keep a connection if it is open and there is room for it; ignore ``None``."""
         if item is None:
             return
         if not item.is_closed and len(self._kept) < self._most and not self._closed:
@@ -170,11 +170,11 @@ class IdleConnections(queue.LifoQueue[Any]):
             item.close()
 
     def qsize(self) -> int:
-        """Return how many can be reused now."""
+        """Return the number of connections that can be reused now."""
         return sum(time.monotonic() - since < FRESH for _, since in list(self._kept))
 
     def close(self) -> None:
-        """Close all of them, and those that are in use when they come back."""
+        """Close all connections, and those in use when they are returned."""
         self._closed = True
         while self._kept:
             self._kept.pop()[0].close()
@@ -185,14 +185,14 @@ class IdleConnections(queue.LifoQueue[Any]):
 
 
 class _UnparsedHeads(logging.Filter):
-    """Notice that urllib3 could not parse the head of a response to its end, and keep the rest of it out of the log.
+    """Detect that urllib3 could not parse all headers of a response, and keep the unparsed ones out of the log.
 
-    urllib3 uses the headers before that place, and only logs a warning, with all that the server sent, which may echo
-    the key. If that log is disabled, the JSON or the structure of the video shows whether a body is complete.
+    urllib3 uses the headers up to that point, and only logs a warning with everything that the server sent, which may
+    echo the key. If that logger is disabled, the JSON or the structure of the video shows whether a body is complete.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let everything pass but that message about an exchange of ours."""
+        """Drop only that message, and only if it is about one of our exchanges."""
         ours = hasattr(_exchanges, "has_unparsed_head") and str(record.msg).startswith("Failed to parse headers")
         if ours:
             _exchanges.has_unparsed_head = True
@@ -206,17 +206,17 @@ logging.getLogger("urllib3.connection").addFilter(_UnparsedHeads())
 def read_response(
     response: urllib3.BaseHTTPResponse, url: str, ends: float | None, chunks: Iterator[bytes] | None = None
 ) -> HttpResponse:
-    """Check the head of a response of urllib3, and return the response.
+    """Check the status and headers of a urllib3 response, and convert it.
 
     Args:
-        response: Its body must not have been decoded.
+        response: The response; its body must not have been decoded.
         url: The URL of the request.
-        ends: When the total timeout of the exchange is used up, if it has one.
-        chunks: The body, if it was read already.
+        ends: When the total timeout of the exchange expires, if it has one.
+        chunks: The body, if it has been read already.
 
     Raises:
-        TransportError: It is an interim response (103 Early Hints, say), whose final one is still to come on the same
-            connection and must not reach the next request; or its head is malformed. The connection is closed.
+        TransportError: It is an interim response (such as 103 Early Hints), so that the final one would be read as the
+            response to the next request on the connection; or a header is malformed. The connection is closed.
     """
     headers = Headers(response.headers)
     is_unparsed = vars(_exchanges).pop("has_unparsed_head", False)
@@ -237,12 +237,12 @@ def read_response(
 def _read_chunks(
     response: urllib3.BaseHTTPResponse, url: str, ends: float | None, decoder: Decoder | None
 ) -> Iterator[bytes]:
-    """Yield what each read of a body returns, decoded, with failures translated."""
-    raw = {} if decoder is None else {"decode_content": False}  # only if needed: the responses of VCR do not know it
+    """Yield the body, decoded, as it is received; translate the library's exceptions."""
+    raw = {} if decoder is None else {"decode_content": False}  # only if needed: the responses of VCR do not accept it
     failure: TransportError | None = None
     is_over = False
     while not is_over:
-        chunk = b""  # the last one may echo the key, and an error's traceback keeps this frame
+        chunk = b""  # the last one may echo the key, and a traceback would keep it alive
         if ends is not None:
             check_total(ends)
         try:
@@ -263,7 +263,7 @@ def _read_chunks(
 
 @lru_cache(maxsize=64)
 def _times_of(timeout: Timeout) -> urllib3.Timeout:
-    """Return the timeout as urllib3 has it, which copies it for each request."""
+    """Convert a timeout to that of urllib3, which copies it for each request."""
     return urllib3.Timeout(connect=timeout.connect, read=timeout.read, total=timeout.total)
 
 

@@ -1,12 +1,12 @@
 """The default transport: a `requests.Session`, one ``Session.send`` per exchange.
 
-What hooks into requests works: `responses`, requests-mock, VCR, OpenTelemetry, Sentry, an adapter of your own. What
-this transport takes care of:
+Everything that hooks into requests works: `responses`, requests-mock, VCR, OpenTelemetry, Sentry, custom adapters. This
+transport adds the following:
 
 - **No redirect is followed.** requests removes ``Authorization`` when the host changes, but not ``X-API-KEY``.
-- **No retry inside**: ``max_retries`` is 0, a session that would repeat a POST is refused, and a body is sent once.
+- **No hidden retries**: ``max_retries`` is 0, a session that would retry a POST is refused, and a body is sent once.
 - **No login from ``~/.netrc``, no cookies**: the API key is the only credential.
-- **Interrupts and forks**: see `decart.transports.pooled`; a child process gets a session of its own.
+- **Interrupts and forks**: see `decart.transports.pooled`; a child process gets its own session.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class RequestsTransport(PooledTransport):
     """Send through requests. Safe to share between threads, and across ``fork``.
 
     Args:
-        session: A session of your own, for its adapters, headers, proxies or certificates; later changes of it count.
+        session: Your own session, with its adapters, headers, proxies or certificates; later changes to it take effect.
             It is not closed with the transport, but its idle connections are closed before a submit if they may be
-            older than a few seconds. A session that would repeat a POST by itself is refused: that could bill twice.
+            older than a few seconds. A session that would retry a POST by itself is refused: that could bill twice.
 
     Raises:
-        InvalidInputError: The session would repeat a POST.
+        InvalidInputError: The session would retry a POST.
 
     Example:
         >>> session = requests.Session()
@@ -71,13 +71,13 @@ class RequestsTransport(PooledTransport):
             self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def after_fork(self) -> None:
-        """Leave the parent's connections alone, in a child."""
+        """In a forked child, do not use the parent's connections."""
         if self._given is not None:
             self._close_idle()
         super().after_fork()
 
     def close(self) -> None:
-        """Close the connections of this transport's own session; a caller's session is left alone."""
+        """Close the connections of this transport's own session, but not those of a caller's session."""
         session = self._session
         super().close()
         if self._given is None:
@@ -98,18 +98,18 @@ class RequestsTransport(PooledTransport):
             self._routes.clear()  # an interrupt can make requests forget its pool and open a new one
             raise
         raw: Any = response.raw
-        if not isinstance(raw, urllib3.BaseHTTPResponse):  # it is a mock's, or of an adapter of no HTTP
+        if not isinstance(raw, urllib3.BaseHTTPResponse):  # it is a mock, or comes from an adapter that is not for HTTP
             close = getattr(raw, "close", lambda: None)
             return HttpResponse(response.status_code, response.headers, _read_content(response), close)
         return read_response(raw, request.url, ends, _read_content(response) if raw.closed else None)
 
     def _prepare(self, request: HttpRequest, body: SentBody | None) -> tuple[requests.PreparedRequest, dict[str, Any]]:
-        """Prepare a request for our own session from its parts, none of which needs to be encoded or merged."""
+        """Prepare a request for our own session from its parts, which need no encoding or merging."""
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url, prepared.hooks = request.method, request.url, {"response": []}
         prepared.headers = CaseInsensitiveDict(request.headers)
         if body is not None:
-            prepared.body = body  # type: ignore[assignment]  # an iterable of bytes, which its type leaves out
+            prepared.body = body  # type: ignore[assignment]  # its type does not include iterables of bytes
             prepared.headers["Content-Length"] = str(len(body))
         scheme, _, rest = request.url.partition("://")
         key = scheme + rest.partition("/")[0]
@@ -125,7 +125,7 @@ class RequestsTransport(PooledTransport):
     def _prepare_in_session(
         self, request: HttpRequest, body: SentBody | None
     ) -> tuple[requests.PreparedRequest, dict[str, Any]]:
-        """Prepare a request in the caller's session, with all that it adds."""
+        """Prepare a request in the caller's session, with everything that the session adds."""
         session = self._session
         if body is not None and time.monotonic() - self._fresh_since > FRESH:
             self._close_idle()
@@ -137,14 +137,14 @@ class RequestsTransport(PooledTransport):
         return prepared, merged_settings(session, request.url)
 
     def _close_idle(self) -> None:
-        """Close the idle connections of the caller's session, which makes new ones."""
+        """Close the idle connections of the caller's session, which opens new ones when needed."""
         for adapter in self._session.adapters.values():
             if isinstance(adapter, HTTPAdapter):
                 adapter.close()
 
 
 def _hide_location(response: requests.Response, **kwargs: object) -> None:
-    """Hide ``Location`` from requests: told not to follow it, requests still parses it, and may fail."""
+    """Hide ``Location`` from requests, which parses it and may fail, even if it must not follow it."""
     response.headers.pop("location", None)
 
 
@@ -160,7 +160,7 @@ def _read_content(response: requests.Response) -> Iterator[bytes]:
 
 
 def _refuse_repeats(session: requests.Session) -> None:
-    """Refuse a session with an adapter that repeats a POST by itself."""
+    """Refuse a session with an adapter that retries a POST by itself."""
     for adapter in session.adapters.values():
         retries = getattr(adapter, "max_retries", None)
         if not isinstance(retries, urllib3.Retry) or not (

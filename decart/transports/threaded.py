@@ -1,9 +1,9 @@
-"""Any sync transport, awaited: each exchange runs in a thread of the transport's own, each sleep on the loop.
+"""Make any sync transport awaitable: each exchange runs in one of the transport's threads, each sleep on the loop.
 
-- **A wait holds no thread** between two status checks, and neither does an open stream between two chunks.
-- **Long transfers never delay short exchanges**: uploads and response bodies have threads of their own.
-- **A cancelled task ends at once**; its thread ends with the response or at the read timeout, and the response is
-  closed. A submit that has not started by then is not sent.
+- **A wait occupies no thread** between two status checks, nor does an open stream between two chunks.
+- **Long transfers never delay short exchanges**: uploads and response bodies have separate threads.
+- **A cancelled task ends at once**; its thread is free when the response arrives or at the read timeout, and the
+  response is closed. A submit that has not started by then is not sent.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from .base import (
 from .threads import Call, DaemonThreads, LoopClock
 
 LONG_THREADS = 256
-"""Uploads and response bodies that may be transferred at the same time."""
+"""The most uploads and response bodies to transfer at the same time."""
 
 SMALL = 64 * 1024
-"""Bytes of a JSON body that is read in the same thread as its headers, such as that of a status check."""
+"""The largest JSON body, in bytes, to read in the same thread as its headers, such as that of a status check."""
 
 
 class ThreadedTransport(LoopClock):
-    """Make an async transport from a sync one.
+    """Turn a sync transport into an async one.
 
     It may be used from one event loop after another, by several at once, and across ``fork``.
 
     Args:
-        transport: The sync transport; it is closed with this one. Unless it takes its clock from `SystemClock`, it is
-            taken to have one of its own, and sleeps in a thread.
-        threads: Short exchanges that may run at the same time; more wait for a thread.
+        transport: The sync transport; it is closed with this one. Unless it inherits ``sleep`` from `SystemClock`, its
+            own ``sleep`` is called in a thread.
+        threads: The most short exchanges to run at the same time; further ones wait for a thread.
 
     Example:
         >>> client = AsyncDecartClient(api_key="your-api-key", transport=ThreadedTransport(RequestsTransport()))
@@ -60,13 +60,13 @@ class ThreadedTransport(LoopClock):
         return f"ThreadedTransport({self._transport!r})"
 
     def after_fork(self) -> None:
-        """Begin with no threads: a child has none of its parent's."""
+        """Start with no threads: a forked child does not inherit those of its parent."""
         self._short = DaemonThreads(self._most_threads, "decart")
         self._long = DaemonThreads(LONG_THREADS, "decart-long")
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
         """Make one attempt in a thread; see `decart.transports.base.AsyncTransport`."""
-        short, long = self._short, self._long  # those of now: closing the transport replaces them
+        short, long = self._short, self._long  # closing the transport replaces them
         is_short = request.body is None or getattr(request.body, "in_memory", False)
         exchange = partial(_exchange, self._transport, request, timeout)
         response = await (short if is_short else long).run(exchange, timeout.total)
@@ -83,22 +83,22 @@ class ThreadedTransport(LoopClock):
         return seconds
 
     async def asleep(self, seconds: float, cancel: Event | None = None) -> None:
-        """Sleep on the loop; on a clock of the transport's own (a test's), as the transport does."""
+        """Sleep on the loop, or call the transport's own ``sleep`` (of a test's clock, for example) in a thread."""
         if getattr(type(self._transport), "sleep", None) is SystemClock.sleep:
             await super().asleep(seconds, cancel)
         else:
             await self._short.run(lambda _: self._transport.sleep(seconds, cancel))  # type: ignore[arg-type]
 
     def close(self) -> None:
-        """Close the sync transport and let the threads go, without waiting for exchanges that are still running."""
-        threads = (self._short, self._long)
+        """Close the sync transport and release the threads, without waiting for exchanges that are still running."""
+        pools = (self._short, self._long)
         self.after_fork()
-        for those in threads:
-            those.close()
+        for pool in pools:
+            pool.close()
         self._transport.close()
 
     async def aclose(self) -> None:
-        """Do the same, and wait for the threads if all are idle."""
+        """Close the transport, and wait for the threads to end if all are idle."""
         pools = (self._short, self._long)
         threads = [] if any(pool.running for pool in pools) else [thread for pool in pools for thread in pool.threads]
         self.close()
@@ -107,11 +107,11 @@ class ThreadedTransport(LoopClock):
 
 
 class _ReadResponse(HttpResponse):
-    """A response whose body is in memory."""
+    """A response whose body has been read into memory."""
 
 
 def _exchange(transport: Transport, request: HttpRequest, timeout: Timeout, call: Call) -> HttpResponse:
-    """Make one attempt; read a small JSON body at once, since each change of threads takes longer than that."""
+    """Make one attempt, and read a small JSON body at once: that is faster than switching threads again."""
     if request.body is not None:
         request = attrs.evolve(request, may_start=partial(_may_start, request.may_start, call))
     response = transport.send(request, timeout=timeout)
@@ -131,7 +131,7 @@ def _exchange(transport: Transport, request: HttpRequest, timeout: Timeout, call
 
 
 def _replay(chunks: list[bytes], failure: TransportError | None) -> Iterator[bytes]:
-    """Yield what arrived of a body, and raise what ended it before its time."""
+    """Yield the part of a body that arrived, and raise the error if it was cut short."""
     yield from chunks
     if failure is not None:
         raise failure
@@ -146,7 +146,7 @@ def _may_start(theirs: Callable[[], None] | None, call: Call) -> None:
 
 
 class _Chunks:
-    """The chunks of a sync response, each awaited in a thread if there are threads."""
+    """The chunks of a sync response, each read in a thread unless they are in memory."""
 
     def __init__(self, threads: DaemonThreads | None, response: HttpResponse) -> None:
         self._threads, self._response = threads, response
@@ -174,7 +174,7 @@ class _Chunks:
                     self._response.close()
 
     async def aclose(self) -> None:
-        """Close the response, or have the thread do it that still reads: to close it here would wait for that."""
+        """Close the response, or let the thread that is still reading do it: closing it here would wait for that."""
         self._is_closed = True
         if self._reading.acquire(blocking=False):
             try:

@@ -1,7 +1,7 @@
 """Threads for calls that an event loop awaits, and the clock of async transports.
 
-The threads are daemons: Python waits for those of a `concurrent.futures.ThreadPoolExecutor` when it exits, so that an
-abandoned call would hold up Ctrl-C for as long as its read timeout.
+The threads are daemons. Python waits at exit for those of a `concurrent.futures.ThreadPoolExecutor`, so an abandoned
+call there would delay Ctrl-C by up to its read timeout.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ..errors import ConnectError, TransportError, TransportTimeout
 from .base import Event, HttpResponse
 
 PAUSE = 0.1
-"""Seconds between two checks of an event that cannot be awaited, such as `threading.Event`."""
+"""The seconds between two checks of an event that cannot be awaited, such as a `threading.Event`."""
 
 T = TypeVar("T")
 
 
 class LoopClock:
-    """``now``, ``time`` and ``asleep`` of an async transport that lives in real time."""
+    """``now``, ``time`` and ``asleep`` by the system's clock."""
 
     def now(self) -> float:
         """Return the time in seconds on the system's monotonic clock."""
@@ -51,10 +51,10 @@ class LoopClock:
 
 
 class Call:
-    """A function on its way to a thread, and its outcome on the way back to the event loop.
+    """A function call that is handed to a thread, and whose outcome is handed back to the event loop.
 
     Attributes:
-        is_wanted: Whether the caller still waits for the outcome.
+        is_wanted: Whether the caller is still waiting for the outcome.
     """
 
     def __init__(self, function: Callable[[Call], Any]) -> None:
@@ -65,14 +65,14 @@ class Call:
         self.is_wanted = True
 
     async def outcome(self, seconds: float | None) -> Any:
-        """Wait for what the function returns or raises."""
+        """Wait for the function; return or raise its outcome."""
         assert self._future is not None
         timer = None if seconds is None else self._loop.call_later(seconds, self._give_up)
         try:
             return await self._future
         finally:
             self.is_wanted = False
-            self._future = None  # or an exception, whose traceback refers to this call, would refer to itself
+            self._future = None  # or an exception would be in a reference cycle with its own traceback
             if timer is not None:
                 timer.cancel()
 
@@ -93,7 +93,7 @@ class Call:
         del failure  # its traceback refers to this frame
 
     def give_up(self) -> None:
-        """Raise in the caller, from another thread; the call, if it has begun, goes on without it."""
+        """Make the caller fail, from another thread; a call that has started keeps running without it."""
         self._on_loop(self._give_up)
 
     def _on_loop(self, function: Callable[..., None], *args: Any) -> bool:
@@ -121,35 +121,35 @@ class Call:
 
 
 def _drop(result: object) -> None:
-    """Close a response that nobody waits for any more."""
+    """Close a response that no caller is waiting for any more."""
     if isinstance(result, HttpResponse):
         result.close()
 
 
 class DaemonThreads:
-    """A bounded number of threads that take calls in the order of their submission.
+    """A bounded pool of daemon threads that take calls in the order they were submitted.
 
     Args:
-        most: Threads at the same time; each is started when no other one is idle.
-        name: The beginning of their names.
+        most: The maximum number of threads; each is started when no other one is idle.
+        name: The prefix of their names.
 
     Attributes:
-        threads: Those that were started.
-        running: The calls that they make now.
+        threads: The threads that were started.
+        running: The calls that are running now.
     """
 
     def __init__(self, most: int, name: str) -> None:
         self._most, self._name = most, name
         self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
-        self._idle: deque[None] = deque()  # one item for each idle thread that no call is meant for
+        self._idle: deque[None] = deque()  # one item for each idle thread that no queued call will take
         self._is_closed = False
         self.threads: list[threading.Thread] = []
         self.running: set[Call] = set()
 
     async def run(self, function: Callable[[Call], T], seconds: float | None = None) -> T:
-        """Call a function in one of the threads, and abandon it if the caller is cancelled or time is up.
+        """Call a function in one of the threads, and abandon it if the caller is cancelled or the time limit expires.
 
-        After ``close`` the call gets a thread of its own, for what is still open.
+        After ``close``, each call gets its own thread, so that open responses can still be read.
         """
         call = Call(function)
         if self._is_closed:
@@ -167,7 +167,7 @@ class DaemonThreads:
         return result
 
     def close(self) -> None:
-        """Give up the calls that have not begun, and let the threads end after those that have."""
+        """Fail the calls that have not started, and let the threads end after those that have."""
         self._is_closed = True
         with suppress(queue.Empty):
             while (call := self._calls.get_nowait()) is not None:
@@ -182,7 +182,7 @@ class DaemonThreads:
 
 
 def _work(calls: queue.SimpleQueue[Call | None], idle: deque[None], running: set[Call]) -> None:
-    """Make calls until told to end; a thread does not keep its pool alive, which is forgotten with its transport."""
+    """Run calls until ``None`` arrives. It has no reference to its pool, which would otherwise never be collected."""
     while (call := calls.get()) is not None:
         call.run(running)
         del call  # or an idle thread would keep a response alive

@@ -1,4 +1,4 @@
-"""How long one HTTP exchange may take."""
+"""Time limits for one HTTP exchange."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import attrs
 from ..errors import InvalidInputError, TransportTimeout
 
 MOST_SECONDS = 2_000_000
-"""The longest timeout, 23 days: sockets accept no longer one."""
+"""The longest timeout, 23 days: sockets accept no longer ones."""
 
 
 def _seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -27,18 +27,18 @@ _seconds_or_none: Any = attrs.validators.optional(_seconds)
 
 @attrs.frozen(kw_only=True)
 class Timeout:
-    """How long one HTTP exchange may take, in seconds; ``None`` means no limit.
+    """Time limits for one HTTP exchange, in seconds; ``None`` means no limit.
 
     Attributes:
-        connect: To connect: TCP, a proxy's CONNECT and the TLS handshake. Each block of up to 64 KiB of a request body
-            must be accepted by the server within this time, too.
-        read: Without receiving a single byte of the response.
-        total: For the whole exchange. It is checked before the exchange and between chunks of the response, and it
-            shortens the other two, so a server that sends one byte at a time is cut off no later than one read timeout
-            after it.
+        connect: The limit for connecting: TCP, a proxy's CONNECT and the TLS handshake. The server must also accept
+            each block of up to 64 KiB of a request body within this time.
+        read: The limit for waiting without receiving a single byte of the response.
+        total: The limit for the entire exchange. It is checked before the exchange and between chunks of the response,
+            and it shortens the other two, so a server that sends one byte at a time is cut off at most one read timeout
+            later.
 
-    What the HTTP libraries cannot bound: looking up a host name (DNS) takes as long as the operating system allows, and
-    requests and urllib3 apply ``connect`` to each address of a host in turn.
+    Two things cannot be limited: a DNS lookup takes as long as the operating system allows, and requests and urllib3
+    apply ``connect`` to each address of a host in turn.
     """
 
     connect: float | None = attrs.field(default=10.0, validator=_seconds_or_none)
@@ -47,7 +47,7 @@ class Timeout:
 
     @classmethod
     def of(cls, value: AnyTimeout) -> Timeout:
-        """Return a timeout for what requests accepts: ``read`` seconds, ``(connect, read)``, or ``None`` for no limit.
+        """Convert a timeout as requests accepts it: ``read`` seconds, ``(connect, read)``, or ``None`` for no limit.
 
         Raises:
             InvalidInputError: The value is none of these.
@@ -63,7 +63,7 @@ class Timeout:
         return cls(read=value)
 
     def within(self, seconds: float) -> Timeout:
-        """Return this timeout with no part longer than ``seconds``."""
+        """Return this timeout with every limit capped at ``seconds``."""
         if seconds == float("inf"):
             return self
         return Timeout(
@@ -74,11 +74,11 @@ class Timeout:
 
 
 AnyTimeout = Timeout | float | tuple[float | None, float | None] | None
-"""What a timeout may be given as; see `Timeout.of`."""
+"""The types that a timeout argument accepts; see `Timeout.of`."""
 
 
 def check_total(ends: float, *, sent: bool = True) -> None:
-    """Raise ``TransportTimeout`` if the moment at which ``Timeout.total`` is used up has passed."""
+    """Raise ``TransportTimeout`` if ``ends``, the time at which ``Timeout.total`` expires, has passed."""
     if time.monotonic() >= ends:
         raise TransportTimeout(
             "The exchange took longer than its total timeout" + ("." if sent else "; nothing was sent."),

@@ -1,4 +1,4 @@
-"""A request body on its way over an event loop: read in threads, and not waited for longer than it may take."""
+"""Upload a request body from an event loop: read files in threads, and abort if the server stalls."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .base import Body
 from .body import SentBody
 
 TURNS = 3
-"""Turns of a loop after which it has noticed what had arrived before: even over TLS, that a connection was closed."""
+"""The iterations of an event loop that it needs to notice that a connection was closed, even over TLS."""
 
 
 async def catch_up() -> None:
-    """Let the loop notice what has arrived by now."""
+    """Let the loop process the data and connection closes that have arrived so far."""
     for _ in range(TURNS):
         await asyncio.sleep(0)
 
@@ -23,9 +23,9 @@ class Upload:
     """A request body as an async iterable.
 
     Attributes:
-        body: The body, which tells whether any of it was asked for, and what reading it raised.
-        stall: What ends the exchange if a block is not accepted within ``seconds``; ``None`` stops that.
-        seconds: The limit, if there is one.
+        body: The body; it records whether sending has started, and the exception if reading it failed.
+        stall: The timeout that aborts the exchange if a block is not accepted in time; ``None`` disables it.
+        seconds: The limit for each block, if there is one.
     """
 
     def __init__(self, body: Body, may_start: Callable[[], None] | None, seconds: float | None) -> None:
@@ -41,10 +41,10 @@ class Upload:
 
     async def __anext__(self) -> bytes:
         self._expect_within(None)
-        if self._left <= 0:  # no thread is asked for the end: a response that comes meanwhile would cost the connection
+        if self._left <= 0:  # do not use a thread to find the end: a response in that time would cost us the connection
             raise StopAsyncIteration
         if self.body.touched:
-            await catch_up()  # a refusal may be there already, and the next write would find the connection reset
+            await catch_up()  # an early error response may have arrived, and the next write could reset the connection
         if self._in_memory:
             block = next(self._blocks, b"")
         else:
@@ -62,6 +62,6 @@ class Upload:
             self.stall.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
     async def settle(self) -> None:
-        """Wait until no thread reads the caller's file any more."""
+        """Wait until no thread is reading the caller's file."""
         if self._reading is not None:
             await asyncio.wait({self._reading})

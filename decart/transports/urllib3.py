@@ -1,6 +1,7 @@
-"""urllib3 by itself: what requests is built on, at about half of its CPU time per call.
+"""urllib3 without requests, which is built on it: about half of the CPU time per call.
 
-The same rules as `decart.transports.requests`: one attempt, no redirects, the proxies and CA bundle of the environment.
+It follows the same rules as `decart.transports.requests`: one attempt, no redirects, and the proxies and CA bundle of
+the environment.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Urllib3Transport(PooledTransport):
         return read_response(response, request.url, ends)
 
     def _new_pool(self, origin: str, key: str) -> urllib3.HTTPConnectionPool | urllib3.PoolManager:
-        """Return what makes requests to an origin: a pool, or the manager of a proxy that forwards them."""
+        """Return the object that sends requests to an origin: a pool, or the manager of a proxy that forwards them."""
         manager = _new_manager(origin, self._connections)
         pool = manager.connection_from_url(origin)
         self._kept.add(IdleConnections.of(pool, self._connections))

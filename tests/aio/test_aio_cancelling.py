@@ -22,16 +22,16 @@ from decart import (
 from decart.transports.base import AsyncHttpResponse, HttpRequest, Timeout
 
 
-class Door(FakeTransport):
-    """A transport in which a call waits for ever, from the n-th on."""
+class BlockingTransport(FakeTransport):
+    """A transport whose n-th call, and all later ones, block forever."""
 
-    def __init__(self, *script: Any, shut_from: int) -> None:
+    def __init__(self, *script: Any, blocks_from: int) -> None:
         super().__init__(*script)
-        self.shut_from = shut_from
+        self.blocks_from = blocks_from
         self.reached = asyncio.Event()
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> Any:
-        if len(self.requests) + 1 == self.shut_from:
+        if len(self.requests) + 1 == self.blocks_from:
             list(request.body or ())
             self.reached.set()
             await asyncio.Event().wait()
@@ -42,9 +42,9 @@ def cancelled_at(call: int) -> tuple[Any, list[Any]]:
     """Cancel a submit_and_poll in its n-th exchange; give the exception and the tasks that are left."""
 
     async def main() -> tuple[Any, list[Any]]:
-        door = Door(accepted(), status("processing"), status("completed"), video(), shut_from=call)
-        task = asyncio.ensure_future(async_client_of(door).queue.submit_and_poll(LAKE))
-        await door.reached.wait()
+        transport = BlockingTransport(accepted(), status("processing"), status("completed"), video(), blocks_from=call)
+        task = asyncio.ensure_future(async_client_of(transport).queue.submit_and_poll(LAKE))
+        await transport.reached.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await task
@@ -77,8 +77,8 @@ def test_cancelling_the_submit_says_that_it_may_have_been_accepted(caplog: pytes
 
 def test_wait_for_ends_a_wait_with_its_own_error() -> None:
     async def main() -> None:
-        door = Door(accepted(), shut_from=2)
-        await asyncio.wait_for(async_client_of(door).queue.submit_and_poll(LAKE), 0.05)
+        transport = BlockingTransport(accepted(), blocks_from=2)
+        await asyncio.wait_for(async_client_of(transport).queue.submit_and_poll(LAKE), 0.05)
 
     with pytest.raises(asyncio.TimeoutError):
         asyncio.run(main())
@@ -89,16 +89,16 @@ def test_an_event_ends_a_wait(kind: type, box: str) -> None:
     async def main() -> None:
         event = kind()
         async with AsyncDecartClient(api_key="your-api-key", transport=AiohttpTransport()) as client:
-            told = asyncio.Event()
+            reported = asyncio.Event()
             wait = asyncio.ensure_future(
                 client.queue.submit_and_poll(
                     LAKE,
                     cancel=event,
                     poll=PollPolicy(interval=60, max_interval=60),
-                    on_status_change=lambda job: told.set(),
+                    on_status_change=lambda job: reported.set(),
                 )
             )
-            await told.wait()
+            await reported.wait()
             event.set()
             with pytest.raises(WaitCancelledError):
                 await asyncio.wait_for(wait, 5)

@@ -1,4 +1,4 @@
-"""The ways to an async client, its callbacks and its results."""
+"""How to create an async client, its callbacks and its results."""
 
 from __future__ import annotations
 
@@ -151,17 +151,17 @@ def test_a_sync_call_over_an_async_transport_says_what_to_write_and_sends_nothin
         client.queue.submit(LAKE)
 
 
-def callbacks(told: list[str]) -> dict[str, Callable[[JobStatusResponse], object]]:
+def callbacks(reported: list[str]) -> dict[str, Callable[[JobStatusResponse], object]]:
     async def coroutine_function(job: JobStatusResponse) -> None:
         await asyncio.sleep(0)
-        told.append(job.status)
+        reported.append(job.status)
 
     class Callable_:
         async def __call__(self, job: JobStatusResponse) -> None:
             await coroutine_function(job)
 
     return {
-        "a plain function": lambda job: told.append(job.status),
+        "a plain function": lambda job: reported.append(job.status),
         "a coroutine function": coroutine_function,
         "a lambda that gives a coroutine": lambda job: coroutine_function(job),
         "an object": Callable_(),
@@ -170,10 +170,10 @@ def callbacks(told: list[str]) -> dict[str, Callable[[JobStatusResponse], object
 
 @pytest.mark.parametrize("kind", callbacks([]))
 def test_a_callback_may_be_awaited(kind: str) -> None:
-    told: list[str] = []
+    reported: list[str] = []
     client = async_client_of(FakeTransport(accepted(), status("processing"), status("completed"), video()))
-    result = asyncio.run(client.queue.submit_and_poll(LAKE, on_status_change=callbacks(told)[kind]))
-    assert (result.data, told) == (MP4, ["pending", "processing", "completed"])
+    result = asyncio.run(client.queue.submit_and_poll(LAKE, on_status_change=callbacks(reported)[kind]))
+    assert (result.data, reported) == (MP4, ["pending", "processing", "completed"])
 
 
 def test_a_coroutine_callback_that_fails_ends_the_wait_and_not_the_job(caplog: pytest.LogCaptureFixture) -> None:
@@ -232,7 +232,7 @@ def test_a_result_is_saved_in_a_thread(tmp_path: Path) -> None:
         asyncio.run(attrs.evolve(result, status="failed", error="no luck").asave(tmp_path / "no.mp4"))
 
 
-def test_the_box_in_process_serves_the_async_client_on_its_own_clock() -> None:
+def test_the_emulator_in_process_serves_the_async_client_on_its_own_clock() -> None:
     transport = EmulatorTransport(VirtualEmulator(renderer=Studio()))
 
     async def main() -> QueueJobResult:

@@ -112,7 +112,7 @@ def test_no_file_is_opened_or_renamed_in_the_thread_of_the_loop(box: str) -> Non
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize("ended_before", [[], ["yes"]], ids=["a loop goes on", "a loop has ended"])
-def test_a_forked_child_has_a_session_of_its_own_and_leaves_the_parents_alone(ended_before: list[str]) -> None:
+def test_a_forked_child_has_its_own_session_and_leaves_the_parents_alone(ended_before: list[str]) -> None:
     program = """
         import asyncio, os, sys
         from decart import AiohttpTransport, Timeout
@@ -179,7 +179,9 @@ def test_without_aiohttp_its_transport_says_what_to_install() -> None:
         )
 
 
-def test_an_aiohttp_that_cannot_be_imported_says_why_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_import_error_of_a_broken_aiohttp_is_raised_unchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "aiohttp.py").write_text("raise ImportError('it is broken')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     _, error = run("from decart import AiohttpTransport")

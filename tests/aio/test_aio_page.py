@@ -1,4 +1,4 @@
-"""The documented page as it is printed, with `await`."""
+"""The documented page, unchanged, with `await`."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def _json(name: str) -> Json:
 
 
 def _leads_to(answer: Json, name: str, *operations: str) -> Json:
-    """Say which operations take what an answer has under a name."""
+    """Return the operations that accept a value that a response has under a name."""
     field = name.removeprefix("file_")
     links = {each: {"operationId": each, "parameters": {name: f"$response.body#/{field}"}} for each in operations}
     return {**answer, "links": links}
@@ -130,7 +130,7 @@ def _leads_to(answer: Json, name: str, *operations: str) -> Json:
 def _operation(
     done: Json, *refused: int, form: str = "", json: Json | None = None, path: str = "", key: bool = True, id: str = ""
 ) -> Json:
-    """Describe an operation: the answer when it was done (by its status), and the statuses with which it is refused."""
+    """Describe an operation: its successful response, by status, and the statuses with which it is refused."""
     refusals = {str(status): _json("Detail") for status in (*refused, *([401] if key else []))}
     operation: Json = {"responses": {**done, **refusals, "422": _json("HTTPValidationError")}}
     if key:
@@ -148,7 +148,7 @@ def _operation(
 
 
 def document() -> Json:
-    """Return the whole document."""
+    """Return the complete document."""
     accepted = _leads_to(_json("Job"), "job_id", "status", "content")
     submits = {
         f"/v1/jobs/{name}": {"post": _operation({"200": accepted}, 400, 413, form=form)}

@@ -45,9 +45,9 @@ def main(examples: str = "25") -> int:
         settings = Path(folder, "schemathesis.toml")
         settings.write_text(SETTINGS)
         what = ["--checks", "all", "--exclude-checks", LET_PASS, "--max-examples", examples, "--seed", SEED]
-        told = ["--continue-on-failure", "--no-color"]
+        output = ["--continue-on-failure", "--no-color"]
         program = Path(sys.executable).with_name("schemathesis")
-        command = [program, "--config-file", settings, "run", path, "--url", server.url, *what, *told]
+        command = [program, "--config-file", settings, "run", path, "--url", server.url, *what, *output]
         return subprocess.run(command, cwd=folder, check=False).returncode
 
 

@@ -69,7 +69,7 @@ def test_a_person_types_a_prompt_sees_the_status_change_without_a_reload_and_the
 
 
 @needs_chromium
-def test_a_browser_that_seeks_gets_the_part_that_it_asks_for() -> None:
+def test_a_browser_that_seeks_gets_the_requested_range() -> None:
     with signed_in(Box(noise, pending=0, processing=0)) as (page, site):
         order(page, "Noise")
         ready(page)
@@ -119,7 +119,7 @@ def test_a_form_that_a_browser_has_kept_is_not_used_again() -> None:
 
 
 @needs_chromium
-def test_a_page_says_that_the_service_is_away_and_keeps_the_status() -> None:
+def test_a_page_reports_that_the_service_is_unavailable_and_keeps_the_status() -> None:
     box = Box()
     with box, EmulatorServer(box) as server, signed_in(server.url) as (page, _):
         order(page, "A serene lake")

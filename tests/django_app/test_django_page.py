@@ -58,7 +58,7 @@ def test_the_views_of_the_page_make_a_video(box: Box, documented: Client) -> Non
     assert (part.status, part.body, part.headers["Content-Range"]) == (206, VIDEO[3:8], "bytes 3-7/22")
 
 
-def test_the_video_view_of_the_page_tells_of_a_part_that_is_not_there(documented: Client) -> None:
+def test_the_video_view_of_the_page_reports_a_range_that_does_not_exist(documented: Client) -> None:
     with without_such_a_part():
         assert fetch(documented, row(job_id="j1", status="completed"), RANGE="bytes=22-").status == 416
 

@@ -126,11 +126,11 @@ def test_without_a_secret_key_the_site_does_not_run() -> None:
     assert "Set DJANGO_SECRET_KEY; or DJANGO_DEBUG=1, to try the site out" in manage("check")
 
 
-def test_a_missing_key_for_the_service_is_told_when_the_site_starts() -> None:
+def test_a_missing_key_for_the_service_is_reported_when_the_site_starts() -> None:
     assert "(videos.W001) The API key is missing" in manage("check", DJANGO_DEBUG="1")
 
 
-def test_the_migration_is_what_the_model_says() -> None:
+def test_the_migration_matches_the_model() -> None:
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
@@ -141,7 +141,7 @@ def test_the_client_is_one_for_the_process_and_made_when_it_is_needed(box: Box, 
     assert service.client() is service.client()
 
 
-def test_the_admin_lists_jobs_and_finds_them_by_what_a_log_says() -> None:
+def test_the_admin_lists_jobs_and_finds_them_by_the_ids_in_a_log() -> None:
     User.objects.create_superuser("root")
     row(job_id="j1", status="completed")
     row("bob", job_id="j2", status="failed")

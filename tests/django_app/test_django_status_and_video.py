@@ -28,7 +28,7 @@ from videos.models import Job
 
 
 @pytest.mark.parametrize("view", ["", "status/", "video.mp4"])
-def test_a_job_of_somebody_else_is_not_there(view: str, box: Box, ann: Client) -> None:
+def test_a_job_of_another_user_is_not_found(view: str, box: Box, ann: Client) -> None:
     job = made(ann, box)
     with closing(ann.get(f"/jobs/{job.pk}/{view}")) as response:
         assert response.status_code == 200
@@ -46,7 +46,7 @@ def test_who_sends_a_form_after_their_login_has_ended_comes_back_to_the_form(box
     assert box.forms == []
 
 
-def test_each_look_asks_the_service_once_and_stores_what_has_changed(box: Box, ann: Client) -> None:
+def test_each_status_check_sends_one_request_and_stores_the_changes(box: Box, ann: Client) -> None:
     send(ann)
     job = Job.objects.get()
     seen = []
@@ -57,7 +57,7 @@ def test_each_look_asks_the_service_once_and_stores_what_has_changed(box: Box, a
     assert seen == ["pending", "processing", "processing", "completed"]
 
 
-def test_a_look_is_one_question_and_waits_for_nothing(ann: Client) -> None:
+def test_a_status_check_is_one_request_and_waits_for_nothing(ann: Client) -> None:
     job = row(job_id="j1", status="pending")
     with serving(answering(lambda request, number: PROCESSING)) as server, talking_to(server.url):
         assert status(ann, job) == {"status": "processing", "explanation": "", "notice": "", "settled": False}
@@ -65,7 +65,7 @@ def test_a_look_is_one_question_and_waits_for_nothing(ann: Client) -> None:
 
 
 @pytest.mark.parametrize("last", ["completed", "failed", "refused"])
-def test_a_job_that_has_ended_is_not_asked_for_again(last: str, ann: Client) -> None:
+def test_the_status_of_a_job_that_has_ended_is_not_checked_again(last: str, ann: Client) -> None:
     job = row(job_id="j1", status=last)
     with serving(answering(lambda request, number: ACCEPTED)) as server, talking_to(server.url):
         assert (status(ann, job)["status"], status(ann, job)["settled"]) == (last, True)
@@ -80,7 +80,7 @@ def test_a_job_that_failed_says_why(box: Box, ann: Client) -> None:
     assert "the prompt asked for it" in ann.get(page).content.decode()
 
 
-def test_a_service_that_cannot_be_asked_changes_nothing_and_is_told(ann: Client) -> None:
+def test_a_service_that_cannot_be_reached_changes_nothing_and_is_reported(ann: Client) -> None:
     job = row(job_id="j1", status="processing")
     notice = "The video service cannot tell where the job is just now. This is what it said last."
     with nobody() as url, talking_to(url):
@@ -91,20 +91,20 @@ def test_a_service_that_cannot_be_asked_changes_nothing_and_is_told(ann: Client)
     assert (Job.objects.get().job_id, Job.objects.get().status) == ("j1", "processing")
 
 
-def test_a_status_that_the_service_invents_is_shown_and_waited_on(ann: Client) -> None:
+def test_an_unknown_status_is_shown_and_the_wait_continues(ann: Client) -> None:
     job = row(job_id="j1", status="pending")
     with serving(answering(lambda request, number: DREAMING)) as server, talking_to(server.url):
         assert (status(ann, job)["status"], status(ann, job)["settled"]) == ("dreaming", False)
 
 
-def test_an_answer_that_was_overtaken_does_not_undo_the_last_one() -> None:
+def test_a_response_that_was_overtaken_does_not_undo_a_later_one() -> None:
     late = row(job_id="j1", status="pending")
     Job.objects.get().becomes("completed")
     late.becomes("processing")
     assert late.status == Job.objects.get().status == "completed"
 
 
-def test_a_video_comes_through_with_what_a_browser_wants_to_know(box: Box, ann: Client) -> None:
+def test_a_video_is_passed_on_with_the_headers_that_a_browser_needs(box: Box, ann: Client) -> None:
     status, body, headers = fetch(ann, made(ann, box))
     assert (status, body) == (200, VIDEO)
     wanted = {
@@ -125,7 +125,7 @@ def test_a_video_comes_through_with_what_a_browser_wants_to_know(box: Box, ann: 
         ("bytes=10-99", VIDEO[10:], "bytes 10-21/22"),
     ],
 )
-def test_a_part_of_a_video_comes_as_that_part(wanted: str, part: bytes, told: str, box: Box, ann: Client) -> None:
+def test_a_range_of_a_video_is_passed_on_as_a_range(wanted: str, part: bytes, told: str, box: Box, ann: Client) -> None:
     status, body, headers = fetch(ann, made(ann, box), RANGE=wanted)
     assert (status, body, headers["Content-Range"]) == (206, part, told)
     assert headers["Content-Length"] == str(len(part))
@@ -138,11 +138,11 @@ def test_a_part_is_given_only_of_the_video_that_the_browser_has(box: Box, ann: C
     assert fetch(ann, job, RANGE="bytes=3-7", IF_RANGE='"another"').body == VIDEO
 
 
-def test_a_part_that_makes_no_sense_is_the_whole(box: Box, ann: Client) -> None:
+def test_an_invalid_range_gives_the_complete_video(box: Box, ann: Client) -> None:
     assert fetch(ann, made(ann, box), RANGE="lines=1-2")[:2] == (200, VIDEO)
 
 
-def test_a_part_behind_the_end_of_a_video_is_told_as_such(ann: Client) -> None:
+def test_a_range_beyond_the_end_of_a_video_is_reported_as_such(ann: Client) -> None:
     with without_such_a_part():
         assert fetch(ann, row(job_id="j1", status="completed"), RANGE="bytes=22-")[:2] == (416, b"")
 
@@ -152,7 +152,7 @@ def test_a_job_that_is_not_completed_has_no_video(fields: dict[str, str], ann: C
     assert fetch(ann, row(**fields)).status == 404
 
 
-def test_a_video_that_cannot_be_fetched_is_told_as_the_services_fault(ann: Client) -> None:
+def test_a_video_that_cannot_be_fetched_is_reported_as_the_services_fault(ann: Client) -> None:
     with nobody() as url, talking_to(url):
         assert fetch(ann, row(job_id="j1", status="completed")).status == 502
 
@@ -161,7 +161,7 @@ def test_a_video_that_the_service_has_no_more_is_not_there(box: Box, ann: Client
     assert fetch(ann, row(job_id="j1", status="completed")).status == 404
 
 
-def test_a_head_tells_of_a_video_what_a_get_of_the_whole_would(box: Box, ann: Client) -> None:
+def test_a_head_request_has_the_headers_of_a_get_of_the_complete_video(box: Box, ann: Client) -> None:
     job = made(ann, box)
     told = ann.head(f"/jobs/{job.pk}/video.mp4", HTTP_RANGE="bytes=3-7")
     assert (told.status_code, told.headers) == (200, fetch(ann, job).headers)

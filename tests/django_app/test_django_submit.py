@@ -52,7 +52,7 @@ def test_a_prompt_becomes_a_job_at_the_service_a_row_and_a_page(box: Box, ann: C
 
 @pytest.mark.parametrize("where", ["Memory", "Temporary"])
 @pytest.mark.parametrize("name", ["image.jpg", "input.mp4"])
-def test_an_upload_arrives_whole_from_memory_and_from_the_disk(name: str, where: str, box: Box, ann: Client) -> None:
+def test_an_upload_arrives_completely_from_memory_and_from_disk(name: str, where: str, box: Box, ann: Client) -> None:
     handlers = [f"django.core.files.uploadhandler.{where}FileUploadHandler"]
     with (
         (MEDIA / name).open("rb") as file,
@@ -75,7 +75,7 @@ def test_an_upload_arrives_whole_from_memory_and_from_the_disk(name: str, where:
         ("a.png", MP4, "lucy-clip", "video/mp4"),
     ],
 )
-def test_what_is_in_a_file_decides_on_the_model_and_on_the_type_that_the_service_is_told(
+def test_the_content_of_a_file_determines_the_model_and_the_type_that_is_sent(
     name: str, data: bytes, model: str, kind: str, box: Box, ann: Client
 ) -> None:
     send(ann, file=SimpleUploadedFile(name, data, content_type="text/html"))
@@ -110,7 +110,7 @@ def test_the_same_form_sent_again_is_the_same_job(box: Box, ann: Client) -> None
     assert len(box.forms) == Job.objects.count() == 1
 
 
-def test_a_form_sent_twice_at_once_pays_once_and_nobody_waits_for_the_other(ann: Client) -> None:
+def test_a_form_sent_twice_at_once_pays_once_and_neither_request_waits_for_the_other(ann: Client) -> None:
     go = threading.Event()
 
     def late(request: Received, number: int) -> bytes:
@@ -134,13 +134,13 @@ def test_a_form_sent_twice_at_once_pays_once_and_nobody_waits_for_the_other(ann:
     assert len(server.requests) == 1
 
 
-def test_the_same_token_of_somebody_else_is_another_job(box: Box, ann: Client) -> None:
+def test_the_same_token_of_another_user_is_another_job(box: Box, ann: Client) -> None:
     form = {"token": uuid.uuid4(), "prompt": "A serene lake"}
     assert ann.post("/submit/", form)["Location"] != visitor("bob").post("/submit/", form)["Location"]
     assert len(box.forms) == 2
 
 
-def test_a_submit_whose_outcome_is_unknown_is_kept_told_and_not_repeated(ann: Client) -> None:
+def test_a_submit_whose_outcome_is_unknown_is_kept_and_reported_and_not_retried(ann: Client) -> None:
     form = {"token": uuid.uuid4(), "prompt": "A serene lake"}
     with serving(reset()) as server, talking_to(server.url):
         response = ann.post("/submit/", form)
@@ -179,7 +179,7 @@ def test_an_input_that_cannot_be_used_is_a_form_with_the_reason(box: Box, ann: C
     [http(401, b'{"detail": "Invalid API key"}', JSON), http(402, b'{"detail": "Nothing left"}', JSON)],
     ids=["key", "credit"],
 )
-def test_what_is_not_the_persons_fault_is_in_the_log_and_not_on_the_page(
+def test_errors_that_are_not_the_users_fault_are_logged_and_not_shown_on_the_page(
     answer: bytes, ann: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     with serving(answering(lambda request, number: answer)) as server, talking_to(server.url):
@@ -188,7 +188,7 @@ def test_what_is_not_the_persons_fault_is_in_the_log_and_not_on_the_page(
     assert "Invalid API key" in caplog.text or "Nothing left" in caplog.text
 
 
-def test_a_service_that_cannot_be_reached_is_told_and_the_row_says_that_nothing_was_accepted(ann: Client) -> None:
+def test_a_service_that_cannot_be_reached_is_reported_and_the_row_says_that_nothing_was_accepted(ann: Client) -> None:
     with nobody() as url, talking_to(url):
         assert errors(send(ann)) == ["The service did not accept the job, and nothing was billed. Try again later."]
     assert Job.objects.get().status == "refused"
@@ -252,9 +252,7 @@ def test_a_file_that_is_neither_a_picture_nor_a_video_is_refused(data: bytes, bo
 
 
 @pytest.mark.parametrize(("kind", "data"), [("image", PNG), ("video", MP4)])
-def test_a_file_may_be_as_large_as_the_settings_say_and_no_larger(
-    kind: str, data: bytes, box: Box, ann: Client
-) -> None:
+def test_the_settings_limit_the_size_of_a_file(kind: str, data: bytes, box: Box, ann: Client) -> None:
     with override_settings(VIDEOS_MAX_BYTES={"image": MIB, "video": MIB, kind: len(data)}):
         (told,) = errors(send(ann, file=SimpleUploadedFile("a", data + b"x")))
         assert told.startswith("The file is too large: it has 2.0")

@@ -7,7 +7,7 @@ import threading
 from decart.emulator import VirtualClock
 
 
-def test_only_sleep_moves_it_and_every_sleep_is_noted() -> None:
+def test_only_sleep_advances_it_and_every_sleep_is_recorded() -> None:
     clock = VirtualClock()
     clock.sleep(1.5)
     clock.sleep(600)

@@ -42,14 +42,14 @@ def test_a_redirect_keeps_the_path_as_it_was_written(box: Box) -> None:
         ([[STATUS]], "not list"),
     ],
 )
-def test_what_is_no_fault_is_refused_with_the_reason(box: Box, given: Any, why: str) -> None:
+def test_an_invalid_fault_is_refused_with_the_reason(box: Box, given: Any, why: str) -> None:
     answer = box.json("/_emulator/faults", given)
     assert answer.status == 400
     assert why in answer.json["detail"]
     assert box.get("/_emulator/faults").json == []
 
 
-def test_what_is_not_json_is_refused_so_that_no_page_of_another_site_can_set_a_fault(box: Box) -> None:
+def test_a_body_other_than_json_is_refused_so_that_no_page_of_another_site_can_set_a_fault(box: Box) -> None:
     assert box.ask("POST", "/_emulator/faults", b'"drop-after"', Content_Type="text/plain").status == 415
     assert box.ask("POST", "/_emulator/faults", b"{", Content_Type="application/json").status == 400
     assert box.emulator.faults.left == ()

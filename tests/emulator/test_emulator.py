@@ -57,7 +57,7 @@ def post(path: str, *parts: tuple[str, str], key: str | None = "dct_test", emula
     return answer
 
 
-def test_a_job_goes_from_pending_over_processing_to_its_video(client: DecartClient) -> None:
+def test_a_job_is_pending_then_processing_and_then_has_a_video(client: DecartClient) -> None:
     result = client.queue.submit_and_poll(job("lucy-pro-t2v", prompt="a lake"))
     assert (result.status, result.data) == ("completed", b"video of a lake")
 
@@ -79,7 +79,7 @@ def test_a_job_that_cannot_be_rendered_fails_with_the_reason(client: DecartClien
     assert (result.status, result.error) == ("failed", "the prompt asked for it")
 
 
-def test_a_bug_in_a_renderer_fails_the_job_and_not_the_box(client: DecartClient) -> None:
+def test_a_bug_in_a_renderer_fails_the_job_and_not_the_emulator(client: DecartClient) -> None:
     result = client.queue.submit_and_poll(job("lucy-pro-t2v", prompt="crash"))
     assert result.status == "failed"
     assert result.error == "internal error: KeyError"
@@ -95,7 +95,7 @@ def test_no_path_of_the_server_is_in_the_reason_of_a_failed_job(caplog: pytest.L
     assert "result.mp4" in caplog.text  # for whoever runs the emulator
 
 
-def test_every_input_reaches_the_renderer_as_what_it_is(client: DecartClient, studio: Studio) -> None:
+def test_every_input_reaches_the_renderer_under_its_name(client: DecartClient, studio: Studio) -> None:
     client.queue.submit_and_poll(
         job("lucy-pro-t2v", prompt="Gr\u00fc\u00dfe \u6e56", seed=7, resolution="480p", orientation="portrait")
     )
@@ -156,7 +156,7 @@ def test_content_is_refused_until_the_job_is_completed() -> None:
     assert transport.send(request, timeout=Timeout()).status == 409
 
 
-def test_any_key_that_looks_like_one_is_let_in_and_no_other() -> None:
+def test_any_well_formed_key_is_accepted_and_no_other() -> None:
     with VirtualEmulator(renderer=Studio()) as emulator:
         assert emulator.client(api_key="dct_any").queue.submit(job("lucy-pro-t2v", prompt="x")).status == "pending"
         with pytest.raises(QueueSubmitError) as caught:
@@ -224,7 +224,7 @@ def test_every_missing_field_is_named(model: str, missing: list[str]) -> None:
     assert (status, [detail["loc"][1] for detail in body["detail"]]) == (422, missing)
 
 
-def test_the_sdk_tells_the_details_of_a_422() -> None:
+def test_the_sdk_reports_the_details_of_a_422() -> None:
     lenient = ModelDefinition(name="lucy-dev-i2v", task="image-to-video", resolutions=("720p", "480p"))
     client = DecartClient(api_key="dct_test", transport=EmulatorTransport())
     with pytest.raises(QueueSubmitError) as caught:
@@ -253,7 +253,7 @@ def test_a_transport_refuses_an_emulator_whose_time_its_waits_would_not_move() -
         EmulatorTransport(emulator)
 
 
-def test_what_the_emulator_does_not_have_is_said_in_the_usual_way() -> None:
+def test_features_that_the_emulator_lacks_are_refused_in_the_usual_form() -> None:
     import decart.emulator
 
     with pytest.raises(AttributeError, match="'decart.emulator' has no attribute 'Nothing'"):

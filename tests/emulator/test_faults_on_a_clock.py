@@ -43,7 +43,7 @@ def test_a_wait_of_retry_after_is_kept_in_either_form(header: str) -> None:
         assert [entry.at for entry in emulator.requests.submits] == [0, 7, 14]
 
 
-def test_a_slow_answer_takes_virtual_time_that_nobody_slept() -> None:
+def test_a_slow_response_takes_virtual_time_without_a_sleep() -> None:
     with VirtualEmulator(pending=0, processing=0, renderer=Studio(), faults="drip:2,bytes=4") as emulator:
         with emulator.client() as client:
             assert client.queue.submit_and_poll(LAKE).data == VIDEO
@@ -60,7 +60,7 @@ def test_a_silence_lasts_as_long_as_the_client_has_patience(timeout: Timeout, pa
         assert emulator.clock.now() == passed
 
 
-def test_a_silence_that_ends_in_time_is_followed_by_the_answer() -> None:
+def test_a_silence_that_ends_in_time_is_followed_by_the_response() -> None:
     with VirtualEmulator(faults="stall:59") as emulator, emulator.client() as client:
         assert client.queue.submit(LAKE).status == "pending"
         assert emulator.clock.now() == 59
@@ -74,7 +74,7 @@ def test_a_silence_before_a_cut_is_both() -> None:
         assert emulator.clock.now() == 5
 
 
-def test_an_impatient_client_of_a_silence_before_a_cut_hears_of_neither() -> None:
+def test_a_client_that_gives_up_during_a_silence_before_a_cut_notices_neither() -> None:
     with VirtualEmulator(faults=["stall:500", "drop-before"]) as emulator, emulator.client() as client:
         with pytest.raises(SubmitOutcomeUnknownError):
             client.queue.submit(LAKE)

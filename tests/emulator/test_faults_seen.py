@@ -164,7 +164,7 @@ SEEN: list[tuple[str, Verb, str, list[str]]] = [
 
 
 @pytest.mark.parametrize(("fault", "verb", "end", "log"), SEEN, ids=[f"{row[0]} {row[1].__name__}" for row in SEEN])
-def test_what_a_user_sees_of_a_fault(
+def test_the_effect_of_a_fault_on_the_user(
     box: tuple[Emulator, DecartClient], tmp_path: Path, fault: str, verb: Verb, end: str, log: list[str]
 ) -> None:
     emulator, client = box
@@ -194,14 +194,14 @@ def test_a_job_that_never_ends_is_waited_for_until_the_deadline(
     assert wait(client, tmp_path) == "completed"  # the next one does
 
 
-def test_a_slow_line_brings_the_video_all_the_same(box: tuple[Emulator, DecartClient], tmp_path: Path) -> None:
+def test_a_slow_connection_still_delivers_the_video(box: tuple[Emulator, DecartClient], tmp_path: Path) -> None:
     emulator, client = box
     emulator.faults.add("drip:0.01,bytes=4")
     assert download(client, tmp_path) == "video of a lake"
     assert [str(fault) for fault in emulator.faults.left] == ["drip:0.01,bytes=4"]
 
 
-def test_a_submit_whose_answer_was_lost_was_taken_in_once(box: tuple[Emulator, DecartClient]) -> None:
+def test_a_submit_whose_response_was_lost_was_accepted_once(box: tuple[Emulator, DecartClient]) -> None:
     emulator, client = box
     emulator.faults.add("drop-after")
     with pytest.raises(SubmitOutcomeUnknownError):
@@ -221,7 +221,7 @@ def test_a_submit_that_was_dropped_before_made_no_job(box: tuple[Emulator, Decar
     assert lost.received > 0
 
 
-def test_a_download_goes_on_where_it_was_cut(box: tuple[Emulator, DecartClient], tmp_path: Path) -> None:
+def test_a_download_resumes_where_it_was_cut(box: tuple[Emulator, DecartClient], tmp_path: Path) -> None:
     emulator, client = box
     emulator.faults.add("drop-midway:4")
     download(client, tmp_path)

@@ -17,7 +17,7 @@ from decart.emulator.faults import Faults, described, fault_of
 from decart.emulator.faults.kinds import KINDS, PARAMETERS, ROUTES
 
 
-def test_a_fault_that_was_used_up_is_gone_and_the_rest_is_left() -> None:
+def test_a_fault_that_was_used_up_is_removed_and_the_others_remain() -> None:
     faults = Faults(["status:500,times=2", "stall:1,on=content"])
     assert [fault.name for fault in faults.take("submit")] == ["status"]
     assert list(map(str, faults.left)) == ["status:500", "stall:1,on=content"]
@@ -31,7 +31,7 @@ def test_after_counts_the_requests_of_its_kind_whatever_happens_to_them() -> Non
     assert acted == [["status"], [], [], ["drop-before"]]
 
 
-def test_a_cut_before_the_answer_leaves_what_is_for_bodies_to_the_next() -> None:
+def test_a_cut_before_the_response_leaves_faults_for_bodies_to_the_next_request() -> None:
     faults = Faults(["drip,on=submit", "drop-midway,on=submit", "drop-after"])
     assert [fault.name for fault in faults.take("submit")] == ["drop-after"]
     assert [fault.name for fault in faults.take("submit")] == ["drip", "drop-midway"]
@@ -105,7 +105,7 @@ def test_a_text_is_read_as_the_fault_it_means(text: str, fault: Fault) -> None:
     assert fault_of(text) == fault
 
 
-def test_a_fault_shows_itself_as_it_may_be_written() -> None:
+def test_the_repr_of_a_fault_is_valid_input() -> None:
     assert repr(Fault("status", times=2)) == "Fault('status:503,times=2')"
     assert repr(Fault("job-fails", reason='say "no"')) == r"""Fault('job-fails:"say \\"no\\""')"""
 
@@ -141,7 +141,7 @@ def test_a_fault_shows_itself_as_it_may_be_written() -> None:
         ("job-fails,on=submit", "leave on= out"),
     ],
 )
-def test_what_is_no_fault_is_refused_in_one_sentence(given: Any, why: str) -> None:
+def test_an_invalid_fault_is_refused_in_one_sentence(given: Any, why: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         Faults([given])
     assert why in caught.value.message

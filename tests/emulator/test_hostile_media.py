@@ -26,7 +26,7 @@ from support.media import (
     write_video,
 )
 
-from decart.emulator.render import Apart, RenderError
+from decart.emulator.render import IsolatedRenderer, RenderError
 from decart.emulator.render.clips import MAX_FRAMES
 from decart.emulator.render.tasks import draw
 
@@ -65,7 +65,7 @@ def put(tmp_path: Path, raw: bytes) -> dict[str, Path]:
 
 @pytest.mark.parametrize("task", ["video-edit", *PICTURES])
 @pytest.mark.parametrize("kind", NOT_MEDIA)
-def test_what_is_not_media_fails_with_a_reason(task: str, kind: str, tmp_path: Path) -> None:
+def test_an_input_that_is_not_media_fails_with_a_reason(task: str, kind: str, tmp_path: Path) -> None:
     what = "video" if task in EDITS else "picture"
     assert fails(tmp_path, task, inputs=put(tmp_path, NOT_MEDIA[kind])) == f"data is not a {what} that can be decoded"
 
@@ -76,7 +76,7 @@ def test_a_picture_that_is_only_a_head_fails_with_a_reason(kind: str, tmp_path: 
 
 
 @pytest.mark.parametrize("path", ["a folder", "/dev/zero", "nowhere"])
-def test_an_input_that_is_no_file_is_missing(path: str, tmp_path: Path) -> None:
+def test_an_input_that_is_not_a_file_is_missing(path: str, tmp_path: Path) -> None:
     (tmp_path / "a folder").mkdir()
     for task in ("video-edit", "image-to-image"):
         assert fails(tmp_path, task, inputs={"data": tmp_path / path}) == "data is missing"
@@ -218,7 +218,7 @@ LIES: dict[str, tuple[bytes, int, str, tuple[int, ...]]] = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_video_that_lies_gives_a_video_or_a_reason(lie: str, tmp_path: Path) -> None:
+def test_a_video_with_false_headers_gives_a_video_or_a_reason(lie: str, tmp_path: Path) -> None:
     box, offset, layout, values = LIES[lie]
     files = patched(tmp_path, box, offset, layout, *values)
     try:
@@ -269,7 +269,7 @@ def test_a_video_of_very_many_frames_is_cut(tmp_path: Path) -> None:
     assert len(frames_of(tmp_path / "made")) <= MAX_FRAMES
 
 
-def test_the_cover_of_a_song_is_no_video(tmp_path: Path) -> None:
+def test_the_cover_picture_of_a_song_is_not_a_video(tmp_path: Path) -> None:
     cover = saved(Image.new("RGB", SIZE, "red"), "PNG")
     with av.open(str(tmp_path / "song.m4a"), "w", format="mp4") as file:
         voice = file.add_stream("aac", rate=SOUND_RATE, layout="mono")
@@ -285,7 +285,7 @@ def test_the_cover_of_a_song_is_no_video(tmp_path: Path) -> None:
         file.mux(voice.encode(silence))
         file.mux(voice.encode(None))
     files = {"data": tmp_path / "song.m4a"}
-    assert fails(tmp_path, "video-edit", inputs=files) == "data has no pictures in it, only sound"
+    assert fails(tmp_path, "video-edit", inputs=files) == "data has no video in it, only sound"
 
 
 def with_sound(path: Path, rate: int, start: int = 0, count: int = 2048) -> Path:
@@ -319,7 +319,7 @@ def test_sound_of_a_strange_rate_does_not_spoil_the_video(rate: int, tmp_path: P
 def weighed(tmp_path: Path, task: str, raw: bytes, **limits: Any) -> tuple[int, str]:
     """Render in a process of its own; return its memory at most, in MB, and why the job failed if it did."""
     target = tmp_path / "weight"
-    Apart(function="support.renderers:weigh", **limits)(job(task, inputs=put(tmp_path, raw)), target)
+    IsolatedRenderer(function="support.renderers:report_memory", **limits)(job(task, inputs=put(tmp_path, raw)), target)
     most, reason = target.read_text("utf-8").split("\n", 1)
     return int(most), reason
 

@@ -25,7 +25,7 @@ def files_on_disk(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_a_file_is_kept_and_told_of(box: Box) -> None:
+def test_a_file_is_stored_and_described(box: Box) -> None:
     answer = kept(box)
     file = answer.json
     assert answer.status == 200
@@ -39,7 +39,7 @@ def test_a_file_is_kept_and_told_of(box: Box) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "lives"), [(None, DAY), ("60", 60), ("2592000", 2_592_000)])
-def test_a_file_goes_when_its_time_is_over(temporary: Path, box: Box, seconds: str | None, lives: int) -> None:
+def test_a_file_expires(temporary: Path, box: Box, seconds: str | None, lives: int) -> None:
     path = f"/v1/files/{kept(box, seconds).json['id']}"
     box.clock.advance(lives - 1)
     assert box.get(path).status == 200
@@ -88,20 +88,20 @@ def test_a_file_is_its_owners_alone(box: Box) -> None:
 
 
 @pytest.mark.parametrize("before", [0, 256 * 1024 - 5])
-def test_what_was_made_here_is_known_again(box: Box, before: int) -> None:
+def test_a_file_that_was_made_here_is_recognized(box: Box, before: int) -> None:
     data = bytes(before) + MARK.encode() + b"more"
     assert box.form("/v1/verify", {}, {"file": data}).json == {"detected": True, "confidence": 1.0}
 
 
-def test_what_was_made_elsewhere_is_not(box: Box) -> None:
+def test_a_file_that_was_made_elsewhere_is_not_recognized(box: Box) -> None:
     assert box.form("/v1/verify", {}, {"file": b"holiday"}).json == {"detected": False, "confidence": 0.0}
 
 
-def test_a_look_at_no_file_is_422(box: Box) -> None:
+def test_checking_no_file_is_422(box: Box) -> None:
     assert box.form("/v1/verify", {}).wrong == [(["body", "file"], "missing")]
 
 
-def test_a_look_at_too_much_is_413_before_it_is_sent(box: Box) -> None:
+def test_checking_a_file_that_is_too_large_is_413_before_it_is_sent(box: Box) -> None:
     asked = EnvironBuilder("/v1/verify", method="POST", headers={"X-API-KEY": "dct_test"}).get_environ()
     _, status, _ = run_wsgi_app(App(box.emulator), asked | {"CONTENT_LENGTH": str(VERIFY_LIMIT + 1)})
     assert status.startswith("413 ")

@@ -42,13 +42,15 @@ def test_a_job_under_way_is_not_forgotten_however_many_come_after_it(small: Deca
     assert small.queue.poll(slow).data == b"video of a lake"
 
 
-def test_a_job_that_nobody_has_looked_at_is_not_rendered_to_be_forgotten(small: DecartClient, studio: Studio) -> None:
+def test_a_job_whose_status_was_never_checked_is_not_rendered_before_it_is_forgotten(
+    small: DecartClient, studio: Studio
+) -> None:
     for _ in range(5):
         small.queue.submit(WORDS)
     assert studio.orders == []
 
 
-def test_a_video_that_is_forgotten_while_it_is_read_comes_whole(small: DecartClient) -> None:
+def test_a_video_that_is_forgotten_while_it_is_read_arrives_completely(small: DecartClient) -> None:
     first = small.queue.submit_and_poll(WORDS).job_id
     with small.queue.stream(first) as video:
         for _ in range(3):

@@ -60,7 +60,7 @@ def statuses(sock: socket.socket, count: int) -> list[int]:
 
 
 @pytest.mark.parametrize("size", [7, 4096, len(FORM)])
-def test_a_body_in_chunks_is_read_whole_and_the_next_request_begins_behind_it(
+def test_a_chunked_body_is_read_to_its_end_and_the_next_request_begins_after_it(
     server: EmulatorServer, studio: Studio, size: int
 ) -> None:
     with connected(server) as sock:
@@ -83,7 +83,7 @@ def test_a_body_in_chunks_is_read_whole_and_the_next_request_begins_behind_it(
     ],
     ids=["a word", "nothing", "negative", "0x", "another size", "a long size", "long trailers"],
 )
-def test_a_body_that_is_not_in_chunks_is_refused_and_nothing_behind_it_is_taken_for_a_request(
+def test_a_body_with_broken_chunks_is_refused_and_nothing_after_it_is_taken_for_a_request(
     server: EmulatorServer, body: bytes
 ) -> None:
     with connected(server) as sock:
@@ -98,7 +98,7 @@ def test_a_body_that_is_not_in_chunks_is_refused_and_nothing_behind_it_is_taken_
 
 
 @pytest.mark.parametrize("begun", [b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\n", CHUNKED + b"5;"])
-def test_what_has_no_end_is_refused_long_before_it_fills_the_memory(server: EmulatorServer, begun: bytes) -> None:
+def test_an_endless_request_is_refused_long_before_it_fills_the_memory(server: EmulatorServer, begun: bytes) -> None:
     more = b"Y: x\r\n" if begun.endswith(b"\n") else b"x" * 1024
     with connected(server) as sock:
         sock.sendall(begun)
@@ -121,13 +121,13 @@ def test_a_chunk_of_any_size_takes_no_memory(server: EmulatorServer) -> None:
         assert peak() - before < 32
 
 
-def test_a_client_that_falls_silent_is_answered_and_its_connection_is_closed(server: EmulatorServer) -> None:
+def test_a_client_that_falls_silent_gets_a_response_and_its_connection_is_closed(server: EmulatorServer) -> None:
     with connected(server) as sock:
         sock.sendall(OPENING + b"Content-Length: %d\r\n\r\n" % len(FORM) + FORM[:1000])
         assert statuses(sock, 2) == [400]
 
 
-def test_connections_that_are_only_open_hold_nobody_up(studio: Studio) -> None:
+def test_idle_connections_block_no_other_client(studio: Studio) -> None:
     with Emulator(renderer=studio) as emulator, EmulatorServer(emulator, silence=3600) as server, ExitStack() as many:
         for _ in range(2 * THREADS):
             many.enter_context(connected(server))

@@ -112,7 +112,7 @@ def test_writing_stays_inside_the_frame(size: tuple[int, int]) -> None:
             assert top + drawn.height <= size[1]
 
 
-def test_a_caption_is_shown_and_a_long_one_takes_more_room() -> None:
+def test_a_caption_is_shown_and_a_long_one_takes_more_space() -> None:
     none, short, long = (overlay((640, 360), "m", text) for text in ("", "A lake", "A lake " * 12))
     assert (len(none.parts), len(short.parts), len(long.parts)) == (1, 2, 2)
     assert long.parts[1][0].height > short.parts[1][0].height

@@ -42,7 +42,7 @@ def test_the_same_job_is_rendered_once(studio: Studio, folder: Path, tmp_path: P
     "other",
     [{"seed": 1}, {"prompt": "x"}, {"model": "y"}, {"width": 640}, {"trajectory": [(0, 0.0, 0.0)]}, {"data": b"2"}],
 )
-def test_another_job_is_rendered_anew(studio: Studio, folder: Path, tmp_path: Path, other: dict[str, Any]) -> None:
+def test_another_job_is_rendered_again(studio: Studio, folder: Path, tmp_path: Path, other: dict[str, Any]) -> None:
     cached = Cached(studio, folder)
     for options in ({}, other):
         picture = tmp_path / "picture"  # the same name with other bytes is another picture
@@ -52,7 +52,7 @@ def test_another_job_is_rendered_anew(studio: Studio, folder: Path, tmp_path: Pa
     assert len(studio.orders) == 2
 
 
-def test_what_was_not_asked_for_the_longest_goes_first(studio: Studio, folder: Path, tmp_path: Path) -> None:
+def test_the_least_recently_used_file_is_evicted_first(studio: Studio, folder: Path, tmp_path: Path) -> None:
     cached = Cached(studio, folder, limit=2 * len(b"video of 1"))
     for prompt in "1213":  # 3 has no room unless 2 goes
         give(cached, job("text-to-video", prompt=prompt), tmp_path / "made.mp4")
@@ -64,7 +64,7 @@ def test_what_was_not_asked_for_the_longest_goes_first(studio: Studio, folder: P
     assert len(studio.orders) == 4
 
 
-def test_what_is_larger_than_the_bound_is_not_kept(studio: Studio, folder: Path, tmp_path: Path) -> None:
+def test_a_file_larger_than_the_limit_is_not_cached(studio: Studio, folder: Path, tmp_path: Path) -> None:
     cached = Cached(studio, folder, limit=5)
     for _ in range(2):
         assert give(cached, job("text-to-video", prompt="a lake"), tmp_path / "made.mp4") == b"video of a lake"
@@ -72,7 +72,7 @@ def test_what_is_larger_than_the_bound_is_not_kept(studio: Studio, folder: Path,
     assert not folder.exists()
 
 
-def test_what_someone_cleaned_up_is_rendered_anew(studio: Studio, folder: Path, tmp_path: Path) -> None:
+def test_a_file_that_was_deleted_is_rendered_again(studio: Studio, folder: Path, tmp_path: Path) -> None:
     cached = Cached(studio, folder)
     give(cached, job("text-to-video", prompt="a lake"), tmp_path / "made.mp4")
     for path in folder.iterdir():
@@ -89,7 +89,7 @@ def test_a_job_that_fails_is_not_kept(studio: Studio, folder: Path, tmp_path: Pa
     assert len(studio.orders) == 2
 
 
-def test_the_box_keeps_what_it_made_itself() -> None:
+def test_the_emulator_caches_its_own_renders() -> None:
     with VirtualEmulator(renderer=None) as emulator:
         box = Box.within(emulator)
         made = []

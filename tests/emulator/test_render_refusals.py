@@ -11,7 +11,7 @@ from support.media import EDITS, fails, png_that_claims, write_video
 
 @pytest.mark.parametrize("task", ["video-edit", "image-to-video", "image-to-image", "motion"])
 @pytest.mark.parametrize("raw", [b"", b"hello", bytes(range(256)) * 40, b"\xff\xd8\xff\xe0" * 9])
-def test_what_is_no_media_is_refused(task: str, raw: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_not_media_is_refused(task: str, raw: bytes, tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(raw)
     assert "data" in fails(tmp_path, task, inputs={"data": tmp_path / "data"})
 
@@ -25,12 +25,14 @@ def test_a_file_that_was_cut_off_is_refused(kept: float, tmp_path: Path, picture
         assert "data" in fails(tmp_path, task, inputs={"data": path})
 
 
-def test_a_picture_is_no_video_and_a_video_no_picture(tmp_path: Path, video: Path, picture: Path) -> None:
+def test_a_picture_is_not_accepted_as_a_video_nor_a_video_as_a_picture(
+    tmp_path: Path, video: Path, picture: Path
+) -> None:
     assert fails(tmp_path, "video-edit", inputs={"data": picture}) == ("data is not a video that can be decoded")
     assert fails(tmp_path, "image-to-video", inputs={"data": video}) == ("data is not a picture that can be decoded")
 
 
-def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+def test_sound_alone_is_not_accepted_as_a_video(tmp_path: Path) -> None:
     source = write_video(tmp_path / "sound.m4a", sound="aac", pictures=False)
     assert "only sound" in fails(tmp_path, "video-edit", inputs={"data": source})
 

@@ -40,7 +40,7 @@ def entry(number: int) -> LoggedRequest:
     )
 
 
-def test_a_submit_is_noted_with_all_that_it_brought(box: Box) -> None:
+def test_a_submit_is_logged_with_all_its_fields(box: Box) -> None:
     box.clock.advance(3)
     answer = box.form("/v1/jobs/lucy-pro-i2v", FORM, {"data": b"picture"}, X_More="yes")
     (noted,) = box.emulator.requests.submits
@@ -51,7 +51,7 @@ def test_a_submit_is_noted_with_all_that_it_brought(box: Box) -> None:
     assert noted.received == int(noted.headers["content-length"])
 
 
-def test_no_key_is_remembered_but_one_can_be_told_from_another(box: Box) -> None:
+def test_no_key_is_stored_but_different_keys_can_be_distinguished(box: Box) -> None:
     box.get("/v1/jobs/x", key="dct_secret", Authorization="Bearer dct_secret", Cookie="a=dct_secret")
     box.get("/v1/jobs/x", key="dct_other")
     box.get("/v1/jobs/x", key=None)
@@ -63,12 +63,12 @@ def test_no_key_is_remembered_but_one_can_be_told_from_another(box: Box) -> None
 
 
 @pytest.mark.parametrize(("key", "start"), [("dct_a", "dct_…"), ("ek_a", "ek_…"), ("eyJa", "eyJ…"), ("secret", "…")])
-def test_a_fingerprint_tells_the_kind_of_a_key_and_nothing_else(key: str, start: str) -> None:
+def test_a_fingerprint_reveals_the_kind_of_a_key_and_nothing_else(key: str, start: str) -> None:
     assert fingerprint(key).startswith(start)
     assert len(fingerprint(key)) == len(start) + 8
 
 
-def test_what_was_refused_and_what_is_no_route_is_noted_too(box: Box) -> None:
+def test_refused_requests_and_unknown_routes_are_logged_too(box: Box) -> None:
     box.form("/v1/jobs/lucy-pro-t2v", FORM, key="nonsense")
     box.form("/v1/jobs/lucy-pro-t2v", {})
     box.get("/nowhere")
@@ -79,7 +79,7 @@ def test_what_was_refused_and_what_is_no_route_is_noted_too(box: Box) -> None:
     ]
 
 
-def test_the_times_of_the_looks_at_a_job_are_told(box: Box) -> None:
+def test_the_times_of_the_status_checks_of_a_job_are_recorded(box: Box) -> None:
     one, two = (box.form("/v1/jobs/lucy-pro-t2v", FORM).json["job_id"] for _ in range(2))
     for job_id in (one, two, one):
         box.get(f"/v1/jobs/{job_id}")
@@ -88,7 +88,7 @@ def test_the_times_of_the_looks_at_a_job_are_told(box: Box) -> None:
     assert (log.polls(one), log.polls(two), log.polls()) == ([0, 4], [2], [0, 2, 4])
 
 
-def test_requests_are_counted_by_what_they_are(box: Box) -> None:
+def test_requests_are_counted_by_kind(box: Box) -> None:
     box.form("/v1/jobs/lucy-pro-t2v", FORM)
     box.get("/v1/jobs/x")
     log = box.emulator.requests
@@ -150,7 +150,7 @@ def test_a_request_is_known_by_its_path(method: str, path: str, route: tuple[str
     assert route_of(method, path) == route
 
 
-def test_a_secret_header_is_known_however_it_is_written() -> None:
+def test_a_secret_header_is_recognized_in_any_case() -> None:
     assert safe({"X-Api-KEY": "a", "X-Other": "b"}) == {"x-api-key": "***", "x-other": "b"}
 
 
@@ -173,7 +173,7 @@ def test_one_line_is_logged_for_each_request(caplog: pytest.LogCaptureFixture) -
     ]
 
 
-def test_a_line_says_how_long_an_answer_took_and_that_there_was_none(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_line_says_how_long_a_response_took_or_that_there_was_none(caplog: pytest.LogCaptureFixture) -> None:
     emulator = VirtualEmulator(faults=["stall:3", "drop-before"])
     broken_off = pytest.raises(TransportError, match="was lost")
     with caplog.at_level("INFO", logger="decart.emulator"), emulator, broken_off:

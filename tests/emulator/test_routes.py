@@ -56,20 +56,20 @@ def test_jobs_ids_cannot_be_guessed(box: Box) -> None:
 
 @TODAY
 @pytest.mark.parametrize("name", ["lucy-pro-t2v", "lucy-motion", "lucy-2", "lucy_2_v2v", "lucy-2.1.viton"])
-def test_a_retired_model_is_gone_today(box: Box, name: str) -> None:
+def test_a_retired_model_is_not_available_today(box: Box, name: str) -> None:
     answer = box.form(f"/v1/jobs/{name}", **EVERYTHING)
     assert (answer.status, answer.json["model"]) == (410, name)
     assert "retired" in answer.json["detail"]
 
 
 @TODAY
-def test_a_retired_picture_model_is_gone_today(box: Box) -> None:
+def test_a_retired_picture_model_is_not_available_today(box: Box) -> None:
     assert box.form("/v1/generate/lucy-pro-t2i", {"prompt": "x"}).status == 410
 
 
 @TODAY
 @pytest.mark.parametrize("name", ["lucy-2.5", "lucy-vton-3.6", "lucy-restyle-v2v", "mirage_v2"])
-def test_what_is_current_works_today(box: Box, name: str) -> None:
+def test_current_models_work(box: Box, name: str) -> None:
     assert box.form(f"/v1/jobs/{name}", **EVERYTHING).status == 200
 
 
@@ -93,7 +93,7 @@ def test_what_is_current_works_today(box: Box, name: str) -> None:
         ("POST", "/api/auth/jwks", {"GET", "HEAD"}),
     ],
 )
-def test_another_method_is_405_and_told_which_there_are(box: Box, method: str, path: str, allowed: set[str]) -> None:
+def test_another_method_is_405_with_the_allowed_ones(box: Box, method: str, path: str, allowed: set[str]) -> None:
     answer = box.ask(method, path)
     assert answer.status == 405
     assert set(answer.headers["allow"].split(", ")) == allowed
@@ -115,7 +115,7 @@ def test_another_method_is_405_and_told_which_there_are(box: Box, method: str, p
         "/V1/jobs/x",
     ],
 )
-def test_what_is_no_route_is_404_and_leads_nowhere_else(box: Box, path: str) -> None:
+def test_an_unknown_route_is_404_and_redirects_nowhere(box: Box, path: str) -> None:
     answer = box.ask("GET" if "generate" not in path else "POST", path)
     assert (answer.status, answer.json) == (404, {"detail": "Not Found"})
     assert "location" not in answer.headers
@@ -131,7 +131,7 @@ def test_an_odd_id_is_an_unknown_one(box: Box, name: str) -> None:
         assert "set-cookie" not in answer.headers
 
 
-def test_no_answer_lets_other_origins_read_it(box: Box) -> None:
+def test_no_response_can_be_read_by_other_origins(box: Box) -> None:
     """As at the service: a browser's program needs a proxy of its own."""
     for method in ("GET", "OPTIONS"):
         answer = box.ask(method, "/v1/jobs/x", Origin="https://app.example", Access_Control_Request_Method="GET")
@@ -160,7 +160,7 @@ def test_a_key_is_needed_and_looked_at_before_anything_else(box: Box, method: st
 @pytest.mark.parametrize(
     "key", ["your-api-key", "ek_never-minted", "dct_a, dct_b", "dct_a dct_b", "dct_\xe4", "eyJ.x.y"]
 )
-def test_what_does_not_look_like_a_key_opens_no_door(box: Box, key: str) -> None:
+def test_a_malformed_key_is_refused(box: Box, key: str) -> None:
     assert box.get("/v1/jobs/x", key=key).status == 401
 
 
@@ -296,13 +296,13 @@ def test_a_wrong_document_is_422(box: Box, body: bytes, loc: list[object], kind:
     assert answer.wrong == [(loc, kind)]
 
 
-def test_a_document_that_says_no_type_is_taken_for_json_and_one_of_another_type_is_not(box: Box) -> None:
+def test_a_document_without_a_type_is_read_as_json_and_one_of_another_type_is_not(box: Box) -> None:
     assert box.ask("POST", "/v1/models/resolve", b'{"model": "lucy-2.5"}').status == 200
     answer = box.ask("POST", "/v1/models/resolve", b'{"model": "lucy-2.5"}', Content_Type="text/plain")
     assert answer.wrong == [(["body"], "model_type")]
 
 
-def test_a_document_that_is_no_unicode_is_400(box: Box) -> None:
+def test_a_document_that_is_not_unicode_is_400(box: Box) -> None:
     for kind in ("application/json", "text/plain"):
         assert box.ask("POST", "/v1/models/resolve", b'{"model": "\xff"}', Content_Type=kind).status == 400
 
@@ -329,7 +329,7 @@ class Endless:
         return bytes(size)
 
 
-def test_a_body_that_nobody_asked_for_is_read_no_further_than_a_form_may_go() -> None:
+def test_an_unexpected_body_is_read_no_further_than_the_limit_of_a_form() -> None:
     body = Endless()
     asked = EnvironBuilder("/v1/jobs/nobody", method="POST").get_environ()
     with Emulator(background=False) as emulator:

@@ -13,7 +13,7 @@ def content(box: Box, method: str = "GET", **headers: str) -> tuple[int, bytes, 
     return answer.status, answer.body, answer.headers.get("content-range")
 
 
-def test_the_whole_content_says_what_it_is(box: Box) -> None:
+def test_the_complete_content_has_the_headers_that_describe_it(box: Box) -> None:
     answer = box.get(f"/v1/jobs/{box.finished()}/content")
     assert (answer.status, answer.body) == (200, VIDEO)
     shown = [answer.headers[name] for name in ("content-type", "content-length", "accept-ranges")]
@@ -39,11 +39,11 @@ def test_head_says_the_same_without_the_content(box: Box) -> None:
         ("bytes=11-99", b"lake", "bytes 11-14/15"),
     ],
 )
-def test_a_part_is_given_where_one_is_asked_for(box: Box, asked: str, got: bytes, where: str) -> None:
+def test_a_range_request_gets_a_partial_response(box: Box, asked: str, got: bytes, where: str) -> None:
     assert content(box, Range=asked) == (206, got, where)
 
 
-def test_a_part_beyond_the_end_is_416_and_told_how_long_it_is(box: Box) -> None:
+def test_a_range_beyond_the_end_is_416_with_the_length(box: Box) -> None:
     status, _, where = content(box, Range="bytes=15-")
     assert (status, where) == (416, "bytes */15")
 
@@ -57,7 +57,7 @@ def test_a_range_is_for_get_alone(box: Box) -> None:
     assert content(box, "HEAD", Range="bytes=0-4") == (200, b"", None)
 
 
-def test_a_part_is_given_only_of_the_content_that_is_meant(box: Box) -> None:
+def test_a_range_is_sent_only_if_the_validator_matches_the_content(box: Box) -> None:
     path = f"/v1/jobs/{box.finished()}/content"
     etag = box.get(path).headers["etag"]
     assert box.get(path, Range="bytes=0-4", If_Range=etag).status == 206

@@ -26,7 +26,7 @@ from decart.emulator.render import RenderJob
 from decart.emulator.routes import ROUTES
 
 
-def test_a_server_of_its_own_emulator_makes_a_video_and_cleans_up(temporary: Path) -> None:
+def test_a_server_with_its_own_emulator_makes_a_video_and_cleans_up(temporary: Path) -> None:
     with EmulatorServer() as server:
         (folder,) = temporary.iterdir()
         client = DecartClient(api_key="dct_test", base_url=server.url)
@@ -36,7 +36,7 @@ def test_a_server_of_its_own_emulator_makes_a_video_and_cleans_up(temporary: Pat
     assert not folder.exists()
 
 
-def test_an_emulator_that_is_given_outlives_its_server(temporary: Path) -> None:
+def test_an_emulator_that_is_passed_in_outlives_its_server(temporary: Path) -> None:
     with Emulator(renderer=Studio()) as emulator:
         with EmulatorServer(emulator):
             pass
@@ -137,7 +137,7 @@ def test_help_names_every_option_route_and_fault() -> None:
     ("fault", "why"),
     [("nonsense", "there is none"), ("status:5", "code must be"), ("drop-after,word=x", "it takes no 'word'")],
 )
-def test_a_wrong_fault_is_refused_in_a_sentence_before_anything_is_started(fault: str, why: str) -> None:
+def test_an_invalid_fault_is_refused_in_a_sentence_before_anything_is_started(fault: str, why: str) -> None:
     done = ended("--fault", fault)
     assert done.returncode == 2
     assert why in done.stderr.lower()
@@ -178,7 +178,7 @@ def test_models_of_your_own_and_the_layout_of_files_are_options() -> None:
 # ---------------------------------------------------------------- stopping, and clients that go
 
 
-def test_an_answer_that_is_under_way_for_too_long_is_cut_when_the_server_stops() -> None:
+def test_a_response_that_takes_too_long_is_cut_when_the_server_stops() -> None:
     at_it, may_go_on = threading.Event(), threading.Event()
 
     def slowly(order: RenderJob, target: Path) -> None:

@@ -39,7 +39,7 @@ def test_both_forms_of_a_token_open_the_door_until_it_expires(box: Box, form: st
     assert submit(box, key).json == {"detail": "Invalid API key"}
 
 
-def test_a_token_lives_for_a_minute_unless_told_otherwise(box: Box) -> None:
+def test_a_token_is_valid_for_a_minute_by_default(box: Box) -> None:
     key = mint(box)["apiKey"]
     box.clock.advance(60)
     assert submit(box, key).status == 401

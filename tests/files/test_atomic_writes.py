@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.disks import fsync_fails
 from support.saving import download, save
-from support.shelf import VIDEO, Shelf, files, having
+from support.served_video import VIDEO, ServedVideo, client_for, files
 
 REAL_FSYNC = os.fsync
 
@@ -34,7 +34,7 @@ def test_a_file_system_without_fsync_keeps_the_data(
 
 @both
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.EIO, errno.EACCES])
-def test_a_folder_that_cannot_be_flushed_is_no_error(
+def test_a_folder_that_cannot_be_flushed_is_not_an_error(
     way: Callable[[Path], Path], number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fsync_fails(monkeypatch, number, folders=True)
@@ -72,15 +72,15 @@ def test_after_a_disk_error_the_target_is_unchanged_and_the_part_is_not_trusted(
     assert caught.value.errno == number
     assert target.read_bytes() == b"the old one"
     assert files(tmp_path) == ["lake.mp4"]
-    shelf = Shelf()
-    assert having(shelf)[0].queue.download("j1", target).read_bytes() == VIDEO
-    assert shelf.asked == [(None, None)]
+    served = ServedVideo()
+    assert client_for(served)[0].queue.download("j1", target).read_bytes() == VIDEO
+    assert served.asked == [(None, None)]
 
 
 def test_a_disk_error_ends_an_awaited_download_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fsync_fails(monkeypatch, errno.EIO)
     with pytest.raises(OSError, match="Input/output error"):
-        asyncio.run(having(Shelf())[0].aio.queue.download("j1", tmp_path / "lake.mp4"))
+        asyncio.run(client_for(ServedVideo())[0].aio.queue.download("j1", tmp_path / "lake.mp4"))
     assert files(tmp_path) == []
 
 
@@ -88,11 +88,11 @@ def test_a_file_that_is_too_large_for_the_disk_leaves_nothing(tmp_path: Path) ->
     program = textwrap.dedent("""
         import resource, signal, sys
         sys.path.insert(0, sys.argv[2])
-        from support.shelf import VIDEO, Shelf, having
+        from support.served_video import VIDEO, ServedVideo, client_for
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (700, 700))
         try:
-            having(Shelf())[0].queue.download("j1", sys.argv[1])
+            client_for(ServedVideo())[0].queue.download("j1", sys.argv[1])
         except OSError as error:
             print(error.strerror)
     """)
@@ -119,7 +119,7 @@ def test_a_target_that_cannot_be_replaced_is_an_error_and_unchanged(
         with pytest.raises(PermissionError):
             way(target)
     assert target.read_bytes() == b"the old one"
-    client, transport = having(Shelf())
+    client, transport = client_for(ServedVideo())
     assert client.queue.download("j1", target).read_bytes() == VIDEO
     if way is download:  # the part was complete
         assert transport.sent == ["GET /v1/jobs/j1"]

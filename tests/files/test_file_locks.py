@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from support.shelf import VIDEO, Shelf, files, having
+from support.served_video import VIDEO, ServedVideo, client_for, files
 
 from decart import QueueResultError, RetryPolicy
 
@@ -37,13 +37,13 @@ import os, sys
 sys.path.insert(0, sys.argv[2])
 {locks}
 from pathlib import Path
-from support.shelf import VIDEO, Shelf, having
+from support.served_video import VIDEO, ServedVideo, client_for
 from decart import QueueJobResult, QueueResultError, RetryPolicy
 
 target, once = Path(sys.argv[1]), RetryPolicy(attempts=1)
-def download(shelf):
+def download(served):
     try:
-        return having(shelf, retry=once)[0].queue.download("j1", target).read_bytes() == VIDEO
+        return client_for(served, retry=once)[0].queue.download("j1", target).read_bytes() == VIDEO
     except QueueResultError:
         return "failed"
 
@@ -52,10 +52,10 @@ outcomes = []
 def another():
     turn = next(turns)
     if turn in (1, 12):
-        outcomes.append(download(Shelf(breaks=() if turn == 1 else (200,))))
-outcomes.append(download(Shelf(on_piece=another)))
-outcomes.append(download(Shelf(breaks=(400,), on_piece=another)))
-again = Shelf()
+        outcomes.append(download(ServedVideo(breaks=() if turn == 1 else (200,))))
+outcomes.append(download(ServedVideo(on_piece=another)))
+outcomes.append(download(ServedVideo(breaks=(400,), on_piece=another)))
+again = ServedVideo()
 outcomes.append(download(again))
 QueueJobResult(job_id="j1", status="completed", data=VIDEO).save(target)
 print(outcomes, again.asked, os.listdir(target.parent))
@@ -86,11 +86,11 @@ def test_a_file_system_without_locks_is_used_without_resuming(
     monkeypatch.setattr(fcntl, "flock", flock)
     target = tmp_path / "lake.mp4"
     with pytest.raises(QueueResultError):
-        having(Shelf(breaks=(300,)), retry=RetryPolicy(attempts=1))[0].queue.download("j1", target)
+        client_for(ServedVideo(breaks=(300,)), retry=RetryPolicy(attempts=1))[0].queue.download("j1", target)
     assert files(tmp_path) == []
-    shelf = Shelf()
-    assert having(shelf)[0].queue.download("j1", target).read_bytes() == VIDEO
-    assert shelf.asked == [(None, None)]
+    served = ServedVideo()
+    assert client_for(served)[0].queue.download("j1", target).read_bytes() == VIDEO
+    assert served.asked == [(None, None)]
     assert files(tmp_path) == ["lake.mp4"]
 
 
@@ -99,7 +99,7 @@ def test_a_child_forked_during_a_download_does_not_keep_the_lock(tmp_path: Path)
     program = textwrap.dedent("""
         import os, sys, warnings
         sys.path.insert(0, sys.argv[2])
-        from support.shelf import Shelf, having
+        from support.served_video import ServedVideo, client_for
         from decart import QueueResultError, RetryPolicy
         warnings.simplefilter("ignore", DeprecationWarning)
         child = []
@@ -109,7 +109,7 @@ def test_a_child_forked_during_a_download_does_not_keep_the_lock(tmp_path: Path)
                 if not child[0]:
                     sys.stdin.read()  # until the test ends
                     os._exit(0)
-        client, _ = having(Shelf(breaks=(300,), on_piece=fork), retry=RetryPolicy(attempts=1))
+        client, _ = client_for(ServedVideo(breaks=(300,), on_piece=fork), retry=RetryPolicy(attempts=1))
         try:
             client.queue.download("j1", sys.argv[1])
         except QueueResultError:
@@ -122,6 +122,6 @@ def test_a_child_forked_during_a_download_does_not_keep_the_lock(tmp_path: Path)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=unmeasured) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"failed\n"
-        shelf = Shelf()
-        assert having(shelf)[0].queue.download("j1", target).read_bytes() == VIDEO
-        assert shelf.asked == [("bytes=300-", '"v1"')]
+        served = ServedVideo()
+        assert client_for(served)[0].queue.download("j1", target).read_bytes() == VIDEO
+        assert served.asked == [("bytes=300-", '"v1"')]

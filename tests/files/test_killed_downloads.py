@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.shelf import files
+from support.served_video import files
 
 from decart import QueueJobResult
 from decart.partfile import PartFile
@@ -45,7 +45,7 @@ CONTENTS = {Plan(job, version).content for job in range(2) for version in range(
 
 
 def stepwise(target: Path, plan: Plan) -> Iterator[None]:
-    """Do what a download does, with a pause before each step."""
+    """Perform the steps of a download, with a pause before each."""
     part = PartFile(target, f"https://api.test j{plan.job}")
     try:
         yield
@@ -73,7 +73,7 @@ def failing(number: int) -> Callable[..., None]:
 
 
 def prepare(plan: Plan) -> None:
-    """Arrange how a download fails, in its own process."""
+    """Make a download fail in a certain way, in its own process."""
     if plan.fault == "fsync":
         os.fsync = failing((errno.EIO, errno.ENOSPC, errno.EINVAL)[plan.at % 3])
     if plan.fault == "rename":

@@ -1,4 +1,4 @@
-"""Targets that are not just the name of a new file in a folder: devices, symlinks, mount points, other permissions."""
+"""Targets other than a new file in a folder: devices, symlinks, mount points, special permissions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from support.disks import mounted
 from support.fakes import LAKE, FakeTransport, client_of
 from support.saving import asave, download, every_way, save
-from support.shelf import VIDEO, Shelf, files, having
+from support.served_video import VIDEO, ServedVideo, client_for, files
 
 from decart import InvalidInputError, QueueResultError, RetryPolicy
 
@@ -29,7 +29,7 @@ ONCE = RetryPolicy(attempts=1, jitter=0)
 def interrupted(target: Path) -> None:
     """Leave a part of 300 bytes."""
     with pytest.raises(QueueResultError):
-        having(Shelf(breaks=(300,)), retry=ONCE)[0].queue.download("j1", target)
+        client_for(ServedVideo(breaks=(300,)), retry=ONCE)[0].queue.download("j1", target)
 
 
 # FIFOs, sockets and devices
@@ -83,11 +83,11 @@ def test_the_advice_for_a_fifo_is_code_that_runs(tmp_path: Path) -> None:
     code = str(caught.value).partition("write to it yourself: ")[2]
     with ThreadPoolExecutor(1) as threads:
         received = threads.submit((tmp_path / "out").read_bytes)
-        exec(code, {"client": having(Shelf())[0], "job_id": "j1"})
+        exec(code, {"client": client_for(ServedVideo())[0], "job_id": "j1"})
         assert received.result(30) == VIDEO
 
 
-def test_a_fifo_that_takes_the_targets_place_meanwhile_stays_and_the_video_is_not_lost(tmp_path: Path) -> None:
+def test_a_fifo_that_replaces_the_target_meanwhile_stays_and_the_video_is_not_lost(tmp_path: Path) -> None:
     target = tmp_path / "out"
 
     def take_its_place() -> None:
@@ -95,10 +95,10 @@ def test_a_fifo_that_takes_the_targets_place_meanwhile_stays_and_the_video_is_no
             os.mkfifo(target)
 
     with pytest.raises(OSError, match="is a FIFO"):
-        having(Shelf(on_piece=take_its_place))[0].queue.download("j1", target)
+        client_for(ServedVideo(on_piece=take_its_place))[0].queue.download("j1", target)
     assert stat.S_ISFIFO(target.stat().st_mode)
     target.unlink()
-    client, transport = having(Shelf())
+    client, transport = client_for(ServedVideo())
     assert client.queue.download("j1", target).read_bytes() == VIDEO
     assert transport.sent == ["GET /v1/jobs/j1"]  # it was complete
     assert files(tmp_path) == ["out"]
@@ -172,7 +172,7 @@ def test_a_link_into_a_folder_that_is_missing_is_refused_with_both_names(tmp_pat
         client_of(FakeTransport()).queue.download("j1", tmp_path / "link")
 
 
-# links that somebody else put in place of the hidden files
+# links that another user put in place of the hidden files
 
 
 @pytest.mark.parametrize("suffix", [".part", ".json"])
@@ -219,9 +219,9 @@ def test_a_part_is_as_private_as_the_file_that_it_replaces(tmp_path: Path) -> No
     interrupted(target)
     (part,) = tmp_path.glob(".*.part")
     assert stat.S_IMODE(part.stat().st_mode) == 0o600
-    shelf = Shelf()
-    having(shelf)[0].queue.download("j1", target)
-    assert shelf.asked == [("bytes=300-", '"v1"')]
+    served = ServedVideo()
+    client_for(served)[0].queue.download("j1", target)
+    assert served.asked == [("bytes=300-", '"v1"')]
     assert stat.S_IMODE(target.stat().st_mode) == 0o400
 
 
@@ -263,10 +263,10 @@ def test_a_bind_mounted_file_on_a_full_disk_stays_as_it_was_and_the_video_is_kep
         (small / "lake.mp4").write_bytes(b"the old one")
         with mounted("--bind", str(small / "lake.mp4"), str(target)):
             with pytest.raises(OSError, match="No space left"):
-                having(Shelf(video))[0].queue.download("j1", target)
+                client_for(ServedVideo(video))[0].queue.download("j1", target)
             assert target.read_bytes() == b"the old one"
         target.unlink()
-        client, transport = having(Shelf(video))
+        client, transport = client_for(ServedVideo(video))
         assert client.queue.download("j1", target).read_bytes() == video
         assert transport.sent == ["GET /v1/jobs/j1"]
         assert files(folder) == ["lake.mp4"]
@@ -275,7 +275,7 @@ def test_a_bind_mounted_file_on_a_full_disk_stays_as_it_was_and_the_video_is_kep
 SHORT_OF_SPACE = """
 import os, resource, signal, sys
 sys.path.insert(0, sys.argv[2])
-from support.shelf import Shelf, having
+from support.served_video import ServedVideo, client_for
 real_fsync = os.fsync
 def fsync(descriptor):  # of the part, before it is copied: from now on, no file can be written beyond 500 bytes
     real_fsync(descriptor)
@@ -283,7 +283,7 @@ def fsync(descriptor):  # of the part, before it is copied: from now on, no file
 os.fsync = fsync
 signal.signal(signal.SIGXFSZ, getattr(signal, sys.argv[3]))
 try:
-    having(Shelf())[0].queue.download("j1", sys.argv[1])
+    client_for(ServedVideo())[0].queue.download("j1", sys.argv[1])
 except OSError as error:
     print(error)
 """
@@ -294,7 +294,7 @@ def test_a_copy_that_stops_in_the_middle_is_completed_by_the_next_download(actio
     outside, target = tmp_path / "outside.mp4", tmp_path / "container" / "lake.mp4"
     target.parent.mkdir()
     target.touch()
-    outside.write_bytes(bytes(2 * len(VIDEO)))  # it need not grow, so that there is no lack of space to see beforehand
+    outside.write_bytes(bytes(2 * len(VIDEO)))  # it need not grow, so the check for free space passes
     tests = os.path.dirname(os.path.dirname(__file__))
     unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     with mounted("--bind", str(outside), str(target)):
@@ -305,7 +305,7 @@ def test_a_copy_that_stops_in_the_middle_is_completed_by_the_next_download(actio
         else:
             assert done.returncode == -signal.SIGXFSZ, done.stderr
         assert target.read_bytes()[:500] == VIDEO[:500] != target.read_bytes()[500:1000]
-        client, transport = having(Shelf())
+        client, transport = client_for(ServedVideo())
         assert client.queue.download("j1", target).read_bytes() == VIDEO
         assert transport.sent == ["GET /v1/jobs/j1"]  # nothing is fetched again
         assert files(target.parent) == ["lake.mp4"]

@@ -1,4 +1,4 @@
-"""What the path of a target means, and the sentence that refuses one."""
+"""How the path of a target is interpreted, and the sentence that refuses one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from support.disks import mounted
 from support.fakes import LAKE, FakeTransport, client_of
 from support.saving import DONE, asave, download, save
-from support.shelf import STEADY, VIDEO, Shelf, files, having
+from support.served_video import STEADY, VIDEO, ServedVideo, client_for, files
 
 from decart import InvalidInputError
 from decart.targets import check_target
@@ -52,7 +52,7 @@ def test_a_relative_path_starts_in_the_current_folder_at_the_time_of_the_call(
     here.mkdir()
     there.mkdir()
     monkeypatch.chdir(here)
-    client, _ = having(Shelf(on_piece=lambda: os.chdir(there)), retry=STEADY)
+    client, _ = client_for(ServedVideo(on_piece=lambda: os.chdir(there)), retry=STEADY)
     if how == "download":
         path: Path | None = client.queue.download("j1", "lake.mp4")
     else:
@@ -70,7 +70,7 @@ def test_asave_uses_the_current_folder_at_the_time_of_the_call(tmp_path: Path, m
     async def main() -> None:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(1))
-        loop.run_in_executor(None, moved.wait, 30)  # so that there is no thread for it yet
+        loop.run_in_executor(None, moved.wait, 30)  # so that no thread is free yet
         saving = asyncio.ensure_future(DONE.asave("lake.mp4"))
         await asyncio.sleep(0)  # it has begun
         os.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Concurrent downloads into one target: it only ever holds a complete file, and each call that returns has it."""
+"""Concurrent downloads to one target: it only ever holds a complete file, and each call that returns has it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.shelf import VIDEO, Shelf, files, having
+from support.served_video import VIDEO, ServedVideo, client_for, files
 
 from decart import AsyncDecartClient, QueueResultError, RetryPolicy
 
@@ -36,11 +36,11 @@ def switching_often() -> Iterator[None]:
 
 def outcome(target: Path, breaks: int | None, video: bytes = VIDEO) -> str:
     """Download once, and read the target when the call returns."""
-    shelf = Shelf(video, breaks=() if breaks is None else (breaks,), headers={"ETag": f'"{len(video)}"'})
+    served = ServedVideo(video, breaks=() if breaks is None else (breaks,), headers={"ETag": f'"{len(video)}"'})
     try:
         return (
             "complete"
-            if having(shelf, retry=ONCE)[0].queue.download("j1", target).read_bytes() in COMPLETE
+            if client_for(served, retry=ONCE)[0].queue.download("j1", target).read_bytes() in COMPLETE
             else "mixed"
         )
     except QueueResultError:
@@ -96,9 +96,9 @@ def test_a_download_that_fails_first_leaves_nothing_behind_when_the_other_has_su
         if next(turns, None):
             assert outcome(target, None) == "complete"
 
-    first = Shelf(breaks=(300,), on_piece=meanwhile)
+    first = ServedVideo(breaks=(300,), on_piece=meanwhile)
     with pytest.raises(QueueResultError):
-        having(first, retry=ONCE)[0].queue.download("j1", target)
+        client_for(first, retry=ONCE)[0].queue.download("j1", target)
     assert outcome(target, None) == "complete"
     assert files(tmp_path) == ["lake.mp4"]
 
@@ -116,12 +116,14 @@ def test_the_part_of_a_failed_download_is_gone_when_a_concurrent_one_succeeds(tm
 
         def let_another_begin() -> None:
             if next(ahead, None):
-                second.append(threads.submit(having(Shelf(on_piece=hold))[0].queue.download, "j1", target))
+                second.append(threads.submit(client_for(ServedVideo(on_piece=hold))[0].queue.download, "j1", target))
                 assert begun.wait(30)
 
         second: list[Any] = []
         with pytest.raises(QueueResultError):
-            having(Shelf(breaks=(300,), on_piece=let_another_begin), retry=ONCE)[0].queue.download("j1", target)
+            client_for(ServedVideo(breaks=(300,), on_piece=let_another_begin), retry=ONCE)[0].queue.download(
+                "j1", target
+            )
         assert any(name.endswith(".part") for name in files(tmp_path))
         failed.set()
         assert second[0].result(30).read_bytes() == VIDEO
@@ -131,8 +133,8 @@ def test_the_part_of_a_failed_download_is_gone_when_a_concurrent_one_succeeds(tm
 # tasks, and one that is cancelled
 
 
-def aclient(shelf: Any, **settings: Any) -> AsyncDecartClient:
-    return having(shelf, **settings)[0].aio
+def aclient(served: Any, **settings: Any) -> AsyncDecartClient:
+    return client_for(served, **settings)[0].aio
 
 
 def test_tasks_that_fail_succeed_and_are_cancelled_at_any_point_never_mix_files(tmp_path: Path) -> None:
@@ -140,7 +142,7 @@ def test_tasks_that_fail_succeed_and_are_cancelled_at_any_point_never_mix_files(
 
     async def work(number: int) -> None:
         breaks = (300,) if number % 3 == 1 else ()
-        task = asyncio.ensure_future(aclient(Shelf(breaks=breaks), retry=ONCE).queue.download("j1", target))
+        task = asyncio.ensure_future(aclient(ServedVideo(breaks=breaks), retry=ONCE).queue.download("j1", target))
         if number % 3 == 2:
             for _ in range(number % 40):
                 await asyncio.sleep(0)
@@ -185,13 +187,13 @@ def test_a_download_cancelled_during_its_flush_ends_after_the_flush(
     target, held = tmp_path / "lake.mp4", HeldFsync(monkeypatch)
 
     async def main() -> None:
-        task = asyncio.ensure_future(aclient(Shelf()).queue.download("j1", target))
+        task = asyncio.ensure_future(aclient(ServedVideo()).queue.download("j1", target))
         assert await asyncio.to_thread(held.entered.wait, 30)
         for _ in range(cancels):
             task.cancel()
             await asyncio.sleep(0)
         try:
-            assert (await aclient(Shelf(OTHER)).queue.download("j1", target)).read_bytes() == OTHER
+            assert (await aclient(ServedVideo(OTHER)).queue.download("j1", target)).read_bytes() == OTHER
             assert not task.done()
         finally:
             held.let_go.set()
@@ -210,7 +212,7 @@ def test_a_download_whose_loop_ends_during_its_flush_leaves_a_complete_file(
     target, held = tmp_path / "lake.mp4", HeldFsync(monkeypatch)
 
     async def main() -> None:
-        forgotten.append(asyncio.ensure_future(aclient(Shelf()).queue.download("j1", target)))
+        forgotten.append(asyncio.ensure_future(aclient(ServedVideo()).queue.download("j1", target)))
         assert await asyncio.to_thread(held.entered.wait, 30)
         asyncio.get_running_loop().call_soon(held.let_go.set)  # while run() cancels what is left
 
@@ -226,7 +228,7 @@ def test_a_download_cancelled_while_it_opens_its_part_keeps_no_lock(tmp_path: Pa
 
     async def main() -> None:
         for turns in range(30):
-            task = asyncio.ensure_future(aclient(Shelf(), retry=ONCE).queue.download("j1", target))
+            task = asyncio.ensure_future(aclient(ServedVideo(), retry=ONCE).queue.download("j1", target))
             for _ in range(turns):
                 await asyncio.sleep(0)
             task.cancel()

@@ -81,7 +81,7 @@ def noise(order: RenderJob, target: Path) -> None:
 
 
 @needs_chromium
-def test_a_browser_that_seeks_gets_the_part_that_it_asks_for(tmp_path: Path) -> None:
+def test_a_browser_that_seeks_gets_the_requested_range(tmp_path: Path) -> None:
     parts: list[tuple[int, int]] = []
 
     def note(answer: Any) -> None:
@@ -103,7 +103,7 @@ def test_a_browser_that_seeks_gets_the_part_that_it_asks_for(tmp_path: Path) -> 
 
 
 @needs_chromium
-def test_a_double_click_in_a_browser_pays_once_and_sends_the_file_whole(tmp_path: Path) -> None:
+def test_a_double_click_in_a_browser_pays_once_and_sends_the_complete_file(tmp_path: Path) -> None:
     with serving(clerk()) as service, site_of(service.url, tmp_path) as site, browsing() as page:
         page.goto(site.url)
         page.get_by_label("What should it show?").fill("Gentle motion")
@@ -127,7 +127,7 @@ def test_a_browser_that_goes_back_gets_a_new_form_that_names_the_job(tmp_path: P
 
 
 @needs_chromium
-def test_a_form_that_a_browser_kept_is_made_anew(site: Site) -> None:
+def test_a_form_that_a_browser_cached_is_reloaded(site: Site) -> None:
     with browsing() as page:
         page.goto(site.url)
         key = page.locator("[name=key]").input_value()
@@ -136,7 +136,7 @@ def test_a_form_that_a_browser_kept_is_made_anew(site: Site) -> None:
 
 
 @needs_chromium
-def test_a_browser_is_told_of_a_file_that_is_too_large_before_and_after_it_is_sent(tmp_path: Path) -> None:
+def test_a_page_reports_a_file_that_is_too_large_before_and_after_it_is_sent(tmp_path: Path) -> None:
     (tmp_path / "large.mp4").write_bytes(MP4 + bytes(5 * MIB))
     with (
         serving(clerk()) as service,
@@ -154,7 +154,7 @@ def test_a_browser_is_told_of_a_file_that_is_too_large_before_and_after_it_is_se
 
 
 @needs_chromium
-def test_a_page_keeps_the_last_status_while_the_service_is_down_and_goes_on_afterwards(tmp_path: Path) -> None:
+def test_a_page_keeps_the_last_status_while_the_service_is_down_and_continues_afterwards(tmp_path: Path) -> None:
     up = threading.Event()
 
     def down(connection: Connection) -> None:

@@ -56,7 +56,7 @@ def test_a_prompt_becomes_a_row_and_a_job(visitor: Visitor, site: Site, box: Box
     ],
 )
 @pytest.mark.parametrize("size", [1_000, 3 * MIB], ids=["in memory", "on disk"])
-def test_a_file_arrives_whole_at_the_model_that_its_first_bytes_ask_for(
+def test_a_file_arrives_completely_at_the_model_that_its_first_bytes_select(
     head: bytes, model: str, size: int, visitor: Visitor, box: Box
 ) -> None:
     data = head + os.urandom(size)
@@ -82,14 +82,16 @@ def test_a_file_that_is_neither_is_refused_on_the_form_and_the_prompt_is_kept(
     assert site.rows() == []
 
 
-def test_an_empty_prompt_is_told_on_the_form(visitor: Visitor, site: Site) -> None:
+def test_an_empty_prompt_is_reported_on_the_form(visitor: Visitor, site: Site) -> None:
     answer = visitor.send(visitor.form(), " ")
     assert (answer.status_code, site.rows()) == (422, [])
     assert "prompt must not be empty." in answer.text
 
 
 @pytest.mark.parametrize(("prompt", "size"), [("a lake", MIB), ("x" * 600_000, 0)])
-def test_what_is_too_large_is_refused_in_a_clear_sentence(prompt: str, size: int, box: Box, tmp_path: Path) -> None:
+def test_an_upload_that_is_too_large_is_refused_in_a_clear_sentence(
+    prompt: str, size: int, box: Box, tmp_path: Path
+) -> None:
     with site_of(box.url, tmp_path, MAX_CONTENT_LENGTH=MIB) as site:
         visitor = site.visitor()
         answer = visitor.send(visitor.form(), prompt, ("image.jpg", JPEG + bytes(size)))
@@ -186,7 +188,7 @@ def test_a_key_that_is_not_ours_is_refused(key: str, visitor: Visitor, site: Sit
     assert site.rows() == []
 
 
-def test_a_submit_with_an_unknown_outcome_keeps_its_row_is_told_and_never_repeated(
+def test_a_submit_with_an_unknown_outcome_keeps_its_row_and_is_reported_and_never_retried(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with serving(reset()) as service, site_of(service.url, tmp_path) as site:
@@ -219,7 +221,7 @@ def test_the_id_of_an_accepted_job_is_in_the_log_even_if_the_database_cannot_tak
     assert f"Job {form['key']} is j1 at the service." in caplog.text
 
 
-def test_a_submit_that_was_refused_is_told_on_a_form_that_can_be_sent(tmp_path: Path) -> None:
+def test_a_submit_that_was_refused_is_reported_on_a_form_that_can_be_sent_again(tmp_path: Path) -> None:
     refusal = reply(http(422, b'{"detail": "no lakes"}'))
     with serving(refusal, clerk()) as service, site_of(service.url, tmp_path) as site:
         visitor = site.visitor()
@@ -237,7 +239,7 @@ def test_a_submit_that_was_refused_is_told_on_a_form_that_can_be_sent(tmp_path: 
 BUSY = "The service does not take jobs at the moment. Nothing was billed; try again later."
 
 
-def test_what_only_the_sites_owner_can_mend_is_in_the_log_and_not_on_the_form(
+def test_errors_that_only_the_sites_owner_can_fix_are_logged_and_not_shown_on_the_form(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     broke = reply(http(402, b'{"detail": "no credits"}'))
@@ -248,14 +250,14 @@ def test_what_only_the_sites_owner_can_mend_is_in_the_log_and_not_on_the_form(
     assert "The account has no credits left" in caplog.text
 
 
-def test_a_service_that_is_not_there_is_told_on_the_form(tmp_path: Path) -> None:
+def test_a_service_that_cannot_be_reached_is_reported_on_the_form(tmp_path: Path) -> None:
     with nobody() as nowhere, site_of(nowhere, tmp_path) as site:
         visitor = site.visitor()
         answer = visitor.send(visitor.form())
     assert (answer.status_code, BUSY in answer.text) == (502, True)
 
 
-def test_a_missing_key_is_told_when_it_is_first_needed(
+def test_a_missing_key_is_reported_when_it_is_first_needed(
     box: Box, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with site_of(box.url, tmp_path, DECART_API_KEY=None) as site:

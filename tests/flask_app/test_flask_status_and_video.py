@@ -59,7 +59,7 @@ def test_a_cookie_that_was_not_signed_here_is_not_believed(visitor: Visitor, sit
     assert codes == [200, 404, 404]
 
 
-def test_every_answer_has_the_headers_that_keep_a_page_safe(visitor: Visitor, box: Box) -> None:
+def test_every_response_has_the_security_headers(visitor: Visitor, box: Box) -> None:
     page = visitor.submit()
     box.finish()
     visitor.status(page)
@@ -79,13 +79,13 @@ def test_a_page_allows_its_own_script_once(visitor: Visitor) -> None:
     assert answers[0].headers["Content-Security-Policy"] != answers[1].headers["Content-Security-Policy"]
 
 
-def test_a_wrong_method_is_told_with_the_right_ones(visitor: Visitor) -> None:
+def test_a_wrong_method_is_refused_with_the_allowed_ones(visitor: Visitor) -> None:
     answer = visitor.get("/jobs")
     assert (answer.status_code, set(answer.headers["Allow"].split(", "))) == (405, {"POST", "OPTIONS"})
     assert "<h1>Method Not Allowed</h1>" in answer.text
 
 
-def test_the_status_is_told_while_the_job_goes_on(visitor: Visitor, site: Site, box: Box) -> None:
+def test_the_status_is_reported_while_the_job_is_running(visitor: Visitor, site: Site, box: Box) -> None:
     page, seen = visitor.submit(), []
     for seconds in (0, 2, 2):  # the box's clock stands still between these: a view that waited would never answer
         box.clock.sleep(seconds)
@@ -100,7 +100,7 @@ def test_the_status_is_told_while_the_job_goes_on(visitor: Visitor, site: Site, 
 
 
 @pytest.mark.parametrize(("status", "asked"), [("processing", 3), ("thinking", 3), ("completed", 1), ("failed", 1)])
-def test_the_service_is_asked_once_for_each_look_and_not_after_the_end(status: str, asked: int, tmp_path: Path) -> None:
+def test_each_status_check_sends_one_request_and_none_after_the_end(status: str, asked: int, tmp_path: Path) -> None:
     with serving(clerk(status)) as service, site_of(service.url, tmp_path) as site:
         visitor = site.visitor()
         page = visitor.submit()
@@ -109,7 +109,7 @@ def test_the_service_is_asked_once_for_each_look_and_not_after_the_end(status: s
     assert methods(service) == ["POST", *["GET"] * asked]
 
 
-def test_a_job_that_failed_tells_why(visitor: Visitor, site: Site, box: Box) -> None:
+def test_a_failed_job_shows_the_reason(visitor: Visitor, site: Site, box: Box) -> None:
     page = visitor.submit("fail")
     box.finish()
     told = visitor.status(page)
@@ -122,7 +122,7 @@ def down_after(accepted: bytes) -> list[Any]:
     return [then(accepted, reset()), reset()]
 
 
-def test_a_service_that_is_down_is_told_and_the_job_kept(tmp_path: Path) -> None:
+def test_a_service_that_is_down_is_reported_and_the_job_kept(tmp_path: Path) -> None:
     with serving(*down_after(ACCEPTED), clerk("completed")) as service, site_of(service.url, tmp_path) as site:
         visitor = site.visitor()
         page = visitor.submit()
@@ -134,7 +134,7 @@ def test_a_service_that_is_down_is_told_and_the_job_kept(tmp_path: Path) -> None
         }  # fmt: skip
 
 
-def test_an_answer_that_comes_in_late_does_not_undo_the_end(tmp_path: Path) -> None:
+def test_a_late_response_does_not_undo_the_final_status(tmp_path: Path) -> None:
     come, go, late = threading.Event(), threading.Event(), []
 
     def hold_the_first_look(request: Received, connection: int) -> bytes:
@@ -176,7 +176,7 @@ def completed(visitor: Visitor, box: Box) -> str:
         ("lines=1-2", 200, b"video of a lake", None),
     ],
 )
-def test_a_part_is_what_the_browser_asked_for(
+def test_a_range_request_gets_the_requested_range(
     wanted: str | None, code: int, data: bytes, part: str | None, visitor: Visitor, box: Box
 ) -> None:
     answer = visitor.get(completed(visitor, box), headers={"Range": wanted})
@@ -193,7 +193,7 @@ def refusing(request: Received, connection: int) -> bytes:
 
 
 @pytest.mark.parametrize(("theirs", "ours"), [(416, 416), (404, 404), (403, 502)])
-def test_a_video_that_is_refused_is_told_by_what_the_browser_can_make_of_it(
+def test_a_video_that_is_refused_is_reported_in_a_form_that_the_browser_can_show(
     theirs: int, ours: int, tmp_path: Path
 ) -> None:
     with serving(answering(refusing)) as service, site_of(service.url, tmp_path) as site:
@@ -212,14 +212,14 @@ def test_a_part_of_another_video_is_not_mixed_in(visitor: Visitor, box: Box) -> 
     assert codes == [206, 200]
 
 
-def test_there_is_no_video_before_the_end(tmp_path: Path) -> None:
+def test_there_is_no_video_before_the_job_is_completed(tmp_path: Path) -> None:
     with serving(clerk()) as service, site_of(service.url, tmp_path) as site:
         visitor = site.visitor()
         assert visitor.get(f"{visitor.submit()}/video").status_code == 404
     assert methods(service) == ["POST"]
 
 
-def test_a_video_that_cannot_be_fetched_is_told(tmp_path: Path) -> None:
+def test_a_video_that_cannot_be_fetched_is_reported(tmp_path: Path) -> None:
     with serving(clerk("completed")) as service, site_of(service.url, tmp_path) as site:
         visitor = site.visitor()
         page = visitor.submit()

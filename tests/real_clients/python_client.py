@@ -1,8 +1,8 @@
 """The whole non-realtime surface of a public Python SDK, played against the box: `python_client.py URL FOLDER`.
 
 Runs in an environment of its own, which has the public `decart` (0.0.11 or newer) and not ours. What is to be sent is
-in the folder. Each check is told in a line of JSON: the operation, the case, and what went wrong (null for nothing);
-the last line lists what of the surface was left out.
+in the folder. Each check is reported as a line of JSON: the operation, the case, and the error (null for none); the
+last line lists what of the surface was left out.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ INPUTS = {
 called: set[str] = set()
 
 
-def told(operation: str, case: str, wrong: str | None) -> None:
+def report(operation: str, case: str, wrong: str | None) -> None:
     """Print how a check ended."""
     called.add(operation)
     print(json.dumps([operation, case, wrong]), flush=True)
@@ -49,9 +49,9 @@ async def check(operation: str, case: str, doing: Awaitable[Any], right: Callabl
     """Tell whether something comes out right, and return it."""
     try:
         result = await asyncio.wait_for(doing, PATIENCE)
-        told(operation, case, None if right(result) else f"gave {result!r:.200}")
+        report(operation, case, None if right(result) else f"gave {result!r:.200}")
     except Exception as error:
-        told(operation, case, f"{type(error).__name__}: {error}")
+        report(operation, case, f"{type(error).__name__}: {error}")
     else:
         return result
 
@@ -60,10 +60,10 @@ async def refused(operation: str, case: str, doing: Awaitable[Any], kind: type[B
     """Tell whether something is refused with an error of that kind, which says these words."""
     try:
         result = await asyncio.wait_for(doing, PATIENCE)
-        told(operation, case, f"was not refused, but gave {result!r:.200}")
+        report(operation, case, f"was not refused, but gave {result!r:.200}")
     except (Exception, asyncio.CancelledError) as error:
         fine = type(error) is kind and words in str(error)
-        told(operation, case, None if fine else f"{type(error).__name__}: {error} (not {kind.__name__}: {words})")
+        report(operation, case, None if fine else f"{type(error).__name__}: {error} (not {kind.__name__}: {words})")
 
 
 async def later(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -90,7 +90,7 @@ def options(model: Any, **more: Any) -> dict[str, Any]:
 
 
 async def by_hand(client: DecartClient, model: Any) -> None:
-    """Submit, look until it ends, fetch."""
+    """Submit a job, poll it until it ends, and fetch the result."""
     job = await check(
         "queue.submit", model.name, client.queue.submit(options(model)), lambda job: job.status == "pending"
     )
@@ -139,7 +139,7 @@ async def each_model(client: DecartClient) -> None:
 
 
 async def each_kind_of_file(client: DecartClient) -> None:
-    """Give the same video in every way that the client takes."""
+    """Send the same video in every form that the client accepts."""
     model = models.video("lucy-pro-v2v" if FIRST else "lucy-2.5")
     path = FOLDER / "clip.mp4"
     kinds: dict[str, Any] = {
@@ -162,7 +162,7 @@ async def each_kind_of_file(client: DecartClient) -> None:
 
 
 async def failed_jobs(client: DecartClient) -> None:
-    """See a job fail."""
+    """Check that a job fails."""
     model = models.video("lucy-pro-i2v" if FIRST else "lucy-2.6")
     broken = options(model, data=b"no media at all")
     result = client.queue.submit_and_poll(dict(broken))
@@ -205,7 +205,7 @@ async def mistakes(client: DecartClient) -> None:
 
 
 async def rest(client: DecartClient) -> None:
-    """Play what only one of the versions has, or has in a way of its own."""
+    """Exercise what only one of the versions has, or has in its own form."""
     given_up = asyncio.Event()
     given_up.set()
     image = models.image("lucy-pro-i2i")
@@ -272,7 +272,7 @@ async def tokens(client: DecartClient) -> None:
 
 
 def left_out() -> list[str]:
-    """Return what of the public surface no check has called."""
+    """Return the public names that no check has called."""
     groups: dict[str, Any] = {"": DecartClient, "queue.": QueueClient, "models.": type(models)}
     if TOKENS:
         groups["tokens."] = decart.TokensClient
@@ -291,7 +291,7 @@ async def main() -> None:
     async with DecartClient(api_key=KEY, base_url=URL, integration="real_clients/1") as client:
         plays = [each_model, each_kind_of_file, failed_jobs, mistakes, rest]
         await asyncio.gather(*(play(client) for play in (*plays, *([tokens] if TOKENS else []))))
-    told("close", "", None if client._session is None or client._session.closed else "left its session open")
+    report("close", "", None if client._session is None or client._session.closed else "left its session open")
     print(json.dumps({"left out": left_out()}))
 
 

@@ -34,8 +34,8 @@ PATIENCE = 900.0  # seconds to install, or to play, one client
 
 
 @attrs.frozen
-class Told:
-    """What a client told of itself.
+class Report:
+    """The report of a client.
 
     Attributes:
         client: Which client, and which version.
@@ -117,25 +117,25 @@ def javascript(folder: Path, packages: list[str]) -> tuple[list[str | Path], str
     return ["node", program], installed["version"]
 
 
-def play(client: str, command: list[str | Path], media: Path) -> Told:
-    """Have one client play all it can do against a box of its own."""
+def play(client: str, command: list[str | Path], media: Path) -> Report:
+    """Let one client exercise all its features against its own emulator."""
     emulator = Emulator(pending=0.3, processing=1.2, renderer=Studio(media))
     with emulator, EmulatorServer(emulator) as server, served(media) as address:
         *lines, last = map(json.loads, run(*command, server.url, media, address, cwd=media).splitlines())
-    return Told(client, lines, last["left out"])
+    return Report(client, lines, last["left out"])
 
 
-def report(told: Told) -> bool:
+def report(reported: Report) -> bool:
     """Print a client's table; return whether all was well."""
-    print(f"\n{told.client}")
-    for operation in dict.fromkeys(operation for operation, _, _ in told.checks):
-        cases = [(case, wrong) for name, case, wrong in told.checks if name == operation]
+    print(f"\n{reported.client}")
+    for operation in dict.fromkeys(operation for operation, _, _ in reported.checks):
+        cases = [(case, wrong) for name, case, wrong in reported.checks if name == operation]
         wrongs = [f"{case}: {wrong}" for case, wrong in cases if wrong]
         print(f"  {operation:24}{len(cases) - len(wrongs):4} of {len(cases):3} ok")
         for wrong in wrongs:
             print(f"      WRONG {wrong}")
-    print(f"  not covered: {', '.join(told.left_out) or 'nothing'}; and the realtime API, on purpose")
-    return not any(wrong for _, _, wrong in told.checks)
+    print(f"  not covered: {', '.join(reported.left_out) or 'nothing'}; and the realtime API, on purpose")
+    return not any(wrong for _, _, wrong in reported.checks)
 
 
 def main(kept: str | None = None) -> int:

@@ -54,7 +54,7 @@ class Client:
         self.wrong: list[str] = []
 
     def work(self, seconds: float) -> None:
-        """Do one thing after another."""
+        """Run all actions, one after another."""
         honest = [self.words, self.file_to_file, self.parts, self.failed, self.picture, self.stored, self.token]
         hostile = [self.hang_up_sending, self.hang_up_taking, self.send_slowly, self.take_slowly, self.nonsense]
         ends = time.monotonic() + seconds
@@ -148,7 +148,7 @@ class Client:
                 time.sleep(NAGGING / 20)
 
     def nonsense(self) -> None:
-        """Send what is no request, or none that can be granted: a 4xx, or the connection is closed."""
+        """Send an invalid or unacceptable request; expect a 4xx or a closed connection."""
         submit, opening = "/v1/jobs/lucy-clip", self._opening()
         sent = self._random.choice(
             [
@@ -204,13 +204,13 @@ class Client:
             yield sock
 
     def _cut(self, sock: socket.socket) -> None:
-        """Have the connection end with a reset, now and then."""
+        """Close some connections with a reset."""
         if self._random.random() < 0.5:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def whole(video: bytes | None, end: bytes) -> bool:
-    """Say whether a video is whole, and ends as it should."""
+    """Return whether a video is complete and ends as expected."""
     return video is not None and video[4:8] == b"ftyp" and b"moov" in video[: -len(end)] and video.endswith(end)
 
 

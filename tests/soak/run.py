@@ -33,7 +33,7 @@ MIB = 1024 * 1024
 
 @attrs.frozen
 class Size:
-    """How large the server is; each with what it may grow by."""
+    """The size of the server: each figure with its permitted growth."""
 
     memory: int = attrs.field(metadata={"most": 24 * MIB})
     files: int = attrs.field(metadata={"most": 20})
@@ -59,7 +59,7 @@ def _du(folder: Path) -> list[str]:
 
 
 def grown(before: list[Size], after: list[Size]) -> list[str]:
-    """Say what has grown by more than it may, from some measurements to some later ones: by their medians."""
+    """Compare the medians of early and late measurements; report each figure that has grown too much."""
     wrong = []
     for field in attrs.fields(Size):
         first, last = (median(getattr(size, field.name) for size in sizes) for sizes in (before, after))
@@ -89,7 +89,7 @@ def watch(clients: list[subprocess.Popen[str]], server: int, url: str, folder: P
 
 
 def soak(seconds: float, clients: int, folder: Path) -> list[str]:
-    """Soak a server; print what was done, and return what is wrong."""
+    """Soak a server; print what was done, and return the errors."""
     on_disk = folder / "server"
     on_disk.mkdir()
     server = start(HERE / "box.py", KEEP, TMPDIR=str(on_disk), **STEADY)
@@ -105,9 +105,9 @@ def soak(seconds: float, clients: int, folder: Path) -> list[str]:
     wrong = []
     for process in processes:
         output, errors = process.communicate(timeout=PATIENCE)
-        told = json.loads(output or '{"done": {}, "wrong": ["the clients ended without a word"]}')
-        done.update(told["done"])
-        wrong += told["wrong"] + ([errors] if errors else [])
+        reported = json.loads(output or '{"done": {}, "wrong": ["the clients ended without a word"]}')
+        done.update(reported["done"])
+        wrong += reported["wrong"] + ([errors] if errors else [])
     quiet = Size.of(server.pid, on_disk)
     _, errors = server.communicate(timeout=PATIENCE)  # its input ends, so it does
     if server.returncode or errors:

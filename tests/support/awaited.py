@@ -1,4 +1,4 @@
-"""Async clients over a scripted transport, and programs in a process of their own."""
+"""Async clients over a scripted transport, and programs that run in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs of the documented page, as they are printed."""
+"""The programs of the API documentation page, unchanged."""
 
 from __future__ import annotations
 

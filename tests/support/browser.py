@@ -1,6 +1,6 @@
-"""A real browser: Debian's Chromium, without a screen. Where there is none, the tests that need it are skipped.
+"""A real browser: headless Chromium from Debian. Tests that need it are skipped if it is not installed.
 
-Two threads cannot share a page, and neither can a running event loop be about: Playwright's sync interface has its own.
+Two threads cannot share a page, and no event loop may be running: Playwright's sync API has its own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 PATIENCE = 60_000
-"""Milliseconds that a page may take for anything; never reached when all is well."""
+"""The timeout of every page action, in milliseconds; only reached if a test fails."""
 
 _QUIET = [
     "--no-sandbox",  # CI runs as root
@@ -29,7 +29,7 @@ _QUIET = [
 
 
 def chromium() -> str | None:
-    """Return where Chromium is, if it is installed."""
+    """Return the path of Chromium, if it is installed."""
     return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -38,7 +38,7 @@ needs_chromium = pytest.mark.skipif(chromium() is None, reason="Chromium is not 
 
 @contextmanager
 def browsing(width: int = 1280, height: int = 900) -> Iterator[Page]:
-    """Give an empty page. What goes wrong on a page (a script's error) is raised when the block ends."""
+    """Open an empty page. Errors of its scripts fail the test when the block ends."""
     errors: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=_QUIET)

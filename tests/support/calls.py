@@ -1,4 +1,4 @@
-"""Requests with names of their own to the server of `support.echo`, and what became of them."""
+"""Uniquely named requests to the server of `support.echo`, and a tally of their outcomes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import attrs
 from decart import Timeout
 from decart.transports.base import AsyncTransport, HttpRequest, Transport
 
-HANG = 10.0  # seconds that no call may take
-STREAMS = 100  # that can be open at once
+HANG = 10.0  # seconds after which a call counts as hanging
+STREAMS = 100  # streams that can be open at the same time
 LIMITS = Timeout(connect=HANG / 2, read=HANG / 2)
 
 
@@ -38,7 +38,7 @@ class Token:
 
 @attrs.frozen
 class Call:
-    """A request, and the id that its answer must name."""
+    """A request, and the ID that its response must contain."""
 
     request: HttpRequest
     job_id: str
@@ -46,15 +46,15 @@ class Call:
 
 @attrs.define
 class Tally:
-    """What became of the calls.
+    """The outcomes of the calls.
 
     Attributes:
-        calls: How many were to be interrupted.
-        fired: How many interrupts began before the call was over.
-        hits: How many of these came out of the call.
-        crossed: How many answers were those of another request.
-        errors: What else was raised.
-        slowest: Seconds that the slowest call took.
+        calls: The number of calls that were meant to be interrupted.
+        fired: The number of interrupts that happened before the call was over.
+        hits: The number of interrupts that the call raised.
+        crossed: The number of responses that belonged to another request.
+        errors: The other exceptions.
+        slowest: The duration of the slowest call, in seconds.
     """
 
     calls: int = 0
@@ -65,12 +65,12 @@ class Tally:
     slowest: float = 0.0
 
     def answered(self, call: Call, body: bytes) -> None:
-        """See that an answer is the one to this call."""
+        """Check that a response belongs to this call."""
         self.crossed += f'"job_id": "{call.job_id}"'.encode() not in body
 
 
 class Calls:
-    """An endless supply of calls: POST and GET by turns, a third of them answered in two parts."""
+    """An endless supply of calls, alternately POST and GET; a third of the responses arrive in two parts."""
 
     def __init__(self, url: str) -> None:
         self._url, self._numbers = url, itertools.count()
@@ -85,11 +85,11 @@ class Calls:
         return Call(HttpRequest(method="POST", url=url, headers=headers, body=Token(name.encode())), name)
 
     def stream(self) -> HttpRequest:
-        """Ask for a video of which only a part will ever come."""
+        """Return a request for a video of which only the beginning is ever sent."""
         return HttpRequest(method="GET", url=f"{self._url}/v1/jobs/done-{next(self._numbers)}/content", headers={})
 
     def count(self, transport: Transport, what: str) -> int:
-        """Ask the server how many ``connections`` were made, or were ``garbled``."""
+        """Return the number of ``connections`` to the server, or of ``garbled`` ones."""
         request = HttpRequest(method="GET", url=f"{self._url}/{what}", headers={})
         found = re.search(rb'"status": "(\d+)"', read(transport, request))
         assert found is not None
@@ -97,25 +97,25 @@ class Calls:
 
 
 def read(transport: Transport, request: HttpRequest) -> bytes:
-    """Make an exchange."""
+    """Make an exchange, and return the body of the response."""
     with transport.send(request, timeout=LIMITS) as response:
         return response.read()
 
 
 async def aread(transport: AsyncTransport, request: HttpRequest) -> bytes:
-    """Make an exchange, awaited."""
+    """Make an async exchange, and return the body of the response."""
     async with await transport.asend(request, timeout=LIMITS) as response:
         return await response.aread()
 
 
 def timed(durations: list[float], began: float) -> float:
-    """Add the duration of what began then and ends now; return the median of all of them."""
+    """Append the seconds since ``began``; return the median of all durations."""
     durations.append(time.perf_counter() - began)
     return statistics.median(durations)
 
 
 def watch_for_hangs() -> None:
-    """End the process with every thread's stack unless this is called again in time."""
+    """Exit with the stacks of all threads unless this is called again in time."""
     faulthandler.dump_traceback_later(HANG, exit=True)
 
 
@@ -126,7 +126,7 @@ def census() -> dict[str, int]:
 
 
 def usability(transport: Transport, calls: Calls) -> dict[str, Any]:
-    """Say whether many streams can be open at once, and an exchange uses the connection of the one before it."""
+    """Check whether many streams can be open at once, and whether exchanges reuse a connection."""
     streams = [transport.send(calls.stream(), timeout=LIMITS) for _ in range(STREAMS)]
     beside = calls.next_call()
     answered = beside.job_id.encode() in read(transport, beside.request)

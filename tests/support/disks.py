@@ -1,4 +1,4 @@
-"""Disks that are mounted, full or broken."""
+"""Mounted file systems, and disks that are full or broken."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 @contextmanager
 def mounted(*arguments: str) -> Iterator[None]:
-    """Mount something; skip the test where that is not permitted."""
+    """Mount a file system; skip the test if that is not permitted."""
     if os.name != "posix" or os.geteuid() != 0 or subprocess.run(["mount", *arguments], capture_output=True).returncode:
         pytest.skip("nothing can be mounted here")
     try:

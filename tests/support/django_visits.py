@@ -25,7 +25,7 @@ MIB = 1024 * 1024
 MEDIA = EXAMPLE.parent / "media"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(range(256)) * 8
-VIDEO = b"video of A serene lake"  # what the box makes of it
+VIDEO = b"video of A serene lake"  # rendered by the emulator for that prompt
 JSON = {"Content-Type": "application/json"}
 
 
@@ -39,19 +39,19 @@ MANAGE = [sys.executable, "-W", "error", "manage.py"]
 
 
 def visitor(name: str = "ann", **more: Any) -> Client:
-    """Return a browser, of sorts, in which somebody has signed in."""
+    """Return a test client in which a user has signed in."""
     client = Client(**more)
     client.force_login(User.objects.get_or_create(username=name)[0])
     return client
 
 
 def send(client: Client, prompt: str = "A serene lake", **more: Any) -> Any:
-    """Fill the form in and send it."""
+    """Fill in the form and send it."""
     return client.post("/submit/", {"token": uuid.uuid4(), "prompt": prompt, **more})
 
 
 def errors(response: Any) -> list[str]:
-    """Return what a form complains of; what is shown is a form that can be sent."""
+    """Return the errors of a form, and check that it can be sent again."""
     assert response.status_code == 200
     form = response.context["form"]
     assert str(response.context["token"]) != form.data["token"]
@@ -66,12 +66,12 @@ def row(name: str = "ann", **fields: Any) -> Job:
 
 
 def status(client: Client, job: Job) -> dict[str, Any]:
-    """Ask where a job is, as its page does."""
+    """Request the status of a job, as its page does."""
     return dict(client.get(f"/jobs/{job.pk}/status/").json())
 
 
 def made(client: Client, box: Box) -> Job:
-    """Have a video made."""
+    """Submit a job, and wait for its video."""
     send(client)
     box.clock.sleep(10)
     job: Job = Job.objects.get()
@@ -80,7 +80,7 @@ def made(client: Client, box: Box) -> Job:
 
 
 class Fetched(NamedTuple):
-    """A video, or the answer in its place."""
+    """The response to a request for a video."""
 
     status: int
     body: bytes
@@ -88,7 +88,7 @@ class Fetched(NamedTuple):
 
 
 def fetch(client: Client, job: Job, **headers: str) -> Fetched:
-    """Fetch a video, or a part of it."""
+    """Fetch a video, or a range of it."""
     sent = {f"HTTP_{name}": value for name, value in headers.items()}
     with closing(client.get(f"/jobs/{job.pk}/video.mp4", **sent)) as response:
         return Fetched(response.status_code, b"".join(response), response.headers)
@@ -96,20 +96,20 @@ def fetch(client: Client, job: Job, **headers: str) -> Fetched:
 
 @contextmanager
 def browsing_by_hand(site: Site, client: Client) -> Iterator[requests.Session]:
-    """Talk to the site over HTTP, as the person who has signed in."""
+    """Use the site over HTTP as the user who has signed in."""
     with requests.Session() as session:
         session.cookies.set("sessionid", client.cookies["sessionid"].value, domain="127.0.0.1")
         yield session
 
 
 def hidden(page: str) -> dict[str, str]:
-    """Return what a page's forms hold that nobody types."""
+    """Return the hidden fields of a page's forms."""
     return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)"', page))
 
 
 @contextmanager
 def without_such_a_part() -> Iterator[None]:
-    """Talk to a service whose video is shorter than any part that is asked for."""
+    """Use a service whose video ends before any requested range."""
 
     def answer(request: Received, number: int) -> bytes:
         if not request.target.endswith("/content"):
@@ -122,7 +122,7 @@ def without_such_a_part() -> Iterator[None]:
 
 
 def endless(connection: Connection) -> None:
-    """Say that a job is done, and send of its video more than anybody should take, if somebody takes it."""
+    """Report a job as completed, and send more of its video than any client should accept."""
     while True:
         if not connection.read_request().target.endswith("/content"):
             connection.send(COMPLETED)

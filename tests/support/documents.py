@@ -1,4 +1,4 @@
-"""The programs of our pages, run as they stand."""
+"""Run the programs in our documentation, unchanged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def programs(page: str) -> list[str]:
 
 
 def run(program: str, names: dict[str, Any], page: str) -> None:
-    """Run a program among these names; it may await at the top level, as a notebook may."""
+    """Run a program with these global names; like a notebook cell, it may await at the top level."""
     code = compile(textwrap.dedent(program), page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     if code.co_flags & inspect.CO_COROUTINE:
         asyncio.run(eval(code, names))

@@ -1,4 +1,4 @@
-"""Downloads as state machines, and the heads of responses for them."""
+"""Download state machines, and response heads to feed them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def feed(download: Download, data: bytes) -> None:
 
 
 def cut_at(size: int, response: BufferedResponse | None = None, **more: Any) -> Download:
-    """Return a download whose first response broke off after so many bytes."""
+    """Return a download whose first response broke off after ``size`` bytes."""
     download = new_download(**more)
     assert download.observe_head(response or complete())
     feed(download, VIDEO[:size])

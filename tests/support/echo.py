@@ -1,17 +1,17 @@
-"""An HTTP server in a process of its own whose answers name what was asked, so that a mixed-up answer is noticed.
+"""An HTTP server in a separate process whose responses name the request, so that a mixed-up response is detected.
 
 =============================  =========================================================================
-request                        answer
+request                        response
 =============================  =========================================================================
 ``GET /v1/jobs/<id>``          the id, and ``processing``, or ``completed`` if the id begins with ``done``
-``GET /v1/jobs/<id>/content``  the beginning of a video, and never the rest
+``GET /v1/jobs/<id>/content``  the beginning of a video, but never the rest
 ``POST``                       the ``token-...`` in its body as the id, and ``pending``
-``GET /connections``           how many connections were ever made
-``GET /garbled``               how many of them carried something else than one request after the other
+``GET /connections``           the number of connections so far
+``GET /garbled``               the number of connections with anything but complete requests
 =============================  =========================================================================
 
 If an id or a token contains ``halves``, the body is sent a moment after the head. Run as a program, it prints its
-port, and ends with its input.
+port, and exits when stdin ends.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from workers.running import small_environment
 MOMENT = 0.0003  # seconds; about as long as an exchange takes
 REQUEST = re.compile(rb"(?P<method>GET|POST) (?P<target>/\S*) HTTP/1\.1(?P<headers>\r\n.*?)\r\n\r\n", re.DOTALL)
 TOKEN = re.compile(rb"(--.*\r\n\r\n)?(?P<token>token-[\w-]+)(\r\n--.*)?", re.DOTALL)  # alone, or in a form
-VIDEO = 1024 * 1024  # bytes that are announced
+VIDEO = 1024 * 1024  # the announced length, in bytes
 BEGINNING = b"\x00\x00\x00\x18ftypmp42" + bytes(4096)
 
 
 class Connection(asyncio.Protocol):
-    """One connection, and the answers to the requests on it."""
+    """One connection, and the responses to its requests."""
 
     made = 0
     garbled = 0
@@ -56,35 +56,35 @@ class Connection(asyncio.Protocol):
             if len(self._received) < ends:
                 return
             body, self._received = self._received[found.end() : ends], self._received[ends:]
-            self._answer(found["method"], found["target"].decode(), body)
+            self._respond(found["method"], found["target"].decode(), body)
         if b"\r\n\r\n" in self._received:
-            self._give_up()
+            self._abort()
 
-    def _give_up(self) -> None:
+    def _abort(self) -> None:
         Connection.garbled += 1
         self._transport.abort()
 
-    def _answer(self, method: bytes, target: str, body: bytes) -> None:
+    def _respond(self, method: bytes, target: str, body: bytes) -> None:
         token = TOKEN.fullmatch(body)
         if target.endswith("/content"):
             self._transport.write(_head(VIDEO, "video/mp4") + BEGINNING)
         elif target in ("/connections", "/garbled"):
-            self._say("count", str(Connection.made if target == "/connections" else Connection.garbled))
+            self._send_job("count", str(Connection.made if target == "/connections" else Connection.garbled))
         elif method == b"GET":
             job_id = target.rpartition("/")[2]
-            self._say(job_id, "completed" if job_id.startswith("done") else "processing")
+            self._send_job(job_id, "completed" if job_id.startswith("done") else "processing")
         elif token is None:
-            self._give_up()
+            self._abort()
         else:
-            self._say(token["token"].decode(), "pending")
+            self._send_job(token["token"].decode(), "pending")
 
-    def _say(self, job_id: str, status: str) -> None:
-        answer = json.dumps({"job_id": job_id, "status": status}).encode()
+    def _send_job(self, job_id: str, status: str) -> None:
+        body = json.dumps({"job_id": job_id, "status": status}).encode()
         if "halves" in job_id:
-            self._transport.write(_head(len(answer)))
-            asyncio.get_running_loop().call_later(MOMENT, self._transport.write, answer)
+            self._transport.write(_head(len(body)))
+            asyncio.get_running_loop().call_later(MOMENT, self._transport.write, body)
         else:
-            self._transport.write(_head(len(answer)) + answer)
+            self._transport.write(_head(len(body)) + body)
 
 
 def _head(length: int, kind: str = "application/json") -> bytes:
@@ -93,7 +93,7 @@ def _head(length: int, kind: str = "application/json") -> bytes:
 
 @contextlib.contextmanager
 def echoing() -> Iterator[str]:
-    """Run the server while the ``with`` block lasts, and give its address."""
+    """Run the server during the ``with`` block, and yield its address."""
     command = [sys.executable, "-m", "support.echo"]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=small_environment(), **pipes) as process:

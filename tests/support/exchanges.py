@@ -1,4 +1,4 @@
-"""Exchanges over every transport: the requests, the bodies, servers that misbehave, and the transports themselves."""
+"""Exchanges over every transport: requests, bodies, servers that misbehave, and the transports."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ SOON = Timeout(connect=5, read=0.15)
 LONG = Timeout(connect=PATIENCE, read=PATIENCE)
 OK = http(200, b"fine")
 
-BIG = 8 * 1024 * 1024  # bytes that no socket buffer takes at once, with the small ones of a test
+BIG = 8 * 1024 * 1024  # more bytes than the small socket buffers of a test hold
 
 
 @attrs.frozen
 class Parts:
-    """A body of so many bytes in pieces, which may be iterated again."""
+    """A body in pieces, which can be iterated repeatedly."""
 
     pieces: tuple[bytes, ...] = (b"one,", b"two,", b"three")
 
@@ -79,9 +79,9 @@ def post(url: str, body: Body | None = None) -> HttpRequest:
 
 
 def caught(kind: type[E], call: Callable[[], object]) -> E:
-    """Return the error that a call raises. Unlike `pytest.raises` it makes no circle of error and stack.
+    """Return the error that a call raises. Unlike `pytest.raises` this creates no reference cycle with the stack.
 
-    A socket in such a circle, which urllib3 leaves open after a header that it cannot read, would be told as unclosed.
+    A socket in such a cycle, which urllib3 leaves open after an unreadable header, would be reported as unclosed.
     """
     try:
         call()
@@ -91,11 +91,13 @@ def caught(kind: type[E], call: Callable[[], object]) -> E:
 
 
 def unresolvable() -> contextlib.AbstractContextManager[str]:
-    return contextlib.nullcontext("http://" + ".".join(["a" * 60] * 6))  # longer than any name: no server is asked
+    return contextlib.nullcontext(
+        "http://" + ".".join(["a" * 60] * 6)
+    )  # longer than any valid name: no DNS query is sent
 
 
 def no_such_name() -> contextlib.AbstractContextManager[str]:
-    return contextlib.nullcontext("http://" + "a" * 64 + ".invalid")  # longer than a label may be
+    return contextlib.nullcontext("http://" + "a" * 64 + ".invalid")  # longer than a valid label
 
 
 @contextlib.contextmanager
@@ -107,7 +109,7 @@ def plain_http_behind_https() -> Iterator[str]:
 NO_CONNECTION = {
     "connection refused": nobody,
     "a name that is too long to exist": unresolvable,
-    "a name that cannot be one": no_such_name,
+    "an invalid name": no_such_name,
     "https to a server of plain http": plain_http_behind_https,
     "a full queue": deaf,
 }
@@ -128,12 +130,12 @@ BROKEN: dict[str, Script] = {
     "a chunk shorter than its size": broken(b"Transfer-Encoding: chunked\r\n\r\nff\r\nabc"),
     "chunks without an end": broken(b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"),
     "something that is not HTTP": reply(b"SSH-2.0-OpenSSH_9.6\r\n"),
-    "a version of HTTP that there is not": reply(b"HTTP/7.7 200 OK\r\n\r\n"),
-    "a status that is no number": reply(b"HTTP/1.1 fine\r\n\r\n"),
+    "an unknown version of HTTP": reply(b"HTTP/7.7 200 OK\r\n\r\n"),
+    "a status that is not a number": reply(b"HTTP/1.1 fine\r\n\r\n"),
     "a thousand headers": broken(b"X: y\r\n" * 1000 + b"\r\n"),
     "a header without an end": broken(b"X: " + b"y" * 100_000 + b"\r\n\r\n"),
     "two lengths": broken(b"Content-Length: 3, 5\r\n\r\nabcde"),
-    "gzip that is none": broken(b"Content-Encoding: gzip\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc"),
+    "invalid gzip": broken(b"Content-Encoding: gzip\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc"),
 }
 SILENT: dict[str, Script] = {
     "silence": silent,
@@ -145,7 +147,7 @@ FAILURES = {**BROKEN, **SILENT}
 
 
 def taking_little(connection: Connection) -> None:
-    """Take a body as slowly as possible, without ever stopping."""
+    """Receive a body as slowly as possible, without ever stopping."""
     while True:
         connection.sock.recv(1024)
         connection.pause(0.01)
@@ -168,7 +170,7 @@ DRIPS: dict[str, Script] = {
 
 
 class Blocking:
-    """A sync face of an async transport, on an event loop that stands still between two calls."""
+    """A sync wrapper for an async transport, with an event loop that runs only during calls."""
 
     def __init__(
         self, transport: AsyncTransport, new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
@@ -242,7 +244,7 @@ def url_of(script: Script) -> Iterator[str]:
 
 
 Make = Callable[[str], HttpRequest]
-"""What makes a request from the URL of a server."""
+"""A function that returns a request to the server with this URL."""
 
 get_and_post = pytest.mark.parametrize("make", [get, post], ids=["GET", "POST"])
 only_aiohttp = pytest.mark.parametrize("kind", ["aiohttp", "aiohttp on uvloop"], indirect=True)

@@ -1,4 +1,4 @@
-"""Every transport and client behind one synchronous face, so that a rule is written once for all of them."""
+"""All transports behind one synchronous interface, so that a test is written once for all of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Blocking:
-    """A sync face of an async transport, on an event loop that runs only during a call."""
+    """A sync wrapper for an async transport, with an event loop that runs only during calls."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport, self._loop = transport, asyncio.new_event_loop()
@@ -70,12 +70,12 @@ TRANSPORTS = [*SYNC, *ASYNC]
 
 
 def sync_face(name: str) -> Transport:
-    """Make a transport; one that is awaited gets a sync face."""
+    """Create a transport; an async one is wrapped."""
     return SYNC[name]() if name in SYNC else Blocking(ASYNC[name]())
 
 
 def wait_for(event: threading.Event, transport: Transport, seconds: float) -> bool:
-    """Wait for something that another thread does, while the transport's event loop, if it has one, goes on."""
+    """Wait for an event that another thread sets, while the transport's event loop, if any, is running."""
     if isinstance(transport, Blocking):
         return transport.run(asyncio.to_thread(event.wait, seconds))
     return event.wait(seconds)

@@ -1,4 +1,4 @@
-"""A transport that responds from a script, on a clock that moves only when it sleeps or a request takes its time.
+"""A transport that responds from a script, on a clock that advances only in a sleep or a slow request.
 
 ::
 
@@ -32,7 +32,7 @@ MP4 = (
     + b"\x00\x00\x01\x08mdat"
     + bytes(range(256))
 )
-"""An MP4 that is whole by its structure, though nothing can be seen in it."""
+"""An MP4 that is structurally complete, although it has no frames."""
 
 Outcome = HttpResponse | BaseException
 Entry = Any  # Outcome, Callable[[HttpRequest], Outcome], or Takes; recursive, so not spelled out
@@ -40,7 +40,7 @@ Entry = Any  # Outcome, Callable[[HttpRequest], Outcome], or Takes; recursive, s
 
 @attrs.frozen
 class Takes:
-    """A response that takes so many seconds; if less time than that is allowed, the request times out."""
+    """A response that takes ``seconds``; if the timeout is shorter, the request times out."""
 
     seconds: float
     entry: Entry
@@ -51,7 +51,7 @@ SILENCE = Takes(float("inf"), None)
 
 @attrs.frozen(kw_only=True)
 class Sent:
-    """A request as it went out."""
+    """A request as it was sent."""
 
     method: str
     url: str
@@ -66,7 +66,7 @@ class Sent:
 
 
 class FakeTransport:
-    """A scripted transport in memory; see the module."""
+    """A scripted in-memory transport; see the module."""
 
     def __init__(self, *script: Entry, start: float = 0.0) -> None:
         self._script: Iterator[Entry] = _flat(script)
@@ -78,15 +78,15 @@ class FakeTransport:
 
     @property
     def sent(self) -> list[str]:
-        """The requests as short lines."""
+        """The method and path of each request."""
         return [f"{request.method} {request.path}" for request in self.requests]
 
     @property
     def posts(self) -> list[Sent]:
         return [request for request in self.requests if request.method == "POST"]
 
-    def looks(self) -> list[float]:
-        """The moments of the status checks."""
+    def check_times(self) -> list[float]:
+        """Return the times of the status checks."""
         return [r.at for r in self.requests if r.method == "GET" and not r.path.endswith("/content")]
 
     def at(self, moment: float, action: Callable[[], object]) -> None:
@@ -95,7 +95,7 @@ class FakeTransport:
         self._events.sort(key=lambda event: event[0])
 
     def interrupt_at(self, moment: float) -> None:
-        """Press Ctrl-C at that moment."""
+        """Simulate Ctrl-C at a time."""
 
         def press() -> None:
             raise KeyboardInterrupt
@@ -157,7 +157,7 @@ class FakeTransport:
 
     async def asleep(self, seconds: float, cancel: Any = None) -> None:
         self.sleep(seconds, cancel)
-        await asyncio.sleep(0)  # where a task can be cancelled
+        await asyncio.sleep(0)  # so that a task can be cancelled here
 
     async def aclose(self) -> None:
         self.close()
@@ -171,7 +171,7 @@ class FakeTransport:
 
 
 class Later:
-    """Chunks, awaited."""
+    """An async iterator over chunks."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -195,13 +195,13 @@ def _flat(script: Iterable[Entry]) -> Iterator[Entry]:
 
 
 def always(make: Callable[[], Entry]) -> Iterator[Entry]:
-    """Respond to every further request with what ``make`` returns."""
+    """Respond to every further request with the result of ``make``."""
     while True:
         yield make()
 
 
-def answer(status: int = 200, body: object = b"", **headers: str) -> HttpResponse:
-    """Make a response; a body that is not bytes is sent as JSON, and ``retry_after=`` is the header Retry-After."""
+def make_response(status: int = 200, body: object = b"", **headers: str) -> HttpResponse:
+    """Create a response; a body other than bytes is sent as JSON, and ``retry_after=`` is the header Retry-After."""
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     if not isinstance(body, bytes):
         body = json.dumps(body).encode()
@@ -210,15 +210,15 @@ def answer(status: int = 200, body: object = b"", **headers: str) -> HttpRespons
 
 
 def accepted(job_id: str = "j1", status: str = "pending") -> HttpResponse:
-    return answer(200, {"job_id": job_id, "status": status})
+    return make_response(200, {"job_id": job_id, "status": status})
 
 
 def status(status: str, job_id: str = "j1", **more: Any) -> HttpResponse:
-    return answer(200, {"job_id": job_id, "status": status, **more})
+    return make_response(200, {"job_id": job_id, "status": status, **more})
 
 
 def video(data: bytes = MP4) -> HttpResponse:
-    return answer(200, data, content_type="video/mp4", content_length=str(len(data)))
+    return make_response(200, data, content_type="video/mp4", content_length=str(len(data)))
 
 
 def client_of(transport: FakeTransport, **settings: Any) -> DecartClient:

@@ -1,4 +1,4 @@
-"""A program that interrupts exchanges at random moments, and prints what came of it.
+"""A program that interrupts exchanges at random times, and prints the outcomes.
 
 ::
 
@@ -37,8 +37,8 @@ from support.calls import (
 from support.faces import ASYNC, SYNC, Blocking
 
 T = TypeVar("T")
-TASKS = 4  # that are cancelled at the same time
-WARM_UP = 200  # exchanges by which their duration is measured
+TASKS = 4  # tasks that are cancelled concurrently
+WARM_UP = 200  # exchanges to measure their duration
 
 
 class Interrupt(BaseException):
@@ -49,7 +49,7 @@ class Alarm:
     """Interrupts calls.
 
     Attributes:
-        fired: How often it did, before the call was over.
+        fired: The number of interrupts that happened before the call was over.
     """
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Alarm:
             raise Interrupt
 
     def during(self, call: Callable[[], T], seconds: float) -> T:
-        """Make a call, and interrupt it if it takes longer than that."""
+        """Make a call, and interrupt it if it takes longer than ``seconds``."""
         try:
             self._armed = True
             signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -75,12 +75,12 @@ class Alarm:
 
 
 def moment(duration: float) -> float:
-    """Return a random moment of an exchange."""
+    """Return a random time within an exchange."""
     return max(1e-6, random.random() * duration)
 
 
 def signals(name: str, url: str, interrupts: int) -> dict[str, Any]:
-    """Interrupt that many exchanges of a sync transport."""
+    """Interrupt ``interrupts`` exchanges of a sync transport."""
     warnings.simplefilter("ignore", ResourceWarning)  # an interrupt while connecting leaves the socket to the collector
     begun = census()
     transport, calls, tally, alarm = SYNC[name](), Calls(url), Tally(), Alarm()
@@ -110,7 +110,7 @@ def signals(name: str, url: str, interrupts: int) -> dict[str, Any]:
             watch_for_hangs()
         tally.calls += 1
         make(calls.next_call(), moment(usual))
-        if random.random() < 0.5:  # or most of the interrupted exchanges would begin with a new connection
+        if random.random() < 0.5:  # or most interrupted exchanges would start on a new connection
             make(calls.next_call(), None)
     tally.fired = alarm.fired
     watch_for_hangs()
@@ -121,7 +121,7 @@ def signals(name: str, url: str, interrupts: int) -> dict[str, Any]:
 
 
 def cancellations(name: str, url: str, interrupts: int) -> dict[str, Any]:
-    """Cancel that many exchanges of an async transport."""
+    """Cancel ``interrupts`` exchanges of an async transport."""
     begun = census()
     transport, calls, tally = ASYNC[name](), Calls(url), Tally()
     face = Blocking(transport)
@@ -136,9 +136,9 @@ def cancellations(name: str, url: str, interrupts: int) -> dict[str, Any]:
 
 
 async def _ended(task: asyncio.Task[bytes], seconds: float) -> bool:
-    """Wait for a task, and cancel it at that moment; say whether it was cancelled before it was done.
+    """Wait for a task, and cancel it after ``seconds``; return whether it was cancelled before it was done.
 
-    The loop's own timers are no use here: they are as coarse as an exchange is long.
+    The timers of the loop cannot be used: their resolution is about the duration of an exchange.
     """
     ends = time.perf_counter() + seconds
     while not task.done() and time.perf_counter() < ends:

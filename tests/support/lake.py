@@ -1,4 +1,4 @@
-"""The job that most tests of the emulator submit, and its video."""
+"""The job that most emulator tests submit, and its video."""
 
 from __future__ import annotations
 

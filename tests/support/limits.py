@@ -1,11 +1,11 @@
-"""A program that ends tasks at random moments while they use a client, and prints what came of it.
+"""A program that aborts tasks at random times while they use a client, and prints the outcomes.
 
 ::
 
     python -m support.limits soft_limits requests http://127.0.0.1:1234 300
 
-``soft_limits`` raises an exception out of the handler of SIGUSR1, as Celery does in its workers; ``timeouts`` are those
-of `gevent.Timeout`, and ``kills`` those of `gevent.killall`, in a Python that gevent has patched before anything else.
+``soft_limits`` raises an exception in the handler of SIGUSR1, as Celery does in its workers. ``timeouts`` uses
+`gevent.Timeout`, and ``kills`` uses `gevent.killall`, in a Python that gevent has patched before any other import.
 """
 
 import sys
@@ -31,25 +31,25 @@ from decart import DecartClient, RetryPolicy, models
 from support.calls import HANG, Calls, Tally, census, timed, usability, watch_for_hangs
 from support.faces import SYNC
 
-GREENLETS = 8  # that are ended at the same time
-WARM_UP = 100  # calls by which their duration is measured
+GREENLETS = 8  # greenlets that are aborted concurrently
+WARM_UP = 100  # calls to measure their duration
 
 
 class SoftTimeLimitExceeded(Exception):
-    """What Celery raises; it is no ``BaseException`` there either."""
+    """The exception of Celery; like there, it is an ``Exception``."""
 
 
 ENDS = (SoftTimeLimitExceeded, gevent.Timeout, gevent.GreenletExit)
 
 
 class Task:
-    """A task that makes one call after the other, submits and status checks by turns, until it is ended."""
+    """A task that makes random submits and status checks, one after another, until it is aborted."""
 
     def __init__(self, client: DecartClient, tally: Tally, calls: Calls) -> None:
         self._client, self._tally, self._calls = client, tally, calls
 
     def call(self) -> None:
-        """Make a call, and see that its answer belongs to it."""
+        """Make a call, and check that the response belongs to it."""
         job_id = self._calls.next_call().job_id
         began = time.perf_counter()
         try:
@@ -74,7 +74,7 @@ class Task:
 
 
 def soft_limits(task: Task, tally: Tally, limits: int, moment: Callable[[], float]) -> None:
-    """Have a supervisor end that many tasks of the main thread."""
+    """Let a supervisor abort ``limits`` tasks of the main thread."""
     main, started, over = threading.get_ident(), threading.Semaphore(0), threading.Event()
     working = False
 

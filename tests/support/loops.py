@@ -1,4 +1,4 @@
-"""Run async transports on event loops of their own, and watch what their tasks leave behind."""
+"""Run async transports on new event loops, and check that no tasks are left over."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ on_a_loop = pytest.mark.parametrize("kind", ASYNC)
 
 
 def new_transport(kind: str) -> AsyncTransport:
-    """Make an async transport of a kind."""
+    """Create an async transport of a kind."""
     return ThreadedTransport(RequestsTransport()) if kind == "threaded" else AiohttpTransport()
 
 
@@ -33,7 +33,7 @@ def run(kind: str, main: Coroutine[Any, Any, None]) -> None:
 
 
 def run_with_transport(kind: str, main: Callable[[Any], Awaitable[None]]) -> None:
-    """Run a function with a new transport and close it; closing may leave no task behind."""
+    """Run a function with a new transport, close it, and check that no tasks are left over."""
 
     async def closing() -> None:
         transport = new_transport(kind)
@@ -54,12 +54,12 @@ async def aexchange(transport: AsyncTransport, request: HttpRequest, timeout: Ti
 
 
 def begin(transport: AsyncTransport, request: HttpRequest, timeout: Timeout = LONG) -> asyncio.Task[bytes]:
-    """Do the same in a task."""
+    """Start a task that sends a request and returns the body of its response."""
     return asyncio.ensure_future(aexchange(transport, request, timeout))
 
 
 async def happens(event: threading.Event) -> None:
-    """Wait until another thread sets an event, while the loop goes on."""
+    """Wait until another thread sets an event, while the loop keeps running."""
     assert await asyncio.to_thread(event.wait, PATIENCE)
 
 
@@ -70,4 +70,4 @@ async def cancel(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.wait({task}, timeout=PATIENCE / 4)
     assert task.cancelled()
-    assert loop.time() - began < PATIENCE / 4, "the event loop stood still"
+    assert loop.time() - began < PATIENCE / 4, "the event loop was blocked"

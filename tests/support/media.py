@@ -1,4 +1,4 @@
-"""Small videos and pictures for tests, and jobs that are quick to render."""
+"""Small videos and pictures for tests, and jobs that render quickly."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SOUND_RATE = 48000
 
 
 def job(task: str, **changes: Any) -> RenderJob:
-    """A job that is small enough to be quick."""
+    """Return a job that is small enough to render quickly."""
     usual: dict[str, Any] = {
         "model": "a-model",
         "fps": 10,
@@ -49,7 +49,7 @@ def write_video(
     codec: str = "mpeg4",
     pictures: bool = True,
 ) -> Path:
-    """A video of a bar that wanders, one frame at each of the milliseconds."""
+    """Write a video of a moving bar, with one frame at each time in milliseconds."""
     options = {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
     with av.open(str(path), "w", options=options) as file:
         track = file.add_stream(codec, rate=10) if pictures else None

@@ -1,7 +1,7 @@
-"""Play a scenario in process or on a socket, through either front door and over any transport.
+"""Play a scenario in process or over a socket, through either client and over any transport.
 
-In process it is played by `FakeTransport`, and on a socket by a small server, whose clients live on a clock that moves
-only when they sleep.
+In process it is played by `FakeTransport`; over a socket it is played by a small server, whose clients have a clock
+that advances only in a sleep.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from decart import (
 )
 from decart.transports.aiohttp import AiohttpTransport
 from decart.transports.base import HttpResponse
-from support.fakes import KEY, LAKE, MP4, SILENCE, FakeTransport, answer
+from support.fakes import KEY, LAKE, MP4, SILENCE, FakeTransport, make_response
 from support.scenarios import Cut, Hang, Refuse, Say, Scenario, Short
 from support.servers import Connection, Gone, Server, http, nobody, serving
 
@@ -42,7 +42,7 @@ TIMEOUT = Timeout(connect=5, read=0.5)
 
 
 class OnClock:
-    """A clock that moves only in a sleep, and takes note of it."""
+    """A clock that advances only in a sleep, and records the sleeps."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Requests(OnClock, RequestsTransport):
 
 
 class BlockingRequests(OnClock, RequestsTransport):
-    """Without ``asleep``, as any sync transport, to be put in threads."""
+    """A transport without ``asleep``, like any sync transport that is run in threads."""
 
     asleep: Any = None
 
@@ -76,21 +76,21 @@ class Aiohttp(OnClock, AiohttpTransport):
 
 @attrs.frozen
 class Seen:
-    """What came of a scenario."""
+    """The outcome of a scenario."""
 
     end: str
     calls: list[str]
     waits: list[float]
-    told: list[str]
+    statuses: list[str]
 
 
-Play = Callable[[Any, Any], Any]  # (client, told) -> what the verb gives; awaited where the client is async
+Play = Callable[[Any, Any], Any]  # (client, statuses) -> the result of the method; awaited if the client is async
 
 
 def in_process(script: list[Any]) -> tuple[str, FakeTransport]:
     def entry(step: Any) -> Any:
         if isinstance(step, Say):
-            return lambda _: answer(
+            return lambda _: make_response(
                 step.status, step.data(), **{k.replace("-", "_"): v for k, v in step.headers.items()}
             )
         if isinstance(step, Short):
@@ -111,7 +111,7 @@ def _cut_short(data: bytes) -> Iterator[bytes]:
 
 
 class Stage:
-    """A server that plays a script, one step for each request, over any number of connections."""
+    """A server script that plays one step per request, over any number of connections."""
 
     def __init__(self, script: list[Any]) -> None:
         self._steps = iter(script)
@@ -135,12 +135,12 @@ class Stage:
                 raise Gone
 
 
-def verb(client: Any, name: str, told: list[str]) -> Any:
-    """Begin what a scenario plays; an async client gives something to await."""
+def verb(client: Any, name: str, statuses: list[str]) -> Any:
+    """Call the method that a scenario plays; with an async client, return an awaitable."""
     event = threading.Event()
 
     def tell(job: Any) -> None:
-        told.append(job.status)
+        statuses.append(job.status)
         if job.status == "processing" and name == "cancelled later":
             event.set()
 
@@ -181,7 +181,7 @@ def _streamed(queue: Any) -> Any:
 
 
 def ending(value: object) -> str:
-    """Tell an outcome in a line."""
+    """Describe an outcome in one line."""
     if isinstance(value, decart.QueueError):
         return f"{type(value).__name__} <- {type(value.cause).__name__ if value.cause else None} (job {value.job_id})"
     if isinstance(value, decart.JobError):
@@ -203,20 +203,20 @@ def ending(value: object) -> str:
     return f"{value.job_id} {value.status}"
 
 
-def attempt(client: DecartClient, name: str, told: list[str]) -> object:
+def attempt(client: DecartClient, name: str, statuses: list[str]) -> object:
     with client:
         try:
-            return verb(client, name, told)
+            return verb(client, name, statuses)
         except (DecartSDKError, ZeroDivisionError) as error:
             return error
 
 
-def attempt_async(client: Any, name: str, told: list[str]) -> object:
+def attempt_async(client: Any, name: str, statuses: list[str]) -> object:
     async def attempt() -> object:
         async with client as opened:
             assert isinstance(opened, AsyncDecartClient)
             try:
-                return await verb(opened, name, told)
+                return await verb(opened, name, statuses)
             except (DecartSDKError, ZeroDivisionError) as error:
                 return error
 
@@ -246,20 +246,20 @@ def the_service(script: list[Any]) -> Iterator[tuple[str, Server | None]]:
 
 
 def play(scenario: Scenario, way: str) -> Seen:
-    """Play a scenario over one of the ways, and tell what came of it."""
+    """Play a scenario in one of the ways, and return the outcome."""
     kind, front, attempt = WAYS[way]
-    told: list[str] = []
+    statuses: list[str] = []
 
     def client(url: str, transport: object) -> Any:
         return front(KEY, base_url=url, transport=transport, poll=POLL, retry=RETRY, timeout=TIMEOUT)
 
     if kind is None:
         url, fake = in_process(scenario.script)
-        end = attempt(client(url, fake), scenario.play, told)
+        end = attempt(client(url, fake), scenario.play, statuses)
         calls = [] if any(isinstance(step, Refuse) for step in scenario.script) else fake.sent
-        return Seen(ending(end), calls, fake.sleeps, told)
+        return Seen(ending(end), calls, fake.sleeps, statuses)
     transport = kind()
     with the_service(scenario.script) as (url, server):
-        end = attempt(client(url, transport), scenario.play, told)
+        end = attempt(client(url, transport), scenario.play, statuses)
     calls = [] if server is None else [f"{request.method} {request.target}" for request in server.requests]
-    return Seen(ending(end), calls, transport.sleeps, told)
+    return Seen(ending(end), calls, transport.sleeps, statuses)

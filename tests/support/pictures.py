@@ -1,4 +1,4 @@
-"""Rendered placeholders: their frames, their times, and how much two of them differ."""
+"""Rendered placeholders: their frames and timestamps, and the difference between two of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def difference(one: Pixels, other: Pixels) -> float:
 
 
 def halves(left: str, right: str, size: tuple[int, int] = SIZE) -> Image.Image:
-    """A picture with two colours side by side."""
+    """Return a picture with two colours side by side."""
     picture = Image.new("RGB", size, left)
     picture.paste(right, (size[0] // 2, 0, *size))
     return picture

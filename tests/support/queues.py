@@ -1,4 +1,4 @@
-"""A queue over a scripted transport, on a clock that moves only in a sleep."""
+"""A queue over a scripted transport, on a clock that advances only in a sleep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests by hand, for what the SDK would not send: to a box in this process, or over HTTP."""
+"""Handmade requests that the SDK would not send, to an emulator in this process or over HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from decart.transports import HttpRequest, Timeout
 
 @attrs.frozen
 class BufferedResponse:
-    """What came back; the names of the headers are in lower case."""
+    """A response; the names of the headers are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -29,7 +29,7 @@ class BufferedResponse:
 
     @property
     def wrong(self) -> list[tuple[list[str | int], str]]:
-        """Where a 422 finds something wrong, and what kind of wrong."""
+        """The location and type of each detail of a 422."""
         assert self.status == 422, self
         return [(detail["loc"], detail["type"]) for detail in self.json["detail"]]
 
@@ -46,7 +46,7 @@ class _Body:
 
 
 class Box:
-    """A box on a clock that a test moves, with a way in: its transport, or its server."""
+    """An emulator on a clock that a test advances, reached through its transport or its server."""
 
     def __init__(self, emulator: Emulator, clock: VirtualClock, way: EmulatorTransport | EmulatorServer) -> None:
         self.emulator, self.clock = emulator, clock
@@ -54,7 +54,7 @@ class Box:
 
     @classmethod
     def within(cls, emulator: Emulator) -> Box:
-        """Return a box in this process, for what is the same over HTTP."""
+        """Use an emulator in this process, for what is the same over HTTP."""
         transport = EmulatorTransport(emulator)
         return cls(emulator, transport.clock, transport)
 
@@ -66,7 +66,7 @@ class Box:
         key: str | None = "dct_test",
         **headers: str,
     ) -> BufferedResponse:
-        """Send a request; headers are written as keywords, with _ for -."""
+        """Send a request; headers are given as keywords, with _ for -."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if key is not None:
             sent["X-API-KEY"] = key
@@ -98,16 +98,16 @@ class Box:
         return self.ask("POST", path, json.dumps(value).encode(), Content_Type="application/json", **more)
 
     def finished(self, submitted: BufferedResponse | None = None) -> str:
-        """Have a job done, that of an answer or one of its own, and return its id."""
+        """Complete a job, that of ``submitted`` or a new one, and return its ID."""
         job_id = (submitted or self.form("/v1/jobs/lucy-pro-t2v", {"prompt": "a lake"})).json["job_id"]
         self.clock.advance(60)
         while self.get(f"/v1/jobs/{job_id}").json["status"] == "processing":
-            pass  # its renderer, in a thread of its own, is about to be done
+            pass  # its renderer, in another thread, is nearly done
         return str(job_id)
 
 
 def multipart(texts: Mapping[str, str], files: Mapping[str, bytes]) -> bytes:
-    """Return a form, each file under a name of its own."""
+    """Return a multipart form."""
     parts = [
         *((f'name="{name}"', text.encode()) for name, text in texts.items()),
         *((f'name="{name}"; filename="{name}.bin"', data) for name, data in files.items()),
@@ -123,7 +123,7 @@ def multipart(texts: Mapping[str, str], files: Mapping[str, bytes]) -> bytes:
 def _over_http(url: str, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> BufferedResponse:
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=20)
     try:
-        with suppress(BrokenPipeError, ConnectionResetError):  # it may be refused before it is sent to its end
+        with suppress(BrokenPipeError, ConnectionResetError):  # it may be refused before it is sent completely
             connection.request(method, path, body, dict(headers))
         response = connection.getresponse()
         lower = {name.lower(): value for name, value in response.getheaders()}

@@ -1,4 +1,4 @@
-"""Renderers that behave badly, or tell about themselves: for ``Apart``, which finds them by name."""
+"""Renderers that misbehave or report about themselves, for ``IsolatedRenderer``, which imports them by name."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from decart.emulator.render.tasks import draw
 
 
 def crash(job: RenderJob, target: Path) -> None:
-    """End the way a decoder with a wild pointer does."""
+    """Crash as a decoder with a wild pointer does."""
     target.write_bytes(b"half of it")
     ctypes.string_at(0)
 
 
-def stall(job: RenderJob, target: Path) -> None:
-    """Never end."""
+def hang(job: RenderJob, target: Path) -> None:
+    """Never return."""
     target.write_bytes(b"half of it")
     threading.Event().wait()
 
 
 def fill(job: RenderJob, target: Path) -> None:
-    """Ask for more memory than there may be."""
+    """Allocate more memory than is allowed."""
     bytearray(8 * 1024**3)
 
 
-def stumble(job: RenderJob, target: Path) -> None:
-    """Have a bug."""
+def raise_bug(job: RenderJob, target: Path) -> None:
+    """Fail as a renderer with a bug does."""
     raise KeyError("a bug")
 
 
@@ -37,13 +37,13 @@ def refuse(job: RenderJob, target: Path) -> None:
     raise RenderError(f"no \u00e4rger: {job.prompt}")
 
 
-def tell(job: RenderJob, target: Path) -> None:
-    """Say what arrived."""
+def write_job(job: RenderJob, target: Path) -> None:
+    """Write the job that arrived, instead of rendering it."""
     target.write_text(ascii([job.prompt, str(job.inputs["data"]), list(job.trajectory)]))
 
 
-def weigh(job: RenderJob, target: Path) -> None:
-    """Render, and say how much memory that took at most, in MB (Linux), and why the job failed if it did."""
+def report_memory(job: RenderJob, target: Path) -> None:
+    """Render; write the peak memory in MB (Linux) and the reason if the job failed."""
     reason = ""
     try:
         draw(job, target)

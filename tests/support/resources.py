@@ -1,4 +1,4 @@
-"""What a test leaves behind: sockets, threads, and complaints of the garbage collector."""
+"""Check what a test leaves behind: sockets, threads and unclosed objects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import stat
 import threading
 from collections.abc import Iterator
 
-DESCRIPTORS = 4096  # as many as are looked at
+DESCRIPTORS = 4096  # the number of file descriptors to examine
 
 
 def open_sockets() -> set[int]:
@@ -25,9 +25,9 @@ def open_sockets() -> set[int]:
 
 @contextlib.contextmanager
 def nothing_left() -> Iterator[None]:
-    """See that the ``with`` block leaves no sockets and no threads behind, nor an object that nobody has closed."""
+    """Check that the ``with`` block leaves no sockets, threads or unclosed objects behind."""
     threads, sockets = set(threading.enumerate()), open_sockets()
     yield
-    gc.collect()  # an unclosed socket is a warning now, and warnings are errors
+    gc.collect()  # emits a warning for an unclosed socket, and warnings are errors
     assert set(threading.enumerate()) <= threads
     assert open_sockets() <= sockets

@@ -1,4 +1,4 @@
-"""The ways in which a video gets to a path."""
+"""The ways to save a video to a path."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from decart import QueueJobResult
-from support.shelf import VIDEO, Shelf, having
+from support.served_video import VIDEO, ServedVideo, client_for
 
 DONE = QueueJobResult(job_id="j1", status="completed", data=VIDEO)
 
 
 def download(path: Any) -> Path:
-    return having(Shelf())[0].queue.download("j1", path)
+    return client_for(ServedVideo())[0].queue.download("j1", path)
 
 
 def save(path: Any) -> Path:

@@ -1,4 +1,4 @@
-"""Scenarios: scripts of what the service does, and what must come of each."""
+"""Scenarios: scripts of the service's behaviour, and the expected outcome of each."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class Say:
 
 
 class Hang:
-    """Take the request and fall silent."""
+    """Receive the request and fall silent."""
 
 
 class Cut:
-    """Take the request and reset the connection."""
+    """Receive the request and reset the connection."""
 
 
 class Refuse:
-    """Let nobody connect."""
+    """Refuse connections."""
 
 
 @attrs.frozen
 class Short:
-    """Promise more bytes than come."""
+    """Announce more bytes than are sent."""
 
     data: bytes
     promise: int = 999
@@ -56,13 +56,13 @@ def video() -> Say:
 
 
 def cut(start: int, end: int) -> Short:
-    """Break the video off."""
+    """Send only the beginning of the video."""
     assert start == 0
     return Short(MP4[:end], len(MP4), {"Content-Type": "video/mp4", "ETag": '"v1"'})
 
 
 def rest(start: int, end: int | None = None) -> Say:
-    """Send a range of the video: to its end, or to an end that is too early."""
+    """Send a range of the video: to its end, or to an earlier one."""
     headers = {"Content-Range": f"bytes {start}-{(end or len(MP4)) - 1}/{len(MP4)}", "ETag": '"v1"'}
     return Say(206, MP4[start:end], {"Content-Type": "video/mp4", **headers})
 
@@ -73,11 +73,11 @@ class Scenario:
     end: str
     calls: list[str]
     waits: list[float] = attrs.field(factory=list)
-    told: list[str] = attrs.field(factory=list)
+    statuses: list[str] = attrs.field(factory=list)
     play: str = "submit_and_poll"
 
 
-POST, LOOK, FETCH = "POST /v1/jobs/lucy-pro-t2v", "GET /v1/jobs/j1", "GET /v1/jobs/j1/content"
+POST, CHECK, FETCH = "POST /v1/jobs/lucy-pro-t2v", "GET /v1/jobs/j1", "GET /v1/jobs/j1/content"
 DONE = f"completed, {len(MP4)} bytes"
 SAVED = f"saved, {len(MP4)} bytes"
 PDC = ["pending", "processing", "completed"]
@@ -88,26 +88,26 @@ HTML = Say(200, b"<html>Gateway</html>", {"Content-Type": "text/html"})
 SCENARIOS = {
     "success": Scenario(
         script=[accepted(), *map(status, ["pending", "processing", "processing", "completed"]), video()],
-        end=DONE, calls=[POST, *[LOOK] * 4, FETCH], waits=[0.5, 0.75, 1.125, 1.6875], told=PDC,
+        end=DONE, calls=[POST, *[CHECK] * 4, FETCH], waits=[0.5, 0.75, 1.125, 1.6875], statuses=PDC,
     ),
     "failure with a reason": Scenario(
         script=[accepted(), status("failed", error="The prompt was refused.")],
-        end="failed: The prompt was refused.", calls=[POST, LOOK], waits=[0.5], told=["pending", "failed"],
+        end="failed: The prompt was refused.", calls=[POST, CHECK], waits=[0.5], statuses=["pending", "failed"],
     ),
     "timeout": Scenario(
         script=[accepted(), *[status("processing")] * 13],
         end="timed out: The wait for job j1 ended after 20 s; its last status was processing. "
         "The job may still finish, and is billed: client.queue.poll('j1') waits for it again.",
-        calls=[POST, *[LOOK] * 12], waits=[0.5, 0.75, 1.125, 1.6875, *[2.0] * 7, 1.9375],
-        told=["pending", "processing"],
+        calls=[POST, *[CHECK] * 12], waits=[0.5, 0.75, 1.125, 1.6875, *[2.0] * 7, 1.9375],
+        statuses=["pending", "processing"],
     ),
-    "submit is told to slow down": Scenario(
+    "a submit that is rate limited": Scenario(
         script=[Say(429, headers={"retry-after": "7"}), accepted()],
         end="j1 pending", calls=[POST, POST], waits=[7.0], play="submit",
     ),
-    "a look is told to slow down": Scenario(
+    "a status check that is rate limited": Scenario(
         script=[status("pending"), Say(429, headers={"retry-after": "9"}), status("completed"), video()],
-        end=DONE, calls=[LOOK, LOOK, LOOK, FETCH], waits=[0.5, 9.0], told=["pending", "completed"], play="poll",
+        end=DONE, calls=[CHECK, CHECK, CHECK, FETCH], waits=[0.5, 9.0], statuses=["pending", "completed"], play="poll",
     ),
     "no connection for the submit": Scenario(
         script=[Refuse()] * 4, end="QueueSubmitError <- ConnectError (job None)",
@@ -119,105 +119,106 @@ SCENARIOS = {
     "silence after the submit's body": Scenario(
         script=[Hang()], end=UNKNOWN.format("TransportTimeout"), calls=[POST],
     ),
-    "a submit's answer that is a page": Scenario(script=[HTML], end=UNKNOWN.format("ResponseError"), calls=[POST]),
-    "a submit's answer that is cut": Scenario(
+    "a submit response that is HTML": Scenario(script=[HTML], end=UNKNOWN.format("ResponseError"), calls=[POST]),
+    "a submit response that is cut": Scenario(
         script=[Short(b'{"job_id": "j')], end=UNKNOWN.format("TransportError"), calls=[POST],
     ),
-    "a submit that fails inside": Scenario(script=[Say(500)], end=UNKNOWN.format("ServerError"), calls=[POST]),
+    "a submit with a server error": Scenario(script=[Say(500)], end=UNKNOWN.format("ServerError"), calls=[POST]),
     "a refused submit": Scenario(
         script=[Say(422, {"detail": [{"loc": ["body", "prompt"], "msg": "too long"}]})],
         end="QueueSubmitError <- ValidationError (job None)", calls=[POST],
     ),
-    "looks that are reset": Scenario(
+    "status checks that are reset": Scenario(
         script=[accepted(), Cut(), Cut(), status("completed"), video()],
-        end=DONE, calls=[POST, LOOK, LOOK, LOOK, FETCH], waits=[0.5, 0.5, 1.0], told=["pending", "completed"],
+        end=DONE, calls=[POST, CHECK, CHECK, CHECK, FETCH], waits=[0.5, 0.5, 1.0], statuses=["pending", "completed"],
     ),
-    "looks that cannot be read": Scenario(
+    "status checks that cannot be read": Scenario(
         script=[accepted(), HTML, Say(200, b'{"status"'), Say(502, b"<html>"), status("completed"), video()],
-        end=DONE, calls=[POST, *[LOOK] * 4, FETCH], waits=[0.5, 0.5, 1.0, 2.0], told=["pending", "completed"],
+        end=DONE, calls=[POST, *[CHECK] * 4, FETCH], waits=[0.5, 0.5, 1.0, 2.0], statuses=["pending", "completed"],
     ),
-    "a look into silence": Scenario(
+    "a status check without a response": Scenario(
         script=[status("pending"), Hang(), status("completed"), video()],
-        end=DONE, calls=[LOOK, LOOK, LOOK, FETCH], waits=[0.5, 0.5], told=["pending", "completed"], play="poll",
+        end=DONE, calls=[CHECK, CHECK, CHECK, FETCH], waits=[0.5, 0.5], statuses=["pending", "completed"], play="poll",
     ),
     "an unknown status": Scenario(
         script=[accepted(), status("warming"), status("warming"), status("completed"), video()],
-        end=DONE, calls=[POST, *[LOOK] * 3, FETCH], waits=[0.5, 0.75, 1.125], told=["pending", "warming", "completed"],
+        end=DONE, calls=[POST, *[CHECK] * 3, FETCH], waits=[0.5, 0.75, 1.125],
+        statuses=["pending", "warming", "completed"],
     ),
     "a job that is not visible yet": Scenario(
         script=[accepted(), Say(404), Say(404), status("completed"), video()],
-        end=DONE, calls=[POST, *[LOOK] * 3, FETCH], waits=[0.5, 0.5, 1.0], told=["pending", "completed"],
+        end=DONE, calls=[POST, *[CHECK] * 3, FETCH], waits=[0.5, 0.5, 1.0], statuses=["pending", "completed"],
     ),
-    "a job that nobody knows": Scenario(
+    "an unknown job": Scenario(
         script=[Say(404)] * 3, end="QueueStatusError <- NotFoundError (job j1)",
-        calls=[LOOK] * 3, waits=[0.5, 1.0], play="poll",
+        calls=[CHECK] * 3, waits=[0.5, 1.0], play="poll",
     ),
     "a refused key": Scenario(
-        script=[Say(401)], end="QueueStatusError <- AuthenticationError (job j1)", calls=[LOOK], play="status",
+        script=[Say(401)], end="QueueStatusError <- AuthenticationError (job j1)", calls=[CHECK], play="status",
     ),
     "a redirect": Scenario(
         script=[Say(302, headers={"location": "http://127.0.0.1:1/elsewhere"})],
-        end="QueueStatusError <- APIError (job j1)", calls=[LOOK], play="status",
+        end="QueueStatusError <- APIError (job j1)", calls=[CHECK], play="status",
     ),
     "a status": Scenario(
         script=[Say(503), status("processing")],
-        end="j1 processing", calls=[LOOK] * 2, waits=[0.5], play="status",
+        end="j1 processing", calls=[CHECK] * 2, waits=[0.5], play="status",
     ),
-    "a result that is not there yet": Scenario(
-        script=[status("processing")], end="QueueResultError <- None (job j1)", calls=[LOOK], play="result",
+    "a result that is not ready yet": Scenario(
+        script=[status("processing")], end="QueueResultError <- None (job j1)", calls=[CHECK], play="result",
     ),
     "a result that breaks off once": Scenario(
         script=[status("completed"), Short(MP4), video()],
-        end=DONE, calls=[LOOK, FETCH, FETCH], waits=[0.5], play="result",
+        end=DONE, calls=[CHECK, FETCH, FETCH], waits=[0.5], play="result",
     ),
     "a result that stays empty": Scenario(
         script=[status("completed"), *[Say(200, b"", {"Content-Type": "video/mp4"})] * 4],
-        end="QueueResultError <- ResponseError (job j1)", calls=[LOOK, *[FETCH] * 4], waits=[0.5, 1.0, 2.0],
+        end="QueueResultError <- ResponseError (job j1)", calls=[CHECK, *[FETCH] * 4], waits=[0.5, 1.0, 2.0],
         play="result",
     ),
     "a download": Scenario(
         script=[status("completed"), Say(502), video()],
-        end=SAVED, calls=[LOOK, FETCH, FETCH], waits=[0.5], play="download",
+        end=SAVED, calls=[CHECK, FETCH, FETCH], waits=[0.5], play="download",
     ),
     "a download that breaks off, again and again": Scenario(
         script=[
             status("completed"), cut(0, 50), rest(50, 60), rest(60, 70), rest(70, 80), rest(80, 90), rest(90)
         ],
-        end=SAVED, calls=[LOOK, *[FETCH] * 6], waits=[0.5], play="download",
+        end=SAVED, calls=[CHECK, *[FETCH] * 6], waits=[0.5], play="download",
     ),
-    "a download that the server begins anew": Scenario(
+    "a download that the server restarts": Scenario(
         script=[status("completed"), cut(0, 50), video()],
-        end=SAVED, calls=[LOOK, FETCH, FETCH], waits=[0.5], play="download",
+        end=SAVED, calls=[CHECK, FETCH, FETCH], waits=[0.5], play="download",
     ),
-    "a download that gets nowhere": Scenario(
+    "a download that makes no progress": Scenario(
         script=[status("completed"), *[cut(0, 0)] * 4],
-        end="QueueResultError <- TransportError (job j1)", calls=[LOOK, *[FETCH] * 4], waits=[0.5, 1.0, 2.0],
+        end="QueueResultError <- TransportError (job j1)", calls=[CHECK, *[FETCH] * 4], waits=[0.5, 1.0, 2.0],
         play="download",
     ),
     "a download of a failed job": Scenario(
-        script=[status("failed", error="No.")], end="JobFailedError (job j1)", calls=[LOOK], play="download",
+        script=[status("failed", error="No.")], end="JobFailedError (job j1)", calls=[CHECK], play="download",
     ),
     "a wait that ends in a file": Scenario(
         script=[accepted(), status("completed"), cut(0, 50), rest(50)],
-        end=SAVED, calls=[POST, LOOK, FETCH, FETCH], waits=[0.5, 0.5],
-        told=["pending", "completed"], play="save_to",
+        end=SAVED, calls=[POST, CHECK, FETCH, FETCH], waits=[0.5, 0.5],
+        statuses=["pending", "completed"], play="save_to",
     ),
     "a stream": Scenario(
         script=[status("completed"), Say(503), cut(0, 50), rest(50)],
-        end=DONE, calls=[LOOK, *[FETCH] * 3], waits=[0.5, 0.5], play="stream",
+        end=DONE, calls=[CHECK, *[FETCH] * 3], waits=[0.5, 0.5], play="stream",
     ),
-    "a stream that cannot be gone on with": Scenario(
+    "a stream that cannot be resumed": Scenario(
         script=[status("completed"), cut(0, 50), video()],
-        end="QueueResultError <- ResponseError (job j1)", calls=[LOOK, FETCH, FETCH], waits=[0.5], play="stream",
+        end="QueueResultError <- ResponseError (job j1)", calls=[CHECK, FETCH, FETCH], waits=[0.5], play="stream",
     ),
-    "a stream of a job that is not there yet": Scenario(
-        script=[status("pending")], end="QueueResultError <- None (job j1)", calls=[LOOK], play="stream",
+    "a stream of a job that is not completed yet": Scenario(
+        script=[status("pending")], end="QueueResultError <- None (job j1)", calls=[CHECK], play="stream",
     ),
     "cancelled before": Scenario(script=[], end="WaitCancelledError <- None (job None)", calls=[], play="cancelled"),
     "cancelled by the callback": Scenario(
         script=[accepted(), status("processing")],
-        end="WaitCancelledError <- None (job j1)", calls=[POST, LOOK], waits=[0.5, 0.75],
-        told=["pending", "processing"], play="cancelled later",
+        end="WaitCancelledError <- None (job j1)", calls=[POST, CHECK], waits=[0.5, 0.75],
+        statuses=["pending", "processing"], play="cancelled later",
     ),
     "a callback that fails": Scenario(
         script=[accepted()], end="ZeroDivisionError", calls=[POST], play="callback fails",

@@ -1,8 +1,8 @@
 """A program that reports its failures to Sentry: ``python -m support.sentry_program requests``, in ``tests/``.
 
-It prints, as JSON, what Sentry was sent about each failure, and what became of the stack frames. It is a process of its
-own because Sentry patches the standard library for good. The API key comes from the environment, so that no frame of
-the program holds it.
+It prints, as JSON, what was sent to Sentry about each failure, and the contents of the stack frames. It runs in a
+separate process because Sentry patches the standard library permanently. The API key comes from the environment, so
+that no frame of the program holds it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from support.servers import Script, http, nobody, reply, reset, serving
 
 
 class Kept(Transport):
-    """Keeps what would be sent to Sentry."""
+    """Record what would be sent to Sentry."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ def answered_by(script: Script) -> Iterator[str]:
 
 
 def failures() -> dict[str, AbstractContextManager[str]]:
-    """Give an address for each way to fail."""
+    """Return an address for each kind of failure."""
     return {
         "connection refused": nobody(),
         "reset after the request": answered_by(reset()),
@@ -68,7 +68,7 @@ def frames(error: BaseException) -> list[FrameType]:
 
 
 def report(url: str, transport: Any, kept: Kept) -> dict[str, Any]:
-    """Let an order fail and Sentry know; return what it was sent, and what the frames of the error hold."""
+    """Let a submit fail and capture the error; return what was sent to Sentry, and what the stack frames hold."""
     kept.envelopes.clear()
     with DecartClient(base_url=url, transport=transport, retry=RetryPolicy(attempts=1)) as client:
         try:
@@ -102,11 +102,11 @@ def main(transport: str) -> None:
             max_value_length=1_000_000,
             event_scrubber=EventScrubber(denylist=[], pii_denylist=[]),  # nothing of ours relies on it
         )
-    told = {}
+    reported = {}
     for name, place in failures().items():
         with place as url:
-            told[name] = report(url, transport, kept)
-    print(json.dumps(told))
+            reported[name] = report(url, transport, kept)
+    print(json.dumps(reported))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Small HTTP/1.1 servers on raw sockets, for what a mock cannot show: resets, cut answers, silence, exact bytes.
+"""Small HTTP/1.1 servers on raw sockets, for what a mock cannot show: resets, cut responses, silence, exact bytes.
 
 ::
 
@@ -6,8 +6,8 @@
         ...                              # talk to server.url
     assert server.requests[0].body == b"..."
 
-The n-th connection is played by the n-th script, further ones by the last. A script is a function of its
-``Connection``; when it returns, the connection is closed. What goes wrong in a script is raised when the ``with`` block
+The n-th connection is served by the n-th script, and further ones by the last. A script is a function of its
+``Connection``; when it returns, the connection is closed. An exception of a script is raised when the ``with`` block
 ends.
 """
 
@@ -24,17 +24,17 @@ from functools import partial
 import attrs
 
 HOST = "127.0.0.1"
-PATIENCE = 20.0  # seconds after which a script or a test gives up; never reached when all is well
+PATIENCE = 20.0  # seconds after which a script or a test gives up; only reached if a test fails
 FIRST = b"HTTP/1.1 200 OK\r\n"
 
 
 @attrs.frozen(kw_only=True)
 class Received:
-    """A request as it came in."""
+    """A request as it was received."""
 
     method: str
     target: str
-    lines: list[bytes]  # of the head, the first one left out
+    lines: list[bytes]  # the lines of the head, without the first one
     body: bytes
 
     @property
@@ -45,16 +45,18 @@ class Received:
 
 
 class Gone(Exception):
-    """The client has hung up."""
+    """The client has closed the connection."""
 
 
 class Connection:
-    """One accepted connection, and what a script may do with it."""
+    """One accepted connection, with the operations of a script."""
 
     def __init__(self, server: Server, sock: socket.socket, number: int) -> None:
         self.server, self.sock, self.number = server, sock, number
         self.received = bytearray()
-        self.closed = threading.Event()  # set when the script is over; after `until_closed`: when the client hung up
+        self.closed = (
+            threading.Event()
+        )  # set when the script is over; after `until_closed`, when the client closed the connection
         self._start = 0
 
     def receive(self) -> None:
@@ -68,13 +70,13 @@ class Connection:
         self.received += data
 
     def read_head(self) -> tuple[list[bytes], int]:
-        """Receive the head of a request; return its lines and where its body begins."""
+        """Receive the head of a request; return its lines and the offset of its body."""
         while (end := self.received.find(b"\r\n\r\n", self._start)) < 0:
             self.receive()
         return bytes(self.received[self._start : end]).split(b"\r\n"), end + 4
 
     def read_request(self) -> Received:
-        """Receive a whole request; its body is as long as its Content-Length says."""
+        """Receive a complete request; the length of its body is its Content-Length."""
         lines, start = self.read_head()
         length = next((int(line[15:]) for line in lines if line.lower().startswith(b"content-length:")), 0)
         while len(self.received) < start + length:
@@ -93,7 +95,7 @@ class Connection:
             raise Gone from None
 
     def drip(self, data: bytes, seconds: float = 0.01) -> None:
-        """Send byte by byte, with so long a pause after each."""
+        """Send byte by byte, with a pause after each."""
         for byte in data:
             self.send(bytes([byte]))
             self.pause(seconds)
@@ -104,12 +106,12 @@ class Connection:
             raise Gone
 
     def until_closed(self) -> None:
-        """Take whatever comes until the client hangs up."""
+        """Receive and discard data until the client closes the connection."""
         while True:
             self.receive()
 
     def reset(self) -> None:
-        """Close with a reset instead of the polite end."""
+        """Close the connection with a reset."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
@@ -118,7 +120,7 @@ Script = Callable[[Connection], None]
 
 
 class Server:
-    """A listening socket, and what has come in so far."""
+    """A listening socket, and the requests and connections so far."""
 
     def __init__(self, scripts: tuple[Script, ...], tls: ssl.SSLContext | None, receive_buffer: int | None) -> None:
         self.stopping = threading.Event()
@@ -178,18 +180,20 @@ class Server:
     def connection(self, number: int) -> Connection:
         """Return the n-th connection (from 1), waiting for it to arrive."""
         with self._arrival:
-            assert self._arrival.wait_for(lambda: len(self.connections) >= number, PATIENCE), "nobody came"
+            assert self._arrival.wait_for(lambda: len(self.connections) >= number, PATIENCE), (
+                "the client did not connect"
+            )
             return self.connections[number - 1]
 
     def close(self) -> None:
-        """Stop everything, and raise what went wrong in a script."""
+        """Stop everything, and raise the first exception of a script."""
         self.stopping.set()
         with self._lock:
             for connection in self.connections:
                 with contextlib.suppress(OSError):
                     connection.sock.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the accept
+            self._listener.shutdown(socket.SHUT_RDWR)  # interrupts the accept
         self._listener.close()
         for thread in list(self._threads):
             thread.join(PATIENCE)
@@ -200,7 +204,7 @@ class Server:
 
 @contextlib.contextmanager
 def serving(*scripts: Script, tls: ssl.SSLContext | None = None, receive_buffer: int | None = None) -> Iterator[Server]:
-    """Run a server while the ``with`` block lasts."""
+    """Run a server during the ``with`` block."""
     server = Server(scripts, tls, receive_buffer)
     try:
         yield server
@@ -210,7 +214,7 @@ def serving(*scripts: Script, tls: ssl.SSLContext | None = None, receive_buffer:
 
 @contextlib.contextmanager
 def nobody() -> Iterator[str]:
-    """Give an address where connections are refused: its port is taken, and nobody listens."""
+    """Yield an address where connections are refused: its port is bound, but not listening."""
     with socket.socket() as sock:
         sock.bind((HOST, 0))
         yield f"http://{HOST}:{sock.getsockname()[1]}"
@@ -218,7 +222,7 @@ def nobody() -> Iterator[str]:
 
 @contextlib.contextmanager
 def deaf() -> Iterator[str]:
-    """Give an address where connecting takes for ever: its queue is full, and nobody takes from it."""
+    """Yield an address where connecting hangs: its queue is full, and nothing accepts connections."""
     with socket.socket() as listener, contextlib.ExitStack() as stack:
         listener.bind((HOST, 0))
         listener.listen(0)
@@ -230,14 +234,14 @@ def deaf() -> Iterator[str]:
 
 
 def http(status: int = 200, body: bytes = b"", headers: Mapping[str, str] | None = None) -> bytes:
-    """Spell an answer out, with its Content-Length."""
+    """Return the bytes of a response, with a Content-Length."""
     lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
 def reply(data: bytes) -> Script:
-    """Take a request, answer with these bytes, and hang up."""
+    """Receive a request, send these bytes, and close the connection."""
 
     def script(connection: Connection) -> None:
         connection.read_request()
@@ -247,7 +251,7 @@ def reply(data: bytes) -> Script:
 
 
 def answering(make: Callable[[Received, int], bytes]) -> Script:
-    """BufferedResponse every request with what ``make`` gives for it and for the connection's number (from 1)."""
+    """Respond to every request with the result of ``make`` for it and the number of the connection (from 1)."""
 
     def script(connection: Connection) -> None:
         while True:
@@ -257,7 +261,7 @@ def answering(make: Callable[[Received, int], bytes]) -> Script:
 
 
 def then(data: bytes, script: Script) -> Script:
-    """BufferedResponse one request, and play the script with the next on the same connection."""
+    """Respond to one request with these bytes, and then run the script on the same connection."""
 
     def both(connection: Connection) -> None:
         connection.read_request()
@@ -268,13 +272,13 @@ def then(data: bytes, script: Script) -> Script:
 
 
 def silent(connection: Connection) -> None:
-    """Take a request and never answer."""
+    """Receive a request and never respond."""
     connection.read_request()
     connection.until_closed()
 
 
 def reset(after: bytes = b"") -> Script:
-    """Take a request, send these bytes, and reset the connection."""
+    """Receive a request, send these bytes, and reset the connection."""
 
     def script(connection: Connection) -> None:
         connection.read_request()

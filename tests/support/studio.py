@@ -1,4 +1,4 @@
-"""A stand-in for the emulator's renderer, for tests that are not about pictures."""
+"""A fake renderer for the emulator, for tests that are not about pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from decart.emulator.render import RenderError, RenderJob
 
 
 class Studio:
-    """A renderer that only takes notes: what it was asked for, and what the uploaded files held."""
+    """A renderer that only records the jobs and the content of the uploaded files."""
 
     def __init__(self) -> None:
         self.orders: list[RenderJob] = []

@@ -1,4 +1,4 @@
-"""Helpers for uploads: the bytes that are sent, and the sentence that refuses a file."""
+"""Helpers for uploads: the bytes that are sent, and the error that refuses a file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def content(part: Upload) -> bytes:
 
 
 def sent_twice(value: object) -> bytes:
-    """Return what is sent, and check that a second attempt sends the same."""
+    """Return the bytes that are sent, and check that a second attempt sends the same ones."""
     part = upload("data", value)
     data = content(part)
     assert content(part) == data
@@ -45,7 +45,7 @@ def sent_twice_of(part: Upload) -> list[bytes]:
 
 
 def refused(text: str, value: object, field: str = "data") -> None:
-    """Check that a value is refused in one sentence that begins with the field."""
+    """Check that a value is refused by one sentence that starts with the name of the field."""
     with pytest.raises(InvalidInputError) as caught:
         upload(field, value)
     assert caught.value.message.startswith(f"{field}: ")

@@ -32,7 +32,7 @@ def transport(kind: str) -> Iterator[Transport]:
 
 @pytest.fixture
 def trusted(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the environment trust the certificate of the ``tls`` fixture."""
+    """Make the environment trust the certificate of the ``tls`` fixture."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
 
 

@@ -1,4 +1,4 @@
-"""Failures after the request may have left: the outcome is unknown, and the error says what happened."""
+"""Failures after the request may have been sent: the outcome is unknown, and the error says what happened."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_after_a_failure_the_request_may_have_been_accepted(transport: Transport
 
 
 @pytest.mark.parametrize(("case", "make"), list(zip(SILENT, [get, post] * 2, strict=True)))
-def test_a_silent_server_is_given_up_after_the_read_timeout(transport: Transport, case: str, make: Make) -> None:
+def test_a_silent_server_causes_a_read_timeout(transport: Transport, case: str, make: Make) -> None:
     with serving(SILENT[case]) as server:
         began = transport.now()
         error = failure(transport, make(server.url), SOON)

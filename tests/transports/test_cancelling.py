@@ -1,4 +1,4 @@
-"""Cancelled tasks end at once, and leave the connection, the other tasks and the transport in order."""
+"""A cancelled task ends at once, and the connection, the other tasks and the transport stay usable."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Stall:
 
     def __init__(self, kind: str, data: bytes) -> None:
         self.sent, self.over = threading.Event(), threading.Event()
-        self._waits_for_client = kind != "threaded"  # an abandoned thread goes on until the server sends or hangs up
+        self._waits_for_client = kind != "threaded"  # an abandoned thread runs until the server sends or closes
         self._data = data
 
     def __call__(self, connection: Connection) -> None:
@@ -137,7 +137,7 @@ def test_one_cancelled_exchange_leaves_the_others_alone(kind: str) -> None:
 
 @on_a_loop
 @pytest.mark.usefixtures("no_leaks")
-def test_a_late_response_to_a_cancelled_exchange_reaches_nobody_else(kind: str) -> None:
+def test_a_late_response_to_a_cancelled_exchange_reaches_no_other_caller(kind: str) -> None:
     stalled, cancelled = threading.Event(), threading.Event()
 
     def late(connection: Connection) -> None:
@@ -164,7 +164,7 @@ def test_a_late_response_to_a_cancelled_exchange_reaches_nobody_else(kind: str) 
 
 @pytest.mark.parametrize("kind", ["aiohttp", "aiohttp on uvloop"])
 @pytest.mark.usefixtures("no_leaks")
-def test_closing_ends_what_is_on_its_way(kind: str) -> None:
+def test_closing_ends_running_exchanges(kind: str) -> None:
     stalled = threading.Event()
 
     def stall(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Settings with which no attempt can succeed: a `ConfigurationError`, and nothing is sent or tried again."""
+"""Settings with which no attempt can succeed: a `ConfigurationError`, and nothing is sent or retried."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_a_host_name_that_cannot_be_encoded_is_named(transport: Transport, make:
 
 
 class Counted(SystemClock):
-    """A transport that counts what it is asked to send, and how often it is asked to sleep."""
+    """A transport that counts the calls of ``send`` and ``sleep``."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport

@@ -1,4 +1,4 @@
-"""Which connections are kept, which are replaced, and that nobody waits for one."""
+"""Which connections are kept, which are replaced, and that no call waits for one."""
 
 from __future__ import annotations
 

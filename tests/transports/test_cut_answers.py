@@ -1,4 +1,4 @@
-"""Any cut of any answer at any byte gives the right value or an error, and never a wrong value."""
+"""Any response that is cut at any byte gives the right value or an error, and never a wrong value."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def framed(kind: str, body: bytes, framing: str) -> bytes:
 
 
 class Cutting:
-    """A server that ends each connection at a certain byte of its answer."""
+    """A server that cuts each response at a certain byte."""
 
     def __init__(self) -> None:
         self.answer = b""
@@ -52,7 +52,7 @@ every_framing = pytest.mark.parametrize("framing", FRAMINGS)
 
 @every_framing
 @pytest.mark.parametrize("kind", ["requests", "urllib3", "threaded", "aiohttp"])
-def test_a_cut_answer_to_a_submit(kind: str, framing: str) -> None:
+def test_a_cut_response_to_a_submit(kind: str, framing: str) -> None:
     whole, cutting = framed("application/json", JOB, framing), Cutting()
     with serving(cutting) as server:
         client = DecartClient(KEY, base_url=server.url, transport=TRANSPORTS[kind](), retry=ONCE)
@@ -72,7 +72,7 @@ def test_a_cut_answer_to_a_submit(kind: str, framing: str) -> None:
 
 @every_framing
 @pytest.mark.parametrize("kind", ["requests", "urllib3", "threaded", "aiohttp"])
-def test_a_cut_answer_to_a_status_check(kind: str, framing: str) -> None:
+def test_a_cut_response_to_a_status_check(kind: str, framing: str) -> None:
     whole, cutting = framed("application/json", JOB, framing), Cutting()
     with serving(cutting) as server:
         client = DecartClient(KEY, base_url=server.url, transport=TRANSPORTS[kind](), retry=ONCE)

@@ -1,4 +1,4 @@
-"""The id in an answer to a submit that breaks off behind it is used; without one, what arrived is told."""
+"""The ID in a submit response that breaks off after it is used; otherwise the part that arrived is reported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_an_id_that_arrived_is_used(transport: Transport, framing: str) -> None:
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
-def test_what_arrived_is_told(transport: Transport, framing: str) -> None:
+def test_the_part_that_arrived_is_reported(transport: Transport, framing: str) -> None:
     data = FRAMINGS[framing] % b'{"job_id": "j-'
     with (
         serving(reply(data)) as server,

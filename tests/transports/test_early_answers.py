@@ -1,4 +1,4 @@
-"""Responses that come before the whole body was sent, and uploads that the server does not take."""
+"""Responses that arrive before the body was sent completely, and uploads that the server does not accept."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def secured(
 
 
 def refusing(status: int) -> Script:
-    """Respond as soon as the headers are there, and hang up with most of the body unread."""
+    """Respond as soon as the headers have arrived, and close with most of the body unread."""
 
     def script(connection: Connection) -> None:
         connection.read_head()
@@ -131,7 +131,7 @@ def test_the_outcome_is_unknown_when_the_server_closes_its_half_during_an_upload
     [Timeout(connect=0.2, read=PATIENCE), Timeout(connect=PATIENCE, read=PATIENCE, total=0.2)],
     ids=["connect", "total"],
 )
-def test_an_upload_that_the_server_does_not_take_ends_in_time(
+def test_an_upload_that_the_server_does_not_accept_ends_in_time(
     sync_transport: Transport, secured: ssl.SSLContext | None, timeout: Timeout
 ) -> None:
     with serving(never_reading, tls=secured, receive_buffer=4096) as server:

@@ -1,4 +1,4 @@
-"""The id in the response to a submit is used, and else its text kept, whatever its Content-Encoding says."""
+"""The ID in a submit response is used, or else its text kept, whatever its Content-Encoding."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_id_of_a_readable_response_is_used(transport: Transport, case: str) 
         assert client.queue.submit(LAKE).job_id == "j-1"
 
 
-def test_a_malformed_chunk_that_comes_later_ends_the_exchange_and_not_its_use(transport: Transport) -> None:
+def test_a_malformed_chunk_after_the_job_id_does_not_lose_the_id(transport: Transport) -> None:
     def script(connection: Connection) -> None:
         connection.read_request()
         connection.send(chunked("identity", JSON, b""))
@@ -112,7 +112,7 @@ def test_an_empty_response_that_says_json_is_empty(transport: Transport) -> None
         assert exchange(transport, get(server.url))[2] == b""
 
 
-def test_what_was_decoded_before_the_damage_is_kept(transport: Transport) -> None:
+def test_the_data_decoded_before_the_damage_is_kept(transport: Transport) -> None:
     packed = gzip.compress(b"accepted as j-1" + bytes(range(256)) * 500)
     with (
         serving(reply(encoded("gzip", packed[:200] + b"\xff" * 20))) as server,
@@ -133,7 +133,7 @@ def test_a_status_check_that_cannot_be_decoded_is_an_error(transport: Transport,
         client.queue.status("j-1")
 
 
-def test_a_bomb_takes_no_more_memory_than_what_may_be_read(transport: Transport) -> None:
+def test_a_compression_bomb_takes_no_more_memory_than_the_limit(transport: Transport) -> None:
     bomb = gzip.compress(bytes(64 * 1024 * 1024), 9)
     with serving(reply(encoded("gzip", bomb))) as server:
         tracemalloc.start()

@@ -1,4 +1,4 @@
-"""An error of a transport holds nothing of the exchange: no exception of the library, and so no key."""
+"""An error of a transport contains nothing of the exchange: no exception of the library, and so no key."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from decart.transports.base import Transport
 
 
 def check_silent_about_the_exchange(error: TransportError) -> None:
-    """Check that nothing but a message is left of what the HTTP library raised."""
+    """Check that only the message of the HTTP library's exception is kept."""
     assert error.__cause__ is None
     assert error.__context__ is None
     assert error.cause is None
@@ -68,7 +68,7 @@ def test_an_error_of_a_setting(transport: Transport, monkeypatch: pytest.MonkeyP
 
 
 @get_and_post
-def test_an_error_of_a_proxy_holds_its_password_as_little(
+def test_an_error_of_a_proxy_does_not_contain_its_password_either(
     transport: Transport, monkeypatch: pytest.MonkeyPatch, make: Make
 ) -> None:
     with serving(reply(http(403))) as proxy:

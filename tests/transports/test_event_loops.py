@@ -1,4 +1,4 @@
-"""Async transports on one event loop after another, on several at once, and closed or forgotten."""
+"""Async transports in successive event loops, in several at once, and closed or forgotten."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ from decart.transports.base import HttpRequest, Timeout
 {imports}
 
 async def main(transport):
-    asyncio.get_running_loop().slow_callback_duration = 60  # or a busy machine would be told of, too
+    asyncio.get_running_loop().slow_callback_duration = 60  # or a busy machine would cause warnings, too
     request = HttpRequest(method="GET", url=sys.argv[1], headers={{}})
     async with await transport.asend(request, timeout=Timeout()) as response:
         print((await response.aread()).decode())
@@ -159,7 +159,7 @@ IMPORTS = {
 
 @pytest.mark.parametrize("runner", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("transport", IMPORTS)
-def test_a_transport_that_nobody_closed_ends_with_its_loop_and_without_a_warning(transport: str, runner: str) -> None:
+def test_a_transport_that_was_not_closed_ends_with_its_loop_and_without_a_warning(transport: str, runner: str) -> None:
     if runner == "uvloop":
         pytest.importorskip("uvloop")
     script = FORGOTTEN.format(transport=transport, imports=f"{IMPORTS[transport]}\nimport {runner}", runner=runner)

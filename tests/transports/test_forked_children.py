@@ -1,4 +1,4 @@
-"""A forked child connects anew and leaves its parent's connections alone."""
+"""A forked child opens new connections and leaves those of its parent alone."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ IDLE = """
 check(1, 1)
 child = os.fork()
 if child == 0:
-    check(2, 2)  # a connection of its own, which is kept as well
+    check(2, 2)  # its own connection, which is kept as well
     transport.close()
     sys.exit()
 assert ended_well(child)

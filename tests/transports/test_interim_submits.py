@@ -1,4 +1,4 @@
-"""A submit whose answer is an interim one may be billed, and no late answer reaches the next call."""
+"""A submit with an interim response may be billed, and no late response reaches the next call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connections of requests and urllib3: how many are kept, for how long, and which response goes to whom."""
+"""The connections of requests and urllib3: how many are kept, for how long, and that no responses are mixed up."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def to(url: str) -> HttpRequest:
 
 
 def in_threads(count: int, work: Callable[[int], None]) -> None:
-    """Run a function in so many threads at once, and raise what any of them raised."""
+    """Run a function in several threads at once, and raise the first of their exceptions."""
     errors: list[BaseException] = []
 
     def guarded(number: int) -> None:
@@ -133,7 +133,7 @@ def test_more_connections_are_opened_than_kept_and_the_others_closed_after_their
         transport.close()
 
 
-def test_nobody_waits_for_an_open_download(sync_transport: Transport) -> None:
+def test_no_call_waits_for_an_open_download(sync_transport: Transport) -> None:
     with serving(answering(numbered)) as server:
         with sync_transport.send(get(server.url), timeout=LONG) as download:
             assert exchange(sync_transport, get(server.url))[2] == b"2"
@@ -150,7 +150,7 @@ def test_the_repr_of_a_transport_is_its_name() -> None:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Put the clock of the process forward by so many seconds."""
+    """Advance the clock of the process."""
     real, ahead = time.monotonic, [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: real() + ahead[0])
 
@@ -200,7 +200,7 @@ def test_the_connection_of_an_encoded_response_is_reused(sync_transport: Transpo
         assert len(server.connections) == 1
 
 
-def test_a_response_may_be_read_in_parts_and_then_as_a_whole(sync_transport: Transport) -> None:
+def test_a_response_may_be_read_in_parts_and_then_to_its_end(sync_transport: Transport) -> None:
     data = bytes(range(256)) * 20_000
     with serving(answering(lambda request, number: http(200, data))) as server:
         with sync_transport.send(get(server.url), timeout=LONG) as response:

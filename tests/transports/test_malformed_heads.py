@@ -1,4 +1,4 @@
-"""A head that does not parse cleanly is an error on every transport: no status and no body is taken from it."""
+"""A head that does not parse cleanly is an error on every transport: neither its status nor its body is used."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ FINE = {
 
 
 @pytest.mark.parametrize("case", FINE)
-def test_what_is_unusual_and_allowed_is_accepted_by_all(transport: Transport, case: str) -> None:
+def test_unusual_but_valid_headers_are_accepted_by_all(transport: Transport, case: str) -> None:
     with serving(reply(FINE[case])) as server:
         assert exchange(transport, get(server.url))[::2] == (200, b"fine")
 
@@ -117,7 +117,7 @@ def test_after_a_malformed_head_the_connection_is_not_used_again(transport: Tran
         assert len(server.connections) == 2
 
 
-def test_what_cannot_be_parsed_and_may_echo_the_key_is_in_no_log(
+def test_headers_that_cannot_be_parsed_and_may_echo_the_key_are_not_logged(
     transport: Transport, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -126,7 +126,7 @@ def test_what_cannot_be_parsed_and_may_echo_the_key_is_in_no_log(
     assert KEY not in caplog.text
 
 
-def test_the_log_of_urllib3_still_tells_of_the_exchanges_of_others(caplog: pytest.LogCaptureFixture) -> None:
+def test_urllib3_still_logs_the_exchanges_of_others(caplog: pytest.LogCaptureFixture) -> None:
     import urllib3
 
     with serving(reply(http(200, b"fine", {"X-A ": "b"}))) as server, urllib3.PoolManager() as pool:

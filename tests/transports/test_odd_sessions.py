@@ -1,4 +1,4 @@
-"""Sessions, hooks and adapters that read, replace or judge a response before the SDK sees it."""
+"""Sessions, hooks and adapters that read, replace or check a response before the SDK sees it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_hook_that_raises_for_the_status_changes_nothing(session: requests.Ses
         assert isinstance(unknown.value.cause, AuthenticationError)
 
 
-def test_the_key_in_a_status_line_is_not_shown_by_such_a_hook(session: requests.Session) -> None:
+def test_the_key_in_a_status_line_is_not_output_of_such_a_hook(session: requests.Session) -> None:
     session.hooks["response"].append(lambda response, *args, **kwargs: response.raise_for_status())
     with serving(reply(f"HTTP/1.1 401 bad key {KEY}\r\nContent-Length: 0\r\n\r\n".encode())) as server:
         client = DecartClient(KEY, base_url=server.url, transport=RequestsTransport(session), retry=ONCE)
@@ -140,7 +140,7 @@ def test_an_http_error_without_a_response_is_a_failure() -> None:
         client.queue.submit(LAKE)
 
 
-def test_what_is_no_session_or_a_class_of_a_transport_is_refused() -> None:
+def test_an_object_that_is_not_a_session_and_a_transport_class_are_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"session must be a requests\.Session, not str"):
         RequestsTransport("x")  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match=r"write RequestsTransport\(\), not RequestsTransport"):

@@ -1,4 +1,4 @@
-"""The proxies of the environment: used, told their own password, and never between us and this machine."""
+"""The proxies of the environment: used with their own password, and never for loopback addresses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from decart import ConnectError, Timeout, TransportError
 from decart.transports.base import Transport
 
 BASIC = "Basic " + base64.b64encode(b"me:h@sh").decode()
-ANY = "http://0.0.0.0"  # reaches this machine, and is no loopback address
+ANY = "http://0.0.0.0"  # reaches this machine, but is not a loopback address
 
 
 def tunnel(context: ssl.SSLContext, heads: list[bytes]) -> Script:
@@ -92,10 +92,10 @@ def test_not_even_a_malformed_proxy_matters_for_a_loopback_address(
         assert exchange(transport, post(server.url))[2] == b"fine"
 
 
-# ---------------------------------------------------------------- what it is told
+# ---------------------------------------------------------------- what it receives
 
 
-def test_a_proxy_is_told_its_own_user_and_password(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_proxy_receives_its_own_user_and_password(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(answering(lambda request, number: OK)) as proxy:
         monkeypatch.setenv("http_proxy", f"http://me:h%40sh@127.0.0.1:{proxy.port}")
         exchange(transport, get("http://service.invalid"))
@@ -137,7 +137,7 @@ def test_a_proxy_may_be_reached_over_tls(
 
 @get_and_post
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_is_not_there_means_no_connection(
+def test_a_proxy_that_refuses_connections_means_no_connection(
     transport: Transport, monkeypatch: pytest.MonkeyPatch, make: Make, scheme: str
 ) -> None:
     with nobody() as url:
@@ -188,7 +188,7 @@ def test_a_proxy_that_breaks_off_after_the_body_leaves_the_outcome_open(
     assert error.may_have_been_sent is True
 
 
-def test_a_proxy_that_never_makes_the_tunnel_means_no_connection(
+def test_a_proxy_that_never_opens_the_tunnel_means_no_connection(
     transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(Connection.until_closed) as proxy:

@@ -1,4 +1,4 @@
-"""No redirect is followed, no cookie kept and no password looked up: the key goes to its own host only."""
+"""No redirect is followed, no cookie stored and no password looked up: the key is sent to its own host only."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_any_other_3xx_is_returned_too(transport: Transport, status: int) -> Non
 
 @get_and_post
 @pytest.mark.parametrize("location", ["/elsewhere", "http://[", "", "http://" + "a" * 300, "http://a/\xe9"])
-def test_a_location_is_returned_as_it_came_even_if_it_is_nonsense(
+def test_a_location_is_returned_unchanged_even_if_it_is_nonsense(
     transport: Transport, location: str, make: Make
 ) -> None:
     with serving(answering(lambda request, number: http(302, b"moved", {"Location": location}))) as server:

@@ -1,4 +1,4 @@
-"""The body of a request: sent at most once, stopped in time, and left alone when its exchange is over."""
+"""Request bodies: sent at most once, stopped in time, and not read after the exchange is over."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_body_of_one_exchange_may_be_sent_again_by_the_next(transport: Transpo
         assert [request.body for request in server.requests] == [b"".join(body.pieces)] * 2
 
 
-def test_a_library_that_asks_for_a_body_twice_is_refused() -> None:
+def test_a_library_that_reads_a_body_twice_is_refused() -> None:
     body = Counted()
     sent = SentBody(body)
     assert b"".join(sent) == b"".join(body.pieces)
@@ -145,7 +145,7 @@ def test_may_start_is_not_called_without_a_connection(transport: Transport) -> N
     ids=lambda error: type(error).__name__,
 )
 @pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
-def test_what_may_start_raises_stops_the_request_and_is_raised_as_it_is(
+def test_an_exception_of_may_start_stops_the_request_and_is_raised_unchanged(
     transport: Transport, error: Exception, kept: bool
 ) -> None:
     def refuse() -> None:
@@ -184,7 +184,7 @@ def test_an_error_of_the_body_is_raised_as_it_is_and_the_request_stays_incomplet
 
 @attrs.frozen
 class Watched(Parts):
-    """A body that tells whether it is being read right now."""
+    """A body that records whether it is currently being read."""
 
     pieces: tuple[bytes, ...] = (bytes(CHUNK), b"the end")
     reading: threading.Event = attrs.field(factory=threading.Event)
@@ -198,7 +198,7 @@ class Watched(Parts):
         yield self.pieces[1]
 
 
-def test_nobody_reads_a_body_any_more_when_its_exchange_has_failed(transport: Transport) -> None:
+def test_a_body_is_not_read_any_more_when_its_exchange_has_failed(transport: Transport) -> None:
     body = Watched()
 
     def script(connection: Connection) -> None:

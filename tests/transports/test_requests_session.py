@@ -268,7 +268,7 @@ def test_a_redirect_to_a_malformed_url_is_returned(either: RequestsTransport, lo
 
 
 class Stubborn(HTTPAdapter):
-    """An adapter with a retry loop of its own, which cannot be seen from outside."""
+    """An adapter with its own retry loop, which cannot be detected from outside."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         try:

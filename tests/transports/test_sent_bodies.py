@@ -1,4 +1,4 @@
-"""Request bodies on their way: blocks of 64 KiB, at most once, equal to their bytes."""
+"""Request bodies as they are sent: in blocks of 64 KiB, at most once, equal to their bytes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_body_is_read_as_it_is_sent_and_not_ahead(any_transport: Transport) ->
 # ---------------------------------------------------------------- once
 
 
-def test_a_body_that_is_asked_for_twice_is_refused() -> None:
+def test_a_body_that_is_read_twice_is_refused() -> None:
     body = SentBody(Parts())
     assert not body.touched
     assert b"".join(body) == b"one,two,three"
@@ -119,7 +119,7 @@ def test_a_request_that_may_not_start_sends_nothing_of_its_body(any_transport: T
     assert asked == [1], "it is asked once, when there is a connection"
 
 
-def test_what_reading_a_body_raises_is_kept_and_raised() -> None:
+def test_an_exception_of_reading_a_body_is_kept_and_raised() -> None:
     class Shrunk(Parts):
         def __iter__(self) -> Iterator[bytes]:
             yield b"one,"

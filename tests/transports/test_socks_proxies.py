@@ -35,7 +35,7 @@ def sync_transport(request: pytest.FixtureRequest) -> Iterator[Transport]:
 
 
 def take(connection: Connection, count: int) -> bytes:
-    """Receive so many bytes."""
+    """Receive this number of bytes."""
     data = b""
     while len(data) < count:
         data += connection.sock.recv(count - len(data)) or b"?" * count
@@ -86,7 +86,7 @@ def test_a_socks_proxy_that_refuses_connections_means_no_connection(
         assert type(failure(sync_transport, get(URL), LONG)) is ConnectError
 
 
-def test_silence_behind_a_socks_proxy_ends_at_the_read_timeout(
+def test_a_silent_server_behind_a_socks_proxy_causes_a_read_timeout(
     sync_transport: Transport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(Socks(silent)) as server:

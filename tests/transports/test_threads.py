@@ -1,4 +1,4 @@
-"""`ThreadedTransport`: what its threads do for whom, and what becomes of an exchange that is abandoned."""
+"""`ThreadedTransport`: which threads make which calls, and what happens to an abandoned exchange."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from decart.transports.threaded import ThreadedTransport
 
 
 class Held(RequestsTransport):
-    """A transport that holds each exchange back until it is told to go on.
+    """A transport that blocks each exchange until the test releases it.
 
     Attributes:
         under_way: Set when an exchange has begun.
@@ -57,7 +57,7 @@ class Held(RequestsTransport):
 
 @pytest.mark.parametrize("how", ["cancelled", "over the total time"])
 @pytest.mark.usefixtures("no_leaks")
-def test_a_response_that_comes_when_nobody_waits_any_more_is_closed(how: str) -> None:
+def test_a_response_that_arrives_after_its_caller_has_gone_is_closed(how: str) -> None:
     async def main() -> None:
         held = Held()
         async with aclosing(ThreadedTransport(held)) as transport:
@@ -121,7 +121,7 @@ def test_may_start_of_the_caller_is_still_asked() -> None:
 
 
 @pytest.mark.usefixtures("no_leaks")
-def test_closing_does_not_wait_for_what_is_on_its_way_and_does_not_end_it() -> None:
+def test_closing_neither_waits_for_nor_ends_running_exchanges() -> None:
     async def main() -> None:
         held = Held()
         async with aclosing(ThreadedTransport(held)) as transport:
@@ -170,7 +170,7 @@ def test_an_exchange_that_finds_no_thread_free_in_time_was_not_sent() -> None:
 
 
 @pytest.mark.usefixtures("no_leaks")
-def test_uploads_and_response_bodies_do_not_hold_up_short_exchanges() -> None:
+def test_uploads_and_response_bodies_do_not_delay_short_exchanges() -> None:
     uploading, downloading = threading.Event(), threading.Event()
 
     async def download(transport: ThreadedTransport) -> None:

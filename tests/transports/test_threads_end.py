@@ -1,4 +1,4 @@
-"""Threads of the threaded transport: what was given up is not run, and after ``close`` none is left."""
+"""The threads of the threaded transport: abandoned calls are not run, and no thread is left after ``close``."""
 
 from __future__ import annotations
 

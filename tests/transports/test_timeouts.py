@@ -1,7 +1,7 @@
-"""What each part of a `Timeout` bounds, and what it does not.
+"""What each part of a `Timeout` limits, and what it does not.
 
-The servers here take their time; that is what the tests are about. No test compares how long something took, but for
-a limit that is far beyond what the code needs, so that a hang is noticed.
+The servers are slow on purpose. No test measures durations, except against a limit that is far beyond what the code
+needs, so that a hang is noticed.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def test_a_timeout_is_made_of_what_requests_accepts(value: object, expected: Tim
 
 
 @pytest.mark.parametrize("value", [(1,), (1, 2, 3), (0, 1), (1, 0), (True, 1), ("1", 2), "5", True, 0, -1])
-def test_what_requests_would_not_accept_is_refused(value: object) -> None:
+def test_a_timeout_that_requests_would_not_accept_is_refused(value: object) -> None:
     with pytest.raises(InvalidInputError, match="^timeout: "):
         Timeout.of(value)  # type: ignore[arg-type]
 

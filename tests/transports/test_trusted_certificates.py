@@ -1,4 +1,4 @@
-"""Which certificates are trusted: those of the environment's CA bundle, for the host that was asked for."""
+"""Which certificates are trusted: those of the environment's CA bundle, for the requested host."""
 
 from __future__ import annotations
 

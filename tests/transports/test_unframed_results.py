@@ -1,4 +1,4 @@
-"""A result that ends with its connection, or was encoded, is whole only if its structure says so."""
+"""A result that ends with its connection, or was encoded, is complete only if its structure says so."""
 
 from __future__ import annotations
 
@@ -101,14 +101,14 @@ def client_of(transport: Transport, url: str) -> DecartClient:
 
 @every_way
 @pytest.mark.parametrize("case", WHOLE)
-def test_what_is_whole_is_accepted(transport: Transport, case: str, fetch: Fetch, tmp_path: Path) -> None:
+def test_a_complete_video_is_accepted(transport: Transport, case: str, fetch: Fetch, tmp_path: Path) -> None:
     with serving(giving(WHOLE[case])) as server, client_of(transport, server.url) as client:
         assert fetch(client, tmp_path) == MP4
 
 
 @every_way
 @pytest.mark.parametrize("case", CUT)
-def test_what_is_cut_or_cannot_be_decoded_is_an_error(
+def test_a_video_that_is_cut_or_cannot_be_decoded_is_an_error(
     transport: Transport, case: str, fetch: Fetch, tmp_path: Path
 ) -> None:
     with (
@@ -121,7 +121,7 @@ def test_what_is_cut_or_cannot_be_decoded_is_an_error(
 
 @every_way
 @pytest.mark.parametrize("cut", [0, 1])
-def test_the_end_of_a_tls_connection_without_its_goodbye_is_no_end_of_a_video(
+def test_the_end_of_a_tls_connection_without_close_notify_is_not_the_end_of_a_video(
     transport: Transport, trusted: None, tls: ssl.SSLContext, cut: int, fetch: Fetch, tmp_path: Path
 ) -> None:
     content = UNFRAMED + MP4[: len(MP4) - cut]

@@ -1,1 +1,1 @@
-"""What `test_workers` starts in processes of their own: a service, an app, and programs that share one client."""
+"""The processes that `test_workers` starts: a service, an app, and programs that share one client."""

@@ -1,6 +1,6 @@
-"""What the service of these tests answers, as functions of what it is asked, so that a mixed-up answer is noticed.
+"""The responses of the test service as functions of the request, so that a mixed-up response is detected.
 
-Whoever asks puts its process into each name, so that the service can tell who uses which connection.
+Each name contains the process that sent it, so that the service can tell which process uses which connection.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _process = re.compile(r"\.p(\d+)\.")
 
 
 class Gave(TypedDict):
-    """What one call of the SDK was asked, and what it gave."""
+    """The request of one call of the SDK, and its result."""
 
     verb: str
     process: int
@@ -27,12 +27,12 @@ class Gave(TypedDict):
 
 
 def name(kind: str) -> str:
-    """Return a name that no other call has; it begins with what the service is to do, and tells whose it is."""
+    """Return a unique name for a call; it starts with an instruction for the service, and identifies the process."""
     return f"{kind}.p{os.getpid()}.{next(_numbers)}"
 
 
 def process_of(text: str) -> int | None:
-    """Return the process that a name was made in."""
+    """Return the process that created a name."""
     found = _process.search(text)
     return int(found[1]) if found else None
 
@@ -55,12 +55,12 @@ def content_of(job_id: str) -> bytes:
 
 
 def digest(data: bytes) -> str:
-    """Return what stands for a video."""
+    """Return the representation of a video."""
     return hashlib.sha256(data).hexdigest()
 
 
 def due(call: Gave) -> str:
-    """Return what the call should have given."""
+    """Return the expected result of the call."""
     asked = call["asked"]
     if call["verb"] == "submit":
         return id_of(asked)

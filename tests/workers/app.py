@@ -1,4 +1,4 @@
-"""A WSGI app with one client for all of it, made and used when the module is imported, and shared by every request."""
+"""A WSGI app with one client, which is created and used on import, and shared by all requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ client.queue.status(name("job"))  # with --preload, the parent of all workers ha
 
 
 def application(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
-    """BufferedResponse with what some calls of the SDK gave."""
+    """Respond with the results of some calls of the SDK."""
     body = json.dumps(calls(environ["PATH_INFO"][1:])).encode()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return [body]

@@ -1,4 +1,4 @@
-"""A program that forks at a certain moment, and tells how it went on in the child and in the parent."""
+"""A program that forks at a certain moment, and reports what happened in the child and in the parent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from workers.mix import new_client
 
 
 def stream() -> list[str]:
-    """Fork in the middle of a stream, and let go of it in the child."""
+    """Fork in the middle of a stream, and drop it in the child."""
     job_id = name("half")
     client = new_client()
     with client.queue.stream(job_id) as video:
@@ -34,34 +34,34 @@ def stream() -> list[str]:
 
 def awaited() -> list[str]:
     """Fork while a submit is awaited, and close the client in the child."""
-    client, prompt, told = new_client(), name("held"), []
+    client, prompt, reported = new_client(), name("held"), []
 
     def submit() -> None:
         try:
             order: Any = {"model": models.video("lucy-pro-t2v"), "prompt": prompt}
-            told.append(asyncio.run(client.aio.queue.submit(order)).job_id)
+            reported.append(asyncio.run(client.aio.queue.submit(order)).job_id)
         except DecartSDKError as error:
-            told.append(str(error))
+            reported.append(str(error))
 
     (thread,) = in_threads(submit)
     waiting(1)
     child = ended(fork(client.close))
     ask("release")
     thread.join()
-    return [child, "accepted" if told == [id_of(prompt)] else told[0]]
+    return [child, "accepted" if reported == [id_of(prompt)] else reported[0]]
 
 
 def loop(what: str) -> list[str]:
     """Fork while a loop of the parent runs in another thread, and use the client on a loop of the child."""
     client = AsyncDecartClient(transport="aiohttp", retry=RetryPolicy(attempts=1))
     begun, over = threading.Event(), threading.Event()
-    told = []
+    reported = []
 
     async def parent() -> None:
         await client.queue.status(name("job"))
         begun.set()
         await asyncio.to_thread(over.wait)
-        told.append((await client.queue.status(name("job"))).status)
+        reported.append((await client.queue.status(name("job"))).status)
         await client.close()
 
     async def child() -> None:
@@ -74,7 +74,7 @@ def loop(what: str) -> list[str]:
     end = ended(fork(lambda: asyncio.run(child())))
     over.set()
     thread.join()
-    return [end, *told]
+    return [end, *reported]
 
 
 def download() -> list[str]:
@@ -101,11 +101,11 @@ def download() -> list[str]:
         os.write(writing, b"!")
         whole = path.read_bytes() == content_of(job_id)
         left = os.listdir(folder) == [path.name]
-    return [ended(child), "whole" if whole else "not whole", "gone on with" if done[0] and left else "begun anew"]
+    return [ended(child), "complete" if whole else "incomplete", "resumed" if done[0] and left else "restarted"]
 
 
 if __name__ == "__main__":
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-    # Python frees what the parent's other threads were using, in the child, where nobody can have closed it
+    # In the child, Python frees the objects of the parent's other threads, which were never closed
     warnings.filterwarnings("ignore", "unclosed <socket", ResourceWarning)
     json.dump(globals()[sys.argv[1]](*sys.argv[2:]), sys.stdout)

@@ -1,4 +1,4 @@
-"""What programs that fork share: threads, and a word with the service that is no call of the SDK."""
+"""Helpers of the programs that fork: threads, and control requests to the service."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SECONDS = 10  # that a child may take without a word; never reached when all is 
 
 
 def ask(what: str) -> Any:
-    """Ask the service for something that is no call of the SDK; see `workers.service`."""
+    """Send a control request to the service; see `workers.service`."""
     with urllib.request.urlopen(f"{os.environ['DECART_BASE_URL']}/{what}") as answer:
         return json.load(answer)
 
 
 def waiting(calls: int) -> None:
-    """Wait until so many calls wait to be released."""
+    """Wait until this number of calls wait to be released."""
     while ask("waiting") != calls:
         pass
 

@@ -1,6 +1,6 @@
-"""A program that forks while its threads are in the middle of calls of the one client that all its processes share.
+"""A program that forks while its threads make calls of one client, which all its processes share.
 
-It prints what every call gave, in all processes, those of the parent first.
+It prints the results of all calls in all processes, those of the parent first.
 """
 
 from __future__ import annotations

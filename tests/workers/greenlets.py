@@ -1,4 +1,4 @@
-"""A program whose greenlets share one client, in a Python that gevent has patched before anything else."""
+"""A program whose greenlets share one client, in a Python that gevent has patched before any other import."""
 
 from gevent import monkey
 
@@ -20,7 +20,7 @@ from workers.service import LARGE  # noqa: E402
 
 
 def together(*work: Callable[[], Any]) -> list[Any]:
-    """Do it all at the same time, and return what came of it."""
+    """Run everything concurrently, and return the outcomes."""
     greenlets = [gevent.spawn(one) for one in work]
     gevent.joinall(greenlets, raise_error=True)
     return [greenlet.value for greenlet in greenlets]
@@ -33,13 +33,13 @@ def waits(client: DecartClient, count: int) -> list[str]:
 
 
 def exchanges(client: DecartClient, count: int) -> list[str]:
-    """Ask for statuses of which none is told before all have been asked for."""
+    """Make status checks, none of which gets a response before all have been sent."""
     jobs = [name(f"together-{count}") for _ in range(count)]
     return [status.status for status in together(*[partial(client.queue.status, job) for job in jobs])]
 
 
 def crowd(client: DecartClient, count: int) -> list[Gave]:
-    """Make a call of each kind in so many greenlets."""
+    """Make a call of each kind in each of several greenlets."""
     return [call for calls in together(*[partial(one_of_each, client)] * count) for call in calls]
 
 

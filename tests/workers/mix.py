@@ -1,4 +1,4 @@
-"""A mix of the SDK's calls, each with what it gave."""
+"""A mix of calls of the SDK, each with its result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def new_client() -> DecartClient:
 
 
 def one_of_each(client: DecartClient) -> list[Gave]:
-    """Make a call of each kind, each about a job of its own."""
+    """Make a call of each kind, each for its own job."""
     return [asked_for(client, verb, kind) for verb, kind in KINDS.items()]
 
 
@@ -30,7 +30,7 @@ def asked_for(client: DecartClient, verb: str, kind: str) -> Gave:
 
 
 def _given(client: DecartClient, verb: str, asked: str) -> str:
-    """Make a call, and return what it gave."""
+    """Make a call, and return its result."""
     if verb == "submit":
         return client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": asked}).job_id
     if verb == "status":

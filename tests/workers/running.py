@@ -1,4 +1,4 @@
-"""Processes: the service, gunicorn, and programs that use it."""
+"""Start processes: the service, gunicorn, and programs that use the service."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ class Running:
             self._context = ssl.create_default_context(cafile=certificate)
 
     def ask(self, what: str) -> Any:
-        """Ask the service for something that is no call of the SDK; see `workers.service`."""
+        """Send a control request to the service; see `workers.service`."""
         with urllib.request.urlopen(f"{self.url}/{what}", context=self._context, timeout=PATIENCE) as answer:
             return json.load(answer)
 
     def seen(self) -> list[Seen]:
-        """Return what came over each connection."""
+        """Return the requests on each connection."""
         seen: list[Seen] = self.ask("seen")
         return seen
 
 
 def small_environment(**more: str) -> dict[str, str]:
-    """Return what a process needs, and nothing of whoever runs the tests."""
+    """Return a minimal environment for a process, without settings of the user."""
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
     paths = [*filter(None, [os.environ.get("PYTHONPATH")]), str(TESTS)]
     return {**kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1", **more}
@@ -67,7 +67,7 @@ def service(certificate: tuple[Path, Path] | None = None) -> Iterator[Running]:
 
 
 def run(at: Running, module: str, *arguments: str, patience: float = PATIENCE, **environment: str) -> Any:
-    """Run a program to its end, and return what it printed, which is JSON."""
+    """Run a program to its end, and return its output, which is JSON."""
     command = [sys.executable, "-W", "error", "-m", f"workers.{module}", *arguments]
     surroundings = {**at.environment, **environment}
     done = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=patience, check=False)
@@ -100,7 +100,7 @@ class Gunicorn:
         raise AssertionError("".join(self.log))
 
     def ask(self, path: str, form: bytes | None = None) -> bytes:
-        """Ask for something over a connection of its own, so that any worker may be the one to answer.
+        """Send a request over a new connection, so that any worker may respond.
 
         Raises:
             OSError: The answer is an error, or there is none.
@@ -110,12 +110,12 @@ class Gunicorn:
         return body
 
     def calls(self, kind: str = "") -> list[Gave]:
-        """Have `workers.app` make some calls."""
+        """Make `workers.app` send some calls."""
         calls: list[Gave] = json.loads(self.ask(f"/{kind}"))
         return calls
 
     def stop(self) -> None:
-        """Have it end as a person would."""
+        """Terminate it as a user would."""
         self.process.terminate()
         self.process.wait(PATIENCE)
         self._reader.join(PATIENCE)
@@ -136,7 +136,7 @@ def gunicorn(at: Running, *options: str, app: str = "workers.app", folder: Path 
 
 
 def drive(app: Gunicorn, calls: int, workers: int, *, browsers: int = 16) -> list[Gave]:
-    """Ask an app from many threads, until it has made so many calls and so many workers have taken part."""
+    """Send requests from many threads, until enough calls were made and enough workers took part."""
     made: list[Gave] = []
     failures: list[BaseException] = []
 

@@ -1,22 +1,22 @@
-"""A service whose answers can be checked, in a process of its own, which takes note of who uses its connections.
+"""A service in a separate process, whose responses can be checked, and which records who uses its connections.
 
-What it does with a job follows from how the job's name begins:
+The beginning of a job's name determines what happens to it:
 
 ===================  ============================================================================
-``job``              it is done
-``failed``           it failed; the answer says why, and not which job it is about
-``looks``            it is done at the third look
-``late``             its status is told after ``LATE`` seconds
-``held``             its submit and its status are answered when ``/release`` is asked for
-``half``             so is the second half of its video; its connection breaks off there if that is ``/break``
-``together-<n>``     its status is told when so many are being asked for at the same time
-``all-<n>``          it is done when so many of these jobs have been looked at
+``job``              it is completed
+``failed``           it failed; the response has the reason, but not the job
+``looks``            it is completed at the third status check
+``late``             its status is sent after ``LATE`` seconds
+``held``             the responses to its submit and status check are sent after a request to ``/release``
+``half``             so is the second half of its video; after ``/break`` the connection is cut there instead
+``together-<n>``     its status is sent when n status checks are waiting at the same time
+``all-<n>``          it is completed when the status of n such jobs has been checked
 ===================  ============================================================================
 
-Of a body of more than a MiB, the rest is read when ``PATIENCE`` other calls have come in meanwhile.
+If a body is larger than a MiB, the rest is read after ``PATIENCE`` other calls have arrived.
 
-Run it as a program, with a certificate and its key for TLS: it prints its port, and ends with its input. ``/seen``
-tells what came over each connection, and ``/waiting`` how many calls wait for a release.
+Run it as a program, with a certificate and its key for TLS: it prints its port, and exits when stdin ends. ``/seen``
+returns the requests on each connection, and ``/waiting`` the number of calls that wait for a release.
 """
 
 from __future__ import annotations
@@ -75,13 +75,13 @@ class Service:
             self._changed.notify_all()
 
     def let_others(self) -> None:
-        """Wait until so many other calls have come in."""
+        """Wait until a number of other calls have arrived."""
         with self._changed:
             before = self._calls
             self._must(lambda: self._calls >= before + PATIENCE)
 
     def hold(self) -> str:
-        """Wait to be released; return what for."""
+        """Wait to be released; return the reason."""
         with self._changed:
             self._waiting += 1
             self._must(lambda: bool(self._released))
@@ -89,7 +89,7 @@ class Service:
             return self._released
 
     def release(self, what: str) -> None:
-        """Let everybody go on who waits for that."""
+        """Release all calls that wait for this."""
         with self._changed:
             self._released = what
             self._changed.notify_all()
@@ -99,7 +99,7 @@ class Service:
             raise ConnectionError("waited in vain")
 
     def control(self, path: str) -> object:
-        """Do what is asked for by whoever started this."""
+        """Handle the control requests of the test."""
         if path == "/seen":
             return self.seen
         if path == "/waiting":
@@ -108,7 +108,7 @@ class Service:
         return None
 
     def submitted(self, job_id: str) -> dict[str, str]:
-        """Return the answer to a submit, when it is time to."""
+        """Return the response to a submit, once it may be sent."""
         if job_id.startswith("held"):
             self.hold()
         return {"job_id": job_id, "status": "pending"}
@@ -144,7 +144,7 @@ class Service:
 
 
 class Connection:
-    """One connection, and the answers to what comes over it."""
+    """One connection, and the responses to its requests."""
 
     def __init__(self, service: Service, sock: socket.socket) -> None:
         self._service, self._sock = service, sock
@@ -239,7 +239,7 @@ def _prompt(body: bytes) -> str:
 
 
 def answer(service: Service, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
-    """Serve one connection, in a thread of its own."""
+    """Serve one connection, in its own thread."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         with tls.wrap_socket(sock, server_side=True) if tls else sock as ours:

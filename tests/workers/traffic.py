@@ -1,15 +1,15 @@
-"""A program that does an hour's work of a busy web app as fast as it goes, and measures what it leaves behind.
+"""A program that does the work of a busy web app for an hour, as fast as possible, and measures what it leaves behind.
 
-A job a second: each is submitted, looked at until it ends and fetched, by threads that come and go; some fail, some
-go to a file, some are streamed and given up half-way, some are awaited. What a client keeps on purpose is bounded, and
-full after the warm-up. Then the growth of the process is measured, per job:
+That is one job per second. Each is submitted, polled and fetched by short-lived threads; some fail, some are saved to a
+file, some are streamed and abandoned half-way, some are awaited. What a client keeps on purpose is limited, and full
+after the warm-up. Then the growth of the process is measured, per job:
 
-- ``rss``: bytes of its memory, as the system sees it;
-- ``blocks``: objects and other small pieces of memory that Python has given out;
-- ``files`` and ``threads``: that are open, or there.
+- ``rss``: bytes of memory, as the system counts them;
+- ``blocks``: memory blocks that Python has allocated;
+- ``files`` and ``threads``: open files and running threads.
 
-``python -m workers.traffic <jobs>`` prints these as JSON, and in the same way what they are when each job leaves
-``LEAK`` bytes behind. It should be run with ``STEADY`` in its environment. For Linux.
+``python -m workers.traffic <jobs>`` prints these as JSON, and the same figures if each job leaks ``LEAK`` bytes. It
+should be run with ``STEADY`` in its environment. Linux only.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class App:
         self._wrong: list[str] = []
 
     def work(self, jobs: int) -> int:
-        """Do so many jobs or a few more, in threads that do some each; return how many."""
+        """Run at least this number of jobs, divided among threads; return the actual number."""
         turns = -(-jobs // (THREADS * EACH))
         for _ in range(turns):
             threads = [threading.Thread(target=self._some) for _ in range(THREADS)]
@@ -77,7 +77,7 @@ class App:
         return turns * THREADS * EACH
 
     def submit(self, jobs: int) -> None:
-        """Submit so many jobs that nobody comes back to."""
+        """Submit jobs that are then abandoned."""
         for _ in range(jobs):
             self._submitted("job")
 
@@ -124,7 +124,7 @@ class App:
 
 
 def growth(app: App, jobs: int) -> dict[str, float]:
-    """Do some jobs, and return what each has left behind."""
+    """Run some jobs, and return the resources that each has left behind."""
     before = Size.now()
     done = app.work(jobs)
     after = Size.now()

@@ -1,32 +1,32 @@
-"""Makes real, playable placeholder videos and pictures for development.
+"""Make real, playable placeholder videos and pictures for development.
 
-No model runs here. Every result says so in its corner: scenery is drawn from the words of a prompt, pictures are moved
-or morphed, and videos go through ordinary picture filters. That is enough to build and test a program against.
+No model runs here, and a label in the corner of every result says so. Scenery is drawn from the words of a prompt,
+pictures are panned, zoomed or morphed, and videos go through ordinary image filters. That is enough to develop and test
+a program against.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from decart.emulator.render.apart import Apart
 from decart.emulator.render.cache import Cached
+from decart.emulator.render.isolated import IsolatedRenderer
 from decart.emulator.render.job import RenderError, RenderJob
 from decart.emulator.render.small import render_small
 
-__all__ = ["Apart", "Cached", "RenderError", "RenderJob", "render", "render_small"]
+__all__ = ["Cached", "IsolatedRenderer", "RenderError", "RenderJob", "render", "render_small"]
 
-_APART = Apart()
+_ISOLATED = IsolatedRenderer()
 
 
 def render(job: RenderJob, target: Path) -> None:
-    """Make the placeholder for a job, in a process of its own; see ``Apart``.
+    """Render the placeholder for a job in a separate process; see ``IsolatedRenderer``.
 
     Args:
-        job: What to make. The same job always gives the same frames.
-        target: File to write: MP4 for the video tasks, PNG for the picture tasks. It is removed again if the job
-            fails.
+        job: What to render. The same job always produces the same frames.
+        target: The file to write: MP4 for the video tasks, PNG for the picture tasks. It is removed if the job fails.
 
     Raises:
-        RenderError: The job cannot be done, or takes longer than three minutes; the message says why.
+        RenderError: The job cannot be rendered, or takes longer than three minutes; the message says why.
     """
-    _APART(job, target)
+    _ISOLATED(job, target)

@@ -1,4 +1,4 @@
-"""Finished renders, kept so that the same job asked for twice is rendered once."""
+"""Cache finished renders, so that a job that is submitted twice is rendered once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BLOCK = 1024 * 1024
 
 
 def fingerprint(job: RenderJob) -> str:
-    """Return a name for all that a render depends on: the options, the words, and the content of the files.
+    """Return a hash of everything that a render depends on: the options, the prompt and the content of the files.
 
     Example:
         >>> fingerprint(job) == fingerprint(attrs.evolve(job, seed=job.seed + 1))
@@ -37,16 +37,15 @@ def fingerprint(job: RenderJob) -> str:
 
 
 class Cached:
-    """A renderer that gives the file again which it made for the same job before.
+    """A renderer that caches the files of another one, and drops the least recently used first.
 
-    The files are hard links, so that one that is kept and one that was handed out take their room once. The one that
-    was not asked for the longest goes first.
+    The files are hard links, so a cached file and the copies that were handed out occupy the disk only once.
 
     Args:
-        renderer: What makes a file the first time.
-        folder: Where the files are kept: a folder of its own, on the same disk as the targets, which the caller
-            deletes.
-        limit: Bytes that are kept at most. A larger file is not kept at all.
+        renderer: The renderer to call when a job is not in the cache.
+        folder: The cache folder. It must be on the same disk as the targets and used for nothing else; the caller
+            deletes it.
+        limit: The most bytes to cache. A file that is larger than this is not cached at all.
 
     Example:
         >>> Emulator(renderer=Cached(render, folder))  # doctest: +SKIP
@@ -58,42 +57,42 @@ class Cached:
         self._renderer = renderer
         self._folder = folder
         self._limit = limit
-        self._sizes: OrderedDict[str, int] = OrderedDict()  # the one asked for last comes last
+        self._sizes: OrderedDict[str, int] = OrderedDict()  # the most recently used comes last
         self._lock = threading.Lock()
 
     def __call__(self, job: RenderJob, target: Path) -> None:
-        """Write the file of a job, as a renderer does; a job that fails leaves nothing behind, and may be tried again.
+        """Write the file for a job. A job that fails leaves nothing behind, and may be retried.
 
         Args:
-            job: What to make.
-            target: File to write, which is not there yet.
+            job: What to render.
+            target: The file to write; it must not exist yet.
 
         Raises:
-            RenderError: The job cannot be done; the message says why.
+            RenderError: The job cannot be rendered; the message says why.
         """
         job.check()
         name = fingerprint(job)
-        if not self._give(name, target):
+        if not self._fetch(name, target):
             self._renderer(job, target)
-            self._keep(name, target)
+            self._store(name, target)
 
-    def _give(self, name: str, target: Path) -> bool:
-        """Put the kept file where it is wanted, if there is one."""
+    def _fetch(self, name: str, target: Path) -> bool:
+        """Link a cached file to the target; return whether there was one."""
         with self._lock:
             if name not in self._sizes:
                 return False
             self._sizes.move_to_end(name)
             try:
                 _link(self._folder / name, target)
-            except FileNotFoundError:  # someone cleaned up
+            except FileNotFoundError:  # somebody deleted it
                 del self._sizes[name]
                 return False
             return True
 
-    def _keep(self, name: str, target: Path) -> None:
-        """Keep a file, and let go of the oldest ones that it is too many for."""
+    def _store(self, name: str, target: Path) -> None:
+        """Add a file to the cache, and evict the least recently used ones if the cache is then too large."""
         size = target.stat().st_size
-        with self._lock, suppress(OSError):  # a full disk is no reason to lose the job
+        with self._lock, suppress(OSError):  # a full disk must not fail the job
             if size > self._limit or name in self._sizes:
                 return
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -105,7 +104,7 @@ class Cached:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Give a file a second name; where the disk cannot, copy it."""
+    """Hard-link a file, or copy it if the disk does not support links."""
     try:
         os.link(source, target)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The process that renders one job: its order comes in as JSON, and its exit status says how it went."""
+"""The process that renders one job: it reads a command as JSON from stdin, and reports by its exit status."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import attrs
 
 from decart.emulator.render.job import RenderError, RenderJob
 
-CANNOT = 3
-"""Exit status for a job that cannot be done; the reason is on standard output, as JSON."""
+EXIT_NOT_RENDERED = 3
+"""The exit status for a job that cannot be rendered; the reason is on stdout, as JSON."""
 
 
 @attrs.frozen(kw_only=True)
-class Order:
-    """What the process is to do; see ``Apart`` for the fields."""
+class Command:
+    """What the process has to do; see ``IsolatedRenderer`` for the fields."""
 
     function: str
     job: RenderJob
@@ -25,44 +25,44 @@ class Order:
     memory: int
 
     def to_json(self) -> str:
-        """Return the order as text."""
+        """Serialize the command."""
         job = attrs.asdict(self.job, recurse=False)
         job["inputs"] = {name: str(path.absolute()) for name, path in self.job.inputs.items()}
         job["trajectory"] = [list(point) for point in self.job.trajectory]
-        whole = {"function": self.function, "job": job, "target": str(self.target), "memory": self.memory}
-        return json.dumps(whole)
+        fields = {"function": self.function, "job": job, "target": str(self.target), "memory": self.memory}
+        return json.dumps(fields)
 
     @classmethod
-    def from_json(cls, text: str) -> Order:
-        """Return the order that a text holds."""
-        whole = json.loads(text)
-        job = whole.pop("job")
+    def from_json(cls, text: str) -> Command:
+        """Parse a command."""
+        fields = json.loads(text)
+        job = fields.pop("job")
         job["inputs"] = {name: Path(path) for name, path in job["inputs"].items()}
         job["trajectory"] = [(frame, x, y) for frame, x, y in job["trajectory"]]
-        return cls(**{**whole, "job": RenderJob(**job), "target": Path(whole["target"])})
+        return cls(**{**fields, "job": RenderJob(**job), "target": Path(fields["target"])})
 
 
 def main() -> None:
-    """Do the order on standard input."""
-    order = Order.from_json(sys.stdin.read())
-    module, _, name = order.function.partition(":")
+    """Run the command on stdin."""
+    command = Command.from_json(sys.stdin.read())
+    module, _, name = command.function.partition(":")
     render = getattr(import_module(module), name)
-    _limit_memory(order.memory)
+    _limit_memory(command.memory)
     try:
-        render(order.job, order.target)
+        render(command.job, command.target)
     except RenderError as error:
-        _cannot(str(error))
+        _exit_with(str(error))
     except MemoryError:
-        _cannot("rendering takes too much memory")
+        _exit_with("rendering takes too much memory")
 
 
-def _cannot(reason: str) -> None:
+def _exit_with(reason: str) -> None:
     print(json.dumps(reason))
-    sys.exit(CANNOT)
+    sys.exit(EXIT_NOT_RENDERED)
 
 
 def _limit_memory(most: int) -> None:
-    """Let the process have so many bytes of address space, where the system knows how."""
+    """Limit the address space of this process, in bytes, where the system supports it."""
     try:
         import resource
     except ImportError:

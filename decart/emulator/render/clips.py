@@ -1,4 +1,4 @@
-"""Videos from disk: opened with care, and read one frame at a time."""
+"""Open videos defensively, and read them one frame at a time."""
 
 from __future__ import annotations
 
@@ -24,41 +24,40 @@ from decart.emulator.render.job import MAX_PIXELS, RenderError
 from decart.emulator.render.pictures import refuse_huge
 
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc"
-"""What is read. FFmpeg also knows play lists, which open other files and
-addresses, and single pictures, which are no videos."""
+"""The formats that are accepted. FFmpeg also reads playlists, which open other files and URLs, and still pictures."""
 
 MAX_CLIP_SECONDS = 30
-"""Longer videos end here."""
+"""Longer videos are cut here."""
 
 MAX_FRAMES = MAX_CLIP_SECONDS * 120
-"""Videos with more frames end here."""
+"""Videos with more frames are cut here."""
 
 MAX_DECODE_SECONDS = 120.0
-"""How long reading and changing one video may take altogether."""
+"""The time limit for reading and converting one video."""
 
 MAX_ASPECT = 8
-"""Longest side of a frame, in shortest sides."""
+"""The largest ratio of the longer side of a frame to the shorter one."""
 
 MAX_RATE = 240
-"""Highest frame rate that a file is believed to have."""
+"""The highest declared frame rate that is believed."""
 
 MIN_COMPLETE = 0.9
-"""Share of its declared length that a video must really have."""
+"""The fraction of its declared length that a video must really contain."""
 
 
 @attrs.frozen
 class Clip:
-    """A video that is open; its frames can be read once.
+    """An open video, whose frames can be read once.
 
     Attributes:
-        name: What the request calls the file.
-        stream: Its video track.
-        first: Its first frame.
+        name: The name of the file's field in the request.
+        stream: The video track.
+        first: The first frame.
         rest: The other frames.
-        portrait: The frames are shown higher than wide.
-        rate: Average frames per second.
-        start: Time of the first frame in the file's own clock, in seconds.
-        reformatter: Scales all frames; making it takes longer than using it.
+        portrait: Whether the frames are displayed taller than wide.
+        rate: The average frames per second.
+        start: The timestamp of the first frame, in seconds.
+        reformatter: Scales all frames; creating one takes longer than using it.
     """
 
     name: str
@@ -71,28 +70,28 @@ class Clip:
     reformatter: VideoReformatter = attrs.field(factory=VideoReformatter)
 
     def frames(self, size: tuple[int, int]) -> Iterator[tuple[Fraction, Image.Image]]:
-        """Yield the frames with the seconds since the first.
+        """Yield each frame with the seconds since the first one.
 
         Args:
-            size: What the frames are cut and scaled to.
+            size: The width and height that the frames are cropped and scaled to.
 
         Raises:
-            RenderError: The video breaks off or takes too long.
+            RenderError: The video is truncated or takes too long to decode.
         """
         second = Fraction(-1)
         for number, frame in enumerate(chain([self.first], self.rest)):
-            moment = _moment(frame, self.start, max(Fraction(0), second + 1 / self.rate))
-            if moment >= MAX_CLIP_SECONDS or number >= MAX_FRAMES:
+            timestamp = _timestamp(frame, self.start, max(Fraction(0), second + 1 / self.rate))
+            if timestamp >= MAX_CLIP_SECONDS or number >= MAX_FRAMES:
                 return
-            # Of two frames for one time nobody would see the other.
-            if moment > second:
-                second = moment
-                yield moment, self._fitted(frame, size)
+            # Of two frames with the same timestamp only one would be visible.
+            if timestamp > second:
+                second = timestamp
+                yield timestamp, self._fit(frame, size)
         self._refuse_cut_off(second + 1 / self.rate)
 
-    def _fitted(self, frame: av.VideoFrame, size: tuple[int, int]) -> Image.Image:
-        """Fill a size with the middle of a frame, upright and never stretched."""
-        wide, high = _shown_size(frame, self.stream)
+    def _fit(self, frame: av.VideoFrame, size: tuple[int, int]) -> Image.Image:
+        """Return a frame, upright, scaled and cropped to fill a size without distortion."""
+        wide, high = _display_size(frame, self.stream)
         scale = max(size[0] / wide, size[1] / high)
         shown = max(size[0], math.ceil(wide * scale)), max(size[1], math.ceil(high * scale))
         turns = _quarter_turns(frame)
@@ -103,13 +102,13 @@ class Clip:
         return Image.fromarray(pixels[top : top + size[1], left : left + size[0]])
 
     def _refuse_cut_off(self, length: Fraction) -> None:
-        """Refuse a file that ends well before the length it declares."""
+        """Refuse a file that ends well before its declared length."""
         if self.stream.duration is None or self.stream.time_base is None:
             return
         declared = self.stream.duration * self.stream.time_base
         if length < declared * MIN_COMPLETE:
-            there, promised = f"{float(length):.1f}", f"{float(declared):.1f}"
-            raise RenderError(f"{self.name} is cut off: it has {there} of {promised} seconds")
+            actual, expected = f"{float(length):.1f}", f"{float(declared):.1f}"
+            raise RenderError(f"{self.name} is cut off: it has {actual} of {expected} seconds")
 
 
 @contextmanager
@@ -118,29 +117,29 @@ def open_clip(path: Path, name: str) -> Iterator[Clip]:
 
     Args:
         path: The file.
-        name: What the request calls the file, for error messages.
+        name: The name of the file's field in the request, for error messages.
 
     Raises:
-        RenderError: The file is no video, is broken or is too large.
+        RenderError: The file is not a video, or is broken or too large.
     """
     with open_media(path, name) as container:
-        # The cover of a record is a video stream, too.
+        # The cover picture of an audio file is a video stream, too.
         streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
         if not streams:
-            raise RenderError(f"{name} has no pictures in it, only sound")
+            raise RenderError(f"{name} has no video in it, only sound")
         stream = streams[0]
-        frames = _decoded(container, stream, name)
+        frames = _decode(container, stream, name)
         first = next(frames, None)
         if first is None:
             raise RenderError(f"{name} is a video without frames")
-        wide, high = _shown_size(first, stream)
-        rate, start = _rate(stream), _moment(first, Fraction(0), Fraction(0))
+        wide, high = _display_size(first, stream)
+        rate, start = _rate(stream), _timestamp(first, Fraction(0), Fraction(0))
         yield Clip(name, stream, first, frames, high > wide, rate, start)
 
 
 @contextmanager
 def open_media(path: Path, name: str) -> Iterator[InputContainer]:
-    """Open a video or sound file.
+    """Open a video or audio file.
 
     Raises:
         RenderError: It is neither.
@@ -156,8 +155,8 @@ def open_media(path: Path, name: str) -> Iterator[InputContainer]:
         yield container
 
 
-def _decoded(container: InputContainer, stream: VideoStream, name: str) -> Iterator[av.VideoFrame]:
-    """Yield the frames of a video, with one kind of error for all faults."""
+def _decode(container: InputContainer, stream: VideoStream, name: str) -> Iterator[av.VideoFrame]:
+    """Yield the frames of a video; turn every decoding failure into a ``RenderError``."""
     deadline = time.monotonic() + MAX_DECODE_SECONDS
     try:
         if not stream.codec_context.width or not stream.codec_context.height:
@@ -173,40 +172,42 @@ def _decoded(container: InputContainer, stream: VideoStream, name: str) -> Itera
                 _refuse_narrow(frame, stream, name)
                 yield frame
     except (FFmpegError, ValueError, AttributeError) as error:
-        # PyAV has no codec context for a codec that it does not know.
+        # The AttributeError: PyAV has no codec context for an unknown codec.
         raise RenderError(f"{name} is a broken video") from error
 
 
 def _refuse_narrow(frame: av.VideoFrame, stream: VideoStream, name: str) -> None:
-    """Refuse a frame that would become huge when it fills a common size."""
+    """Refuse a frame so narrow that it would become huge when it is scaled to fill a common size."""
     refuse_huge(frame.width, frame.height, name)
-    short, long = sorted(_shown_size(frame, stream))
+    short, long = sorted(_display_size(frame, stream))
     if long > MAX_ASPECT * short:
         raise RenderError(f"{name} is too long and narrow ({frame.width}x{frame.height})")
 
 
-def _moment(frame: av.VideoFrame, start: Fraction, otherwise: Fraction) -> Fraction:
-    """Return when a frame is shown, in seconds after a start."""
+def _timestamp(frame: av.VideoFrame, start: Fraction, otherwise: Fraction) -> Fraction:
+    """Return when a frame is displayed, in seconds after ``start``."""
     if frame.pts is None or not frame.time_base:
         return otherwise
     return frame.pts * frame.time_base - start
 
 
 def _rate(stream: VideoStream) -> Fraction:
-    """Return a frame rate that an encoder takes, whatever the file declares."""
+    """Return a frame rate that an encoder accepts, whatever the file declares."""
     rate = stream.average_rate
     if not rate or not 1 <= rate <= MAX_RATE:
         return Fraction(25)
-    return Fraction(rate.numerator, rate.denominator).limit_denominator(1001)  # PyAV has its own kind since 19
+    return Fraction(rate.numerator, rate.denominator).limit_denominator(
+        1001
+    )  # PyAV 19 and later return a type of their own
 
 
 def _quarter_turns(frame: av.VideoFrame) -> int:
-    """Return how often a frame is to be turned left by 90 degrees."""
+    """Return how many times a frame must be rotated left by 90 degrees."""
     return round(frame.rotation / 90) % 4
 
 
-def _shown_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[Fraction, Fraction]:
-    """Return width and height as a player shows the frame."""
+def _display_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[Fraction, Fraction]:
+    """Return the width and height at which a player displays the frame."""
     wide, high = Fraction(frame.width), Fraction(frame.height)
     if stream.sample_aspect_ratio:
         wide *= stream.sample_aspect_ratio

@@ -1,4 +1,4 @@
-"""Videos and pictures that are sent in and come back visibly changed."""
+"""Put uploaded videos and pictures through a filter, so that the result is visibly different."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from decart.emulator.render.text import Overlay, overlay
 from decart.emulator.render.writer import TICKS, ClipWriter
 
 INSET = 0.22
-"""Side of the reference picture in the corner, in shorter sides of the frame."""
+"""The side of the reference picture in the corner, as a fraction of the shorter side of the frame."""
 
 
 def edit_picture(job: RenderJob) -> Image.Image:
-    """Put the picture ``data`` through the filter that the prompt asks for."""
+    """Apply the filter that the prompt asks for to the picture ``data``."""
     picture = cover(open_picture(job.input("data"), "data"), job.size)
-    look, writing = _prepared(job)
-    return writing.stamp(look(picture))
+    apply_filter, label = _prepare(job)
+    return label.stamp(apply_filter(picture))
 
 
 def edit_video(job: RenderJob, target: Path) -> None:
-    """Put each frame of the video ``data`` through a filter.
+    """Apply a filter to each frame of the video ``data``.
 
-    The result has the timing, the sound and the orientation of the source. It
-    has the size of the job, with width and height swapped if need be.
+    The result keeps the timing, the sound and the orientation of the source. It has the size of the job, with width and
+    height swapped if the orientation differs.
 
     Args:
-        job: What to make; its size is even.
-        target: MP4 file to write.
+        job: What to render; its width and height must be even.
+        target: The MP4 file to write.
 
     Raises:
         RenderError: An input is broken.
@@ -43,27 +43,27 @@ def edit_video(job: RenderJob, target: Path) -> None:
     with open_clip(path, "data") as clip:
         short, long = sorted(job.size)
         size = (short, long) if clip.portrait else (long, short)
-        look, writing = _prepared(attrs.evolve(job, width=size[0], height=size[1]))
+        apply_filter, label = _prepare(attrs.evolve(job, width=size[0], height=size[1]))
         sound = read_sound(path, clip.start)
         with ClipWriter(target, size, clip.rate, sound, layout=job.layout) as writer:
             for second, frame in clip.frames(size):
-                writer.write(writing.stamp(look(frame)), round(second * TICKS))
+                writer.write(label.stamp(apply_filter(frame)), round(second * TICKS))
 
 
-def _prepared(job: RenderJob) -> tuple[Filter, Overlay]:
-    """Choose the filter and draw what lies over each frame."""
-    writing = overlay(job.size, job.model)
+def _prepare(job: RenderJob) -> tuple[Filter, Overlay]:
+    """Choose the filter, and draw the overlay for each frame."""
+    label = overlay(job.size, job.model)
     if "reference_image" not in job.inputs:
-        return choose_filter(job), writing
+        return choose_filter(job), label
     reference = open_picture(job.input("reference_image"), "reference_image")
     inset = _inset(reference, job.size)
     margin = round(min(job.size) * 0.04)
     corner = (margin, job.height - inset.height - margin)
-    return choose_filter(job, reference), Overlay((*writing.parts, (inset, corner)))
+    return choose_filter(job, reference), Overlay((*label.parts, (inset, corner)))
 
 
 def _inset(reference: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Frame a small copy of the reference picture."""
+    """Return a small copy of the reference picture with a border."""
     side = max(4, round(min(size) * INSET))
     small = reference.copy()
     small.thumbnail((side, side))

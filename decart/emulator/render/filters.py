@@ -1,4 +1,4 @@
-"""Ordinary picture filters, chosen by the words of a prompt."""
+"""Image filters, chosen by the words of a prompt."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ FILTER_WORDS = {
 def choose_filter(job: RenderJob, reference: Image.Image | None = None) -> Filter:
     """Return the filter for a job.
 
-    A known word of the prompt decides. Else the colours of the reference
-    picture do, and without one the hash of the job.
+    It depends on the first known word of the prompt, otherwise on the colours of the reference picture, and without one
+    on the hash of the job.
     """
     known = matches(job.prompt, FILTER_WORDS)
     if known:
@@ -47,31 +47,31 @@ def choose_filter(job: RenderJob, reference: Image.Image | None = None) -> Filte
 
 
 def _from_hsv(hue: int, saturation: int, value: int) -> Colour:
-    """Return a colour given by its hue, saturation and value, 255 at most."""
+    """Convert a colour from hue, saturation and value, each from 0 to 255."""
     red, green, blue = colorsys.hsv_to_rgb(hue / 255, saturation / 255, value / 255)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def _main_colour(picture: Image.Image) -> Colour:
-    """Return the middle colour of a picture's centre."""
+    """Return the median colour of a picture's centre."""
     small = np.asarray(ImageOps.fit(picture, (24, 24), centering=(0.5, 0.5)))
     red, green, blue = np.median(small[6:18, 6:18].reshape(-1, 3), axis=0)
     return int(red), int(green), int(blue)
 
 
 def _duotone(dark: Colour, middle: Colour, light: Colour, strength: float) -> Filter:
-    """Return a filter that draws a picture in few colours, by its brightness."""
+    """Return a filter that maps brightness to a gradient of three colours."""
 
-    def look(frame: Image.Image) -> Image.Image:
+    def apply(frame: Image.Image) -> Image.Image:
         grey = ImageOps.grayscale(frame)
         tinted = ImageOps.colorize(grey, dark, light, middle)
         return Image.blend(ImageOps.posterize(frame, 3), tinted, strength)
 
-    return look
+    return apply
 
 
 def _curves(red: float, green: float, blue: float, gamma: float = 1.0) -> Filter:
-    """Return a filter that makes each colour stronger or weaker."""
+    """Return a filter that amplifies or attenuates each colour channel."""
     ramp = (np.arange(256) / 255) ** gamma * 255
     table = np.concatenate([(ramp * gain).clip(0, 255) for gain in (red, green, blue)])
     values = [round(float(value)) for value in table]
@@ -79,8 +79,8 @@ def _curves(red: float, green: float, blue: float, gamma: float = 1.0) -> Filter
 
 
 def _edges(grey: Image.Image, gain: int) -> Image.Image:
-    """Return how strong the outlines of a picture are, as a grey picture."""
-    # Half the size makes the lines bold, and takes a quarter of the time.
+    """Return the strength of a picture's edges, as a greyscale picture."""
+    # Working at half the size makes the lines bold, and takes a quarter of the time.
     soft = grey.reduce(2)
     across = ImageChops.difference(soft, ImageChops.offset(soft, 1, 0))
     down = ImageChops.difference(soft, ImageChops.offset(soft, 0, 1))
@@ -91,7 +91,7 @@ def _edges(grey: Image.Image, gain: int) -> Image.Image:
 def _sketch(frame: Image.Image) -> Image.Image:
     grey = ImageOps.grayscale(frame)
     soft = np.asarray(grey.filter(ImageFilter.BoxBlur(max(2, min(frame.size) // 90))), np.float32)
-    # Brightness against its surroundings is what a pencil would draw.
+    # A pencil would draw what is darker than its surroundings.
     lines = (np.asarray(grey, np.float32) + 6) / (soft + 6)
     paper = Image.fromarray(((lines**3).clip(0, 1) * 255).astype(np.uint8))
     return ImageOps.colorize(paper, (38, 38, 48), (250, 246, 236))
@@ -112,7 +112,7 @@ def _anime(frame: Image.Image) -> Image.Image:
 
 
 def _paint(frame: Image.Image) -> Image.Image:
-    # In a small copy each patch of one colour becomes a stroke of the brush.
+    # In a small copy each patch of one colour becomes a brush stroke.
     small = frame.reduce(max(1, min(frame.size) // 110))
     strokes = small.filter(ImageFilter.MinFilter(3)).filter(ImageFilter.MaxFilter(3))
     light = ImageEnhance.Color(strokes.filter(ImageFilter.SHARPEN)).enhance(1.4)
@@ -142,7 +142,7 @@ def _negative(frame: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=4)
 def _vignette(size: tuple[int, int]) -> Image.Image:
-    """Return a grey picture that is darker towards its corners."""
+    """Return a greyscale picture that darkens towards its corners."""
     fall = Image.radial_gradient("L").resize(size)
     return fall.point([255 - max(0, level - 70) * 0.8 for level in range(256)])
 

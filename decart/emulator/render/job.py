@@ -1,4 +1,4 @@
-"""What to render, why it may fail, and the limits that keep a render small."""
+"""Render jobs: what to render, the error if that is impossible, and the limits that keep a render small."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ import attrs
 import numpy as np
 
 MAX_SIDE = 8192
-"""Widest or tallest picture that is read or made, in pixels."""
+"""The largest width or height of a picture that is read or rendered, in pixels."""
 
 MAX_PIXELS = 40_000_000
-"""Most pixels in one picture or frame; checked before anything is decoded."""
+"""The most pixels in an input picture or frame; checked before anything is decoded."""
 
 MAX_OUTPUT_PIXELS = 4096 * 2304
-"""Most pixels in one made frame, so a typing error cannot fill the memory."""
+"""The most pixels in a rendered frame, so that a typo cannot exhaust the memory."""
 
 MIN_SIDE = 2
-"""Narrowest picture that is made; yuv420p holds no smaller one."""
+"""The smallest width or height that is rendered: the minimum for yuv420p."""
 
 MAX_SECONDS = 60.0
-"""Longest video made from text or pictures."""
+"""The longest video that is rendered from text or pictures."""
 
 MAX_FPS = 120
-"""Highest frame rate of a made video."""
+"""The highest frame rate of a rendered video."""
 
 Layout = Literal["start", "end"]
-"""Where a made MP4 file has its index: before the frames, ready for streaming, or after them."""
+"""The position of the index in a rendered MP4 file: before the frames, ready for streaming, or after them."""
 
 PICTURE_TASKS = ("text-to-image", "image-to-image")
-"""What gives one picture; the other tasks give a video."""
+"""The tasks that produce a picture; the others produce a video."""
 
 INPUTS: dict[str, tuple[str, ...]] = {
     "text-to-video": (),
@@ -48,31 +48,30 @@ INPUTS: dict[str, tuple[str, ...]] = {
     "text-to-image": (),
     "image-to-image": ("data",),
 }
-"""The files that each task cannot do without."""
+"""The files that each task requires."""
 
 
 class RenderError(Exception):
-    """The job cannot be rendered; the message is one sentence for a person."""
+    """The job cannot be rendered; the message is one sentence for the user."""
 
 
 @attrs.frozen(kw_only=True)
 class RenderJob:
-    """One placeholder to make.
+    """One placeholder to render.
 
     Attributes:
-        task: What kind of thing to make, such as ``"text-to-video"``.
-        model: Name of the model that is asked for; shown in the corner label.
-        prompt: Words that choose scenery, filter or camera move.
-        seed: Varies the result; the same job always gives the same frames.
-        fps: Frames per second of a made video.
-        width: Width in pixels; videos round it down to an even number.
-        height: Height in pixels; videos round it down to an even number.
-        seconds: Length of a video made from text or from pictures.
-        inputs: Files on disk under ``"data"``, ``"start"``, ``"end"`` or
-            ``"reference_image"``.
-        trajectory: Points ``(frame, x, y)`` for the ``"motion"`` task, with x
-            and y as parts of the width and the height.
-        layout: Where a made MP4 file has its index (the ``moov`` box).
+        task: The kind of job, such as ``"text-to-video"``.
+        model: The name of the requested model, shown in the corner label.
+        prompt: The text whose words choose the scenery, filter or camera move.
+        seed: Varies the result; the same job always produces the same frames.
+        fps: Frames per second of a video rendered from text or pictures.
+        width: Width in pixels; rounded down to an even number for videos.
+        height: Height in pixels; rounded down to an even number for videos.
+        seconds: Length of a video rendered from text or pictures.
+        inputs: Files on disk, by the names ``"data"``, ``"start"``, ``"end"`` and ``"reference_image"``.
+        trajectory: Points ``(frame, x, y)`` for the ``"motion"`` task, where x and y are fractions of the width and the
+            height.
+        layout: The position of the index (the ``moov`` box) in a rendered MP4 file.
     """
 
     task: str
@@ -94,14 +93,14 @@ class RenderJob:
 
     @property
     def frame_count(self) -> int:
-        """Frames in a video made from text or from pictures."""
+        """The number of frames in a video rendered from text or pictures."""
         return max(1, round(self.seconds * self.fps))
 
     def input(self, name: str) -> Path:
-        """Return the file given under a name.
+        """Return the input file with this name.
 
         Raises:
-            RenderError: The job has no such file.
+            RenderError: The job has no such input, or the file does not exist.
         """
         path = self.inputs.get(name)
         if path is None or not path.is_file():
@@ -109,23 +108,23 @@ class RenderJob:
         return path
 
     def random(self, purpose: str) -> np.random.Generator:
-        """Return a random source that depends on this job and a purpose alone."""
+        """Return a random generator that is seeded by this job and a purpose."""
         text = f"{purpose}|{self.model}|{self.seed}|{self.prompt}"
         digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
         return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
     def check(self) -> None:
-        """Refuse what cannot be made, whatever is in the files.
+        """Check everything but the content of the files.
 
         Raises:
             RenderError: The task is unknown, a file is missing, or a number is out of range.
         """
         if self.task not in INPUTS:
-            raise RenderError(f"{self.task!r} is not a task this renderer knows")
+            raise RenderError(f"{self.task!r} is not a task that this renderer knows")
         for name in dict.fromkeys((*INPUTS[self.task], *self.inputs)):
             self.input(name)
         if min(self.size) < MIN_SIDE or max(self.size) > MAX_SIDE:
-            raise RenderError(f"{self.width}x{self.height} is not a size that can be made")
+            raise RenderError(f"{self.width}x{self.height} is not a size that can be rendered")
         if self.width * self.height > MAX_OUTPUT_PIXELS:
             raise RenderError(f"{self.width}x{self.height} has too many pixels")
         if not 1 <= self.fps <= MAX_FPS:
@@ -133,12 +132,12 @@ class RenderJob:
         if not 0 < self.seconds <= MAX_SECONDS:
             raise RenderError(f"seconds must be above 0 and at most {MAX_SECONDS:g}")
         if not all(math.isfinite(x) and math.isfinite(y) for _, x, y in self.trajectory):
-            raise RenderError("trajectory has a point that is not a number")
+            raise RenderError("trajectory has a point with a coordinate that is not a finite number")
 
 
 @contextmanager
-def written_whole(target: Path) -> Iterator[None]:
-    """Remove a file again if the block that writes it fails."""
+def removed_on_error(target: Path) -> Iterator[None]:
+    """Remove a file if the block that writes it fails."""
     try:
         yield
     except BaseException:

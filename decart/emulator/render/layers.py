@@ -1,4 +1,4 @@
-"""Strips of land that pass by at different speeds."""
+"""Strips of landscape that scroll at different speeds."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ Floats = NDArray[np.float64]
 
 @attrs.frozen
 class Layer:
-    """A strip, wider than the frame, that moves to the left.
+    """A strip, wider than the frame, that scrolls to the left.
 
     Attributes:
-        picture: RGBA.
-        top: Row of the frame where the strip begins.
-        travel: How many pixels it moves from the first frame to the last.
+        picture: The strip, RGBA.
+        top: The row of the frame where the strip begins.
+        travel: The number of pixels it scrolls between the first and the last frame.
     """
 
     picture: Image.Image
     top: int
     travel: int
 
-    def draw_on(self, frame: Image.Image, part: float) -> None:
-        """Draw the strip as it lies after a part of the clip, from 0 to 1."""
-        left, rest = divmod(self.travel * part, 1)
+    def draw_on(self, frame: Image.Image, progress: float) -> None:
+        """Draw the strip at a point of the clip, from 0 at the start to 1 at the end."""
+        left, rest = divmod(self.travel * progress, 1)
         view = self._view(int(left), frame.width)
-        # Whole pixels alone would make the slow, far strips jerk along.
+        # Blend between whole pixels, or the slow, distant strips would scroll in jerks.
         view = Image.blend(view, self._view(int(left) + 1, frame.width), rest)
         frame.paste(view, (0, self.top), view)
 
@@ -40,17 +40,17 @@ class Layer:
 
 @attrs.frozen(kw_only=True)
 class Plot:
-    """Where a strip goes and how it looks.
+    """The position and appearance of a strip.
 
     Attributes:
-        kind: Name of the land.
-        width: Width of the strip.
-        base: Row of the frame that the land's lowest points reach up to.
-        rise: Height of its highest point above the base.
-        bottom: Row of the frame where the strip ends.
-        unit: Shorter side of the frame; sizes of things go by it.
-        nearness: From 0, far away, to 1.
-        palette: Colours of the scene.
+        kind: The kind of landscape, such as ``"city"``.
+        width: The width of the strip.
+        base: The row of the frame where the lowest points of the outline are.
+        rise: The height of the outline's highest point above the base.
+        bottom: The row of the frame where the strip ends.
+        unit: The shorter side of the frame, by which everything is scaled.
+        nearness: From 0 for the farthest strip to 1 for the nearest.
+        palette: The colours of the scene.
     """
 
     kind: str
@@ -64,17 +64,17 @@ class Plot:
 
     @property
     def top(self) -> int:
-        """Row of the frame where the strip begins."""
+        """The row of the frame where the strip begins."""
         return self.base - self.rise
 
     @property
     def colour(self) -> Colour:
-        """Colour of the land: paler, the farther it is."""
+        """The colour of the land, which is paler the farther away it is."""
         return mix(self.palette.far, self.palette.near, self.nearness)
 
 
 def make_strip(plot: Plot, random: np.random.Generator) -> Image.Image:
-    """Draw a strip of land."""
+    """Draw a strip of landscape."""
     if plot.kind == "city":
         return _city(plot, random)
     if plot.kind == "forest":
@@ -83,7 +83,7 @@ def make_strip(plot: Plot, random: np.random.Generator) -> Image.Image:
 
 
 def _noise(random: np.random.Generator, length: int, step: float) -> Floats:
-    """Return smooth noise from 0 to 1 with a bump about every ``step``."""
+    """Return smooth noise from 0 to 1, with one bump per ``step`` pixels or so."""
     places = np.arange(length) / max(1.0, step)
     knots = random.random(int(places[-1]) + 2)
     whole = places.astype(np.intp)
@@ -94,7 +94,7 @@ def _noise(random: np.random.Generator, length: int, step: float) -> Floats:
 
 
 def _outline(plot: Plot, random: np.random.Generator) -> Floats:
-    """Return how high the land rises in each column, from 0 to 1."""
+    """Return the height of the land in each column, from 0 to 1."""
     rugged = plot.kind == "mountains"
     step = plot.unit * {"mountains": 0.42, "dunes": 0.7}.get(plot.kind, 0.55)
     outline = np.zeros(plot.width)
@@ -109,7 +109,7 @@ def _outline(plot: Plot, random: np.random.Generator) -> Floats:
 
 
 def _ridge(plot: Plot, random: np.random.Generator) -> Image.Image:
-    """Draw mountains, hills or dunes: an outline with light on one side."""
+    """Draw mountains, hills or dunes: an outline that is lit from one side."""
     outline = _outline(plot, random)
     height = plot.bottom - plot.top
     rows = np.arange(height)[:, None]
@@ -119,7 +119,7 @@ def _ridge(plot: Plot, random: np.random.Generator) -> Image.Image:
     colour = np.array(plot.colour, np.float32)
     haze = np.array(plot.palette.horizon, np.float32)
     light = _light(plot, outline, depth)
-    # Mist gathers at the foot of what is far.
+    # Mist gathers at the foot of distant land.
     mist = ((rows / max(1, height)) * 0.45 * (1 - plot.nearness)).astype(np.float32)[..., None]
     shaded = (colour * light[..., None]) * (1 - mist) + haze * mist
     if plot.kind == "mountains" and plot.nearness < 0.9:
@@ -130,10 +130,10 @@ def _ridge(plot: Plot, random: np.random.Generator) -> Image.Image:
 
 
 def _light(plot: Plot, outline: Floats, depth: Floats) -> NDArray[np.float32]:
-    """Return how bright each pixel is: slopes to one side catch the light."""
+    """Return the brightness of each pixel: the slopes on one side catch the light."""
     reach = max(2, round(plot.unit * 0.012))
     slope = np.gradient(np.convolve(outline, np.ones(reach) / reach, "same")) * plot.rise
-    # Slopes run down at an angle, so each row looks a little further along.
+    # Slopes run down at an angle, so the lookup shifts a little with each row.
     columns = np.arange(plot.width)[None, :] - depth * 0.55
     seen = slope[columns.clip(0, plot.width - 1).astype(np.intp)]
     strength = 0.3 if plot.kind == "mountains" else 0.14
@@ -143,7 +143,7 @@ def _light(plot: Plot, outline: Floats, depth: Floats) -> NDArray[np.float32]:
 
 
 def _snow(plot: Plot, outline: Floats, depth: Floats, random: np.random.Generator) -> NDArray[np.float32]:
-    """Return how much snow lies on each pixel: on high ground, with a ragged edge."""
+    """Return the snow cover of each pixel: on high ground, with a ragged edge."""
     ragged = _noise(random, plot.width, plot.unit * 0.016)
     reach = (outline - 0.55).clip(0) * plot.rise * (0.5 + ragged)
     cover = ((reach[None, :] - depth) / 2).clip(0, 1)
@@ -152,7 +152,7 @@ def _snow(plot: Plot, outline: Floats, depth: Floats, random: np.random.Generato
 
 
 def _city(plot: Plot, random: np.random.Generator) -> Image.Image:
-    """Draw a skyline with windows."""
+    """Draw a skyline with lit windows."""
     height = plot.bottom - plot.top
     strip = Image.new("RGBA", (plot.width, height), (*plot.colour, 0))
     draw = ImageDraw.Draw(strip)
@@ -179,7 +179,7 @@ def _windows(
     house: tuple[float, float, float],
     random: np.random.Generator,
 ) -> None:
-    """Light some windows of a house given by its left side, top and width."""
+    """Draw the lit windows of a building, given as its left edge, top and width."""
     left, crown, broad = house
     cell = max(3.0, plot.unit * (0.009 + 0.011 * plot.nearness))
     lamps = ((255, 214, 130), (255, 236, 190), (120, 220, 255), (255, 120, 210))
@@ -196,7 +196,7 @@ def _windows(
 
 
 def _forest(plot: Plot, random: np.random.Generator) -> Image.Image:
-    """Draw rows of conifers on rolling ground, at double size for clean edges."""
+    """Draw rows of conifers on rolling ground, at double size for smooth edges."""
     height = plot.bottom - plot.top
     ground = _noise(random, plot.width, plot.unit * 0.5)
     strip = Image.new("RGBA", (plot.width * 2, height * 2), (*plot.colour, 0))

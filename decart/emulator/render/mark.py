@@ -1,7 +1,7 @@
-"""The mark that every placeholder carries, in plain words in the file, so that it can be told from anything else.
+"""Mark every placeholder by a plain-text comment in the file, so that it cannot be mistaken for a real result.
 
-Copying keeps it, and so do programs that keep a file's comment when they make another one of it, as ffmpeg does. It is
-not hidden in the picture: a program that drops comments drops it.
+The mark survives copying, and conversion by programs that preserve comments, such as ffmpeg. It is not embedded in the
+pixels, so a program that strips comments strips it too.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 MARK = "placeholder made by decart.emulator"
-"""What the comment of a made file says."""
+"""The comment in every rendered file."""
 
 
 def save_png(picture: Image.Image, target: Path) -> None:
-    """Write a picture to a file, with the mark."""
+    """Save a picture with the mark."""
     comment = PngInfo()
     comment.add_text("Comment", MARK)
     picture.save(target, format="PNG", pnginfo=comment)

@@ -1,4 +1,4 @@
-"""One picture that turns into another: shapes flow to where the other has its like, while the colours change."""
+"""Morph one picture into another: shapes move towards similar shapes in the other picture while the colours blend."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from decart.emulator.render.pictures import cover
 Floats = NDArray[np.float64]
 
 CELLS = 12
-"""Cells of the mesh along the shorter side of the frame."""
+"""The number of mesh cells along the shorter side of the frame."""
 
 REACH = 0.45
-"""Longest way that a point flows, in shorter sides of the frame."""
+"""The longest distance that a point moves, as a fraction of the shorter side of the frame."""
 
 FINE = 2
-"""How much larger the pictures are that are bent: then the nearest pixel is near enough, and three times faster."""
+"""The scale at which pictures are warped. At double size the nearest pixel is good enough, and three times faster."""
 
 _LEVELS = (10, 20, 40)
-"""Shorter sides of the small copies that are compared, from the rough to the fine."""
+"""The shorter sides of the small copies that are compared, from coarse to fine."""
 
 _ROUNDS = 60
 
 
 @attrs.frozen
 class Morph:
-    """Two pictures and how the points of one belong to those of the other.
+    """Two pictures, and how the points of one correspond to those of the other.
 
     Attributes:
         first: The first picture, enlarged.
         last: The last picture, enlarged.
-        size: Width and height of the frames.
-        flow: Where each corner of the mesh goes from the first to the last picture, in pixels of the frame: an array
-            of rows, columns, and x and y.
+        size: The width and height of the frames.
+        flow: The movement of each mesh corner from the first to the last picture, in pixels of the frame: an array of
+            rows, columns, and x and y.
     """
 
     first: Image.Image
@@ -43,26 +43,26 @@ class Morph:
     size: tuple[int, int]
     flow: Floats
 
-    def draw(self, part: float) -> Image.Image:
-        """Return the picture that lies a part of the way between the two: 0 gives the first and 1 the last."""
-        return Image.blend(self._bent(self.first, -part), self._bent(self.last, 1 - part), part)
+    def draw(self, progress: float) -> Image.Image:
+        """Return the picture at a point between the two, from 0 for the first to 1 for the last."""
+        return Image.blend(self._warp(self.first, -progress), self._warp(self.last, 1 - progress), progress)
 
-    def _bent(self, picture: Image.Image, along: float) -> Image.Image:
-        """Return a picture whose points are moved along the flow."""
+    def _warp(self, picture: Image.Image, distance: float) -> Image.Image:
+        """Return a picture warped along the flow."""
         corners = _corners(self.size, self.flow.shape)
-        # Beyond the last pixel there is nothing, not even an edge.
-        source = ((corners + along * self.flow) * FINE).clip(0, np.array(picture.size) - 1)
+        # Pillow reads nothing beyond the last pixel.
+        source = ((corners + distance * self.flow) * FINE).clip(0, np.array(picture.size) - 1)
         mesh = list(zip(_boxes(corners), _quads(source), strict=True))
         return picture.transform(self.size, Image.Transform.MESH, mesh, Image.Resampling.NEAREST)
 
 
 def make_morph(first: Image.Image, last: Image.Image, size: tuple[int, int]) -> Morph:
-    """Find out which points of two pictures belong together.
+    """Prepare a morph by finding the corresponding points of two pictures.
 
     Args:
-        first: Where it starts, RGB.
-        last: Where it ends, RGB.
-        size: Width and height of the frames; both pictures fill it, and are cut where they have another shape.
+        first: The first picture, RGB.
+        last: The last picture, RGB.
+        size: The width and height of the frames. Both pictures are scaled and cropped to fill it.
     """
     large = size[0] * FINE, size[1] * FINE
     flow = _flow(cover(first, size), cover(last, size))
@@ -70,55 +70,55 @@ def make_morph(first: Image.Image, last: Image.Image, size: tuple[int, int]) -> 
 
 
 def _corners(size: tuple[int, int], shape: tuple[int, ...]) -> Floats:
-    """Return the corners of the mesh, on whole pixels."""
+    """Return the corners of the mesh, rounded to whole pixels."""
     across = np.linspace(0, size[0], shape[1]).round()
     down = np.linspace(0, size[1], shape[0]).round()
     return np.stack(np.meshgrid(across, down), axis=2)
 
 
 def _quads(corners: Floats) -> list[tuple[float, ...]]:
-    """Return the corners of each cell as Pillow wants them, against the clock from the top left."""
+    """Return the corners of each cell in Pillow's order: counter-clockwise from the top left."""
     around = corners[:-1, :-1], corners[1:, :-1], corners[1:, 1:], corners[:-1, 1:]
     cells: list[list[float]] = np.concatenate(around, axis=2).reshape(-1, 8).tolist()
     return [tuple(cell) for cell in cells]
 
 
 def _boxes(corners: Floats) -> list[tuple[int, int, int, int]]:
-    """Return left, top, right and bottom of each cell."""
+    """Return the left, top, right and bottom of each cell."""
     return [(round(cell[0]), round(cell[1]), round(cell[4]), round(cell[5])) for cell in _quads(corners)]
 
 
 def _flow(first: Image.Image, last: Image.Image) -> Floats:
     """Return the flow at each corner of the mesh, in pixels.
 
-    Thirion's demons: each picture pushes the points of the other along its outlines, from a rough copy to a fine one.
-    The flow is smoothed after every push, so that the mesh bends and does not fold.
+    This is Thirion's demons algorithm, from coarse to fine: each picture pushes the points of the other along its
+    edges. The flow is smoothed after each step, so that the mesh bends but does not fold.
     """
     flow = np.zeros((2, 2, 2))
     for side in _LEVELS:
-        one, other = (_small(picture, side) for picture in (first, last))
-        flow = _resized(flow, one.shape)
+        one, other = (_contrast(picture, side) for picture in (first, last))
+        flow = _resize(flow, one.shape)
         for _ in range(_ROUNDS):
-            flow = _pushed(flow, one, other, side)
+            flow = _step(flow, one, other, side)
     short = min(first.size)
     rows, columns = (min(length, round(CELLS * length / short)) for length in (first.height, first.width))
-    mesh = _framed(_resized(flow, (rows + 1, columns + 1)))
+    mesh = _pin_edges(_resize(flow, (rows + 1, columns + 1)))
     for _ in range(3):
-        mesh = _framed(_smooth(mesh))
+        mesh = _pin_edges(_smooth(mesh))
     return mesh * short
 
 
-def _framed(mesh: Floats) -> Floats:
-    """Return the flow with the edges of the frame held where they are."""
+def _pin_edges(mesh: Floats) -> Floats:
+    """Return the flow with the edges of the frame pinned."""
     mesh[:, [0, -1], 0] = 0
     mesh[[0, -1], :, 1] = 0
     return mesh
 
 
-def _small(picture: Image.Image, side: int) -> Floats:
-    """Return how much each place of a picture, made small, stands out from the rest, from 0 to 1.
+def _contrast(picture: Image.Image, side: int) -> Floats:
+    """Shrink a picture, and return how much each pixel stands out from the rest, from 0 to 1.
 
-    Brightness will not do: a dark thing on light ground is to become a light one on dark ground.
+    Brightness would not work: a dark object on a light background may become a light one on a dark background.
     """
     scale = side / min(picture.size)
     size = max(2, round(picture.width * scale)), max(2, round(picture.height * scale))
@@ -128,9 +128,9 @@ def _small(picture: Image.Image, side: int) -> Floats:
     return most
 
 
-def _pushed(flow: Floats, one: Floats, other: Floats, side: int) -> Floats:
-    """Return the flow, in shorter sides, after one push."""
-    here, there = _moved(one, -flow * side / 2), _moved(other, flow * side / 2)
+def _step(flow: Floats, one: Floats, other: Floats, side: int) -> Floats:
+    """Return the flow, in units of the shorter side, after one step."""
+    here, there = _displace(one, -flow * side / 2), _displace(other, flow * side / 2)
     away = here - there
     down, across = np.gradient((here + there) / 2)
     slope = np.stack((across, down), axis=2)
@@ -141,8 +141,8 @@ def _pushed(flow: Floats, one: Floats, other: Floats, side: int) -> Floats:
     return shortened
 
 
-def _moved(values: Floats, moves: Floats) -> Floats:
-    """Return the values found at each place moved by so much."""
+def _displace(values: Floats, moves: Floats) -> Floats:
+    """Return the values at each position displaced by ``moves``, interpolated."""
     rows, columns = np.indices(values.shape)
     down = (rows + moves[..., 1]).clip(0, values.shape[0] - 1.001)
     across = (columns + moves[..., 0]).clip(0, values.shape[1] - 1.001)
@@ -165,8 +165,8 @@ def _smooth(flow: Floats) -> Floats:
     return flow
 
 
-def _resized(flow: Floats, shape: tuple[int, ...]) -> Floats:
-    """Return a flow with another number of rows and columns."""
+def _resize(flow: Floats, shape: tuple[int, ...]) -> Floats:
+    """Return a flow resampled to another number of rows and columns."""
     planes = (Image.fromarray(flow[..., axis].astype(np.float32)) for axis in (0, 1))
     resized = [np.asarray(plane.resize((shape[1], shape[0]), Image.Resampling.BICUBIC)) for plane in planes]
     return np.stack(resized, axis=2).astype(np.float64)

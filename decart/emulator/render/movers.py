@@ -1,4 +1,4 @@
-"""What moves through a scene by itself: birds, flying cars, snow and rain."""
+"""The moving objects of a scene: birds, flying cars, snow and rain."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from decart.emulator.render.scenery import Colour, Scenery, mix
 Floats = NDArray[np.float64]
 
 _FINE = 4
-"""Birds are drawn this many times larger, then made smaller for clean edges."""
+"""Birds are drawn this many times larger and then reduced, for smooth edges."""
 
 
 class Mover(Protocol):
-    """Something that is drawn anew in each frame."""
+    """Something that is drawn at a new position in each frame."""
 
     def draw_on(self, frame: Image.Image, second: float) -> None:
-        """Draw it as it is at a moment."""
+        """Draw it at its position at this time, in seconds."""
 
 
 @attrs.frozen
 class Snow:
-    """Falling flakes; columns of ``flakes`` are x, y, speed, sway and size."""
+    """Falling snowflakes; the columns of ``flakes`` are x, y, speed, sway and size."""
 
     flakes: Floats
 
@@ -43,7 +43,7 @@ class Snow:
 
 @attrs.frozen
 class Rain:
-    """Falling drops; columns of ``drops`` are x, y, speed and length."""
+    """Falling raindrops; the columns of ``drops`` are x, y, speed and length."""
 
     drops: Floats
     colour: Colour
@@ -60,7 +60,7 @@ class Rain:
 
 @attrs.frozen
 class Birds:
-    """A loose flock; columns of ``flock`` are x, y, span, phase and speed."""
+    """A loose flock of birds; the columns of ``flock`` are x, y, span, phase and speed."""
 
     flock: Floats
     colour: Colour
@@ -77,7 +77,7 @@ class Birds:
             frame.paste(self.colour, (int(across // 1), int(down)), sprite)
 
     def _sprite(self, span: float, flap: float, rest: float) -> Image.Image:
-        """Draw a bird as a mask, ``rest`` of a pixel to the right."""
+        """Draw a bird as a mask, shifted right by a fraction of a pixel."""
         side = math.ceil(span) + 2
         mask = Image.new("L", (side * _FINE, side * _FINE))
         middle, half = (span / 2 + rest) * _FINE, span / 2 * _FINE
@@ -96,7 +96,7 @@ class Birds:
 
 @attrs.frozen
 class Flyers:
-    """Flying cars seen as lights; each has a picture, x, y and speed."""
+    """Flying cars, drawn as lights; each has a picture, x, y and speed."""
 
     cars: tuple[tuple[Image.Image, float, float, float], ...]
 
@@ -133,7 +133,7 @@ def make_movers(size: tuple[int, int], scenery: Scenery, random: np.random.Gener
 
 
 def _birds(unit: int, scenery: Scenery, random: np.random.Generator) -> Birds:
-    """Place a flock, all flying much the same way."""
+    """Place a flock of birds that all fly in about the same direction."""
     count = 7
     start, height = random.uniform(0.05, 0.5), random.uniform(0.16, 0.26)
     columns = (
@@ -148,7 +148,7 @@ def _birds(unit: int, scenery: Scenery, random: np.random.Generator) -> Birds:
 
 
 def _flyers(unit: int, random: np.random.Generator) -> Flyers:
-    """Place flying cars in lanes that go either way."""
+    """Place flying cars in lanes that run in both directions."""
     lamps = ((120, 230, 255), (255, 120, 200), (255, 214, 130), (150, 255, 190))
     cars = []
     for number in range(12):
@@ -162,7 +162,7 @@ def _flyers(unit: int, random: np.random.Generator) -> Flyers:
 
 
 def _car(length: int, lamp: Colour, leftward: bool) -> Image.Image:
-    """Draw a car: a bright head, a dark body and a trail of light."""
+    """Draw a car: a bright headlight and a trail of light."""
     high = max(3, length // 6)
     along = np.linspace(0, 1, length)[None, :]
     across = np.abs(np.linspace(-1, 1, high))[:, None]

@@ -1,4 +1,4 @@
-"""Pictures from disk: opened with care, and fitted without stretching."""
+"""Open pictures defensively, and scale them without distortion."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from decart.emulator.render.job import MAX_PIXELS, MAX_SIDE, RenderError
 
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-"""What is read. Pillow also knows formats that start other programs (EPS)."""
+"""The formats that are accepted. Pillow also reads one (EPS) for which it runs another program."""
 
 
 def open_picture(path: Path, name: str) -> Image.Image:
-    """Read a picture as upright RGB.
+    """Read a picture as RGB, rotated upright.
 
     Args:
         path: The file.
-        name: What the request calls the file, for the error message.
+        name: The name of the file's field in the request, for error messages.
 
     Raises:
-        RenderError: The file is no picture, is broken or is too large.
+        RenderError: The file is not a picture, or is broken or too large.
     """
     try:
         with Image.open(path, formats=_readable_formats()) as picture:
@@ -35,15 +35,15 @@ def open_picture(path: Path, name: str) -> Image.Image:
     except UnidentifiedImageError:
         raise RenderError(f"{name} is not a picture that can be decoded") from None
     except Exception as error:
-        # Pillow's decoders answer broken files with nearly any exception type.
+        # Pillow's decoders raise nearly any type of exception for broken files.
         raise RenderError(f"{name} is a broken picture") from error
 
 
 def refuse_huge(width: int, height: int, name: str) -> None:
-    """Refuse a picture or a frame by its declared size, before it is decoded.
+    """Refuse a picture or frame by its declared size, before it is decoded.
 
     Raises:
-        RenderError: It is empty or larger than the limits.
+        RenderError: It is empty or exceeds the limits.
     """
     if width < 1 or height < 1:
         raise RenderError(f"{name} has no pixels")
@@ -52,20 +52,20 @@ def refuse_huge(width: int, height: int, name: str) -> None:
 
 
 def cover(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Fill a size with the middle of a picture, cut but never stretched."""
+    """Scale and crop a picture to fill a size, without distortion."""
     return ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
 
 
 def _readable_formats() -> list[str]:
-    """Return the formats that this build of Pillow knows."""
+    """Return the accepted formats that this build of Pillow supports."""
     Image.init()
     return [name for name in PICTURE_FORMATS if name in Image.OPEN]
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
-    """Turn any mode into RGB, with white behind what is transparent."""
+    """Convert any mode to RGB, with transparent areas on white."""
     if picture.mode.startswith("I"):
-        # Pillow clips 16 bits to 8 where it ought to scale them.
+        # Pillow would clip 16 bits to 8 instead of scaling them.
         picture = Image.fromarray((np.asarray(picture) >> 8).clip(0, 255).astype(np.uint8))
     if not picture.has_transparency_data:
         return picture.convert("RGB")

@@ -1,4 +1,4 @@
-"""A moving scene for a prompt: sky, land, water, weather and what flies by."""
+"""Draw an animated scene for a prompt: sky, land, water, weather, birds and flying cars."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from decart.emulator.render.water import Water, make_water
 
 @attrs.frozen
 class Scene:
-    """All that is drawn once and then moved, the farthest first."""
+    """Everything that is drawn once and then moved, farthest first."""
 
     sky: Sky
     layers: tuple[Layer, ...]
     water: Water | None
     movers: tuple[Mover, ...]
 
-    def draw(self, part: float, second: float) -> Image.Image:
-        """Draw the scene as it is after a part of the clip and so many seconds."""
+    def draw(self, progress: float, second: float) -> Image.Image:
+        """Draw the scene at a point of the clip, given from 0 to 1 and in seconds."""
         frame = self.sky.draw(second)
         for layer in self.layers:
-            layer.draw_on(frame, part)
+            layer.draw_on(frame, progress)
         if self.water:
             frame = self.water.draw_on(frame, second)
         for mover in self.movers:
@@ -39,16 +39,16 @@ class Scene:
 
 
 def scene_frames(job: RenderJob) -> Iterator[Image.Image]:
-    """Draw the frames of a job that has only words."""
+    """Draw the frames of a job that has no input files."""
     scene = _make_scene(job)
-    writing = overlay(job.size, job.model, job.prompt)
+    label = overlay(job.size, job.model, job.prompt)
     for number in range(job.frame_count):
         frame = scene.draw(number / job.frame_count, number / job.fps)
-        yield writing.stamp(frame)
+        yield label.stamp(frame)
 
 
 def _make_scene(job: RenderJob) -> Scene:
-    """Draw the parts of a scene."""
+    """Draw the parts of the scene for a job."""
     scenery = choose_scenery(job)
     wet = "water" in scenery.extras
     horizon = round(job.height * 0.6)
@@ -64,17 +64,17 @@ def _make_scene(job: RenderJob) -> Scene:
 
 
 def _travel(job: RenderJob, speed: float) -> int:
-    """Return how far a layer moves over the clip, at a speed in widths a second."""
+    """Return how many pixels a layer scrolls during the clip, at a speed in frame widths per second."""
     return round(job.width * speed * job.frame_count / job.fps)
 
 
 def _lands(job: RenderJob, scenery: Scenery, bottom: int, random: np.random.Generator) -> Iterator[Layer]:
-    """Draw the strips of land, the farthest first."""
+    """Draw the strips of land, farthest first."""
     last = max(1, len(scenery.lands) - 1)
     wet = bottom < job.height
     for number, kind in enumerate(scenery.lands):
         nearness = number / last
-        # On a shore all land ends at the water; inland it fills the frame.
+        # At a shore the land ends at the water; inland it fills the frame.
         base = bottom if wet else round(job.height * (0.66 + 0.2 * nearness))
         rise = (0.36 - 0.26 * nearness) if wet else (0.36 - 0.12 * nearness)
         travel = _travel(job, 0.006 + 0.03 * nearness**1.5)

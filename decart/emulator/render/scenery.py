@@ -1,4 +1,4 @@
-"""Chooses what a scene is made of, from the words of a prompt."""
+"""Choose the contents of a scene by the words of a prompt."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Palette:
     """The colours of a scene.
 
     Attributes:
-        top: Sky overhead.
-        middle: Sky half-way down.
-        horizon: Sky at the horizon, and the haze over far things.
-        sun: Disc and glow of the sun or the moon.
+        top: The sky overhead.
+        middle: The sky half-way down.
+        horizon: The sky at the horizon, and the haze over distant things.
+        sun: The disc and glow of the sun or moon.
         far: The farthest land.
         near: The nearest land.
-        dark: Stars are out and windows are lit.
+        dark: Whether it is night, with stars and lit windows.
     """
 
     top: Colour
@@ -86,7 +86,7 @@ LAND_WORDS = {
     ),
     "forest": ("forest", "tree", "wood", "woods", "jungle", "pine", "park"),
 }  # fmt: skip
-"""Kinds of land, the farthest first."""
+"""Kinds of land, farthest first."""
 
 LAND_LAYERS = {
     "mountains": ("mountains", "mountains", "hills"),
@@ -95,7 +95,7 @@ LAND_LAYERS = {
     "city": ("city", "city", "city"),
     "forest": ("hills", "forest", "forest"),
 }
-"""What stands one behind the other where a prompt names one kind of land."""
+"""The strips of land to draw, farthest first, if a prompt names only one kind."""
 
 OTHER_WORDS = {
     "water": (
@@ -113,12 +113,12 @@ OTHER_WORDS = {
 
 @attrs.frozen
 class Scenery:
-    """What a scene shows.
+    """The contents of a scene.
 
     Attributes:
         palette: Its colours.
-        lands: Kinds of land, the farthest first.
-        extras: Names out of ``OTHER_WORDS``.
+        lands: The kinds of land, farthest first.
+        extras: Keys of ``OTHER_WORDS``.
     """
 
     palette: Palette
@@ -127,7 +127,7 @@ class Scenery:
 
 
 def choose_scenery(job: RenderJob) -> Scenery:
-    """Choose by the prompt's words, and by its hash where no word is known."""
+    """Choose by the words of the prompt, or by the hash of the job if no word is known."""
     random = job.random("scenery")
     palettes = matches(job.prompt, PALETTE_WORDS)
     palette = PALETTES[palettes[0] if palettes else str(random.choice(list(PALETTES)))]
@@ -140,28 +140,28 @@ def choose_scenery(job: RenderJob) -> Scenery:
         lands = [str(random.choice(["mountains", "hills"]))]
     layers = LAND_LAYERS[lands[0]] if len(lands) == 1 else tuple(lands)
     shift = random.integers(-10, 11, 3)
-    return Scenery(_shifted(palette, (int(shift[0]), int(shift[1]), int(shift[2]))), layers, extras)
+    return Scenery(_shift(palette, (int(shift[0]), int(shift[1]), int(shift[2]))), layers, extras)
 
 
-def mix(one: Colour, other: Colour, part: float) -> Colour:
-    """Return the colour that lies a part of the way from one to the other."""
-    red, green, blue = (round(a + (b - a) * part) for a, b in zip(one, other, strict=True))
+def mix(one: Colour, other: Colour, fraction: float) -> Colour:
+    """Return the colour at a point between two others, from 0 for the first to 1 for the second."""
+    red, green, blue = (round(a + (b - a) * fraction) for a, b in zip(one, other, strict=True))
     return red, green, blue
 
 
-def _shifted(palette: Palette, shift: Colour) -> Palette:
-    """Tint all colours a little, so seeds differ in mood as well as in shape."""
+def _shift(palette: Palette, shift: Colour) -> Palette:
+    """Tint all colours a little, so that seeds differ in mood as well as in shape."""
 
-    def tinted(colour: Colour) -> Colour:
+    def tint(colour: Colour) -> Colour:
         red, green, blue = (min(255, max(0, c + s)) for c, s in zip(colour, shift, strict=True))
         return red, green, blue
 
     return Palette(
-        tinted(palette.top),
-        tinted(palette.middle),
-        tinted(palette.horizon),
+        tint(palette.top),
+        tint(palette.middle),
+        tint(palette.horizon),
         palette.sun,
-        tinted(palette.far),
-        tinted(palette.near),
+        tint(palette.far),
+        tint(palette.near),
         palette.dark,
     )

@@ -15,11 +15,11 @@ Floats = NDArray[np.float32]
 
 @attrs.frozen
 class Sky:
-    """A still sky with stars that twinkle.
+    """A still sky with twinkling stars.
 
     Attributes:
         picture: The sky without its stars.
-        sun_x: Where the sun stands, in pixels.
+        sun_x: The column of the sun, in pixels.
         stars: Rows, columns, brightness and phase of the stars.
     """
 
@@ -28,7 +28,7 @@ class Sky:
     stars: NDArray[np.float64]
 
     def draw(self, second: float) -> Image.Image:
-        """Return the sky at a moment."""
+        """Draw the sky at this time, in seconds."""
         if not self.stars.size:
             return self.picture.copy()
         pixels = np.array(self.picture)
@@ -44,10 +44,10 @@ def make_sky(size: tuple[int, int], horizon: int, palette: Palette, random: np.r
     """Paint a sky.
 
     Args:
-        size: Width and height of the frame.
-        horizon: Row at which the gradient ends.
-        palette: Colours.
-        random: Places the sun and the stars.
+        size: The width and height of the frame.
+        horizon: The row at which the gradient ends.
+        palette: The colours of the scene.
+        random: Chooses the position of the sun and the stars.
     """
     width, height = size
     stops = np.array([palette.top, palette.middle, palette.horizon], np.float32)
@@ -55,10 +55,10 @@ def make_sky(size: tuple[int, int], horizon: int, palette: Palette, random: np.r
     column = np.stack([np.interp(at, (0.0, 0.6, 1.0), stops[:, c]) for c in range(3)], axis=1)
     pixels = np.repeat(column[:, None, :], width, axis=1).astype(np.float32)
     sun_x = round(width * random.uniform(0.25, 0.75))
-    # The moon stands high, where it does not outshine the lit windows.
+    # The moon is high up, where it does not outshine the lit windows.
     sun_y = round(horizon * (random.uniform(0, 0.12) + (0.2 if palette.dark else 0.45)))
     _shine(pixels, sun_x, sun_y, min(size) * 0.05, palette)
-    # Fine noise, or the encoder turns the gradient into visible bands.
+    # Add fine noise, or the encoder would turn the gradient into visible bands.
     pixels += random.random((height, width, 1), np.float32) * 2 - 1
     picture = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
     return Sky(picture, sun_x, _stars(size, horizon, random) if palette.dark else np.empty(0))
@@ -67,13 +67,13 @@ def make_sky(size: tuple[int, int], horizon: int, palette: Palette, random: np.r
 def make_clouds(
     size: tuple[int, int], horizon: int, travel: int, palette: Palette, random: np.random.Generator
 ) -> Layer:
-    """Paint a strip of clouds that drifts over the sky.
+    """Paint a strip of clouds that drifts across the sky.
 
     Args:
-        size: Width and height of the frame.
-        horizon: Row under which there are no clouds.
-        travel: How many pixels the strip moves over the clip.
-        palette: Colours.
+        size: The width and height of the frame.
+        horizon: The row below which there are no clouds.
+        travel: The number of pixels the strip moves during the clip.
+        palette: The colours of the scene.
         random: Shapes the clouds.
     """
     width, height = size[0] + travel + 2, max(2, round(horizon * 0.8))
@@ -81,7 +81,7 @@ def make_clouds(
     noise = np.zeros((height, width), np.float32)
     for octave in range(5):
         step = max(1.0, scale / 2**octave)
-        # Clouds are seen from the side, so they are wider than high.
+        # Clouds are seen from the side, so they are wider than tall.
         cells = round(width / step / 1.6) + 2, round(height / step * 1.6) + 2
         small = Image.fromarray(random.random((cells[1], cells[0]), np.float32))
         noise += np.asarray(small.resize((width, height), Image.Resampling.BICUBIC)) / 2**octave

@@ -1,4 +1,4 @@
-"""The sound of a video, encoded anew so that any kind fits into an MP4."""
+"""Re-encode the sound of a video, so that any format fits into an MP4."""
 
 from __future__ import annotations
 
@@ -16,58 +16,60 @@ from decart.emulator.render.clips import MAX_CLIP_SECONDS, open_media
 from decart.emulator.render.job import RenderError
 
 RATE = 48_000
-"""Samples a second of all sound that is written."""
+"""The output sample rate, in samples per second."""
 
 MIN_RATE = 4_000
-"""Fewest samples a second of sound that is read: far fewer would swell a thousandfold as they become 48,000."""
+"""The lowest sample rate that is accepted: resampling a much lower one would inflate it a thousandfold."""
 
 MAX_SOUND_SECONDS = 30.0
-"""How long reading and encoding the sound of one video may take."""
+"""The time limit for decoding and encoding the sound of one video."""
 
 
 def read_sound(path: Path, start: Fraction) -> bytes | None:
     """Return the sound of a video as an M4A file in memory.
 
-    A video is worth having without its sound, so sound that is missing or
-    broken is left out rather than an error.
+    Missing or broken sound is not an error, since a video is useful without its sound.
 
     Args:
         path: The video.
-        start: When its first frame is shown; sound before that is cut.
+        start: The timestamp of its first frame; sound before that is cut.
+
+    Returns:
+        The sound, or ``None`` if there is none or it is broken.
     """
     try:
         with open_media(path, "data") as source:
-            return _encoded(source, start) if source.streams.audio else None
+            return _encode(source, start) if source.streams.audio else None
     except Exception:
         return None
 
 
-def _encoded(source: InputContainer, start: Fraction) -> bytes | None:
-    """Encode the first sound track; ``None`` if there is nothing in it."""
-    file, heard = BytesIO(), False
+def _encode(source: InputContainer, start: Fraction) -> bytes | None:
+    """Encode the first sound track; return ``None`` if it is empty."""
+    file, has_sound = BytesIO(), False
     with av.open(file, "w", format="ipod") as target:
         track = target.add_stream("aac", rate=RATE, layout="stereo")
         track.bit_rate = 128_000
-        for frame in _resampled(source, start):
-            heard = True
+        for frame in _resample(source, start):
+            has_sound = True
             target.mux(track.encode(frame))
         target.mux(track.encode(None))
-    return file.getvalue() if heard else None
+    return file.getvalue() if has_sound else None
 
 
-def _resampled(source: InputContainer, start: Fraction) -> Iterator[av.AudioFrame]:
-    """Yield the sound from the first frame on, as 48 kHz stereo."""
+def _resample(source: InputContainer, start: Fraction) -> Iterator[av.AudioFrame]:
+    """Yield the sound from the first video frame on, as 48 kHz stereo."""
     resampler = av.AudioResampler("fltp", "stereo", RATE)
     deadline = time.monotonic() + MAX_SOUND_SECONDS
-    # None at the end makes the resampler give back what it still holds.
+    # None at the end flushes the resampler.
     for frame in chain(source.decode(source.streams.audio[0]), [None]):
         if frame is not None and frame.sample_rate < MIN_RATE:
-            raise RenderError(f"sound of {frame.sample_rate} samples a second")
+            raise RenderError(f"the sound has only {frame.sample_rate} samples per second")
         if time.monotonic() > deadline:
-            raise RenderError("sound that takes too long")
+            raise RenderError("the sound takes too long to encode")
         for part in resampler.resample(frame):
             if part.pts is None or part.time_base is None:
-                raise RenderError("sound without times")
+                raise RenderError("the sound has no timestamps")
             second = part.pts * part.time_base - start
             if second >= MAX_CLIP_SECONDS:
                 return

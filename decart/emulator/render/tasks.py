@@ -1,4 +1,4 @@
-"""Which task is drawn by what."""
+"""Render a job by the function for its task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 from PIL import Image
 
 from decart.emulator.render.edit import edit_picture, edit_video
-from decart.emulator.render.job import PICTURE_TASKS, RenderJob, written_whole
+from decart.emulator.render.job import PICTURE_TASKS, RenderJob, removed_on_error
 from decart.emulator.render.mark import save_png
 from decart.emulator.render.scene import scene_frames
 from decart.emulator.render.stills import camera_frames, morph_frames, motion_frames
@@ -25,36 +25,35 @@ _FRAMES: dict[str, Callable[[RenderJob], Iterator[Image.Image]]] = {
 
 
 def draw(job: RenderJob, target: Path) -> None:
-    """Make the placeholder for a job in this very process, however long it takes.
+    """Render the placeholder for a job in the current process, without a time limit.
 
     Args:
-        job: What to make. The same job always gives the same frames.
-        target: File to write: MP4 for the video tasks, PNG for the picture tasks. It is removed again if the job
-            fails.
+        job: What to render. The same job always produces the same frames.
+        target: The file to write: MP4 for the video tasks, PNG for the picture tasks. It is removed if the job fails.
 
     Raises:
-        RenderError: The job cannot be done; the message says why.
+        RenderError: The job cannot be rendered; the message says why.
     """
     job.check()
-    with written_whole(target):
+    with removed_on_error(target):
         if job.task in PICTURE_TASKS:
             picture = edit_picture(job) if "data" in job.inputs else next(scene_frames(job))
             save_png(picture, target)
         elif job.task in _FRAMES:
-            _write_clip(_even(job), target)
+            _write_clip(_with_even_size(job), target)
         else:
-            edit_video(_even(job), target)
+            edit_video(_with_even_size(job), target)
 
 
-def _even(job: RenderJob) -> RenderJob:
-    """Round the size down to even numbers, which yuv420p needs."""
+def _with_even_size(job: RenderJob) -> RenderJob:
+    """Round the width and height down to even numbers, which yuv420p requires."""
     return attrs.evolve(job, width=job.width // 2 * 2, height=job.height // 2 * 2)
 
 
 def _write_clip(job: RenderJob, target: Path) -> None:
-    """Write the frames of a job that all take equally long."""
+    """Write the frames of a job at a constant frame rate."""
     frames = _FRAMES[job.task](job)
-    # Taken before the file is made: this is where an input shows its faults.
+    # Drawn before the file is created, because this is where a broken input fails.
     first = next(frames)
     with ClipWriter(target, job.size, Fraction(job.fps), layout=job.layout) as writer:
         writer.write(first, 0)

@@ -1,4 +1,4 @@
-"""Writing on frames: the prompt as a caption, and the corner label."""
+"""Draw text on frames: the prompt as a caption, and the corner label."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import attrs
 from PIL import Image, ImageDraw, ImageFont
 
 LABEL = "decart emulator - placeholder"
-"""Says on every frame that no model made it. Plain letters, so that it looks
-alike on every machine."""
+"""The label on every frame, which says that no model made it. It is ASCII, so that it looks the same everywhere."""
 
 SYSTEM_FONTS = (
     "NotoSansCJK-Regular.ttc",
@@ -23,7 +22,7 @@ SYSTEM_FONTS = (
     "malgun.ttf",
     "arial.ttf",
 )
-"""Tried in this order for text that Pillow's own font has no letters for."""
+"""The fonts to try, in this order, for text that Pillow's own font lacks glyphs for."""
 
 _ELLIPSIS = "..."
 _PLAIN = str.maketrans(
@@ -36,28 +35,28 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 @attrs.frozen
 class Overlay:
-    """Writing that lies over every frame, drawn once.
+    """Text and pictures that are drawn once and pasted on every frame.
 
     Attributes:
-        parts: Pictures with transparency and where their corner goes.
+        parts: Pictures with transparency, each with the position of its top left corner.
     """
 
     parts: tuple[tuple[Image.Image, tuple[int, int]], ...]
 
     def stamp(self, frame: Image.Image) -> Image.Image:
-        """Draw the writing on a frame, in place, and return the frame."""
+        """Paste the overlay on a frame, in place, and return the frame."""
         for picture, corner in self.parts:
             frame.paste(picture, corner, picture)
         return frame
 
 
 def overlay(size: tuple[int, int], model: str, caption: str = "") -> Overlay:
-    """Prepare the corner label, and a caption if there is one to show.
+    """Prepare the corner label, and the caption if there is one.
 
     Args:
-        size: Width and height of the frames.
-        model: Named in the label.
-        caption: Shown in full if it fits, else with its end left out.
+        size: The width and height of the frames.
+        model: The model to name in the label.
+        caption: The caption, which is truncated if it does not fit.
     """
     label = _label(size, model)
     parts = [(label, (size[0] - label.width, 0))]
@@ -70,9 +69,9 @@ def overlay(size: tuple[int, int], model: str, caption: str = "") -> Overlay:
 
 
 def _label(size: tuple[int, int], model: str) -> Image.Image:
-    """Draw the corner label, small and see-through."""
+    """Draw the corner label, small and translucent."""
     points = max(8, round(min(size) * 0.021))
-    text, font = _writable(f"{LABEL}  |  {model}" if model else LABEL, points)
+    text, font = _choose_font(f"{LABEL}  |  {model}" if model else LABEL, points)
     pad = max(2, points // 3)
     width = min(size[0], round(font.getlength(text)) + 4 * pad)
     picture = Image.new("RGBA", (width + pad, 2 * points + 2 * pad), (0, 0, 0, 0))
@@ -83,11 +82,11 @@ def _label(size: tuple[int, int], model: str) -> Image.Image:
 
 
 def _caption_box(size: tuple[int, int], caption: str) -> Image.Image:
-    """Draw a caption in a dark rounded box, as small as its lines allow."""
+    """Draw a caption in a dark rounded box that is just large enough for it."""
     lines, font, points = _fit(size, caption)
     step, pad = round(points * 1.32), round(points * 0.75)
     width = round(max(font.getlength(line) for line in lines)) + 2 * pad
-    # Drawn at full width on a cut-off canvas when a frame is tiny.
+    # On a tiny frame the text is wider than the box, and clipped.
     box = Image.new("RGBA", (min(width, size[0]), len(lines) * step + 2 * pad - step // 5))
     draw = ImageDraw.Draw(box)
     draw.rounded_rectangle((0, 0, box.width - 1, box.height - 1), pad, (8, 10, 18, 150))
@@ -98,17 +97,17 @@ def _caption_box(size: tuple[int, int], caption: str) -> Image.Image:
 
 
 def _fit(size: tuple[int, int], caption: str) -> tuple[list[str], Font, int]:
-    """Choose the largest letters that show a caption whole, else shorten it."""
+    """Choose the largest font size at which a caption fits; truncate it if none does."""
     most = 3 if size[0] > size[1] else 6
     largest = max(9, round(min(size) * 0.046))
     smallest = max(8, round(min(size) * 0.03))
     room = size[0] * 0.86
     for points in range(largest, smallest, -1):
-        text, font = _writable(caption, points)
+        text, font = _choose_font(caption, points)
         lines = _wrap(text, font, room)
         if len(lines) <= most:
             return lines, font, points
-    text, font = _writable(caption, smallest)
+    text, font = _choose_font(caption, smallest)
     lines = _wrap(text, font, room)
     if len(lines) > most:
         lines = [*lines[: most - 1], _shorten(lines[most - 1], font, room)]
@@ -116,7 +115,7 @@ def _fit(size: tuple[int, int], caption: str) -> tuple[list[str], Font, int]:
 
 
 def _wrap(text: str, font: Font, room: float) -> list[str]:
-    """Break a text into lines, inside a word only if the word alone is too wide."""
+    """Break text into lines, inside a word only if the word alone is too wide."""
     lines = [""]
     for word in text.split(" "):
         longer = f"{lines[-1]} {word}".strip()
@@ -133,44 +132,43 @@ def _wrap(text: str, font: Font, room: float) -> list[str]:
 
 
 def _shorten(line: str, font: Font, room: float) -> str:
-    """End a line with an ellipsis, leaving out as few letters as needed."""
+    """End a line with an ellipsis, and drop as few letters as possible."""
     while line and font.getlength(line + _ELLIPSIS) > room:
         line = line[:-1]
     return line.rstrip(" ,.;:") + _ELLIPSIS
 
 
-def _writable(text: str, points: int) -> tuple[str, Font]:
-    """Return a text and a font that has its letters.
+def _choose_font(text: str, points: int) -> tuple[str, Font]:
+    """Return the text, and a font that has glyphs for it.
 
-    Pillow's own font comes first, so plain English looks alike on every
-    machine. Where no font has the letters, accents are dropped; a script that
-    is unknown altogether is told about rather than drawn as empty boxes.
+    Pillow's own font comes first, so that plain English looks the same on every machine. If no font has all the glyphs,
+    accents are dropped. If most would still be missing, a note replaces the text, rather than a row of empty boxes.
     """
     own: Font = ImageFont.load_default(points)
     for font in (own, *_system_fonts(points)):
-        if not _unknown(text, font):
+        if not _missing_glyphs(text, font):
             return text, font
     bare = unicodedata.normalize("NFKD", text)
-    missing = _unknown(bare, own)
+    missing = _missing_glyphs(bare, own)
     plain = "".join(letter for letter in bare if letter not in missing)
     if sum(map(str.isalnum, plain)) * 2 >= sum(map(str.isalnum, text)):
         return plain, own
-    return f"[prompt of {len(text)} characters, in a script no font here has]", own
+    return f"[prompt of {len(text)} characters in a script that no installed font supports]", own
 
 
-def _unknown(text: str, font: Font) -> set[str]:
-    """Return the letters of a text that a font can only draw as a box."""
-    box = _drawn(_NO_GLYPH, font)
-    return {letter for letter in set(text) - {" "} if _drawn(letter, font) == box}
+def _missing_glyphs(text: str, font: Font) -> set[str]:
+    """Return the characters of a text that a font has no glyph for."""
+    box = _bitmap(_NO_GLYPH, font)
+    return {letter for letter in set(text) - {" "} if _bitmap(letter, font) == box}
 
 
-def _drawn(letter: str, font: Font) -> bytes:
+def _bitmap(letter: str, font: Font) -> bytes:
     return bytes(font.getmask(letter))  # type: ignore[call-overload,unused-ignore]
 
 
 @lru_cache(maxsize=64)
 def _system_fonts(points: int) -> tuple[Font, ...]:
-    """Load the well-known fonts that this machine has."""
+    """Load those of ``SYSTEM_FONTS`` that are installed."""
     fonts = []
     for name in SYSTEM_FONTS:
         try:

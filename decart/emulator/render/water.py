@@ -1,4 +1,4 @@
-"""Water that mirrors what stands above it."""
+"""Draw water that reflects the scene above it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Water:
     """A stretch of water from the horizon down to the edge of the frame.
 
     Attributes:
-        horizon: Its first row.
-        unit: Shorter side of the frame.
-        gain: How much of the mirror image is left in each row, of 256.
-        tint: What the water adds to it, times 256.
-        glints: Row, left end, length, phase and speed of each sparkle.
-        colour: Of the sparkles.
+        horizon: The first row of the water.
+        unit: The shorter side of the frame.
+        gain: The weight of the reflection in each row, times 256.
+        tint: The colour that the water adds to it, times 256.
+        glints: The row, left end, length, phase and speed of each sparkle.
+        colour: The colour of the sparkles.
     """
 
     horizon: int
@@ -33,11 +33,11 @@ class Water:
     colour: tuple[int, int, int]
 
     def draw_on(self, frame: Image.Image, second: float) -> Image.Image:
-        """Return the frame with the water filled in."""
+        """Return the frame with the water drawn in."""
         pixels = np.array(frame)
         rows = np.arange(len(self.gain))
         depth = rows / len(rows)
-        # Waves look longer and higher the closer they are.
+        # The closer waves are, the longer and higher they look.
         phase = 22 * np.log1p(4 * depth)
         waves = np.sin(phase * 1.9 - second * 2.1) + 0.6 * np.sin(phase * 4.3 - second * 3.4)
         source = rows + waves * self.unit * (0.002 + 0.014 * depth)
@@ -70,10 +70,10 @@ def make_water(
     """Prepare the water under a sky.
 
     Args:
-        size: Width and height of the frame.
-        horizon: First row of the water.
-        sun_x: Where the sun stands; most sparkles are below it.
-        palette: Colours.
+        size: The width and height of the frame.
+        horizon: The first row of the water.
+        sun_x: The column of the sun; most sparkles are below it.
+        palette: The colours of the scene.
         random: Scatters the sparkles.
     """
     width, height = size

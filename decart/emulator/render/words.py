@@ -1,4 +1,4 @@
-"""Finds known words in a prompt."""
+"""Find known words in a prompt."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 
 
 def words_of(prompt: str) -> frozenset[str]:
-    """Return the lower-case words of a prompt, each also without a plural s."""
+    """Return the words of a prompt in lower case, and each word that ends in s also without it."""
     words = re.findall(r"[^\W_]+", prompt.lower())
     return frozenset(words) | frozenset(word.removesuffix("s") for word in words)
 
 
 def matches(prompt: str, meanings: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return the meanings that a prompt has a word for, in the mapping's order.
+    """Return the meanings that a word of the prompt stands for, in the order of the mapping.
 
     Args:
         prompt: Free text.

@@ -1,4 +1,4 @@
-"""Writes frames, and sound that is already encoded, to an MP4 file."""
+"""Write frames, and sound that is already encoded, to an MP4 file."""
 
 from __future__ import annotations
 
@@ -17,16 +17,15 @@ from decart.emulator.render.job import Layout
 from decart.emulator.render.mark import MARK
 
 TICKS = 180_000
-"""Output clock, in ticks a second: exact for all common frame rates, 32 included."""
+"""The output time base, in ticks per second: exact for all common frame rates, including 32."""
 
 _BT709 = 1
 
 
 class ClipWriter:
-    """An MP4 file that is being written: H.264, yuv420p.
+    """Write an MP4 file: H.264, yuv420p.
 
-    The encoder always runs two threads. x264 gives the same bytes for the same
-    number of threads, whatever machine it runs on.
+    The encoder always uses two threads: x264 produces the same bytes on every machine for the same number of threads.
     """
 
     def __init__(
@@ -41,11 +40,11 @@ class ClipWriter:
         """Create the file.
 
         Args:
-            target: Where to write.
-            size: Width and height, both even.
-            rate: Nominal frame rate.
-            sound: A complete M4A file whose track is copied into this one.
-            layout: Where the index goes; ``"end"`` is what the muxer does by itself.
+            target: The file to write.
+            size: The width and height, both even.
+            rate: The nominal frame rate.
+            sound: A complete M4A file, whose track is copied into the video.
+            layout: The position of the index; ``"end"`` is the default of the muxer.
         """
         options = {"movflags": "+faststart"} if layout == "start" else {}
         self._container = av.open(str(target.absolute()), "w", format="mp4", options=options)
@@ -57,7 +56,7 @@ class ClipWriter:
         self._stream.codec_context.time_base = Fraction(1, TICKS)
         self._stream.codec_context.thread_count = 2
         self._tag_colours()
-        # One for all frames: making it anew takes longer than using it.
+        # Shared by all frames: creating one takes longer than using it.
         self._reformatter = VideoReformatter()
         self._sound = _SoundTrack(sound, self._container) if sound else None
 
@@ -71,7 +70,7 @@ class ClipWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Complete the file, unless an error ended the block."""
+        """Finish the file, unless the block failed."""
         try:
             if kind is None:
                 self._finish()
@@ -84,8 +83,8 @@ class ClipWriter:
         """Add a frame.
 
         Args:
-            picture: RGB, of the size of the file.
-            ticks: When it is shown; later than the frame before.
+            picture: An RGB picture of the size of the video.
+            ticks: When it is displayed; later than the previous frame.
         """
         frame = av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24")
         frame = self._reformatter.reformat(frame, format="yuv420p", dst_colorspace=Colorspace.ITU709)
@@ -95,7 +94,7 @@ class ClipWriter:
             self._sound.mux_until(Fraction(ticks, TICKS))
 
     def _tag_colours(self) -> None:
-        """Name the colour space, or players guess it from the size."""
+        """Declare the colour space, or players guess it from the size."""
         context = self._stream.codec_context
         context.colorspace = _BT709
         context.color_primaries = _BT709
@@ -103,7 +102,7 @@ class ClipWriter:
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         for packet in self._stream.encode(frame):
-            # The encoder leaves it out, and then the last frame has no length.
+            # The encoder leaves it out, and then the last frame would have no duration.
             packet.duration = self._duration
             self._container.mux(packet)
 
@@ -114,7 +113,7 @@ class ClipWriter:
 
 
 class _SoundTrack:
-    """Copies an encoded track into a file, little by little."""
+    """Copy an encoded track into a file, little by little."""
 
     def __init__(self, sound: bytes, container: OutputContainer) -> None:
         self._source = av.open(BytesIO(sound), "r")
@@ -124,7 +123,7 @@ class _SoundTrack:
         self._packets = self._source.demux(track)
 
     def mux_until(self, second: Fraction | None) -> None:
-        """Copy the packets up to a time, or all that are left."""
+        """Copy the packets up to a time in seconds, or all the remaining ones."""
         for packet in self._packets:
             if packet.dts is None:
                 continue
@@ -135,5 +134,5 @@ class _SoundTrack:
                 return
 
     def close(self) -> None:
-        """Let go of the encoded track."""
+        """Close the encoded track."""
         self._source.close()

@@ -1,4 +1,4 @@
-"""A server's copy of a video, for tests of downloads and streams."""
+"""A video on a server, for tests of downloads and streams."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ STEADY = RetryPolicy(jitter=0)
 RANGE = {"Content-Type": "video/mp4", "ETag": '"v1"'}
 
 
-class Shelf:
-    """A server's copy of a video, which it hands out in pieces and, if asked to, breaks off; one entry of a script.
+class ServedVideo:
+    """A script entry that serves a video in pieces, and may break off.
 
     Args:
-        breaks: After how many bytes each answer breaks off; the last ones do not.
-        ranges: Whether it can send a part.
-        headers: More headers for each answer.
+        data: The video.
+        breaks: The number of bytes after which each response breaks off; further responses are complete.
+        ranges: Whether range requests are supported.
+        headers: More headers for each response.
         on_piece: Called before each piece.
     """
 
@@ -71,16 +72,16 @@ class Shelf:
 
 
 def pieces_of(data: bytes, end: int | None = None) -> Iterator[bytes]:
-    """Yield a body in pieces of 100 bytes; it breaks off after ``end`` bytes."""
+    """Yield a body in pieces of 100 bytes; if ``end`` is given, break off after so many bytes."""
     for start in range(0, len(data) if end is None else end, 100):
         yield data[start : min(start + 100, len(data) if end is None else end)]
     if end is not None:
         raise TransportError("The connection broke off.")
 
 
-def having(shelf: Any, *before: Any, **settings: Any) -> tuple[DecartClient, FakeTransport]:
-    """Return a client of a service that has a finished job, and whose every further answer is the shelf's."""
-    transport = FakeTransport(*(before or [status("completed")]), always(lambda: shelf))
+def client_for(served: Any, *before: Any, **settings: Any) -> tuple[DecartClient, FakeTransport]:
+    """Return a client of a service with a completed job, whose further responses come from ``served``."""
+    transport = FakeTransport(*(before or [status("completed")]), always(lambda: served))
     return client_of(transport, **{"retry": STEADY, **settings}), transport
 
 
@@ -89,7 +90,7 @@ def files(folder: Path) -> list[str]:
 
 
 def slowly(data: bytes) -> Script:
-    """Send the second half byte by byte, unless only the rest is asked for."""
+    """Send the second half of a video byte by byte, unless the request has a range."""
     half = len(data) // 2
     headers = {"ETag": '"v1"', "Content-Type": "video/mp4"}
 

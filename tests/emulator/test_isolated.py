@@ -1,4 +1,4 @@
-"""A renderer in a process of its own: whatever it does to that, the box has a job that failed, and a reason."""
+"""Rendering in a separate process: however that ends, the emulator gets a failed job and a reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.media import job
 
-from decart.emulator.render import Apart, RenderError
+from decart.emulator.render import IsolatedRenderer, RenderError
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
 
@@ -19,33 +19,33 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits
     ("name", "limits", "reason"),
     [
         ("crash", {}, r"the renderer crashed \(SIG\w+\); a file may be broken"),
-        ("stall", {"seconds": 1}, "rendering takes longer than 1 seconds"),
+        ("hang", {"seconds": 1}, "rendering takes longer than 1 seconds"),
         pytest.param("fill", {}, "rendering takes too much memory", marks=on_linux),
         ("refuse", {}, "no \u00e4rger: a lake"),
     ],
 )
-def test_what_goes_wrong_is_a_reason_and_leaves_no_file(
+def test_a_failed_render_gives_a_reason_and_leaves_no_file(
     tmp_path: Path, name: str, limits: dict[str, float], reason: str
 ) -> None:
     target = tmp_path / "made.mp4"
     with pytest.raises(RenderError, match=f"^{reason}$"):
-        Apart(function=f"support.renderers:{name}", **limits)(job("text-to-video", prompt="a lake"), target)  # type: ignore[arg-type]
+        IsolatedRenderer(function=f"support.renderers:{name}", **limits)(job("text-to-video", prompt="a lake"), target)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bug_is_told_as_one(tmp_path: Path) -> None:
+def test_a_bug_is_reported_as_a_bug(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="^KeyError: 'a bug'$"):
-        Apart(function="support.renderers:stumble")(job("text-to-video"), tmp_path / "made.mp4")
+        IsolatedRenderer(function="support.renderers:raise_bug")(job("text-to-video"), tmp_path / "made.mp4")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_order_arrives_as_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_receives_the_job_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "p\u00efcture").write_bytes(b"x")
     monkeypatch.chdir(tmp_path)
-    order = job("motion", prompt="\u00e4 \ud800", inputs={"data": Path("p\u00efcture")}, trajectory=[(0, 0.5, 1.0)])
-    Apart(function="support.renderers:tell")(order, Path("told"))
-    arrived = ast.literal_eval((tmp_path / "told").read_text("utf-8"))
-    assert arrived == [order.prompt, str(tmp_path / "p\u00efcture"), [(0, 0.5, 1.0)]]
+    request = job("motion", prompt="\u00e4 \ud800", inputs={"data": Path("p\u00efcture")}, trajectory=[(0, 0.5, 1.0)])
+    IsolatedRenderer(function="support.renderers:write_job")(request, Path("made"))
+    arrived = ast.literal_eval((tmp_path / "made").read_text("utf-8"))
+    assert arrived == [request.prompt, str(tmp_path / "p\u00efcture"), [(0, 0.5, 1.0)]]
 
 
 @on_linux
@@ -53,7 +53,7 @@ def test_the_process_inherits_no_environment_and_its_arguments_name_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DECART_API_KEY", "dct_secret")
-    Apart(function="support.renderers:expose")(job("text-to-video"), tmp_path / "exposed")
+    IsolatedRenderer(function="support.renderers:expose")(job("text-to-video"), tmp_path / "exposed")
     exposed = json.loads((tmp_path / "exposed").read_text("utf-8"))
     assert sorted(exposed["environment"]) == ["OPENBLAS_NUM_THREADS", "PYTHONPATH"]
     interpreter, *arguments = exposed["arguments"]
