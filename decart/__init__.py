@@ -6,8 +6,16 @@ Importing this package loads next to nothing: each name is looked up in its modu
 from __future__ import annotations
 
 import logging
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+if os.path.exists(os.path.join(__path__[0], "_user_agent.py")):  # a module that only the other one has
+    raise ImportError(
+        "Another package called decart (the service's own SDK) is installed into the same folder, "
+        f"{__path__[0]}, and the two overwrite each other's files. Uninstall both, then install this "
+        "one: pip uninstall decart decart-queue; pip install decart-queue"
+    )
 
 from ._version import __version__
 from .errors import (

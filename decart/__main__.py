@@ -9,7 +9,7 @@ decart {__version__}: generate videos with a hosted model
 
 Commands
   decart-emulator             run a local emulator of the service, which bills nothing
-                              (needs: pip install 'decart[emulator]')
+                              (needs: pip install 'decart-queue[emulator]')
   python -m decart.emulator   the same, where scripts are not on the PATH
   python -m decart            print this overview
 

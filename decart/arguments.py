@@ -14,9 +14,9 @@ from .errors import InvalidInputError, WaitCancelledError
 from .inputs import JobInput, refuse
 from .jobs import JobStatusResponse
 from .options import JobOptions, OnStatusChange, callback_of, check_callback
-from .partfile import check_target
 from .policies import PollPolicy
-from .progress import OnProgress, ShowProgress, callable_anywhere
+from .progress import OnProgress, ShowProgress, callable_anywhere, is_async
+from .targets import check_target
 from .transports.base import Event
 
 
@@ -67,10 +67,9 @@ def wait_arguments(
     if options is not None:
         callback = callback_of(options, on_status_change)
     check_callback(callback)
-    if iscoroutinefunction(callback) and not awaited:
+    if is_async(callback) and not awaited:
         raise InvalidInputError("on_status_change is a coroutine function; only the async client can await it.")
-    if poll is not None and not isinstance(poll, PollPolicy):
-        raise refuse("poll", "a PollPolicy", poll)
+    check_policy(poll)
     _check_cancel(cancel, awaited=awaited)
     if options is not None and cancel is not None and cancel.is_set():
         raise WaitCancelledError("The wait was cancelled before the job was submitted; nothing was sent.")
@@ -105,6 +104,16 @@ def shown_progress(
             yield callable_anywhere(bar.on_progress, awaited=awaited), bar.on_poll
     else:
         yield callable_anywhere(progress, awaited=awaited), None
+
+
+def check_policy(poll: object) -> None:
+    """Refuse what is not a policy for a wait.
+
+    Raises:
+        InvalidInputError: It is neither ``None`` nor a ``PollPolicy``.
+    """
+    if poll is not None and not isinstance(poll, PollPolicy):
+        raise refuse("poll", "a PollPolicy", poll)
 
 
 def _check_cancel(cancel: object, *, awaited: bool) -> None:

@@ -21,8 +21,11 @@ from typing import Any, BinaryIO
 
 import attrs
 
+from .targets import check_regular
+
 FSYNC_UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 RENAME_UNSUPPORTED = {errno.EBUSY, errno.EXDEV}  # the target is a mount point, such as a bind-mounted file
+_LOCKED_BYTE = 2**30  # Windows' locks also block reads, so lock a byte that is never read
 
 
 def _optional_module(name: str) -> Any:
@@ -188,25 +191,6 @@ def remove_leftovers(target: Path, *, resumable: bool = False) -> None:
                 _unlock(lock)
 
 
-def check_regular(path: Path, display_name: str = "") -> None:
-    """Raise an ``OSError`` that says what a path leads to, unless that is a regular file or nothing."""
-    name = display_name or str(path)
-    try:
-        mode = os.stat(path).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise type(error)(f"{name} cannot be written: {error.strerror}.") from None
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(f"{name} is a folder; name a file in it.")
-    if stat.S_ISSOCK(mode):
-        raise OSError(f"{name} is a socket, not a regular file.")
-    if not stat.S_ISREG(mode):
-        kind = "FIFO" if stat.S_ISFIFO(mode) else "device"
-        code = f"with open({str(path)!r}, 'wb') as file: file.writelines(client.queue.stream(job_id))"
-        raise OSError(f"{name} is a {kind}, not a regular file; write to it yourself: {code}")
-
-
 def flush(file: BinaryIO) -> bool:
     """Wait until a file is on the disk; return False if the file system has no ``fsync``.
 
@@ -235,9 +219,7 @@ def _copy_into(path: Path, target: Path) -> None:
                 if error.errno not in FSYNC_UNSUPPORTED:  # pragma: no branch - the file system cannot reserve space
                     file.truncate(old_size)
                     raise
-        with open(
-            file.fileno(), "wb", closefd=False
-        ) as buffered:  # an unbuffered write may write less than it is given
+        with open(file.fileno(), "wb", closefd=False) as buffered:  # an unbuffered write may be incomplete
             shutil.copyfileobj(complete, buffered, 1024 * 1024)
         file.truncate(size)
         flush(file)
@@ -274,7 +256,7 @@ def _try_lock(lock: BinaryIO, path: Path) -> bool:
         if _fcntl is not None:
             _fcntl.flock(lock, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
         elif _msvcrt is not None:  # pragma: no cover - Windows
-            lock.seek(2**30)  # its locks also block reads, so lock a byte that is never read
+            lock.seek(_LOCKED_BYTE)
             _msvcrt.locking(lock.fileno(), _msvcrt.LK_NBLCK, 1)
         else:  # pragma: no cover - neither
             raise OSError(errno.ENOTSUP, "File locks are not supported")
@@ -284,10 +266,13 @@ def _try_lock(lock: BinaryIO, path: Path) -> bool:
 
 
 def _unlock(lock: BinaryIO) -> None:
-    """Unlock and close a file; closing alone is not enough if a forked child has inherited it."""
-    if _fcntl is not None and not lock.closed:
-        with suppress(OSError):
+    """Unlock and close a file; closing alone is not enough if a child has inherited it, and may be late on Windows."""
+    with suppress(OSError, ValueError):  # there are no locks here, it is not locked, or it is closed
+        if _fcntl is not None:
             _fcntl.flock(lock, _fcntl.LOCK_UN)
+        elif _msvcrt is not None:  # pragma: no cover - Windows
+            lock.seek(_LOCKED_BYTE)
+            _msvcrt.locking(lock.fileno(), _msvcrt.LK_UNLCK, 1)
     lock.close()
 
 

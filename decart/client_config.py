@@ -57,7 +57,7 @@ class ClientConfig:
         *,
         timeout: AnyTimeout | Unchanged,
         retry: RetryPolicy | None,
-        poll: PollPolicy | None,
+        poll: PollPolicy | Unchanged | None,
         event_hooks: Iterable[EventHook] | None,
     ) -> ClientConfig:
         """Return this configuration with some options replaced.
@@ -71,7 +71,7 @@ class ClientConfig:
         return ClientConfig(
             settings=settings,
             retry=self.retry if retry is None else retry,
-            poll=self.poll if poll is None else poll,
+            poll=self.poll if isinstance(poll, Unchanged) else poll,
             event_hooks=self.event_hooks if event_hooks is None else check_hooks(event_hooks),
         )
 

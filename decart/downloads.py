@@ -42,7 +42,7 @@ from .content import (
     is_framed,
 )
 from .errors import ResponseError
-from .policies import LAST_REQUEST, RetryPolicy, next_pause, not_visible_yet, repeat_read, retry_after
+from .policies import LAST_REQUEST, TICK, RetryPolicy, next_pause, repeat_read, retry_after, seconds_until_visible
 from .protocol import content_request
 from .ranges import ContentRange, RequestedRange
 from .redaction import holds_key
@@ -150,9 +150,9 @@ class Download:
         """
         try:
             self._check(data)
+            self.size += len(data)
         except ResponseError as error:
             return error.with_traceback(None)
-        self.size += len(data)
         return None
 
     def observe_end(self, now: float) -> None:
@@ -183,14 +183,14 @@ class Download:
         else:
             self.failures += 1
         self._broken |= not self.restartable and self.size > 0 and self.validator is None
-        if not_visible_yet(error, now, self.accepted):
-            return next_pause(self.retry, max(1, self.failures), error)
-        if self._broken or not repeat_read(error) or max(1, self.failures) >= self.retry.attempts:
-            return None
         left = min(self.give_up, self.deadline) - now
-        if left <= 0 or (retry_after(error, self.retry) or 0.0) > left:
+        failures = max(1, self.failures)
+        asked = retry_after(error, self.retry) or 0.0
+        if invisible := seconds_until_visible(error, now, self.accepted):
+            left = min(left, invisible)
+        elif self._broken or not repeat_read(error) or failures >= self.retry.attempts or asked > left:
             return None
-        return min(next_pause(self.retry, max(1, self.failures), error), self.deadline - now)
+        return None if left < TICK else min(next_pause(self.retry, failures, error), left)
 
     @property
     def _position(self) -> int:
@@ -220,7 +220,8 @@ class Download:
         """Go on with a response that has the rest, or some of it."""
         part = self._part_in(response)
         if self.validator is None or not self._is_same(response.headers):
-            raise self._unfit("it does not say that it is part of the same content", response)
+            why = "it does not say that it is part of the same content" if self.size else "it is only a part"
+            raise self._unfit(why, response)
         too_long = self._last is not None and part.last > self._last
         if part.first != self._position or part.total not in (None, self._video_size or part.total) or too_long:
             raise self._unfit("it is another part than requested", response)

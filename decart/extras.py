@@ -6,8 +6,8 @@ from importlib.util import find_spec
 
 from .errors import MissingExtraError
 
-DISTRIBUTION = "decart"
-"""The name that ``pip install`` knows this package by."""
+DISTRIBUTION = "decart-queue"
+"""The name that ``pip install`` knows this package by; ``decart`` is the service's own SDK."""
 
 
 def require(extra: str, *modules: str) -> None:

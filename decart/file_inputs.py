@@ -10,7 +10,16 @@ from typing import Any
 import attrs
 
 from .errors import InvalidInputError
-from .inputs import JobInput, is_prompt, is_text, optional, real, refuse, whole, wrap_errors
+from .inputs import (
+    JobInput,
+    is_prompt,
+    is_text,
+    optional,
+    real,
+    refuse,
+    whole,
+    wrap_errors,
+)
 from .uploads.files import FileInput
 
 TRAJECTORY_POINTS = (2, 1000)

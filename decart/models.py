@@ -5,8 +5,9 @@
 change log.
 
 A retired name can still be submitted, because the service decides: only if the service does not know the name, the
-error says since when the model has been retired. A deprecated alias is sent as written, and warns once per process. The
-service resolves a name that ends in ``-latest``, so what it means changes over time.
+error says since when the model has been retired. A deprecated alias is sent as written, and warns once per process,
+unless the documented page uses it. The service resolves a name that ends in ``-latest``, so what it means changes over
+time.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ VideoModelName = (
 ImageModelName = TextToImageName | ImageToImageName
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeVar  # part of every type checker; nothing imports it at run time
+    from typing_extensions import (
+        TypeVar,  # part of every type checker; nothing imports it at run time
+    )
 
     TaskT = TypeVar("TaskT", bound=Task, default=Any, covariant=True)
 else:
@@ -84,7 +87,7 @@ def _path(instance: object, attribute: attrs.Attribute[Any], value: object) -> N
     unsafe = any(char in "?#\\ " or not char.isprintable() for char in path)  # lone surrogates are not printable
     if unsafe or not path.startswith("/") or "/../" in f"{path}/":
         raise InvalidInputError(
-            f"ModelDefinition: endpoint must be a path like '/v1/jobs/lucy-pro-t2v', without blanks, not {value!r}."
+            f"ModelDefinition: endpoint must be a path like '/v1/jobs/lucy-pro-t2v', without spaces, not {value!r}."
         )
 
 
@@ -181,7 +184,7 @@ _MODELS: dict[str, ModelDefinition] = {
     for task, (names_of_task, common) in _TASKS.items()
     for name in get_args(names_of_task)
 }
-_warned: set[str] = set()
+_silent = {"lucy-pro-v2v"}  # the alias that the documented page uses, and those that have warned
 
 
 @overload
@@ -270,8 +273,8 @@ def _find(name: str, kind: str) -> ModelDefinition:
     model = _MODELS.get(name) if isinstance(name, str) else None
     if model is None or _kind(model) != kind:
         raise _not_found(str(name)[:100], kind, model)
-    if model.alias_of and name not in _warned:
-        _warned.add(name)
+    if model.alias_of and name not in _silent:
+        _silent.add(name)
         warnings.warn(
             f"The model name {name!r} is deprecated; {model.alias_of!r} is the same model.",
             DeprecationWarning,
@@ -286,7 +289,11 @@ def _not_found(name: str, kind: str, other: ModelDefinition | None) -> ModelNotF
     if other is not None:
         hint = f"Use models.{_kind(other)}({name!r}) instead."
     else:
+        meant = name.strip().lower().replace("_", "-")
         candidates = [m.name for m in _MODELS.values() if _kind(m) == kind]
-        near = difflib.get_close_matches(name.lower(), candidates, n=3)
+        # near as a whole, and without the prefix that makes all names alike
+        close = {match.removeprefix("lucy-"): match for match in difflib.get_close_matches(meant, candidates, n=9)}
+        near = [close[end] for end in difflib.get_close_matches(meant.removeprefix("lucy-"), close, n=3)]
+        near = [meant] if meant in near else near
         hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else "models.names() lists them all."
     return ModelNotFoundError(f"There is no {kind} model named {name!r}. {hint}", model=name)

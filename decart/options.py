@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 import attrs
 
 from .errors import InvalidInputError
-from .inputs import JobInput, TextToImageInput, TextToVideoInput, is_model, refuse, shown, wrap_errors
+from .inputs import (
+    JobInput,
+    TextToImageInput,
+    TextToVideoInput,
+    is_model,
+    refuse,
+    shown,
+    wrap_errors,
+)
 from .jobs import JobStatusResponse
 from .models import ModelDefinition, Resolution
 
@@ -174,7 +182,9 @@ def input_class(model: ModelDefinition) -> type[JobInput]:
         return TextToVideoInput
     if model.task in TextToImageInput.tasks:
         return TextToImageInput
-    from . import file_inputs  # takes longer to import than all the rest, and jobs without files do not need it
+    from . import (
+        file_inputs,  # takes longer to import than all the rest, and jobs without files do not need it
+    )
 
     kinds = (
         file_inputs.ImageToVideoInput,

@@ -33,11 +33,13 @@ class CallState:
         job_id: The job, once it is known and the arguments of the call are checked.
         sent: Whether any of a submit's body may have been sent.
         finished: Whether the job is known to have finished.
+        in_callback: Whether the caller's callback is running: what ends the call then is the caller's.
     """
 
     job_id: str | None = None
     sent: bool = False
     finished: bool = False
+    in_callback: bool = False
 
     def accept(self, job: JobSubmitResponse) -> None:
         """Take note of an accepted job."""
@@ -46,10 +48,12 @@ class CallState:
     def explain(self, error: BaseException) -> None:
         """Name the job in an exception that ends the call, and add a note that says how to continue.
 
-        The traceback of an error of ours begins at the call: the frames below it are of no use to the caller.
+        The traceback of an error of ours begins at the call: the frames below it are of no use to the caller, unless
+        the error came through code of the caller's own, such as a callback.
         """
         if isinstance(error, DecartSDKError):
-            error.__traceback__ = None
+            if not self.in_callback:
+                error.__traceback__ = None
             if error.job_id == self.job_id:
                 return  # its message says it
         if self.job_id is not None:
@@ -68,9 +72,9 @@ class CallState:
             )
         else:
             return
-        log.warning("%s", advice)
         with suppress(Exception):
             error.add_note(advice)
+        log.warning("%s", advice)
 
 
 @attrs.frozen
@@ -166,7 +170,7 @@ def timed_out(poll: JobPoll) -> FailedJob:
         model=poll.status.model if poll.status else None,
         elapsed=poll.status.elapsed if poll.status else None,
         error=(
-            f"The wait for job {poll.job_id} ended after {poll.policy.timeout:g} s; {seen}{trouble}. "
+            f"The wait for job {poll.job_id} ended after {poll.policy.timeout:.10g} s; {seen}{trouble}. "
             f"The job may still finish, and is billed: client.queue.poll({poll.job_id!r}) waits for it again."
         ),
     )

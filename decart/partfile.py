@@ -1,4 +1,4 @@
-"""Resumable downloads: the hidden part file next to a target, and the check of the target itself.
+"""Resumable downloads: the hidden part file next to a target.
 
 The lock file of a part holds a note: the server's validator of the content (its ``ETag`` or ``Last-Modified``), the
 expected size, and how much is known to be on the disk. When the part is complete and flushed, it replaces the target.
@@ -20,8 +20,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
-import reprlib
 import threading
 import time
 from collections.abc import Iterator
@@ -29,96 +27,19 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from .atomic import WorkFile, check_regular, errors_naming, flush, remove_leftovers
-from .errors import InvalidInputError
+from .atomic import WorkFile, errors_naming, flush, remove_leftovers
+from .targets import resolved
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 SYNC_INTERVAL = 64 * 1024 * 1024
 """Bytes between two flushes of a part to the disk: what a power cut costs at most."""
 
 
-def check_target(path: object, name: str = "path") -> Path:
-    """Return the absolute path that a video may be saved to; see ``find_target``.
-
-    Raises:
-        InvalidInputError: It is not a path, or nothing can be saved there; the message begins with ``name``.
-    """
-    try:
-        return find_target(path, name=name)
-    except OSError as error:
-        raise InvalidInputError(f"{name}: {error}") from None
-
-
-def current_folder() -> str:
-    """Return the current folder, or ``"."`` if it has been deleted."""
-    try:
-        return os.getcwd()
-    except OSError:
-        return os.curdir
-
-
-def find_target(path: object, start: str = os.curdir, *, name: str = "path") -> Path:
-    """Return the absolute path of a file that may be written, or of a symlink that leads to it.
-
-    Args:
-        path: The path as the caller gave it; ``~`` is the home folder.
-        start: The folder that a relative path starts from.
-        name: The argument that it was given as, which errors mention.
-
-    Raises:
-        InvalidInputError: It is not a path.
-        OSError: It is a folder or a special file, or its folder does not exist or cannot be written to.
-    """
-    typed = _fspath(path, name)
-    target = Path(start, os.path.expanduser(typed)).absolute()
-    if _is_open_file(target):
-        raise OSError(f"{typed} is an open file of a process, which cannot be replaced; name a regular file.")
-    check_regular(target, typed)
-    if typed.endswith(("/", os.sep)):
-        raise IsADirectoryError(f"{typed} is a folder; name a file in it.")
-    file = resolved(target)
-    folder = os.path.dirname(typed) or os.curdir
-    if target.is_symlink():
-        folder = f"{file.parent}, which {typed} leads to,"
-    if not file.parent.is_dir():
-        raise FileNotFoundError(f"{typed} cannot be written: the folder {folder} does not exist.")
-    if not os.access(file.parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-        raise PermissionError(f"{typed} cannot be written: the folder {folder} is not writable.")
-    return target
-
-
-def _fspath(path: object, name: str) -> str:
-    typed: object = None
-    with suppress(Exception):  # an __fspath__ may raise anything
-        typed = os.fspath(path)  # type: ignore[call-overload]
-    with suppress(UnicodeEncodeError):
-        if isinstance(typed, str) and typed and b"\0" not in os.fsencode(typed):
-            return typed
-    raise InvalidInputError(f"{name} must be the name of a file (str or pathlib.Path), not {reprlib.repr(path)}.")
-
-
-def _is_open_file(path: Path) -> bool:
-    """Return whether a path leads to an open file of a process, as /dev/stdout does, following links one by one."""
-    for _ in range(40):
-        if re.match(r"/dev/(fd|std(in|out|err)$)|/proc/[^/]+/fd/", str(path)):
-            return True
-        try:
-            path = path.parent / os.readlink(path)
-        except OSError:
-            return False
-    return False
-
-
-def resolved(target: Path) -> Path:
-    """Return the file that a path leads to, whether it exists or not."""
-    return Path(os.path.realpath(target))
-
-
 @cache
 def _boot_id() -> str:
     """Identify this boot of the system: a part from an earlier one may be longer than what reached the disk."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
     except OSError:  # pragma: no cover - not Linux
         return (
             f"{(time.time() - time.monotonic()) / 60:.0f}"  # if the clock is set, too little is trusted, not too much

@@ -222,16 +222,15 @@ class Exchange:
             accepted: When the job that it is about was accepted, if that is known.
         """
         self.failures += 1
-        if not_visible_yet(error, now, accepted):
-            return next_pause(self.policy, self.failures, error)
         left = float("inf") if self.policy.timeout is None else self.started + self.policy.timeout - now
-        if not self.repeat(error) or self.failures >= self.policy.attempts or left < TICK:
+        asked = retry_after(error, self.policy) or 0.0
+        if invisible := seconds_until_visible(error, now, accepted):
+            left = min(left, invisible)
+        elif not self.repeat(error) or self.failures >= self.policy.attempts or asked > left:
             return None
-        if (retry_after(error, self.policy) or 0.0) > left:
-            return None
-        return min(next_pause(self.policy, self.failures, error), left)
+        return None if left < TICK else min(next_pause(self.policy, self.failures, error), left)
 
 
-def not_visible_yet(error: BaseException, now: float, accepted: float | None) -> bool:
-    """Return whether a 404 means that a job, accepted at a known time, is not visible yet."""
-    return isinstance(error, NotFoundError) and accepted is not None and now < accepted + VISIBLE_AFTER
+def seconds_until_visible(error: BaseException, now: float, accepted: float | None) -> float:
+    """Return in how many seconds a job that a 404 is about must be visible; 0 if the 404 is to be believed."""
+    return 0.0 if accepted is None or not isinstance(error, NotFoundError) else max(0.0, accepted + VISIBLE_AFTER - now)

@@ -20,7 +20,15 @@ import attrs
 from .errors import DecartSDKError, InvalidInputError, NotFoundError
 from .jobs import JobStatusResponse
 from .pace import Expectation
-from .policies import LAST_REQUEST, TICK, PollPolicy, RetryPolicy, next_pause, not_visible_yet, repeat_read
+from .policies import (
+    LAST_REQUEST,
+    TICK,
+    PollPolicy,
+    RetryPolicy,
+    next_pause,
+    repeat_read,
+    seconds_until_visible,
+)
 
 MISSING = 3
 """Responses of 404 in a row that mean "not visible yet"; the next one is taken at its word."""
@@ -61,10 +69,30 @@ def _grows(instance: object, attribute: attrs.Attribute[Any], value: Expectation
         raise TypeError(f"{value} does not grow")
 
 
+def _is_finite(instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
+    """Refuse a time that a clock cannot show."""
+    if not abs(value) < 1e15:
+        raise TypeError(f"{attribute.name} is not a time")
+
+
+def _is_count(instance: object, attribute: attrs.Attribute[Any], value: int) -> None:
+    """Refuse a number of status checks below 0."""
+    if value < 0:
+        raise TypeError(f"{attribute.name} is not a count")
+
+
+def _made(kind: type[Any], values: Mapping[str, Any]) -> Any:
+    """Make an object from its JSON values, without those that only a newer version of this library knows."""
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{kind.__name__} is not an object")
+    return kind(**{field.name: values[field.name] for field in attrs.fields(kind) if field.name in values})
+
+
 # A state comes back from wherever the caller kept it.
 _a = attrs.validators.instance_of
 _or_none: Any = attrs.validators.optional
-_number: Any = _a((int, float))
+_number: Any = attrs.validators.and_(_a((int, float)), _is_finite)
+_count: Any = attrs.validators.and_(_a(int), _is_count)
 
 
 @attrs.define(kw_only=True)
@@ -93,9 +121,9 @@ class JobPoll:
     retry: RetryPolicy = attrs.field(factory=RetryPolicy, validator=_a(RetryPolicy))
     accepted: float | None = attrs.field(default=None, validator=_or_none(_number))
     expectation: Expectation | None = attrs.field(default=None, validator=_grows)
-    checks: int = attrs.field(default=0, validator=_a(int))
-    failures: int = attrs.field(default=0, validator=_a(int))
-    missing: int = attrs.field(default=0, validator=_a(int))
+    checks: int = attrs.field(default=0, validator=_count)
+    failures: int = attrs.field(default=0, validator=_count)
+    missing: int = attrs.field(default=0, validator=_count)
     status: JobStatusResponse | None = attrs.field(default=None, validator=_or_none(_a(JobStatusResponse)))
     status_changed: bool = attrs.field(default=False, validator=_a(bool))
     last_running: float | None = attrs.field(default=None, validator=_or_none(_number))
@@ -121,7 +149,7 @@ class JobPoll:
         self.last_error = str(error).rstrip(".")
         if isinstance(error, NotFoundError):
             self.missing += 1
-            if self.missing >= MISSING and not not_visible_yet(error, now, self.accepted):
+            if self.missing >= MISSING and not seconds_until_visible(error, now, self.accepted):
                 return Failed(error)
         elif not repeat_read(error):
             return Failed(error)
@@ -153,8 +181,8 @@ class JobPoll:
             "status": JobStatusResponse,
         }
         try:
-            nested = {name: kind(**state[name]) for name, kind in kinds.items() if state[name] is not None}
-            poll = cls(**{**state, **nested})
+            nested = {name: _made(kind, state[name]) for name, kind in kinds.items() if state[name] is not None}
+            poll: JobPoll | None = _made(cls, {**state, **nested})
         except (TypeError, KeyError, InvalidInputError):
             poll = None
         if poll is None or poll.job_id != job_id:

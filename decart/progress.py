@@ -73,6 +73,11 @@ class Meter:
             log.warning(_FAILED, exc_info=True)
 
 
+def is_async(callback: object) -> bool:
+    """Return whether a callback is a coroutine function, or an object that is called like one."""
+    return iscoroutinefunction(callback) or iscoroutinefunction(getattr(callback, "__call__", None))  # noqa: B004
+
+
 def callable_anywhere(callback: OnProgress, *, awaited: bool) -> OnProgress:
     """Validate a callback, and return one that a transfer may call from any thread.
 
@@ -83,7 +88,7 @@ def callable_anywhere(callback: OnProgress, *, awaited: bool) -> OnProgress:
         raise refuse("progress", "callable", callback)
     if awaited:
         return _on_this_loop(callback)
-    if iscoroutinefunction(callback):
+    if is_async(callback):
         raise InvalidInputError("progress is a coroutine function; only the async client can await it.")
     return callback
 

@@ -16,20 +16,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
 import attrs
 
 from .config import Settings
-from .errors import InvalidInputError, ModelRetiredError, ResponseError, TransportError
+from .errors import ModelRetiredError, ResponseError, TransportError
 from .file_inputs import MotionTrajectoryInput
-from .inputs import JobInput
+from .inputs import JobInput, refuse, wrap_errors
 from .jobs import KNOWN, JobStatusResponse, JobSubmitResponse
 from .log import log
 from .models import ModelDefinition, retirement
 from .redaction import clean, holds_key
-from .responses import BufferedResponse, api_error, contents_of, load_json, reason, unreadable
+from .responses import BufferedResponse, api_error, contents_of, doubt_of_path, load_json, reason, unreadable
 from .results import QueueJobResult
 from .salvage import find_job
 from .transports.base import HttpRequest
@@ -37,6 +37,7 @@ from .uploads.files import Upload, upload
 from .uploads.multipart import MultipartBody
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 AnyJob = str | JobSubmitResponse | JobStatusResponse | QueueJobResult
 """A job, by its id or by anything that the queue returned for it."""
@@ -49,6 +50,12 @@ ERROR_LIMIT = 64 * 1024
 
 ID_LIMIT = 1000
 """Characters of a job id, which goes into messages and logs verbatim."""
+
+
+class Salvage(Protocol[T_co]):
+    """Reads what arrived of a response."""
+
+    def __call__(self, response: BufferedResponse, failure: TransportError) -> T_co: ...
 
 
 @attrs.frozen(kw_only=True)
@@ -64,7 +71,7 @@ class Call(Generic[T]):
 
     request: HttpRequest
     parse: Callable[[BufferedResponse], T] = attrs.field(repr=False)
-    salvage: Callable[[BufferedResponse, TransportError], T] | None = attrs.field(default=None, repr=False)
+    salvage: Salvage[T] | None = attrs.field(default=None, repr=False)
     job_id: str | None = None
 
 
@@ -129,19 +136,16 @@ def job_id_of(job: AnyJob) -> str:
     Raises:
         InvalidInputError: It cannot be an id.
     """
-    job_id = job if isinstance(job, str) else getattr(job, "job_id", None)
+    with wrap_errors("job_id"):
+        job_id = job if isinstance(job, str) else getattr(job, "job_id", None)
     if not isinstance(job_id, str) or not _is_id(job_id):
-        raise InvalidInputError(f"job_id must be the id that submit returned, not {str(job)[:100]!r}.")
-    return job_id
+        raise refuse("job_id", "the id that submit returned", job)
+    return str.__str__(job_id)  # a subclass, such as an Enum, may print as something else
 
 
 def _is_id(job_id: str) -> bool:
-    """Return whether a text can be a segment and has no lone surrogate, which JSON can smuggle in."""
-    try:
-        job_id.encode()
-    except UnicodeEncodeError:
-        return False
-    return bool(job_id.strip()) and job_id not in (".", "..")
+    """Return whether a text can be a segment of a URL, and can go into messages and logs verbatim."""
+    return job_id.isprintable() and bool(job_id.strip()) and job_id not in (".", "..") and len(job_id) <= ID_LIMIT
 
 
 def _form_fields(job: JobInput) -> dict[str, str | Upload]:
@@ -173,9 +177,13 @@ def parse_submit(
     Args:
         failure: Why the connection broke off, if the response is only what arrived before.
     """
-    if failure is not None and not response.ok:
-        raise failure
+    if failure is not None:
+        failure.may_have_been_sent = True  # a response began: whatever broke it off, the request was received
+        if not response.ok:
+            raise failure
     if response.status in (404, 405, 410) and model.retired:
+        if doubt := doubt_of_path(response, settings):
+            raise api_error(response, settings, advice=f"{doubt}If it is right: {retirement(model)}")
         raise api_error(response, settings, ModelRetiredError, retirement(model))
     if not response.ok:
         raise api_error(response, settings)
@@ -183,18 +191,19 @@ def parse_submit(
     job_id = None if job is None else job.get("job_id")
     if isinstance(job_id, int) and not isinstance(job_id, bool):
         job_id = str(job_id)
-    if job is None or not isinstance(job_id, str) or not _is_printable_id(job_id, settings):
+    if job is None or not isinstance(job_id, str) or not _is_usable_id(job_id, settings):
         why = "it is not a JSON object" if job is None else "it has no job_id"
+        if failure is not None:
+            why = f"it ended before it named a job: {failure.message.rstrip('.')}"
         raise _without_id(why, response, settings, failure)
     status = job.get("status")
     text = clean(status, settings) if isinstance(status, str) else ""
     return JobSubmitResponse(job_id=job_id, status=text or "pending", model=model.name)
 
 
-def _is_printable_id(job_id: str, settings: Settings) -> bool:
-    """Return whether an id is undamaged, and can go into messages and logs verbatim."""
-    undamaged = job_id.isprintable() and "\ufffd" not in job_id and _is_id(job_id)
-    return undamaged and len(job_id) <= ID_LIMIT and not holds_key(job_id, settings)
+def _is_usable_id(job_id: str, settings: Settings) -> bool:
+    """Return whether an id that a server sent is undamaged, and can be shown."""
+    return _is_id(job_id) and "\ufffd" not in job_id and not holds_key(job_id, settings)
 
 
 def _without_id(
@@ -204,7 +213,9 @@ def _without_id(
     error = unreadable(why, response, settings)
     quoted = {**error.data, **contents_of(response, settings)}
     log.warning("the response to a submit names no job: %s", quoted)
-    return ResponseError(error.message, data=quoted) if failure is None else type(failure)(failure.message, data=quoted)
+    if failure is None:
+        return ResponseError(error.message, data=quoted)
+    return type(failure)(failure.message, data=quoted, may_have_been_sent=True)
 
 
 def parse_status(response: BufferedResponse, settings: Settings, job_id: str) -> JobStatusResponse:

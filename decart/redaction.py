@@ -25,8 +25,12 @@ def clean(text: str, settings: Settings, limit: int = TEXT_LIMIT) -> str:
 
 
 def redact(text: str, settings: Settings) -> str:
-    """Replace the API key in a server's text: verbatim, escaped, in base64, or cut off at the end of the text."""
-    key = settings.api_key
+    """Replace the API key in a server's text; see ``redact_secret``."""
+    return redact_secret(text, settings.api_key)
+
+
+def redact_secret(text: str, key: str) -> str:
+    """Replace a secret in a text: verbatim, escaped, in base64, or cut off at the end of the text."""
     if len(text) >= len(key):
         text = _echoes_of(key).sub("***", text)
     if len(key) < SHORT_KEY or text[-SHORT_KEY + 1 :] not in key:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import attrs
 
@@ -69,22 +69,22 @@ def unreadable(why: str, response: BufferedResponse, settings: Settings) -> Resp
 
 
 def contents_of(response: BufferedResponse, settings: Settings) -> dict[str, str]:
-    """Return what a person may find a job by in a response that cannot be read: its text, and its ``Location``."""
+    """Return what may identify a job in a response that cannot be read: its text, and its ``Location``."""
     return {"body": clean(text_of(response.body), settings, limit=BODY_LIMIT), **_location(response, settings)}
 
 
-# status -> the error, and what to tell the person: whose fault it is, and what to do
+# status -> the error, and the advice: what is at fault, and what to do
 _STATUS: dict[int, tuple[type[APIError], str]] = {
     400: (ValidationError, "The service refused the input; correct it and submit again."),
     401: (AuthenticationError, "The API key{source} was refused; check it or create a new one."),
     402: (PaymentRequiredError, "The account has no credits left; add some and submit again."),
-    403: (AuthenticationError, "The API key{source} may not do this; use a key with the needed permission."),
-    404: (NotFoundError, "The service does not know this; check the job id, the model name and the base URL."),
-    405: (APIError, "The service has no such route; check the model name and the base URL."),
+    403: (AuthenticationError, "The API key{source} lacks the permission for this; use one that has it."),
+    404: (NotFoundError, "The service found no such job or model; check the job id, the model name and the base URL."),
+    405: (APIError, "The service does not accept this request at this address; check the model name and the base URL."),
     408: (APIError, "The service waited too long for the request; check the connection and try again."),
-    410: (ModelRetiredError, "The service has retired this; choose another model."),
+    410: (ModelRetiredError, "The service no longer offers this model; choose another one."),
     413: (ValidationError, "The files are too large for the service; send smaller ones."),
-    415: (ValidationError, "The service does not take this kind of file; convert it and submit again."),
+    415: (ValidationError, "The service does not accept this kind of file; convert it and submit again."),
     422: (ValidationError, "The service refused the input; correct it and submit again."),
     429: (RateLimitError, "Too many requests; wait and try again."),
 }
@@ -95,8 +95,16 @@ def _advice(response: BufferedResponse, settings: Settings) -> tuple[type[APIErr
         return APIError, _redirect(response, settings)
     if response.status >= 500:
         return ServerError, "The service failed, which is not your fault; try again later."
-    kind, advice = _STATUS.get(response.status, (APIError, "The service refused the request; see the status and text."))
-    return kind, advice.format(source=f" from {settings.key_source}")
+    kind, advice = _STATUS.get(response.status, (APIError, "The service refused the request; its reason follows."))
+    return kind, doubt_of_path(response, settings) + advice.format(source=f" from {settings.key_source}")
+
+
+def doubt_of_path(response: BufferedResponse, settings: Settings) -> str:
+    """Return a sentence that doubts the path of the base URL, if it has one and the server found nothing there."""
+    path = urlsplit(settings.base_url).path
+    if not path or response.status not in (404, 405):
+        return ""
+    return f"The base URL {settings.base_url} has the path {path}, which may be wrong. "
 
 
 def api_error(
@@ -127,13 +135,17 @@ def _location(response: BufferedResponse, settings: Settings) -> dict[str, str]:
 
 def _redirect(response: BufferedResponse, settings: Settings) -> str:
     """Say where a redirect leads. It is never followed, so that the key stays at its origin."""
+    location = clean(response.headers.get("location", ""), settings)
     try:
-        target = origin(urljoin(settings.base_url, clean(response.headers.get("location", ""), settings)))
+        target = origin(urljoin(settings.base_url, location))
     except ValueError:
         target = "an unreadable address"
+    if not location or target == settings.origin:
+        what = f"redirects within {target}" if location else "sent a redirect, or a cached response, without an address"
+        return f"The server {what}, and redirects are never followed; check the base_url, {settings.base_url}."
     return (
-        f"The server redirects to {target}, and nothing was sent there; "
-        f"if that is where the service is, use it as the base_url instead of {settings.base_url}."
+        f"The server redirects to {target}, and nothing was sent there. "
+        f"If the service has moved there, pass it as base_url instead of {settings.base_url}."
     )
 
 
@@ -155,7 +167,7 @@ def reason(body: object) -> str:
 
 
 def _words(value: object) -> str:
-    """Put a reason into words: a text, an object with one in it, or FastAPI's list of ``loc`` and ``msg``."""
+    """Return the text of a reason: a string, an object that contains one, or FastAPI's list of ``loc`` and ``msg``."""
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, list):  # not lists in lists: nobody sends them, and deep ones would end in a RecursionError

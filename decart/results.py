@@ -12,7 +12,7 @@ import attrs
 from .atomic import write_atomically
 from .errors import JobFailedError, JobTimeoutError
 from .jobs import JobStatusResponse
-from .partfile import current_folder, find_target, resolved
+from .targets import current_folder, find_target, resolved
 
 
 def _size(data: bytes | None) -> str:

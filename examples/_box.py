@@ -1,4 +1,4 @@
-"""What the examples share: the real service or, with ``--emulator``, the service in a box."""
+"""What the examples share: a client of the real service or, with ``--emulator``, of an emulator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from decart import DecartClient
 
 
 class Where(TypedDict, total=False):
-    """Where a client goes, and with which key; empty for the real service and the key in DECART_API_KEY."""
+    """A client's key and base URL; empty for the real service and the key in DECART_API_KEY."""
 
     api_key: str
     base_url: str
@@ -19,7 +19,7 @@ class Where(TypedDict, total=False):
 
 @contextmanager
 def service() -> Iterator[Where]:
-    """Give the arguments for a client: those of a box, if the program was started with ``--emulator``."""
+    """Give the arguments of a client: those of an emulator, if the program was started with ``--emulator``."""
     if "--emulator" in sys.argv[1:]:
         from decart.emulator import EmulatorServer
 
@@ -31,6 +31,6 @@ def service() -> Iterator[Where]:
 
 @contextmanager
 def decart_client() -> Iterator[DecartClient]:
-    """Give a sync client of it."""
+    """Give a sync client."""
     with service() as where, DecartClient(**where) as client:
         yield client

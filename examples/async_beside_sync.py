@@ -1,4 +1,4 @@
-"""One client for both worlds: submit in a plain function, wait in a coroutine, from one event loop after another.
+"""One client for sync and async code: submit in a plain function, wait in a coroutine, in one event loop after another.
 
 Run: python examples/async_beside_sync.py [--emulator]      It leaves sunset.mp4 in the current folder.
 Costs: one five-second video; nothing with --emulator, whose pictures are placeholders.

@@ -1,7 +1,7 @@
 """Several videos at the same time, over aiohttp, with a callback that is awaited.
 
 Run: python examples/async_many.py [--emulator]      It leaves lake.mp4 and forest.mp4 in the current folder.
-Needs: pip install 'decart[async]'. Costs: two five-second videos; nothing with --emulator.
+Needs: pip install 'decart-queue[async]'. Costs: two five-second videos; nothing with --emulator.
 """
 
 import asyncio
@@ -11,14 +11,14 @@ from _box import Where, service
 from decart import AiohttpTransport, AsyncDecartClient, JobStatusResponse, models
 
 
-async def tell(job: JobStatusResponse) -> None:
-    await asyncio.sleep(0)  # as a message to a browser would
+async def show(job: JobStatusResponse) -> None:
+    await asyncio.sleep(0)  # a message to a browser, for example
     print(f"  {job.status}")
 
 
 async def make(client: AsyncDecartClient, name: str, prompt: str) -> None:
     result = await client.queue.submit_and_poll(
-        {"model": models.video("lucy-pro-t2v"), "prompt": prompt}, on_status_change=tell
+        {"model": models.video("lucy-pro-t2v"), "prompt": prompt}, on_status_change=show
     )
     result.raise_for_status()
     await result.asave(name)

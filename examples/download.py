@@ -1,4 +1,4 @@
-"""A video straight into a file, with a line that tells how far it is, and a second try that goes on with the first.
+"""A video straight into a file, with its progress, and a second attempt that resumes the first.
 
 Run: python examples/download.py [--emulator]      It leaves harbour.mp4 in the current folder.
 Costs: one five-second video; nothing with --emulator, whose pictures are placeholders.
@@ -20,13 +20,13 @@ with decart_client() as client:
         "prompt": "A harbour in the morning, boats coming home",
     })
 
-    print(f"Job submitted: {job.job_id}")  # keep it: everything else can be asked for by it
+    print(f"Job submitted: {job.job_id}")  # keep the id: it is all you need to come back to the job
 
     try:
-        result = client.queue.poll(job.job_id, save_to="harbour.mp4", progress=show)
+        result = client.queue.poll(job, save_to="harbour.mp4", progress=show)
         result.raise_for_status()
     except QueueResultError as error:
-        print(f"{error.message} Once more:")
-        client.queue.download(job.job_id, "harbour.mp4", progress=show)
+        print(f"{error.message} Resuming:")
+        client.queue.download(job, "harbour.mp4", progress=show)
 
     print("Video saved to harbour.mp4")

@@ -29,10 +29,10 @@ try:
             "model": models.video("lucy-pro-t2v"),
             "prompt": "A beautiful sunset",
         })
-        result.raise_for_status()  # a failed job is returned; this line raises it, for those who prefer that
+        result.raise_for_status()  # a failed job is returned; this line raises it instead
         print(f"Video saved to {result.save('sunset.mp4')}")
 except SubmitOutcomeUnknownError as error:
-    sys.exit(f"The job may exist and may be billed; look before you submit it again: {error.message}")
+    sys.exit(f"Failed to learn the outcome of the submit: {error.message}")
 except QueueSubmitError as error:
     sys.exit(f"Failed to submit job: {error.message}")
 except QueueStatusError as error:

@@ -1,4 +1,4 @@
-"""The steps one by one, for a program with a loop of its own: the page's "Manual Polling".
+"""The steps one by one, for a program with its own loop: the page's "Manual Polling". See also cron_step.py.
 
 Run: python examples/manual_polling.py [--emulator]      It leaves output.mp4 in the current folder.
 Costs: one five-second video; nothing with --emulator, whose pictures are placeholders.

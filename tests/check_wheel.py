@@ -24,7 +24,8 @@ except decart.QueueSubmitError as error:
     assert isinstance(error.cause, decart.ConnectError), error
 brought = sorted({found.metadata["Name"].lower() for found in distributions()} - {"pip", "setuptools", "wheel"})
 print(len(brought), "distributions:", *brought)
-assert len(brought) <= 9, brought  # decart, the four it stands on, and what these need
+assert "decart-queue" in brought and "decart" not in brought, brought
+assert len(brought) <= 9, brought  # decart-queue, the four that it needs, and what those need
 """
 
 

@@ -20,7 +20,7 @@ CLIENT = "backend engine waits transfers streams operations queue client".split(
 ORDER = """
 _version errors extras structure salvage log
 transports.timeouts transports.base
-models inputs atomic partfile uploads.shared uploads.sources uploads.files uploads.multipart uploads file_inputs
+models inputs targets atomic partfile uploads.shared uploads.sources uploads.files uploads.multipart uploads file_inputs
 integrations.notebook jobs results progress options integrations.progress_bar config
 redaction responses content protocol events reporter policies retrying pace polling ranges downloads outcomes arguments
 transports.failures transports.decoding transports.body transports.routes transports.pooled
@@ -131,7 +131,7 @@ def test_the_core_imports_no_extra_and_each_library_in_its_place(name: str) -> N
 
 def test_the_reader_of_imports_sees_what_it_should() -> None:
     assert "requests" in imports_of("transports.requests")
-    assert "decart.errors" in imports_of("transports.base")
+    assert "decart.transports.timeouts" in imports_of("transports.base")
     assert "decart.protocol" in imports_of("_async.queue")
     assert "decart.models" in imports_of("decart")
     assert "tenacity" in imports_of("retrying")

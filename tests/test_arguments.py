@@ -118,3 +118,13 @@ def test_true_is_a_bar_for_bytes_and_statuses_that_is_removed_at_the_end() -> No
         on_check(JobStatusResponse(job_id="j1", status="processing"))
         on_progress(Progress(direction="download", done=1, total=2))
     assert "processing" in terminal.getvalue()
+
+
+class AsyncCallable:
+    async def __call__(self, event: object) -> None: ...
+
+
+@pytest.mark.parametrize("name", ["on_status_change", "progress"])
+def test_an_object_that_must_be_awaited_is_refused_by_the_sync_client_before_the_submit(name: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"^{name} is a coroutine function; only the async client can await it"):
+        checked(**{name: AsyncCallable()})

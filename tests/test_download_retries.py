@@ -24,6 +24,7 @@ from decart import (
     RateLimitError,
     RetryPolicy,
     ServerError,
+    TransportError,
 )
 from decart.policies import LAST_REQUEST, VISIBLE_AFTER
 
@@ -71,10 +72,26 @@ def test_an_error_is_retried_if_it_may_be_temporary(error: Exception, pause: flo
     assert new_download(deadline=100.0).pause_after(error, 100.0) is None
 
 
+def test_no_attempt_begins_after_the_time_for_attempts_without_data() -> None:
+    download = new_download(give_up=1.2)
+    assert [download.pause_after(TransportError("Cut off."), now) for now in (0.0, 0.5, 1.2)] == [
+        0.5,
+        pytest.approx(0.7),
+        None,
+    ]
+
+
 def test_a_404_right_after_the_job_was_accepted_is_retried() -> None:
     missing = NotFoundError("HTTP 404.", status_code=404)
     assert new_download(accepted=0.0).pause_after(missing, VISIBLE_AFTER - 1) == 0.5
     assert new_download(accepted=0.0).pause_after(missing, VISIBLE_AFTER) is None
+    assert new_download(accepted=0.0, deadline=5.0).pause_after(missing, 5.0) is None
+
+
+def test_a_retry_after_of_a_404_does_not_delay_a_download_longer_than_until_the_job_must_be_visible() -> None:
+    missing = NotFoundError("HTTP 404.", status_code=404, retry_after=80_000.0)
+    assert new_download(accepted=0.0).pause_after(missing, 10.0) == VISIBLE_AFTER - 10
+    assert new_download(accepted=0.0, deadline=12.0).pause_after(missing, 10.0) == 2
 
 
 def test_a_request_may_take_until_the_deadline_or_one_second_at_the_end() -> None:

@@ -133,6 +133,11 @@ def test_the_page_of_a_proxy_is_retried(response: BufferedResponse) -> None:
     assert flaw.__traceback__ is None  # its frames would hold the page
 
 
+def test_a_part_that_nobody_requested_is_an_error() -> None:
+    with pytest.raises(ResponseError, match="it is only a part"):
+        new_download().observe_head(part(0, 99))
+
+
 @pytest.mark.parametrize("status", [301, 401, 404, 416, 500])
 def test_any_other_status_has_no_video(status: int) -> None:
     assert not new_download().observe_head(head(status))

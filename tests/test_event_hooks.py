@@ -15,8 +15,9 @@ from support.fakes import (
     LAKE,
     FakeTransport,
     accepted,
+    always,
+    answer,
     client_of,
-    make_response,
     status,
     video,
 )
@@ -26,14 +27,16 @@ from decart import (
     DecartClient,
     EventHook,
     InvalidInputError,
+    PollPolicy,
     QueueStatusError,
     RetryPolicy,
+    TransportTimeout,
 )
-from decart.events import Operation, RequestSent, Retry
+from decart.events import Operation, RequestFailed, RequestSent, Retry
 
 
 class Named(EventHook):
-    """A hook that appends its name and each event to a shared list."""
+    """Notes its name with what it hears, in a list that several share."""
 
     def __init__(self, name: str, heard: list[str]) -> None:
         self.name, self.heard = name, heard
@@ -65,7 +68,7 @@ def test_hooks_are_called_in_order_and_left_in_reverse() -> None:
 
 def test_each_hook_is_left_with_the_error_of_the_operation() -> None:
     heard: list[str] = []
-    client = client_of(FakeTransport(make_response(401)), event_hooks=[Named("a", heard), Named("b", heard)])
+    client = client_of(FakeTransport(answer(401)), event_hooks=[Named("a", heard), Named("b", heard)])
     with pytest.raises(QueueStatusError):
         client.queue.status("j1")
     assert heard == ["a enters", "b enters", "a request", "b request", "b fails", "a fails"]
@@ -105,7 +108,7 @@ def test_a_hook_that_fails_keeps_nothing_from_the_others(caplog: pytest.LogCaptu
         ("hook", "^each of event_hooks must be an EventHook, not str"),
     ],
 )
-def test_hooks_that_are_not_a_list_are_refused(hooks: Any, message: str) -> None:
+def test_what_is_not_a_list_of_hooks_is_refused(hooks: Any, message: str) -> None:
     for make in (DecartClient, AsyncDecartClient):
         with pytest.raises(InvalidInputError, match=message):
             make(KEY, event_hooks=hooks)
@@ -118,7 +121,7 @@ def test_a_retry_is_reported_without_the_frames_of_the_attempt_that_failed() -> 
         def retry(self, event: Retry) -> None:
             errors.append(event.error)
 
-    transport = FakeTransport(make_response(500), status("pending"))
+    transport = FakeTransport(answer(500), status("pending"))
     client_of(transport, event_hooks=[Retries()], retry=RetryPolicy(jitter=0)).queue.status("j1")
     assert [error.__traceback__ for error in errors] == [None]
 
@@ -172,3 +175,25 @@ def test_each_call_is_reported_as_the_operations_that_it_is_made_of(name: str, a
     else:
         call(client_of(transport, event_hooks=[hook]).queue, tmp_path / "lake.mp4")
     assert hook.seen == expected
+
+
+class Keeper(EventHook):
+    """Keeps the errors that it hears of."""
+
+    def __init__(self) -> None:
+        self.errors: list[BaseException] = []
+
+    def request_failed(self, event: RequestFailed) -> None:
+        self.errors.append(event.error)
+
+
+def test_the_errors_that_a_hook_keeps_have_no_frames_after_a_wait_that_timed_out() -> None:
+    keeper = Keeper()
+    client = client_of(
+        FakeTransport(accepted(), always(lambda: TransportTimeout("Silence."))),
+        event_hooks=[keeper],
+        poll=PollPolicy(timeout=10),
+    )
+    assert client.queue.submit_and_poll(LAKE).timed_out
+    assert keeper.errors
+    assert [error.__traceback__ for error in keeper.errors if error.__traceback__ is not None] == []

@@ -1,4 +1,4 @@
-"""The examples run as a user would run them, and produce files that play."""
+"""The examples run as a person would run them, and leave files that play."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import av
 import pytest
 from support.documents import ROOT
 
-from decart.emulator import Emulator, EmulatorServer
+from decart.emulator import Emulator, EmulatorServer, VirtualEmulator
 from decart.emulator.render import render_small
 
 EXAMPLES = ROOT / "examples"
-LARGE, SMALL = (1280, 704), (174, 96)
+LARGE, MEDIUM, SMALL = (1280, 704), (832, 480), (174, 96)
 DRAWN = {  # by the emulator of the example itself
     "text_to_video.py": ("lake.mp4", 125, LARGE),
     "video_editing.py": ("anime.mp4", 75, LARGE),
+    "cron_step.py": ("lake.mp4", 125, MEDIUM),
 }
 SERVED = {  # by a server that makes small videos
     "image_animation.py": ("animated.mp4", 4, SMALL),
@@ -31,7 +32,7 @@ SERVED = {  # by a server that makes small videos
     "async_beside_sync.py": ("sunset.mp4", 4, SMALL),
 }
 PAGE = DRAWN | SERVED
-MORE = {"async_many.py": ["forest.mp4"]}
+MORE = {"async_many.py": ["forest.mp4"], "cron_step.py": ["jobs.sqlite3"]}
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ended(folder: Path) -> dict[str, subprocess.CompletedProcess[str]]:
-    """Run every example in its own folder, several at a time, since they mostly wait."""
+    """Run every example in a folder of its own, some at a time, since they wait more than they work."""
     with (
         EmulatorServer(Emulator(pending=0.2, processing=2, renderer=render_small)) as server,
         ThreadPoolExecutor(4) as executor,
@@ -94,7 +95,19 @@ def test_an_example_of_the_page_prints_what_the_page_prints(
     ]
 
 
-def test_without_the_emulator_and_without_a_key_an_example_says_what_is_missing(tmp_path: Path) -> None:
+def test_a_wait_in_steps_goes_on_from_one_process_to_the_next(tmp_path: Path) -> None:
+    with EmulatorServer(VirtualEmulator(), look=2.0) as server:  # pending, processing, completed: three checks
+        service = {"DECART_API_KEY": "dct_test", "DECART_BASE_URL": server.url}
+        runs = [run("cron_step.py", tmp_path, "A serene lake", "lake.mp4", **service)]
+        while not (tmp_path / "lake.mp4").exists() and len(runs) < 20:
+            runs.append(run("cron_step.py", tmp_path, **service))
+        assert [(ended.returncode, ended.stderr) for ended in runs] == [(0, "")] * len(runs)
+        assert runs[-1].stdout == "Video saved to lake.mp4\n"
+        assert run("cron_step.py", tmp_path, **service).stdout == ""  # there is nothing left to do
+        assert len(server.emulator.requests.polls()) == 4  # the download checks once more
+
+
+def test_without_the_box_and_without_a_key_an_example_says_what_is_missing(tmp_path: Path) -> None:
     ended = run("error_handling.py", tmp_path)
     assert (ended.returncode, ended.stderr) == (
         1,

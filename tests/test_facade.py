@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,19 @@ def test_every_error_of_the_tree_is_offered() -> None:
 def test_an_unknown_name_is_an_attribute_error_that_names_it() -> None:
     with pytest.raises(AttributeError, match="module 'decart' has no attribute 'Nonsense'"):
         decart.Nonsense  # noqa: B018
+
+
+def test_the_services_own_sdk_in_the_same_folder_is_reported_by_the_import(tmp_path: Path) -> None:
+    (tmp_path / "_user_agent.py").touch()
+    spec = spec_from_file_location("decart", decart.__file__, submodule_search_locations=[str(tmp_path)])
+    assert spec is not None and spec.loader is not None
+    with pytest.raises(ImportError) as caught:
+        spec.loader.exec_module(module_from_spec(spec))
+    assert str(caught.value) == (
+        "Another package called decart (the service's own SDK) is installed into the same folder, "
+        f"{tmp_path}, and the two overwrite each other's files. Uninstall both, then install this one: "
+        "pip uninstall decart decart-queue; pip install decart-queue"
+    )
 
 
 def test_the_logger_is_silent_unless_the_program_sets_logging_up() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fakes import KEY, FakeTransport, client_of, status, video
+from support.fakes import KEY, FakeTransport, answer, client_of, status, video
 
 from decart import (
     AsyncDecartClient,
@@ -18,6 +19,7 @@ from decart import (
     ModelDefinition,
     PollStep,
     QueueJobResult,
+    QueueStatusError,
 )
 
 Call = Callable[[Any, Any, Path], Any]
@@ -76,8 +78,17 @@ class Impostor:
         return "impostor " * 99
 
 
+class Unprintable:
+    """It fails whatever is asked of it."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+    __str__ = __repr__
+
+
 WRONG: list[Any] = [
-    None, 7, True, b"j1", "", "  ", ".", "..", "\ud800", [], ["j1"], {"job_id": "j1"}, Impostor(),
+    None, 7, True, b"j1", "", "  ", ".", "..", "\ud800", [], ["j1"], {"job_id": "j1"}, Impostor(), Unprintable(),
     JobSubmitResponse(job_id="", status="pending"), ModelDefinition(name="a-model", task="text-to-video"),
     PollStep(job=None, wait=0.5, state={"job_id": "j1"}),
 ]  # fmt: skip
@@ -93,3 +104,27 @@ def test_anything_else_is_one_error_before_anything_is_sent(job: Any, name: str,
     assert len(caught.value.message) < 200
     assert transport.sent == []
     assert list(tmp_path.iterdir()) == []
+
+
+class Job(str, Enum):  # noqa: UP042 - a StrEnum prints as its value
+    LAKE = "j1"
+
+
+class Broken:
+    @property
+    def job_id(self) -> str:
+        raise RuntimeError("no connection to the database")
+
+
+def test_an_id_of_a_subclass_of_str_is_shown_as_what_is_sent() -> None:
+    transport = FakeTransport(answer(401))
+    with pytest.raises(QueueStatusError, match="^The status of job j1 could not be read") as caught:
+        client_of(transport).queue.status(Job.LAKE)
+    assert transport.sent == ["GET /v1/jobs/j1"]
+    assert type(caught.value.job_id) is str
+
+
+def test_a_job_that_fails_when_its_id_is_read_is_refused() -> None:
+    job: Any = Broken()
+    with pytest.raises(InvalidInputError, match="^job_id cannot be read .RuntimeError: no connection to the database"):
+        client_of(FakeTransport()).queue.status(job)

@@ -87,8 +87,8 @@ def large(path: Path) -> QueueJobResult:
 def test_a_large_result_is_played_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "videos").mkdir()
-    shown = html_of(large(tmp_path / "videos" / 'a "lake".mp4'))
-    assert '<video src="videos/a &quot;lake&quot;.mp4" controls' in shown
+    shown = html_of(large(tmp_path / "videos" / 'a "lake" #1.mp4'))
+    assert '<video src="videos/a%20%22lake%22%20%231.mp4" controls' in shown
     assert len(shown) < 1000
 
 
@@ -217,6 +217,56 @@ def test_a_bar_is_shown_in_a_notebook_although_stderr_is_not_a_terminal(
     texts = [message["content"]["text"] for message in shown if message["msg_type"] == "stream"]
     assert widgets or any("lucy-pro-t2v: processing" in text for text in texts)
     assert shown[-1]["content"]["data"]["text/plain"] == "True"
+
+
+def test_an_interrupted_submit_and_poll_shows_once_how_to_resume(
+    kernel: tuple[KernelManager, BlockingKernelClient],
+) -> None:
+    manager, client = kernel
+    options = "{'model': models.video('lucy-pro-t2v'), 'prompt': 'lake'}"
+    show = "on_status_change=lambda job: print(job.job_id, job.status, flush=True)"
+    client.execute(f"client.queue.submit_and_poll({options}, {show})", stop_on_error=False)
+    text = ""
+    while "processing" not in text:
+        text += until(client, "stream")[-1]["content"]["text"]
+    manager.interrupt_kernel()
+    *shown, error = until(client, "error")
+    traceback = "\n".join(error["content"]["traceback"])
+    assert traceback.count(f"Wait for it with client.queue.poll('{text.split()[0]}').") == 1
+    assert shown == []
+
+
+def executed_cells(*cells: str) -> Any:
+    """Run cells, which have a client of an emulator, and return the notebook."""
+    setup = "from decart import DecartClient, models; client = DecartClient('dct_x', base_url={!r})"
+    with Emulator(pending=0, processing=0, renderer=Studio()) as emulator, EmulatorServer(emulator) as server:
+        sources = [setup.format(server.url), *cells]
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+        NotebookClient(book, timeout=60).execute()
+    return book
+
+
+WITH_BAR = (
+    "client.queue.submit_and_poll({'model': models.video('lucy-pro-t2v'), 'prompt': 'lake'}, progress=True).job_id"
+)
+
+
+def test_a_bar_is_finished_in_exported_html_although_the_widgets_are_not_stored() -> None:
+    from nbconvert import HTMLExporter
+
+    book = executed_cells(WITH_BAR)
+    assert book.metadata.pop("widgets")["application/vnd.jupyter.widget-state+json"]["state"]
+    exported = HTMLExporter().from_notebook_node(book)[0]
+    assert "upload: 100%" in exported
+    assert "lucy-pro-t2v: completed [" in exported
+    assert "download: 100%" in exported
+    assert not re.search(r"(upload|download): +\d?\d%|wait \[", exported)
+
+
+def test_a_bar_without_ipywidgets_is_text() -> None:
+    book = executed_cells("import sys; sys.modules['ipywidgets'] = None", WITH_BAR)
+    text = "".join(output["text"] for output in book.cells[-1].outputs if output.output_type == "stream")
+    assert "lucy-pro-t2v: completed [" in text
 
 
 # ---------------------------------------------------------------- the docs page and the example

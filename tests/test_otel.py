@@ -68,6 +68,19 @@ def test_submit_wait_and_download_are_spans_of_the_programs_trace(awaited: bool)
     assert dict(spans["decart download"].attributes or {}) == {"decart.job.id": "j1", "decart.bytes": len(MP4)}
 
 
+def test_a_status_check_is_a_span_of_its_own_with_its_retries_inside() -> None:
+    traces = Traces()
+    transport = FakeTransport(answer(503), status("processing"))
+    client = DecartClient(KEY, transport=transport, event_hooks=[Tracing(traces.provider)])
+    client.queue.status("j1")
+    (span,) = traces.exporter.get_finished_spans()
+    assert (span.name, span.kind, [event.name for event in span.events]) == (
+        "decart status",
+        SpanKind.CLIENT,
+        ["retry"],
+    )
+
+
 def test_each_status_and_each_repeat_is_an_event_of_the_span() -> None:
     traces = Traces()
     traces.play(accepted(), make_response(503), status("processing"), status("completed"), video())
@@ -147,5 +160,5 @@ def test_without_opentelemetry_its_hook_says_what_to_install() -> None:
     error = run("import sys; sys.modules['opentelemetry'] = None; import decart.integrations.otel").stderr
     assert error.splitlines()[-1] == (
         "decart.errors.MissingExtraError: This feature needs opentelemetry, from the extra 'otel': "
-        "pip install 'decart[otel]'"
+        "pip install 'decart-queue[otel]'"
     )

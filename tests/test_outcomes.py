@@ -244,3 +244,8 @@ def test_a_wait_that_timed_out_says_what_was_seen_and_how_to_continue(script: li
     assert result.error.endswith("client.queue.poll('j1') waits for it again.")
     with pytest.raises(JobTimeoutError):
         result.raise_for_status()
+
+
+def test_a_long_wait_is_not_shown_in_powers_of_ten() -> None:
+    result = timed_out(JobPoll(job_id="j1", started=0.0, policy=PollPolicy(timeout=1_234_567)))
+    assert result.error is not None and "ended after 1234567 s; " in result.error

@@ -99,7 +99,7 @@ def test_without_the_extra_a_fixture_says_what_to_install(pytester: pytest.Pytes
     )
     outcome = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
     outcome.assert_outcomes(errors=1)
-    outcome.stdout.fnmatch_lines(["*MissingExtraError*pip install 'decart[[]emulator]'*"])
+    outcome.stdout.fnmatch_lines(["*MissingExtraError*pip install 'decart-queue[[]emulator]'*"])
 
 
 def test_the_plugin_loads_nothing_before_a_fixture_is_used() -> None:

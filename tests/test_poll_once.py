@@ -157,6 +157,18 @@ def test_the_policy_of_the_first_step_is_that_of_the_wait() -> None:
     assert (first.wait, second.wait) == (3, 3)
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_what_is_not_a_policy_or_comes_too_late_is_refused_before_anything_is_sent(later: bool) -> None:
+    transport = FakeTransport(status("processing"))
+    client = client_of(transport)
+    state = client.queue.poll_once("j1").state if later else None
+    wrong: Any = PollPolicy() if later else 5
+    words = "poll is for the first step; later steps follow" if later else "poll must be a PollPolicy, not 5"
+    with pytest.raises(InvalidInputError, match=words):
+        client.queue.poll_once("j1", state, poll=wrong)
+    assert len(transport.sent) == later
+
+
 def learned() -> tuple[FakeTransport, DecartClient]:
     """Return a client that has seen nine jobs of 30 seconds each, and has submitted a tenth, j1."""
     accepted_at: dict[str, float] = {}
@@ -197,6 +209,15 @@ def test_a_state_that_is_not_one_of_this_job_is_refused_before_anything_is_sent(
     transport = FakeTransport()
     with pytest.raises(InvalidInputError, match="^state must be the state of the previous step for job j1"):
         client_of(transport).queue.poll_once("j1", state)
+    assert transport.sent == []
+
+
+@pytest.mark.parametrize("state", [None, {}])
+@pytest.mark.parametrize("poll", [5, 0, "slow", {}, PollPolicy])
+def test_a_policy_that_is_none_is_refused_before_anything_is_sent(poll: Any, state: Any) -> None:
+    transport = FakeTransport()
+    with pytest.raises(InvalidInputError, match="^poll must be a PollPolicy, not "):
+        client_of(transport).queue.poll_once("j1", state, poll=poll)
     assert transport.sent == []
 
 

@@ -278,11 +278,11 @@ GOOD = new_poll(accepted=99.0, expectation=LEARNED).to_json()
     [
         {},
         {"job_id": "j1"},
-        {**GOOD, "more": 1},
         {name: value for name, value in GOOD.items() if name != "policy"},
         {**GOOD, "policy": {"interval": "soon"}},
-        {**GOOD, "policy": {"pace": 1}},
         {**GOOD, "policy": 7},
+        {**GOOD, "policy": []},
+        {**GOOD, "policy": "slow"},
         {**GOOD, "policy": None},
         {**GOOD, "retry": None},
         {**GOOD, "status": {"job_id": "j1"}},
@@ -292,8 +292,13 @@ GOOD = new_poll(accepted=99.0, expectation=LEARNED).to_json()
         {**GOOD, "expectation": {"earliest": 9, "typical": 9, "latest": 99}},
         {**GOOD, "started": "yesterday"},
         {**GOOD, "started": None},
+        {**GOOD, "started": float("nan")},
+        {**GOOD, "started": 10**400},
+        {**GOOD, "accepted": float("inf")},
         {**GOOD, "checks": None},
         {**GOOD, "checks": "3"},
+        {**GOOD, "checks": -1},
+        {**GOOD, "failures": -(10**400)},
         {**GOOD, "failures": 1.5e400},
         {**GOOD, "missing": []},
         {**GOOD, "accepted": "x"},
@@ -309,6 +314,12 @@ GOOD = new_poll(accepted=99.0, expectation=LEARNED).to_json()
 def test_a_malformed_state_is_refused(state: Any) -> None:
     with pytest.raises(InvalidInputError, match="^state must be the state of the previous step for job j1"):
         JobPoll.from_json(state, "j1")
+
+
+@pytest.mark.parametrize("part", ["policy", "retry", "expectation", None])
+def test_what_a_newer_version_added_to_a_state_is_ignored(part: str | None) -> None:
+    newer = {**GOOD, part: {**GOOD[part], "more": 1}} if part else {**GOOD, "more": 1}
+    assert JobPoll.from_json(newer, "j1") == JobPoll.from_json(GOOD, "j1")
 
 
 def test_the_state_is_made_of_json_values_only() -> None:

@@ -140,7 +140,7 @@ def test_without_tqdm_the_call_fails_before_anything_is_sent(verb: str) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr.splitlines()[-1] == (
         "decart.errors.MissingExtraError: This feature needs tqdm, from the extra 'progress': "
-        "pip install 'decart[progress]'"
+        "pip install 'decart-queue[progress]'"
     )
 
 

@@ -6,7 +6,6 @@ import json
 import pickle
 from typing import Any
 
-import attrs
 import pytest
 from support.fakes import KEY
 
@@ -44,15 +43,15 @@ def error_of(status: int, body: object = b"", **headers: str) -> APIError:
 @pytest.mark.parametrize(
     ("status", "kind", "advice"),
     [
-        (302, APIError, "The server redirects to https://api.test:443, and nothing was sent there"),
+        (302, APIError, "The server sent a redirect, or a cached response, without an address"),
         (400, ValidationError, "correct it and submit again"),
         (401, AuthenticationError, "The API key from the argument api_key was refused; check it"),
         (402, PaymentRequiredError, "no credits left"),
-        (403, AuthenticationError, "The API key from the argument api_key may not do this"),
+        (403, AuthenticationError, "The API key from the argument api_key lacks the permission"),
         (404, NotFoundError, "check the job id, the model name and the base URL"),
-        (405, APIError, "no such route"),
+        (405, APIError, "does not accept this request"),
         (408, APIError, "waited too long"),
-        (410, ModelRetiredError, "choose another model"),
+        (410, ModelRetiredError, "choose another one"),
         (413, ValidationError, "too large"),
         (415, ValidationError, "kind of file"),
         (418, APIError, "refused the request"),
@@ -74,10 +73,12 @@ def test_each_status_has_its_error_and_says_what_to_do(status: int, kind: type[A
     assert pickle.loads(pickle.dumps(error)) == error
 
 
-def test_a_refused_key_is_named_by_where_it_came_from() -> None:
-    elsewhere = attrs.evolve(SET, key_source="DECART_API_KEY")
-    error = api_error(BufferedResponse(status=401, headers={}), elsewhere)
-    assert error.message == "The API key from DECART_API_KEY was refused; check it or create a new one. (HTTP 401)"
+def test_a_refused_key_is_named_by_where_it_came_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DECART_API_KEY", KEY)
+    error = api_error(BufferedResponse(status=401, headers={}), settings(None, None, Timeout(), None))
+    assert error.message == (
+        "The API key from the environment variable DECART_API_KEY was refused; check it or create a new one. (HTTP 401)"
+    )
 
 
 def test_the_caller_may_know_better_what_an_error_means() -> None:
@@ -174,25 +175,33 @@ def test_the_key_is_redacted_from_the_content_type_of_an_unreadable_response() -
         ("https://evil.test/steal?x=1", "https://evil.test:443"),
         ("//evil.test:8443/x", "https://evil.test:8443"),
         ("http://api.test/v1", "http://api.test:80"),
-        ("/login", "https://api.test:443"),
-        ("", "https://api.test:443"),
         ("https://user:pw@evil.test/", "https://evil.test:443"),
         (f"https://{KEY}.test/", "https://***.test:443"),
         ("http://[::1", "an unreadable address"),
         ("http://evil.test:port/", "an unreadable address"),
         ("http://evil.test:99999/", "an unreadable address"),
-        ("\ud800", "https://api.test:443"),
     ],
 )
 def test_a_redirect_is_an_error_that_names_the_origin_it_leads_to(location: str, target: str) -> None:
     error = error_of(307, b"", location=location)
     assert type(error) is APIError
-    assert error.message.startswith(f"The server redirects to {target}, and nothing was sent there; ")
-    assert "use it as the base_url instead of https://api.test. (HTTP 307)" in error.message
+    assert error.message.startswith(f"The server redirects to {target}, and nothing was sent there. ")
+    assert "pass it as base_url instead of https://api.test. (HTTP 307)" in error.message
 
 
-def test_a_redirect_without_a_location_is_an_error_too() -> None:
-    assert "redirects to https://api.test:443" in error_of(301).message
+@pytest.mark.parametrize("location", ["/login", "https://api.test/v1/", "\ud800"])
+def test_a_redirect_within_the_origin_does_not_advise_to_use_the_same_origin(location: str) -> None:
+    message = error_of(301, b"", location=location).message
+    assert message.startswith("The server redirects within https://api.test:443, and redirects are never followed; ")
+    assert message.endswith("check the base_url, https://api.test. (HTTP 301)")
+
+
+@pytest.mark.parametrize("code", [300, 301, 304])
+def test_a_redirect_without_an_address_says_so(code: int) -> None:
+    assert error_of(code).message == (
+        "The server sent a redirect, or a cached response, without an address, and redirects are never followed; "
+        f"check the base_url, https://api.test. (HTTP {code})"
+    )
 
 
 NOON = "Wed, 21 Oct 2026 12:00:00 GMT"

@@ -32,7 +32,15 @@ from decart import (
     TransportError,
     TransportTimeout,
 )
-from decart.policies import LAST_REQUEST, TICK, VISIBLE_AFTER, Exchange, not_visible_yet, repeat_read, repeat_submit
+from decart.policies import (
+    LAST_REQUEST,
+    TICK,
+    VISIBLE_AFTER,
+    Exchange,
+    repeat_read,
+    repeat_submit,
+    seconds_until_visible,
+)
 from decart.retrying import Outcome, RetryLoop, Sleep
 
 
@@ -84,8 +92,18 @@ def test_a_404_is_retried_until_the_job_must_be_visible_however_many_attempts_th
     assert pauses(waiting, *[missing] * 5, accepted=99.0) == [0.5, 1.0, 2.0, 4.0, 8.0]
     assert waiting.pause_after(missing, 99.0 + VISIBLE_AFTER, 99.0) is None
     assert exchange().pause_after(missing, 100.0) is None
-    assert not_visible_yet(missing, 100.0, 99.0)
-    assert not not_visible_yet(api(500), 100.0, 99.0)
+    assert seconds_until_visible(missing, 100.0, 99.0) == VISIBLE_AFTER - 1
+    assert seconds_until_visible(api(500), 100.0, 99.0) == 0
+
+
+def test_no_retry_after_makes_a_404_last_longer_than_until_the_job_must_be_visible() -> None:
+    missing = api(404, 80_000.0, kind=NotFoundError)
+    assert pauses(exchange(attempts=1), missing, missing, accepted=90.0) == [20.0, None]
+
+
+def test_a_404_is_not_repeated_after_the_deadline() -> None:
+    missing = api(404, kind=NotFoundError)
+    assert pauses(exchange(timeout=1.2), *[missing] * 3, accepted=99.0) == [0.5, pytest.approx(0.7), None]
 
 
 # the loop

@@ -1,21 +1,32 @@
-"""The content of a 2xx response to a submit is never thrown away: its job ID is used, or else its text kept."""
+"""What a 2xx answer to a submit held is never thrown away: its job id, or else its text."""
 
 from __future__ import annotations
 
 import json
 import logging
 import pickle
+import weakref
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fakes import KEY, LAKE, OWN_MODEL
+from support.fakes import KEY, LAKE, OWN_MODEL, FakeTransport, accepted, client_of
 
-from decart import ResponseError, Timeout, TransportError, TransportTimeout
+from decart import (
+    ConfigurationError,
+    ConnectError,
+    ResponseError,
+    SubmitOutcomeUnknownError,
+    Timeout,
+    TransportError,
+    TransportTimeout,
+)
 from decart.config import settings
 from decart.options import from_options
 from decart.protocol import parse_submit, submit_call
 from decart.responses import BODY_LIMIT, BufferedResponse
+from decart.transports.base import HttpRequest, HttpResponse
 
 SET = settings(KEY, "https://api.test", Timeout(), None)
 PLAIN = b'{"job_id": "j-1", "status": "pending"}'
@@ -78,7 +89,7 @@ def test_an_id_that_cannot_be_trusted_is_not_used(body: bytes) -> None:
     assert KEY not in repr(caught.value.args)
 
 
-def test_without_an_id_the_error_and_the_log_contain_the_text_and_the_location(
+def test_without_an_id_the_text_and_the_location_stand_in_the_error_and_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     body = f"accepted as j-1 for {KEY} ".encode() + b"x" * 5000
@@ -113,7 +124,7 @@ VALUES = st.recursive(
     st.booleans(),
     st.data(),
 )
-def test_any_cut_of_any_response_gives_the_right_id_or_an_error(
+def test_any_cut_of_any_answer_gives_the_right_id_or_an_error(
     job_id: str | int, others: list[tuple[str, object]], place: int, ascii_only: bool, data: st.DataObject
 ) -> None:
     fields = dict([*others[:place], ("job_id", job_id), *others[place:]])
@@ -127,7 +138,39 @@ def test_any_cut_of_any_response_gives_the_right_id_or_an_error(
         assert found == str(job_id)
 
 
-def test_the_data_that_arrived_before_a_connection_broke_off_is_read_too() -> None:
+@pytest.mark.parametrize("code", [200, 429, 503])
+@pytest.mark.parametrize("kind", [ConnectError, ConfigurationError, TransportError])
+def test_a_response_that_breaks_off_is_never_followed_by_another_submit_whatever_the_failure_says(
+    kind: type[TransportError], code: int
+) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b'{"job_'
+        raise kind("The proxy is gone.", may_have_been_sent=False)
+
+    transport = FakeTransport(HttpResponse(code, {"Retry-After": "1"}, chunks()), accepted())
+    with pytest.raises(SubmitOutcomeUnknownError):
+        client_of(transport).queue.submit(LAKE)
+    assert len(transport.posts) == 1
+
+
+def test_an_error_about_a_response_that_broke_off_does_not_keep_the_request_alive() -> None:
+    bodies = []
+
+    def cut(request: HttpRequest) -> HttpResponse:
+        bodies.append(weakref.ref(request.body))
+        return HttpResponse(200, {}, chunks())
+
+    def chunks() -> Iterator[bytes]:
+        yield b'{"job_'
+        raise TransportError("The connection broke off.")
+
+    with pytest.raises(SubmitOutcomeUnknownError) as caught:
+        client_of(FakeTransport(cut)).queue.submit(LAKE)
+    assert caught.value.cause is not None
+    assert [body() for body in bodies] == [None]
+
+
+def test_what_arrived_before_a_connection_broke_off_is_read_too() -> None:
     call = submit_call(SET, from_options(LAKE))
     failure = TransportError("The connection broke off.")
     whole = BufferedResponse(status=200, headers={"content-length": "900"}, body=ODD["cut behind the id"])
@@ -138,8 +181,9 @@ def test_the_data_that_arrived_before_a_connection_broke_off_is_read_too() -> No
             TransportTimeout("Silence."),
         )
     assert caught.value.message == "Silence."
-    reported = {name: caught.value.data[name] for name in ("status_code", "body", "location")}
-    assert reported == {"status_code": 202, "body": '{"job_id": "j-', "location": "/v1/jobs/j-1"}
+    assert caught.value.data["reason"].endswith("it ended before it named a job: Silence (no content type)")
+    told = {name: caught.value.data[name] for name in ("status_code", "body", "location")}
+    assert told == {"status_code": 202, "body": '{"job_id": "j-', "location": "/v1/jobs/j-1"}
     assert caught.value.may_have_been_sent
     with pytest.raises(TransportError, match="broke off"):
         call.salvage(BufferedResponse(status=422, headers={}, body=PLAIN), failure)

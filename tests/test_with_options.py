@@ -106,6 +106,14 @@ def test_a_timeout_of_none_means_no_limit_and_an_empty_list_means_no_hooks(make:
 
 
 @clients
+def test_none_as_a_policy_for_waits_means_the_defaults_from_which_a_client_learns(make: Make) -> None:
+    transport = FakeTransport(status("pending"), status("pending"), status("failed"))
+    own = make(transport, poll=PollPolicy(interval=9, max_interval=9, jitter=0))
+    run(own.with_options(retry=ONCE, poll=None).queue.poll("j1"))
+    assert max(transport.sleeps) < 1
+
+
+@clients
 def test_memory_is_shared(make: Make) -> None:
     transport = FakeTransport(accepted(), status("processing"))
     client = make(transport)
@@ -183,6 +191,6 @@ def test_closing_a_client_closes_the_async_side_of_a_derived_client() -> None:
     before = derived.aio
     client.close()
     for aio in (before, before.with_options(timeout=2), derived.aio, client.aio):
-        with pytest.raises(ClientClosedError, match="nothing was sent"):
+        with pytest.raises(ClientClosedError, match="the request was not sent"):
             run(aio.queue.submit(LAKE))
     assert transport.sent == []

@@ -6,6 +6,7 @@ Both are written by hand.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401 - asyncio would import it later, perhaps when a job is already paid for
 from collections.abc import Callable
 from contextlib import suppress
 from inspect import isawaitable

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..arguments import WaitArguments
+from ..arguments import WaitArguments, check_policy
 from ..downloads import Download
-from ..errors import DecartSDKError, QueueError
+from ..errors import DecartSDKError, InvalidInputError, QueueError
 from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse, PollStep
 from ..options import JobOptions, from_options
@@ -23,7 +23,7 @@ from ..outcomes import (
     submit_error,
     timed_out,
 )
-from ..policies import FAILURES, PollPolicy, repeat_read, repeat_submit
+from ..policies import FAILURES, PollPolicy, outcome_unknown, repeat_read, repeat_submit
 from ..polling import Failed, Finished, JobPoll, TimedOut, Wait
 from ..progress import OnProgress
 from ..protocol import status_call, submit_call
@@ -64,13 +64,17 @@ class AsyncOperations:
             state.sent = True
             meter.at(done, total)
 
+        def repeat(error: BaseException) -> bool:
+            state.sent = outcome_unknown(error)  # after a refusal, a call that is interrupted has cost nothing
+            return repeat_submit(error)
+
         build = partial(
             submit_call, engine.settings, job, on_sent=on_sent, may_start=may_start, on_accepted=state.accept
         )
         call = await in_thread(build) if job.has_files else build()
         with engine.reporter.operation("submit", model=job.model.name):
             try:
-                accepted = await engine.send(call, repeat_submit, cancel=cancellation)
+                accepted = await engine.send(call, repeat, cancel=cancellation)
             except FAILURES as cause:
                 raise submit_error(cause) from cause
             engine.accepted(job, accepted)
@@ -97,9 +101,14 @@ class AsyncOperations:
     ) -> AnyResult:
         engine = self.engine
         poll = self.new_poll(job_id, arguments.poll, engine.transport.now())
-        wait = AsyncJobWait(engine=engine, poll=poll, now=engine.transport.now, arguments=arguments, known=known)
+        wait = AsyncJobWait(
+            engine=engine, poll=poll, now=engine.transport.now, arguments=arguments, known=known, state=state
+        )
         with engine.reporter.operation("wait", job_id=job_id):
-            step = await wait.run()
+            try:
+                step = await wait.run()
+            finally:  # a callback may end it once the job is done
+                state.finished = poll.status is not None and poll.status.status == "completed"
             if isinstance(step, Finished) and step.status.status == "completed" and poll.last_running is not None:
                 engine.memory.completed(job_id, engine.transport.now(), poll.last_running)
             if isinstance(step, Failed):
@@ -110,6 +119,9 @@ class AsyncOperations:
 
     async def poll_once(self, job_id: str, state: dict[str, Any] | None, policy: PollPolicy | None) -> PollStep:
         """Make one status check of a wait whose times are UNIX times."""
+        check_policy(policy)
+        if policy is not None and state is not None:
+            raise InvalidInputError("poll is for the first step; later steps follow the policy in their state.")
         clock = self.engine.time
         poll = self.new_poll(job_id, policy, clock()) if state is None else JobPoll.from_json(state, job_id)
         with self.engine.reporter.operation("status", job_id=job_id):

@@ -14,12 +14,12 @@ from ..options import JobOptions, OnStatusChange
 from ..outcomes import (
     CallState,
 )
-from ..partfile import check_target
 from ..policies import PollPolicy
 from ..progress import ShowProgress
 from ..protocol import AnyJob, job_id_of
 from ..ranges import RequestedRange
 from ..results import CompletedJob, FailedJob, QueueJobResult, SavedJob
+from ..targets import check_target
 from .backend import AWAITED, CancelEvent
 from .engine import AsyncEngine
 from .operations import AsyncOperations
@@ -317,7 +317,7 @@ class AsyncQueueClient:
         Args:
             job: The job, from any process.
             state: The ``state`` of the previous step; ``None`` for the first.
-            poll: The policy of the wait, for its first step; defaults to the client's.
+            poll: The policy of the wait, given with its first step only; defaults to the client's.
 
         Returns:
             The finished job as ``job``, or the seconds to wait as ``wait``, with a JSON ``state`` for the next step.

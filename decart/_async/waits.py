@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import attrs
 from tenacity import AsyncRetrying, RetryCallState
 
 from ..arguments import WaitArguments
 from ..jobs import JobStatusResponse
-from ..outcomes import Cancellation, wait_cancelled
+from ..outcomes import CallState, Cancellation, wait_cancelled
 from ..policies import FAILURES
 from ..polling import JobPoll, NextStep, Wait
 from ..protocol import Call, status_call
@@ -29,6 +30,7 @@ class AsyncJobWait:
         now: The clock that ``poll`` counts on.
         arguments: What the caller asked for.
         known: A first status that need not be requested: the response to the submit.
+        state: How far the call has come.
     """
 
     engine: AsyncEngine
@@ -36,6 +38,7 @@ class AsyncJobWait:
     now: Callable[[], float]
     arguments: WaitArguments = WaitArguments()
     known: JobStatusResponse | None = None
+    state: CallState = attrs.field(factory=CallState)
     _call: Call[JobStatusResponse] = attrs.field(init=False)
     _cancel: Cancellation = attrs.field(init=False)
 
@@ -49,10 +52,11 @@ class AsyncJobWait:
         sleeping = Sleep(partial(sleep, self.engine.transport, cancel=self.arguments.cancel))
         try:
             retrying = AsyncRetrying(retry=_goes_on, wait=_seconds, sleep=sleeping)
-            outcome: Outcome[NextStep] = await retrying(captured, self.check)
+            outcome: Outcome[Any] = await retrying(captured, self.check)
         finally:
             sleeping.release()
-        return outcome.unwrap()
+        step: NextStep = outcome.unwrap()
+        return step
 
     async def check(self) -> NextStep:
         """Check the status once, report it, and say what is next."""
@@ -61,6 +65,7 @@ class AsyncJobWait:
             if status is None:
                 status = await self._request()
         except FAILURES as error:
+            error.__traceback__ = None  # an event hook may keep the error, and its frames hold the request
             step = self.poll.observe_error(error, self.now())
             if isinstance(step, Wait):
                 self.engine.reporter.retry(self.poll.job_id, error, self.poll.failures, step.seconds)
@@ -71,7 +76,9 @@ class AsyncJobWait:
         if self.poll.status_changed:
             self.engine.reporter.status(status)
             if self.arguments.on_status_change is not None:
+                self.state.in_callback = True
                 await result_of(self.arguments.on_status_change(status))
+                self.state.in_callback = False
         return step
 
     async def _request(self) -> JobStatusResponse:

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar, cast
 
 from ..errors import InvalidInputError
-from ..transports.base import AsyncTransport, Event, HttpRequest, SystemClock, Timeout, Transport
+from ..transports.base import (
+    AsyncTransport,
+    Event,
+    HttpRequest,
+    SystemClock,
+    Timeout,
+    Transport,
+)
 
 T = TypeVar("T")
 

@@ -91,7 +91,7 @@ class SyncDecartClient:
         *,
         timeout: AnyTimeout | Unchanged = UNCHANGED,
         retry: RetryPolicy | None = None,
-        poll: PollPolicy | None = None,
+        poll: PollPolicy | Unchanged | None = UNCHANGED,
         event_hooks: Iterable[EventHook] | None = None,
     ) -> Self:
         """Return a client with other options, which shares connections and learned durations with this one.

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import attrs
 from tenacity import Retrying
@@ -16,7 +17,7 @@ from ..errors import ClientClosedError, DecartSDKError, TransportError
 from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse, first_status
 from ..outcomes import Cancellation
-from ..policies import Exchange
+from ..policies import FAILURES, Exchange
 from ..progress import Meter, OnProgress
 from ..protocol import ERROR_LIMIT, JSON_LIMIT, Call
 from ..reporter import Reporter
@@ -90,10 +91,11 @@ class Engine:
         loop = RetryLoop(pause_after, partial(self.reporter.retry, job_id), sleeping)
         try:
             retrying = Retrying(retry=loop.repeats, wait=loop.wait, sleep=loop.sleep, before_sleep=loop.report)
-            outcome: Outcome[T] = retrying(captured, attempt)
+            outcome: Outcome[Any] = retrying(captured, attempt)
         finally:
             loop.release()
-        return outcome.unwrap()
+        value: T = outcome.unwrap()
+        return value
 
     def send_once(self, call: Call[T], timeout: Timeout, cancel: Cancellation = NEVER) -> T:
         """Make one attempt at an exchange.
@@ -108,13 +110,21 @@ class Engine:
         with self.open(call.request, timeout) as response:
             limit = JSON_LIMIT if 200 <= response.status < 300 else ERROR_LIMIT
             received = partial(BufferedResponse, status=response.status, headers=response.headers)
+            parse = call.parse
             try:
-                buffered = received(body=response.read(limit, check=check))  # its repr hides the body
-            except TransportError as failure:
-                if call.salvage is None:
-                    raise
-                return call.salvage(received(body=response.received), failure)
-        return call.parse(buffered)
+                try:
+                    buffered = received(body=response.read(limit, check=check))  # its repr hides the body
+                except TransportError as error:
+                    if call.salvage is None:
+                        raise
+                    parse = partial(call.salvage, failure=error.with_traceback(None))
+                    buffered = received(body=response.received)
+                return parse(buffered)  # not in the handler: an error that it raises must not refer to the request
+            except BaseException as end:
+                if call.salvage is not None and response.received and not isinstance(end, FAILURES):  # such as Ctrl-C
+                    with suppress(TransportError):  # it names no job
+                        call.salvage(received(body=response.received), TransportError("Interrupted."))
+                raise
 
     def open(self, request: HttpRequest, timeout: Timeout) -> HttpResponse:
         """Send a request, and return the response, whose body is still to be read.
@@ -140,7 +150,7 @@ class Engine:
         """Raise ``ClientClosedError`` if the client was closed."""
         if self.shared.is_closed:
             raise ClientClosedError(
-                "This client is closed, and nothing was sent; create a new DecartClient, or keep this one open longer."
+                "This client is closed, and the request was not sent; create a new one, or keep this one open longer."
             )
 
     def with_age(self, status: JobStatusResponse) -> JobStatusResponse:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..arguments import WaitArguments
+from ..arguments import WaitArguments, check_policy
 from ..downloads import Download
-from ..errors import DecartSDKError, QueueError
+from ..errors import DecartSDKError, InvalidInputError, QueueError
 from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse, PollStep
 from ..options import JobOptions, from_options
@@ -24,7 +24,7 @@ from ..outcomes import (
     submit_error,
     timed_out,
 )
-from ..policies import FAILURES, PollPolicy, repeat_read, repeat_submit
+from ..policies import FAILURES, PollPolicy, outcome_unknown, repeat_read, repeat_submit
 from ..polling import Failed, Finished, JobPoll, TimedOut, Wait
 from ..progress import OnProgress
 from ..protocol import status_call, submit_call
@@ -65,13 +65,17 @@ class Operations:
             state.sent = True
             meter.at(done, total)
 
+        def repeat(error: BaseException) -> bool:
+            state.sent = outcome_unknown(error)  # after a refusal, a call that is interrupted has cost nothing
+            return repeat_submit(error)
+
         build = partial(
             submit_call, engine.settings, job, on_sent=on_sent, may_start=may_start, on_accepted=state.accept
         )
         call = in_thread(build) if job.has_files else build()
         with engine.reporter.operation("submit", model=job.model.name):
             try:
-                accepted = engine.send(call, repeat_submit, cancel=cancellation)
+                accepted = engine.send(call, repeat, cancel=cancellation)
             except FAILURES as cause:
                 raise submit_error(cause) from cause
             engine.accepted(job, accepted)
@@ -98,9 +102,14 @@ class Operations:
     ) -> AnyResult:
         engine = self.engine
         poll = self.new_poll(job_id, arguments.poll, engine.transport.now())
-        wait = JobWait(engine=engine, poll=poll, now=engine.transport.now, arguments=arguments, known=known)
+        wait = JobWait(
+            engine=engine, poll=poll, now=engine.transport.now, arguments=arguments, known=known, state=state
+        )
         with engine.reporter.operation("wait", job_id=job_id):
-            step = wait.run()
+            try:
+                step = wait.run()
+            finally:  # a callback may end it once the job is done
+                state.finished = poll.status is not None and poll.status.status == "completed"
             if isinstance(step, Finished) and step.status.status == "completed" and poll.last_running is not None:
                 engine.memory.completed(job_id, engine.transport.now(), poll.last_running)
             if isinstance(step, Failed):
@@ -111,6 +120,9 @@ class Operations:
 
     def poll_once(self, job_id: str, state: dict[str, Any] | None, policy: PollPolicy | None) -> PollStep:
         """Make one status check of a wait whose times are UNIX times."""
+        check_policy(policy)
+        if policy is not None and state is not None:
+            raise InvalidInputError("poll is for the first step; later steps follow the policy in their state.")
         clock = self.engine.time
         poll = self.new_poll(job_id, policy, clock()) if state is None else JobPoll.from_json(state, job_id)
         with self.engine.reporter.operation("status", job_id=job_id):

@@ -10,7 +10,7 @@ states, errors) is meant to be what the service does. It is one scripted model o
 
 It goes wrong when it is told to (`decart.emulator.faults`), and notes what was asked (`decart.emulator.requestlog`).
 
-It needs the extra ``emulator``: ``pip install 'decart[emulator]'``.
+It needs the extra ``emulator``: ``pip install 'decart-queue[emulator]'``.
 """
 
 from __future__ import annotations

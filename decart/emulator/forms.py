@@ -16,7 +16,14 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import attrs
-from pydantic import BaseModel, BeforeValidator, Field, Json, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    Json,
+    ValidationError,
+    create_model,
+)
 from werkzeug.datastructures import FileStorage
 
 from ..inputs import SEED_MAX

@@ -19,6 +19,7 @@ import html
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
 
 INLINE_LIMIT = 8 * 1024 * 1024
 """Largest video, in bytes, to embed in a notebook, where it takes a third more; change it as you like."""
@@ -71,11 +72,11 @@ def _file_player(path: Path) -> str:
     if size <= INLINE_LIMIT:
         return _embedded(path.read_bytes())
     location = f"<div>{_mib(size)} in <code>{html.escape(str(path))}</code></div>"
-    relative = os.path.relpath(path)
-    if relative.startswith(os.pardir):  # a notebook server serves only the notebook's folder
+    absolute, folder = Path(os.path.abspath(path)), Path.cwd()
+    if not absolute.is_relative_to(folder):  # a notebook server serves only the notebook's folder
         return location
     with path.open("rb") as file:
-        return _tag(_mime_type(file.read(16)), html.escape(Path(relative).as_posix())) + location
+        return _tag(_mime_type(file.read(16)), quote(absolute.relative_to(folder).as_posix())) + location
 
 
 def _embedded(data: bytes) -> str:

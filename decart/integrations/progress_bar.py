@@ -32,6 +32,8 @@ except ImportError:
 except Exception as error:
     raise MissingExtraError(f"tqdm is installed, but cannot be used to draw a bar ({reason_of(error)}).") from error
 
+tqdm.get_lock()  # made now, which imports multiprocessing: an import that is interrupted half-way fails ever after
+
 _WAITING = "{desc} [{elapsed}]"
 
 
@@ -40,6 +42,7 @@ class Bar:
 
     def __init__(self) -> None:
         self._bar: Any = None
+        self._output: Any = None
         self._phase = ""
         self._lock = threading.Lock()  # the thread that reads an upload reports its progress
         self._closed = False
@@ -86,14 +89,28 @@ class Bar:
         if self._phase != phase:
             self._close()
             self._phase = phase
-            ipython = sys.modules.get("IPython")
-            in_notebook = getattr(ipython and ipython.get_ipython(), "kernel", None) is not None
-            # a notebook shows bars although stderr is not a terminal; None lets tqdm check that
-            disable = False if in_notebook else True if sys.stderr is None else None
-            self._bar = tqdm(desc=phase, disable=disable, **options)
+            self._bar, self._output = _show(desc=phase, **options)
         return True
 
     def _close(self) -> None:
         bar, self._bar = self._bar, None
-        if bar is not None:
-            bar.close()
+        output, self._output = self._output, None
+        if bar is None:
+            return
+        bar.close()
+        if output is not None:  # else a copy of the notebook that has no widgets would show the beginning of the bar
+            output.update(bar.container)
+
+
+def _show(**options: Any) -> tuple[Any, Any]:
+    """Show a bar; return it and, if it is a widget, the output of the notebook's cell that shows it."""
+    ipython = sys.modules.get("IPython")
+    if getattr(ipython and ipython.get_ipython(), "kernel", None) is None:
+        return tqdm(disable=True if sys.stderr is None else None, **options), None  # None: unless it is a terminal
+    from IPython.display import display  # in a notebook, both are loaded already
+    from tqdm.notebook import tqdm_notebook
+
+    if not issubclass(tqdm, tqdm_notebook):  # there is no ipywidgets
+        return tqdm(disable=False, **options), None
+    bar = tqdm(disable=False, display=False, **options)
+    return bar, display(bar.container, display_id=True)  # type: ignore[no-untyped-call]

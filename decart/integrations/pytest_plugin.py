@@ -1,14 +1,14 @@
-"""Fixtures for the tests of programs that use this library; pytest finds them by itself.
+"""Fixtures for testing programs that use this library; pytest discovers them by itself.
 
 ============================  =======================================================================
-``decart_emulator``           the service in a box: in process, on a virtual clock, with tiny videos
-``decart_client``             a ``DecartClient`` of it
-``async_decart_client``       an ``AsyncDecartClient`` of it, for any event loop
-``decart_server``             the same box at a local address, for programs that make their own client
-``decart_emulator_settings``  what the box is made with, to be overridden: a dict, empty unless it is
+``decart_emulator``           the emulator: in process, on a virtual clock, with tiny videos
+``decart_client``             a ``DecartClient`` for it
+``async_decart_client``       an ``AsyncDecartClient`` for it, on any event loop
+``decart_server``             the same emulator at a local address, for programs that create their own client
+``decart_emulator_settings``  the arguments of the emulator, as a dict: empty, unless a test overrides it
 ============================  =======================================================================
 
-They need the extra ``emulator``: ``pip install 'decart[emulator]'``. Nothing is loaded before one of them is used.
+They need the extra ``emulator``: ``pip install 'decart-queue[emulator]'``. Nothing is loaded until one is used.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from ..emulator import EmulatorServer, VirtualEmulator
 
 LOOK = 2.0
-"""Seconds that a question for a status moves the clock of ``decart_server``: pending, processing, completed."""
+"""Seconds by which a status check advances the clock of ``decart_server``: pending, processing, completed."""
 
 
 @pytest.fixture
 def decart_emulator_settings() -> dict[str, Any]:
-    """What ``decart_emulator`` is made with, such as ``{"today": True}``: a fixture of this name overrides it."""
+    """Return the arguments of ``decart_emulator``, such as ``{"today": True}``; a fixture of this name overrides it."""
     return {}
 
 
 @pytest.fixture
 def decart_emulator(decart_emulator_settings: dict[str, Any]) -> Iterator[VirtualEmulator]:
-    """The service in a box, with its ``clock``, ``requests`` and ``faults``; a new one for each test."""
+    """Yield an emulator, with its ``clock``, ``requests`` and ``faults``; each test gets a new one."""
     from ..emulator import VirtualEmulator
 
     with VirtualEmulator(**decart_emulator_settings) as emulator:
@@ -44,14 +44,14 @@ def decart_emulator(decart_emulator_settings: dict[str, Any]) -> Iterator[Virtua
 
 @pytest.fixture
 def decart_client(decart_emulator: VirtualEmulator) -> Iterator[DecartClient]:
-    """A client of the box; its waits take no time."""
+    """Yield a client of the emulator; its waits take no time."""
     with decart_emulator.client() as client:
         yield client
 
 
 @pytest.fixture
 def async_decart_client(decart_emulator: VirtualEmulator) -> Iterator[AsyncDecartClient]:
-    """The same, awaited: with ``asyncio.run``, or whatever runs your async tests."""
+    """Yield an async client of the emulator, for ``asyncio.run`` or any runner of async tests."""
     from ..client import close_without_loop
 
     client = decart_emulator.async_client()
@@ -61,7 +61,7 @@ def async_decart_client(decart_emulator: VirtualEmulator) -> Iterator[AsyncDecar
 
 @pytest.fixture
 def decart_server(decart_emulator: VirtualEmulator) -> Iterator[EmulatorServer]:
-    """The box over HTTP, as ``decart_server.url``. Each question for a status takes two seconds on its clock."""
+    """Yield the emulator over HTTP, at ``decart_server.url``; each status check takes two seconds on its clock."""
     from ..emulator import EmulatorServer
 
     with EmulatorServer(decart_emulator, look=LOOK) as server:

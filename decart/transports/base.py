@@ -15,14 +15,20 @@ import io
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import attrs
 
-from ..errors import TransportError
 from .timeouts import AnyTimeout as AnyTimeout
 from .timeouts import Timeout as Timeout
 
@@ -82,16 +88,10 @@ class Headers(dict[str, str]):
             self[name] = f"{self[name]}, {value}" if name in self else value
 
 
-def _is_complete(headers: Mapping[str, str], first: bytes, limit: int | None) -> bool:
-    """Return whether the first chunk is the complete body, as in most responses."""
-    known = headers.get("content-length") == str(len(first)) and "content-encoding" not in headers
-    return known and (limit is None or len(first) <= limit)
-
-
-def _append(body: io.BytesIO, chunk: bytes, limit: int | None) -> bool:
-    """Append a chunk to a body, up to the limit; return whether the limit is reached."""
-    body.write(chunk if limit is None else chunk[: limit - body.tell()])
-    return limit is not None and body.tell() >= limit
+def _is_full(headers: Mapping[str, str], size: int, limit: int | None) -> bool:
+    """Return whether a body needs no further chunk: it is complete, as most are after the first, or at the limit."""
+    complete = headers.get("content-length") == str(size) and "content-encoding" not in headers
+    return complete or (limit is not None and size >= limit)
 
 
 def _nothing() -> None: ...
@@ -111,7 +111,7 @@ class HttpResponse:
     Attributes:
         status: The HTTP status.
         headers: The headers, with lower-case names.
-        received: What ``read`` received before it failed.
+        received: What ``read`` received, also if it failed or was interrupted.
     """
 
     def __init__(
@@ -147,17 +147,16 @@ class HttpResponse:
         body = io.BytesIO()
         try:
             for chunk in self._chunks:
-                if not body.tell() and _is_complete(self.headers, chunk, limit):
-                    return chunk
-                full = _append(body, chunk, limit)
-                chunk = b""  # it may echo the key, and a traceback would keep it alive
-                if full:
+                body.write(chunk)  # before anything else: an interrupt must not lose what arrived
+                chunk = b""  # it may echo the key, and an error's traceback keeps this frame
+                if _is_full(self.headers, body.tell(), limit):
                     break
                 check()
-        except TransportError:
-            self.received = self.salvage() or body.getvalue()
+            self.received = body.getvalue()[:limit]
+        except BaseException:
+            self.received = (self.salvage() or body.getvalue())[:limit]
             raise
-        return body.getvalue()
+        return self.received
 
     def close(self) -> None:
         """Release the connection, or close it if the body was not read to its end."""
@@ -200,17 +199,16 @@ class AsyncHttpResponse:
         body = io.BytesIO()
         try:
             async for chunk in self._chunks:
-                if not body.tell() and _is_complete(self.headers, chunk, limit):
-                    return chunk
-                full = _append(body, chunk, limit)
-                chunk = b""
-                if full:
+                body.write(chunk)  # before anything else: an interrupt must not lose what arrived
+                chunk = b""  # it may echo the key, and an error's traceback keeps this frame
+                if _is_full(self.headers, body.tell(), limit):
                     break
                 check()
-        except TransportError:
-            self.received = self.salvage() or body.getvalue()
+            self.received = body.getvalue()[:limit]
+        except BaseException:
+            self.received = (self.salvage() or body.getvalue())[:limit]
             raise
-        return body.getvalue()
+        return self.received
 
     async def aclose(self) -> None:
         """Release the connection, or close it if the body was not read to its end."""

@@ -17,6 +17,8 @@ from ..errors import ConfigurationError, ConnectError, TransportError, Transport
 
 _NAMES = re.compile(r"(?:[!#$%&'*+.^_`|~0-9a-z-]+(?:,|$))*")
 _CONTROLS = re.compile(r"\0|\r(?!\n[ \t])|(?<!\r)\n(?![ \t])")
+_NO_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG")  # depends on the OpenSSL
+_TLS_ALERT = "the response is a TLS alert, not HTTP"
 _LIMIT = re.compile(r"[Gg]ot more than (\d+) (bytes|headers)")
 
 
@@ -40,6 +42,7 @@ def translate(
     touched: bool | None,
     not_connected: tuple[type[BaseException], ...],
     not_possible: tuple[type[BaseException], ...],
+    reason: str = "",
 ) -> TransportError:
     """Translate what an HTTP library raised.
 
@@ -49,6 +52,7 @@ def translate(
         touched: Whether any of the request's body was asked for; ``None`` if there is no body.
         not_connected: The library's exceptions that mean that no connection was made.
         not_possible: Its exceptions that mean that no attempt can succeed.
+        reason: What happened, in words; by default, it is found out from the exception.
     """
     behind = list(causes(error))
     unsendable = isinstance(error, ValueError) and len(behind) == 1  # from http.client, when it writes the headers
@@ -57,20 +61,21 @@ def translate(
         touched = not (unsendable or any(isinstance(cause, unsent) for cause in behind))
     if not touched and (unsendable or any(_cannot_heal(cause, not_possible) for cause in behind)):
         return ConfigurationError(f"No request can be made to {place_of(url)}: {_why(behind, not_possible)}.")
-    return failure(url, _reason(behind), sent=touched, silent=any(_is_timeout(cause) for cause in behind))
+    return failure(url, reason or _reason(behind), sent=touched, silent=any(_is_timeout(cause) for cause in behind))
 
 
 def failure(url: str, reason: str, *, sent: bool, silent: bool) -> TransportError:
     """Return the error of an exchange that ended without a complete response."""
     if not sent:
-        hint = " Does this port speak HTTPS?" if "WRONG_VERSION_NUMBER" in reason else ""
+        hint = " Does this port speak HTTPS?" if _NO_TLS.search(reason) else ""
         return ConnectError(
             f"No connection to {place_of(url)} ({reason}); nothing was sent.{hint} "
             "Check the network, the base URL and the proxy settings."
         )
     if silent:
-        return TransportTimeout(f"{place_of(url)} went silent ({reason}).")
-    return TransportError(f"The connection to {place_of(url)} broke off ({reason}).")
+        return TransportTimeout(f"{place_of(url)} stopped responding ({reason}).")
+    hint = " Does this port expect HTTPS? Then the base URL begins with https://." if reason == _TLS_ALERT else ""
+    return TransportError(f"The connection to {place_of(url)} was lost ({reason}).{hint}")
 
 
 def place_of(url: str) -> str:
@@ -130,6 +135,8 @@ def _reason(behind: list[BaseException]) -> str:
             return os.strerror(cause.errno)
         if isinstance(cause, socket.gaierror) and cause.strerror:
             return cause.strerror
+        if type(cause).__name__ == "BadStatusLine":  # of http.client or of aiohttp
+            return _TLS_ALERT if re.search(r"\x15\x03|\\x15\\x03", str(cause)) else "the response is not HTTP"
     if any(_is_timeout(cause) for cause in behind):
         return "timed out"
     return type(behind[-1]).__name__

@@ -9,7 +9,7 @@ import threading
 import time
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -19,6 +19,7 @@ import requests
 import urllib3
 
 from ..errors import TransportError
+from ..redaction import TEXT_LIMIT, redact_secret
 from .base import (
     CHUNK,
     FRESH,
@@ -57,6 +58,7 @@ _NOT_POSSIBLE = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
 )
+_SECRETS = ("x-api-key", "authorization", "proxy-authorization", "cookie")
 
 
 class PooledTransport(SystemClock):
@@ -95,7 +97,8 @@ class PooledTransport(SystemClock):
         try:
             return self._exchange(request, body, _times_of(timeout), ends)
         except FAILURES as error:
-            failure = translated(error, request.url, None if body is None else body.touched)
+            touched = None if body is None else body.touched
+            failure = translated(error, request.url, touched, _own_words(error, request.headers))
         if body is not None and body.error is not None:
             raise body.error.with_traceback(None)  # its frames may hold the key
         raise failure  # outside the handler: the library's exception may hold the key, and must not be chained
@@ -264,5 +267,18 @@ def _times_of(timeout: Timeout) -> urllib3.Timeout:
     return urllib3.Timeout(connect=timeout.connect, read=timeout.read, total=timeout.total)
 
 
-def translated(error: BaseException, url: str, touched: bool | None) -> TransportError:
-    return translate(error, url, touched=touched, not_connected=_NOT_CONNECTED, not_possible=_NOT_POSSIBLE)
+def translated(error: BaseException, url: str, touched: bool | None, reason: str = "") -> TransportError:
+    return translate(
+        error, url, touched=touched, not_connected=_NOT_CONNECTED, not_possible=_NOT_POSSIBLE, reason=reason
+    )
+
+
+def _own_words(error: BaseException, headers: Mapping[str, str]) -> str:
+    """Return the text of a mock's or custom adapter's exception, redacted; requests' own wrap another exception."""
+    if type(error) is not requests.ConnectionError or not isinstance(next(iter(error.args), None), str):
+        return ""
+    sent = {**headers, **getattr(error.request, "headers", {})}
+    text = str(error)
+    for secret in (value for name, value in sent.items() if name.lower() in _SECRETS):
+        text = redact_secret(text, str(secret))
+    return " ".join(text.split()).rstrip(".")[:TEXT_LIMIT]

@@ -24,7 +24,13 @@ from requests.structures import CaseInsensitiveDict
 from ..errors import InvalidInputError
 from .base import CHUNK, FRESH, HttpRequest, HttpResponse
 from .body import SentBody
-from .pooled import FAILURES, IdleConnections, PooledTransport, read_response, translated
+from .pooled import (
+    FAILURES,
+    IdleConnections,
+    PooledTransport,
+    read_response,
+    translated,
+)
 from .routes import find_route, merged_settings
 from .timeouts import check_total
 

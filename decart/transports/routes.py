@@ -1,7 +1,7 @@
 """The route to an origin, as the environment has it and requests reads it: the proxy and the CA bundle.
 
 ==============================================  ====================================================================
-``http_proxy``, ``https_proxy``, ``all_proxy``  the proxy for a scheme, or for all; upper case counts, too
+``http_proxy``, ``https_proxy``, ``all_proxy``  the proxy for one scheme, or for all; upper case works as well
 ``no_proxy``                                    what is reached directly: domains, addresses, networks (10.0.0.0/8)
 ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``      a file or a folder of trusted certificates; certifi's by default
 ==============================================  ====================================================================

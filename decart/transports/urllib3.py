@@ -80,7 +80,9 @@ def _new_manager(origin: str, connections: int) -> urllib3.PoolManager:
     login = urlsplit(route.proxy)
     user, password = unquote(login.username or "") or None, unquote(login.password or "")
     if route.proxy.startswith("socks"):
-        from urllib3.contrib.socks import SOCKSProxyManager  # needs PySocks, which find_route has checked
+        from urllib3.contrib.socks import (
+            SOCKSProxyManager,  # needs PySocks, which find_route has checked
+        )
 
         return SOCKSProxyManager(route.proxy, username=user, password=password if user else None, **settings)
     headers = urllib3.make_headers(proxy_basic_auth=f"{user}:{password}") if user else {}

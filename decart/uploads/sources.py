@@ -29,7 +29,15 @@ from typing import Any, Protocol
 
 from ..inputs import reason_of
 from ..transports.base import CHUNK
-from .shared import ReadAt, Section, SharedFile, UnreadableFile, async_read_error, checked_bytes, shared_file
+from .shared import (
+    ReadAt,
+    Section,
+    SharedFile,
+    UnreadableFile,
+    async_read_error,
+    checked_bytes,
+    shared_file,
+)
 
 _IN_MEMORY = 1024 * 1024  # bytes of a stream's copy before it moves to the disk
 
@@ -212,7 +220,9 @@ def buffered_copy(shared: SharedFile, if_empty: str = "the file is empty") -> So
 
 
 def _read_to_end(file: Any) -> Iterator[bytes]:
-    from http.client import HTTPResponse  # slow to import, and already imported if the file is one
+    from http.client import (
+        HTTPResponse,  # slow to import, and already imported if the file is one
+    )
 
     if not _accepts_size(file.read):
         yield checked_bytes(file.read())

@@ -1,4 +1,4 @@
-"""Videos for the visitors of a web page, in one file: a form, a job in the database, a page that follows it, the video.
+"""Videos for the visitors of a web page, in one file: a form, jobs in a database, a page that follows a job, the video.
 
 No view waits for a job: one submits it, one asks once where it is, one passes the finished video on in pieces.
 No job is paid for twice: its row is in the database before it is submitted, and a form makes one row.
@@ -60,18 +60,18 @@ from decart import (
 
 MIB = 1024 * 1024
 RETRY = RetryPolicy(attempts=2, timeout=5)  # one quick repeat: a view does not sleep
-TIMEOUT = Timeout(connect=5, read=20)  # a submit that is met with silence ends before a worker's usual 30 seconds do
+TIMEOUT = Timeout(connect=5, read=20)  # a submit without a response ends before a worker's usual 30 s
 
 pages = Blueprint("pages", __name__)
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """Make the app. Its settings come from the environment; those in ``config`` go first."""
+    """Make the app. Its settings come from the environment; those in ``config`` take precedence."""
     app = Flask(__name__)
     app.config.update(settings(os.environ, Path(app.instance_path)), **(config or {}))
     if not app.config["SECRET_KEY"]:
         raise RuntimeError("SECRET_KEY is missing: set it in the environment; README.md has a command that makes one.")
-    app.logger.setLevel(logging.INFO)  # the ids of the jobs, and what only the site's owner can mend
+    app.logger.setLevel(logging.INFO)  # job ids, and errors that only the site's owner can fix
     app.jinja_env.loader = DictLoader(TEMPLATES)
     app.jinja_env.globals.update(csrf_token=csrf_token, nonce=nonce, size_limit=size_limit)
     app.register_blueprint(pages)
@@ -140,7 +140,7 @@ FINISHED = ("refused", "unknown", "completed", "failed")
 
 @dataclass(frozen=True)
 class Job:
-    """A row: one form that somebody sent.
+    """A row: one submitted form.
 
     ``key`` is the form's, and new for each form; ``job_id`` is the service's, as soon as it has accepted the job.
     """
@@ -156,24 +156,24 @@ class Job:
 
     @property
     def text(self) -> str:
-        """What the status means; a word that the service invents tomorrow is shown as it is."""
+        """What the status means; one that the service introduces tomorrow is shown as it is."""
         return STATES.get(self.status, self.status)
 
     @property
     def finished(self) -> bool:
-        """Whether the status stays as it is."""
+        """Whether the status can no longer change."""
         return self.status in FINISHED
 
 
 def create_table(path: str) -> None:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")  # who reads does not wait for who writes
+        connection.execute("PRAGMA journal_mode = WAL")  # readers do not wait for writers
         connection.execute(TABLE)
 
 
 def database() -> sqlite3.Connection:
-    """Return this request's connection. Each statement is committed by itself."""
+    """Return this request's connection. Each statement commits by itself."""
     if "database" not in g:
         g.database = sqlite3.connect(current_app.config["DATABASE"], isolation_level=None)
         g.database.row_factory = sqlite3.Row
@@ -187,7 +187,7 @@ def close_database(error: BaseException | None) -> None:
 
 
 def add_job(key: str, prompt: str, model: str) -> bool:
-    """Store a job that is about to be submitted; say whether its form is a new one."""
+    """Store a job that is about to be submitted; return whether its form is a new one."""
     added = database().execute(
         "INSERT INTO job (owner, key, prompt, model) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (visitor(), key, prompt, model),
@@ -196,7 +196,7 @@ def add_job(key: str, prompt: str, model: str) -> bool:
 
 
 def store(key: str, status: str, *, job_id: str | None = None, error: str | None = None) -> None:
-    """Store where a job is. One that has ended stays so, even if an older answer comes in late."""
+    """Store the status of a job. One that has ended stays so, even if an older response arrives late."""
     database().execute(
         "UPDATE job SET status = ?, job_id = coalesce(?, job_id), error = ? WHERE owner = ? AND key = ?"
         f" AND status NOT IN {FINISHED}",
@@ -210,7 +210,7 @@ def latest_jobs() -> list[Job]:
 
 
 def job_of(key: str) -> Job:
-    """Return a visitor's own job. Another's is not found, like one that does not exist."""
+    """Return a visitor's own job; other visitors' jobs are not found."""
     row = database().execute("SELECT * FROM job WHERE owner = ? AND key = ?", (visitor(), key)).fetchone()
     return Job(**row) if row is not None else abort(404)
 
@@ -234,19 +234,19 @@ def submit() -> ResponseReturnValue:
     except InvalidInputError as error:
         return form_page(error.message, prompt, 422)
     is_new = add_job(key, prompt, order.model.name)
-    problem = send(key, order) if is_new else ""  # a form that is sent again leads to the job that it has made
+    problem = send(key, order) if is_new else ""  # a form that is sent again leads to its first job
     return form_page(problem, prompt, 502) if problem else redirect(url_for(".show", key=key), 303)
 
 
 @pages.get("/jobs/<key>")
 def show(key: str) -> ResponseReturnValue:
-    """Show a job as the database has it; the page's script asks for news."""
+    """Show a job as the database has it; the page's script keeps it up to date."""
     return render_template("job.html", job=job_of(key))
 
 
 @pages.get("/jobs/<key>/status")
 def status(key: str) -> ResponseReturnValue:
-    """Say where a job is: for one that has not finished, by asking the service once."""
+    """Return the status of a job, from one status check if it has not finished."""
     job, note = job_of(key), ""
     if job.job_id is not None and not job.finished:
         try:
@@ -263,7 +263,7 @@ def status(key: str) -> ResponseReturnValue:
 
 @pages.get("/jobs/<key>/video")
 def video(key: str) -> ResponseReturnValue:
-    """Pass the video, or the part that the browser wants, on in pieces; they are never in memory together."""
+    """Stream the video, or the part of it that the browser asked for, without holding it in memory."""
     job = job_of(key)
     if job.job_id is None or job.status != "completed":
         abort(404)
@@ -275,37 +275,37 @@ def video(key: str) -> ResponseReturnValue:
         current_app.logger.warning("%s", error)
         code = getattr(error, "status_code", None)
         abort(code if code in (404, 416) else 502)
-    return Response(stream, stream.status, stream.headers)  # Flask closes it, also when the browser hangs up
+    return Response(stream, stream.status, stream.headers)  # Flask closes it, also if the browser disconnects
 
 
 def form_page(problem: str = "", prompt: str = "", code: int = 200) -> ResponseReturnValue:
-    """Show the form, each time with a key of its own."""
+    """Show the form, each time with a new key."""
     jobs = latest_jobs()
     page = render_template("form.html", problem=problem, prompt=prompt, key=secrets.token_urlsafe(), jobs=jobs)
     return page, code
 
 
 def send(key: str, order: JobInput) -> str:
-    """Submit a job and store how that went; return what the visitor should put right, if anything."""
+    """Submit a job and store the outcome; return what the visitor should correct, if anything."""
     log = current_app.logger
     try:
         accepted = client().queue.submit(order)
-    except SubmitOutcomeUnknownError as error:  # it may be paid for, so the row stays, and nothing is repeated
+    except SubmitOutcomeUnknownError as error:  # it may be billed, so the row stays, and nothing is repeated
         log.error("Job %s: %s", key, error)
         store(key, "unknown")
-    except DecartSDKError as error:  # any other: nothing was accepted
+    except DecartSDKError as error:  # any other error: the job was not accepted
         log.error("Job %s: %s", key, error)
         problem = reason(error)
         store(key, "refused", error=problem)
         return problem
     else:
-        log.info("Job %s is %s at the service.", key, accepted.job_id)  # whatever happens next, the id is there
+        log.info("Job %s is %s at the service.", key, accepted.job_id)  # whatever happens next, the log has the id
         store(key, accepted.status, job_id=accepted.job_id)
     return ""
 
 
 def reason(error: DecartSDKError) -> str:
-    """Say why a job was not accepted. What the visitor cannot mend (the key, the credits) is in the log alone."""
+    """Say why a job was not accepted. What the visitor cannot fix (the key, the credits) is only logged."""
     if isinstance(error, InvalidInputError) or isinstance(error.cause, ValidationError):
         return error.message
     return "The service does not take jobs at the moment. Nothing was billed; try again later."
@@ -318,7 +318,7 @@ MP4_BRANDS = (b"iso", b"mp4", b"avc1", b"M4V", b"MSNV", b"dash", b"3gp", b"qt")
 
 
 def order_of(prompt: str, file: FileStorage | None) -> JobInput:
-    """Return what to submit: for a picture, a video or nothing, a model that takes it.
+    """Return what to submit, with a model that takes a picture, a video or neither.
 
     Raises:
         InvalidInputError: The prompt is empty, or the file is something else.
@@ -336,12 +336,12 @@ def order_of(prompt: str, file: FileStorage | None) -> JobInput:
 
 
 def is_picture(head: bytes) -> bool:
-    """Look at the first bytes; a name and a declared type say nothing."""
+    """Check the first bytes; a name and a declared type prove nothing."""
     return head.startswith(PICTURES) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
 
 
 def is_video(head: bytes) -> bool:
-    """Tell an MP4 from what else comes in its container: the pictures of phones, and sound."""
+    """Tell an MP4 from other files in the same container: pictures from phones, and sound."""
     return head[4:8] == b"ftyp" and head[8:].startswith(MP4_BRANDS)
 
 
@@ -349,7 +349,7 @@ def is_video(head: bytes) -> bool:
 
 
 def visitor() -> str:
-    """Return who asks: an id that chance made at the first visit, kept in the signed session cookie."""
+    """Return the visitor's id, which is random and kept in the signed session cookie."""
     if "visitor" not in session:
         session.permanent = True
         session["visitor"], session["csrf"] = secrets.token_urlsafe(), secrets.token_urlsafe()
@@ -363,7 +363,7 @@ def csrf_token() -> str:
 
 
 def check_csrf() -> None:
-    """Refuse a form that does not come from our page: only that one knows the token of the session."""
+    """Refuse a form that is not from our page: only ours knows the token of the session."""
     if request.method == "POST":
         due = session.get("csrf") or abort(400)  # before the body is read
         if not hmac.compare_digest(request.form.get("csrf", "").encode(), due.encode()):
@@ -400,7 +400,7 @@ def size_limit() -> str:
 
 
 def show_problem(error: HTTPException) -> ResponseReturnValue:
-    """Say in a sentence what went wrong."""
+    """Show in one sentence what went wrong."""
     problems = {**PROBLEMS, 413: f"This is too large: a file may have {size_limit()}, and a prompt 500 kB."}
     text = problems.get(error.code or 0, error.description)
     return render_template("problem.html", title=error.name, text=text), error.code or 500, error.get_headers()

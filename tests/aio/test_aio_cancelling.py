@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from decart import (
     AiohttpTransport,
     AsyncDecartClient,
     PollPolicy,
+    TransportError,
     WaitCancelledError,
 )
-from decart.transports.base import HttpRequest, Timeout
+from decart.transports.base import AsyncHttpResponse, HttpRequest, Timeout
 
 
 class BlockingTransport(FakeTransport):
@@ -102,3 +104,34 @@ def test_an_event_ends_a_wait(kind: type, box: str) -> None:
                 await asyncio.wait_for(wait, 5)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_the_id_of_a_response_that_was_read_is_known_even_if_the_task_is_cancelled_while_it_is_closed(
+    cut: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b'{"job_id": "j1", "status": "pending"'
+        if cut:
+            raise TransportError("The connection broke off.")
+        yield b"}"
+
+    class SlowToClose(FakeTransport):
+        async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
+            list(request.body or ())
+            return AsyncHttpResponse(200, {}, chunks(), self._close)
+
+        async def _close(self) -> None:
+            task.cancel()
+            await asyncio.sleep(0)
+
+    async def main() -> BaseException:
+        nonlocal task
+        task = asyncio.ensure_future(async_client_of(SlowToClose()).queue.submit(LAKE))
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        return caught.value
+
+    task: asyncio.Future[Any]
+    assert getattr(asyncio.run(main()), "job_id", None) == "j1"
+    assert "Job j1 goes on." in caplog.text

@@ -175,7 +175,7 @@ def test_without_aiohttp_its_transport_says_what_to_install() -> None:
         _, error = run(f"import sys; sys.modules['aiohttp'] = None\n{line}")
         assert error.splitlines()[-1] == (
             "decart.errors.MissingExtraError: This feature needs aiohttp, from the extra 'async': "
-            "pip install 'decart[async]'"
+            "pip install 'decart-queue[async]'"
         )
 
 

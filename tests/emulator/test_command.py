@@ -86,7 +86,7 @@ def test_the_package_says_on_one_screen_what_there_is() -> None:
     done = ended(module="decart")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"decart {decart.__version__}: ")
-    for words in ("decart-emulator", "python -m decart.emulator", "pip install 'decart[emulator]'", "docs/"):
+    for words in ("decart-emulator", "python -m decart.emulator", "pip install 'decart-queue[emulator]'", "docs/"):
         assert words in done.stdout
     assert len(done.stdout.splitlines()) <= 24
     assert max(map(len, done.stdout.splitlines())) <= 90

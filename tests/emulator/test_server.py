@@ -110,7 +110,8 @@ def test_without_the_extra_the_command_says_how_to_install_it() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False)
     assert ended.returncode == 2
-    assert ended.stderr == ("This feature needs werkzeug, from the extra 'emulator': pip install 'decart[emulator]'\n")
+    install = "pip install 'decart-queue[emulator]'"
+    assert ended.stderr == f"This feature needs werkzeug, from the extra 'emulator': {install}\n"
 
 
 def test_help_says_that_the_pictures_are_placeholders() -> None:

@@ -20,12 +20,15 @@ NO_LOCKS = "sys.modules['fcntl'] = sys.modules['msvcrt'] = None"
 WINDOWS = """
 import fcntl, subprocess, types
 def locking(descriptor, mode, size):
-    assert (mode, size, os.lseek(descriptor, 0, os.SEEK_CUR)) == (2, 1, 2**30)
+    assert (size, os.lseek(descriptor, 0, os.SEEK_CUR)) == (1, 2**30)
+    if mode == 0:
+        return fcntl.flock(descriptor, fcntl.LOCK_UN)
+    assert mode == 2
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise PermissionError(13, "Permission denied") from None
-sys.modules["msvcrt"] = types.SimpleNamespace(locking=locking, LK_NBLCK=2)
+sys.modules["msvcrt"] = types.SimpleNamespace(locking=locking, LK_UNLCK=0, LK_NBLCK=2)
 sys.modules["fcntl"] = None
 """  # as on Windows, whose locks cover bytes from the file's position on, and end when the file is closed
 

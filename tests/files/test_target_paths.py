@@ -19,7 +19,7 @@ from support.saving import DONE, asave, download, save
 from support.served_video import STEADY, VIDEO, ServedVideo, client_for, files
 
 from decart import InvalidInputError
-from decart.partfile import check_target
+from decart.targets import check_target
 
 NOBODY = 65534
 
@@ -183,6 +183,15 @@ def test_a_full_disk_is_an_error_with_the_path_as_typed(tmp_path: Path, monkeypa
         (tmp_path / "pond.mp4").write_bytes(bytes(4096))
         with pytest.raises(OSError, match=r"No space left on device: '~/lake\.mp4'$"):
             save("~/lake.mp4")
+        assert files(tmp_path) == ["pond.mp4"]
+
+
+def test_a_download_onto_a_full_disk_says_how_to_fetch_the_video_elsewhere(tmp_path: Path) -> None:
+    with mounted("-t", "tmpfs", "-o", "size=4k", "tmpfs", str(tmp_path)):
+        (tmp_path / "pond.mp4").write_bytes(bytes(4096))
+        with pytest.raises(OSError, match=r"No space left on device: '.*/lake\.mp4'") as caught:
+            having(Shelf())[0].queue.poll("j1", save_to=tmp_path / "lake.mp4")
+        assert caught.value.__notes__ == ["Job j1 is done. Fetch its video with client.queue.download('j1', path)."]
         assert files(tmp_path) == ["pond.mp4"]
 
 

@@ -111,9 +111,8 @@ def talking_to(service_at: str | Emulator) -> Iterator[None]:
         try:
             yield
         finally:
-            for made in (service.client, service.quick_client):
-                made().close()
-                made.cache_clear()
+            service.client().close()
+            service.client.cache_clear()
 
 
 class Site:

@@ -38,7 +38,7 @@ def test_a_silent_server_causes_a_read_timeout(transport: Transport, case: str, 
         error = failure(transport, make(server.url), SOON)
         assert transport.now() - began < PATIENCE / 2
         assert len(server.requests) == 1
-        assert error.message == f"127.0.0.1:{server.port} went silent (timed out)."
+        assert error.message == f"127.0.0.1:{server.port} stopped responding (timed out)."
     assert type(error) is TransportTimeout
     assert error.may_have_been_sent is True
 
@@ -48,14 +48,14 @@ def test_the_error_names_the_reason_of_the_operating_system(transport: Transport
     with serving(reset()) as server:
         error = failure(transport, make(server.url), LONG)
         place = f"127.0.0.1:{server.port}"
-    assert error.message == f"The connection to {place} broke off (Connection reset by peer)."
+    assert error.message == f"The connection to {place} was lost (Connection reset by peer)."
 
 
 def test_the_error_of_a_connection_that_just_ends_names_a_reason(transport: Transport) -> None:
     with serving(reply(b"")) as server:
         error = failure(transport, post(server.url), LONG)
         place = f"127.0.0.1:{server.port}"
-    assert error.message.startswith(f"The connection to {place} broke off (")
+    assert error.message.startswith(f"The connection to {place} was lost (")
     assert not error.message.endswith("().")
 
 

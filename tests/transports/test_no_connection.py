@@ -1,10 +1,10 @@
-"""Without a connection nothing was sent, and the error says so."""
+"""Without a connection nothing was sent, and the error says so; a port of another protocol is recognized."""
 
 from __future__ import annotations
 
 import pytest
 from support.exchanges import NO_CONNECTION, OK, Make, failure, get, get_and_post, post
-from support.servers import PATIENCE, answering, deaf, nobody, serving
+from support.servers import PATIENCE, answering, deaf, nobody, reply, serving
 
 from decart import ConfigurationError, ConnectError, Timeout, TransportError
 from decart.transports.base import Transport
@@ -42,6 +42,26 @@ def test_the_error_asks_whether_a_plain_port_speaks_https(transport: Transport) 
     with NO_CONNECTION["https to a server of plain http"]() as url:
         error = failure(transport, post(url))
     assert "Does this port speak HTTPS?" in error.message
+
+
+@get_and_post
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        (
+            b"\x15\x03\x03\x00\x02\x02\x46",
+            "the response is a TLS alert, not HTTP). Does this port expect HTTPS? Then the base URL begins with https://.",
+        ),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "the response is not HTTP)."),
+    ],
+)
+def test_a_port_that_does_not_speak_plain_http_is_reported_as_such(
+    transport: Transport, make: Make, sent: bytes, message: str
+) -> None:
+    with serving(reply(sent)) as server:
+        error = failure(transport, make(server.url))
+    assert type(error) is TransportError
+    assert error.message == f"The connection to 127.0.0.1:{server.port} was lost ({message}"
 
 
 @get_and_post

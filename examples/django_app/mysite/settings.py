@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 BASE_DIR = Path(__file__).resolve().parent.parent
 MIB = 1024 * 1024
 
-# The service. The address is the real one's unless given; a key for the service in a box begins with dct_.
+# The service: by default the real one. Keys for the emulator begin with dct_.
 DECART_API_KEY = os.environ.get("DECART_API_KEY")
 DECART_BASE_URL = os.environ.get("DECART_BASE_URL")
 

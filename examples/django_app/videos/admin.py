@@ -1,4 +1,4 @@
-"""The jobs in the admin: to look at, and to find by what a log says."""
+"""The jobs in the admin, searchable by what the log says."""
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -14,11 +14,11 @@ class JobAdmin(admin.ModelAdmin):
     list_select_related = ("owner",)
     search_fields = ("prompt", "job_id", "owner__username")
     date_hierarchy = "created"
-    view_on_site = False  # a job's page is its owner's alone
+    view_on_site = False  # only its owner can see a job's page
     fields = ("owner", "job_id", "model", "prompt", "status", "error", "created", "updated")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # a job is made by submitting it
+        return False  # jobs are created by submitting them
 
     def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         return False

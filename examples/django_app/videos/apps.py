@@ -1,4 +1,4 @@
-"""The app, and what it has to say when the site is started."""
+"""The app, and its checks when the site starts."""
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Warning, register
@@ -14,7 +14,7 @@ class VideosConfig(AppConfig):
 
 
 def service_can_be_used(**kwargs: object) -> list[CheckMessage]:
-    """Say at the start, and not with the first job, that the key or the address cannot be one. Nothing is sent."""
+    """Report an unusable key or base URL at the start, and not with the first job. Nothing is sent."""
     from . import service
 
     try:

@@ -1,4 +1,4 @@
-"""What a person fills in to have a video made."""
+"""The form for a video."""
 
 from typing import BinaryIO
 
@@ -35,12 +35,12 @@ class JobForm(forms.Form):
     def clean_file(self) -> object:
         file = self.cleaned_data["file"]
         if file is not None:
-            file.content_type = _content_type(file)  # which the service is told, and not what the browser took it for
+            file.content_type = _content_type(file)  # sent to the service instead of the browser's guess
             _check_size(file.size, settings.VIDEOS_MAX_BYTES[_kind(file.content_type)])
         return file
 
     def options(self) -> JobOptions:
-        """Return what is submitted."""
+        """Return the options of the job."""
         file = self.cleaned_data["file"]
         kind = "text" if file is None else _kind(file.content_type)
         model, prompt = models.video(settings.VIDEOS_MODELS[kind]), self.cleaned_data["prompt"]
@@ -50,7 +50,7 @@ class JobForm(forms.Form):
 
 
 def _content_type(file: BinaryIO) -> str:
-    """Look into a file, and leave it as it was."""
+    """Read the beginning of a file, and rewind it."""
     found = uploads.content_type(file.read(uploads.HEAD))
     file.seek(0)
     if found is None:

@@ -1,4 +1,4 @@
-"""What is done with a request before anything else looks at it."""
+"""What happens to a request before anything else."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from django.template.defaultfilters import filesizeformat
 
 
 def limit_uploads(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Refuse a request that is larger than anything we take, before any of it is read.
+    """Refuse a request that is larger than anything we accept, before any of it is read.
 
     Django itself writes files of any size to the disk, and only then asks the form.
     """

@@ -8,10 +8,10 @@ from django.utils.text import Truncator
 
 
 class Job(models.Model):
-    """One job, from just before it is submitted. Its ``job_id`` finds it at the service, from any process."""
+    """One job, from just before its submit. Any process can find it at the service by its ``job_id``."""
 
     class Status(models.TextChoices):
-        """The two states that are ours, and the four of the service, which may invent more."""
+        """Two statuses of our own, and the four of the service, which may add more."""
 
         UNKNOWN = "unknown"
         REFUSED = "refused"
@@ -23,11 +23,11 @@ class Job(models.Model):
     LAST = (Status.REFUSED, Status.COMPLETED, Status.FAILED)
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="video_jobs")
-    token = models.UUIDField(editable=False)  # of the form that it came from
+    token = models.UUIDField(editable=False)  # of the form that submitted it
     job_id = models.CharField(max_length=255, unique=True, null=True, editable=False)
     model = models.CharField(max_length=100)
     prompt = models.TextField()
-    # A row is there before its job is submitted: until the answer comes this is true, even if the process dies.
+    # The row comes before the submit: until the response arrives this is true, even if the process dies.
     status = models.CharField(max_length=40, choices=Status.choices, default=Status.UNKNOWN)
     error = models.TextField(blank=True)
     created = models.DateTimeField(auto_now_add=True)
@@ -45,12 +45,12 @@ class Job(models.Model):
 
     @property
     def settled(self) -> bool:
-        """Whether nothing more can be learned of it by asking."""
+        """Whether its status can no longer change."""
         return self.status in self.LAST or (self.status == self.Status.UNKNOWN and bool(self.error))
 
     @property
     def explanation(self) -> str:
-        """What the status does not say."""
+        """A sentence about the status."""
         if self.status == self.Status.UNKNOWN:
             came = "no answer came" if self.error else "there is no answer yet"
             return (
@@ -60,7 +60,7 @@ class Job(models.Model):
         return self.error
 
     def becomes(self, status: str, error: str = "") -> None:
-        """Store a later status, unless the last one is there already: answers may overtake each other."""
+        """Store a new status, unless the job has ended: responses may overtake each other."""
         later = {"status": status[:40], "error": error, "updated": timezone.now()}
         Job.objects.filter(pk=self.pk).exclude(status__in=self.LAST).update(**later)
         self.refresh_from_db()

@@ -1,4 +1,4 @@
-"""The video service: this process's clients of it, and what becomes of a job there."""
+"""The video service: this process's client, and how jobs are submitted and refreshed."""
 
 import functools
 import logging
@@ -9,12 +9,12 @@ from decart import (
     DecartClient,
     DecartSDKError,
     InvalidInputError,
+    JobOptions,
     RetryPolicy,
     SubmitOutcomeUnknownError,
     Timeout,
     ValidationError,
 )
-from decart.options import JobOptions
 
 from .models import Job
 
@@ -23,25 +23,25 @@ log = logging.getLogger(__name__)
 
 @functools.cache
 def client() -> DecartClient:
-    """Return the client for what takes its time: sending an upload, fetching a video.
+    """Return the client, for what may take a while: sending an upload, fetching a video.
 
-    It is made when it is first needed, and shared by all threads of the process, and by those that are forked from it.
+    It is created when it is first needed. All threads of the process share it, and so do forked processes.
     """
-    return _client(Timeout(connect=5, read=20), RetryPolicy(attempts=2, timeout=5))
+    return DecartClient(
+        settings.DECART_API_KEY,
+        base_url=settings.DECART_BASE_URL,
+        timeout=Timeout(connect=5, read=20),
+        retry=RetryPolicy(attempts=2, timeout=5),
+    )
 
 
-@functools.cache
 def quick_client() -> DecartClient:
-    """Return the client for what somebody waits for, and what is asked again soon: it gives up early."""
-    return _client(Timeout(connect=2, read=5), RetryPolicy(attempts=1))
-
-
-def _client(timeout: Timeout, retry: RetryPolicy) -> DecartClient:
-    return DecartClient(settings.DECART_API_KEY, base_url=settings.DECART_BASE_URL, timeout=timeout, retry=retry)
+    """Return the same client, but impatient, for a page that somebody waits for and that asks again soon."""
+    return client().with_options(timeout=Timeout(connect=2, read=5), retry=RetryPolicy(attempts=1))
 
 
 def submit(job: Job, options: JobOptions) -> None:
-    """Submit a job whose row is there, once; the row says what came of it."""
+    """Submit the job of a row, once, and store the outcome in the row."""
     try:
         accepted = client().queue.submit(options)
     except SubmitOutcomeUnknownError as error:
@@ -51,27 +51,27 @@ def submit(job: Job, options: JobOptions) -> None:
         log.error("Job row %s: %s", job.pk, error)
         job.becomes(Job.Status.REFUSED, _reason(error))
     else:
-        log.info("Job row %s is job %s", job.pk, accepted.job_id)  # should the database fail just now
+        log.info("Job row %s is job %s", job.pk, accepted.job_id)  # in case the database fails now
         job.job_id, job.status = accepted.job_id, accepted.status
         job.save(update_fields=["job_id", "status", "updated"])
 
 
 def _reason(error: DecartSDKError) -> str:
-    """Say why a job was not accepted: a fault of its input in full; what is ours to mend is in the log alone."""
+    """Say why a job was not accepted. Only input errors are shown in full; the rest is for us, and in the log."""
     if isinstance(error, InvalidInputError) or isinstance(error.cause, ValidationError):
         return error.message
     return "The service did not accept the job, and nothing was billed. Try again later."
 
 
 def refresh(job: Job) -> bool:
-    """Ask once where a job is, unless there is nothing to ask, and store it; say whether the service could tell."""
+    """Check and store the status of a job that has not finished; return whether the service could be reached."""
     if job.settled or job.job_id is None:
         return True
     try:
-        answer = quick_client().queue.status(job.job_id)
+        latest = quick_client().queue.status(job.job_id)
     except DecartSDKError as error:
         log.warning("%s", error)
         return False
-    if answer.status != job.status:
-        job.becomes(answer.status, answer.error or "")
+    if latest.status != job.status:
+        job.becomes(latest.status, latest.error or "")
     return True

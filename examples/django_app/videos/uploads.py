@@ -1,9 +1,9 @@
-"""What an uploaded file is, by what is in it: its name, and what a browser says of it, prove nothing."""
+"""What an uploaded file is, by its content: its name and declared type prove nothing."""
 
 import re
 
 HEAD = 16
-"""How many of a file's first bytes tell what it is."""
+"""Bytes at the start of a file that identify it."""
 
 _STARTS = {
     "image/jpeg": re.compile(rb"\xff\xd8\xff"),
@@ -15,5 +15,5 @@ ACCEPTED = tuple(_STARTS)
 
 
 def content_type(head: bytes) -> str | None:
-    """Return the MIME type of a file that begins like this; None if it is none of those that we take."""
+    """Return the MIME type of a file that begins like this; ``None`` if we do not accept it."""
     return next((kind for kind, start in _STARTS.items() if start.match(head)), None)

@@ -1,4 +1,4 @@
-"""The pages. None of them waits for a job to be done: the browser asks again instead."""
+"""The pages. None of them waits for a job: the browser asks again instead."""
 
 import logging
 from uuid import uuid4
@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 
 
 @require_safe
-@never_cache  # so that a browser that goes back gets a new form, with a token that was not used yet
+@never_cache  # so that a browser that goes back gets a new form with an unused token
 @login_required
 def index(request: HttpRequest) -> HttpResponse:
-    """Show the form, and the latest jobs."""
+    """Show the form and the latest jobs."""
     return _index(request, JobForm())
 
 
@@ -36,10 +36,10 @@ def _index(request: HttpRequest, form: JobForm) -> HttpResponse:
 
 @require_POST
 @never_cache
-@login_required(redirect_field_name=None)  # after a login it is the form that is shown: this address cannot be
-@transaction.non_atomic_requests  # the row must be there before the job is, and stay whatever happens
+@login_required(redirect_field_name=None)  # a login leads to the form: this URL takes POST only
+@transaction.non_atomic_requests  # the row is committed before the submit, and stays whatever happens
 def submit(request: HttpRequest) -> HttpResponse:
-    """Submit a job, unless this very form has been submitted before."""
+    """Submit a job, unless this form has been submitted before."""
     form = JobForm(request.POST, request.FILES)
     if not form.is_valid():
         return _index(request, form)
@@ -70,7 +70,7 @@ def job_page(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @login_required
 def job_status(request: HttpRequest, pk: int) -> JsonResponse:
-    """Tell where a job is now, for the page's script."""
+    """Return the status of a job, for the page's script."""
     job, notice = _latest(request, pk)
     return JsonResponse(
         {"status": job.status, "explanation": job.explanation, "notice": notice, "settled": job.settled}
@@ -78,33 +78,33 @@ def job_status(request: HttpRequest, pk: int) -> JsonResponse:
 
 
 def _own_job(request: HttpRequest, pk: int) -> Job:
-    """Find a job of the person who asks. Somebody else's is not there for them."""
+    """Find a job of this user; other users' jobs are not found."""
     return get_object_or_404(Job, pk=pk, owner=request.user)
 
 
 def _latest(request: HttpRequest, pk: int) -> tuple[Job, str]:
-    """Find a job, as the service has it now; or as it had it last, with a notice that says so."""
+    """Find a job with its current status, or with the last known one and a notice."""
     job = _own_job(request, pk)
-    told = service.refresh(job)
-    return job, "" if told else "The video service cannot tell where the job is just now. This is what it said last."
+    reached = service.refresh(job)
+    return job, "" if reached else "The video service cannot tell where the job is just now. This is what it said last."
 
 
 @require_safe
 @cache_control(private=True)
 @login_required
 def job_video(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Pass a video on, or the part of it that the browser wants, as it comes in; for a HEAD, what is known of it."""
+    """Stream a video, or the part of it that the browser asked for; for a HEAD, only the headers."""
     job = _own_job(request, pk)
     if job.job_id is None or job.status != Job.Status.COMPLETED:
         raise Http404("This job has no video.")
-    wanted = request.headers if request.method == "GET" else {}  # parts are for a GET
+    wanted = request.headers if request.method == "GET" else {}  # only GET has ranges
     try:
         stream = service.client().queue.stream(job.job_id, range=wanted.get("Range"), if_range=wanted.get("If-Range"))
         stream.open()
     except DecartSDKError as error:
         log.warning("%s", error)
-        told = getattr(error, "status_code", None)
-        return HttpResponse(status=told if told in (404, 416) else 502)
+        code = getattr(error, "status_code", None)
+        return HttpResponse(status=code if code in (404, 416) else 502)
     if request.method == "HEAD":
         stream.close()
         return HttpResponse(status=stream.status, headers=stream.headers)

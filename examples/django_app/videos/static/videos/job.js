@@ -1,6 +1,6 @@
 "use strict";
 
-// Asks where the job is until nothing more can be learned of it, and shows that without a reload.
+// Fetches and shows the status of the job until it has ended, without a reload.
 const PAUSE = 1500; // milliseconds
 const page = document.getElementById("job");
 const video = document.getElementById("video");
