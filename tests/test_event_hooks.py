@@ -16,8 +16,8 @@ from support.fakes import (
     FakeTransport,
     accepted,
     always,
-    answer,
     client_of,
+    make_response,
     status,
     video,
 )
@@ -68,7 +68,7 @@ def test_hooks_are_called_in_order_and_left_in_reverse() -> None:
 
 def test_each_hook_is_left_with_the_error_of_the_operation() -> None:
     heard: list[str] = []
-    client = client_of(FakeTransport(answer(401)), event_hooks=[Named("a", heard), Named("b", heard)])
+    client = client_of(FakeTransport(make_response(401)), event_hooks=[Named("a", heard), Named("b", heard)])
     with pytest.raises(QueueStatusError):
         client.queue.status("j1")
     assert heard == ["a enters", "b enters", "a request", "b request", "b fails", "a fails"]
@@ -108,7 +108,7 @@ def test_a_hook_that_fails_keeps_nothing_from_the_others(caplog: pytest.LogCaptu
         ("hook", "^each of event_hooks must be an EventHook, not str"),
     ],
 )
-def test_what_is_not_a_list_of_hooks_is_refused(hooks: Any, message: str) -> None:
+def test_hooks_that_are_not_a_list_are_refused(hooks: Any, message: str) -> None:
     for make in (DecartClient, AsyncDecartClient):
         with pytest.raises(InvalidInputError, match=message):
             make(KEY, event_hooks=hooks)
@@ -121,7 +121,7 @@ def test_a_retry_is_reported_without_the_frames_of_the_attempt_that_failed() -> 
         def retry(self, event: Retry) -> None:
             errors.append(event.error)
 
-    transport = FakeTransport(answer(500), status("pending"))
+    transport = FakeTransport(make_response(500), status("pending"))
     client_of(transport, event_hooks=[Retries()], retry=RetryPolicy(jitter=0)).queue.status("j1")
     assert [error.__traceback__ for error in errors] == [None]
 

@@ -107,7 +107,7 @@ def test_a_wait_in_steps_goes_on_from_one_process_to_the_next(tmp_path: Path) ->
         assert len(server.emulator.requests.polls()) == 4  # the download checks once more
 
 
-def test_without_the_box_and_without_a_key_an_example_says_what_is_missing(tmp_path: Path) -> None:
+def test_without_the_emulator_and_without_a_key_an_example_says_what_is_missing(tmp_path: Path) -> None:
     ended = run("error_handling.py", tmp_path)
     assert (ended.returncode, ended.stderr) == (
         1,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fakes import KEY, FakeTransport, answer, client_of, status, video
+from support.fakes import KEY, FakeTransport, client_of, make_response, status, video
 
 from decart import (
     AsyncDecartClient,
@@ -117,7 +117,7 @@ class Broken:
 
 
 def test_an_id_of_a_subclass_of_str_is_shown_as_what_is_sent() -> None:
-    transport = FakeTransport(answer(401))
+    transport = FakeTransport(make_response(401))
     with pytest.raises(QueueStatusError, match="^The status of job j1 could not be read") as caught:
         client_of(transport).queue.status(Job.LAKE)
     assert transport.sent == ["GET /v1/jobs/j1"]

@@ -122,7 +122,7 @@ def test_the_five_models_of_the_documented_page_warn_of_nothing() -> None:
         ("lucy-vton-3.6", "self_anchor"),
     ],
 )
-def test_what_a_model_does_not_take_is_data(name: str, lacks: str) -> None:
+def test_this_model_lacks_this_input(name: str, lacks: str) -> None:
     assert lacks in find(name).lacks
 
 
@@ -149,7 +149,7 @@ def test_the_other_function_says_which_one_to_use(name: str) -> None:
         (models.image, "lucy-t2i", "lucy-pro-t2i"),
     ],
 )
-def test_an_unknown_name_is_told_the_nearest_ones(function: Any, name: str, near: str) -> None:
+def test_the_error_for_an_unknown_name_suggests_the_nearest_ones(function: Any, name: str, near: str) -> None:
     with pytest.raises(ModelNotFoundError, match=rf"named '{name}'\. Did you mean .*'{near}'") as caught:
         function(name)
     assert caught.value.model == name
@@ -162,7 +162,7 @@ def test_another_spelling_of_a_name_is_told_that_name_only(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["sora", "veo-3", "?", "lucy", "lucy-banana", "lucy-edit", "lucy-video-ultra"])
-def test_a_name_that_is_near_to_none_gets_no_guess(name: str) -> None:
+def test_an_unknown_name_without_a_near_match_gets_no_suggestion(name: str) -> None:
     with pytest.raises(ModelNotFoundError, match=r"\. models\.names\(\) lists them all\.$"):
         models.video(name)
 
@@ -196,7 +196,7 @@ def test_an_alias_warns_once_per_process_and_keeps_its_name(name: str) -> None:
     assert output.startswith(f"{name}\n" * 3)
 
 
-def test_each_alias_has_a_warning_of_its_own() -> None:
+def test_each_alias_has_its_own_warning() -> None:
     videos = [name for name in WARNING if name in VIDEOS]
     output = run(f"from decart import models\nfor name in {videos} * 2: models.video(name)")
     assert output.count("DeprecationWarning") == len(videos) == 4
@@ -265,14 +265,14 @@ def test_an_endpoint_is_a_clean_path_and_nothing_else(endpoint: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["a b", "m?x", "..", "a\nb", "\ud800"])
-def test_a_name_that_cannot_be_part_of_a_path_needs_an_endpoint_of_its_own(name: str) -> None:
+def test_a_name_that_cannot_be_part_of_a_path_needs_its_own_endpoint(name: str) -> None:
     with pytest.raises(InvalidInputError, match="endpoint must be a path like '/v1/jobs/lucy-pro-t2v'"):
         ModelDefinition(name=name, task="motion")
     assert ModelDefinition(name=name, task="motion", endpoint="/v1/jobs/m").name == name
 
 
 @pytest.mark.parametrize("task", ["", "t2v", None, 5, ["motion"]])
-def test_a_task_is_one_of_those_that_there_are(task: Any) -> None:
+def test_an_unknown_task_is_refused(task: Any) -> None:
     with pytest.raises(InvalidInputError, match="task must be one of text-to-video, .*image-to-image"):
         ModelDefinition(name="m", task=task)
 
@@ -301,7 +301,7 @@ def test_a_retirement_says_when_it_was_and_what_does_the_same_task_now(name: str
 
 
 @pytest.mark.parametrize("name", [row[0] for row in TABLE if row[6]])
-def test_what_is_named_instead_is_neither_retired_nor_an_alias(name: str) -> None:
+def test_a_suggested_replacement_is_neither_retired_nor_an_alias(name: str) -> None:
     listed = models.retirement(find(name)).partition(f"Models for {find(name).task}: ")[2].rstrip(".").split(", ")
     for other in filter(None, listed):
         assert find(other).retired is None and find(other).alias_of is None

@@ -70,7 +70,7 @@ def test_submit_wait_and_download_are_spans_of_the_programs_trace(awaited: bool)
 
 def test_a_status_check_is_a_span_of_its_own_with_its_retries_inside() -> None:
     traces = Traces()
-    transport = FakeTransport(answer(503), status("processing"))
+    transport = FakeTransport(make_response(503), status("processing"))
     client = DecartClient(KEY, transport=transport, event_hooks=[Tracing(traces.provider)])
     client.queue.status("j1")
     (span,) = traces.exporter.get_finished_spans()

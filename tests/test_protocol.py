@@ -178,7 +178,7 @@ def test_a_job_id_never_leaves_its_one_segment_of_the_url(job_id: str) -> None:
 
 
 @pytest.mark.parametrize("job_id", ["", "  ", ".", "..", "\ud800", "j1\n", "j\0", "j" * 1001, None, 7, b"j1"])
-def test_what_cannot_be_a_job_id_is_refused(job_id: Any) -> None:
+def test_an_invalid_job_id_is_refused(job_id: Any) -> None:
     with pytest.raises(InvalidInputError, match="job_id must be the id that submit returned"):
         job_id_of(job_id)
 
@@ -225,7 +225,7 @@ def test_a_submit_status_that_cannot_be_read_does_not_cost_the_id(status: object
 
 
 @pytest.mark.parametrize("job_id", ["x" * 1001, "two\nlines", "bell\x07"])
-def test_an_id_that_would_spoil_a_log_is_no_id(job_id: str) -> None:
+def test_an_id_that_would_corrupt_a_log_is_invalid(job_id: str) -> None:
     with pytest.raises(ResponseError, match="it has no job_id"):
         submit_of(reply({"job_id": job_id, "status": "pending"}))
 
@@ -235,7 +235,7 @@ def test_the_response_to_a_status_check_need_not_repeat_the_id() -> None:
 
 
 @pytest.mark.parametrize("status", [None, "", " ", "\x00", 1, [], {}])
-def test_a_status_that_is_no_text_cannot_be_read(status: object) -> None:
+def test_a_status_that_is_not_a_string_cannot_be_read(status: object) -> None:
     with pytest.raises(ResponseError, match="it has no status"):
         status_of(reply({"job_id": "j1", "status": status}))
 

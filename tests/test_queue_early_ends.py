@@ -13,7 +13,7 @@ from support.fakes import (
     MP4,
     accepted,
     always,
-    answer,
+    make_response,
     status,
     video,
 )
@@ -52,7 +52,7 @@ FETCH_ADVICE = "Job j1 is done. Fetch its video with client.queue.download('j1',
     ],
 )
 @pytest.mark.parametrize("when", ["pending", "processing", "completed"])
-def test_an_exception_of_a_callback_comes_out_as_it_is_with_the_job_told(
+def test_an_exception_of_a_callback_is_raised_unchanged_and_the_job_is_logged(
     error: Exception, when: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     error = pickle.loads(pickle.dumps(error))
@@ -68,7 +68,7 @@ def test_an_exception_of_a_callback_comes_out_as_it_is_with_the_job_told(
     advice = FETCH_ADVICE if when == "completed" else ADVICE
     assert caplog.messages == [advice]
     assert error.__notes__ == [advice]
-    assert len(transport.looks()) == ["pending", "processing", "completed"].index(when)
+    assert len(transport.check_times()) == ["pending", "processing", "completed"].index(when)
 
 
 @pytest.mark.parametrize("kind", [DecartSDKError, QueueStatusError, ValueError])
@@ -83,7 +83,7 @@ def test_the_traceback_of_an_exception_of_a_callback_leads_to_the_callback(kind:
 
 
 def test_after_a_callback_the_traceback_of_an_error_begins_at_the_call_again() -> None:
-    queue, _ = queue_of(accepted(), answer(401))
+    queue, _ = queue_of(accepted(), make_response(401))
     with pytest.raises(QueueStatusError) as caught:
         queue.submit_and_poll(OWN, on_status_change=print)
     assert traceback.extract_tb(caught.value.__traceback__)[-1].filename == __file__
@@ -131,7 +131,7 @@ def test_the_traceback_of_an_error_that_a_callback_raises_shows_the_callback() -
 def test_an_interrupt_after_a_refused_submit_does_not_say_that_it_may_be_paid_for(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    queue, transport = queue_of(answer(429, retry_after="5"))
+    queue, transport = queue_of(make_response(429, retry_after="5"))
     transport.interrupt_at(2.0)
     with pytest.raises(KeyboardInterrupt):
         queue.submit(OWN)
@@ -188,11 +188,11 @@ def test_cancelled_during_a_sleep_the_wait_ends_at_that_moment(caplog: pytest.Lo
         queue.submit_and_poll(OWN, cancel=cancel)
     assert caught.value.job_id == "j1"
     assert transport.now() == 100.1
-    assert transport.looks()[-1] < 100.1
+    assert transport.check_times()[-1] < 100.1
     assert caplog.messages == []
 
 
-def test_cancelled_between_two_looks_there_is_no_further_one() -> None:
+def test_a_cancelled_wait_makes_no_further_status_check() -> None:
     queue, transport = queue_of(accepted(), status("processing"))
     cancel = threading.Event()
     with pytest.raises(WaitCancelledError):
@@ -217,7 +217,7 @@ def test_ctrl_c_in_a_sleep_does_not_lose_the_job(caplog: pytest.LogCaptureFixtur
     assert caught.value.__notes__ == [ADVICE]
 
 
-def test_ctrl_c_in_a_look_or_in_the_download_does_not_lose_the_job(caplog: pytest.LogCaptureFixture) -> None:
+def test_ctrl_c_in_a_status_check_or_a_download_does_not_lose_the_job(caplog: pytest.LogCaptureFixture) -> None:
     for script in ([KeyboardInterrupt()], [status("completed"), KeyboardInterrupt()]):
         queue, transport = queue_of(accepted(), *script)
         with pytest.raises(KeyboardInterrupt):

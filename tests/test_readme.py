@@ -39,7 +39,7 @@ def at_the_box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Deca
 
 @pytest.mark.filterwarnings("ignore:The model name 'lucy-pro-v2v' is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("block", BLOCKS, ids=[f"block {number}" for number in range(1, len(BLOCKS) + 1)])
-def test_a_program_of_the_readme_runs_as_it_stands(block: str, at_the_box: DecartClient) -> None:
+def test_a_program_of_the_readme_runs_unchanged(block: str, at_the_box: DecartClient) -> None:
     job = at_the_box.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "x"})
     at_the_box.queue.poll(job.job_id, poll=PollPolicy(interval=0.01))  # some programs fetch what is done
     block = block.replace("the-job-id", job.job_id).replace("time.sleep(2)", "time.sleep(0)")

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.fakes import LAKE, FakeTransport, answer, status
+from support.fakes import LAKE, FakeTransport, make_response, status
 
 from decart import DecartClient, DecartSDKError, RetryPolicy, Timeout, TransportError
 from decart.config import Secret, settings
@@ -101,7 +101,7 @@ def test_control_characters_and_lone_surrogates_are_replaced_and_long_text_is_cu
     assert clean(f"x{KEY}x", SET, limit=5) == "x***x"
 
 
-def test_a_text_holds_the_key_if_it_echoes_enough_of_it_to_be_recognized() -> None:
+def test_a_text_contains_the_key_if_it_echoes_enough_of_it_to_be_recognized() -> None:
     assert holds_key(f"x{KEY}y", SET)
     assert holds_key(KEY[: SHORT_KEY + 1], SET)
     assert not holds_key("video/mp4", SET)
@@ -130,12 +130,12 @@ def test_the_title_and_the_text_of_a_page_are_redacted_before_they_are_cut() -> 
 def echoes(key: str) -> Iterator[tuple[str, Any]]:
     """Yield each place, and the response in which a server echoes the key there."""
     for form, text in forms_of(key).items():
-        yield f"an error body, {form}", answer(400, f"bad {text} key".encode())
-        yield f"a JSON error, {form}", answer(422, {"detail": text, "code": text})
-        yield f"a title, {form}", answer(502, f"<title>{text}</title>".encode(), content_type="text/html")
+        yield f"an error body, {form}", make_response(400, f"bad {text} key".encode())
+        yield f"a JSON error, {form}", make_response(422, {"detail": text, "code": text})
+        yield f"a title, {form}", make_response(502, f"<title>{text}</title>".encode(), content_type="text/html")
         yield (
             f"headers, {form}",
-            answer(
+            make_response(
                 401,
                 b"no",
                 location=text,
@@ -146,10 +146,16 @@ def echoes(key: str) -> Iterator[tuple[str, Any]]:
                 server=text,
             ),
         )
-        yield f"a good response, {form}", answer(200, f"<html>{text}".encode(), content_type=text, etag=f'"{text}"')
-        yield f"an encoding, {form}", answer(200, text.encode(), content_encoding=text, content_type="video/mp4")
-        yield f"a video, {form}", answer(200, f" <html>{text}".encode(), content_type="video/mp4", etag=f'"{text}"')
-        yield f"an id, {form}", answer(200, {"job_id": text, "status": text})
+        yield (
+            f"a good response, {form}",
+            make_response(200, f"<html>{text}".encode(), content_type=text, etag=f'"{text}"'),
+        )
+        yield f"an encoding, {form}", make_response(200, text.encode(), content_encoding=text, content_type="video/mp4")
+        yield (
+            f"a video, {form}",
+            make_response(200, f" <html>{text}".encode(), content_type="video/mp4", etag=f'"{text}"'),
+        )
+        yield f"an id, {form}", make_response(200, {"job_id": text, "status": text})
         yield f"a response that breaks off, {form}", HttpResponse(200, {}, cut_after(text.encode()))
 
 

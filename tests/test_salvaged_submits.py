@@ -89,7 +89,7 @@ def test_an_id_that_cannot_be_trusted_is_not_used(body: bytes) -> None:
     assert KEY not in repr(caught.value.args)
 
 
-def test_without_an_id_the_text_and_the_location_stand_in_the_error_and_the_log(
+def test_without_an_id_the_error_and_the_log_contain_the_text_and_the_location(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     body = f"accepted as j-1 for {KEY} ".encode() + b"x" * 5000
@@ -124,7 +124,7 @@ VALUES = st.recursive(
     st.booleans(),
     st.data(),
 )
-def test_any_cut_of_any_answer_gives_the_right_id_or_an_error(
+def test_any_cut_of_any_response_gives_the_right_id_or_an_error(
     job_id: str | int, others: list[tuple[str, object]], place: int, ascii_only: bool, data: st.DataObject
 ) -> None:
     fields = dict([*others[:place], ("job_id", job_id), *others[place:]])
@@ -170,7 +170,7 @@ def test_an_error_about_a_response_that_broke_off_does_not_keep_the_request_aliv
     assert [body() for body in bodies] == [None]
 
 
-def test_what_arrived_before_a_connection_broke_off_is_read_too() -> None:
+def test_the_data_that_arrived_before_a_connection_broke_off_is_read_too() -> None:
     call = submit_call(SET, from_options(LAKE))
     failure = TransportError("The connection broke off.")
     whole = BufferedResponse(status=200, headers={"content-length": "900"}, body=ODD["cut behind the id"])

@@ -45,7 +45,7 @@ def test_a_client_that_is_closed_in_a_backoff_sends_no_further_submit(refusal: i
 
 @pytest.mark.parametrize("refusal", range(len(REFUSALS)), ids=["no connection", "429", "503 with Retry-After"])
 def test_who_interrupts_a_backoff_is_not_told_that_the_refused_submit_may_cost_something(refusal: int) -> None:
-    failures = [ConnectError("No connection."), answer(429), answer(503, retry_after="1")]
+    failures = [ConnectError("No connection."), make_response(429), make_response(503, retry_after="1")]
     transport = FakeTransport(failures[refusal], accepted())
     transport.interrupt_at(0.1)
     with pytest.raises(KeyboardInterrupt) as caught:

@@ -22,16 +22,7 @@ import attrs
 
 from ..errors import ConfigurationError, TransportError
 from ..extras import require
-from .base import (
-    CHUNK,
-    FRESH,
-    AsyncHttpResponse,
-    Headers,
-    HttpRequest,
-    Timeout,
-    origin,
-    reset_after_fork,
-)
+from .base import CHUNK, FRESH, AsyncHttpResponse, Headers, HttpRequest, Timeout, origin, reset_after_fork
 from .decoding import Decoder
 from .failures import flaw_of_head, place_of, translate
 from .routes import Route, find_route

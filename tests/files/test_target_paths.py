@@ -190,7 +190,7 @@ def test_a_download_onto_a_full_disk_says_how_to_fetch_the_video_elsewhere(tmp_p
     with mounted("-t", "tmpfs", "-o", "size=4k", "tmpfs", str(tmp_path)):
         (tmp_path / "pond.mp4").write_bytes(bytes(4096))
         with pytest.raises(OSError, match=r"No space left on device: '.*/lake\.mp4'") as caught:
-            having(Shelf())[0].queue.poll("j1", save_to=tmp_path / "lake.mp4")
+            client_for(ServedVideo())[0].queue.poll("j1", save_to=tmp_path / "lake.mp4")
         assert caught.value.__notes__ == ["Job j1 is done. Fetch its video with client.queue.download('j1', path)."]
         assert files(tmp_path) == ["pond.mp4"]
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from support.shelf import VIDEO, Shelf, files, having
+from support.served_video import VIDEO, ServedVideo, client_for, files
 
 from decart import QueueJobResult
 from decart.targets import flaw_on_windows
@@ -41,7 +41,7 @@ def test_files_are_written_without_the_calls_and_flags_that_windows_lacks(
         monkeypatch.delattr(os, name, raising=False)
     target = tmp_path / "lake.mp4"
     target.write_bytes(b"the old one")
-    assert having(Shelf())[0].queue.download("j1", target).read_bytes() == VIDEO
+    assert client_for(ServedVideo())[0].queue.download("j1", target).read_bytes() == VIDEO
     QueueJobResult(job_id="j1", status="completed", data=b"another").save(target)
     assert target.read_bytes() == b"another"
     assert files(tmp_path) == ["lake.mp4"]
@@ -59,7 +59,7 @@ def test_every_file_is_opened_in_binary_mode(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(os, "O_BINARY", binary, raising=False)
     monkeypatch.setattr(os, "open", open_on_windows)
-    having(Shelf())[0].queue.download("j1", tmp_path / "lake.mp4")
+    client_for(ServedVideo())[0].queue.download("j1", tmp_path / "lake.mp4")
     assert {".json", ".part"} <= set(opened)
 
 
@@ -75,11 +75,11 @@ def test_a_target_that_is_open_elsewhere_keeps_its_content_and_the_download_is_n
     with monkeypatch.context() as windows:
         windows.setattr(os, "replace", replace)
         with pytest.raises(PermissionError, match=rf"Access is denied: '{target}'") as caught:
-            having(Shelf())[0].queue.download("j1", target)
+            client_for(ServedVideo())[0].queue.download("j1", target)
         with pytest.raises(PermissionError, match=rf"Access is denied: '{target}'"):
             QueueJobResult(job_id="j1", status="completed", data=b"another").save(target)
     assert caught.value.__notes__ == ["Job j1 is done. Fetch its video with client.queue.download('j1', path)."]
     assert target.read_bytes() == b"playing"
-    again = Shelf()
-    assert having(again)[0].queue.download("j1", target).read_bytes() == VIDEO
+    again = ServedVideo()
+    assert client_for(again)[0].queue.download("j1", target).read_bytes() == VIDEO
     assert (again.given, files(tmp_path)) == (0, ["lake.mp4"])
