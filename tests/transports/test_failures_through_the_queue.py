@@ -46,7 +46,7 @@ def test_each_method_says_that_there_was_no_connection(case: str) -> None:
         status = caught(QueueStatusError, lambda: client.queue.status("j1"))
         result = caught(QueueResultError, lambda: client.queue.result("j1"))
     for error in (submit, status, result):
-        assert type(error.cause) is (ConfigurationError if case == "a name that cannot be one" else ConnectError)
+        assert type(error.cause) is (ConfigurationError if case == "an invalid name" else ConnectError)
         assert "nothing was sent" in str(error.cause).lower()
         assert not isinstance(error, SubmitOutcomeUnknownError)
 

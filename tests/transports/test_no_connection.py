@@ -17,7 +17,7 @@ def test_without_a_connection_nothing_was_sent(transport: Transport, case: str, 
         began = transport.now()
         error = failure(transport, make(url), Timeout(connect=0.15, read=PATIENCE))
         assert transport.now() - began < PATIENCE / 2
-    assert type(error) is (ConfigurationError if case == "a name that cannot be one" else ConnectError)
+    assert type(error) is (ConfigurationError if case == "an invalid name" else ConnectError)
     assert error.may_have_been_sent is False
     assert "nothing was sent" in error.message.lower()
 
