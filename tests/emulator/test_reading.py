@@ -66,7 +66,7 @@ def test_a_chunked_body_is_read_to_its_end_and_the_next_request_begins_after_it(
     with connected(server) as sock:
         sock.sendall(2 * (CHUNKED + chunks(FORM, size)))
         assert statuses(sock, 2) == [200, 200]
-    server.emulator.close()
+    studio.wait_for(2)
     assert [files["data"] for files in studio.files] == [b"x" * 100_000] * 2
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from decart.emulator.render import RenderError, RenderJob
+
+PATIENCE = 20  # seconds
 
 
 class Studio:
@@ -14,6 +17,7 @@ class Studio:
         self.orders: list[RenderJob] = []
         self.files: list[dict[str, bytes]] = []
         self.targets: list[Path] = []
+        self._finished = threading.Semaphore(0)
 
     def __call__(self, order: RenderJob, target: Path) -> None:
         self.orders.append(order)
@@ -24,3 +28,8 @@ class Studio:
         if "crash" in order.prompt:
             raise KeyError("bug")
         target.write_bytes(b"video of " + order.prompt.encode())
+        self._finished.release()
+
+    def wait_for(self, jobs: int) -> None:
+        """Wait until that many jobs are rendered."""
+        assert all(self._finished.acquire(timeout=PATIENCE) for _ in range(jobs))
