@@ -36,6 +36,7 @@ from decart import (
     RetryPolicy,
     TransportError,
 )
+from decart.emulator import VirtualEmulator
 from decart.policies import LAST_REQUEST
 from decart.transports.base import HttpRequest, HttpResponse
 
@@ -155,6 +156,16 @@ def test_the_policy_of_the_first_step_is_that_of_the_wait() -> None:
     first = client.queue.poll_once("j1", poll=own)
     second = client_of(transport).queue.poll_once("j1", first.state)
     assert (first.wait, second.wait) == (3, 3)
+
+
+def test_the_steps_of_the_emulators_clients_are_on_its_virtual_clock() -> None:
+    with VirtualEmulator() as emulator:
+        job = emulator.client().queue.submit(LAKE)
+        first = emulator.client().queue.poll_once(job, poll=PollPolicy(timeout=10))
+        emulator.clock.advance(11)
+        emulator.faults.add("status:503,on=status")
+        with pytest.raises(JobTimeoutError):
+            emulator.client().queue.poll_once(job, first.state)
 
 
 @pytest.mark.parametrize("later", [False, True])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 
 class VirtualClock:
@@ -21,11 +22,16 @@ class VirtualClock:
     def __init__(self) -> None:
         self.sleeps: list[float] = []
         self._now = 0.0
+        self._started = time.time()
         self._lock = threading.Lock()
 
     def now(self) -> float:
         """Return the seconds since the clock was made."""
         return self._now
+
+    def time(self) -> float:
+        """Return the UNIX time, as far as it has moved since the clock was made."""
+        return self._started + self._now
 
     def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
         """Let so many seconds pass, or none if ``cancel`` is set."""

@@ -99,6 +99,10 @@ class EmulatorTransport:
         """Return the time on the virtual clock."""
         return self.clock.now()
 
+    def time(self) -> float:
+        """Return the UNIX time on the virtual clock."""
+        return self.clock.time()
+
     def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
         """Move the virtual clock."""
         self.clock.sleep(seconds, cancel)
