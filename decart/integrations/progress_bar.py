@@ -107,10 +107,10 @@ def _show(**options: Any) -> tuple[Any, Any]:
     ipython = sys.modules.get("IPython")
     if getattr(ipython and ipython.get_ipython(), "kernel", None) is None:
         return tqdm(disable=True if sys.stderr is None else None, **options), None  # None: unless it is a terminal
-    from IPython.display import display  # in a notebook, both are loaded already
-    from tqdm.notebook import tqdm_notebook
+    from tqdm.notebook import tqdm_notebook  # in a notebook, it is loaded already
 
-    if not issubclass(tqdm, tqdm_notebook):  # there is no ipywidgets
+    displays = sys.modules.get("IPython.display")
+    if displays is None or not issubclass(tqdm, tqdm_notebook):  # there is no ipywidgets
         return tqdm(disable=False, **options), None
     bar = tqdm(disable=False, display=False, **options)
-    return bar, display(bar.container, display_id=True)  # type: ignore[no-untyped-call]
+    return bar, displays.display(bar.container, display_id=True)
