@@ -3,15 +3,14 @@
 Run: python scripts/unasync.py [--check]
 
 ``--check`` changes nothing, and fails if a generated file is not up to date. A rule that matches nothing is an error.
-``backend.py`` exists in both packages and is written by hand: it holds what cannot be translated.
+``backend.py`` exists in both packages and is written by hand: it holds what cannot be translated. The result is not
+formatted, so that this needs nothing but Python.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -45,7 +44,8 @@ def main() -> int:
     outdated = []
     for path in sorted(SOURCE.glob("*.py")):
         if path.name not in BY_HAND:
-            generated, target = formatted(translate(path.read_text("utf-8"), used)), TARGET / path.name
+            generated, target = translate(path.read_text("utf-8"), used), TARGET / path.name
+            compile(generated, target, "exec")  # raises a SyntaxError if it is not Python
             if not target.exists() or target.read_text("utf-8") != generated:
                 outdated.append(target.name)
                 if not check:
@@ -63,19 +63,6 @@ def translate(source: str, used: Counter[str]) -> str:
     for pattern, replacement in RULES:
         source, count = re.subn(pattern, replacement, source, count=1 if pattern.startswith("^") else 0)
         used[pattern] += count
-    return source
-
-
-def formatted(source: str) -> str:
-    """Return the module as ruff formats it, with its imports in order."""
-    ruff = [sys.executable, "-m", "ruff"]
-    for command in (["check", "--select", "I", "--fix", "--quiet"], ["format"]):
-        run = subprocess.run(
-            [*ruff, *command, "--line-length", "120", "-"], input=source, capture_output=True, text=True
-        )
-        if run.returncode:
-            raise SystemExit(run.stderr)
-        source = run.stdout
     return source
 
 

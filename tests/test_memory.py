@@ -31,8 +31,7 @@ def run(verb: str, peer: str, mib: int, folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("peer", ["decart", "decart (open file)", "decart + urllib3", "decart + aiohttp"])
 def test_an_upload_of_2_gib_is_streamed_with_its_exact_length(peer: str, tmp_path: Path) -> None:
-    limit = 16 if "aiohttp" in peer else 8  # MiB; an event loop under load lets more blocks wait
-    assert run("upload", peer, 2048, tmp_path)["memory"] < limit
+    assert run("upload", peer, 2048, tmp_path)["memory"] < 8  # MiB
 
 
 @pytest.mark.parametrize("peer", ["decart", "decart + urllib3"])

@@ -19,7 +19,7 @@ from ..client_config import (
 from ..config import settings
 from ..events import EventHook
 from ..policies import PollPolicy, RetryPolicy
-from ..transports.base import AnyTimeout, Timeout, Transport
+from ..transports.base import AnyTimeout, Transport, Timeout
 from .backend import adapt
 from .engine import Engine
 from .queue import QueueClient

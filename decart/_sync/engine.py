@@ -23,7 +23,7 @@ from ..protocol import ERROR_LIMIT, JSON_LIMIT, Call
 from ..reporter import Reporter
 from ..responses import BufferedResponse
 from ..retrying import Outcome, RetryLoop, Sleep
-from ..transports.base import HttpRequest, HttpResponse, Timeout, Transport
+from ..transports.base import HttpResponse, Transport, HttpRequest, Timeout
 from .backend import sleep
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import attrs
-from tenacity import RetryCallState, Retrying
+from tenacity import Retrying, RetryCallState
 
 from ..arguments import WaitArguments
 from ..jobs import JobStatusResponse

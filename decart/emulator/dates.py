@@ -1,4 +1,4 @@
-"""Dates on the emulator's clock, which counts seconds from anywhere and may be a test's own."""
+"""Dates on the emulator's clock, which may start anywhere and may be a virtual one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 
 class Dates:
-    """The date, as far as it has moved on since the emulator was made.
+    """The current date, which moves with the emulator's clock.
 
     Args:
         now: The emulator's clock, in seconds.
@@ -27,6 +27,6 @@ class Dates:
         return self._start + self._now()
 
     def text(self, moment: float | None = None) -> str:
-        """Write a moment, now unless given, in ISO's form in UTC; rounded to seconds."""
+        """Return a moment, by default now, in ISO 8601 format in UTC, rounded to seconds."""
         date = datetime.fromtimestamp(round(self.now() if moment is None else moment), UTC)
         return date.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -26,7 +26,7 @@ class Caller:
     grant: Grant | None = None
 
     def may_use(self, *names: str) -> bool:
-        """Say whether a model is theirs to use, by any of its names."""
+        """Return whether they may use a model, by any of its names."""
         allowed = self.grant.models if self.grant is not None else None
         return allowed is None or not set(names).isdisjoint(allowed)
 

@@ -43,7 +43,7 @@ def refusal(environ: Mapping[str, Any], listening_on: str) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a host, a name or an address, is this machine and no other."""
+    """Return whether a host name or address means this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

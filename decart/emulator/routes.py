@@ -104,7 +104,7 @@ def _job(ask: Exchange, job_id: str) -> Job:
 
 
 def _wants_a_part(request: Incoming) -> bool:
-    """Say whether a part of the file is wanted that can be given; any other range is passed over (RFC 9110)."""
+    """Return whether the requested range can be served; others are ignored (RFC 9110)."""
     wanted = request.range
     return request.method == "GET" and wanted is not None and wanted.units == "bytes" and len(wanted.ranges) == 1
 

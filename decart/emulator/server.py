@@ -29,9 +29,9 @@ class EmulatorServer:
     """A local server around an emulator; use it as a context manager.
 
     Args:
-        emulator: The queue; a new one unless given, which is closed with the server.
-        host: The address to listen on; this machine alone unless told otherwise.
-        port: The port; any free one unless given.
+        emulator: The queue; by default, a new one, which is closed with the server.
+        host: The address to listen on; by default, reachable from this machine only.
+        port: The port; by default, any free one.
         grace: Seconds that answers under way have to finish when the server is closed; then they are cut.
         silence: Seconds that a client may be silent while it sends or takes something.
         look: Seconds that each question for a job's status moves the emulator's clock on, if that is virtual: without
@@ -164,7 +164,7 @@ class _Gateway(wsgi.Gateway_10):
 
 
 def _is_gone(sock: socket.socket) -> bool:
-    """Say whether the other side has hung up."""
+    """Return whether the client has closed the connection."""
     try:
         return wait_for_read(sock, timeout=0) and not sock.recv(1, socket.MSG_PEEK)
     except OSError:

@@ -90,11 +90,11 @@ class Emulator:
     Args:
         pending: Seconds that a job waits before it is worked on.
         processing: Seconds that it is then worked on, at the least: rendering may take longer.
-        api_keys: The keys that are let in, besides the client tokens minted with them; every key that looks like one
-            (``dct_...``) unless given.
+        api_keys: The keys that are accepted, besides the client tokens created with them; by default, every key that
+            looks like one (``dct_...``).
         models: Models of your own, besides those of the catalogue.
-        clock: Where the time comes from; the system's clock unless given.
-        renderer: What makes the video; the built-in placeholder pictures unless given, of which up to 512 MiB are kept,
+        clock: The source of time; by default, the system's clock.
+        renderer: What makes the video; by default, the built-in placeholder pictures. Up to 512 MiB of them are cached,
             so that the same job is not rendered twice.
         background: Render in a thread of its own, from the submit on. Without it, a video is rendered when it is
             first looked for, which suits a virtual clock.
@@ -104,7 +104,7 @@ class Emulator:
             the jobs, those that have ended) are forgotten.
         layout: Where the MP4 files have their index: ``"start"``, so that a player can begin before it has loaded all,
             or ``"end"``, as files that the service made had it.
-        fps: Frames per second of videos made from text and from pictures; the model's own unless given. The files of
+        fps: Frames per second of videos made from text and from pictures; by default, the model's own. The files of
             the service had 24 or 32. An edited video keeps the rate of its source.
 
     Raises:

@@ -26,7 +26,7 @@ class EmulatorTransport:
     """A transport into an emulator of its own, in this process and on a virtual clock.
 
     Args:
-        emulator: The queue, with a ``VirtualClock``; unless given, a new one, whose jobs take 1 s in the queue and 3 s
+        emulator: The queue, with a ``VirtualClock``; by default, a new one, whose jobs take 1 s in the queue and 3 s
             of work.
 
     Attributes:

@@ -79,7 +79,7 @@ def merged_settings(session: requests.Session, url: str) -> dict[str, Any]:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine."""
+    """Return whether a host is this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

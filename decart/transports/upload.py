@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .base import Body
@@ -35,6 +36,7 @@ class Upload:
         self._left = len(body)
         self._in_memory = getattr(body, "in_memory", False)
         self._reading: asyncio.Future[bytes] | None = None
+        self._thread = ThreadPoolExecutor(1, "decart-upload")  # one, however busy: each would have buffers of its own
 
     def __aiter__(self) -> Upload:
         return self
@@ -48,7 +50,7 @@ class Upload:
         if self._in_memory:
             block = next(self._blocks, b"")
         else:
-            reading: Any = asyncio.get_running_loop().run_in_executor(None, next, self._blocks, b"")
+            reading: Any = asyncio.get_running_loop().run_in_executor(self._thread, next, self._blocks, b"")
             self._reading = reading
             block = await asyncio.shield(reading)
         if not block:
@@ -63,5 +65,6 @@ class Upload:
 
     async def settle(self) -> None:
         """Wait until no thread is reading the caller's file."""
+        self._thread.shutdown(wait=False)
         if self._reading is not None:
             await asyncio.wait({self._reading})

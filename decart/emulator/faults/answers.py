@@ -139,7 +139,7 @@ def _changed(answer: Answer, change: Callable[[dict[str, Any]], object]) -> Answ
 
 
 def is_json(answer: Answer) -> bool:
-    """Say whether an answer is JSON, and has a body."""
+    """Return whether a response is JSON and has a body."""
     return (answer.header("content-type") or "").startswith("application/json") and bool(answer.length())
 
 

@@ -104,7 +104,7 @@ class Fault:
         return {"name": self.name} | told
 
     def is_for(self, route: str) -> bool:
-        """Say whether it is for requests of this kind."""
+        """Return whether it affects requests of this kind."""
         return self.on in ("any", route)
 
     def once_less(self) -> list[Fault]:

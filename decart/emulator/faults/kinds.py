@@ -40,9 +40,9 @@ class Kind:
         does: What it does, in one line.
         part: The part of an exchange that it has to itself.
         main: The parameter that is written after the colon, ``status:503``; none for ``None``.
-        takes: Its parameters and what they are unless given; ``None`` for what the text in ``does`` says.
-        on: What it is for, unless told otherwise.
-        times: How often it acts, unless told otherwise.
+        takes: Its parameters and their defaults; ``None`` for a default that ``does`` describes.
+        on: The requests that it affects by default.
+        times: How often it acts by default.
     """
 
     does: str
