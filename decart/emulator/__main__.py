@@ -171,8 +171,8 @@ def _serve(options: argparse.Namespace) -> int:
             print(f"The decart emulator (placeholder media, no model) listens on {server.url}", flush=True)
             if not is_loopback(options.host):
                 print("It can be reached from other machines, and has no protection but its key check.", flush=True)
-            while True:  # until Ctrl-C; a wait without end cannot be interrupted on Windows
-                time.sleep(60)
+            while True:  # until Ctrl-C: a signal that the system hands to another thread does not end a sleep
+                time.sleep(0.5)
 
 
 def _cannot_listen(host: str, port: int, reason: str) -> str:
