@@ -7,10 +7,12 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from support.documents import ROOT, programs, run
 from support.studio import Studio
 
@@ -19,39 +21,79 @@ from decart import DecartClient, PollPolicy, RetryPolicy, Timeout, models
 from decart.emulator import Emulator, EmulatorServer, VirtualEmulator
 
 README = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = [block for block in programs("README.md") if "def test_" not in block]  # tests/test_samples.py has the tests
+FIRST, *OTHERS = (block for block in programs("README.md") if "def test_" not in block)  # test_samples has the tests
+PAGES = ["docs/queue-api.md", "docs/await.md", "docs/errors-and-retries.md", "docs/configuration.md", "docs/types.md"]
 
 PUBLIC = {name: getattr(decart, name) for name in [*decart.__all__, "AiohttpTransport"]}
 
 
 @pytest.fixture
-def at_the_box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DecartClient]:
-    """A folder with the page's input files, and a box that the environment points to."""
-    (tmp_path / "image.jpg").write_bytes(b"picture")
-    (tmp_path / "input.mp4").write_bytes(b"video")
+def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Emulator]:
+    """An emulator that the environment points to, and a folder with the programs' input files."""
+    for name in ("image.jpg", "input.mp4", "lake.mp4"):
+        (tmp_path / name).write_bytes(b"picture or video")
     monkeypatch.chdir(tmp_path)
     emulator = Emulator(pending=0, processing=0, renderer=Studio(), api_keys={"your-api-key"})
     with emulator, EmulatorServer(emulator) as server:
         monkeypatch.setenv("DECART_BASE_URL", server.url)
-        with DecartClient(api_key="your-api-key") as client:
-            yield client
+        monkeypatch.setenv("DECART_API_KEY", "your-api-key")
+        yield emulator
+
+
+def paste(block: str, names: dict[str, Any], page: str) -> None:
+    """Run a program as it stands, but without its pauses, and with the id of a job that exists."""
+    if "the-job-id" in block:
+        block = block.replace("the-job-id", names["job"].job_id)
+    run(block.replace("time.sleep(2)", "time.sleep(0)"), names, page)
+
+
+@pytest.mark.parametrize("block", ["", *OTHERS], ids=[f"block {number}" for number in range(1, len(OTHERS) + 2)])
+def test_a_program_of_the_readme_runs_when_it_is_pasted_after_the_first(block: str, emulator: Emulator) -> None:
+    names: dict[str, Any] = {}
+    with names_closed(names):
+        paste(FIRST, names, "README.md")
+        paste(block, names, "README.md")
+    assert Path("winter.mp4").stat().st_size > 0
 
 
 @pytest.mark.filterwarnings("ignore:The model name 'lucy-pro-v2v' is deprecated:DeprecationWarning")
-@pytest.mark.parametrize("block", BLOCKS, ids=[f"block {number}" for number in range(1, len(BLOCKS) + 1)])
-def test_a_program_of_the_readme_runs_unchanged(block: str, at_the_box: DecartClient) -> None:
-    job = at_the_box.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "x"})
-    at_the_box.queue.poll(job.job_id, poll=PollPolicy(interval=0.01))  # some programs fetch what is done
-    block = block.replace("the-job-id", job.job_id).replace("time.sleep(2)", "time.sleep(0)")
-    names: dict[str, Any] = {**PUBLIC, "client": at_the_box, "job": job, "time": time}
-    run(block, names, "README.md")
-    if names["client"] is not at_the_box:
-        names["client"].close()
+@pytest.mark.parametrize("page", PAGES)
+def test_the_programs_of_a_page_run_when_they_are_pasted_in_order(page: str, emulator: Emulator) -> None:
+    names: dict[str, Any] = {}
+    with names_closed(names):
+        for block in programs(page):
+            paste(block, names, page)
+    assert names["client"]
+
+
+@contextmanager
+def names_closed(names: dict[str, Any]) -> Iterator[None]:
+    """Close the clients and sessions that a program has left open."""
+    try:
+        yield
+    finally:
+        for value in [*names.values()]:
+            if isinstance(value, DecartClient | requests.Session):
+                value.close()
+
+
+def test_the_readme_is_short_enough_for_a_first_visit() -> None:
+    assert len(README.splitlines()) <= 220
+
+
+def test_every_page_is_linked_from_the_readme_or_from_a_page_that_is() -> None:
+    pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")}
+    linked = set(re.findall(r"\]\((docs/[\w-]+\.md)", README))
+    for page in sorted(linked & pages):
+        linked |= {f"docs/{name}" for name in re.findall(r"\]\(([\w-]+\.md)", (ROOT / page).read_text("utf-8"))}
+    assert pages - linked == set()
+    assert linked - pages == set()
 
 
 def test_the_defaults_in_the_table_are_those_of_the_code() -> None:
+    table = (ROOT / "docs" / "configuration.md").read_text("utf-8")
     for value in (RetryPolicy(), PollPolicy(), Timeout()):
-        written = re.search(rf"\| `{type(value).__name__}\((.*?)\)", README)
+        written = re.search(rf"\| `{type(value).__name__}\((.*?)\)", table)
         assert written is not None
         assert eval(f"type(value)({written[1]})") == value
 
