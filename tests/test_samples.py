@@ -118,6 +118,7 @@ NOT_YET = pytest.mark.xfail(reason="the README's blocks do not follow from each 
 )
 def test_the_blocks_of_a_page_run_in_order_in_one_session(page: str, reader: dict[str, str], tmp_path: Path) -> None:
     blocks = [block.replace("time.sleep(2)", "time.sleep(0)") for block in SESSIONS[page]]
+    blocks = [block.replace('"the-job-id"', "job.job_id") for block in blocks]  # of a job of the session
     session = json.dumps([SETUPS.get(page, ""), *blocks])
     printed = run(reader, tmp_path, ROOT / "tests" / "support" / "session.py", session)
     assert PRINTED.get(page, "") in printed
