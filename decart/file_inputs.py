@@ -164,7 +164,8 @@ class ImageToMotionVideoInput(JobInput):
 
     Attributes:
         data: The image.
-        trajectory: 2 to 1000 points, as ``MotionTrajectoryInput`` or dicts of ``frame``, ``x``, ``y``.
+        trajectory: 2 to 1000 points, as ``MotionTrajectoryInput`` or dicts: ``frame``, from 0, and ``x`` and ``y``, the
+            distance from the left and top edge, 0 to 1.
     """
 
     tasks = ("motion",)
@@ -178,13 +179,14 @@ class VideoRestyleInput(JobInput):
     """A video in another style, given as exactly one of a prompt or a reference image.
 
     Attributes:
-        data: The video.
+        data: The video (MP4, WebM or QuickTime).
         prompt: The style in words.
         reference_image: The style as an image; at least 100 x 100 pixels.
         enhance_prompt: Let the service elaborate the prompt; only with a prompt.
     """
 
     tasks = ("video-restyle",)
+    one_of = ("prompt", "reference_image")
 
     data: FileInput = attrs.field(repr=False, metadata=_FILE, validator=_is_given)
     prompt: str | None = attrs.field(default=None, validator=optional(is_prompt))
@@ -193,7 +195,7 @@ class VideoRestyleInput(JobInput):
 
     def _check(self) -> None:
         if (self.prompt is None) == (self.reference_image is None):
-            raise InvalidInputError("Pass exactly one of prompt and reference_image.")
+            raise InvalidInputError(f"Pass exactly one of {' and '.join(self.one_of)}.")
         if self.prompt is None and self.enhance_prompt is not None:
             raise InvalidInputError("enhance_prompt requires a prompt; it cannot be used with a reference_image.")
 
@@ -203,7 +205,7 @@ class VideoEditInput(JobInput):
     """An edited video, or a virtual try-on.
 
     Attributes:
-        data: The video.
+        data: The video (MP4).
         prompt: What to change; may be empty, which is the service's default.
         reference_image: What to add, as an image; at least 100 x 100 pixels.
         enhance_prompt: Let the service elaborate the prompt; True is the service's default.

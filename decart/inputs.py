@@ -143,15 +143,17 @@ class JobInput:
 
     Attributes:
         model: The model that runs the job.
-        seed: The same seed and inputs give the same video; 0 to 4294967295. The service chooses one by default.
+        seed: The same seed and inputs give the same result; 0 to 4294967295. The service chooses one by default.
         resolution: ``"720p"`` (the service's default) or, if the model supports it, ``"480p"``.
         tasks: The tasks that the class is for; it takes the models of no other task.
+        one_of: Inputs of which a job has exactly one.
 
     Raises:
         InvalidInputError: A value is out of range, or the model does not accept it.
     """
 
     tasks: ClassVar[tuple[Task, ...]] = ()
+    one_of: ClassVar[tuple[str, ...]] = ()
 
     model: ModelDefinition = attrs.field(validator=is_model)
     seed: int | None = attrs.field(default=None, converter=whole, validator=optional(_is_seed))

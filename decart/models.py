@@ -1,8 +1,8 @@
 """The catalogue: what each model does, the size of its videos, and whether the service still runs it.
 
 ``video(name)`` and ``image(name)`` look a name up. To use a model that is not in the catalogue, create a
-``ModelDefinition``. Sizes and frame rates are those of the service's public clients; retirements are those of its
-change log.
+``ModelDefinition``. Sizes and frame rates are those of the service's public clients; limits are those of its
+documentation, and retirements those of its change log. ``scripts/models_table.py`` makes the tables in the docs.
 
 A retired name can still be submitted, because the service decides: only if the service does not know the name, the
 error says since when the model has been retired. A deprecated alias is sent as written, and warns once per process,
@@ -21,17 +21,9 @@ import attrs
 from .errors import InvalidInputError, ModelNotFoundError
 
 Task = Literal[
-    "text-to-video",
-    "image-to-video",
-    "video-to-video",
-    "first-last-frame",
-    "motion",
-    "video-restyle",
-    "video-edit",
-    "virtual-try-on",
-    "text-to-image",
-    "image-to-image",
-]
+    "text-to-video", "image-to-video", "video-to-video", "first-last-frame", "motion", "video-restyle", "video-edit",
+    "virtual-try-on", "text-to-image", "image-to-image",
+]  # fmt: skip
 Resolution = Literal["720p", "480p"]
 
 TextToVideoName = Literal["lucy-pro-t2v"]
@@ -51,21 +43,13 @@ TextToImageName = Literal["lucy-pro-t2i"]
 ImageToImageName = Literal["lucy-pro-i2i", "lucy-image-2", "lucy-image-latest"]
 
 VideoModelName = (
-    TextToVideoName
-    | ImageToVideoName
-    | VideoToVideoName
-    | FirstLastFrameName
-    | MotionName
-    | VideoRestyleName
-    | VideoEditName
-    | VirtualTryOnName
-)
+    TextToVideoName | ImageToVideoName | VideoToVideoName | FirstLastFrameName | MotionName | VideoRestyleName
+    | VideoEditName | VirtualTryOnName
+)  # fmt: skip
 ImageModelName = TextToImageName | ImageToImageName
 
 if TYPE_CHECKING:
-    from typing_extensions import (
-        TypeVar,  # part of every type checker; nothing imports it at run time
-    )
+    from typing_extensions import TypeVar  # part of every type checker; nothing imports it at run time
 
     TaskT = TypeVar("TaskT", bound=Task, default=Any, covariant=True)
 else:
@@ -118,6 +102,9 @@ class ModelDefinition(Generic[TaskT]):
         width: Width in pixels of a landscape video at 720p, if known.
         height: Height in pixels of a landscape video at 720p, if known.
         resolutions: The accepted values of ``resolution``.
+        max_seconds: The longest video that it takes or, without a video as input, that it makes; ``None`` if no limit
+            is known. The service decides.
+        max_upload_mb: The largest video that it takes, in MB, likewise.
         lacks: Optional inputs of the task that this model does not take.
         alias_of: The canonical name, if this one is deprecated.
         retired: When the service stopped running it ("March 2026"); ``None`` while it runs.
@@ -135,26 +122,29 @@ class ModelDefinition(Generic[TaskT]):
     width: int | None = None
     height: int | None = None
     resolutions: tuple[Resolution, ...] = ("720p",)
+    max_seconds: int | None = None
+    max_upload_mb: int | None = None
     lacks: frozenset[str] = attrs.field(default=frozenset(), converter=_names)
     alias_of: str | None = None
     retired: str | None = None
 
 
+_FIVE = {"max_seconds": 5}
 _LARGE = {"fps": 25, "width": 1280, "height": 704}
 _BOTH = {**_LARGE, "resolutions": ("720p", "480p")}
 _NO_REFERENCE = {"lacks": {"reference_image"}}
-_NO_ANCHOR = {"lacks": {"self_anchor"}}
+_EDIT = {"fps": 20, "width": 1280, "height": 720, "max_upload_mb": 200, "lacks": {"self_anchor"}}
 _UNKNOWN_SIZE = {"fps": None, "width": None, "height": None}
 
 _TASKS: dict[Task, tuple[Any, dict[str, Any]]] = {  # task -> the names, and what most of its models have in common
-    "text-to-video": (TextToVideoName, {**_BOTH, "retired": "March 2026"}),
-    "image-to-video": (ImageToVideoName, {**_BOTH, "retired": "March 2026"}),
-    "video-to-video": (VideoToVideoName, _LARGE),
-    "first-last-frame": (FirstLastFrameName, {**_BOTH, "retired": "March 2026"}),
-    "motion": (MotionName, {**_LARGE, "retired": "May 2026"}),
-    "video-restyle": (VideoRestyleName, {"fps": 22, "width": 1280, "height": 704}),
-    "video-edit": (VideoEditName, {"fps": 20, "width": 1280, "height": 720, **_NO_ANCHOR}),
-    "virtual-try-on": (VirtualTryOnName, {"fps": 20, "width": 1280, "height": 720, **_NO_ANCHOR}),
+    "text-to-video": (TextToVideoName, {**_BOTH, **_FIVE, "retired": "March 2026"}),
+    "image-to-video": (ImageToVideoName, {**_BOTH, **_FIVE, "retired": "March 2026"}),
+    "video-to-video": (VideoToVideoName, {**_LARGE, **_FIVE}),
+    "first-last-frame": (FirstLastFrameName, {**_BOTH, **_FIVE, "retired": "March 2026"}),
+    "motion": (MotionName, {**_LARGE, **_FIVE, "retired": "May 2026"}),
+    "video-restyle": (VideoRestyleName, {**_LARGE, "fps": 22, "max_seconds": 1800, "max_upload_mb": 100}),
+    "video-edit": (VideoEditName, _EDIT),
+    "virtual-try-on": (VirtualTryOnName, _EDIT),
     "text-to-image": (TextToImageName, {**_BOTH, "retired": "March 2026"}),
     "image-to-image": (ImageToImageName, _BOTH),
 }
@@ -163,8 +153,8 @@ _OWN: dict[str, dict[str, Any]] = {  # name -> what differs from that
     "lucy-dev-i2v": {"resolutions": ("720p",)},
     "lucy-pro-v2v": {"alias_of": "lucy-clip"},
     "lucy-fast-v2v": {**_NO_REFERENCE, "retired": "March 2026"},
-    "lucy-dev-v2v": {**_NO_REFERENCE, "retired": "November 2025"},
-    "lucy-robot-720p": {**_NO_REFERENCE, **_UNKNOWN_SIZE},
+    "lucy-dev-v2v": {**_NO_REFERENCE, "max_seconds": None, "retired": "November 2025"},
+    "lucy-robot-720p": {**_NO_REFERENCE, **_UNKNOWN_SIZE, "max_seconds": None},
     "lucy-restyle-v2v": {"alias_of": "lucy-restyle-2"},
     "lucy-2-v2v": {"alias_of": "lucy-2", "retired": "April 2026"},
     "lucy-2": {"retired": "April 2026"},
@@ -258,10 +248,20 @@ def known(name: str) -> ModelDefinition | None:
     return _MODELS.get(name)
 
 
+def current(task: Task) -> tuple[str, ...]:
+    """Return the names of the models that do a task now, without deprecated aliases.
+
+    Example:
+        >>> current("video-to-video")
+        ('lucy-clip', 'lucy-clip-latest', 'lucy-robot-720p')
+    """
+    return tuple(m.name for m in _MODELS.values() if m.task == task and not m.retired and not m.alias_of)
+
+
 def retirement(model: ModelDefinition) -> str:
     """Return the sentences that say when ``model`` was retired and which models do the same task now."""
-    current = [m.name for m in _MODELS.values() if m.task == model.task and not m.retired and not m.alias_of]
-    instead = f"Models for {model.task}: {', '.join(current)}." if current else f"No current model does {model.task}."
+    others = current(model.task)
+    instead = f"Models for {model.task}: {', '.join(others)}." if others else f"No current model does {model.task}."
     return f"{model.name} was retired in {model.retired}. {instead}"
 
 

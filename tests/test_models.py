@@ -131,6 +131,27 @@ def test_these_models_take_all_that_their_task_has(name: str) -> None:
     assert find(name).lacks == frozenset()
 
 
+@pytest.mark.parametrize(
+    ("name", "seconds", "mb"),
+    [
+        ("lucy-pro-t2v", 5, None),
+        ("lucy-clip", 5, None),
+        ("lucy-robot-720p", None, None),
+        ("lucy-restyle-2", 1800, 100),
+        ("lucy-2.6", None, 200),
+        ("lucy-vton-3.6", None, 200),
+        ("lucy-image-2", None, None),
+    ],
+)
+def test_a_model_has_the_limits_that_the_service_documents(name: str, seconds: int | None, mb: int | None) -> None:
+    assert (find(name).max_seconds, find(name).max_upload_mb) == (seconds, mb)
+
+
+def test_the_current_models_of_a_task_are_neither_retired_nor_aliases() -> None:
+    assert models.current("video-restyle") == ("lucy-restyle-2", "lucy-restyle-latest")
+    assert models.current("motion") == ()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_other_function_says_which_one_to_use(name: str) -> None:
     wrong, right = (models.video, "image") if name in IMAGES else (models.image, "video")
