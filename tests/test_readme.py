@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,6 @@ from decart.emulator import Emulator, EmulatorServer, VirtualEmulator
 
 README = (ROOT / "README.md").read_text("utf-8")
 FIRST, *OTHERS = (block for block in programs("README.md") if "def test_" not in block)  # test_samples has the tests
-PAGES = ["docs/queue-api.md", "docs/await.md", "docs/errors-and-retries.md", "docs/configuration.md", "docs/types.md"]
 
 PUBLIC = {name: getattr(decart, name) for name in [*decart.__all__, "AiohttpTransport"]}
 
@@ -40,30 +38,13 @@ def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Emulat
         yield emulator
 
 
-def paste(block: str, names: dict[str, Any], page: str) -> None:
-    """Run a program as it stands, but without its pauses, and with the id of a job that exists."""
-    if "the-job-id" in block:
-        block = block.replace("the-job-id", names["job"].job_id)
-    run(block.replace("time.sleep(2)", "time.sleep(0)"), names, page)
-
-
 @pytest.mark.parametrize("block", ["", *OTHERS], ids=[f"block {number}" for number in range(1, len(OTHERS) + 2)])
 def test_a_program_of_the_readme_runs_when_it_is_pasted_after_the_first(block: str, emulator: Emulator) -> None:
     names: dict[str, Any] = {}
     with names_closed(names):
-        paste(FIRST, names, "README.md")
-        paste(block, names, "README.md")
+        run(FIRST, names, "README.md")
+        run(block, names, "README.md")
     assert Path("winter.mp4").stat().st_size > 0
-
-
-@pytest.mark.filterwarnings("ignore:The model name 'lucy-pro-v2v' is deprecated:DeprecationWarning")
-@pytest.mark.parametrize("page", PAGES)
-def test_the_programs_of_a_page_run_when_they_are_pasted_in_order(page: str, emulator: Emulator) -> None:
-    names: dict[str, Any] = {}
-    with names_closed(names):
-        for block in programs(page):
-            paste(block, names, page)
-    assert names["client"]
 
 
 @contextmanager

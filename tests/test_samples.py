@@ -76,7 +76,7 @@ def test_every_kind_of_block_is_found() -> None:
     assert [name for name in TESTS if name.startswith("README")] != []
     assert [block for name, block in TESTS.items() if "test-fixtures" in name] == programs("docs/test-fixtures.md")
     assert "docs/threads-and-forks.md, app.py" in FILES
-    without = {"docs/how-it-is-built.md", "docs/test-fixtures.md", "docs/threads-and-forks.md"}
+    without = {f"docs/{name}.md" for name in ("how-it-is-built", "speed", "test-fixtures", "threads-and-forks")}
     assert set(SESSIONS) == set(PAGES) - without
 
 
@@ -85,9 +85,9 @@ def test_every_kind_of_block_is_found() -> None:
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a reader whose folder has a picture and a video, and who has a service."""
-    (tmp_path / "image.jpg").write_bytes(b"picture")
-    (tmp_path / "input.mp4").write_bytes(b"video")
+    """The environment of a reader whose folder has a picture and two videos, and who has a service."""
+    for name in ("image.jpg", "input.mp4", "lake.mp4"):
+        (tmp_path / name).write_bytes(b"picture or video")
     emulator = Emulator(pending=0, processing=0, renderer=Studio(), api_keys={"your-api-key"})
     with emulator, EmulatorServer(emulator) as server:
         yield {
@@ -109,13 +109,8 @@ def run(reader: dict[str, str], folder: Path, program: Path, given: str = "") ->
     return ended.stdout
 
 
-NOT_YET = pytest.mark.xfail(reason="the README's blocks do not follow from each other yet", strict=False)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=NOT_YET if page == "README.md" else ()) for page in SESSIONS]
-)
+@pytest.mark.parametrize("page", SESSIONS)
 def test_the_blocks_of_a_page_run_in_order_in_one_session(page: str, reader: dict[str, str], tmp_path: Path) -> None:
     blocks = [block.replace("time.sleep(2)", "time.sleep(0)") for block in SESSIONS[page]]
     blocks = [block.replace('"the-job-id"', "job.job_id") for block in blocks]  # of a job of the session
