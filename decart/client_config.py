@@ -12,6 +12,7 @@ from . import transports
 from .config import Settings
 from .errors import InvalidInputError
 from .events import EventHook
+from .inputs import read
 from .pace import JobMemory
 from .policies import PollPolicy, RetryPolicy
 from .transports.base import AnyTimeout, AsyncTransport, Timeout, Transport
@@ -92,11 +93,6 @@ class Shared:
     closed: bool = False
     parent: Shared | None = None
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether nothing may be sent any more, because one of the clients or the parent was closed."""
-        return self.closed or (self.parent is not None and self.parent.closed)
-
 
 def check_hooks(hooks: Iterable[EventHook]) -> tuple[EventHook, ...]:
     """Return the event hooks of a client.
@@ -106,7 +102,7 @@ def check_hooks(hooks: Iterable[EventHook]) -> tuple[EventHook, ...]:
     """
     if isinstance(hooks, EventHook) or not isinstance(hooks, Iterable):
         raise InvalidInputError("event_hooks must be a list: write event_hooks=[hook].")
-    checked = tuple(hooks)
+    checked: tuple[EventHook, ...] = read("event_hooks", tuple, hooks)
     for hook in checked:
         _check_type("each of event_hooks", hook, EventHook)
     return checked

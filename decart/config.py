@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import attrs
@@ -45,6 +46,7 @@ class Settings:
         base_url: The URL that every path is appended to.
         user_agent: The ``User-Agent`` header.
         timeout: The time limits of one request.
+        headers: The headers of every request.
     """
 
     api_key: Secret
@@ -52,14 +54,14 @@ class Settings:
     base_url: str
     user_agent: str
     timeout: Timeout
+    headers: Mapping[str, str] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        headers = {"X-API-KEY": self.api_key, "User-Agent": self.user_agent, "Accept": "*/*"}
+        object.__setattr__(self, "headers", headers)
 
     def __repr__(self) -> str:
         return f"Settings(base_url={self.base_url!r})"
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers of every request."""
-        return {"X-API-KEY": self.api_key, "User-Agent": self.user_agent, "Accept": "*/*"}
 
     @property
     def origin(self) -> str:

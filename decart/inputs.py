@@ -25,14 +25,15 @@ import io
 import numbers
 import operator
 import reprlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, TypeVar
 
 import attrs
 
 from .errors import DecartSDKError, InvalidInputError
 from .models import ModelDefinition, Resolution, Task
+
+T = TypeVar("T")
 
 SEED_MAX = 4_294_967_295
 
@@ -73,11 +74,10 @@ def reason_of(error: BaseException) -> str:
     return text if says_it_all else f"{kind}: {text}"
 
 
-@contextmanager
-def wrap_errors(what: str) -> Iterator[None]:
-    """Turn whatever an object of the caller raises into an ``InvalidInputError``."""
+def read(what: str, function: Callable[..., T], *arguments: object) -> T:
+    """Call a function that reads an object of the caller; turn whatever it raises into an ``InvalidInputError``."""
     try:
-        yield
+        return function(*arguments)
     except DecartSDKError:
         raise
     except Exception as error:
@@ -175,8 +175,8 @@ class JobInput:
     @property
     def has_files(self) -> bool:
         """Whether the job has a file to upload."""
-        files = (field.name for field in attrs.fields(type(self)) if field.metadata.get("file"))
-        return any(getattr(self, name) is not None for name in files)
+        fields = attrs.fields(type(self))
+        return any(getattr(self, field.name) is not None for field in fields if field.metadata.get("file"))
 
     def _check(self) -> None:
         """Check rules that involve more than one field."""

@@ -17,11 +17,10 @@ from .errors import (
     SubmitOutcomeUnknownError,
     WaitCancelledError,
 )
-from .jobs import JobStatusResponse, JobSubmitResponse
-from .log import log
+from .events import log
+from .jobs import FailedJob, JobStatusResponse, JobSubmitResponse
 from .policies import outcome_unknown
 from .polling import JobPoll
-from .results import FailedJob
 from .transports.base import Event
 
 
@@ -63,7 +62,7 @@ class CallState:
             advice = (
                 f"Job {self.job_id} is done. Fetch its video with client.queue.download({self.job_id!r}, path)."
                 if self.finished
-                else f"Job {self.job_id} goes on. Wait for it with client.queue.poll({self.job_id!r})."
+                else f"Job {self.job_id} continues. Wait for it with client.queue.poll({self.job_id!r})."
             )
         elif self.sent:
             advice = (
@@ -98,7 +97,7 @@ def submit_cancelled() -> WaitCancelledError:
 def wait_cancelled(job_id: str) -> WaitCancelledError:
     """Return the error of a wait that was cancelled."""
     return WaitCancelledError(
-        f"The wait for job {job_id} was cancelled. The job goes on, and is billed: "
+        f"The wait for job {job_id} was cancelled. The job continues, and is billed: "
         f"client.queue.poll({job_id!r}) waits for it again.",
         job_id=job_id,
     )

@@ -169,7 +169,7 @@ AWKWARD_IDS = [
 @given(job_id=st.one_of(st.sampled_from(AWKWARD_IDS), st.text(), st.text(alphabet="./%?#\\ \r\n@:")))
 def test_a_job_id_never_leaves_its_one_segment_of_the_url(job_id: str) -> None:
     try:
-        url = content_request(SET, job_id_of(job_id)).url
+        url = content_request(SET, job_id_of(job_id, SET)).url
     except InvalidInputError:
         assert not job_id.strip() or job_id in (".", "..") or not job_id.isprintable() or len(job_id) > ID_LIMIT
         return
@@ -180,7 +180,7 @@ def test_a_job_id_never_leaves_its_one_segment_of_the_url(job_id: str) -> None:
 @pytest.mark.parametrize("job_id", ["", "  ", ".", "..", "\ud800", "j1\n", "j\0", "j" * 1001, None, 7, b"j1"])
 def test_an_invalid_job_id_is_refused(job_id: Any) -> None:
     with pytest.raises(InvalidInputError, match="job_id must be the id that submit returned"):
-        job_id_of(job_id)
+        job_id_of(job_id, SET)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_an_invalid_job_id_is_refused(job_id: Any) -> None:
     ],
 )
 def test_a_job_is_named_by_its_id_or_by_anything_that_the_queue_returned_for_it(job: AnyJob) -> None:
-    assert job_id_of(job) == "j1"
+    assert job_id_of(job, SET) == "j1"
 
 
 # what a response means
