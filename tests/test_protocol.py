@@ -230,6 +230,12 @@ def test_an_id_that_would_corrupt_a_log_is_invalid(job_id: str) -> None:
         submit_of(reply({"job_id": job_id, "status": "pending"}))
 
 
+@pytest.mark.parametrize("read", [submit_of, status_of])
+def test_an_empty_response_is_called_empty(read: Callable[[BufferedResponse], object]) -> None:
+    with pytest.raises(ResponseError, match="^The server sent status 204, but .* cannot be used: it is empty"):
+        read(BufferedResponse(status=204, headers={}))
+
+
 def test_the_response_to_a_status_check_need_not_repeat_the_id() -> None:
     assert status_of(reply({"job_id": None, "status": "pending"})).job_id == "j1"
 

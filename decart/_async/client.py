@@ -132,5 +132,6 @@ class AsyncDecartClient:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            f"{type(self).__name__} holds a key and connections and is not pickled; make one in each process instead."
+            f"{type(self).__name__} holds a key and connections, and is neither copied nor pickled; make one in each "
+            "process instead."
         )

@@ -215,6 +215,8 @@ class AsyncQueueClient:
         """Wait for a job that was submitted earlier, by any process, and return its result.
 
         Failed status checks (the network, 5xx, 429, silence) do not end a wait; they are repeated until its deadline.
+        Whatever does end it, such as Ctrl-C, carries the ``job_id`` and a note on how to resume. A ``TimeoutError`` of
+        ``asyncio.timeout`` does not: they are on its ``__cause__``, and in the log.
 
         Args:
             job: The job, from any process.
@@ -272,7 +274,8 @@ class AsyncQueueClient:
 
         Args:
             options: As for ``submit``; a dict may hold ``on_status_change``, too.
-            on_status_change, cancel, save_to: As for ``poll``.
+            on_status_change, save_to: As for ``poll``.
+            cancel: As for ``poll``. A submit heeds it before it is sent, and not while it uploads; the wait does after.
             poll: As for ``poll``; its ``timeout`` counts from the accepted submit.
             progress: As for ``poll``, and called while the inputs are sent, too.
 

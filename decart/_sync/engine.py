@@ -219,7 +219,7 @@ class Engine:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "A client and its queue hold a key and connections, and are neither copied nor pickled; make a client in "
+            "The queue of a client holds a key and connections, and is neither copied nor pickled; make a client in "
             "each process instead."
         )
 

@@ -134,4 +134,4 @@ def test_the_id_of_a_response_that_was_read_is_known_even_if_the_task_is_cancell
 
     task: asyncio.Future[Any]
     assert getattr(asyncio.run(main()), "job_id", None) == "j1"
-    assert "Job j1 goes on." in caplog.text
+    assert "Job j1 continues." in caplog.text
