@@ -135,4 +135,4 @@ class AsyncCallable:
 @pytest.mark.parametrize("name", ["on_status_change", "progress"])
 def test_an_object_that_must_be_awaited_is_refused_by_the_sync_client_before_the_submit(name: str) -> None:
     with pytest.raises(InvalidInputError, match=f"^{name} is a coroutine function; only the async client can await it"):
-        checked(**{name: AsyncCallable()})
+        client_of(FakeTransport()).queue.submit_and_poll(LAKE, **{name: AsyncCallable()})

@@ -215,8 +215,9 @@ class AsyncQueueClient:
         """Wait for a job that was submitted earlier, by any process, and return its result.
 
         Failed status checks (the network, 5xx, 429, silence) do not end a wait; they are repeated until its deadline.
-        Whatever does end it, such as Ctrl-C, carries the ``job_id`` and a note on how to resume. A ``TimeoutError`` of
-        ``asyncio.timeout`` does not: they are on its ``__cause__``, and in the log.
+        Whatever does end it, such as Ctrl-C, carries the ``job_id`` and a note on how to resume.
+
+        With ``asyncio.timeout``, they are on the ``__cause__`` of its ``TimeoutError``, and in the log.
 
         Args:
             job: The job, from any process.
