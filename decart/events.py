@@ -119,7 +119,7 @@ class StatusChanged:
 
     Attributes:
         job_id: The job.
-        status: ``"pending"``, ``"processing"``, ``"completed"``, ``"failed"``, or a word invented since.
+        status: ``"pending"``, ``"processing"``, ``"completed"``, ``"failed"``, or a word introduced since.
         error: Why it failed, when it failed and the service said why.
         model: The model's name, if this client submitted the job.
         elapsed: Seconds since it was accepted, if this client submitted it.

@@ -1,4 +1,4 @@
-"""How a call ends: errors that say where it failed, and advice for whoever is interrupted."""
+"""How a call ends: errors that say where it failed, and advice for a caller who is interrupted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .transports.base import Event
 
 @attrs.define
 class CallState:
-    """How far a call has come: what to tell whoever ends it, by Ctrl-C at any instruction or by any other exception.
+    """How far a call has come, which decides the advice if it is ended, by Ctrl-C at any instruction or otherwise.
 
     Attributes:
         job_id: The job, once it is known and the arguments of the call are checked.

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 from urllib.parse import quote
 
 import attrs
@@ -43,7 +43,6 @@ from .uploads.files import Upload, upload
 from .uploads.multipart import MultipartBody
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 AnyJob = str | JobSubmitResponse | JobStatusResponse | QueueJobResult
 """A job, by its id or by anything that the queue returned for it."""
@@ -56,12 +55,6 @@ ERROR_LIMIT = 64 * 1024
 
 ID_LIMIT = 1000
 """Characters of a job id, which goes into messages and logs verbatim."""
-
-
-class Salvage(Protocol[T_co]):
-    """Reads what arrived of a response."""
-
-    def __call__(self, response: BufferedResponse, failure: TransportError) -> T_co: ...
 
 
 @attrs.frozen(kw_only=True)
@@ -77,7 +70,7 @@ class Call(Generic[T]):
 
     request: HttpRequest
     parse: Callable[[BufferedResponse], T] = attrs.field(repr=False)
-    salvage: Salvage[T] | None = attrs.field(default=None, repr=False)
+    salvage: Callable[[BufferedResponse, TransportError], T] | None = attrs.field(default=None, repr=False)
     job_id: str | None = None
 
 

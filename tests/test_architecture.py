@@ -21,12 +21,11 @@ ORDER = """
 _version errors extras structure events
 transports.timeouts transports.base
 models inputs targets atomic partfile uploads.shared uploads.sources uploads.files uploads.multipart uploads file_inputs
-integrations.notebook jobs progress options integrations.progress_bar config
-redaction responses content protocol reporter policies pace polling ranges downloads outcomes arguments
+integrations.notebook jobs progress options integrations.progress_bar policies pace config
+redaction responses content protocol reporter polling ranges downloads outcomes arguments
 transports.failures transports.decoding transports.body transports.routes transports.pooled
 transports.urllib3 transports.requests
 transports.threads transports.threaded transports.upload transports.aiohttp transports
-client_config
 _async _sync
 client
 integrations.otel

@@ -27,8 +27,8 @@ from decart import (
     Timeout,
     Urllib3Transport,
 )
-from decart.client_config import make_transport
 from decart.config import settings
+from decart.transports import make_transport
 
 
 def test_a_request_carries_the_key_and_introduces_us() -> None:

@@ -7,18 +7,10 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import NoReturn, Self
 
-from ..client_config import (
-    UNCHANGED,
-    AnyTransport,
-    ClientConfig,
-    Shared,
-    Unchanged,
-    check_hooks,
-    make_transport,
-)
-from ..config import settings
+from ..config import UNCHANGED, ClientConfig, Shared, Unchanged, check_hooks, settings
 from ..events import EventHook
 from ..policies import PollPolicy, RetryPolicy
+from ..transports import AnyTransport, make_transport
 from ..transports.base import AnyTimeout, Transport, Timeout
 from .backend import adapt
 from .engine import Engine

@@ -18,7 +18,7 @@ from typing import Any, Generic, NoReturn, TypeVar, cast
 import attrs
 from tenacity import Retrying, RetryCallState
 
-from ..client_config import ClientConfig, Shared
+from ..config import ClientConfig, Shared
 from ..errors import ClientClosedError, DecartSDKError, QueueError, TransportError
 from ..events import Operation, log
 from ..jobs import JobStatusResponse
@@ -179,17 +179,19 @@ class Engine:
         check = cancel.check if call.request.body is None else NEVER.check  # a submit that was sent is read to its end
         with self.open(call.request, timeout) as response:
             limit = JSON_LIMIT if 200 <= response.status < 300 else ERROR_LIMIT
-            received = partial(BufferedResponse, status=response.status, headers=response.headers)
-            parse = call.parse
+            received = partial(BufferedResponse, status=response.status, headers=response.headers)  # hides the body
+            failure: TransportError | None = None
             try:
                 try:
-                    buffered = received(body=response.read(limit, check=check))  # its repr hides the body
+                    response.read(limit, check=check)
                 except TransportError as error:
                     if call.salvage is None:
                         raise
-                    parse = partial(call.salvage, failure=error.with_traceback(None))
-                    buffered = received(body=response.received)
-                return parse(buffered)  # not in the handler: an error that it raises must not refer to the request
+                    failure = error.with_traceback(None)
+                # not in the handler: an error that these raise must not refer to the request
+                if failure is None or call.salvage is None:
+                    return call.parse(received(body=response.received))
+                return call.salvage(received(body=response.received), failure)
             except BaseException as end:
                 if call.salvage is not None and response.received and not isinstance(end, FAILURES):  # such as Ctrl-C
                     with suppress(TransportError):  # it names no job
