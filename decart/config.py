@@ -258,7 +258,7 @@ def check_hooks(hooks: Iterable[EventHook]) -> tuple[EventHook, ...]:
     """
     if isinstance(hooks, EventHook) or not isinstance(hooks, Iterable):
         raise InvalidInputError("event_hooks must be a list: write event_hooks=[hook].")
-    checked: tuple[EventHook, ...] = read("event_hooks", tuple, hooks)
+    checked = read("event_hooks", lambda: tuple(hooks))
     for hook in checked:
         _check_type("each of event_hooks", hook, EventHook)
     return checked

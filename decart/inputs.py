@@ -84,10 +84,15 @@ def read(what: str, function: Callable[..., T], *arguments: object) -> T:
         raise InvalidInputError(f"{what} cannot be read ({reason_of(error)}).") from error
 
 
-def is_model(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+def not_a_model(value: object) -> InvalidInputError:
+    """Return the error for what is not a model, such as the name of one."""
+    hint = f"models.video({value!r})" if isinstance(value, str) else "models.video('lucy-pro-t2v')"
+    return InvalidInputError(f"model must be a ModelDefinition; write {hint}.")
+
+
+def _is_model(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, ModelDefinition):
-        hint = f"models.video({value!r})" if isinstance(value, str) else "models.video('lucy-pro-t2v')"
-        raise InvalidInputError(f"model must be a ModelDefinition; write {hint}.")
+        raise not_a_model(value)
 
 
 def is_text(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -153,7 +158,7 @@ class JobInput:
 
     tasks: ClassVar[tuple[Task, ...]] = ()
 
-    model: ModelDefinition = attrs.field(validator=is_model)
+    model: ModelDefinition = attrs.field(validator=_is_model)
     seed: int | None = attrs.field(default=None, converter=whole, validator=optional(_is_seed))
     resolution: Resolution | None = None
 

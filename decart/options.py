@@ -17,7 +17,7 @@ from .inputs import (
     JobInput,
     TextToImageInput,
     TextToVideoInput,
-    is_model,
+    not_a_model,
     read,
     refuse,
     shown,
@@ -155,8 +155,8 @@ def from_options(options: JobOptions | JobInput) -> JobInput:
         raise refuse("options", "a dict or one of the input classes", options)
     given: dict[str, Any] = read("options", dict, options)  # read once: the caller's mapping may be of any kind
     model = given.get("model")
-    is_model(None, attrs.fields(JobInput).model, model)
-    assert isinstance(model, ModelDefinition)
+    if not isinstance(model, ModelDefinition):
+        raise not_a_model(model)
     kind = input_class(model)
     fields = attrs.fields_dict(kind)
     for key in given:

@@ -58,7 +58,7 @@ ONLY_IN = {
     "pytest": {"integrations.pytest_plugin"},
 }
 LIMIT = 300
-LONG = {"_async.queue": 341}
+LONG = {"_async.queue": 339}
 """The lines of modules that are longer than the limit. They may shrink, and leave this list; none may join it."""
 
 EXTRAS = {"av", "numpy", "PIL", "pydantic", "jwt", "werkzeug", "cheroot", "django", "flask", "responses"}

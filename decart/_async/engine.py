@@ -142,9 +142,9 @@ class AsyncEngine:
         job_id: str | None,
         cancel: Cancellation = NEVER,
     ) -> T:
-        """Make attempts until one succeeds, or one fails with an error after which there is no pause; raise that then.
+        """Make attempts until one succeeds, or fails with an error that is not retried; it is raised.
 
-        See `AsyncAttempts`.
+        The arguments are those of `AsyncAttempts`.
         """
         attempts = AsyncAttempts(
             make=attempt,

@@ -143,9 +143,9 @@ class Engine:
         job_id: str | None,
         cancel: Cancellation = NEVER,
     ) -> T:
-        """Make attempts until one succeeds, or one fails with an error after which there is no pause; raise that then.
+        """Make attempts until one succeeds, or fails with an error that is not retried; it is raised.
 
-        See `Attempts`.
+        The arguments are those of `Attempts`.
         """
         attempts = Attempts(
             make=attempt,
