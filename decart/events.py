@@ -19,19 +19,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import attrs
 
 from .errors import DecartSDKError
 
-if TYPE_CHECKING:
-    _Adapter = logging.LoggerAdapter[logging.Logger]
-else:
-    _Adapter = logging.LoggerAdapter
 
-
-class SafeLog(_Adapter):
+class SafeLog(logging.LoggerAdapter[logging.Logger]):
     """A logger that ignores errors in its handlers and filters: they must not end the wait for a paid job."""
 
     def log(self, level: int, msg: object, *args: object, **options: Any) -> None:
