@@ -72,7 +72,16 @@ if TYPE_CHECKING:
         VideoToVideoInput,
     )
     from .inputs import JobInput, TextToImageInput, TextToVideoInput
-    from .jobs import JobStatus, JobStatusResponse, JobSubmitResponse, PollStep
+    from .jobs import (
+        CompletedJob,
+        FailedJob,
+        JobStatus,
+        JobStatusResponse,
+        JobSubmitResponse,
+        PollStep,
+        QueueJobResult,
+        SavedJob,
+    )
     from .models import ImageModelName, ModelDefinition, VideoModelName
     from .options import (
         FirstLastFrameOptions,
@@ -88,7 +97,6 @@ if TYPE_CHECKING:
     )
     from .policies import PollPolicy, RetryPolicy
     from .progress import OnProgress, Progress
-    from .results import CompletedJob, FailedJob, QueueJobResult, SavedJob
     from .transports.aiohttp import AiohttpTransport as AiohttpTransport
     from .transports.base import Timeout
     from .transports.requests import RequestsTransport
@@ -194,8 +202,7 @@ _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs 
     "file_inputs": "FirstLastFrameInput ImageToImageInput ImageToMotionVideoInput ImageToVideoInput "
     "MotionTrajectoryInput VideoEditInput VideoRestyleInput VideoToVideoInput",
     "inputs": "JobInput TextToImageInput TextToVideoInput",
-    "jobs": "JobStatus JobStatusResponse JobSubmitResponse PollStep",
-    "results": "CompletedJob FailedJob QueueJobResult SavedJob",
+    "jobs": "CompletedJob FailedJob JobStatus JobStatusResponse JobSubmitResponse PollStep QueueJobResult SavedJob",
     "models": "ImageModelName ModelDefinition VideoModelName",
     "options": "FirstLastFrameOptions ImageToImageOptions ImageToMotionVideoOptions ImageToVideoOptions JobOptions "
     "TextToImageOptions TextToVideoOptions VideoEditOptions VideoRestyleOptions VideoToVideoOptions",

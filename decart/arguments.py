@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from inspect import iscoroutinefunction
 from pathlib import Path
 
 import attrs
 
-from .errors import InvalidInputError, WaitCancelledError
-from .inputs import JobInput, refuse
+from .errors import InvalidInputError
+from .inputs import refuse
 from .jobs import JobStatusResponse
-from .options import JobOptions, OnStatusChange, callback_of, check_callback
+from .options import OnStatusChange
 from .policies import PollPolicy
 from .progress import OnProgress, ShowProgress, callable_anywhere, is_async
 from .targets import check_target
 from .transports.base import Event
+
+ProgressCallbacks = tuple[OnProgress | None, Callable[[JobStatusResponse], None] | None]
+"""The callbacks for bytes and for status checks."""
 
 
 @attrs.frozen(kw_only=True)
@@ -41,69 +44,64 @@ class WaitArguments:
     on_poll: Callable[[JobStatusResponse], None] | None = None
 
 
-@contextmanager
 def wait_arguments(
-    *,
-    options: JobOptions | JobInput | None = None,
     on_status_change: OnStatusChange | None,
     poll: PollPolicy | None,
     cancel: Event | None,
     save_to: str | os.PathLike[str] | None,
-    progress: ShowProgress | None,
+    callbacks: ProgressCallbacks,
+    *,
     awaited: bool,
-) -> Iterator[WaitArguments]:
-    """Check the arguments of a wait, and show a progress bar for its duration if one was asked for.
+) -> WaitArguments:
+    """Check the arguments of a wait, so that nothing that could be refused before a submit fails after it.
 
     Args:
-        options: Those of a submit that precedes the wait; they may hold ``on_status_change``.
+        callbacks: Those of ``shown_progress``.
         awaited: Whether it is the async client that was called.
 
     Raises:
         InvalidInputError: An argument cannot be used.
-        MissingExtraError: The progress bar's package is not installed.
-        WaitCancelledError: ``cancel`` was set before a submit.
     """
-    callback = on_status_change
-    if options is not None:
-        callback = callback_of(options, on_status_change)
-    check_callback(callback)
-    if is_async(callback) and not awaited:
-        raise InvalidInputError("on_status_change is a coroutine function; only the async client can await it.")
+    if on_status_change is not None:
+        if not callable(on_status_change):
+            raise refuse("on_status_change", "callable", on_status_change)
+        if is_async(on_status_change) and not awaited:
+            raise InvalidInputError("on_status_change is a coroutine function; only the async client can await it.")
     check_policy(poll)
-    _check_cancel(cancel, awaited=awaited)
-    if options is not None and cancel is not None and cancel.is_set():
-        raise WaitCancelledError("The wait was cancelled before the job was submitted; nothing was sent.")
+    if cancel is not None:
+        _check_cancel(cancel, awaited=awaited)
     target = None if save_to is None else check_target(save_to, "save_to")
-    with shown_progress(progress, awaited=awaited) as (on_progress, on_poll):
-        yield WaitArguments(
-            on_status_change=callback,
-            poll=poll,
-            cancel=cancel,
-            save_to=target,
-            on_progress=on_progress,
-            on_poll=on_poll,
-        )
+    on_progress, on_poll = callbacks
+    return WaitArguments(
+        on_status_change=on_status_change,
+        poll=poll,
+        cancel=cancel,
+        save_to=target,
+        on_progress=on_progress,
+        on_poll=on_poll,
+    )
 
 
-@contextmanager
-def shown_progress(
-    progress: ShowProgress | None, *, awaited: bool
-) -> Iterator[tuple[OnProgress | None, Callable[[JobStatusResponse], None] | None]]:
-    """Give the callbacks for bytes and for status checks: the caller's, or those of a bar that is removed at the end.
+def shown_progress(progress: ShowProgress | None, *, awaited: bool) -> AbstractContextManager[ProgressCallbacks]:
+    """Return a context manager that gives the caller's callback, or those of a bar that is removed at the end.
 
     Raises:
         InvalidInputError: ``progress`` cannot be called.
         MissingExtraError: The progress bar's package is not installed.
     """
     if progress is None or progress is False:
-        yield None, None
-    elif progress is True:
-        from .integrations.progress_bar import Bar  # needs an extra
+        return nullcontext((None, None))
+    if progress is True:
+        return _bar(awaited=awaited)
+    return nullcontext((callable_anywhere(progress, awaited=awaited), None))
 
-        with Bar() as bar:
-            yield callable_anywhere(bar.on_progress, awaited=awaited), bar.on_poll
-    else:
-        yield callable_anywhere(progress, awaited=awaited), None
+
+@contextmanager
+def _bar(*, awaited: bool) -> Iterator[ProgressCallbacks]:
+    from .integrations.progress_bar import Bar  # needs an extra
+
+    with Bar() as bar:
+        yield callable_anywhere(bar.on_progress, awaited=awaited), bar.on_poll
 
 
 def check_policy(poll: object) -> None:
@@ -117,8 +115,6 @@ def check_policy(poll: object) -> None:
 
 
 def _check_cancel(cancel: object, *, awaited: bool) -> None:
-    if cancel is None:
-        return
     kind = "a threading.Event or an asyncio.Event" if awaited else "a threading.Event"
     wait = getattr(cancel, "wait", None)
     blocks = callable(wait) and not iscoroutinefunction(wait)

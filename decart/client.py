@@ -7,7 +7,7 @@ from types import TracebackType
 from ._async.backend import adapt
 from ._async.client import AsyncDecartClient
 from ._sync.client import SyncDecartClient
-from .client_config import Shared
+from .config import Shared
 from .transports.threaded import ThreadedTransport
 
 

@@ -1,17 +1,27 @@
-"""The settings of a client, checked once: the API key, the origin it may be sent to, and the user agent."""
+"""What a client was made with, checked once, and what it shares with the clients derived from it.
+
+Its settings are the API key, the origin that the key may be sent to, the user agent and the timeouts; its configuration
+adds the policies and the event hooks.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import os
 import re
+from collections.abc import Iterable, Mapping
+from enum import Enum
 from urllib.parse import urlsplit
 
 import attrs
 
 from ._version import __version__
 from .errors import InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError
-from .transports.base import AnyTimeout, Timeout, origin
+from .events import EventHook
+from .inputs import read
+from .pace import JobMemory
+from .policies import PollPolicy, RetryPolicy
+from .transports.base import AnyTimeout, AsyncTransport, Timeout, Transport, origin
 
 DEFAULT_BASE_URL = "https://api.decart.ai"
 
@@ -45,6 +55,7 @@ class Settings:
         base_url: The URL that every path is appended to.
         user_agent: The ``User-Agent`` header.
         timeout: The time limits of one request.
+        headers: The headers of every request.
     """
 
     api_key: Secret
@@ -52,14 +63,14 @@ class Settings:
     base_url: str
     user_agent: str
     timeout: Timeout
+    headers: Mapping[str, str] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        headers = {"X-API-KEY": self.api_key, "User-Agent": self.user_agent, "Accept": "*/*"}
+        object.__setattr__(self, "headers", headers)
 
     def __repr__(self) -> str:
         return f"Settings(base_url={self.base_url!r})"
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers of every request."""
-        return {"X-API-KEY": self.api_key, "User-Agent": self.user_agent, "Accept": "*/*"}
 
     @property
     def origin(self) -> str:
@@ -78,10 +89,11 @@ def settings(
         InvalidInputError: The timeout or the integration cannot be used.
     """
     key_source = "the argument api_key" if api_key is not None else "the environment variable DECART_API_KEY"
+    url = (os.environ.get("DECART_BASE_URL", "").strip() or DEFAULT_BASE_URL) if base_url is None else base_url
     return Settings(
         api_key=_api_key(os.environ.get("DECART_API_KEY") if api_key is None else api_key, key_source),
         key_source=key_source,
-        base_url=_base_url(_environment_url() if base_url is None else base_url, allow_http),
+        base_url=_base_url(url, allow_http),
         user_agent=_user_agent(integration),
         timeout=Timeout.of(timeout),
     )
@@ -106,10 +118,6 @@ def _api_key(value: object, source: str) -> Secret:
 def _is_visible(text: str) -> bool:
     """Return whether a text consists of visible ASCII characters only."""
     return all("!" <= character <= "~" for character in text)
-
-
-def _environment_url() -> str:
-    return os.environ.get("DECART_BASE_URL", "").strip() or DEFAULT_BASE_URL
 
 
 def _base_url(value: object, allow_http: bool) -> str:
@@ -142,7 +150,7 @@ def _shown(value: object) -> str:
     text = str(value)
     if re.match(r"\s*(dct|ek)_|\s*eyJ", text):
         return "something that looks like an API key"
-    return repr(_without_credentials(text))
+    return repr(re.sub(r"^(\w+://)?.*@", r"\1***@", text, flags=re.DOTALL)[:200])
 
 
 def _is_http(url: str) -> bool:
@@ -160,10 +168,6 @@ def _is_http(url: str) -> bool:
         return False
 
 
-def _without_credentials(value: object) -> str:
-    return re.sub(r"^(\w+://)?.*@", r"\1***@", str(value), flags=re.DOTALL)[:200]
-
-
 def _user_agent(integration: str | None) -> str:
     ours = f"decart-python-sdk/{__version__} lang/py"
     if integration is None:
@@ -173,3 +177,94 @@ def _user_agent(integration: str | None) -> str:
             f"integration must be a short ASCII str like 'my-app/1.0', not {str(integration)[:100]!r}."
         )
     return f"{ours} {integration.strip()}"
+
+
+class Unchanged(Enum):
+    """Stands for an option that is not given, where ``None`` means something else."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED = Unchanged.UNCHANGED
+
+
+@attrs.frozen(kw_only=True)
+class ClientConfig:
+    """How a client behaves.
+
+    Attributes:
+        settings: The key, the base URL and the timeouts.
+        retry: How failed exchanges are repeated.
+        poll: How waits check the status; ``None`` for the defaults, from which the client learns.
+        event_hooks: Who hears what the client does.
+    """
+
+    settings: Settings
+    retry: RetryPolicy = attrs.field(factory=RetryPolicy)
+    poll: PollPolicy | None = None
+    event_hooks: tuple[EventHook, ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        _check_type("retry", self.retry, RetryPolicy)
+        if self.poll is not None:
+            _check_type("poll", self.poll, PollPolicy)
+
+    def changed(
+        self,
+        *,
+        timeout: AnyTimeout | Unchanged,
+        retry: RetryPolicy | None,
+        poll: PollPolicy | Unchanged | None,
+        event_hooks: Iterable[EventHook] | None,
+    ) -> ClientConfig:
+        """Return this configuration with some options replaced.
+
+        Raises:
+            InvalidInputError: An option cannot be used.
+        """
+        settings = self.settings
+        if not isinstance(timeout, Unchanged):
+            settings = attrs.evolve(settings, timeout=Timeout.of(timeout))
+        return ClientConfig(
+            settings=settings,
+            retry=self.retry if retry is None else retry,
+            poll=self.poll if isinstance(poll, Unchanged) else poll,
+            event_hooks=self.event_hooks if event_hooks is None else check_hooks(event_hooks),
+        )
+
+
+@attrs.define(kw_only=True, eq=False)
+class Shared:
+    """What a client shares with those that ``with_options`` derived from it.
+
+    Attributes:
+        transport: What sends the requests.
+        memory: The jobs that were submitted, and how long they took.
+        closed: Whether one of the clients was closed.
+        parent: What the sync client shares, for its async side.
+    """
+
+    transport: Transport | AsyncTransport
+    memory: JobMemory = attrs.field(factory=JobMemory)
+    closed: bool = False
+    parent: Shared | None = None
+
+
+def check_hooks(hooks: Iterable[EventHook]) -> tuple[EventHook, ...]:
+    """Return the event hooks of a client.
+
+    Raises:
+        InvalidInputError: They are not a list of event hooks.
+    """
+    if isinstance(hooks, EventHook) or not isinstance(hooks, Iterable):
+        raise InvalidInputError("event_hooks must be a list: write event_hooks=[hook].")
+    checked = read("event_hooks", lambda: tuple(hooks))
+    for hook in checked:
+        _check_type("each of event_hooks", hook, EventHook)
+    return checked
+
+
+def _check_type(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise InvalidInputError(f"{name} must be {article} {kind.__name__}, not {type(value).__name__}.")

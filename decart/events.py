@@ -1,4 +1,4 @@
-"""Events of a client, for metrics, traces or a dashboard.
+"""What a client reports: events for metrics, traces or a dashboard, and the log.
 
 ::
 
@@ -10,18 +10,34 @@
 
 A hook is called where the event happens, in the caller's thread or event loop, which waits for it: keep it quick, and
 do not block. ``bytes_moved`` of an upload is called in the thread that reads the file. What a hook raises is logged and
-goes no further: a broken metric must not lose a paid job. No event holds the API key.
+goes no further: a broken metric must not lose a paid job. No event holds the API key. `decart.reporter` says what is
+logged, under the name ``decart``.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
 from .errors import DecartSDKError
+
+
+class SafeLog(logging.LoggerAdapter[logging.Logger]):
+    """A logger that ignores errors in its handlers and filters: they must not end the wait for a paid job."""
+
+    def log(self, level: int, msg: object, *args: object, **options: Any) -> None:
+        """Log a message."""
+        try:
+            super().log(level, msg, *args, stacklevel=2, **options)
+        except Exception:  # there is nowhere left to report it
+            return
+
+
+log = SafeLog(logging.getLogger("decart"))
 
 OperationName = Literal["submit", "status", "wait", "download"]
 
@@ -98,7 +114,7 @@ class StatusChanged:
 
     Attributes:
         job_id: The job.
-        status: ``"pending"``, ``"processing"``, ``"completed"``, ``"failed"``, or a word invented since.
+        status: ``"pending"``, ``"processing"``, ``"completed"``, ``"failed"``, or a word introduced since.
         error: Why it failed, when it failed and the service said why.
         model: The model's name, if this client submitted the job.
         elapsed: Seconds since it was accepted, if this client submitted it.

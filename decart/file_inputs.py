@@ -15,10 +15,10 @@ from .inputs import (
     is_prompt,
     is_text,
     optional,
+    read,
     real,
     refuse,
     whole,
-    wrap_errors,
 )
 from .uploads.files import FileInput
 
@@ -146,8 +146,7 @@ TrajectoryPoint = MotionTrajectoryInput | Mapping[str, float]
 def _points(value: Iterable[TrajectoryPoint]) -> tuple[MotionTrajectoryInput, ...]:
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
         raise refuse("trajectory", "a list of points {'frame': 0, 'x': 0.5, 'y': 0.5}", value)
-    with wrap_errors("trajectory"):
-        return tuple(map(_point, islice(value, TRAJECTORY_POINTS[1] + 1)))
+    return read("trajectory", lambda: tuple(map(_point, islice(value, TRAJECTORY_POINTS[1] + 1))))
 
 
 def _point(value: object) -> MotionTrajectoryInput:

@@ -25,14 +25,15 @@ import io
 import numbers
 import operator
 import reprlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, TypeVar
 
 import attrs
 
 from .errors import DecartSDKError, InvalidInputError
 from .models import ModelDefinition, Resolution, Task
+
+T = TypeVar("T")
 
 SEED_MAX = 4_294_967_295
 
@@ -73,21 +74,25 @@ def reason_of(error: BaseException) -> str:
     return text if says_it_all else f"{kind}: {text}"
 
 
-@contextmanager
-def wrap_errors(what: str) -> Iterator[None]:
-    """Turn whatever an object of the caller raises into an ``InvalidInputError``."""
+def read(what: str, function: Callable[..., T], *arguments: object) -> T:
+    """Call a function that reads an object of the caller; turn whatever it raises into an ``InvalidInputError``."""
     try:
-        yield
+        return function(*arguments)
     except DecartSDKError:
         raise
     except Exception as error:
         raise InvalidInputError(f"{what} cannot be read ({reason_of(error)}).") from error
 
 
-def is_model(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+def not_a_model(value: object) -> InvalidInputError:
+    """Return the error for what is not a model, such as the name of one."""
+    hint = f"models.video({value!r})" if isinstance(value, str) else "models.video('lucy-pro-t2v')"
+    return InvalidInputError(f"model must be a ModelDefinition; write {hint}.")
+
+
+def _is_model(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, ModelDefinition):
-        hint = f"models.video({value!r})" if isinstance(value, str) else "models.video('lucy-pro-t2v')"
-        raise InvalidInputError(f"model must be a ModelDefinition; write {hint}.")
+        raise not_a_model(value)
 
 
 def is_text(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -155,7 +160,7 @@ class JobInput:
     tasks: ClassVar[tuple[Task, ...]] = ()
     one_of: ClassVar[tuple[str, ...]] = ()
 
-    model: ModelDefinition = attrs.field(validator=is_model)
+    model: ModelDefinition = attrs.field(validator=_is_model)
     seed: int | None = attrs.field(default=None, converter=whole, validator=optional(_is_seed))
     resolution: Resolution | None = None
 
@@ -177,8 +182,8 @@ class JobInput:
     @property
     def has_files(self) -> bool:
         """Whether the job has a file to upload."""
-        files = (field.name for field in attrs.fields(type(self)) if field.metadata.get("file"))
-        return any(getattr(self, name) is not None for name in files)
+        fields = attrs.fields(type(self))
+        return any(getattr(self, field.name) is not None for field in fields if field.metadata.get("file"))
 
     def _check(self) -> None:
         """Check rules that involve more than one field."""

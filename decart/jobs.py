@@ -1,4 +1,4 @@
-"""What the service reports about a job.
+"""What the service reports about a job, and its result: the video, in memory or in a file, or why there is none.
 
 A job moves one way, and only two statuses end a wait. Any other word, known or not, means "check again later", so a
 status that the service introduces tomorrow breaks nobody.
@@ -16,9 +16,16 @@ anything else   wait, and log it once
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Literal, overload
 
 import attrs
+
+from .atomic import write_atomically
+from .errors import JobFailedError, JobTimeoutError
+from .targets import current_folder, find_target, resolved
 
 JobStatus = Literal["pending", "processing", "completed", "failed"]
 KNOWN = frozenset({"pending", "processing", "completed", "failed"})
@@ -93,3 +100,145 @@ class PollStep:
 def first_status(job: JobSubmitResponse) -> JobStatusResponse:
     """Return the status that a submit implies, without a request."""
     return JobStatusResponse(job_id=job.job_id, status=job.status, model=job.model, elapsed=0.0)
+
+
+def _size(data: bytes | None) -> str:
+    return "None" if data is None else f"<{len(data)} bytes>"
+
+
+@attrs.frozen(kw_only=True)
+class QueueJobResult:
+    """The result of a job.
+
+    The queue returns one of three subclasses, so that a type checker knows what ``status`` implies: ``CompletedJob``
+    has ``data``, ``SavedJob`` (for ``save_to=``) has ``path``, and ``FailedJob`` has ``error``.
+
+    Attributes:
+        job_id: The id of the job.
+        status: ``"completed"`` or ``"failed"``.
+        data: The video (MP4) or image (PNG) as bytes, if it completed; never part of a ``repr``.
+        error: What went wrong, if it failed.
+        path: The file that holds the video instead of ``data`` (``save_to=``).
+        timed_out: True if the wait ended before the job did: the job may still finish, and
+            ``client.queue.poll(job_id)`` waits for it again.
+        model: The name of the job's model, if this client submitted it.
+        elapsed: Seconds from the accepted submit until the job was seen to be finished, if this client submitted it.
+    """
+
+    job_id: str
+    status: Literal["completed", "failed"]
+    data: bytes | None = attrs.field(default=None, repr=_size)
+    error: str | None = None
+    path: Path | None = None
+    timed_out: bool = False
+    model: str | None = attrs.field(default=None, eq=False)
+    elapsed: float | None = attrs.field(default=None, eq=False)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from .integrations.notebook import bundle, player
+
+        return bundle(self, player(self.data, self.path))
+
+    def raise_for_status(self) -> None:
+        """Raise an error unless the job completed.
+
+        Raises:
+            JobTimeoutError: The wait ended before the job did.
+            JobFailedError: The job failed.
+
+        Example:
+            >>> CompletedJob(job_id="j", data=b"...").raise_for_status()
+        """
+        if self.status != "completed":
+            kind = JobTimeoutError if self.timed_out else JobFailedError
+            raise kind(self.error or f"Job {self.job_id} failed.", job_id=self.job_id)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the video to ``path`` and return it; copy it if it is in a file already.
+
+        The bytes go to a temporary file in the same folder, which replaces ``path`` once it is complete and on the
+        disk: a reader of ``path`` sees either the old file or the complete new one. The permissions of an old file are
+        kept, a symlink is followed, and ``~`` is the home folder.
+
+        Raises:
+            JobFailedError: There is nothing to save, because the job failed.
+            JobTimeoutError: There is nothing to save yet.
+            InvalidInputError: ``path`` is not a path.
+            OSError: The folder does not exist, ``path`` is a folder, FIFO or device, or the disk is full; nothing is
+                left behind.
+        """
+        return self._save(path, current_folder())
+
+    def _save(self, path: str | os.PathLike[str], start: str) -> Path:
+        self.raise_for_status()
+        target = find_target(path, start)
+        data, saved, name = self.data, self.path, os.fspath(path)
+        if saved is not None:
+            with saved.open("rb") as file:
+                write_atomically(resolved(target), lambda copy: shutil.copyfileobj(file, copy), display_name=name)
+        elif data:
+            write_atomically(resolved(target), lambda file: file.write(data), display_name=name)
+        else:
+            raise JobFailedError(f"The result of job {self.job_id} holds no data to save.", job_id=self.job_id)
+        return Path(os.path.expanduser(path))
+
+    async def asave(self, path: str | os.PathLike[str]) -> Path:
+        """Do the same as ``save`` in a thread, without blocking the event loop.
+
+        Example:
+            >>> await result.asave("lake.mp4")
+            PosixPath('lake.mp4')
+        """
+        from asyncio import to_thread
+
+        return await to_thread(self._save, path, current_folder())
+
+
+@attrs.frozen(kw_only=True)
+class CompletedJob(QueueJobResult):
+    """The result of a job that completed, with the video or image in memory as ``data``."""
+
+    status: Literal["completed"] = attrs.field(default="completed", init=False)
+    data: bytes = attrs.field(repr=_size)
+    error: None = attrs.field(default=None, init=False, repr=False)
+    path: None = attrs.field(default=None, init=False, repr=False)
+    timed_out: Literal[False] = attrs.field(default=False, init=False, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class SavedJob(QueueJobResult):
+    """The result of a job that completed, with the video or image in the file ``path`` (``save_to=``)."""
+
+    status: Literal["completed"] = attrs.field(default="completed", init=False)
+    data: None = attrs.field(default=None, init=False, repr=False)
+    error: None = attrs.field(default=None, init=False, repr=False)
+    path: Path = attrs.field()
+    timed_out: Literal[False] = attrs.field(default=False, init=False, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class FailedJob(QueueJobResult):
+    """The result of a job that failed, or of a wait that ended before the job did (``timed_out``)."""
+
+    status: Literal["failed"] = attrs.field(default="failed", init=False)
+    data: None = attrs.field(default=None, init=False, repr=False)
+    error: str = attrs.field()
+    path: None = attrs.field(default=None, init=False, repr=False)
+
+
+@overload
+def to_result(job: JobStatusResponse, *, data: bytes) -> CompletedJob: ...
+@overload
+def to_result(job: JobStatusResponse, *, path: Path) -> SavedJob: ...
+@overload
+def to_result(job: JobStatusResponse) -> FailedJob: ...
+def to_result(
+    job: JobStatusResponse, *, data: bytes | None = None, path: Path | None = None
+) -> CompletedJob | SavedJob | FailedJob:
+    """Return the result of a finished job: with its video or the file that holds it, or else as failed."""
+    facts: dict[str, Any] = {"job_id": job.job_id, "model": job.model, "elapsed": job.elapsed}
+    if data is not None:
+        return CompletedJob(data=data, **facts)
+    if path is not None:
+        return SavedJob(path=path, **facts)
+    return FailedJob(error=job.error or f"Job {job.job_id} failed, and the service did not say why.", **facts)

@@ -8,7 +8,7 @@ time, ``from_options`` checks the same and more.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast, get_args
 
 import attrs
 
@@ -17,10 +17,10 @@ from .inputs import (
     JobInput,
     TextToImageInput,
     TextToVideoInput,
-    is_model,
+    not_a_model,
+    read,
     refuse,
     shown,
-    wrap_errors,
 )
 from .jobs import JobStatusResponse
 from .models import ModelDefinition, Resolution
@@ -153,21 +153,23 @@ def from_options(options: JobOptions | JobInput) -> JobInput:
         return options
     if not isinstance(options, Mapping):
         raise refuse("options", "a dict or one of the input classes", options)
-    with wrap_errors("options"):
-        given: dict[str, Any] = dict(options)  # read once: the caller's mapping may be of any kind
+    given: dict[str, Any] = read("options", dict, options)  # read once: the caller's mapping may be of any kind
     model = given.get("model")
-    is_model(None, attrs.fields(JobInput).model, model)
-    assert isinstance(model, ModelDefinition)
+    if not isinstance(model, ModelDefinition):
+        raise not_a_model(model)
     kind = input_class(model)
-    fields = {field.name: field for field in attrs.fields(kind)}
+    fields = attrs.fields_dict(kind)
     for key in given:
         if key not in fields and key != "on_status_change":
             raise _unknown(key, model, list(fields))
-    for field in fields.values():
-        if field.default is attrs.NOTHING and given.get(field.name) is None:
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if given.get(name) is not None:
+            values[name] = given[name]
+        elif field.default is attrs.NOTHING:
             types = " (bytes, pathlib.Path or an open binary file)" if field.metadata.get("file") else ""
-            raise InvalidInputError(f"{field.name} is missing: {model.name} requires it{types}.")
-    return kind(**{name: given[name] for name in fields if given.get(name) is not None})
+            raise InvalidInputError(f"{name} is missing: {model.name} requires it{types}.")
+    return kind(**values)
 
 
 def input_class(model: ModelDefinition) -> type[JobInput]:
@@ -207,8 +209,7 @@ def _unknown(key: object, model: ModelDefinition, fields: list[str]) -> InvalidI
         return InvalidInputError(f"{model.name} does not accept {key}; it accepts {', '.join(accepted)}.")
     import difflib  # slow to load, and needed for mistakes only
 
-    with wrap_errors("options"):
-        text = str(key)[:100]
+    text = read("options", str, key)[:100]
     near = difflib.get_close_matches(text.lower(), [*accepted, "on_status_change"], n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"it accepts {', '.join(accepted)}."
     return InvalidInputError(f"{shown(key)} is not an option of {model.name}; {hint}")
@@ -218,22 +219,11 @@ def callback_of(options: JobOptions | JobInput, keyword: OnStatusChange | None) 
     """Return the status callback, given either as a keyword or in the dict, as on the documented page.
 
     Raises:
-        InvalidInputError: It is given twice, or is not callable.
+        InvalidInputError: It is given twice, or the options cannot be read.
     """
-    with wrap_errors("options"):
-        in_dict = options.get("on_status_change") if isinstance(options, Mapping) else None
+    if not isinstance(options, Mapping):
+        return keyword
+    in_dict = cast("OnStatusChange | None", read("options", options.get, "on_status_change"))
     if keyword is not None and in_dict is not None:
         raise InvalidInputError("on_status_change is given twice, in the options and as a keyword.")
-    callback = in_dict if keyword is None else keyword
-    check_callback(callback)
-    return callback
-
-
-def check_callback(callback: object) -> None:
-    """Refuse a status callback that is not callable.
-
-    Raises:
-        InvalidInputError: It is not.
-    """
-    if callback is not None and not callable(callback):
-        raise refuse("on_status_change", "callable", callback)
+    return in_dict if keyword is None else keyword

@@ -1,4 +1,4 @@
-"""How a call ends: errors that say where it failed, and advice for whoever is interrupted."""
+"""How a call ends: errors that say where it failed, and advice for a caller who is interrupted."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ from .errors import (
     SubmitOutcomeUnknownError,
     WaitCancelledError,
 )
-from .jobs import JobStatusResponse, JobSubmitResponse
-from .log import log
+from .events import log
+from .jobs import FailedJob, JobStatusResponse, JobSubmitResponse
 from .policies import outcome_unknown
 from .polling import JobPoll
-from .results import FailedJob
 from .transports.base import Event
 
 
 @attrs.define
 class CallState:
-    """How far a call has come: what to tell whoever ends it, by Ctrl-C at any instruction or by any other exception.
+    """How far a call has come, which decides the advice if it is ended, by Ctrl-C at any instruction or otherwise.
 
     Attributes:
         job_id: The job, once it is known and the arguments of the call are checked.
@@ -63,7 +62,7 @@ class CallState:
             advice = (
                 f"Job {self.job_id} is done. Fetch its video with client.queue.download({self.job_id!r}, path)."
                 if self.finished
-                else f"Job {self.job_id} goes on. Wait for it with client.queue.poll({self.job_id!r})."
+                else f"Job {self.job_id} continues. Wait for it with client.queue.poll({self.job_id!r})."
             )
         elif self.sent:
             advice = (
@@ -98,7 +97,7 @@ def submit_cancelled() -> WaitCancelledError:
 def wait_cancelled(job_id: str) -> WaitCancelledError:
     """Return the error of a wait that was cancelled."""
     return WaitCancelledError(
-        f"The wait for job {job_id} was cancelled. The job goes on, and is billed: "
+        f"The wait for job {job_id} was cancelled. The job continues, and is billed: "
         f"client.queue.poll({job_id!r}) waits for it again.",
         job_id=job_id,
     )

@@ -21,6 +21,7 @@ from typing import Any
 
 import attrs
 
+from .jobs import FINISHED, JobStatusResponse
 from .policies import PollPolicy
 from .policies import pause as default_pause
 
@@ -110,17 +111,18 @@ class JobMemory:
         """Remember a job that was accepted, at this time of the transport's clock."""
         _put(self._jobs, job_id, _Job(kind, at), MOST_JOBS)
 
-    def age(self, job_id: str, at: float, *, finished: bool) -> tuple[str | None, float | None]:
-        """Return a job's model and its age in seconds, which stops growing when it is first seen ``finished``.
+    def with_age(self, status: JobStatusResponse, at: float) -> JobStatusResponse:
+        """Add the job's model and its age in seconds, which stops growing when it is first seen finished.
 
-        Both are ``None`` for a job that this client did not submit.
+        The status of a job that this client did not submit is returned as it is.
         """
-        job = self._jobs.get(job_id)
+        job = self._jobs.get(status.job_id)
         if job is None:
-            return None, None
-        if finished and job.finished_at is None:
+            return status
+        if job.finished_at is None and status.status in FINISHED:
             job.finished_at = at
-        return job.kind[0], (at if job.finished_at is None else job.finished_at) - job.submitted_at
+        seen = at if job.finished_at is None else job.finished_at
+        return attrs.evolve(status, model=job.kind[0], elapsed=seen - job.submitted_at)
 
     def submitted_at(self, job_id: str) -> float | None:
         """Return when a job was accepted, if this client submitted it."""

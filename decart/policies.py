@@ -95,7 +95,8 @@ class RetryPolicy:
     """How a failed exchange is repeated.
 
     Attributes:
-        attempts: Attempts in all; 1 to never retry.
+        attempts: Attempts in all; 1 to never retry. They do not count where a job that this client submitted less than
+            30 s ago is not found (404): the service may not show it yet, so that is retried until then.
         interval: Seconds before the first retry, and the least before any.
         backoff: Factor by which each further pause grows.
         max_interval: The longest pause in seconds (a server's Retry-After may be longer).

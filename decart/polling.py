@@ -18,7 +18,7 @@ from typing import Any
 import attrs
 
 from .errors import DecartSDKError, InvalidInputError, NotFoundError
-from .jobs import JobStatusResponse
+from .jobs import FINISHED, JobStatusResponse
 from .pace import Expectation
 from .policies import (
     LAST_REQUEST,
@@ -26,6 +26,7 @@ from .policies import (
     PollPolicy,
     RetryPolicy,
     next_pause,
+    pause,
     repeat_read,
     seconds_until_visible,
 )
@@ -63,22 +64,10 @@ class TimedOut:
 NextStep = Wait | Finished | Failed | TimedOut
 
 
-def _grows(instance: object, attribute: attrs.Attribute[Any], value: Expectation | None) -> None:
+def _grows(instance: object, attribute: attrs.Attribute[Any], value: Expectation) -> None:
     """Refuse an expectation that is not made of three growing numbers."""
-    if value is not None and not 0 < value.earliest < value.typical < value.latest:
+    if not 0 < value.earliest < value.typical < value.latest:
         raise TypeError(f"{value} does not grow")
-
-
-def _is_finite(instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
-    """Refuse a time that a clock cannot show."""
-    if not abs(value) < 1e15:
-        raise TypeError(f"{attribute.name} is not a time")
-
-
-def _is_count(instance: object, attribute: attrs.Attribute[Any], value: int) -> None:
-    """Refuse a number of status checks below 0."""
-    if value < 0:
-        raise TypeError(f"{attribute.name} is not a count")
 
 
 def _made(kind: type[Any], values: Mapping[str, Any]) -> Any:
@@ -91,11 +80,11 @@ def _made(kind: type[Any], values: Mapping[str, Any]) -> Any:
 # A state comes back from wherever the caller kept it.
 _a = attrs.validators.instance_of
 _or_none: Any = attrs.validators.optional
-_number: Any = attrs.validators.and_(_a((int, float)), _is_finite)
-_count: Any = attrs.validators.and_(_a(int), _is_count)
+_number: Any = attrs.validators.and_(_a((int, float)), attrs.validators.gt(-1e15), attrs.validators.lt(1e15))
+_count: Any = attrs.validators.and_(_a(int), attrs.validators.ge(0))
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, on_setattr=attrs.setters.NO_OP)
 class JobPoll:
     """What one wait for a job has seen so far. All times are seconds on one clock of the caller's choice.
 
@@ -120,7 +109,7 @@ class JobPoll:
     policy: PollPolicy = attrs.field(factory=PollPolicy, validator=_a(PollPolicy))
     retry: RetryPolicy = attrs.field(factory=RetryPolicy, validator=_a(RetryPolicy))
     accepted: float | None = attrs.field(default=None, validator=_or_none(_number))
-    expectation: Expectation | None = attrs.field(default=None, validator=_grows)
+    expectation: Expectation | None = attrs.field(default=None, validator=_or_none(_grows))
     checks: int = attrs.field(default=0, validator=_count)
     failures: int = attrs.field(default=0, validator=_count)
     missing: int = attrs.field(default=0, validator=_count)
@@ -136,10 +125,15 @@ class JobPoll:
         self.last_error = None
         self.status_changed = self.status is None or self.status.status != status.status
         self.status = status
-        if status.finished:
+        if status.status in FINISHED:
             return Finished(status)
         self.last_running = now
-        return self._wait(self._pause(now), now)
+        if self.expectation is None or self.accepted is None:
+            seconds = pause(self.policy, self.checks, random.random())
+        else:
+            elapsed = now - self.accepted
+            seconds = self.expectation.pause(self.policy, check=self.checks, elapsed=elapsed, chance=random.random())
+        return self._wait(seconds, now)
 
     def observe_error(self, error: DecartSDKError, now: float) -> NextStep:
         """Take note of a status check that failed, and say what is next."""
@@ -183,17 +177,11 @@ class JobPoll:
         try:
             nested = {name: _made(kind, state[name]) for name, kind in kinds.items() if state[name] is not None}
             poll: JobPoll | None = _made(cls, {**state, **nested})
-        except (TypeError, KeyError, InvalidInputError):
+        except (TypeError, KeyError, ValueError):  # an InvalidInputError of a policy is a ValueError, too
             poll = None
         if poll is None or poll.job_id != job_id:
             raise InvalidInputError(f"state must be the state of the previous step for job {job_id}.", job_id=job_id)
         return poll
-
-    def _pause(self, now: float) -> float:
-        if self.expectation is None or self.accepted is None:
-            return next_pause(self.policy, self.checks, None)
-        elapsed = now - self.accepted
-        return self.expectation.pause(self.policy, check=self.checks, elapsed=elapsed, chance=random.random())
 
     def _wait(self, seconds: float, now: float) -> NextStep:
         left = self.remaining(now)

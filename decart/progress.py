@@ -9,8 +9,8 @@ from typing import Literal
 import attrs
 
 from .errors import InvalidInputError
+from .events import log
 from .inputs import refuse
-from .log import log
 
 _FAILED = "the progress callback failed, and will not be called again"
 

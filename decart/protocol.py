@@ -14,30 +14,35 @@ Whatever a server sends, a ``parse_*`` function returns a value or raises an err
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 from urllib.parse import quote
 
 import attrs
 
 from .config import Settings
-from .errors import ModelRetiredError, ResponseError, TransportError
+from .errors import InvalidInputError, ModelRetiredError, ResponseError, TransportError
+from .events import log
 from .file_inputs import MotionTrajectoryInput
-from .inputs import JobInput, refuse, wrap_errors
-from .jobs import KNOWN, JobStatusResponse, JobSubmitResponse
-from .log import log
+from .inputs import JobInput, refuse
+from .jobs import KNOWN, JobStatusResponse, JobSubmitResponse, QueueJobResult
 from .models import ModelDefinition, retirement
-from .redaction import clean, holds_key
-from .responses import BufferedResponse, api_error, contents_of, doubt_of_path, load_json, reason, unreadable
-from .results import QueueJobResult
-from .salvage import find_job
+from .redaction import SHORT_KEY, clean, holds_key
+from .responses import (
+    BufferedResponse,
+    api_error,
+    contents_of,
+    doubt_of_path,
+    find_job,
+    reason,
+    unreadable,
+)
 from .transports.base import HttpRequest
 from .uploads.files import Upload, upload
 from .uploads.multipart import MultipartBody
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 AnyJob = str | JobSubmitResponse | JobStatusResponse | QueueJobResult
 """A job, by its id or by anything that the queue returned for it."""
@@ -50,12 +55,6 @@ ERROR_LIMIT = 64 * 1024
 
 ID_LIMIT = 1000
 """Characters of a job id, which goes into messages and logs verbatim."""
-
-
-class Salvage(Protocol[T_co]):
-    """Reads what arrived of a response."""
-
-    def __call__(self, response: BufferedResponse, failure: TransportError) -> T_co: ...
 
 
 @attrs.frozen(kw_only=True)
@@ -71,7 +70,7 @@ class Call(Generic[T]):
 
     request: HttpRequest
     parse: Callable[[BufferedResponse], T] = attrs.field(repr=False)
-    salvage: Salvage[T] | None = attrs.field(default=None, repr=False)
+    salvage: Callable[[BufferedResponse, TransportError], T] | None = attrs.field(default=None, repr=False)
     job_id: str | None = None
 
 
@@ -130,14 +129,15 @@ def content_request(
     return HttpRequest(method="GET", url=url, headers=headers)
 
 
-def job_id_of(job: AnyJob) -> str:
+def job_id_of(job: AnyJob, settings: Settings) -> str:
     """Return the id of a job.
 
     Raises:
         InvalidInputError: It cannot be an id.
     """
-    with wrap_errors("job_id"):
-        job_id = job if isinstance(job, str) else getattr(job, "job_id", None)
+    job_id = job if isinstance(job, str) else job.job_id if isinstance(job, AnyJob) else None
+    if isinstance(job_id, str) and len(settings.api_key) >= SHORT_KEY and settings.api_key in job_id:
+        raise InvalidInputError("job_id must be the id that submit returned, not the API key.")
     if not isinstance(job_id, str) or not _is_id(job_id):
         raise refuse("job_id", "the id that submit returned", job)
     return str.__str__(job_id)  # a subclass, such as an Enum, may print as something else
@@ -191,19 +191,16 @@ def parse_submit(
     job_id = None if job is None else job.get("job_id")
     if isinstance(job_id, int) and not isinstance(job_id, bool):
         job_id = str(job_id)
-    if job is None or not isinstance(job_id, str) or not _is_usable_id(job_id, settings):
-        why = "it is not a JSON object" if job is None else "it has no job_id"
+    damaged = not isinstance(job_id, str) or not _is_id(job_id) or "\ufffd" in job_id or holds_key(job_id, settings)
+    if job is None or not isinstance(job_id, str) or damaged:
+        why = "it has no job_id" if job is not None else "it is not a JSON object" if response.body else "it is empty"
         if failure is not None:
             why = f"it ended before it named a job: {failure.message.rstrip('.')}"
         raise _without_id(why, response, settings, failure)
     status = job.get("status")
-    text = clean(status, settings) if isinstance(status, str) else ""
-    return JobSubmitResponse(job_id=job_id, status=text or "pending", model=model.name)
-
-
-def _is_usable_id(job_id: str, settings: Settings) -> bool:
-    """Return whether an id that a server sent is undamaged, and can be shown."""
-    return _is_id(job_id) and "\ufffd" not in job_id and not holds_key(job_id, settings)
+    if not isinstance(status, str) or status not in KNOWN:
+        status = (clean(status, settings) if isinstance(status, str) else "") or "pending"
+    return JobSubmitResponse(job_id=job_id, status=status, model=model.name)
 
 
 def _without_id(
@@ -220,7 +217,15 @@ def _without_id(
 
 def parse_status(response: BufferedResponse, settings: Settings, job_id: str) -> JobStatusResponse:
     """Read the status of a job; a response about another job is an error."""
-    body = _json_object(response, settings)
+    if not 200 <= response.status < 300:
+        raise api_error(response, settings)
+    try:
+        body = json.loads(response.body)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        why = "it is not a JSON object" if response.body else "it is empty"
+        raise unreadable(why, response, settings)
     status = body.get("status")
     text = clean(status, settings) if isinstance(status, str) and status not in KNOWN else status
     if not isinstance(text, str) or not text:
@@ -228,14 +233,5 @@ def parse_status(response: BufferedResponse, settings: Settings, job_id: str) ->
     theirs = body.get("job_id")
     if theirs is not None and (not isinstance(theirs, (str, int)) or str(theirs) != job_id):
         raise unreadable("it is about another job", response, settings)
-    why = clean(reason(body), settings) or None if text == "failed" else None
-    return JobStatusResponse(job_id=job_id, status=text, error=why)
-
-
-def _json_object(response: BufferedResponse, settings: Settings) -> Mapping[str, Any]:
-    if not response.ok:
-        raise api_error(response, settings)
-    body = load_json(response.body)
-    if not isinstance(body, dict):
-        raise unreadable("it is not a JSON object", response, settings)
-    return body
+    error = clean(reason(body), settings) or None if text == "failed" else None
+    return JobStatusResponse(job_id=job_id, status=text, error=error)

@@ -17,16 +17,11 @@ SHORT_KEY = 6
 
 def clean(text: str, settings: Settings, limit: int = TEXT_LIMIT) -> str:
     """Make a server's text fit for a message: no key, no control characters, one line, not too long."""
-    text = redact(text, settings).encode("utf-8", "replace").decode()
+    text = redact_secret(text, settings.api_key).encode("utf-8", "replace").decode()
     if not text.isprintable() or "  " in text:
         text = re.sub(r"[\x00-\x20\x7f-\x9f\u2028\u2029]+", " ", text)
     text = text.strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def redact(text: str, settings: Settings) -> str:
-    """Replace the API key in a server's text; see ``redact_secret``."""
-    return redact_secret(text, settings.api_key)
 
 
 def redact_secret(text: str, key: str) -> str:
@@ -41,7 +36,7 @@ def redact_secret(text: str, key: str) -> str:
 
 def holds_key(text: str, settings: Settings) -> bool:
     """Return whether a server's text echoes the API key, or enough of it to be recognized."""
-    return len(settings.api_key) >= SHORT_KEY and redact(text, settings) != text
+    return len(settings.api_key) >= SHORT_KEY and redact_secret(text, settings.api_key) != text
 
 
 @lru_cache(maxsize=8)

@@ -14,7 +14,6 @@ Only the headers listed below are reported: no key, no cookie, nothing unknown.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
@@ -25,20 +24,17 @@ from .events import (
     BytesMoved,
     EventHook,
     Operation,
-    OperationName,
     RequestFailed,
     RequestSent,
     ResponseReceived,
     Retry,
     StatusChanged,
+    log,
 )
 from .jobs import KNOWN, JobStatusResponse
-from .log import log
 from .progress import Meter, OnProgress, Progress
 from .redaction import clean
 from .transports.base import HttpRequest
-
-_logger = logging.getLogger("decart")
 
 REPORTED = (
     "content-length",
@@ -63,19 +59,20 @@ class Reporter:
     Args:
         settings: The client's; a server may echo its key in a header.
         hooks: The caller's; their exceptions are logged.
+
+    Attributes:
+        operation: Returns a context manager that surrounds an operation.
     """
 
     def __init__(self, settings: Settings, hooks: tuple[EventHook, ...] = ()) -> None:
-        self._settings, self._hooks = settings, hooks
-
-    @property
-    def listens(self) -> bool:
-        """Whether anybody wants to hear of exchanges."""
-        return bool(self._hooks) or _logger.isEnabledFor(logging.DEBUG)
+        self.hooks = hooks
+        self.operation: Callable[[Operation], AbstractContextManager[object]]
+        self.operation = self._operation if hooks else nullcontext
+        self._settings = settings
 
     def request(self, request: HttpRequest) -> None:
         """Report that a request is about to be sent."""
-        if self._hooks:
+        if self.hooks:
             length = 0 if request.body is None else len(request.body)
             event = RequestSent(method=request.method, url=request.url, length=length)
             self._call("request_sent", lambda hook: hook.request_sent(event))
@@ -107,10 +104,11 @@ class Reporter:
         log.info("job %s %s %s", job.job_id, doing, job.status)
         if job.status not in KNOWN:
             log.warning("job %s has a status unknown to this version, %r; still waiting", job.job_id, job.status)
-        event = StatusChanged(
-            job_id=job.job_id, status=job.status, error=job.error, model=job.model, elapsed=job.elapsed
-        )
-        self._call("status_changed", lambda hook: hook.status_changed(event))
+        if self.hooks:
+            event = StatusChanged(
+                job_id=job.job_id, status=job.status, error=job.error, model=job.model, elapsed=job.elapsed
+            )
+            self._call("status_changed", lambda hook: hook.status_changed(event))
 
     def meter(
         self,
@@ -125,21 +123,13 @@ class Reporter:
             event = BytesMoved(job_id=job_id, direction=direction, done=progress.done, total=progress.total)
             self._call("bytes_moved", lambda hook: hook.bytes_moved(event))
 
-        return Meter(callback=on_progress, direction=direction, now=now, report=report if self._hooks else None)
-
-    def operation(
-        self, name: OperationName, *, job_id: str | None = None, model: str | None = None
-    ) -> AbstractContextManager[None]:
-        """Return a context manager that surrounds an operation."""
-        if not self._hooks:
-            return nullcontext()
-        return self._operation(Operation(name=name, job_id=job_id, model=model))
+        return Meter(callback=on_progress, direction=direction, now=now, report=report if self.hooks else None)
 
     @contextmanager
     def _operation(self, operation: Operation) -> Iterator[None]:
         """Enter what each hook returns for an operation, and leave it with the operation's error, if any."""
         entered: list[AbstractContextManager[object]] = []
-        for hook in self._hooks:
+        for hook in self.hooks:
             with _logged("operation"):
                 manager = hook.operation(operation)
                 manager.__enter__()
@@ -156,7 +146,7 @@ class Reporter:
                 manager.__exit__(None, None, None)
 
     def _call(self, method: str, tell: Callable[[EventHook], None]) -> None:
-        for hook in self._hooks:
+        for hook in self.hooks:
             with _logged(method):
                 tell(hook)
 
@@ -168,4 +158,4 @@ def _logged(method: str, unless: BaseException | None = None) -> Iterator[None]:
         yield
     except Exception as error:
         if error is not unless:
-            log.warning("the event hook failed in %s; the call goes on", method, exc_info=True)
+            log.warning("an event hook failed in %s; the call continues", method, exc_info=True)

@@ -31,6 +31,7 @@ RULES = [
     (r"\bAsyncDecartClient\b", "SyncDecartClient"),
     (r"\bAsync([A-Z]\w+)", r"\1"),
     (r"\bAn async client\b", "A client"),
+    (r"\n +With ``asyncio\.timeout``, .*\n", ""),
     (r", also one event loop after another\.", ". Threads may share it, and it survives ``fork``."),
 ]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fakes import LAKE
+from support.fakes import LAKE, FakeTransport, client_of
 
 from decart import (
     InvalidInputError,
@@ -24,9 +24,8 @@ from decart.arguments import WaitArguments, shown_progress, wait_arguments
 
 def checked(*, awaited: bool = False, **given: Any) -> WaitArguments:
     """Return the checked arguments of a wait."""
-    defaults = {"on_status_change": None, "poll": None, "cancel": None, "save_to": None, "progress": None}
-    with wait_arguments(**{**defaults, **given}, awaited=awaited) as arguments:
-        return arguments
+    defaults = {"on_status_change": None, "poll": None, "cancel": None, "save_to": None}
+    return wait_arguments(**{**defaults, **given}, callbacks=(None, None), awaited=awaited)
 
 
 async def coroutine_function(job: JobStatusResponse) -> None: ...
@@ -70,9 +69,6 @@ class NotAnEvent:
         ({"cancel": True}, "^cancel must be a threading.Event or an asyncio.Event, not True"),
         ({"cancel": NotAnEvent()}, "^cancel must be a threading.Event or an asyncio.Event, not"),
         ({"save_to": 7}, "^save_to must be the name of a file"),
-        ({"progress": 7}, "^progress must be callable"),
-        ({"options": {**LAKE, "on_status_change": print}, "on_status_change": print}, "is given twice"),
-        ({"options": {**LAKE, "on_status_change": 7}}, "^on_status_change must be callable"),
     ],
 )
 def test_an_option_that_would_fail_after_the_submit_is_refused_before_it(given: Any, message: str) -> None:
@@ -80,17 +76,29 @@ def test_an_option_that_would_fail_after_the_submit_is_refused_before_it(given: 
         checked(**given, awaited=True)
 
 
-def test_the_status_callback_may_be_in_the_options() -> None:
-    assert checked(options={**LAKE, "on_status_change": print}).on_status_change is print
-    assert checked(options=LAKE, on_status_change=print).on_status_change is print
+@pytest.mark.parametrize(
+    ("options", "given", "message"),
+    [
+        (LAKE, {"progress": 7}, "^progress must be callable"),
+        (LAKE, {"poll": 5}, "^poll must be a PollPolicy"),
+        ({**LAKE, "on_status_change": print}, {"on_status_change": print}, "is given twice"),
+        ({**LAKE, "on_status_change": 7}, {}, "^on_status_change must be callable"),
+    ],
+)
+def test_a_mistake_is_found_before_the_job_is_submitted(options: Any, given: Any, message: str) -> None:
+    transport = FakeTransport()
+    with pytest.raises(InvalidInputError, match=message):
+        client_of(transport).queue.submit_and_poll(options, **given)
+    assert transport.sent == []
 
 
-def test_a_cancel_that_is_set_before_a_submit_ends_the_call_and_a_wait_sees_it_itself() -> None:
+def test_a_cancel_that_is_set_before_a_submit_ends_the_call() -> None:
     cancel = threading.Event()
     cancel.set()
+    transport = FakeTransport()
     with pytest.raises(WaitCancelledError, match="nothing was sent"):
-        checked(options=LAKE, cancel=cancel)
-    assert checked(cancel=cancel).cancel is cancel
+        client_of(transport).queue.submit_and_poll(LAKE, cancel=cancel)
+    assert transport.sent == []
 
 
 # progress
@@ -127,4 +135,4 @@ class AsyncCallable:
 @pytest.mark.parametrize("name", ["on_status_change", "progress"])
 def test_an_object_that_must_be_awaited_is_refused_by_the_sync_client_before_the_submit(name: str) -> None:
     with pytest.raises(InvalidInputError, match=f"^{name} is a coroutine function; only the async client can await it"):
-        checked(**{name: AsyncCallable()})
+        client_of(FakeTransport()).queue.submit_and_poll(LAKE, **{name: AsyncCallable()})

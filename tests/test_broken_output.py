@@ -15,9 +15,9 @@ import pytest
 from support.fakes import LAKE, MP4, FakeTransport, accepted, client_of, status, video
 
 from decart import MissingExtraError, Progress
+from decart.events import SafeLog
 from decart.integrations.progress_bar import Bar
 from decart.jobs import JobStatusResponse
-from decart.log import SafeLog
 
 PROGRAM = """
 import io, sys
@@ -155,7 +155,7 @@ def broken_log() -> Iterator[None]:
 @pytest.mark.parametrize("level", ["debug", "info", "warning"])
 def test_a_failing_log_handler_goes_unnoticed(level: str) -> None:
     with broken_log():
-        getattr(SafeLog("decart"), level)("job %s", "j1")
+        getattr(SafeLog(logging.getLogger("decart")), level)("job %s", "j1")
         with pytest.raises(RuntimeError):
             logging.getLogger("decart").warning("the handler does fail")
 
@@ -163,7 +163,7 @@ def test_a_failing_log_handler_goes_unnoticed(level: str) -> None:
 @pytest.mark.parametrize("level", ["debug", "info", "warning"])
 def test_the_log_names_the_place_that_logs(level: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "decart")
-    log = SafeLog("decart")
+    log = SafeLog(logging.getLogger("decart"))
     assert log.isEnabledFor(logging.DEBUG)
     getattr(log, level)("job %s", "j1")
     (record,) = caplog.records

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -26,8 +27,8 @@ from decart import (
     Timeout,
     Urllib3Transport,
 )
-from decart.client_config import make_transport
 from decart.config import settings
+from decart.transports import make_transport
 
 
 def test_a_request_carries_the_key_and_introduces_us() -> None:
@@ -185,6 +186,13 @@ def test_nothing_that_holds_the_key_is_pickled(thing: object) -> None:
         pickle.dumps(thing)
     assert KEY not in str(caught.value)
     assert "in each process instead" in str(caught.value)
+
+
+@pytest.mark.parametrize("thing", [client_of(FakeTransport()), client_of(FakeTransport()).aio])
+def test_neither_a_client_nor_its_queue_is_copied(thing: Any) -> None:
+    for held in (thing, thing.queue):
+        with pytest.raises(TypeError, match="holds a key and connections, and is neither copied nor pickled"):
+            copy.deepcopy(held)
 
 
 def test_no_repr_shows_the_key() -> None:

@@ -90,10 +90,10 @@ def test_a_hook_that_fails_keeps_nothing_from_the_others(caplog: pytest.LogCaptu
     client_of(FakeTransport(status("pending")), event_hooks=hooks).queue.status("j1")
     assert heard == ["b enters", "b request", "b leaves"]
     assert caplog.messages == [
-        "the event hook failed in operation; the call goes on",
-        "the event hook failed in operation; the call goes on",
-        "the event hook failed in request_sent; the call goes on",
-        "the event hook failed in request_sent; the call goes on",
+        "an event hook failed in operation; the call continues",
+        "an event hook failed in operation; the call continues",
+        "an event hook failed in request_sent; the call continues",
+        "an event hook failed in request_sent; the call continues",
     ]
 
 
@@ -112,6 +112,12 @@ def test_hooks_that_are_not_a_list_are_refused(hooks: Any, message: str) -> None
     for make in (DecartClient, AsyncDecartClient):
         with pytest.raises(InvalidInputError, match=message):
             make(KEY, event_hooks=hooks)
+
+
+def test_hooks_that_fail_when_they_are_read_are_refused() -> None:
+    for make in (partial(DecartClient, KEY), partial(AsyncDecartClient, KEY), DecartClient(KEY).with_options):
+        with pytest.raises(InvalidInputError, match=r"^event_hooks cannot be read \(ZeroDivisionError: .*\)\.$"):
+            make(event_hooks=(1 / 0 for _ in "x"))
 
 
 def test_a_retry_is_reported_without_the_frames_of_the_attempt_that_failed() -> None:

@@ -255,7 +255,7 @@ def test_a_hook_that_reraises_its_own_exception_is_not_reported_as_broken(caplog
 def test_a_broken_hook_is_logged_and_loses_no_job(hook: EventHook, caplog: pytest.LogCaptureFixture) -> None:
     client = client_of(FakeTransport(accepted(), status("completed"), video()), event_hooks=[hook])
     assert client.queue.submit_and_poll(LAKE).data == MP4
-    assert "the event hook failed in operation; the call goes on" in caplog.messages
+    assert "an event hook failed in operation; the call continues" in caplog.messages
 
 
 @pytest.mark.parametrize("hook", [Broken(), BrokenAtTheEnd(), Swallowing()])

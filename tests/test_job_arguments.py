@@ -126,5 +126,18 @@ def test_an_id_of_a_subclass_of_str_is_shown_as_what_is_sent() -> None:
 
 def test_a_job_that_fails_when_its_id_is_read_is_refused() -> None:
     job: Any = Broken()
-    with pytest.raises(InvalidInputError, match="^job_id cannot be read .RuntimeError: no connection to the database"):
+    with pytest.raises(InvalidInputError, match="^job_id must be the id that submit returned, not <"):
         client_of(FakeTransport()).queue.status(job)
+
+
+@sides
+@calls
+@pytest.mark.parametrize("job", [KEY, f" {KEY}\n", f"Bearer {KEY}", JobStatusResponse(job_id=KEY, status="pending")])
+def test_the_api_key_in_place_of_an_id_is_refused_without_being_shown(
+    job: Any, name: str, awaited: bool, tmp_path: Path
+) -> None:
+    transport = FakeTransport()
+    with pytest.raises(InvalidInputError) as caught:
+        made(name, job, tmp_path / "lake.mp4", transport, awaited)
+    assert caught.value.message == "job_id must be the id that submit returned, not the API key."
+    assert transport.sent == []

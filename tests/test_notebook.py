@@ -189,7 +189,7 @@ def test_an_interrupted_cell_shows_how_to_resume_and_the_kernel_survives(
     *_, error = until(client, "error")
     assert client.get_shell_msg(timeout=60)["content"]["ename"] == "KeyboardInterrupt"
     job_id = run(client, "print(job.job_id, end='')")[0]["content"]["text"]
-    advice = f"Job {job_id} goes on. Wait for it with client.queue.poll('{job_id}')."
+    advice = f"Job {job_id} continues. Wait for it with client.queue.poll('{job_id}')."
     assert advice in "\n".join(error["content"]["traceback"])
     assert run(client, "print(client.queue.status(job.job_id).status)")[0]["content"]["text"] == "processing\n"
 

@@ -152,3 +152,17 @@ def test_points_that_are_odd_are_refused(model: str) -> None:
     for point in (OddMapping(), Odd(), {1: 2}, {"frame": Odd(), "x": 0, "y": 0}):
         with pytest.raises(InvalidInputError, match="^trajectory"):
             input_class(models.video(model))(model=models.video(model), data=b"x", trajectory=[point, point])  # type: ignore[call-arg]
+
+
+def test_an_error_that_has_no_words_is_named_by_its_kind() -> None:
+    class Wordless(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    class Options(OddMapping):
+        def __iter__(self) -> Any:
+            raise Wordless
+
+        keys = __iter__
+
+    assert refused(Options()) == "options cannot be read (Wordless)."

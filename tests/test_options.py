@@ -11,6 +11,7 @@ from typing import Any, Required, get_args, get_origin, get_type_hints
 
 import attrs
 import pytest
+from support.fakes import FakeTransport, client_of
 
 from decart import (
     DecartClient,
@@ -285,8 +286,10 @@ def test_a_callback_is_not_given_twice() -> None:
 @pytest.mark.parametrize("where", ["dict", "keyword"])
 def test_a_callback_can_be_called(value: Any, where: str) -> None:
     options = {**LAKE, "on_status_change": value} if where == "dict" else LAKE
+    transport = FakeTransport()
     with pytest.raises(InvalidInputError, match="^on_status_change must be callable, not "):
-        callback_of(options, value if where == "keyword" else None)
+        client_of(transport).queue.submit_and_poll(options, on_status_change=value if where == "keyword" else None)
+    assert transport.sent == []
 
 
 def test_the_callback_is_not_a_field_of_the_job() -> None:

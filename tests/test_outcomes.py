@@ -141,7 +141,7 @@ def test_a_submit_that_sent_nothing_needs_no_advice(caplog: pytest.LogCaptureFix
 @pytest.mark.parametrize(
     ("done", "advice"),
     [
-        (False, "Job j1 goes on. Wait for it with client.queue.poll('j1')."),
+        (False, "Job j1 continues. Wait for it with client.queue.poll('j1')."),
         (True, "Job j1 is done. Fetch its video with client.queue.download('j1', path)."),
     ],
 )
@@ -164,7 +164,7 @@ class Frozen(Exception):
 
 def test_an_exception_that_takes_no_attributes_is_explained_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     assert explained(CallState("j1"), Frozen()) == []
-    assert caplog.messages == ["Job j1 goes on. Wait for it with client.queue.poll('j1')."]
+    assert caplog.messages == ["Job j1 continues. Wait for it with client.queue.poll('j1')."]
 
 
 def test_an_error_about_another_job_keeps_the_id_of_that_job() -> None:

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.fakes import KEY, LAKE, OWN_MODEL
 
-from decart import DecartClient, PollPolicy
+from decart import DecartClient, JobStatusResponse, PollPolicy
 from decart.pace import Expectation, JobMemory, expect
 from decart.policies import pause
 
@@ -215,21 +215,24 @@ def test_a_job_that_had_finished_when_it_was_accepted_can_be_learned_from() -> N
     assert expected.pause(STEADY, check=1, elapsed=0.0) == STEADY.interval
 
 
+def seen(word: str) -> JobStatusResponse:
+    return JobStatusResponse(job_id="j1", status=word)
+
+
 def test_nothing_is_known_of_jobs_that_others_submitted() -> None:
     memory = JobMemory()
     memory.completed("j1", 30.0, 29.0)
     assert memory.submitted_at("j1") is None
     assert memory.expectation("j1") is None
-    assert memory.age("j1", 30.0, finished=True) == (None, None)
+    assert memory.with_age(seen("completed"), 30.0) == seen("completed")
 
 
 def test_the_age_of_a_job_stops_growing_when_it_is_first_seen_finished() -> None:
     memory = JobMemory()
     memory.accepted("j1", KIND, 100.0)
     assert memory.submitted_at("j1") == 100.0
-    assert memory.age("j1", 105.0, finished=False) == ("a-model", 5.0)
-    assert memory.age("j1", 130.0, finished=True) == ("a-model", 30.0)
-    assert memory.age("j1", 500.0, finished=True) == ("a-model", 30.0)
+    ages = [memory.with_age(seen(word), at) for word, at in (("pending", 105), ("failed", 130), ("failed", 500))]
+    assert [(age.model, age.elapsed) for age in ages] == [("a-model", 5.0), ("a-model", 30.0), ("a-model", 30.0)]
 
 
 def test_the_oldest_jobs_kinds_and_durations_are_forgotten() -> None:

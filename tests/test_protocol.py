@@ -169,7 +169,7 @@ AWKWARD_IDS = [
 @given(job_id=st.one_of(st.sampled_from(AWKWARD_IDS), st.text(), st.text(alphabet="./%?#\\ \r\n@:")))
 def test_a_job_id_never_leaves_its_one_segment_of_the_url(job_id: str) -> None:
     try:
-        url = content_request(SET, job_id_of(job_id)).url
+        url = content_request(SET, job_id_of(job_id, SET)).url
     except InvalidInputError:
         assert not job_id.strip() or job_id in (".", "..") or not job_id.isprintable() or len(job_id) > ID_LIMIT
         return
@@ -180,7 +180,7 @@ def test_a_job_id_never_leaves_its_one_segment_of_the_url(job_id: str) -> None:
 @pytest.mark.parametrize("job_id", ["", "  ", ".", "..", "\ud800", "j1\n", "j\0", "j" * 1001, None, 7, b"j1"])
 def test_an_invalid_job_id_is_refused(job_id: Any) -> None:
     with pytest.raises(InvalidInputError, match="job_id must be the id that submit returned"):
-        job_id_of(job_id)
+        job_id_of(job_id, SET)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_an_invalid_job_id_is_refused(job_id: Any) -> None:
     ],
 )
 def test_a_job_is_named_by_its_id_or_by_anything_that_the_queue_returned_for_it(job: AnyJob) -> None:
-    assert job_id_of(job) == "j1"
+    assert job_id_of(job, SET) == "j1"
 
 
 # what a response means
@@ -228,6 +228,12 @@ def test_a_submit_status_that_cannot_be_read_does_not_cost_the_id(status: object
 def test_an_id_that_would_corrupt_a_log_is_invalid(job_id: str) -> None:
     with pytest.raises(ResponseError, match="it has no job_id"):
         submit_of(reply({"job_id": job_id, "status": "pending"}))
+
+
+@pytest.mark.parametrize("read", [submit_of, status_of])
+def test_an_empty_response_is_called_empty(read: Callable[[BufferedResponse], object]) -> None:
+    with pytest.raises(ResponseError, match="^The server sent status 204, but .* cannot be used: it is empty"):
+        read(BufferedResponse(status=204, headers={}))
 
 
 def test_the_response_to_a_status_check_need_not_repeat_the_id() -> None:

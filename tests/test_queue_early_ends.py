@@ -33,7 +33,7 @@ from decart import (
 )
 from decart.transports.base import HttpResponse
 
-ADVICE = "Job j1 goes on. Wait for it with client.queue.poll('j1')."
+ADVICE = "Job j1 continues. Wait for it with client.queue.poll('j1')."
 
 
 FETCH_ADVICE = "Job j1 is done. Fetch its video with client.queue.download('j1', path)."
@@ -184,7 +184,7 @@ def test_cancelled_during_a_sleep_the_wait_ends_at_that_moment(caplog: pytest.Lo
     queue, transport = queue_of(accepted(), always(lambda: status("pending")))
     cancel = threading.Event()
     transport.at(100.1, cancel.set)
-    with pytest.raises(WaitCancelledError, match=r"The job goes on.*client\.queue\.poll\('j1'\)") as caught:
+    with pytest.raises(WaitCancelledError, match=r"The job continues.*client\.queue\.poll\('j1'\)") as caught:
         queue.submit_and_poll(OWN, cancel=cancel)
     assert caught.value.job_id == "j1"
     assert transport.now() == 100.1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given, settings
@@ -18,12 +19,13 @@ from support.fakes import (
     always,
     client_of,
     make_response,
+    status,
 )
-from tenacity import Retrying
 
 from decart import (
     APIError,
     ConnectError,
+    EventHook,
     NotFoundError,
     PollPolicy,
     QueueStatusError,
@@ -32,6 +34,7 @@ from decart import (
     TransportError,
     TransportTimeout,
 )
+from decart.events import Retry
 from decart.policies import (
     LAST_REQUEST,
     TICK,
@@ -41,7 +44,7 @@ from decart.policies import (
     repeat_submit,
     seconds_until_visible,
 )
-from decart.retrying import Outcome, RetryLoop, Sleep
+from decart.transports.base import HttpRequest
 
 
 def api(status: int, after: float | None = None, kind: type[APIError] = APIError) -> APIError:
@@ -109,50 +112,52 @@ def test_a_404_is_not_repeated_after_the_deadline() -> None:
 # the loop
 
 
-class Tries:
-    """Attempts that fail like this, and then succeed."""
+class Reports(EventHook):
+    """It notes the retries that a client reports."""
 
-    def __init__(self, *errors: BaseException) -> None:
-        self.errors = list(errors)
+    def __init__(self) -> None:
+        self.retries: list[tuple[BaseException, int, float]] = []
 
-    def __call__(self) -> Outcome[str]:
-        return Outcome(error=self.errors.pop(0)) if self.errors else Outcome(value="done")
-
-
-def looped(*errors: BaseException) -> tuple[Outcome[str], list[float], list[Any]]:
-    """Return how a loop ends, its pauses, and the retries that it reported."""
-    clock, reports, decide = FakeTransport(start=100.0), [], exchange()
-    decides = partial(decide.pause_after, now=clock.now())
-    loop = RetryLoop(decides, lambda *report: reports.append(report), Sleep(clock.sleep))
-    retrying = Retrying(retry=loop.repeats, wait=loop.wait, sleep=loop.sleep, before_sleep=loop.report)
-    outcome = retrying(Tries(*errors))
-    loop.release()
-    return outcome, clock.sleeps, reports
+    def retry(self, event: Retry) -> None:
+        self.retries.append((event.error, event.attempt, event.seconds))
 
 
 def test_after_each_failure_one_function_decides_and_the_retry_is_reported_before_the_pause() -> None:
-    first, second = api(500), TransportError("cut")
-    outcome, sleeps, reports = looped(first, second)
-    assert outcome.unwrap() == "done"
-    assert reports == [(first, 1, 0.5), (second, 2, 1.0)]
-    assert sleeps == [0.5, 1.0]
+    first, second, reports = ConnectError("no network"), TransportError("cut"), Reports()
+    transport = FakeTransport(first, second, status("pending"))
+    client = client_of(transport, retry=RetryPolicy(jitter=0), event_hooks=[reports])
+    assert client.queue.status("j1").status == "pending"
+    assert reports.retries == [(first, 1, 0.5), (second, 2, 1.0)]
+    assert transport.sleeps == [0.5, 1.0]
 
 
-@pytest.mark.parametrize("last", [api(401), KeyboardInterrupt(), ZeroDivisionError()])
+@pytest.mark.parametrize("last", [KeyboardInterrupt(), ZeroDivisionError(), SystemExit()])
 def test_an_error_that_is_not_retried_is_raised_itself(last: BaseException) -> None:
-    outcome, sleeps, _ = looped(api(500), last)
+    transport = FakeTransport(TransportError("cut"), last)
     with pytest.raises(type(last)) as caught:
-        outcome.unwrap()
+        client_of(transport, retry=RetryPolicy(jitter=0)).queue.status("j1")
     assert caught.value is last
-    assert sleeps == [0.5]
+    assert transport.sleeps == [0.5]
 
 
-def test_an_outcome_releases_its_error_once_it_is_raised() -> None:
-    outcome: Outcome[None] = Outcome(error=api(500))
-    with pytest.raises(APIError):
-        outcome.unwrap()
-    assert outcome.error is None
-    assert outcome.unwrap() is None
+def test_a_call_that_has_ended_keeps_nothing_alive_until_the_next_garbage_collection() -> None:
+    class Failure(Exception):
+        """It can be referred to weakly."""
+
+    def fail(request: HttpRequest) -> NoReturn:
+        raise Failure
+
+    gc.collect()
+    gc.disable()
+    try:
+        transport = FakeTransport(TransportError("cut"), fail)
+        with pytest.raises(Failure) as caught:
+            client_of(transport).queue.status("j1")
+        seen = weakref.ref(transport), weakref.ref(caught.value)
+        del transport, caught
+        assert [reference() for reference in seen] == [None, None]
+    finally:
+        gc.enable()
 
 
 # the promise of all that

@@ -50,11 +50,11 @@ def test_an_edited_generated_file_fails_the_check_and_is_regenerated(copy: Path,
 
 
 def test_a_source_that_changed_fails_the_check(copy: Path) -> None:
-    source = copy / "decart" / "_async" / "waits.py"
+    source = copy / "decart" / "_async" / "operations.py"
     source.write_text(source.read_text("utf-8") + "\n\nasync def more() -> None:\n    await more()\n", "utf-8")
     assert run(copy, "--check").returncode == 1
     assert run(copy).returncode == 0
-    assert b"\n\ndef more() -> None:\n    more()\n" in contents(copy)["waits.py"]
+    assert b"\n\ndef more() -> None:\n    more()\n" in contents(copy)["operations.py"]
 
 
 def test_a_missing_generated_file_fails_the_check(copy: Path) -> None:

@@ -30,11 +30,6 @@ def adapt(transport: Transport | AsyncTransport) -> AsyncTransport:
     return transport if isinstance(transport, AsyncTransport) else ThreadedTransport(transport)
 
 
-async def sleep(transport: AsyncTransport, seconds: float, cancel: Event | None) -> None:
-    """Sleep, or until ``cancel`` is set."""
-    await transport.asleep(seconds, cancel)
-
-
 async def result_of(value: object) -> None:
     """Await what a callback returned, if it is awaitable."""
     if isawaitable(value):

@@ -1,41 +1,93 @@
-"""Carry out exchanges: send once, and retry as the policy says. What to send and what it means is decided elsewhere."""
+"""Carry out exchanges: send once, and retry as the policy says. What to send and what it means is decided elsewhere.
+
+tenacity is the loop, from the first attempt on. Its objects refer to themselves, and an exception that it gets would
+close a reference cycle with the frames of the attempt. So it gets outcomes instead of exceptions, and functions that
+forget their call at its end: otherwise connections, files and request bodies would stay around until the next garbage
+collection.
+"""
 
 from __future__ import annotations
 
-import time
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar, cast
 
 import attrs
-from tenacity import AsyncRetrying
+from tenacity import AsyncRetrying, RetryCallState
 
-from ..client_config import ClientConfig, Shared
-from ..errors import ClientClosedError, DecartSDKError, TransportError
-from ..inputs import JobInput
-from ..jobs import JobStatusResponse, JobSubmitResponse, first_status
-from ..outcomes import Cancellation
-from ..policies import FAILURES, Exchange
-from ..progress import Meter, OnProgress
-from ..protocol import ERROR_LIMIT, JSON_LIMIT, Call
+from ..config import ClientConfig, Shared
+from ..errors import ClientClosedError, DecartSDKError, QueueError, TransportError
+from ..events import Operation, log
+from ..jobs import JobStatusResponse
+from ..outcomes import Cancellation, status_error
+from ..policies import FAILURES, Exchange, repeat_read
+from ..polling import Wait
+from ..protocol import ERROR_LIMIT, JSON_LIMIT, Call, status_call
 from ..reporter import Reporter
 from ..responses import BufferedResponse
-from ..retrying import Outcome, RetryLoop, Sleep
 from ..transports.base import AsyncHttpResponse, AsyncTransport, HttpRequest, Timeout
-from .backend import sleep
 
 T = TypeVar("T")
 
 NEVER = Cancellation()
 
 
-async def captured(attempt: Callable[[], Awaitable[T]]) -> Outcome[T]:
-    """Make an attempt, and return how it ended."""
-    try:
-        return Outcome(value=await attempt())
-    except BaseException as error:
-        return Outcome(error=error)
+@attrs.define
+class Outcome(Generic[T]):
+    """How one attempt ended: with a value or an error."""
+
+    value: T | None = None
+    error: BaseException | None = None
+
+
+@attrs.define(kw_only=True, eq=False)
+class AsyncAttempts(Generic[T]):
+    """The attempts of one call, as tenacity makes them.
+
+    Attributes:
+        make: Makes an attempt. One that returns a `Wait` is repeated after its seconds.
+        pause_after: Called with the error of an attempt; returns seconds, or ``None`` to let the error end the call.
+            Without it, every error does.
+        on_retry: Called before a pause after an error: with the error, the number of attempts so far and the seconds.
+        transport: Sleeps.
+        cancel: Wakes it up.
+    """
+
+    make: Callable[[], Awaitable[T]]
+    pause_after: Callable[[DecartSDKError], float | None] | None
+    on_retry: Callable[[DecartSDKError, int, float], None]
+    transport: AsyncTransport
+    cancel: Any  # an event; that it is one of this side was checked with the other arguments
+    _seconds: float | None = attrs.field(default=None, init=False)
+
+    async def attempt(self) -> Outcome[T]:
+        """Make an attempt, and return how it ended."""
+        try:
+            return Outcome(value=await self.make())
+        except BaseException as error:
+            return Outcome(error=error)
+
+    def repeats(self, state: RetryCallState) -> bool:
+        """Decide whether there is another attempt, and report it."""
+        assert state.outcome is not None
+        outcome: Outcome[Any] = state.outcome.result()
+        if self.pause_after is not None and isinstance(outcome.error, FAILURES):
+            self._seconds = self.pause_after(outcome.error)
+            if self._seconds is not None:
+                self.on_retry(outcome.error, state.attempt_number, self._seconds)
+        else:
+            self._seconds = outcome.value.seconds if isinstance(outcome.value, Wait) else None
+        return self._seconds is not None
+
+    def seconds(self, state: RetryCallState) -> float:
+        """Return the pause until then."""
+        return self._seconds or 0.0
+
+    async def pause(self, seconds: float) -> None:
+        """Wait for that long, or until the call is cancelled."""
+        await self.transport.asleep(seconds, self.cancel)
 
 
 class AsyncEngine:
@@ -53,21 +105,26 @@ class AsyncEngine:
         self.memory = shared.memory
         self.reporter = Reporter(config.settings, config.event_hooks)
 
-    async def send(
-        self,
-        call: Call[T],
-        repeat: Callable[[BaseException], bool],
-        *,
-        cancel: Cancellation = NEVER,
-    ) -> T:
+    async def status(
+        self, job_id: str, error_of: Callable[[str, DecartSDKError], QueueError] = status_error
+    ) -> JobStatusResponse:
+        """Check the status of a job; ``error_of`` makes the error of a failed check."""
+        call = status_call(self.settings, job_id)
+        with self.reporter.operation(Operation(name="status", job_id=job_id)):
+            try:
+                status = await self.send(call, repeat_read)
+            except FAILURES as cause:
+                raise error_of(job_id, cause) from cause
+        return self.memory.with_age(status, self.transport.now())
+
+    async def send(self, call: Call[T], repeat: Callable[[BaseException], bool], *, cancel: Cancellation = NEVER) -> T:
         """Make an exchange, and retry it where ``repeat`` says that it is worth it and the policy allows it.
 
         Raises:
             ClientClosedError: The client was closed.
             APIError, ResponseError, TransportError: The last attempt failed.
         """
-        now = self.transport.now
-        job_id = call.job_id
+        now, job_id = self.transport.now, call.job_id
         exchange = Exchange(policy=self.config.retry, started=now(), repeat=repeat)
 
         def pause_after(error: DecartSDKError) -> float | None:
@@ -80,21 +137,34 @@ class AsyncEngine:
     async def with_retries(
         self,
         attempt: Callable[[], Awaitable[T]],
-        pause_after: Callable[[DecartSDKError], float | None],
+        pause_after: Callable[[DecartSDKError], float | None] | None,
         *,
         job_id: str | None,
         cancel: Cancellation = NEVER,
     ) -> T:
-        """Make attempts until one succeeds, or ``pause_after`` returns ``None`` for an error; it is raised then."""
-        sleeping = Sleep(partial(sleep, self.transport, cancel=cancel.event))
-        loop = RetryLoop(pause_after, partial(self.reporter.retry, job_id), sleeping)
+        """Make attempts until one succeeds, or fails with an error that is not retried; it is raised.
+
+        The arguments are those of `AsyncAttempts`.
+        """
+        attempts = AsyncAttempts(
+            make=attempt,
+            pause_after=pause_after,
+            on_retry=partial(self.reporter.retry, job_id),
+            transport=self.transport,
+            cancel=cancel.event,
+        )
         try:
-            retrying = AsyncRetrying(retry=loop.repeats, wait=loop.wait, sleep=loop.sleep, before_sleep=loop.report)
-            outcome: Outcome[Any] = await retrying(captured, attempt)
+            retrying = AsyncRetrying(retry=attempts.repeats, wait=attempts.seconds, sleep=attempts.pause)
+            outcome: Outcome[T] = await retrying(attempts.attempt)
         finally:
-            loop.release()
-        value: T = outcome.unwrap()
-        return value
+            del attempts.make, attempts.pause_after, attempts.on_retry, attempts.transport, attempts.cancel
+        error, outcome.error = outcome.error, None  # this frame becomes part of the error's traceback
+        if error is None:
+            return cast(T, outcome.value)
+        try:
+            raise error
+        finally:
+            del error
 
     async def send_once(self, call: Call[T], timeout: Timeout, cancel: Cancellation = NEVER) -> T:
         """Make one attempt at an exchange.
@@ -103,22 +173,24 @@ class AsyncEngine:
             ClientClosedError: The client was closed.
             APIError, ResponseError, TransportError: It failed.
         """
-        if cancel is not NEVER:
+        if cancel.event is not None:
             cancel.check()
         check = cancel.check if call.request.body is None else NEVER.check  # a submit that was sent is read to its end
         async with await self.open(call.request, timeout) as response:
             limit = JSON_LIMIT if 200 <= response.status < 300 else ERROR_LIMIT
-            received = partial(BufferedResponse, status=response.status, headers=response.headers)
-            parse = call.parse
+            received = partial(BufferedResponse, status=response.status, headers=response.headers)  # hides the body
+            failure: TransportError | None = None
             try:
                 try:
-                    buffered = received(body=await response.aread(limit, check=check))  # its repr hides the body
+                    await response.aread(limit, check=check)
                 except TransportError as error:
                     if call.salvage is None:
                         raise
-                    parse = partial(call.salvage, failure=error.with_traceback(None))
-                    buffered = received(body=response.received)
-                return parse(buffered)  # not in the handler: an error that it raises must not refer to the request
+                    failure = error.with_traceback(None)
+                # not in the handler: an error that these raise must not refer to the request
+                if failure is None or call.salvage is None:
+                    return call.parse(received(body=response.received))
+                return call.salvage(received(body=response.received), failure)
             except BaseException as end:
                 if call.salvage is not None and response.received and not isinstance(end, FAILURES):  # such as Ctrl-C
                     with suppress(TransportError):  # it names no job
@@ -133,9 +205,10 @@ class AsyncEngine:
             TransportError: There is no response.
         """
         self.check_open()
-        if not self.reporter.listens:
+        reporter = self.reporter
+        if not (reporter.hooks or log.isEnabledFor(logging.DEBUG)):
             return await self.transport.asend(request, timeout=timeout)
-        reporter, started = self.reporter, self.transport.now()
+        started = self.transport.now()
         reporter.request(request)
         try:
             response = await self.transport.asend(request, timeout=timeout)
@@ -145,31 +218,16 @@ class AsyncEngine:
         reporter.response(request, response.status, response.headers, self.transport.now() - started)
         return response
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "The queue of a client holds a key and connections, and is neither copied nor pickled; make a client in "
+            "each process instead."
+        )
+
     def check_open(self) -> None:
-        """Raise ``ClientClosedError`` if the client was closed."""
-        if self.shared.is_closed:
+        """Raise ``ClientClosedError`` if this client, one that shares its connections, or its sync side was closed."""
+        shared = self.shared
+        if shared.closed or (shared.parent is not None and shared.parent.closed):
             raise ClientClosedError(
                 "This client is closed, and the request was not sent; create a new one, or keep this one open longer."
             )
-
-    def with_age(self, status: JobStatusResponse) -> JobStatusResponse:
-        """Add the model and the age of a job that this client submitted to its status."""
-        model, elapsed = self.memory.age(status.job_id, self.transport.now(), finished=status.finished)
-        return status if model is None else attrs.evolve(status, model=model, elapsed=elapsed)
-
-    def accepted(self, job: JobInput, accepted: JobSubmitResponse) -> None:
-        """Remember a job of this client, and report it, so that its id is in the log whatever happens next."""
-        size = job.resolution or "720p", getattr(job, "orientation", None) or "landscape"  # the service's defaults
-        self.memory.accepted(accepted.job_id, (job.model.name, *size), self.transport.now())
-        self.reporter.status(first_status(accepted), "was submitted, and is")
-
-    def meter(
-        self, direction: Literal["upload", "download"], on_progress: OnProgress | None, job_id: str | None = None
-    ) -> Meter:
-        """Return what reports the progress of a transfer."""
-        return self.reporter.meter(direction, on_progress, self.transport.now, job_id)
-
-    def time(self) -> float:
-        """Return the UNIX time, on the transport's clock if it has one."""
-        clock: Callable[[], float] = getattr(self.transport, "time", time.time)
-        return clock()

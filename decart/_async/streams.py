@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
-from ..jobs import JobStatusResponse
+from ..jobs import JobStatusResponse, to_result
 from ..outcomes import result_error
 from ..policies import FAILURES
 from ..redaction import holds_key
-from ..results import to_result
 from .transfers import AsyncTransfer
 
 PASSED_ON = ("Content-Type", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified")

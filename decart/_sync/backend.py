@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import NoReturn, TypeVar, cast
+from typing import NoReturn, TypeVar
 
 from ..errors import InvalidInputError
 from ..transports.base import (
     AsyncTransport,
-    Event,
     HttpRequest,
     SystemClock,
     Timeout,
@@ -29,11 +28,6 @@ CancelEvent = threading.Event
 def adapt(transport: Transport | AsyncTransport) -> Transport:
     """Return a transport that blocks, or one that says that there is none."""
     return transport if isinstance(transport, Transport) else _AsyncOnly()
-
-
-def sleep(transport: Transport, seconds: float, cancel: Event | None) -> None:
-    """Sleep, or until ``cancel`` is set."""
-    transport.sleep(seconds, cast("threading.Event | None", cancel))  # its type was checked with the other arguments
 
 
 def result_of(value: object) -> None:

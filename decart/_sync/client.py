@@ -7,18 +7,10 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import NoReturn, Self
 
-from ..client_config import (
-    UNCHANGED,
-    AnyTransport,
-    ClientConfig,
-    Shared,
-    Unchanged,
-    check_hooks,
-    make_transport,
-)
-from ..config import settings
+from ..config import UNCHANGED, ClientConfig, Shared, Unchanged, check_hooks, settings
 from ..events import EventHook
 from ..policies import PollPolicy, RetryPolicy
+from ..transports import AnyTransport, make_transport
 from ..transports.base import AnyTimeout, Transport, Timeout
 from .backend import adapt
 from .engine import Engine
@@ -133,5 +125,6 @@ class SyncDecartClient:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            f"{type(self).__name__} holds a key and connections and is not pickled; make one in each process instead."
+            f"{type(self).__name__} holds a key and connections, and is neither copied nor pickled; make one in each "
+            "process instead."
         )

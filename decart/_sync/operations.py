@@ -1,17 +1,30 @@
 # Generated from decart/_async by scripts/unasync.py. Do not edit.
-"""The operations that the queue's methods are made of: submit, status, wait and download."""
+"""What the queue's methods are made of: submit, wait and download. Each operation is reported to the event hooks."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import attrs
+
 from ..arguments import WaitArguments, check_policy
 from ..downloads import Download
-from ..errors import DecartSDKError, InvalidInputError, QueueError
+from ..errors import InvalidInputError
+from ..events import Operation
 from ..inputs import JobInput
-from ..jobs import JobStatusResponse, JobSubmitResponse, PollStep
+from ..jobs import (
+    CompletedJob,
+    FailedJob,
+    JobStatusResponse,
+    JobSubmitResponse,
+    PollStep,
+    SavedJob,
+    first_status,
+    to_result,
+)
 from ..options import JobOptions, from_options
 from ..outcomes import (
     CallState,
@@ -23,23 +36,73 @@ from ..outcomes import (
     submit_cancelled,
     submit_error,
     timed_out,
+    wait_cancelled,
 )
-from ..policies import FAILURES, PollPolicy, outcome_unknown, repeat_read, repeat_submit
-from ..polling import Failed, Finished, JobPoll, TimedOut, Wait
+from ..policies import FAILURES, PollPolicy, outcome_unknown, repeat_submit
+from ..polling import Failed, Finished, JobPoll, NextStep, TimedOut, Wait
 from ..progress import OnProgress
-from ..protocol import status_call, submit_call
+from ..protocol import Call, status_call, submit_call
 from ..ranges import RequestedRange
-from ..results import CompletedJob, FailedJob, SavedJob, to_result
-from .backend import CancelEvent, in_thread
+from .backend import CancelEvent, in_thread, result_of
 from .engine import Engine
 from .transfers import Transfer, fetch, save
-from .waits import JobWait
 
 AnyResult = CompletedJob | SavedJob | FailedJob
 
 
+@attrs.define(kw_only=True, eq=False)
+class JobWait:
+    """The status checks of one wait.
+
+    Attributes:
+        engine: What sends the requests.
+        poll: Decides.
+        now: The clock that ``poll`` counts on.
+        call: The status check.
+        arguments: What the caller asked for.
+        cancel: What ends it.
+        known: A first status that need not be requested: the response to the submit.
+        state: How far the call has come.
+    """
+
+    engine: Engine
+    poll: JobPoll
+    now: Callable[[], float]
+    call: Call[JobStatusResponse]
+    arguments: WaitArguments = WaitArguments()
+    cancel: Cancellation = Cancellation()
+    known: JobStatusResponse | None = None
+    state: CallState = attrs.field(factory=CallState)
+
+    def check(self) -> NextStep:
+        """Check the status once, report it, and say what is next."""
+        engine, poll = self.engine, self.poll
+        status, self.known = self.known, None
+        try:
+            if status is None:
+                timeout = engine.settings.timeout.within(poll.time_for_check(self.now()))
+                status = engine.send_once(self.call, timeout, self.cancel)
+                status = engine.memory.with_age(status, engine.transport.now())
+        except FAILURES as error:
+            error.__traceback__ = None  # an event hook may keep the error, and its frames hold the request
+            step = poll.observe_error(error, self.now())
+            if isinstance(step, Wait):
+                engine.reporter.retry(poll.job_id, error, poll.failures, step.seconds)
+            return step
+        step = poll.observe(status, self.now())
+        if self.arguments.on_poll is not None:
+            self.arguments.on_poll(status)
+        if poll.status_changed:
+            engine.reporter.status(status)
+            if self.arguments.on_status_change is not None:
+                self.state.in_callback = True
+                result_of(self.arguments.on_status_change(status))
+                self.state.in_callback = False
+        return step
+
+
 class Operations:
-    """The operations of one client's queue. Each is reported to the event hooks."""
+    """The operations of one client's queue."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -52,10 +115,10 @@ class Operations:
         cancel: CancelEvent | None = None,
     ) -> JobSubmitResponse:
         """Submit a job, and note its id as soon as it is known."""
-        job = from_options(options)
-        engine = self.engine
+        engine, job = self.engine, from_options(options)
         cancellation = Cancellation(cancel, submit_cancelled)
-        meter = engine.meter("upload", on_progress)
+        listening = on_progress is not None or engine.reporter.hooks
+        meter = engine.reporter.meter("upload", on_progress, engine.transport.now) if listening else None
 
         def may_start() -> None:
             engine.check_open()
@@ -63,7 +126,8 @@ class Operations:
 
         def on_sent(done: int, total: int) -> None:
             state.sent = True
-            meter.at(done, total)
+            if meter is not None:
+                meter.at(done, total)
 
         def repeat(error: BaseException) -> bool:
             state.sent = outcome_unknown(error)  # after a refusal, a call that is interrupted has cost nothing
@@ -73,45 +137,44 @@ class Operations:
             submit_call, engine.settings, job, on_sent=on_sent, may_start=may_start, on_accepted=state.accept
         )
         call = in_thread(build) if job.has_files else build()
-        with engine.reporter.operation("submit", model=job.model.name):
+        with engine.reporter.operation(Operation(name="submit", model=job.model.name)):
             try:
                 accepted = engine.send(call, repeat, cancel=cancellation)
             except FAILURES as cause:
                 raise submit_error(cause) from cause
-            engine.accepted(job, accepted)
+            # remembered and logged before anything else can happen; the sizes are the service's defaults
+            kind = job.model.name, job.resolution or "720p", getattr(job, "orientation", None) or "landscape"
+            engine.memory.accepted(accepted.job_id, kind, engine.transport.now())
+            engine.reporter.status(first_status(accepted), "was submitted, and is")
         return accepted
-
-    def status(
-        self, job_id: str, error: Callable[[str, DecartSDKError], QueueError] = status_error
-    ) -> JobStatusResponse:
-        """Check the status of a job; ``error`` makes the error of a failed check."""
-        call = status_call(self.engine.settings, job_id)
-        with self.engine.reporter.operation("status", job_id=job_id):
-            try:
-                status = self.engine.send(call, repeat_read)
-            except FAILURES as cause:
-                raise error(job_id, cause) from cause
-        return self.engine.with_age(status)
 
     def last_status(self, job_id: str) -> JobStatusResponse:
         """Return the last status of a job that has finished."""
-        return finished(self.status(job_id, result_error))
+        return finished(self.engine.status(job_id, result_error))
 
     def wait(
         self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None = None
     ) -> AnyResult:
-        engine = self.engine
-        poll = self.new_poll(job_id, arguments.poll, engine.transport.now())
+        """Check the status of a job until it finishes or the wait ends, and fetch its result."""
+        engine, now = self.engine, self.engine.transport.now
+        poll = self.new_poll(job_id, arguments.poll, now())
         wait = JobWait(
-            engine=engine, poll=poll, now=engine.transport.now, arguments=arguments, known=known, state=state
+            engine=engine,
+            poll=poll,
+            now=now,
+            call=status_call(engine.settings, job_id),
+            arguments=arguments,
+            cancel=Cancellation(arguments.cancel, partial(wait_cancelled, job_id)),
+            known=known,
+            state=state,
         )
-        with engine.reporter.operation("wait", job_id=job_id):
+        with engine.reporter.operation(Operation(name="wait", job_id=job_id)):
             try:
-                step = wait.run()
+                step = engine.with_retries(wait.check, None, job_id=job_id, cancel=wait.cancel)
             finally:  # a callback may end it once the job is done
                 state.finished = poll.status is not None and poll.status.status == "completed"
             if isinstance(step, Finished) and step.status.status == "completed" and poll.last_running is not None:
-                engine.memory.completed(job_id, engine.transport.now(), poll.last_running)
+                engine.memory.completed(job_id, now(), poll.last_running)
             if isinstance(step, Failed):
                 raise status_error(job_id, step.error) from step.error
         if isinstance(step, Finished):
@@ -123,10 +186,12 @@ class Operations:
         check_policy(policy)
         if policy is not None and state is not None:
             raise InvalidInputError("poll is for the first step; later steps follow the policy in their state.")
-        clock = self.engine.time
-        poll = self.new_poll(job_id, policy, clock()) if state is None else JobPoll.from_json(state, job_id)
-        with self.engine.reporter.operation("status", job_id=job_id):
-            step = JobWait(engine=self.engine, poll=poll, now=clock).check()
+        engine = self.engine
+        now: Callable[[], float] = getattr(engine.transport, "time", time.time)
+        poll = self.new_poll(job_id, policy, now()) if state is None else JobPoll.from_json(state, job_id)
+        wait = JobWait(engine=engine, poll=poll, now=now, call=status_call(engine.settings, job_id))
+        with engine.reporter.operation(Operation(name="status", job_id=job_id)):
+            step = wait.check()
             if isinstance(step, Failed):
                 raise status_error(job_id, step.error) from step.error
         if isinstance(step, TimedOut):
@@ -150,7 +215,7 @@ class Operations:
         state.finished = True
         job_id = last.job_id
         transfer = self.transfer(job_id, arguments=arguments, poll=poll)
-        with self.engine.reporter.operation("download", job_id=job_id):
+        with self.engine.reporter.operation(Operation(name="download", job_id=job_id)):
             try:
                 if arguments.save_to is not None:
                     return to_result(last, path=save(transfer, arguments.save_to))
@@ -199,6 +264,6 @@ class Operations:
         return Transfer(
             engine=engine,
             download=download,
-            meter=engine.meter("download", arguments.on_progress, job_id),
+            meter=engine.reporter.meter("download", arguments.on_progress, engine.transport.now, job_id),
             cancel=Cancellation(arguments.cancel, partial(download_cancelled, job_id)),
         )

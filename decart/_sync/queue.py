@@ -10,16 +10,22 @@ from typing import Any, TypedDict, Unpack, overload
 
 from ..arguments import WaitArguments, shown_progress, wait_arguments
 from ..inputs import JobInput
-from ..jobs import JobStatusResponse, JobSubmitResponse, PollStep, first_status
-from ..options import JobOptions, OnStatusChange
-from ..outcomes import (
-    CallState,
+from ..jobs import (
+    CompletedJob,
+    FailedJob,
+    JobStatusResponse,
+    JobSubmitResponse,
+    PollStep,
+    QueueJobResult,
+    SavedJob,
+    first_status,
 )
+from ..options import JobOptions, OnStatusChange, callback_of
+from ..outcomes import CallState
 from ..policies import PollPolicy
 from ..progress import ShowProgress
 from ..protocol import AnyJob, job_id_of
 from ..ranges import RequestedRange
-from ..results import CompletedJob, FailedJob, QueueJobResult, SavedJob
 from ..targets import check_target
 from .backend import AWAITED, CancelEvent
 from .engine import Engine
@@ -90,10 +96,10 @@ class QueueClient:
             >>> (client.queue.status(job)).status
             'processing'
         """
-        job_id = job_id_of(job)
+        job_id = job_id_of(job, self._engine.settings)
         state = CallState(job_id)
         try:
-            return self._operations.status(job_id)
+            return self._engine.status(job_id)
         except BaseException as error:
             state.explain(error)
             raise
@@ -112,7 +118,7 @@ class QueueClient:
             >>> (client.queue.result(job)).save("lake.mp4")
             PosixPath('lake.mp4')
         """
-        job_id = job_id_of(job)
+        job_id = job_id_of(job, self._engine.settings)
         state = CallState(job_id)
         try:
             result = self._operations.result(self._operations.last_status(job_id), state)
@@ -150,7 +156,7 @@ class QueueClient:
             >>> (client.queue.download(job, "lake.mp4")).name
             'lake.mp4'
         """
-        job_id, target = job_id_of(job), check_target(path)
+        job_id, target = job_id_of(job, self._engine.settings), check_target(path)
         state = CallState(job_id)
         try:
             with shown_progress(progress, awaited=AWAITED) as (on_progress, _):
@@ -185,7 +191,7 @@ class QueueClient:
             >>> with client.queue.stream(job) as video:
             ...     size = sum([len(chunk) for chunk in video])
         """
-        job_id = job_id_of(job)
+        job_id = job_id_of(job, self._engine.settings)
         transfer = self._operations.transfer(job_id, restartable=False, requested=RequestedRange.parse(range, if_range))
         return VideoStream(transfer, partial(self._operations.last_status, job_id))
 
@@ -210,6 +216,7 @@ class QueueClient:
         """Wait for a job that was submitted earlier, by any process, and return its result.
 
         Failed status checks (the network, 5xx, 429, silence) do not end a wait; they are repeated until its deadline.
+        Whatever does end it, such as Ctrl-C, carries the ``job_id`` and a note on how to resume.
 
         Args:
             job: The job, from any process.
@@ -228,23 +235,17 @@ class QueueClient:
             InvalidInputError: ``job`` is not a job id, or ``save_to`` cannot be written to.
             QueueStatusError: No status check can succeed, as for an unknown job or a refused key.
             QueueResultError: The job is done, but its result could not be fetched; ``result(job)`` tries again.
-            WaitCancelledError: ``cancel`` was set; the job goes on.
+            WaitCancelledError: ``cancel`` was set; the job continues.
 
         Example:
             >>> (client.queue.poll(job)).status
             'completed'
         """
-        job_id = job_id_of(job)
+        job_id = job_id_of(job, self._engine.settings)
         state = CallState()
         try:
-            with wait_arguments(
-                on_status_change=on_status_change,
-                poll=poll,
-                cancel=cancel,
-                save_to=save_to,
-                progress=progress,
-                awaited=AWAITED,
-            ) as arguments:
+            with shown_progress(progress, awaited=AWAITED) as shown:
+                arguments = wait_arguments(on_status_change, poll, cancel, save_to, shown, awaited=AWAITED)
                 state.job_id = job_id
                 return self._operations.wait(job_id, state, arguments)
         except BaseException as error:
@@ -273,7 +274,8 @@ class QueueClient:
 
         Args:
             options: As for ``submit``; a dict may hold ``on_status_change``, too.
-            on_status_change, cancel, save_to: As for ``poll``.
+            on_status_change, save_to: As for ``poll``.
+            cancel: As for ``poll``. A submit heeds it before it is sent, and not while it uploads; the wait does after.
             poll: As for ``poll``; its ``timeout`` counts from the accepted submit.
             progress: As for ``poll``, and called while the inputs are sent, too.
 
@@ -293,15 +295,9 @@ class QueueClient:
         """
         state = CallState()
         try:
-            with wait_arguments(
-                options=options,
-                on_status_change=on_status_change,
-                poll=poll,
-                cancel=cancel,
-                save_to=save_to,
-                progress=progress,
-                awaited=AWAITED,
-            ) as arguments:
+            callback = callback_of(options, on_status_change)
+            with shown_progress(progress, awaited=AWAITED) as shown:
+                arguments = wait_arguments(callback, poll, cancel, save_to, shown, awaited=AWAITED)
                 job = self._operations.submit(options, state, arguments.on_progress, cancel)
                 return self._operations.wait(job.job_id, state, arguments, first_status(job))
         except BaseException as error:
@@ -333,7 +329,7 @@ class QueueClient:
             >>> step.wait
             0.5
         """
-        job_id = job_id_of(job)
+        job_id = job_id_of(job, self._engine.settings)
         call_state = CallState(job_id)
         try:
             return self._operations.poll_once(job_id, state, poll)

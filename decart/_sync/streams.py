@@ -6,11 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import TracebackType
 
-from ..jobs import JobStatusResponse
+from ..jobs import JobStatusResponse, to_result
 from ..outcomes import result_error
 from ..policies import FAILURES
 from ..redaction import holds_key
-from ..results import to_result
 from .transfers import Transfer
 
 PASSED_ON = ("Content-Type", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified")

@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import MissingExtraError
+from ..events import log
 from ..extras import require
 from ..inputs import reason_of
 from ..jobs import JobStatusResponse
-from ..log import log
 from ..progress import Progress
 
 try:

@@ -6,8 +6,9 @@ Each is imported on first use, so that importing this package costs nothing.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from ..errors import InvalidInputError
 from .base import (
     AsyncHttpResponse,
     AsyncTransport,
@@ -50,6 +51,31 @@ _MODULES = {
     "ThreadedTransport": "threaded",
     "Urllib3Transport": "urllib3",
 }
+
+_NAMED = {"requests": "RequestsTransport", "urllib3": "Urllib3Transport", "aiohttp": "AiohttpTransport"}
+
+AnyTransport = Transport | AsyncTransport | Literal["requests", "urllib3", "aiohttp"]
+"""What a client takes as ``transport``."""
+
+
+def make_transport(given: AnyTransport | None) -> Transport | AsyncTransport:
+    """Return what sends the requests: the caller's transport, the one of that name, or requests.
+
+    Raises:
+        InvalidInputError: It cannot be a transport.
+        MissingExtraError: Its package is not installed.
+    """
+    if given is None or isinstance(given, str):
+        name = given or "requests"
+        if name not in _NAMED:
+            raise InvalidInputError(f"transport must be one of {', '.join(_NAMED)}, or an object, not {given!r}.")
+        made: Transport | AsyncTransport = getattr(import_module(f".{name}", __name__), _NAMED[name])()
+        return made
+    if isinstance(given, type):
+        raise InvalidInputError(f"transport must be an object: write {given.__name__}(), not {given.__name__}.")
+    if not isinstance(given, (AsyncTransport, Transport)):
+        raise InvalidInputError(f"transport must be a Transport, not {type(given).__name__}.")
+    return given
 
 
 def __getattr__(name: str) -> object:

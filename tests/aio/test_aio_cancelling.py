@@ -61,7 +61,7 @@ def test_cancelling_the_task_ends_the_wait_at_once_and_the_job_can_be_found_agai
     error, tasks = cancelled_at(call)
     assert tasks == []
     assert caplog.messages[0] == "job j1 was submitted, and is pending"
-    advice = "Job j1 goes on. Wait for it with client.queue.poll('j1')."
+    advice = "Job j1 continues. Wait for it with client.queue.poll('j1')."
     if call == 4:  # the download
         advice = "Job j1 is done. Fetch its video with client.queue.download('j1', path)."
     assert advice in caplog.messages
@@ -134,4 +134,4 @@ def test_the_id_of_a_response_that_was_read_is_known_even_if_the_task_is_cancell
 
     task: asyncio.Future[Any]
     assert getattr(asyncio.run(main()), "job_id", None) == "j1"
-    assert "Job j1 goes on." in caplog.text
+    assert "Job j1 continues." in caplog.text
