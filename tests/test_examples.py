@@ -96,7 +96,9 @@ def test_an_example_of_the_page_prints_what_the_page_prints(
 
 
 def test_a_wait_in_steps_goes_on_from_one_process_to_the_next(tmp_path: Path) -> None:
-    with EmulatorServer(VirtualEmulator(), look=2.0) as server:  # pending, processing, completed: three checks
+    with EmulatorServer(
+        VirtualEmulator(), seconds_per_check=2.0
+    ) as server:  # pending, processing, completed: three checks
         service = {"DECART_API_KEY": "dct_test", "DECART_BASE_URL": server.url}
         runs = [run("cron_step.py", tmp_path, "A serene lake", "lake.mp4", **service)]
         while not (tmp_path / "lake.mp4").exists() and len(runs) < 20:

@@ -26,7 +26,7 @@ PUBLIC = {name: getattr(decart, name) for name in [*decart.__all__, "AiohttpTran
 
 @pytest.fixture
 def at_the_box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DecartClient]:
-    """A folder with the page's input files, and a box that the environment points to."""
+    """A folder with the page's input files, and an emulator that the environment points to."""
     (tmp_path / "image.jpg").write_bytes(b"picture")
     (tmp_path / "input.mp4").write_bytes(b"video")
     monkeypatch.chdir(tmp_path)
@@ -87,7 +87,7 @@ def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DecartCl
     """A client of an emulator whose jobs are pending, processing and completed in three status checks."""
     monkeypatch.chdir(tmp_path)
     with (
-        EmulatorServer(VirtualEmulator(), look=2.0) as server,
+        EmulatorServer(VirtualEmulator(), seconds_per_check=2.0) as server,
         DecartClient(api_key="dct_test", base_url=server.url, poll=QUICK) as client,
     ):
         yield client

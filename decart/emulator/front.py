@@ -46,13 +46,13 @@ class Front:
     Args:
         emulator: The queue.
         host: The host that it is served on, which a request to the control routes may name.
-        look: Seconds that each question for a job's status moves a virtual clock on, when it has been answered. Over
-            HTTP nobody else moves it, and whoever waits for a job in real time would wait in vain.
+        seconds_per_check: Seconds by which each status check advances a virtual clock. Over HTTP nothing else advances
+            it, so a client that waits in real time would wait forever.
     """
 
-    def __init__(self, emulator: Emulator, *, host: str = "localhost", look: float = 0.0) -> None:
+    def __init__(self, emulator: Emulator, *, host: str = "localhost", seconds_per_check: float = 0.0) -> None:
         self._emulator = emulator
-        self._look = look
+        self._seconds_per_check = seconds_per_check
         self._app: WSGIApplication = App(emulator)
         self._control = Control(emulator, host)
         self._welcome = Welcome(emulator)
@@ -66,7 +66,7 @@ class Front:
         exchange = _Exchange(self._emulator, environ, path)
         answer = exchange.answer(self._app)
         if exchange.route == "status" and isinstance(self._emulator.clock, VirtualClock):
-            self._emulator.clock.advance(self._look)
+            self._emulator.clock.advance(self._seconds_per_check)
         if answer is None:
             raise Dropped
         start_response(answer.status, answer.headers)

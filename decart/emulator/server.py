@@ -22,24 +22,24 @@ THREADS = 64  # answers that may be under way at the same time: one that stalls 
 WAITING = 512  # connections that wait to be taken, or for their next request; with few, a burst of clients meets resets
 IDLE = 75  # seconds that a connection is kept for a client's next request; shorter ones are cut as it arrives
 LISTEN = 0.1  # seconds until a server that nobody talks to looks whether it is to stop
-LOOK = 0.25  # seconds between two looks whether a client that is kept waiting is still there
+DISCONNECT_CHECK = 0.25  # seconds between checks that a stalled client is still connected
 
 
 class EmulatorServer:
-    """A local server around an emulator; use it as a context manager.
+    """Serve an emulator over HTTP on this machine; use it as a context manager.
 
     Args:
-        emulator: The queue; by default, a new one, which is closed with the server.
+        emulator: The emulator; by default, a new one, which is closed with the server.
         host: The address to listen on; by default, reachable from this machine only.
         port: The port; by default, any free one.
-        grace: Seconds that answers under way have to finish when the server is closed; then they are cut.
-        silence: Seconds that a client may be silent while it sends or takes something.
-        look: Seconds that each question for a job's status moves the emulator's clock on, if that is virtual: without
-            it, time stands still there, also for a client that waits in real time.
+        grace: Seconds that responses under way have to finish when the server is closed; then they are cut off.
+        silence: Seconds that a client may be silent while it sends or receives.
+        seconds_per_check: Seconds by which each status check advances the emulator's clock, if that is virtual. Without
+            it, such a clock stands still, even for a client that waits in real time.
 
     Attributes:
         url: Where it listens, as a ``base_url``.
-        emulator: The queue, with its ``requests`` and ``faults``.
+        emulator: The emulator, with its ``requests`` and ``faults``.
 
     Example:
         >>> with EmulatorServer() as server:
@@ -54,12 +54,14 @@ class EmulatorServer:
         port: int = 0,
         grace: float = 5.0,
         silence: float = 10.0,
-        look: float = 0.0,
+        seconds_per_check: float = 0.0,
     ) -> None:
         self.emulator = emulator or Emulator()
         self._owns_emulator = emulator is None
         self._grace = grace
-        self._server = _Server((host, port), Front(self.emulator, host=host, look=look), silence)
+        self._server = _Server(
+            (host, port), Front(self.emulator, host=host, seconds_per_check=seconds_per_check), silence
+        )
         self._server.prepare()
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._server.bind_addr[1]}"
         self._thread = threading.Thread(target=self._server.serve, name="decart-emulator-server", daemon=True)
@@ -157,7 +159,7 @@ class _Gateway(wsgi.Gateway_10):
         """Wait, unless the server is stopped; give up when the client has."""
         ends = time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:
-            if self.req.server.stopping.wait(min(left, LOOK)):
+            if self.req.server.stopping.wait(min(left, DISCONNECT_CHECK)):
                 return
             if _is_gone(self.req.conn.socket):
                 raise Dropped

@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page
 from support.browser import browsing, needs_chromium
-from support.django_app import Box, Site, noise, on_a_port, talking_to
+from support.django_app import RecordingEmulator, Site, noise, on_a_port, talking_to
 from support.django_visits import MIB
 
 from decart.emulator import Emulator, EmulatorServer
@@ -70,7 +70,7 @@ def test_a_person_types_a_prompt_sees_the_status_change_without_a_reload_and_the
 
 @needs_chromium
 def test_a_browser_that_seeks_gets_the_requested_range() -> None:
-    with signed_in(Box(noise, pending=0, processing=0)) as (page, site):
+    with signed_in(RecordingEmulator(noise, pending=0, processing=0)) as (page, site):
         order(page, "Noise")
         ready(page)
         before = len(site.parts)
@@ -90,27 +90,27 @@ def first_byte(part: str | None) -> int:
 
 @needs_chromium
 def test_a_double_click_pays_once() -> None:
-    box = Box()
-    with signed_in(box) as (page, _):
+    emulator = RecordingEmulator()
+    with signed_in(emulator) as (page, _):
         page.get_by_label("Prompt").fill("A serene lake")
         page.get_by_role("button", name="Make the video").dblclick()
         page.wait_for_selector("#job")
-    assert len(box.forms) == 1
+    assert len(emulator.forms) == 1
 
 
 @needs_chromium
 def test_who_goes_back_gets_a_form_for_another_job() -> None:
-    box = Box()
-    with signed_in(box) as (page, _):
+    emulator = RecordingEmulator()
+    with signed_in(emulator) as (page, _):
         order(page, "A serene lake")
         page.go_back()
         order(page, "A stormy sea")
-    assert [form.values["prompt"] for form in box.forms] == ["A serene lake", "A stormy sea"]
+    assert [form.values["prompt"] for form in emulator.forms] == ["A serene lake", "A stormy sea"]
 
 
 @needs_chromium
 def test_a_form_that_a_browser_has_kept_is_not_used_again() -> None:
-    with signed_in(Box()) as (page, _):
+    with signed_in(RecordingEmulator()) as (page, _):
         page.get_by_label("Prompt").wait_for()
         page.wait_for_load_state()
         page.evaluate("window.kept = true")
@@ -120,8 +120,8 @@ def test_a_form_that_a_browser_has_kept_is_not_used_again() -> None:
 
 @needs_chromium
 def test_a_page_reports_that_the_service_is_unavailable_and_keeps_the_status() -> None:
-    box = Box()
-    with box, EmulatorServer(box) as server, signed_in(server.url) as (page, _):
+    emulator = RecordingEmulator()
+    with emulator, EmulatorServer(emulator) as server, signed_in(server.url) as (page, _):
         order(page, "A serene lake")
         server.close()
         page.get_by_text("The video service cannot tell where the job is just now.").wait_for()

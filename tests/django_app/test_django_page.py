@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client, override_settings
 from django.urls import include, path
 from support import documents
-from support.django_app import Box, talking_to
+from support.django_app import RecordingEmulator, talking_to
 from support.django_visits import (
     PNG,
     VIDEO,
@@ -44,15 +44,15 @@ def documented(ann: Client) -> Iterator[Client]:
     names["client"]().close()
 
 
-def test_the_views_of_the_page_make_a_video(box: Box, documented: Client) -> None:
+def test_the_views_of_the_page_make_a_video(emulator: RecordingEmulator, documented: Client) -> None:
     form = {"token": uuid.uuid4(), "prompt": "A serene lake"}
     for _ in range(2):
         documented.post("/submit/", {**form, "file": SimpleUploadedFile("a.png", PNG)})
     job = Job.objects.get()
-    assert (len(box.forms), box.forms[0].model.name, job.status) == (1, "lucy-pro-i2v", "pending")
+    assert (len(emulator.forms), emulator.forms[0].model.name, job.status) == (1, "lucy-pro-i2v", "pending")
     assert status(documented, job) == {"status": "pending", "error": "", "reached": True}
     assert fetch(documented, job).status == 404
-    box.clock.sleep(10)
+    emulator.clock.sleep(10)
     assert status(documented, job)["status"] == Job.objects.get().status == "completed"
     part = fetch(documented, job, RANGE="bytes=3-7")
     assert (part.status, part.body, part.headers["Content-Range"]) == (206, VIDEO[3:8], "bytes 3-7/22")

@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
 from requests.adapters import HTTPAdapter
-from support.django_app import EXAMPLE, Box, environment
+from support.django_app import EXAMPLE, RecordingEmulator, environment
 from support.django_visits import MANAGE, MIB, hidden, row, send, visitor
 from urllib3 import Retry
 from videos import service
@@ -81,8 +81,8 @@ def large_or_small(order: RenderJob, target: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it reads a process's memory there")
 def test_a_video_of_200_mib_passes_through_the_site_without_being_held_in_memory(tmp_path: Path) -> None:
-    box = Box(large_or_small, pending=0, processing=0)
-    with box, EmulatorServer(box) as service_in_a_box, requests.Session() as session:
+    emulator = RecordingEmulator(large_or_small, pending=0, processing=0)
+    with emulator, EmulatorServer(emulator) as service_in_a_box, requests.Session() as session:
         environ = {
             "DJANGO_DEBUG": "1",
             "DJANGO_SQLITE": str(tmp_path / "db.sqlite3"),
@@ -134,7 +134,7 @@ def test_the_migration_matches_the_model() -> None:
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
-def test_the_client_is_one_for_the_process_and_made_when_it_is_needed(box: Box, ann: Client) -> None:
+def test_the_client_is_one_for_the_process_and_made_when_it_is_needed(emulator: RecordingEmulator, ann: Client) -> None:
     ann.get("/")
     assert service.client.cache_info().currsize == 0
     send(ann)

@@ -13,7 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError
 from django.db import connection as database
 from django.test import Client, override_settings
-from support.django_app import EXAMPLE, Box, on_a_port, talking_to
+from support.django_app import EXAMPLE, RecordingEmulator, on_a_port, talking_to
 from support.django_visits import (
     ACCEPTED,
     JSON,
@@ -33,10 +33,10 @@ from support.servers import PATIENCE, Received, answering, http, nobody, reset, 
 from videos.models import Job
 
 
-def test_a_prompt_becomes_a_job_at_the_service_a_row_and_a_page(box: Box, ann: Client) -> None:
+def test_a_prompt_becomes_a_job_at_the_service_a_row_and_a_page(emulator: RecordingEmulator, ann: Client) -> None:
     response = send(ann)
     job = Job.objects.get()
-    (form,) = box.forms
+    (form,) = emulator.forms
     assert (form.model.name, form.values["prompt"], form.files) == ("lucy-pro-t2v", "A serene lake", {})
     assert (job.owner.username, job.model, job.prompt, job.status) == (
         "ann",
@@ -44,7 +44,7 @@ def test_a_prompt_becomes_a_job_at_the_service_a_row_and_a_page(box: Box, ann: C
         "A serene lake",
         "pending",
     )
-    assert box.find(job.job_id) is not None
+    assert emulator.find(job.job_id) is not None
     assert (response.status_code, response["Location"]) == (302, f"/jobs/{job.pk}/")
     assert job.job_id in ann.get(response["Location"]).content.decode()
     assert f'<a href="/jobs/{job.pk}/">A serene lake</a>' in ann.get("/").content.decode()
@@ -52,7 +52,9 @@ def test_a_prompt_becomes_a_job_at_the_service_a_row_and_a_page(box: Box, ann: C
 
 @pytest.mark.parametrize("where", ["Memory", "Temporary"])
 @pytest.mark.parametrize("name", ["image.jpg", "input.mp4"])
-def test_an_upload_arrives_completely_from_memory_and_from_disk(name: str, where: str, box: Box, ann: Client) -> None:
+def test_an_upload_arrives_completely_from_memory_and_from_disk(
+    name: str, where: str, emulator: RecordingEmulator, ann: Client
+) -> None:
     handlers = [f"django.core.files.uploadhandler.{where}FileUploadHandler"]
     with (
         (MEDIA / name).open("rb") as file,
@@ -60,9 +62,9 @@ def test_an_upload_arrives_completely_from_memory_and_from_disk(name: str, where
     ):
         response = send(ann, file=file)
     assert type(response.wsgi_request.FILES["file"]).__name__.startswith({"Memory": "InMemory"}.get(where, where))
-    box.clock.sleep(10)
-    status(ann, Job.objects.get())  # which has the box look at what it got
-    assert box.studio.files == [{"data": (MEDIA / name).read_bytes()}]
+    emulator.clock.sleep(10)
+    status(ann, Job.objects.get())  # which makes the emulator read its inputs
+    assert emulator.studio.files == [{"data": (MEDIA / name).read_bytes()}]
 
 
 @pytest.mark.parametrize(
@@ -76,10 +78,10 @@ def test_an_upload_arrives_completely_from_memory_and_from_disk(name: str, where
     ],
 )
 def test_the_content_of_a_file_determines_the_model_and_the_type_that_is_sent(
-    name: str, data: bytes, model: str, kind: str, box: Box, ann: Client
+    name: str, data: bytes, model: str, kind: str, emulator: RecordingEmulator, ann: Client
 ) -> None:
     send(ann, file=SimpleUploadedFile(name, data, content_type="text/html"))
-    (form,) = box.forms
+    (form,) = emulator.forms
     assert (form.model.name, form.files["data"].content_type) == (model, kind)
     assert Job.objects.get().model == model
 
@@ -103,11 +105,11 @@ def test_the_row_is_there_for_everybody_before_the_job_is(
     assert Job.objects.get().job_id == "j1"
 
 
-def test_the_same_form_sent_again_is_the_same_job(box: Box, ann: Client) -> None:
+def test_the_same_form_sent_again_is_the_same_job(emulator: RecordingEmulator, ann: Client) -> None:
     form = {"token": uuid.uuid4(), "prompt": "A serene lake"}
     first, second = (ann.post("/submit/", form)["Location"] for _ in range(2))
     assert first == second
-    assert len(box.forms) == Job.objects.count() == 1
+    assert len(emulator.forms) == Job.objects.count() == 1
 
 
 def test_a_form_sent_twice_at_once_pays_once_and_neither_request_waits_for_the_other(ann: Client) -> None:
@@ -134,10 +136,10 @@ def test_a_form_sent_twice_at_once_pays_once_and_neither_request_waits_for_the_o
     assert len(server.requests) == 1
 
 
-def test_the_same_token_of_another_user_is_another_job(box: Box, ann: Client) -> None:
+def test_the_same_token_of_another_user_is_another_job(emulator: RecordingEmulator, ann: Client) -> None:
     form = {"token": uuid.uuid4(), "prompt": "A serene lake"}
     assert ann.post("/submit/", form)["Location"] != visitor("bob").post("/submit/", form)["Location"]
-    assert len(box.forms) == 2
+    assert len(emulator.forms) == 2
 
 
 def test_a_submit_whose_outcome_is_unknown_is_kept_and_reported_and_not_retried(ann: Client) -> None:
@@ -167,11 +169,11 @@ def test_a_job_that_the_service_refuses_is_a_form_with_its_reason(ann: Client) -
     assert (Job.objects.get().status, Job.objects.get().error) == ("refused", told)
 
 
-def test_an_input_that_cannot_be_used_is_a_form_with_the_reason(box: Box, ann: Client) -> None:
+def test_an_input_that_cannot_be_used_is_a_form_with_the_reason(emulator: RecordingEmulator, ann: Client) -> None:
     with override_settings(VIDEOS_MODELS={"text": "lucy-2.5"}):
         (told,) = errors(send(ann))
     assert told.startswith("data is missing: lucy-2.5 requires it")
-    assert box.forms == []
+    assert emulator.forms == []
 
 
 @pytest.mark.parametrize(
@@ -194,10 +196,10 @@ def test_a_service_that_cannot_be_reached_is_reported_and_the_row_says_that_noth
     assert Job.objects.get().status == "refused"
 
 
-def test_without_a_key_nothing_is_sent_and_the_row_says_so(box: Box, ann: Client) -> None:
+def test_without_a_key_nothing_is_sent_and_the_row_says_so(emulator: RecordingEmulator, ann: Client) -> None:
     with override_settings(DECART_API_KEY=""):
         assert errors(send(ann)) == ["The service did not accept the job, and nothing was billed. Try again later."]
-    assert (Job.objects.get().status, box.forms) == ("refused", [])
+    assert (Job.objects.get().status, emulator.forms) == ("refused", [])
 
 
 def test_an_id_that_cannot_be_stored_is_in_the_log_with_its_row(ann: Client, caplog: pytest.LogCaptureFixture) -> None:
@@ -214,30 +216,32 @@ def test_an_id_that_cannot_be_stored_is_in_the_log_with_its_row(ann: Client, cap
     assert f"Job row {job.pk} is job j1" in caplog.messages
 
 
-def test_a_row_that_has_lost_its_id_gets_it_back_by_the_command_of_the_readme(box: Box, ann: Client) -> None:
+def test_a_row_that_has_lost_its_id_gets_it_back_by_the_command_of_the_readme(
+    emulator: RecordingEmulator, ann: Client
+) -> None:
     send(ann)
     job = Job.objects.get()
     Job.objects.update(job_id=None, status="unknown", error="no answer")
     (command,) = re.findall(r'manage.py shell -c "(.+)"', (EXAMPLE / "README.md").read_text("utf-8"))
     exec(command.replace("pk=7", f"pk={job.pk}").replace("THE-ID", str(job.job_id)), {})
-    box.clock.sleep(10)
+    emulator.clock.sleep(10)
     assert status(ann, job)["status"] == "completed"
 
 
 @pytest.mark.parametrize("form", [{"prompt": "A lake"}, {"prompt": "A lake", "token": "x"}])
-def test_a_form_without_its_token_makes_no_job(form: dict[str, str], box: Box, ann: Client) -> None:
+def test_a_form_without_its_token_makes_no_job(form: dict[str, str], emulator: RecordingEmulator, ann: Client) -> None:
     assert "This form cannot be used any more. Send it again." in ann.post("/submit/", form).content.decode()
-    assert (box.forms, Job.objects.count()) == ([], 0)
+    assert (emulator.forms, Job.objects.count()) == ([], 0)
 
 
-def test_a_submit_without_a_csrf_token_is_refused(box: Box) -> None:
+def test_a_submit_without_a_csrf_token_is_refused(emulator: RecordingEmulator) -> None:
     assert send(visitor(enforce_csrf_checks=True)).status_code == 403
-    assert (box.forms, Job.objects.count()) == ([], 0)
+    assert (emulator.forms, Job.objects.count()) == ([], 0)
 
 
-def test_a_job_is_submitted_by_a_post_alone(box: Box, ann: Client) -> None:
+def test_a_job_is_submitted_by_a_post_alone(emulator: RecordingEmulator, ann: Client) -> None:
     assert ann.get("/submit/", {"token": uuid.uuid4(), "prompt": "A lake"}).status_code == 405
-    assert box.forms == []
+    assert emulator.forms == []
 
 
 @pytest.mark.parametrize(
@@ -245,22 +249,28 @@ def test_a_job_is_submitted_by_a_post_alone(box: Box, ann: Client) -> None:
     [b"GIF89a" + PNG, b"\x00\x00\x00\x20ftypavif" + PNG, b"<html><script>alert(1)</script>", b"%PDF-1.7", b"\xff\xd8"],
     ids=["GIF", "AVIF", "HTML", "PDF", "half of a JPEG"],
 )
-def test_a_file_that_is_neither_a_picture_nor_a_video_is_refused(data: bytes, box: Box, ann: Client) -> None:
+def test_a_file_that_is_neither_a_picture_nor_a_video_is_refused(
+    data: bytes, emulator: RecordingEmulator, ann: Client
+) -> None:
     told = errors(send(ann, file=SimpleUploadedFile("a.png", data, content_type="image/png")))
     assert told == ["This is not a picture (JPEG, PNG, WebP) or a video (MP4)."]
-    assert (box.forms, Job.objects.count()) == ([], 0)
+    assert (emulator.forms, Job.objects.count()) == ([], 0)
 
 
 @pytest.mark.parametrize(("kind", "data"), [("image", PNG), ("video", MP4)])
-def test_the_settings_limit_the_size_of_a_file(kind: str, data: bytes, box: Box, ann: Client) -> None:
+def test_the_settings_limit_the_size_of_a_file(
+    kind: str, data: bytes, emulator: RecordingEmulator, ann: Client
+) -> None:
     with override_settings(VIDEOS_MAX_BYTES={"image": MIB, "video": MIB, kind: len(data)}):
         (told,) = errors(send(ann, file=SimpleUploadedFile("a", data + b"x")))
         assert told.startswith("The file is too large: it has 2.0")
-        assert (box.forms, Job.objects.count()) == ([], 0)
+        assert (emulator.forms, Job.objects.count()) == ([], 0)
         assert send(ann, file=SimpleUploadedFile("a", data)).status_code == 302
 
 
-def test_a_request_larger_than_any_file_may_be_is_refused_before_it_is_read(box: Box, ann: Client) -> None:
+def test_a_request_larger_than_any_file_may_be_is_refused_before_it_is_read(
+    emulator: RecordingEmulator, ann: Client
+) -> None:
     class Unread:
         def read(self, size: int = -1) -> bytes:
             raise AssertionError("it was read")
@@ -272,6 +282,6 @@ def test_a_request_larger_than_any_file_may_be_is_refused_before_it_is_read(box:
     assert "A file may have 100.0\xa0MB at most." in response.content.decode()
 
 
-def test_a_prompt_may_not_be_too_long(box: Box, ann: Client) -> None:
+def test_a_prompt_may_not_be_too_long(emulator: RecordingEmulator, ann: Client) -> None:
     assert errors(send(ann, "x" * 2001)) == ["Ensure this value has at most 2000 characters (it has 2001)."]
-    assert box.forms == []
+    assert emulator.forms == []

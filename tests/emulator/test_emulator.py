@@ -1,4 +1,4 @@
-"""The box does what the service does, whichever way it is reached."""
+"""The emulator does what the service does, whichever way it is reached."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def post(path: str, *parts: tuple[str, str], key: str | None = "dct_test", emula
     transport = EmulatorTransport(emulator)
     headers = {"Content-Type": "multipart/form-data; boundary=x"} | ({"X-API-KEY": key} if key is not None else {})
     with transport.send(
-        HttpRequest(method="POST", url=f"http://box{path}", headers=headers, body=Raw(*parts)), timeout=Timeout()
+        HttpRequest(method="POST", url=f"http://emulator{path}", headers=headers, body=Raw(*parts)), timeout=Timeout()
     ) as response:
         answer = response.status, json.loads(response.read())
     transport.close()
@@ -144,7 +144,7 @@ def test_an_unknown_job_is_404_for_its_status_and_its_content(client: DecartClie
         client.queue.status("nobody")
     assert isinstance(caught.value.cause, NotFoundError)
     transport = EmulatorTransport()
-    request = HttpRequest(method="GET", url="http://box/v1/jobs/nobody/content", headers={"X-API-KEY": "dct_x"})
+    request = HttpRequest(method="GET", url="http://emulator/v1/jobs/nobody/content", headers={"X-API-KEY": "dct_x"})
     assert transport.send(request, timeout=Timeout()).status == 404
 
 
@@ -152,7 +152,7 @@ def test_content_is_refused_until_the_job_is_completed() -> None:
     transport = EmulatorTransport()
     client = DecartClient(api_key="dct_test", transport=transport)
     job_id = client.queue.submit(job("lucy-pro-t2v", prompt="x")).job_id
-    request = HttpRequest(method="GET", url=f"http://box/v1/jobs/{job_id}/content", headers={"X-API-KEY": "dct_x"})
+    request = HttpRequest(method="GET", url=f"http://emulator/v1/jobs/{job_id}/content", headers={"X-API-KEY": "dct_x"})
     assert transport.send(request, timeout=Timeout()).status == 409
 
 

@@ -1,4 +1,4 @@
-"""How many jobs a box keeps, and what it keeps of them."""
+"""How many jobs an emulator keeps, and what it keeps of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE: Any = {"model": models.video("lucy-clip"), "prompt": "a lake", "data": b"c
 
 @pytest.fixture
 def small(studio: Studio) -> Iterator[DecartClient]:
-    """A client of a box that keeps two jobs."""
+    """A client of an emulator that keeps two jobs."""
     clock = VirtualClock()
     with (
         Emulator(clock=clock, renderer=studio, background=False, keep=2) as emulator,

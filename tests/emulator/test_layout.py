@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 import pytest
-from support.raw import Box
+from support.raw import RawClient
 
 from decart import InvalidInputError
 from decart.emulator import Emulator, VirtualEmulator
@@ -28,9 +28,9 @@ def boxes(data: bytes) -> Iterator[str]:
 def made(path: str, files: dict[str, bytes] | None = None, **settings: Any) -> bytes:
     """Have an emulator with these settings make a file."""
     with VirtualEmulator(**settings) as emulator:
-        box = Box.within(emulator)
-        job_id = box.finished(box.form(path, {**VIDEO, "resolution": "480p"} if files is None else VIDEO, files))
-        return box.get(f"/v1/jobs/{job_id}/content").body
+        raw = RawClient.within(emulator)
+        job_id = raw.finished(raw.form(path, {**VIDEO, "resolution": "480p"} if files is None else VIDEO, files))
+        return raw.get(f"/v1/jobs/{job_id}/content").body
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from decart.emulator.uploads import UPLOAD_LIMIT
 MIB = 1024 * 1024
 FORM = multipart({"prompt": "a lake"}, {"data": b"x" * 100_000})
 OPENING = (
-    b"POST /v1/jobs/lucy-clip HTTP/1.1\r\nHost: box\r\nX-API-KEY: dct_x\r\n"
+    b"POST /v1/jobs/lucy-clip HTTP/1.1\r\nHost: emulator\r\nX-API-KEY: dct_x\r\n"
     b"Content-Type: multipart/form-data; boundary=x\r\n"
 )
 CHUNKED = OPENING + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -89,7 +89,7 @@ def test_a_body_with_broken_chunks_is_refused_and_nothing_after_it_is_taken_for_
     with connected(server) as sock:
         sock.sendall(CHUNKED + body)
         try:
-            sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: box\r\n\r\n")
+            sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: emulator\r\n\r\n")
             found = statuses(sock, 2)
         except ConnectionError:  # it hung up with unread bytes in its hands, which resets
             found = []
@@ -132,7 +132,7 @@ def test_idle_connections_block_no_other_client(studio: Studio) -> None:
         for _ in range(2 * THREADS):
             many.enter_context(connected(server))
         with connected(server) as sock:
-            sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: box\r\nX-API-KEY: dct_x\r\n\r\n")
+            sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: emulator\r\nX-API-KEY: dct_x\r\n\r\n")
             assert statuses(sock, 1) == [404]
 
 

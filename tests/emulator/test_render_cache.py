@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.media import job
-from support.raw import Box
+from support.raw import RawClient
 from support.studio import Studio
 
 from decart.emulator import VirtualEmulator
@@ -91,10 +91,10 @@ def test_a_job_that_fails_is_not_kept(studio: Studio, folder: Path, tmp_path: Pa
 
 def test_the_emulator_caches_its_own_renders() -> None:
     with VirtualEmulator(renderer=None) as emulator:
-        box = Box.within(emulator)
+        raw = RawClient.within(emulator)
         made = []
         for _ in range(2):
-            found = emulator.find(box.finished(box.form("/v1/jobs/lucy-pro-t2i", {"prompt": "a lake"})))
+            found = emulator.find(raw.finished(raw.form("/v1/jobs/lucy-pro-t2i", {"prompt": "a lake"})))
             assert found is not None
             made.append(found.target.stat().st_ino)
     assert made[0] == made[1]  # one file

@@ -1,4 +1,4 @@
-"""The box as a server, and from the command line."""
+"""The emulator as a server, and from the command line."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_connection_is_kept_for_the_next_request() -> None:
     with EmulatorServer() as server, socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as sock:
         file = sock.makefile("rb")
         for _ in range(2):
-            sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: box\r\nX-API-KEY: dct_x\r\n\r\n")
+            sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: emulator\r\nX-API-KEY: dct_x\r\n\r\n")
             assert file.readline() == b"HTTP/1.1 404 NOT FOUND\r\n"
             length = next(int(line.split(b":")[1]) for line in file if line.lower().startswith(b"content-length"))
             while file.readline() != b"\r\n":
@@ -59,7 +59,7 @@ def test_a_connection_is_kept_for_the_next_request() -> None:
 
 def test_a_connection_may_idle_for_longer_than_clients_let_it() -> None:
     with EmulatorServer() as server, socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as sock:
-        sock.sendall(b"GET /v1/jobs/x HTTP/1.0\r\nHost: box\r\nConnection: Keep-Alive\r\n\r\n")
+        sock.sendall(b"GET /v1/jobs/x HTTP/1.0\r\nHost: emulator\r\nConnection: Keep-Alive\r\n\r\n")
         assert b"Keep-Alive: timeout=75\r\n" in sock.recv(10_000)
 
 
@@ -188,7 +188,7 @@ def test_a_response_that_takes_too_long_is_cut_when_the_server_stops() -> None:
     with Emulator(renderer=slowly) as emulator, EmulatorServer(emulator, grace=0.01) as server:
         port = int(server.url.rsplit(":", 1)[1])
         body = multipart({"prompt": "x"}, {"data": b"x"})
-        head = f"POST /v1/generate/lucy-image-2 HTTP/1.1\r\nHost: box\r\nContent-Length: {len(body)}\r\n"
+        head = f"POST /v1/generate/lucy-image-2 HTTP/1.1\r\nHost: emulator\r\nContent-Length: {len(body)}\r\n"
         with socket.create_connection(("127.0.0.1", port)) as sock:
             sock.sendall(
                 head.encode() + b"X-API-KEY: dct_x\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n" + body
@@ -227,7 +227,7 @@ def listener(caplog: pytest.LogCaptureFixture) -> Iterator[Listener]:
 def test_a_client_that_hung_up_is_seen_to_be_gone_however_it_did(reset: bool, listener: Listener) -> None:
     with Emulator(renderer=Studio(), faults="stall:1000,bytes=1") as emulator, EmulatorServer(emulator) as server:
         with socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as sock:
-            sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: box\r\nX-API-KEY: dct_x\r\n\r\n")
+            sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: emulator\r\nX-API-KEY: dct_x\r\n\r\n")
             assert sock.recv(1) == b"H"
             assert listener.lines == []  # the exchange goes on
             if reset:

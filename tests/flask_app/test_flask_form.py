@@ -17,7 +17,7 @@ from support.flask_app import (
     MIB,
     MP4,
     SECONDS,
-    Box,
+    RunningEmulator,
     Site,
     Visitor,
     clerk,
@@ -36,13 +36,13 @@ from support.servers import (
 )
 
 
-def test_a_prompt_becomes_a_row_and_a_job(visitor: Visitor, site: Site, box: Box) -> None:
+def test_a_prompt_becomes_a_row_and_a_job(visitor: Visitor, site: Site, emulator: RunningEmulator) -> None:
     page = visitor.submit("a lake & a hill")
     (row,) = site.rows()
     assert (row["status"], row["model"], row["prompt"]) == ("pending", "lucy-pro-t2v", "a lake & a hill")
-    box.finish()
+    emulator.finish()
     assert visitor.status(page)["status"] == "completed"
-    assert [order.prompt for order in box.studio.orders] == ["a lake & a hill"]
+    assert [order.prompt for order in emulator.studio.orders] == ["a lake & a hill"]
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_a_prompt_becomes_a_row_and_a_job(visitor: Visitor, site: Site, box: Box
 )
 @pytest.mark.parametrize("size", [1_000, 3 * MIB], ids=["in memory", "on disk"])
 def test_a_file_arrives_completely_at_the_model_that_its_first_bytes_select(
-    head: bytes, model: str, size: int, visitor: Visitor, box: Box
+    head: bytes, model: str, size: int, visitor: Visitor, emulator: RunningEmulator
 ) -> None:
     data = head + os.urandom(size)
     page = visitor.submit("make it move", ("notes.txt", data, "text/plain"))  # a name and a type say nothing
-    box.finish()
+    emulator.finish()
     assert visitor.status(page)["status"] == "completed"
-    assert [order.model for order in box.studio.orders] == [model]
-    assert box.studio.files == [{"data": data}]
+    assert [order.model for order in emulator.studio.orders] == [model]
+    assert emulator.studio.files == [{"data": data}]
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_an_empty_prompt_is_reported_on_the_form(visitor: Visitor, site: Site) -
 
 @pytest.mark.parametrize(("prompt", "size"), [("a lake", MIB), ("x" * 600_000, 0)])
 def test_an_upload_that_is_too_large_is_refused_in_a_clear_sentence(
-    prompt: str, size: int, box: Box, tmp_path: Path
+    prompt: str, size: int, emulator: RunningEmulator, tmp_path: Path
 ) -> None:
-    with site_of(box.url, tmp_path, MAX_CONTENT_LENGTH=MIB) as site:
+    with site_of(emulator.url, tmp_path, MAX_CONTENT_LENGTH=MIB) as site:
         visitor = site.visitor()
         answer = visitor.send(visitor.form(), prompt, ("image.jpg", JPEG + bytes(size)))
         assert answer.status_code == 413
@@ -171,13 +171,13 @@ def test_another_form_pays_again(tmp_path: Path) -> None:
     assert methods(service) == ["POST", "POST"]
 
 
-def test_the_key_of_a_form_leads_another_visitor_to_a_job_of_their_own(site: Site, box: Box) -> None:
+def test_the_key_of_a_form_leads_another_visitor_to_a_job_of_their_own(site: Site, emulator: RunningEmulator) -> None:
     owner, other = site.visitor(), site.visitor()
     form = owner.form()
     owner.send(form, "a secret")
     page = other.send({**other.form(), "key": form["key"]}, "a lake").headers["Location"]
     assert "a secret" not in other.get(page).text
-    box.finish()
+    emulator.finish()
     other.status(page)
     assert [(row["prompt"], row["status"]) for row in site.rows()] == [("a secret", "pending"), ("a lake", "completed")]
 
@@ -258,9 +258,9 @@ def test_a_service_that_cannot_be_reached_is_reported_on_the_form(tmp_path: Path
 
 
 def test_a_missing_key_is_reported_when_it_is_first_needed(
-    box: Box, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    emulator: RunningEmulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with site_of(box.url, tmp_path, DECART_API_KEY=None) as site:
+    with site_of(emulator.url, tmp_path, DECART_API_KEY=None) as site:
         visitor = site.visitor()
         answer = visitor.send(visitor.form())
     assert (answer.status_code, BUSY in answer.text) == (502, True)

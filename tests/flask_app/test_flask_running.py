@@ -14,7 +14,7 @@ from support.flask_app import (
     MIB,
     PAGE,
     SECONDS,
-    Box,
+    RunningEmulator,
     Site,
     Visitor,
     flask_example,
@@ -102,11 +102,11 @@ def test_all_threads_have_the_same_client_made_when_it_is_first_needed(site: Sit
 
 
 def test_the_programs_of_the_page_make_an_app_that_works(
-    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DECART_API_KEY", "dct_local")
-    monkeypatch.setenv("DECART_BASE_URL", box.url)
+    monkeypatch.setenv("DECART_BASE_URL", emulator.url)
     monkeypatch.setenv("SECRET_KEY", "for this test")
     names: dict[str, Any] = {"__name__": "app"}
     blocks = programs(PAGE)
@@ -123,10 +123,10 @@ def test_the_programs_of_the_page_make_an_app_that_works(
             )
             assert (answer.status_code, answer.headers["Location"]) == (303, "/jobs/k1")
         assert visitor.status("/jobs/k1")["status"] == "pending"
-        box.finish()
+        emulator.finish()
         assert visitor.status("/jobs/k1")["status"] == "completed"
         part = visitor.get("/jobs/k1/video", headers={"Range": "bytes=6-7"})
         assert (part.status_code, part.content) == (206, b"of")
         other = [Visitor(url).get(f"/jobs/k1/{view}").status_code for view in ("status", "video")]
         assert other == [404, 404]
-    assert [order.prompt for order in box.studio.orders] == ["a lake"]
+    assert [order.prompt for order in emulator.studio.orders] == ["a lake"]

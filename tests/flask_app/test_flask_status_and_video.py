@@ -14,7 +14,7 @@ from support.flask_app import (
     MIB,
     PROCESSING,
     SECONDS,
-    Box,
+    RunningEmulator,
     Site,
     Visitor,
     clerk,
@@ -25,10 +25,10 @@ from support.servers import Connection, Received, answering, http, reset, servin
 
 
 @pytest.mark.parametrize("view", ["", "/status", "/video"])
-def test_a_job_of_another_visitor_is_not_found(view: str, site: Site, box: Box) -> None:
+def test_a_job_of_another_visitor_is_not_found(view: str, site: Site, emulator: RunningEmulator) -> None:
     owner, other = site.visitor(), site.visitor()
     page = owner.submit("a secret")
-    box.finish()
+    emulator.finish()
     owner.status(page)
     assert owner.get(page + view).status_code == 200
     mine_and_none = other.get(page + view), other.get(f"/jobs/none{view}")
@@ -43,8 +43,8 @@ def test_the_list_has_only_a_visitors_own_jobs(site: Site) -> None:
     assert ["a secret" in visitor.get().text for visitor in (owner, other)] == [True, False]
 
 
-def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(box: Box, tmp_path: Path) -> None:
-    with site_of(box.url, tmp_path, SESSION_COOKIE_SECURE=True) as site:
+def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(emulator: RunningEmulator, tmp_path: Path) -> None:
+    with site_of(emulator.url, tmp_path, SESSION_COOKIE_SECURE=True) as site:
         cookie = site.visitor().get().headers["Set-Cookie"]
     assert {"HttpOnly", "SameSite=Lax", "Secure", "Path=/"} < set(cookie.split("; "))
 
@@ -59,9 +59,9 @@ def test_a_cookie_that_was_not_signed_here_is_not_believed(visitor: Visitor, sit
     assert codes == [200, 404, 404]
 
 
-def test_every_response_has_the_security_headers(visitor: Visitor, box: Box) -> None:
+def test_every_response_has_the_security_headers(visitor: Visitor, emulator: RunningEmulator) -> None:
     page = visitor.submit()
-    box.finish()
+    emulator.finish()
     visitor.status(page)
     for path in ("/", page, f"{page}/status", f"{page}/video", "/nowhere"):
         headers = visitor.get(path).headers
@@ -85,10 +85,12 @@ def test_a_wrong_method_is_refused_with_the_allowed_ones(visitor: Visitor) -> No
     assert "<h1>Method Not Allowed</h1>" in answer.text
 
 
-def test_the_status_is_reported_while_the_job_is_running(visitor: Visitor, site: Site, box: Box) -> None:
+def test_the_status_is_reported_while_the_job_is_running(
+    visitor: Visitor, site: Site, emulator: RunningEmulator
+) -> None:
     page, seen = visitor.submit(), []
-    for seconds in (0, 2, 2):  # the box's clock stands still between these: a view that waited would never answer
-        box.clock.sleep(seconds)
+    for seconds in (0, 2, 2):  # the emulator's clock stands still between these: a view that waited would never answer
+        emulator.clock.sleep(seconds)
         told = visitor.status(page)
         seen.append((told["status"], told["text"], told["finished"]))
         assert site.rows()[0]["status"] == told["status"]
@@ -109,9 +111,9 @@ def test_each_status_check_sends_one_request_and_none_after_the_end(status: str,
     assert methods(service) == ["POST", *["GET"] * asked]
 
 
-def test_a_failed_job_shows_the_reason(visitor: Visitor, site: Site, box: Box) -> None:
+def test_a_failed_job_shows_the_reason(visitor: Visitor, site: Site, emulator: RunningEmulator) -> None:
     page = visitor.submit("fail")
-    box.finish()
+    emulator.finish()
     told = visitor.status(page)
     assert (told["status"], told["note"]) == ("failed", "the prompt asked for it")
     assert "the prompt asked for it" in visitor.get(page).text
@@ -158,10 +160,10 @@ def test_a_late_response_does_not_undo_the_final_status(tmp_path: Path) -> None:
     assert late == ["completed"]
 
 
-def completed(visitor: Visitor, box: Box) -> str:
+def completed(visitor: Visitor, emulator: RunningEmulator) -> str:
     """Have a video made, of the bytes ``video of a lake``; return the path of it."""
     page = visitor.submit("a lake")
-    box.finish()
+    emulator.finish()
     assert visitor.status(page)["status"] == "completed"
     return f"{page}/video"
 
@@ -177,9 +179,9 @@ def completed(visitor: Visitor, box: Box) -> str:
     ],
 )
 def test_a_range_request_gets_the_requested_range(
-    wanted: str | None, code: int, data: bytes, part: str | None, visitor: Visitor, box: Box
+    wanted: str | None, code: int, data: bytes, part: str | None, visitor: Visitor, emulator: RunningEmulator
 ) -> None:
-    answer = visitor.get(completed(visitor, box), headers={"Range": wanted})
+    answer = visitor.get(completed(visitor, emulator), headers={"Range": wanted})
     assert (answer.status_code, answer.content, answer.headers.get("Content-Range")) == (code, data, part)
     assert (answer.headers["Content-Type"], answer.headers["Content-Length"]) == ("video/mp4", str(len(data)))
     assert answer.headers["Accept-Ranges"] == "bytes"
@@ -202,8 +204,8 @@ def test_a_video_that_is_refused_is_reported_in_a_form_that_the_browser_can_show
     assert (answer.status_code, "Content-Range" in answer.headers) == (ours, False)
 
 
-def test_a_part_of_another_video_is_not_mixed_in(visitor: Visitor, box: Box) -> None:
-    path = completed(visitor, box)
+def test_a_part_of_another_video_is_not_mixed_in(visitor: Visitor, emulator: RunningEmulator) -> None:
+    path = completed(visitor, emulator)
     etag = visitor.get(path).headers["ETag"]
     codes = [
         visitor.get(path, headers={"Range": "bytes=6-7", "If-Range": known}).status_code

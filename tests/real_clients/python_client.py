@@ -1,4 +1,4 @@
-"""The whole non-realtime surface of a public Python SDK, played against the box: `python_client.py URL FOLDER`.
+"""The whole non-realtime surface of a public Python SDK, played against the emulator: `python_client.py URL FOLDER`.
 
 Runs in an environment of its own, which has the public `decart` (0.0.11 or newer) and not ours. What is to be sent is
 in the folder. Each check is reported as a line of JSON: the operation, the case, and the error (null for none); the

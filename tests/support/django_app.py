@@ -1,4 +1,4 @@
-"""The site of `examples/django_app`, set up inside this process, and on a port of its own; and boxes for it to talk to.
+"""The site of `examples/django_app`, set up inside this process and on a port of its own, and emulators behind it.
 
 Django can be set up once in a process, so whoever needs it here imports this first.
 """
@@ -68,8 +68,8 @@ from django.test import override_settings  # noqa: E402
 from videos import service  # noqa: E402
 
 
-class Box(Emulator):
-    """A service in a box whose time stands still, and which notes what is submitted."""
+class RecordingEmulator(Emulator):
+    """An emulator whose time stands still, and which records what is submitted."""
 
     def __init__(self, renderer: Callable[[RenderJob, Path], None] | None = None, **more: Any) -> None:
         self.studio = Studio()
@@ -102,7 +102,7 @@ def listening(application: Callable[..., Any]) -> Iterator[str]:
 
 @contextmanager
 def talking_to(service_at: str | Emulator) -> Iterator[None]:
-    """Have the site talk to a service at this address, or to a box."""
+    """Have the site talk to a service at this address, or to an emulator."""
     if isinstance(service_at, Emulator):
         with service_at, listening(App(service_at)) as url, talking_to(url):
             yield

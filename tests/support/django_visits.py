@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import requests
 
-from support.django_app import EXAMPLE, Box, Site, talking_to
+from support.django_app import EXAMPLE, RecordingEmulator, Site, talking_to
 from support.servers import Connection, Received, answering, http, serving
 
 # isort: split
@@ -70,10 +70,10 @@ def status(client: Client, job: Job) -> dict[str, Any]:
     return dict(client.get(f"/jobs/{job.pk}/status/").json())
 
 
-def made(client: Client, box: Box) -> Job:
+def made(client: Client, emulator: RecordingEmulator) -> Job:
     """Submit a job, and wait for its video."""
     send(client)
-    box.clock.sleep(10)
+    emulator.clock.sleep(10)
     job: Job = Job.objects.get()
     assert status(client, job)["status"] == "completed"
     return job

@@ -125,7 +125,7 @@ def site_of(service: str, folder: Path, **config: Any) -> Iterator[Site]:
 
 
 @attrs.frozen
-class Box:
+class RunningEmulator:
     """The service, with a renderer that takes notes and a clock that the test moves: 1 s in the queue, 3 s of work."""
 
     url: str
@@ -179,7 +179,7 @@ def flask_run(service: str, folder: Path) -> Iterator[tuple[int, str]]:
 
 @contextmanager
 def site_with(renderer: Any, folder: Path, **settings: Any) -> Iterator[tuple[Site, VirtualClock]]:
-    """Give the app before a box whose clock the test moves."""
+    """Give the app in front of an emulator whose clock the test moves."""
     clock = VirtualClock()
     with (
         Emulator(clock=clock, renderer=renderer, background=False, **settings) as emulator,

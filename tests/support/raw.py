@@ -45,7 +45,7 @@ class _Body:
         return iter([self._data])
 
 
-class Box:
+class RawClient:
     """An emulator on a clock that a test advances, reached through its transport or its server."""
 
     def __init__(self, emulator: Emulator, clock: VirtualClock, way: EmulatorTransport | EmulatorServer) -> None:
@@ -53,7 +53,7 @@ class Box:
         self._way = way
 
     @classmethod
-    def within(cls, emulator: Emulator) -> Box:
+    def within(cls, emulator: Emulator) -> RawClient:
         """Use an emulator in this process, for what is the same over HTTP."""
         transport = EmulatorTransport(emulator)
         return cls(emulator, transport.clock, transport)
@@ -73,7 +73,7 @@ class Box:
         if isinstance(self._way, EmulatorServer):
             return _over_http(self._way.url, method, path, body, sent)
         request = HttpRequest(
-            method=method, url=f"http://box{path}", headers=sent, body=None if body is None else _Body(body)
+            method=method, url=f"http://emulator{path}", headers=sent, body=None if body is None else _Body(body)
         )
         with self._way.send(request, timeout=Timeout()) as response:
             return BufferedResponse(response.status, dict(response.headers), response.read())
