@@ -1,4 +1,4 @@
-"""Check the emulator against the OpenAPI document: `python tests/conformance/run.py [EXAMPLES]`, or `tox -e conformance`.
+"""Check the emulator against the OpenAPI document: `tests/conformance/run.py [EXAMPLES]`, or `tox -e conformance`.
 
 schemathesis makes requests of the document (`document.py`), right ones and wrong ones, and checks each answer of a
 server against it: the status, the type, the schema; that right requests are taken and wrong ones refused; that nothing
