@@ -29,11 +29,11 @@ from support.studio import Studio
 
 APP = ROOT / "examples" / "flask_app" / "app.py"
 PAGE = "docs/in-flask.md"
-PICTURE = ROOT / "examples" / "media" / "image.jpg"
+VIDEO = ROOT / "examples" / "media" / "input.mp4"
 MIB = 1024 * 1024
 SECONDS = PATIENCE / 1000  # that anything may take; never reached when all is well
-JPEG = b"\xff\xd8\xff\xe0" + bytes(20)
 MP4 = b"\x00\x00\x00\x18ftypisom" + bytes(20)
+UPLOAD = ("in.mp4", MP4, "video/mp4")
 
 
 def load(path: Path) -> ModuleType:
@@ -50,7 +50,7 @@ flask_example = load(APP)
 
 
 class Visitor:
-    """Somebody with a browser, as far as HTTP goes: it keeps cookies, and sends what the form holds."""
+    """The HTTP side of a visitor's browser: it keeps cookies, and sends the fields of the form."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -64,12 +64,12 @@ class Visitor:
         """Open the form, and return what is hidden in it."""
         return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]+)"', self.get().text))
 
-    def send(self, form: Mapping[str, str], prompt: str = "a lake", file: Any = None) -> requests.Response:
-        files = {} if file is None else {"file": file}
+    def send(self, form: Mapping[str, str], prompt: str = "a lake", file: Any = UPLOAD) -> requests.Response:
+        files = {} if file is None else {"video": file}
         fields = {**form, "prompt": prompt}
         return self.session.post(f"{self.url}/jobs", fields, files=files, allow_redirects=False, timeout=SECONDS)
 
-    def submit(self, prompt: str = "a lake", file: Any = None) -> str:
+    def submit(self, prompt: str = "a lake", file: Any = UPLOAD) -> str:
         """Fill the form in, send it, and return the path of the job's page."""
         answer = self.send(self.form(), prompt, file)
         assert answer.status_code == 303, answer.text
@@ -115,18 +115,17 @@ def serving_wsgi(app: Flask) -> Iterator[str]:
 
 @contextmanager
 def site_of(service: str, folder: Path, **config: Any) -> Iterator[Site]:
-    """Give the app as it would be on a machine of its own."""
+    """Serve the app in front of this service, with a database of its own."""
     where = {"DECART_API_KEY": "dct_local", "DECART_BASE_URL": service, "DATABASE": str(folder / "jobs.sqlite3")}
     app = flask_example.create_app({"SECRET_KEY": "for this test", **where, **config})
     with serving_wsgi(app) as url:
         yield Site(app, url)
-    if (client := app.extensions.get("decart")) is not None:
-        client.close()
+    app.extensions["decart"].close()
 
 
 @attrs.frozen
 class RunningEmulator:
-    """The service, with a renderer that takes notes and a clock that the test moves: 1 s in the queue, 3 s of work."""
+    """An emulator over HTTP, with a recording renderer and a clock that the test advances; a job takes 4 s."""
 
     url: str
     clock: VirtualClock
