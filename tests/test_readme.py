@@ -25,7 +25,7 @@ PUBLIC = {name: getattr(decart, name) for name in [*decart.__all__, "AiohttpTran
 
 
 @pytest.fixture
-def at_the_box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DecartClient]:
+def at_the_emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DecartClient]:
     """A folder with the page's input files, and an emulator that the environment points to."""
     (tmp_path / "image.jpg").write_bytes(b"picture")
     (tmp_path / "input.mp4").write_bytes(b"video")
@@ -39,13 +39,13 @@ def at_the_box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Deca
 
 @pytest.mark.filterwarnings("ignore:The model name 'lucy-pro-v2v' is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("block", BLOCKS, ids=[f"block {number}" for number in range(1, len(BLOCKS) + 1)])
-def test_a_program_of_the_readme_runs_unchanged(block: str, at_the_box: DecartClient) -> None:
-    job = at_the_box.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "x"})
-    at_the_box.queue.poll(job.job_id, poll=PollPolicy(interval=0.01))  # some programs fetch what is done
+def test_a_program_of_the_readme_runs_unchanged(block: str, at_the_emulator: DecartClient) -> None:
+    job = at_the_emulator.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "x"})
+    at_the_emulator.queue.poll(job.job_id, poll=PollPolicy(interval=0.01))  # some programs fetch what is done
     block = block.replace("the-job-id", job.job_id).replace("time.sleep(2)", "time.sleep(0)")
-    names: dict[str, Any] = {**PUBLIC, "client": at_the_box, "job": job, "time": time}
+    names: dict[str, Any] = {**PUBLIC, "client": at_the_emulator, "job": job, "time": time}
     run(block, names, "README.md")
-    if names["client"] is not at_the_box:
+    if names["client"] is not at_the_emulator:
         names["client"].close()
 
 

@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django.test import Client
 from requests.adapters import HTTPAdapter
 from support.django_app import EXAMPLE, RecordingEmulator, environment
-from support.django_visits import MANAGE, MIB, hidden, row, send, visitor
+from support.django_visits import MANAGE, MIB, MP4, hidden, row, send, visitor
 from urllib3 import Retry
 from videos import service
 from videos.models import Job
@@ -82,12 +82,12 @@ def large_or_small(order: RenderJob, target: Path) -> None:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it reads a process's memory there")
 def test_a_video_of_200_mib_passes_through_the_site_without_being_held_in_memory(tmp_path: Path) -> None:
     emulator = RecordingEmulator(large_or_small, pending=0, processing=0)
-    with emulator, EmulatorServer(emulator) as service_in_a_box, requests.Session() as session:
+    with emulator, EmulatorServer(emulator) as server, requests.Session() as session:
         environ = {
             "DJANGO_DEBUG": "1",
             "DJANGO_SQLITE": str(tmp_path / "db.sqlite3"),
             "DECART_API_KEY": "dct_local",
-            "DECART_BASE_URL": service_in_a_box.url,
+            "DECART_BASE_URL": server.url,
         }
         manage("migrate", **environ)
         manage(
@@ -109,7 +109,7 @@ def test_a_video_of_200_mib_passes_through_the_site_without_being_held_in_memory
 def fetched(session: requests.Session, url: str, prompt: str) -> int:
     """Have a video made, and return how many bytes of it come."""
     form = {**hidden(session.get(url).text), "prompt": prompt}
-    page = session.post(f"{url}/submit/", form, headers={"Referer": url}).url
+    page = session.post(f"{url}/submit/", form, files={"file": MP4}, headers={"Referer": url}).url
     assert session.get(f"{page}status/").json()["status"] == "completed"
     with session.get(f"{page}video.mp4", stream=True) as video:
         return sum(len(chunk) for chunk in video.iter_content(MIB))
@@ -123,7 +123,7 @@ def test_the_settings_are_safe_unless_debug_is_asked_for() -> None:
 
 
 def test_without_a_secret_key_the_site_does_not_run() -> None:
-    assert "Set DJANGO_SECRET_KEY; or DJANGO_DEBUG=1, to try the site out" in manage("check")
+    assert "Set DJANGO_SECRET_KEY; or DJANGO_DEBUG=1 to try the site" in manage("check")
 
 
 def test_a_missing_key_for_the_service_is_reported_when_the_site_starts() -> None:

@@ -82,7 +82,7 @@ def test_a_job_that_failed_says_why(emulator: RecordingEmulator, ann: Client) ->
 
 def test_a_service_that_cannot_be_reached_changes_nothing_and_is_reported(ann: Client) -> None:
     job = row(job_id="j1", status="processing")
-    notice = "The video service cannot tell where the job is just now. This is what it said last."
+    notice = "The service cannot be reached at the moment; this is the last known status."
     with nobody() as url, talking_to(url):
         told = status(ann, job)
         page = ann.get(f"/jobs/{job.pk}/").content.decode()
@@ -146,7 +146,7 @@ def test_an_invalid_range_gives_the_complete_video(emulator: RecordingEmulator, 
 
 def test_a_range_beyond_the_end_of_a_video_is_reported_as_such(ann: Client) -> None:
     with without_such_a_part():
-        assert fetch(ann, row(job_id="j1", status="completed"), RANGE="bytes=22-")[:2] == (416, b"")
+        assert fetch(ann, row(job_id="j1", status="completed"), RANGE="bytes=22-").status == 416
 
 
 @pytest.mark.parametrize("fields", [{"job_id": "j1", "status": "processing"}, {"status": "unknown"}])
@@ -157,6 +157,23 @@ def test_a_job_that_is_not_completed_has_no_video(fields: dict[str, str], ann: C
 def test_a_video_that_cannot_be_fetched_is_reported_as_the_services_fault(ann: Client) -> None:
     with nobody() as url, talking_to(url):
         assert fetch(ann, row(job_id="j1", status="completed")).status == 502
+
+
+def test_a_video_that_cannot_be_downloaded_is_an_error_page(ann: Client) -> None:
+    job = row(job_id="j1", status="completed")
+    with nobody() as url, talking_to(url):
+        page = ann.get(f"/jobs/{job.pk}/video.mp4?download=1")
+    assert (page.status_code, page["Content-Type"]) == (502, "text/html; charset=utf-8")
+    assert f'<a href="/jobs/{job.pk}/">' in page.content.decode()
+
+
+def test_a_download_is_saved_as_a_file_and_a_video_plays_in_the_page(emulator: RecordingEmulator, ann: Client) -> None:
+    job = made(ann, emulator)
+    assert f'href="/jobs/{job.pk}/video.mp4?download=1">Download' in ann.get(f"/jobs/{job.pk}/").content.decode()
+    with closing(ann.get(f"/jobs/{job.pk}/video.mp4?download=1")) as download:
+        assert download["Content-Disposition"] == f'attachment; filename="video-{job.pk}.mp4"'
+        assert b"".join(download) == VIDEO
+    assert "Content-Disposition" not in fetch(ann, job).headers
 
 
 def test_a_video_that_the_service_has_no_more_is_not_there(emulator: RecordingEmulator, ann: Client) -> None:
