@@ -56,7 +56,7 @@ def test_a_busy_port_is_one_line_with_the_way_out() -> None:
         port = busy.getsockname()[1]
         done = ended("--port", str(port))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"Port {port} is in use; choose another with --port, or --port 0 for any free one.\n"
+    assert done.stderr == f"Port {port} is in use; choose another with --port, or use --port 0 for any free one.\n"
 
 
 @pytest.mark.parametrize(

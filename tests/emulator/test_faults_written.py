@@ -126,7 +126,7 @@ def test_the_repr_of_a_fault_is_valid_input() -> None:
         ("status,colour=red", "takes no 'colour'; it takes on, times, after, code"),
         ({"name": "status", "colour": "red"}, "takes no 'colour'"),
         ({"name": "status", 7: "red"}, "takes no '7'"),
-        ("drop-before:7", "nothing is written after its name"),
+        ("drop-before:7", "it takes no value after a colon"),
         ("drop-before,on=monday", "on must be one of submit, status"),
         ("drop-before,times=0", "times must be a whole number, 1 or more, or 'forever'"),
         ("drop-before,after=-1", "after must be a whole number"),

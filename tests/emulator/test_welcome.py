@@ -49,7 +49,7 @@ def test_the_page_shows_no_key_and_no_retired_model(raw: RawClient) -> None:
     page = raw.get("/", key=None).body.decode()
     assert "dct_mine" not in page
     assert "only those that it was started with" in page
-    assert commands(page)[0][3].endswith("/v1/jobs/lucy-clip")
+    assert commands(page)[0][3].endswith("/v1/jobs/lucy-restyle-2")
 
 
 def test_the_page_repeats_no_markup_of_the_host(raw: RawClient) -> None:
