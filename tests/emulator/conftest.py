@@ -20,7 +20,7 @@ from decart.emulator import Emulator, EmulatorServer, EmulatorTransport, Virtual
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder for temporary files, which is this test's own; ask for it before an emulator."""
+    """Return a folder for temporary files, used by this test only; request it before an emulator."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))

@@ -1,4 +1,4 @@
-"""Faults and the log over HTTP, for programs that are not in this process."""
+"""The control routes: faults and the request log over HTTP."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.raw import RawClient
 STATUS = {"name": "status", "code": 500, "on": "submit", "times": 2}
 
 
-def test_faults_are_added_listed_and_forgotten(raw: RawClient) -> None:
+def test_faults_are_added_listed_and_deleted(raw: RawClient) -> None:
     added = raw.json("/_emulator/faults", STATUS, key=None)
     assert (added.status, added.json) == (201, [STATUS])
     more = raw.json("/_emulator/faults", ["drop-after", {"name": "stall", "seconds": 5}], key=None)
@@ -20,7 +20,7 @@ def test_faults_are_added_listed_and_forgotten(raw: RawClient) -> None:
     assert raw.get("/_emulator/faults").json == []
 
 
-def test_a_fault_that_was_added_acts_and_is_then_gone(raw: RawClient) -> None:
+def test_a_fault_is_removed_after_it_has_acted(raw: RawClient) -> None:
     raw.json("/_emulator/faults", "status:418,on=status")
     assert [raw.get("/v1/jobs/x").status for _ in range(2)] == [418, 404]
     assert raw.get("/_emulator/faults").json == []
@@ -28,8 +28,8 @@ def test_a_fault_that_was_added_acts_and_is_then_gone(raw: RawClient) -> None:
 
 def test_a_redirect_keeps_the_path_as_it_was_written(raw: RawClient) -> None:
     raw.emulator.faults.add("redirect")
-    answer = raw.get("/v1/jobs/%e6%b9%96%0d%0aX-Mine:%20yes")
-    assert answer.headers["location"] == "https://elsewhere.invalid/v1/jobs/%E6%B9%96%0D%0AX-Mine%3A%20yes"
+    response = raw.get("/v1/jobs/%e6%b9%96%0d%0aX-Mine:%20yes")
+    assert response.headers["location"] == "https://elsewhere.invalid/v1/jobs/%E6%B9%96%0D%0AX-Mine%3A%20yes"
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def test_a_redirect_keeps_the_path_as_it_was_written(raw: RawClient) -> None:
     ],
 )
 def test_an_invalid_fault_is_refused_with_the_reason(raw: RawClient, given: Any, why: str) -> None:
-    answer = raw.json("/_emulator/faults", given)
-    assert answer.status == 400
-    assert why in answer.json["detail"]
+    response = raw.json("/_emulator/faults", given)
+    assert response.status == 400
+    assert why in response.json["detail"]
     assert raw.get("/_emulator/faults").json == []
 
 
@@ -59,7 +59,7 @@ def test_a_body_that_is_too_large_is_refused(raw: RawClient) -> None:
     assert raw.json("/_emulator/faults", "x" * 1024 * 1024).status == 413
 
 
-def test_the_log_is_listed_and_forgotten(raw: RawClient) -> None:
+def test_the_log_is_listed_and_cleared(raw: RawClient) -> None:
     raw.get("/v1/jobs/x")
     raw.form("/v1/jobs/lucy-pro-t2v", {"prompt": "a lake"})
     status, submit = raw.get("/_emulator/requests", key=None).json
@@ -70,7 +70,7 @@ def test_the_log_is_listed_and_forgotten(raw: RawClient) -> None:
     assert raw.get("/_emulator/requests").json == []
 
 
-def test_the_control_routes_are_neither_logged_nor_touched_by_faults(raw: RawClient) -> None:
+def test_the_control_routes_are_neither_logged_nor_affected_by_faults(raw: RawClient) -> None:
     raw.emulator.faults.add("status:500,times=forever")
     assert raw.get("/_emulator/faults").status == 200
     assert list(raw.emulator.requests) == []
@@ -89,6 +89,6 @@ def test_there_are_no_other_control_routes(raw: RawClient, method: str, path: st
     assert raw.ask(method, path).status == status
 
 
-def test_a_path_that_only_begins_like_them_is_the_services(raw: RawClient) -> None:
+def test_a_path_with_the_same_beginning_is_no_control_route(raw: RawClient) -> None:
     assert raw.get("/_emulators").status == 404
     assert len(raw.emulator.requests) == 1

@@ -1,4 +1,4 @@
-"""Faults as a user of the SDK sees them: the same in process, over HTTP and from fixtures."""
+"""The effects of faults on a user of the SDK, which are the same in process, over HTTP and from fixtures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def options() -> dict[str, Any]:
 
 @pytest.fixture(params=["in process", "over HTTP", "from fixtures"])
 def emulator_and_client(request: pytest.FixtureRequest) -> Iterator[tuple[Emulator, DecartClient]]:
-    """An emulator whose jobs take no time, and a client that is in a hurry where time is real."""
+    """An emulator whose jobs take no time, and a client with short pauses where time is real."""
     once_more = RetryPolicy(attempts=3, interval=0.01, jitter=0)
     if request.param == "in process":
         with (
@@ -81,7 +81,7 @@ def ask(client: DecartClient, folder: Path) -> str:
 
 
 def end_of(verb: Verb, client: DecartClient, folder: Path) -> str:
-    """Return what a user sees: what comes back, or where it went wrong and why."""
+    """Return what a user sees: the result, or the error and its cause."""
     try:
         return verb(client, folder)
     except DecartSDKError as error:
@@ -89,7 +89,7 @@ def end_of(verb: Verb, client: DecartClient, folder: Path) -> str:
 
 
 SEEN: list[tuple[str, Verb, str, list[str]]] = [
-    # the fault, what is called, what comes of it, and the requests with their answers and what acted on them
+    # the fault, what is called, what comes of it, and the requests with their responses and what acted on them
     ("status:503,on=submit,retry_after=0", submit, "pending", ["submit 503 status", "submit 200"]),
     ("status:429,on=submit,retry_after_date=0", submit, "pending", ["submit 429 status", "submit 200"]),
     ("status:503,on=submit", submit, "SubmitOutcomeUnknownError: ServerError", ["submit 503 status"]),
@@ -174,7 +174,7 @@ def test_the_effect_of_a_fault_on_the_user(
     assert emulator.faults.left == ()
 
 
-def test_the_list_of_what_is_seen_has_every_name() -> None:
+def test_the_effect_of_every_fault_is_tested() -> None:
     elsewhere = {"drip", "job-never-ends"}  # which do not end
     assert {fault_of(row[0]).name for row in SEEN} | elsewhere == set(KINDS)
 
@@ -203,7 +203,7 @@ def test_a_slow_connection_still_delivers_the_video(
     assert [str(fault) for fault in emulator.faults.left] == ["drip:0.01,bytes=4"]
 
 
-def test_a_submit_whose_response_was_lost_was_accepted_once(emulator_and_client: tuple[Emulator, DecartClient]) -> None:
+def test_a_submit_whose_response_is_lost_is_accepted_once(emulator_and_client: tuple[Emulator, DecartClient]) -> None:
     emulator, client = emulator_and_client
     emulator.faults.add("drop-after")
     with pytest.raises(SubmitOutcomeUnknownError):
@@ -213,7 +213,7 @@ def test_a_submit_whose_response_was_lost_was_accepted_once(emulator_and_client:
     assert client.queue.status(lost.job_id).status == "completed"
 
 
-def test_a_submit_that_was_dropped_before_made_no_job(emulator_and_client: tuple[Emulator, DecartClient]) -> None:
+def test_a_submit_that_is_dropped_before_creates_no_job(emulator_and_client: tuple[Emulator, DecartClient]) -> None:
     emulator, client = emulator_and_client
     emulator.faults.add("drop-before")
     with pytest.raises(SubmitOutcomeUnknownError):
@@ -223,7 +223,7 @@ def test_a_submit_that_was_dropped_before_made_no_job(emulator_and_client: tuple
     assert lost.received > 0
 
 
-def test_a_download_resumes_where_it_was_cut(
+def test_a_download_resumes_where_it_was_cut_off(
     emulator_and_client: tuple[Emulator, DecartClient], tmp_path: Path
 ) -> None:
     emulator, client = emulator_and_client
@@ -233,7 +233,7 @@ def test_a_download_resumes_where_it_was_cut(
     assert ("range" in first.headers, second.headers["range"]) == (False, "bytes=4-")
 
 
-def test_the_key_does_not_go_where_a_redirect_leads(
+def test_the_key_is_not_sent_to_the_target_of_a_redirect(
     emulator_and_client: tuple[Emulator, DecartClient], tmp_path: Path
 ) -> None:
     emulator, client = emulator_and_client

@@ -1,4 +1,4 @@
-"""The control routes are for programs on this machine, and not for web pages of other sites in its browser."""
+"""The control routes are protected from web pages of other origins."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ JSON = {"Content_Type": "application/json"}
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
-def test_a_page_that_rebinds_its_name_reaches_no_control_route(
+def test_dns_rebinding_does_not_reach_the_control_routes(
     raw: RawClient, method: str, path: str, body: bytes | None
 ) -> None:
     raw.emulator.faults.add("status:418,on=status")
-    answer = raw.ask(method, path, body, Host="evil.example:8787", Origin="http://evil.example:8787", **JSON)
-    assert answer.status == 403
-    assert answer.json["detail"].startswith("The control routes accept only localhost")
+    response = raw.ask(method, path, body, Host="evil.example:8787", Origin="http://evil.example:8787", **JSON)
+    assert response.status == 403
+    assert response.json["detail"].startswith("The control routes accept only localhost")
     assert raw.emulator.faults.left == (Fault("status", code=418, on="status"),)
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:3000", "null"])
-def test_a_page_of_another_origin_reaches_no_control_route(
+def test_a_page_of_another_origin_does_not_reach_the_control_routes(
     raw: RawClient, method: str, path: str, body: bytes | None, origin: str
 ) -> None:
-    answer = raw.ask(method, path, body, Host="localhost:8787", Origin=origin, **JSON)
-    assert answer.status == 403
-    assert answer.json["detail"].startswith("The control routes accept no request from a web page of another origin")
+    response = raw.ask(method, path, body, Host="localhost:8787", Origin=origin, **JSON)
+    assert response.status == 403
+    assert response.json["detail"].startswith("The control routes accept no request from a web page of another origin")
     assert raw.emulator.faults.left == ()
 
 

@@ -1,4 +1,4 @@
-"""Files that are kept in the emulator until their time is over, and the look at what was made here."""
+"""Uploaded files, which the emulator keeps until they expire, and the detection of its own files."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def files_on_disk(folder: Path) -> list[Path]:
 
 
 def test_a_file_is_stored_and_described(raw: RawClient) -> None:
-    answer = kept(raw)
-    file = answer.json
-    assert answer.status == 200
+    response = kept(raw)
+    file = response.json
+    assert response.status == 200
     assert (file["filename"], file["mime_type"], file["size_bytes"]) == (
         "file.bin",
         "application/octet-stream",
@@ -55,7 +55,7 @@ def test_a_persistent_file_stays(raw: RawClient) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["59", "2592001", "soon", "-1", "1e3"])
-def test_a_time_out_of_bounds_is_422(raw: RawClient, seconds: str) -> None:
+def test_a_lifetime_out_of_range_is_422(raw: RawClient, seconds: str) -> None:
     assert kept(raw, seconds).wrong == [(["body", "ttl_seconds"], "value_error")]
 
 
@@ -64,13 +64,13 @@ def test_an_upload_without_a_file_is_422(raw: RawClient) -> None:
 
 
 @pytest.mark.parametrize("options", [{"keep": 2}])
-def test_the_oldest_file_goes_when_there_are_too_many(temporary: Path, raw: RawClient) -> None:
+def test_the_oldest_file_is_deleted_when_there_are_too_many(temporary: Path, raw: RawClient) -> None:
     ids = [raw.form("/v1/files", {"ttl_seconds": "persistent"}, {"file": b"x"}).json["id"] for _ in range(3)]
     assert [raw.get(f"/v1/files/{file_id}").status for file_id in ids] == [404, 200, 200]
     assert len(files_on_disk(temporary)) == 2
 
 
-def test_a_deleted_file_is_gone_from_the_disk(temporary: Path, raw: RawClient) -> None:
+def test_a_deleted_file_is_deleted_from_disk(temporary: Path, raw: RawClient) -> None:
     path = f"/v1/files/{kept(raw).json['id']}"
     deleted = raw.ask("DELETE", path)
     assert (deleted.status, deleted.body) == (204, b"")
@@ -78,7 +78,7 @@ def test_a_deleted_file_is_gone_from_the_disk(temporary: Path, raw: RawClient) -
     assert files_on_disk(temporary) == []
 
 
-def test_a_file_is_its_owners_alone(raw: RawClient) -> None:
+def test_a_file_is_visible_to_its_owner_only(raw: RawClient) -> None:
     path = f"/v1/files/{kept(raw).json['id']}"
     assert [raw.get(path, key="dct_other").status, raw.ask("DELETE", path, key="dct_other").status] == [404, 404]
     assert raw.get(path).status == 200
@@ -88,20 +88,20 @@ def test_a_file_is_its_owners_alone(raw: RawClient) -> None:
 
 
 @pytest.mark.parametrize("before", [0, 256 * 1024 - 5])
-def test_a_file_that_was_made_here_is_recognized(raw: RawClient, before: int) -> None:
+def test_a_file_of_an_emulator_is_detected(raw: RawClient, before: int) -> None:
     data = bytes(before) + MARK.encode() + b"more"
     assert raw.form("/v1/verify", {}, {"file": data}).json == {"detected": True, "confidence": 1.0}
 
 
-def test_a_file_that_was_made_elsewhere_is_not_recognized(raw: RawClient) -> None:
+def test_another_file_is_not_detected(raw: RawClient) -> None:
     assert raw.form("/v1/verify", {}, {"file": b"holiday"}).json == {"detected": False, "confidence": 0.0}
 
 
-def test_checking_no_file_is_422(raw: RawClient) -> None:
+def test_verifying_without_a_file_is_422(raw: RawClient) -> None:
     assert raw.form("/v1/verify", {}).wrong == [(["body", "file"], "missing")]
 
 
-def test_checking_a_file_that_is_too_large_is_413_before_it_is_sent(raw: RawClient) -> None:
+def test_verifying_a_file_that_is_too_large_is_413_before_it_is_sent(raw: RawClient) -> None:
     asked = EnvironBuilder("/v1/verify", method="POST", headers={"X-API-KEY": "dct_test"}).get_environ()
     _, status, _ = run_wsgi_app(App(raw.emulator), asked | {"CONTENT_LENGTH": str(VERIFY_LIMIT + 1)})
     assert status.startswith("413 ")

@@ -1,4 +1,4 @@
-"""What was rendered is kept, within bounds, and given again for the same job."""
+"""Rendered files are cached, up to a limit, and reused for the same job."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_file_that_was_deleted_is_rendered_again(studio: Studio, folder: Path,
     assert len(studio.orders) == 2
 
 
-def test_a_job_that_fails_is_not_kept(studio: Studio, folder: Path, tmp_path: Path) -> None:
+def test_a_job_that_fails_is_not_cached(studio: Studio, folder: Path, tmp_path: Path) -> None:
     cached = Cached(studio, folder)
     for _ in range(2):
         with pytest.raises(RenderError):

@@ -1,4 +1,4 @@
-"""What was asked can be read, by a test and in the log, and without a key in it."""
+"""The request log, for tests and on the console, without keys."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def entry(number: int) -> LoggedRequest:
 
 def test_a_submit_is_logged_with_all_its_fields(raw: RawClient) -> None:
     raw.clock.advance(3)
-    answer = raw.form("/v1/jobs/lucy-pro-i2v", FORM, {"data": b"picture"}, X_More="yes")
+    response = raw.form("/v1/jobs/lucy-pro-i2v", FORM, {"data": b"picture"}, X_More="yes")
     (noted,) = raw.emulator.requests.submits
     assert (noted.method, noted.path, noted.route, noted.status) == ("POST", "/v1/jobs/lucy-pro-i2v", "submit", 200)
-    assert (noted.at, noted.job_id) == (3, answer.json["job_id"])
+    assert (noted.at, noted.job_id) == (3, response.json["job_id"])
     assert (noted.fields, noted.files, noted.faults) == (FORM, ("data",), ())
     assert noted.headers["x-more"] == "yes"
     assert noted.received == int(noted.headers["content-length"])
@@ -97,7 +97,7 @@ def test_requests_are_counted_by_kind(raw: RawClient) -> None:
     assert repr(log) == "<RequestLog: 2 requests>"
 
 
-def test_the_log_is_a_list_that_can_be_emptied(raw: RawClient) -> None:
+def test_the_log_is_a_sequence_that_can_be_cleared(raw: RawClient) -> None:
     raw.get("/v1/jobs/x")
     log = raw.emulator.requests
     assert log[-1] == log[0] == log[:1][0]
@@ -112,19 +112,19 @@ def test_only_the_last_ten_thousand_are_kept() -> None:
     assert (len(log), log[0].at, log[-1].at) == (LIMIT, 2, LIMIT + 1)
 
 
-def test_a_long_text_is_remembered_in_part(raw: RawClient) -> None:
+def test_a_long_text_is_truncated(raw: RawClient) -> None:
     raw.form("/v1/jobs/lucy-pro-t2v", {"prompt": "x" * 2 * TEXT_LIMIT})
     assert raw.emulator.requests[0].fields == {"prompt": "x" * (TEXT_LIMIT - len("prompt"))}
 
 
-def test_of_names_and_values_so_many_characters_are_remembered() -> None:
+def test_names_and_values_are_truncated_to_a_total() -> None:
     assert short({"a": "12", "bc": "3456", "d": "7"}, 6) == {"a": "12", "bc": "3"}
     assert short({"abc": "", "d": ""}, 3) == {}
     headers = safe({f"X-{number}": "x" * 100 for number in range(1_000)})
     assert HEADERS_LIMIT - 10 < sum(map(len, [*headers, *headers.values()])) <= HEADERS_LIMIT
 
 
-def test_a_long_path_is_remembered_in_part(raw: RawClient) -> None:
+def test_a_long_path_is_truncated(raw: RawClient) -> None:
     raw.get("/v1/" + "x" * 2 * PATH_LIMIT)
     assert raw.emulator.requests[0].path == "/v1/" + "x" * (PATH_LIMIT - 4)
 
@@ -146,7 +146,7 @@ def test_a_long_path_is_remembered_in_part(raw: RawClient) -> None:
         ("GET", "/", ("other", None)),
     ],
 )
-def test_a_request_is_known_by_its_path(method: str, path: str, route: tuple[str, str | None]) -> None:
+def test_the_kind_of_a_request_follows_from_its_path(method: str, path: str, route: tuple[str, str | None]) -> None:
     assert route_of(method, path) == route
 
 

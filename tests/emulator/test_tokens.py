@@ -1,4 +1,4 @@
-"""Client tokens: what they are, what they may do, and when they end."""
+"""Client tokens: their forms, rights and expiry."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LAKE = {"prompt": "a lake"}
 
 
 def mint(raw: RawClient, **order: object) -> dict[str, Any]:
-    """Mint a token."""
-    answer = raw.json("/v1/client/tokens", order)
-    assert answer.status == 200, answer
-    minted: dict[str, Any] = answer.json
+    """Create a token."""
+    response = raw.json("/v1/client/tokens", order)
+    assert response.status == 200, response
+    minted: dict[str, Any] = response.json
     return minted
 
 
@@ -24,14 +24,14 @@ def submit(raw: RawClient, key: str, model: str = "lucy-pro-t2v", **headers: str
     return raw.form(f"/v1/jobs/{model}", LAKE, key=key, **headers)
 
 
-def test_a_token_needs_no_order(raw: RawClient) -> None:
+def test_a_token_request_may_be_empty(raw: RawClient) -> None:
     minted = raw.ask("POST", "/v1/client/tokens", b"").json
     assert (minted["permissions"], minted["constraints"]) == (None, None)
     assert minted["apiKey"].startswith("ek_")
 
 
 @pytest.mark.parametrize("form", ["apiKey", "token"])
-def test_both_forms_of_a_token_open_the_door_until_it_expires(raw: RawClient, form: str) -> None:
+def test_both_forms_of_a_token_are_accepted_until_it_expires(raw: RawClient, form: str) -> None:
     key = mint(raw, expiresIn=300)[form]
     raw.clock.advance(299)
     assert submit(raw, key).status == 200
@@ -76,11 +76,11 @@ def test_a_token_may_use_the_models_that_it_names_by_any_of_their_names(raw: Raw
         ({"allowedModels": None, "expiresIn": 9}, None),
     ],
 )
-def test_permissions_have_only_the_members_that_were_asked_for(raw: RawClient, order: Any, permissions: Any) -> None:
+def test_permissions_have_only_the_requested_members(raw: RawClient, order: Any, permissions: Any) -> None:
     assert mint(raw, **order)["permissions"] == permissions
 
 
-def test_a_token_is_for_the_origins_that_it_names(raw: RawClient) -> None:
+def test_a_token_is_valid_for_the_origins_that_it_names(raw: RawClient) -> None:
     key = mint(raw, allowedOrigins=["https://example.com"])["apiKey"]
     assert submit(raw, key).status == 200  # no browser, so no origin
     assert submit(raw, key, Origin="https://example.com").status == 200
@@ -88,9 +88,9 @@ def test_a_token_is_for_the_origins_that_it_names(raw: RawClient) -> None:
 
 
 @pytest.mark.parametrize("form", ["apiKey", "token"])
-def test_a_token_mints_no_token(raw: RawClient, form: str) -> None:
-    answer = raw.json("/v1/client/tokens", {}, key=mint(raw)[form])
-    assert answer.status == 403
+def test_a_token_cannot_create_a_token(raw: RawClient, form: str) -> None:
+    response = raw.json("/v1/client/tokens", {}, key=mint(raw)[form])
+    assert response.status == 403
 
 
 @pytest.mark.parametrize(
@@ -104,18 +104,18 @@ def test_a_token_mints_no_token(raw: RawClient, form: str) -> None:
         ({"constraints": {"realtime": {"maxSessionDuration": 9}}}, ["constraints", "realtime", "maxSessionDuration"]),
     ],
 )
-def test_an_order_out_of_bounds_is_422(raw: RawClient, order: dict[str, object], where: list[object]) -> None:
+def test_a_token_request_out_of_range_is_422(raw: RawClient, order: dict[str, object], where: list[object]) -> None:
     ((loc, _),) = raw.json("/v1/client/tokens", order).wrong
     assert loc == ["body", *where]
 
 
 @pytest.mark.parametrize("options", [{"api_keys": {"mine"}}], ids=["keys are given"])
-def test_where_keys_are_given_their_tokens_open_the_door_too(raw: RawClient) -> None:
+def test_tokens_of_configured_keys_are_accepted(raw: RawClient) -> None:
     assert raw.json("/v1/client/tokens", {}).status == 401
     key = raw.json("/v1/client/tokens", {}, key="mine").json["apiKey"]
     assert submit(raw, key).status == 200
 
 
-def test_a_file_of_a_key_is_its_tokens_too(raw: RawClient) -> None:
+def test_a_token_shares_the_files_of_its_key(raw: RawClient) -> None:
     file_id = raw.form("/v1/files", {}, {"file": b"x"}).json["id"]
     assert raw.get(f"/v1/files/{file_id}", key=mint(raw)["apiKey"]).status == 200
