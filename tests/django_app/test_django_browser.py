@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @contextmanager
 def signed_in(service_at: str | Emulator) -> Iterator[tuple[Page, Site]]:
-    """Sign in to the site in a browser. Whatever a page complains of is raised when the block ends."""
+    """Sign in to the site in a browser. Errors on its console fail the test when the block ends."""
     said: list[str] = []
     User.objects.create_user("ann", password="correct horse")
     with talking_to(service_at), on_a_port() as site, browsing() as page:
@@ -83,7 +83,7 @@ def test_a_browser_that_seeks_gets_the_requested_range() -> None:
 
 
 def first_byte(part: str | None) -> int:
-    """Return where a part begins, as a browser asks for it (``bytes=10-``) or is told (``bytes 10-99/100``)."""
+    """Return the first byte of a requested range (``bytes=10-``) or a sent one (``bytes 10-99/100``)."""
     found = re.match(r"bytes[= ](\d+)-", part or "")
     return int(found[1]) if found is not None else -1
 
@@ -100,7 +100,7 @@ def test_a_double_click_pays_once() -> None:
 
 
 @needs_chromium
-def test_who_goes_back_gets_a_form_for_another_job() -> None:
+def test_going_back_shows_a_form_for_another_job() -> None:
     emulator = RecordingEmulator()
     with signed_in(emulator) as (page, _):
         order(page, "A serene lake")
@@ -110,7 +110,7 @@ def test_who_goes_back_gets_a_form_for_another_job() -> None:
 
 
 @needs_chromium
-def test_a_form_that_a_browser_has_kept_is_not_used_again() -> None:
+def test_a_form_that_a_browser_cached_is_reloaded() -> None:
     with signed_in(RecordingEmulator()) as (page, _):
         page.get_by_label("Style").wait_for()
         page.wait_for_load_state()

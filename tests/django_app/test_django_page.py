@@ -86,7 +86,7 @@ def test_the_views_of_the_page_keep_the_row_when_the_outcome_is_unknown(document
     assert (job.status, job.error[:34]) == ("unknown", "The job may have been accepted, an")
 
 
-def test_the_views_of_the_page_tell_a_refusal_and_that_the_service_is_away(documented: Client) -> None:
+def test_the_views_of_the_page_report_a_refusal_and_an_unreachable_service(documented: Client) -> None:
     with nobody() as url, talking_to(url):
         send(documented)
         assert Job.objects.get().status == "refused"

@@ -1,4 +1,4 @@
-"""The Django example: whose job it is, its status, and its video."""
+"""The Django example: the owner, the status and the video of a job."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def test_a_job_of_another_user_is_not_found(view: str, emulator: RecordingEmulat
 
 
 @pytest.mark.parametrize("view", ["/", "/jobs/1/", "/jobs/1/status/", "/jobs/1/video.mp4"])
-def test_without_a_login_there_is_the_login(view: str) -> None:
+def test_without_a_login_every_page_leads_to_the_login(view: str) -> None:
     assert Client().get(view)["Location"] == f"/login/?next={view}"
 
 
-def test_who_sends_a_form_after_their_login_has_ended_comes_back_to_the_form(emulator: RecordingEmulator) -> None:
+def test_a_form_that_is_sent_after_the_session_has_expired_leads_to_the_login(emulator: RecordingEmulator) -> None:
     assert send(Client())["Location"] == "/login/"
     assert emulator.forms == []
 
@@ -72,7 +72,7 @@ def test_the_status_of_a_job_that_has_ended_is_not_checked_again(last: str, ann:
     assert server.requests == []
 
 
-def test_a_job_that_failed_says_why(emulator: RecordingEmulator, ann: Client) -> None:
+def test_a_failed_job_shows_the_reason(emulator: RecordingEmulator, ann: Client) -> None:
     page = send(ann, "Please fail")["Location"]
     emulator.clock.sleep(10)
     told = status(ann, Job.objects.get())
@@ -97,7 +97,7 @@ def test_an_unknown_status_is_shown_and_the_wait_continues(ann: Client) -> None:
         assert (status(ann, job)["status"], status(ann, job)["settled"]) == ("dreaming", False)
 
 
-def test_a_response_that_was_overtaken_does_not_undo_a_later_one() -> None:
+def test_a_late_response_does_not_undo_the_final_status() -> None:
     late = row(job_id="j1", status="pending")
     Job.objects.get().becomes("completed")
     late.becomes("processing")
@@ -133,14 +133,14 @@ def test_a_range_of_a_video_is_passed_on_as_a_range(
     assert headers["Content-Length"] == str(len(part))
 
 
-def test_a_part_is_given_only_of_the_video_that_the_browser_has(emulator: RecordingEmulator, ann: Client) -> None:
+def test_a_range_is_sent_only_of_the_video_that_the_browser_has(emulator: RecordingEmulator, ann: Client) -> None:
     job = made(ann, emulator)
     name = fetch(ann, job).headers["ETag"]
     assert fetch(ann, job, RANGE="bytes=3-7", IF_RANGE=name).body == VIDEO[3:8]
     assert fetch(ann, job, RANGE="bytes=3-7", IF_RANGE='"another"').body == VIDEO
 
 
-def test_an_invalid_range_gives_the_complete_video(emulator: RecordingEmulator, ann: Client) -> None:
+def test_an_invalid_range_is_ignored(emulator: RecordingEmulator, ann: Client) -> None:
     assert fetch(ann, made(ann, emulator), RANGE="lines=1-2")[:2] == (200, VIDEO)
 
 
@@ -154,7 +154,7 @@ def test_a_job_that_is_not_completed_has_no_video(fields: dict[str, str], ann: C
     assert fetch(ann, row(**fields)).status == 404
 
 
-def test_a_video_that_cannot_be_fetched_is_reported_as_the_services_fault(ann: Client) -> None:
+def test_a_video_that_cannot_be_fetched_is_502(ann: Client) -> None:
     with nobody() as url, talking_to(url):
         assert fetch(ann, row(job_id="j1", status="completed")).status == 502
 
@@ -176,7 +176,7 @@ def test_a_download_is_saved_as_a_file_and_a_video_plays_in_the_page(emulator: R
     assert "Content-Disposition" not in fetch(ann, job).headers
 
 
-def test_a_video_that_the_service_has_no_more_is_not_there(emulator: RecordingEmulator, ann: Client) -> None:
+def test_a_video_that_the_service_has_deleted_is_404(emulator: RecordingEmulator, ann: Client) -> None:
     assert fetch(ann, row(job_id="j1", status="completed")).status == 404
 
 
@@ -188,7 +188,7 @@ def test_a_head_request_has_the_headers_of_a_get_of_the_complete_video(
     assert (told.status_code, told.headers) == (200, fetch(ann, job).headers)
 
 
-def test_a_head_fetches_nothing_of_a_video(ann: Client) -> None:
+def test_a_head_request_downloads_nothing(ann: Client) -> None:
     job = row(job_id="j1", status="completed")
     with (
         serving(endless) as server,
@@ -200,7 +200,7 @@ def test_a_head_fetches_nothing_of_a_video(ann: Client) -> None:
         assert server.connection(1).closed.wait(PATIENCE)
 
 
-def test_a_browser_that_hangs_up_ends_the_download_from_the_service(ann: Client) -> None:
+def test_a_browser_that_disconnects_ends_the_download_from_the_service(ann: Client) -> None:
     job = row(job_id="j1", status="completed")
     with (
         serving(endless) as server,

@@ -1,4 +1,4 @@
-"""The Django example: from the form to a job and its row, paid for once; what is refused."""
+"""The Django example: the form, its job and its row, that each form is paid for once, and errors."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_an_upload_is_sent_with_the_type_of_its_content(emulator: RecordingEmula
 
 
 @pytest.mark.parametrize("atomic", [False, True])
-def test_the_row_is_there_for_everybody_before_the_job_is(
+def test_the_row_is_committed_before_the_job_is_submitted(
     atomic: bool, ann: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, str | None]] = []
@@ -144,7 +144,7 @@ def test_a_submit_whose_outcome_is_unknown_is_kept_and_reported_and_not_retried(
     assert len(server.requests) == 1
 
 
-def test_a_job_that_the_service_refuses_is_a_form_with_its_reason(ann: Client) -> None:
+def test_a_refused_job_is_reported_on_the_form(ann: Client) -> None:
     refusal = http(422, b'{"detail": [{"loc": ["body", "prompt"], "msg": "Too violent"}]}', JSON)
     with serving(answering(lambda request, number: refusal)) as server, talking_to(server.url):
         (told,) = errors(send(ann))
@@ -152,7 +152,7 @@ def test_a_job_that_the_service_refuses_is_a_form_with_its_reason(ann: Client) -
     assert (Job.objects.get().status, Job.objects.get().error) == ("refused", told)
 
 
-def test_an_input_that_cannot_be_used_is_a_form_with_the_reason(emulator: RecordingEmulator, ann: Client) -> None:
+def test_an_invalid_input_is_reported_on_the_form(emulator: RecordingEmulator, ann: Client) -> None:
     with override_settings(VIDEOS_MODEL="lucy-pro-t2v"):
         (told,) = errors(send(ann))
     assert told.startswith("lucy-pro-t2v does not accept data")
@@ -160,14 +160,14 @@ def test_an_input_that_cannot_be_used_is_a_form_with_the_reason(emulator: Record
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [http(401, b'{"detail": "Invalid API key"}', JSON), http(402, b'{"detail": "Nothing left"}', JSON)],
     ids=["key", "credit"],
 )
 def test_errors_that_are_not_the_users_fault_are_logged_and_not_shown_on_the_page(
-    answer: bytes, ann: Client, caplog: pytest.LogCaptureFixture
+    response: bytes, ann: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with serving(answering(lambda request, number: answer)) as server, talking_to(server.url):
+    with serving(answering(lambda request, number: response)) as server, talking_to(server.url):
         told = errors(send(ann))
     assert told == ["The service did not accept the job, and nothing was billed. Try again later."]
     assert "Invalid API key" in caplog.text or "Nothing left" in caplog.text
@@ -179,13 +179,13 @@ def test_a_service_that_cannot_be_reached_is_reported_and_the_row_says_that_noth
     assert Job.objects.get().status == "refused"
 
 
-def test_without_a_key_nothing_is_sent_and_the_row_says_so(emulator: RecordingEmulator, ann: Client) -> None:
+def test_without_a_key_nothing_is_sent_and_the_row_is_refused(emulator: RecordingEmulator, ann: Client) -> None:
     with override_settings(DECART_API_KEY=""):
         assert errors(send(ann)) == ["The service did not accept the job, and nothing was billed. Try again later."]
     assert (Job.objects.get().status, emulator.forms) == ("refused", [])
 
 
-def test_an_id_that_cannot_be_stored_is_in_the_log_with_its_row(ann: Client, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_id_that_cannot_be_stored_is_logged_with_its_row(ann: Client, caplog: pytest.LogCaptureFixture) -> None:
     row(job_id="j1", status="completed")
     caplog.set_level("INFO", "videos")
     with (
@@ -199,12 +199,10 @@ def test_an_id_that_cannot_be_stored_is_in_the_log_with_its_row(ann: Client, cap
     assert f"Job row {job.pk} is job j1" in caplog.messages
 
 
-def test_a_row_that_has_lost_its_id_gets_it_back_by_the_command_of_the_readme(
-    emulator: RecordingEmulator, ann: Client
-) -> None:
+def test_the_command_of_the_readme_restores_the_id_of_a_row(emulator: RecordingEmulator, ann: Client) -> None:
     send(ann)
     job = Job.objects.get()
-    Job.objects.update(job_id=None, status="unknown", error="no answer")
+    Job.objects.update(job_id=None, status="unknown", error="no response")
     (command,) = re.findall(r'manage.py shell -c "(.+)"', (EXAMPLE / "README.md").read_text("utf-8"))
     exec(command.replace("pk=7", f"pk={job.pk}").replace("THE-ID", str(job.job_id)), {})
     emulator.clock.sleep(10)
@@ -222,7 +220,7 @@ def test_a_submit_without_a_csrf_token_is_refused(emulator: RecordingEmulator) -
     assert (emulator.forms, Job.objects.count()) == ([], 0)
 
 
-def test_a_job_is_submitted_by_a_post_alone(emulator: RecordingEmulator, ann: Client) -> None:
+def test_only_a_post_submits_a_job(emulator: RecordingEmulator, ann: Client) -> None:
     assert ann.get("/submit/", {"token": uuid.uuid4(), "prompt": "A lake"}).status_code == 405
     assert emulator.forms == []
 

@@ -14,7 +14,7 @@ from decart.emulator import Emulator, EmulatorServer, VirtualClock
 
 @pytest.fixture(scope="module")
 def shared_emulator() -> Iterator[RunningEmulator]:
-    """One for all tests of a file, since a server takes its time to stop."""
+    """One emulator for all tests of a file, since a server stops slowly."""
     clock, studio = VirtualClock(), Studio()
     with Emulator(clock=clock, renderer=studio, background=False) as emulator, EmulatorServer(emulator) as server:
         yield RunningEmulator(server.url, clock, studio)

@@ -39,7 +39,7 @@ def ask_for_a_video(page: Page, site: Site, prompt: str) -> None:
 
 
 def once(page: Page, event: str, ready: str) -> None:
-    """Wait until the video's event has come, or what it tells is so already."""
+    """Wait for an event of the video, unless its condition is already true."""
     page.locator("video").evaluate(
         f"video => {ready} || new Promise(done => video.addEventListener('{event}', done, {{once: true}}))"
     )
@@ -68,7 +68,7 @@ def test_a_browser_follows_a_job_without_a_reload_and_plays_the_video(layout: La
 
 
 def noise(order: RenderJob, target: Path) -> None:
-    """Make five seconds that hardly compress, with a place to begin in each second: some 17 MB."""
+    """Render five seconds that hardly compress, with a keyframe in each second: about 17 MB."""
     chance = numpy.random.default_rng(1)
     with av.open(str(target), "w", options={"movflags": "faststart"}) as video:
         stream = video.add_stream("libx264", rate=25, options={"preset": "ultrafast", "qp": "4", "g": "25"})
@@ -83,9 +83,9 @@ def noise(order: RenderJob, target: Path) -> None:
 def test_a_browser_that_seeks_gets_the_requested_range(tmp_path: Path) -> None:
     parts: list[tuple[int, int]] = []
 
-    def note(answer: Any) -> None:
-        if wanted := re.match(r"bytes=(\d+)-", answer.request.headers.get("range", "")):
-            parts.append((int(wanted[1]), answer.status))
+    def note(response: Any) -> None:
+        if wanted := re.match(r"bytes=(\d+)-", response.request.headers.get("range", "")):
+            parts.append((int(wanted[1]), response.status))
 
     with site_with(noise, tmp_path) as (site, clock), browsing() as page:
         page.on("response", note)

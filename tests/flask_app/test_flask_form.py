@@ -1,4 +1,4 @@
-"""The Flask example: the form, what it refuses, and that each form is paid for once."""
+"""The Flask example: the form, its errors, and that each form is paid for once."""
 
 from __future__ import annotations
 
@@ -69,17 +69,17 @@ def test_a_file_that_is_no_video_is_refused_on_the_form_and_the_prompt_is_kept(
     data: bytes | None, visitor: Visitor, site: Site
 ) -> None:
     file = None if data is None else ("in.mp4", data, "video/mp4")
-    answer = visitor.send(visitor.form(), "my <prompt>", file)
-    assert answer.status_code == 422
-    assert "Choose a video: an MP4 file." in answer.text
-    assert ">my &lt;prompt&gt;</textarea>" in answer.text
+    response = visitor.send(visitor.form(), "my <prompt>", file)
+    assert response.status_code == 422
+    assert "Choose a video: an MP4 file." in response.text
+    assert ">my &lt;prompt&gt;</textarea>" in response.text
     assert site.rows() == []
 
 
 def test_an_empty_prompt_is_reported_on_the_form(visitor: Visitor, site: Site) -> None:
-    answer = visitor.send(visitor.form(), " ")
-    assert (answer.status_code, site.rows()) == (422, [])
-    assert "prompt must not be empty." in answer.text
+    response = visitor.send(visitor.form(), " ")
+    assert (response.status_code, site.rows()) == (422, [])
+    assert "prompt must not be empty." in response.text
 
 
 @pytest.mark.parametrize(("prompt", "size"), [("a lake", MIB), ("x" * 600_000, 0)])
@@ -88,13 +88,13 @@ def test_an_upload_that_is_too_large_is_refused_in_a_clear_sentence(
 ) -> None:
     with site_of(emulator.url, tmp_path, MAX_CONTENT_LENGTH=MIB) as site:
         visitor = site.visitor()
-        answer = visitor.send(visitor.form(), prompt, ("in.mp4", MP4 + bytes(size)))
-        assert answer.status_code == 413
-        assert "This is too large: a video may have 1 MiB, and a prompt 500 kB." in answer.text
+        response = visitor.send(visitor.form(), prompt, ("in.mp4", MP4 + bytes(size)))
+        assert response.status_code == 413
+        assert "This is too large: a video may have 1 MiB, and a prompt 500 kB." in response.text
         assert site.rows() == []
 
 
-def test_no_word_of_a_visitor_or_of_the_service_is_taken_for_html(tmp_path: Path) -> None:
+def test_text_of_visitors_and_of_the_service_is_escaped(tmp_path: Path) -> None:
     hostile = "<script>alert(1)</script>\"'&"
     refusal = http(422, json.dumps({"detail": hostile}).encode())
     with serving(reply(refusal)) as service, site_of(service.url, tmp_path) as site:
@@ -111,9 +111,9 @@ def test_no_word_of_a_visitor_or_of_the_service_is_taken_for_html(tmp_path: Path
 def test_a_form_without_the_token_of_the_session_is_refused(token: str | None, visitor: Visitor, site: Site) -> None:
     form = visitor.form()
     del form["csrf"]
-    answer = visitor.send(form if token is None else {**form, "csrf": token})
-    assert (answer.status_code, site.rows()) == (400, [])
-    assert "too old, or your browser keeps no cookies" in answer.text
+    response = visitor.send(form if token is None else {**form, "csrf": token})
+    assert (response.status_code, site.rows()) == (400, [])
+    assert "too old, or your browser keeps no cookies" in response.text
 
 
 def test_a_form_with_the_token_of_another_session_is_refused(site: Site) -> None:
@@ -127,13 +127,13 @@ def test_a_form_that_is_sent_twice_pays_once(tmp_path: Path) -> None:
     with serving(clerk()) as service, site_of(service.url, tmp_path) as site:
         visitor = site.visitor()
         form = visitor.form()
-        answers = [visitor.send(form), visitor.send(form, "another prompt")]
-    assert [answer.status_code for answer in answers] == [303, 303]
-    assert len({answer.headers["Location"] for answer in answers}) == 1
+        responses = [visitor.send(form), visitor.send(form, "another prompt")]
+    assert [response.status_code for response in responses] == [303, 303]
+    assert len({response.headers["Location"] for response in responses}) == 1
     assert methods(service) == ["POST"]
 
 
-def test_a_form_that_is_sent_again_while_the_first_is_on_its_way_pays_once(tmp_path: Path) -> None:
+def test_a_form_that_is_sent_again_during_its_submit_pays_once(tmp_path: Path) -> None:
     first: list[requests.Response] = []
     come, go = threading.Event(), threading.Event()
 
@@ -166,7 +166,7 @@ def test_another_form_pays_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "short", "/" * 43, "x" * 44, "ü" * 43])
-def test_a_key_that_is_not_ours_is_refused(key: str, visitor: Visitor, site: Site) -> None:
+def test_a_malformed_key_of_a_form_is_refused(key: str, visitor: Visitor, site: Site) -> None:
     assert visitor.send({**visitor.form(), "key": key}).status_code == 400
     assert site.rows() == []
 
@@ -189,7 +189,7 @@ def test_a_submit_with_an_unknown_outcome_keeps_its_row_and_is_reported_and_neve
     assert "you may have been charged" in caplog.text
 
 
-def test_the_id_of_an_accepted_job_is_in_the_log_even_if_the_database_cannot_take_it(
+def test_the_id_of_an_accepted_job_is_logged_even_if_the_database_fails(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def break_the_database(request: Received, connection: int) -> bytes:
@@ -204,15 +204,15 @@ def test_the_id_of_an_accepted_job_is_in_the_log_even_if_the_database_cannot_tak
     assert f"Job {form['key']} is j1 at the service." in caplog.text
 
 
-def test_a_submit_that_was_refused_is_reported_on_a_form_that_can_be_sent_again(tmp_path: Path) -> None:
+def test_a_refused_submit_is_reported_on_a_form_that_can_be_sent_again(tmp_path: Path) -> None:
     refusal = reply(http(422, b'{"detail": "no lakes"}'))
     with serving(refusal, clerk()) as service, site_of(service.url, tmp_path) as site:
         visitor = site.visitor()
         old = visitor.form()
-        answer = visitor.send(old, "a lake")
-        assert answer.status_code == 502
-        assert "no lakes" in answer.text
-        assert ">a lake</textarea>" in answer.text
+        response = visitor.send(old, "a lake")
+        assert response.status_code == 502
+        assert "no lakes" in response.text
+        assert ">a lake</textarea>" in response.text
         assert "Not submitted. Nothing was billed." in visitor.get(visitor.send(old).headers["Location"]).text
         visitor.submit()
         assert [row["status"] for row in site.rows()] == ["refused", "pending"]
@@ -228,13 +228,13 @@ def test_errors_that_only_the_sites_owner_can_fix_are_logged_and_not_shown_on_th
     broke = reply(http(402, b'{"detail": "no credits"}'))
     with serving(broke) as service, site_of(service.url, tmp_path) as site:
         visitor = site.visitor()
-        answer = visitor.send(visitor.form())
-    assert (answer.status_code, BUSY in answer.text, "credits" in answer.text) == (502, True, False)
+        response = visitor.send(visitor.form())
+    assert (response.status_code, BUSY in response.text, "credits" in response.text) == (502, True, False)
     assert "The account has no credits left" in caplog.text
 
 
 def test_a_service_that_cannot_be_reached_is_reported_on_the_form(tmp_path: Path) -> None:
     with nobody() as nowhere, site_of(nowhere, tmp_path) as site:
         visitor = site.visitor()
-        answer = visitor.send(visitor.form())
-    assert (answer.status_code, BUSY in answer.text) == (502, True)
+        response = visitor.send(visitor.form())
+    assert (response.status_code, BUSY in response.text) == (502, True)

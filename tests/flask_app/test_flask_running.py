@@ -1,4 +1,4 @@
-"""The Flask example as a process of its own, its settings, and the programs of docs/in-flask.md."""
+"""The Flask example in a separate process, its settings, and the programs of docs/in-flask.md."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def peak(process: int) -> int:
 
 
 def sparse(order: RenderJob, target: Path) -> None:
-    """Make a video of as many MiB as the prompt says."""
+    """Write a file of as many MiB as the prompt says."""
     with target.open("wb") as file:
         file.truncate(int(order.prompt) * MIB)
 
 
 def pass_through(visitor: Visitor, mib: int) -> None:
-    """Upload so many MiB, and fetch as many."""
+    """Upload so many MiB, and download as many."""
     page = visitor.submit(str(mib), ("in.mp4", MP4 + bytes(mib * MIB)))
     assert visitor.status(page)["status"] == "completed"
-    with visitor.get(f"{page}/video", stream=True) as answer:
-        assert sum(map(len, answer.iter_content(MIB))) == mib * MIB
+    with visitor.get(f"{page}/video", stream=True) as response:
+        assert sum(map(len, response.iter_content(MIB))) == mib * MIB
 
 
 @pytest.mark.slow

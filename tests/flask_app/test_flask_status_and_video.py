@@ -1,4 +1,4 @@
-"""The Flask example: whose job it is, its status, and its video."""
+"""The Flask example: the owner, the status and the video of a job."""
 
 from __future__ import annotations
 
@@ -89,16 +89,16 @@ def test_pages_have_no_inline_script_or_style(visitor: Visitor) -> None:
 
 
 def test_a_wrong_method_is_refused_with_the_allowed_ones(visitor: Visitor) -> None:
-    answer = visitor.get("/jobs")
-    assert (answer.status_code, set(answer.headers["Allow"].split(", "))) == (405, {"POST", "OPTIONS"})
-    assert "<h1>Method Not Allowed</h1>" in answer.text
+    response = visitor.get("/jobs")
+    assert (response.status_code, set(response.headers["Allow"].split(", "))) == (405, {"POST", "OPTIONS"})
+    assert "<h1>Method Not Allowed</h1>" in response.text
 
 
 def test_the_status_is_reported_while_the_job_is_running(
     visitor: Visitor, site: Site, emulator: RunningEmulator
 ) -> None:
     page, seen = visitor.submit(), []
-    for seconds in (0, 2, 2):  # the emulator's clock stands still between these: a view that waited would never answer
+    for seconds in (0, 2, 2):  # the clock stands still in between, so a view that waited would never respond
         emulator.clock.sleep(seconds)
         told = visitor.status(page)
         seen.append((told["status"], told["text"], told["finished"]))
@@ -129,7 +129,7 @@ def test_a_failed_job_shows_the_reason(visitor: Visitor, site: Site, emulator: R
 
 
 def down_after(accepted: bytes) -> list[Any]:
-    """A service that accepts a job and is not to be reached for one look (and its repeat)."""
+    """A service that accepts a job, and cannot be reached for one status check and its retry."""
     return [then(accepted, reset()), reset()]
 
 
@@ -170,7 +170,7 @@ def test_a_late_response_does_not_undo_the_final_status(tmp_path: Path) -> None:
 
 
 def completed(visitor: Visitor, emulator: RunningEmulator) -> str:
-    """Have a video made, of the bytes ``video of a lake``; return the path of it."""
+    """Complete a job whose video is ``video of a lake``; return the path of the video."""
     page = visitor.submit("a lake")
     emulator.finish()
     assert visitor.status(page)["status"] == "completed"
@@ -190,10 +190,10 @@ def completed(visitor: Visitor, emulator: RunningEmulator) -> str:
 def test_a_range_request_gets_the_requested_range(
     wanted: str | None, code: int, data: bytes, part: str | None, visitor: Visitor, emulator: RunningEmulator
 ) -> None:
-    answer = visitor.get(completed(visitor, emulator), headers={"Range": wanted})
-    assert (answer.status_code, answer.content, answer.headers.get("Content-Range")) == (code, data, part)
-    assert (answer.headers["Content-Type"], answer.headers["Content-Length"]) == ("video/mp4", str(len(data)))
-    assert answer.headers["Accept-Ranges"] == "bytes"
+    response = visitor.get(completed(visitor, emulator), headers={"Range": wanted})
+    assert (response.status_code, response.content, response.headers.get("Content-Range")) == (code, data, part)
+    assert (response.headers["Content-Type"], response.headers["Content-Length"]) == ("video/mp4", str(len(data)))
+    assert response.headers["Accept-Ranges"] == "bytes"
 
 
 def test_a_download_is_saved_as_a_file_and_a_video_plays_in_the_page(
@@ -209,23 +209,21 @@ def test_a_download_is_saved_as_a_file_and_a_video_plays_in_the_page(
 
 
 def refusing(request: Received, connection: int) -> bytes:
-    """A service whose only job is done, and which refuses its video with the status that the range begins with."""
+    """A service with one completed job, which refuses its video with the status that the range begins with."""
     if request.method == "POST" or not request.target.endswith("/content"):
         return COMPLETED
     return http(int(request.headers["range"][6:-1]))
 
 
 @pytest.mark.parametrize(("theirs", "ours"), [(416, 416), (404, 404), (403, 502)])
-def test_a_video_that_is_refused_is_reported_in_a_form_that_the_browser_can_show(
-    theirs: int, ours: int, tmp_path: Path
-) -> None:
+def test_the_status_of_a_video_that_cannot_be_fetched(theirs: int, ours: int, tmp_path: Path) -> None:
     with serving(answering(refusing)) as service, site_of(service.url, tmp_path) as site:
         visitor = site.visitor()
-        answer = visitor.get(f"{visitor.submit()}/video", headers={"Range": f"bytes={theirs}-"})
-    assert (answer.status_code, "Content-Range" in answer.headers) == (ours, False)
+        response = visitor.get(f"{visitor.submit()}/video", headers={"Range": f"bytes={theirs}-"})
+    assert (response.status_code, "Content-Range" in response.headers) == (ours, False)
 
 
-def test_a_part_of_another_video_is_not_mixed_in(visitor: Visitor, emulator: RunningEmulator) -> None:
+def test_a_range_is_sent_only_of_the_video_that_the_browser_has(visitor: Visitor, emulator: RunningEmulator) -> None:
     path = completed(visitor, emulator)
     etag = visitor.get(path).headers["ETag"]
     codes = [
@@ -247,19 +245,19 @@ def test_a_video_that_cannot_be_fetched_is_reported(tmp_path: Path) -> None:
         visitor = site.visitor()
         page = visitor.submit()
         visitor.status(page)
-        answer = visitor.get(f"{page}/video")  # it is JSON, which no video is
-    assert answer.status_code == 502
-    assert "The video cannot be fetched at the moment." in answer.text
+        response = visitor.get(f"{page}/video")  # it is JSON, which no video is
+    assert response.status_code == 502
+    assert "The video cannot be fetched at the moment." in response.text
 
 
-def test_a_job_that_the_service_calls_failed_after_all_has_no_video(tmp_path: Path) -> None:
+def test_a_completed_job_that_turns_out_to_have_failed_has_no_video(tmp_path: Path) -> None:
     with serving(then(COMPLETED, clerk("failed"))) as service, site_of(service.url, tmp_path) as site:
         visitor = site.visitor()
         assert visitor.get(f"{visitor.submit()}/video").status_code == 502
 
 
 def endless(connection: Connection) -> None:
-    """A service whose only job is done, and whose video is a TiB."""
+    """A service with one completed job, whose video is a TiB."""
     while not connection.read_request().target.endswith("/content"):
         connection.send(COMPLETED)
     connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: 1099511627776\r\n\r\n")
@@ -268,12 +266,12 @@ def endless(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_the_service_is_hung_up_on_when_the_browser_has_enough(method: str, tmp_path: Path) -> None:
+def test_a_browser_that_disconnects_ends_the_download_from_the_service(method: str, tmp_path: Path) -> None:
     with serving(endless) as service, site_of(service.url, tmp_path) as site:
         visitor = site.visitor()
         page = visitor.submit()
-        with visitor.session.request(method, f"{site.url}{page}/video", stream=True, timeout=SECONDS) as answer:
-            assert (answer.status_code, answer.headers["Content-Length"]) == (200, str(1 << 40))
-            assert len(answer.raw.read(1000)) == (1000 if method == "GET" else 0)
+        with visitor.session.request(method, f"{site.url}{page}/video", stream=True, timeout=SECONDS) as response:
+            assert (response.status_code, response.headers["Content-Length"]) == (200, str(1 << 40))
+            assert len(response.raw.read(1000)) == (1000 if method == "GET" else 0)
         closed = [connection.closed.wait(SECONDS) for connection in service.connections]
     assert closed == [True]

@@ -1,4 +1,4 @@
-"""The Flask example app behind a real server, its visitors, and the services that it talks to."""
+"""The Flask example behind a real server, its visitors, and the services that it uses."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ APP = ROOT / "examples" / "flask_app" / "app.py"
 PAGE = "docs/in-flask.md"
 VIDEO = ROOT / "examples" / "media" / "input.mp4"
 MIB = 1024 * 1024
-SECONDS = PATIENCE / 1000  # that anything may take; never reached when all is well
+SECONDS = PATIENCE / 1000  # timeout; only reached if a test fails
 MP4 = b"\x00\x00\x00\x18ftypisom" + bytes(20)
 UPLOAD = ("in.mp4", MP4, "video/mp4")
 
 
 def load(path: Path) -> ModuleType:
-    """Import the app, which is no part of a package."""
+    """Import the app, which is in no package."""
     spec = importlib.util.spec_from_file_location("flask_example", path)
     assert spec is not None
     assert spec.loader is not None
@@ -61,7 +61,7 @@ class Visitor:
         return self.session.get(self.url + path, timeout=SECONDS, **options)
 
     def form(self) -> dict[str, str]:
-        """Open the form, and return what is hidden in it."""
+        """Open the form, and return its hidden fields."""
         return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]+)"', self.get().text))
 
     def send(self, form: Mapping[str, str], prompt: str = "a lake", file: Any = UPLOAD) -> requests.Response:
@@ -76,7 +76,7 @@ class Visitor:
         return answer.headers["Location"]
 
     def status(self, page: str) -> dict[str, Any]:
-        """Ask where a job is, as the page's script does."""
+        """Check the status of a job, as the page's script does."""
         answer = self.get(f"{page}/status")
         assert answer.status_code == 200
         return dict(answer.json())
@@ -93,7 +93,7 @@ class Site:
         return Visitor(self.url)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return what the database has, the oldest job first."""
+        """Return the rows of the database, the oldest job first."""
         with closing(sqlite3.connect(self.app.config["DATABASE"])) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute("SELECT * FROM job ORDER BY rowid")]
@@ -101,7 +101,7 @@ class Site:
 
 @contextmanager
 def serving_wsgi(app: Flask) -> Iterator[str]:
-    """Serve an app with threads, and give its address."""
+    """Serve an app with threads, and yield its address."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()
@@ -136,7 +136,7 @@ class RunningEmulator:
 
 
 def said(status: str) -> bytes:
-    """The service's answer for a job, j1, that is in this state."""
+    """Return the service's response for a job, j1, with this status."""
     return http(200, json.dumps({"job_id": "j1", "status": status}).encode(), {"Content-Type": "application/json"})
 
 
@@ -144,7 +144,7 @@ ACCEPTED, PROCESSING, COMPLETED = said("pending"), said("processing"), said("com
 
 
 def clerk(status: str = "processing") -> Any:
-    """A service that accepts every job, as j1, and says that it is in this state."""
+    """A service that accepts every job as j1, and reports this status."""
 
     told = said(status)
 
@@ -160,7 +160,7 @@ def methods(service: Server) -> list[str]:
 
 @contextmanager
 def flask_run(service: str, folder: Path) -> Iterator[tuple[int, str]]:
-    """Run the app with the README's command; give its process and its address."""
+    """Run the app with the README's command; yield its process id and its address."""
     settings = {"SECRET_KEY": "x", "DATABASE": str(folder / "jobs.sqlite3"), "DECART_API_KEY": "dct_local"}
     command = [sys.executable, "-m", "flask", "--app", str(APP), "run", "--port", "0"]
     environment = {**os.environ, **settings, "DECART_BASE_URL": service}
@@ -178,7 +178,7 @@ def flask_run(service: str, folder: Path) -> Iterator[tuple[int, str]]:
 
 @contextmanager
 def site_with(renderer: Any, folder: Path, **settings: Any) -> Iterator[tuple[Site, VirtualClock]]:
-    """Give the app in front of an emulator whose clock the test moves."""
+    """Serve the app in front of an emulator whose clock the test advances."""
     clock = VirtualClock()
     with (
         Emulator(clock=clock, renderer=renderer, background=False, **settings) as emulator,
