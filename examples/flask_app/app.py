@@ -2,7 +2,7 @@
 
 No view waits for a job: one submits it, one checks its status once, one streams the finished video.
 No job is paid for twice: its row is in the database before it is submitted, and a form makes one row.
-A job's page can be reloaded and shared: nobody can guess its address, and whoever has the address can watch.
+A job's page can be reloaded and shared: its address cannot be guessed, and anybody who has it can watch.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ TABLE = """
 STATES = {
     "sending": "Being sent to the service. If this does not change, the server was stopped: check the account.",
     "refused": "Not submitted. Nothing was billed.",
-    "unknown": "Nobody knows whether the service accepted this job. It may be billed: check the account.",
+    "unknown": "It is unknown whether the service accepted this job. It may be billed: check the account.",
     "pending": "Waiting in the queue.",
     "processing": "Being processed.",
     "completed": "Your video is ready.",

@@ -16,7 +16,7 @@ def test_faults_are_added_listed_and_deleted(raw: RawClient) -> None:
     more = raw.json("/_emulator/faults", ["drop-after", {"name": "stall", "seconds": 5}], key=None)
     assert more.json == [STATUS, {"name": "drop-after"}, {"name": "stall", "seconds": 5}]
     assert raw.get("/_emulator/faults", key=None).json == more.json
-    assert raw.ask("DELETE", "/_emulator/faults", key=None).status == 204
+    assert raw.request("DELETE", "/_emulator/faults", key=None).status == 204
     assert raw.get("/_emulator/faults").json == []
 
 
@@ -50,8 +50,8 @@ def test_an_invalid_fault_is_refused_with_the_reason(raw: RawClient, given: Any,
 
 
 def test_a_body_other_than_json_is_refused_so_that_no_page_of_another_site_can_set_a_fault(raw: RawClient) -> None:
-    assert raw.ask("POST", "/_emulator/faults", b'"drop-after"', Content_Type="text/plain").status == 415
-    assert raw.ask("POST", "/_emulator/faults", b"{", Content_Type="application/json").status == 400
+    assert raw.request("POST", "/_emulator/faults", b'"drop-after"', Content_Type="text/plain").status == 415
+    assert raw.request("POST", "/_emulator/faults", b"{", Content_Type="application/json").status == 400
     assert raw.emulator.faults.left == ()
 
 
@@ -66,7 +66,7 @@ def test_the_log_is_listed_and_cleared(raw: RawClient) -> None:
     assert (status["route"], status["status"], status["headers"]["x-api-key"]) == ("status", 404, "***")
     assert submit["fields"] == {"prompt": "a lake"}
     assert raw.get("/_emulator/requests?route=submit").json == [submit]
-    assert raw.ask("DELETE", "/_emulator/requests").status == 204
+    assert raw.request("DELETE", "/_emulator/requests").status == 204
     assert raw.get("/_emulator/requests").json == []
 
 
@@ -86,7 +86,7 @@ def test_the_control_routes_are_neither_logged_nor_affected_by_faults(raw: RawCl
     ],
 )
 def test_there_are_no_other_control_routes(raw: RawClient, method: str, path: str, status: int) -> None:
-    assert raw.ask(method, path).status == status
+    assert raw.request(method, path).status == status
 
 
 def test_a_path_with_the_same_beginning_is_no_control_route(raw: RawClient) -> None:

@@ -23,7 +23,7 @@ def test_dns_rebinding_does_not_reach_the_control_routes(
     raw: RawClient, method: str, path: str, body: bytes | None
 ) -> None:
     raw.emulator.faults.add("status:418,on=status")
-    response = raw.ask(method, path, body, Host="evil.example:8787", Origin="http://evil.example:8787", **JSON)
+    response = raw.request(method, path, body, Host="evil.example:8787", Origin="http://evil.example:8787", **JSON)
     assert response.status == 403
     assert response.json["detail"].startswith("The control routes accept only localhost")
     assert raw.emulator.faults.left == (Fault("status", code=418, on="status"),)
@@ -34,7 +34,7 @@ def test_dns_rebinding_does_not_reach_the_control_routes(
 def test_a_page_of_another_origin_does_not_reach_the_control_routes(
     raw: RawClient, method: str, path: str, body: bytes | None, origin: str
 ) -> None:
-    response = raw.ask(method, path, body, Host="localhost:8787", Origin=origin, **JSON)
+    response = raw.request(method, path, body, Host="localhost:8787", Origin=origin, **JSON)
     assert response.status == 403
     assert response.json["detail"].startswith("The control routes accept no request from a web page of another origin")
     assert raw.emulator.faults.left == ()

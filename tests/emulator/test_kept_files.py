@@ -72,15 +72,15 @@ def test_the_oldest_file_is_deleted_when_there_are_too_many(temporary: Path, raw
 
 def test_a_deleted_file_is_deleted_from_disk(temporary: Path, raw: RawClient) -> None:
     path = f"/v1/files/{kept(raw).json['id']}"
-    deleted = raw.ask("DELETE", path)
+    deleted = raw.request("DELETE", path)
     assert (deleted.status, deleted.body) == (204, b"")
-    assert [raw.ask("DELETE", path).status, raw.get(path).status] == [404, 404]
+    assert [raw.request("DELETE", path).status, raw.get(path).status] == [404, 404]
     assert files_on_disk(temporary) == []
 
 
 def test_a_file_is_visible_to_its_owner_only(raw: RawClient) -> None:
     path = f"/v1/files/{kept(raw).json['id']}"
-    assert [raw.get(path, key="dct_other").status, raw.ask("DELETE", path, key="dct_other").status] == [404, 404]
+    assert [raw.get(path, key="dct_other").status, raw.request("DELETE", path, key="dct_other").status] == [404, 404]
     assert raw.get(path).status == 200
 
 

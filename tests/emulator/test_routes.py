@@ -94,7 +94,7 @@ def test_current_models_work(raw: RawClient, name: str) -> None:
     ],
 )
 def test_another_method_is_405_with_the_allowed_ones(raw: RawClient, method: str, path: str, allowed: set[str]) -> None:
-    response = raw.ask(method, path)
+    response = raw.request(method, path)
     assert response.status == 405
     assert set(response.headers["allow"].split(", ")) == allowed
     assert method == "HEAD" or response.json == {"detail": "Method Not Allowed"}
@@ -116,7 +116,7 @@ def test_another_method_is_405_with_the_allowed_ones(raw: RawClient, method: str
     ],
 )
 def test_an_unknown_route_is_404_and_redirects_nowhere(raw: RawClient, path: str) -> None:
-    response = raw.ask("GET" if "generate" not in path else "POST", path)
+    response = raw.request("GET" if "generate" not in path else "POST", path)
     assert (response.status, response.json) == (404, {"detail": "Not Found"})
     assert "location" not in response.headers
 
@@ -134,7 +134,7 @@ def test_an_odd_id_is_unknown(raw: RawClient, name: str) -> None:
 def test_no_response_can_be_read_by_other_origins(raw: RawClient) -> None:
     """As at the service: a web page needs a proxy."""
     for method in ("GET", "OPTIONS"):
-        response = raw.ask(method, "/v1/jobs/x", Origin="https://app.example", Access_Control_Request_Method="GET")
+        response = raw.request(method, "/v1/jobs/x", Origin="https://app.example", Access_Control_Request_Method="GET")
         assert not [name for name in response.headers if name.startswith("access-control")]
 
 
@@ -153,8 +153,8 @@ def test_no_response_can_be_read_by_other_origins(raw: RawClient) -> None:
     ],
 )
 def test_the_key_is_checked_before_the_body(raw: RawClient, method: str, path: str) -> None:
-    assert raw.ask(method, path, key=None).json == {"detail": "Missing API key"}
-    assert raw.ask(method, path, b"{nonsense", key="stranger").json == {"detail": "Invalid API key"}
+    assert raw.request(method, path, key=None).json == {"detail": "Missing API key"}
+    assert raw.request(method, path, b"{nonsense", key="stranger").json == {"detail": "Invalid API key"}
 
 
 @pytest.mark.parametrize(
@@ -192,21 +192,21 @@ def test_a_json_body_counts_as_an_empty_form(raw: RawClient) -> None:
     ],
 )
 def test_a_malformed_form_is_400(raw: RawClient, kind: str, body: bytes) -> None:
-    response = raw.ask("POST", "/v1/jobs/lucy-2.5", body, Content_Type=kind)
+    response = raw.request("POST", "/v1/jobs/lucy-2.5", body, Content_Type=kind)
     assert (response.status, response.json) == (400, {"detail": "There was an error parsing the body"})
 
 
 @pytest.mark.parametrize("what", [b"", b'; filename="clip.mp4"'], ids=["text", "file"])
 def test_a_part_without_a_name_is_ignored(raw: RawClient, what: bytes) -> None:
     body = b"--x\r\nContent-Disposition: form-data%s\r\n\r\nx\r\n--x--\r\n" % what
-    response = raw.ask("POST", "/v1/jobs/lucy-clip", body, Content_Type="multipart/form-data; boundary=x")
+    response = raw.request("POST", "/v1/jobs/lucy-clip", body, Content_Type="multipart/form-data; boundary=x")
     assert response.wrong == [(["body", "prompt"], "missing"), (["body", "data"], "missing")]
     assert raw.emulator.requests[0].status == 422
 
 
 def test_the_last_of_two_fields_of_one_name_counts(raw: RawClient, studio: Studio) -> None:
     body = b"prompt=one&prompt=two"
-    raw.finished(raw.ask("POST", "/v1/jobs/lucy-pro-t2v", body, Content_Type="application/x-www-form-urlencoded"))
+    raw.finished(raw.request("POST", "/v1/jobs/lucy-pro-t2v", body, Content_Type="application/x-www-form-urlencoded"))
     assert studio.orders[0].prompt == "two"
 
 
@@ -292,19 +292,19 @@ def test_every_spelling_and_moving_name_belongs_to_a_known_model() -> None:
     ],
 )
 def test_invalid_json_is_422(raw: RawClient, body: bytes, loc: list[object], kind: str) -> None:
-    response = raw.ask("POST", "/v1/models/resolve", body, Content_Type="application/json")
+    response = raw.request("POST", "/v1/models/resolve", body, Content_Type="application/json")
     assert response.wrong == [(loc, kind)]
 
 
 def test_a_body_is_parsed_as_json_unless_it_has_another_content_type(raw: RawClient) -> None:
-    assert raw.ask("POST", "/v1/models/resolve", b'{"model": "lucy-2.5"}').status == 200
-    response = raw.ask("POST", "/v1/models/resolve", b'{"model": "lucy-2.5"}', Content_Type="text/plain")
+    assert raw.request("POST", "/v1/models/resolve", b'{"model": "lucy-2.5"}').status == 200
+    response = raw.request("POST", "/v1/models/resolve", b'{"model": "lucy-2.5"}', Content_Type="text/plain")
     assert response.wrong == [(["body"], "model_type")]
 
 
 def test_a_body_that_is_not_utf_8_is_400(raw: RawClient) -> None:
     for kind in ("application/json", "text/plain"):
-        assert raw.ask("POST", "/v1/models/resolve", b'{"model": "\xff"}', Content_Type=kind).status == 400
+        assert raw.request("POST", "/v1/models/resolve", b'{"model": "\xff"}', Content_Type=kind).status == 400
 
 
 def test_the_application_is_plain_wsgi(tmp_path: Path) -> None:

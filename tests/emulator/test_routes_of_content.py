@@ -9,7 +9,7 @@ VIDEO = b"video of a lake"
 
 
 def content(raw: RawClient, method: str = "GET", **headers: str) -> tuple[int, bytes, str | None]:
-    response = raw.ask(method, f"/v1/jobs/{raw.finished()}/content", **headers)
+    response = raw.request(method, f"/v1/jobs/{raw.finished()}/content", **headers)
     return response.status, response.body, response.headers.get("content-range")
 
 
@@ -23,7 +23,7 @@ def test_the_complete_content_has_the_headers_that_describe_it(raw: RawClient) -
 
 def test_head_has_the_headers_of_get(raw: RawClient) -> None:
     path = f"/v1/jobs/{raw.finished()}/content"
-    seen, told = raw.get(path).headers, raw.ask("HEAD", path)
+    seen, told = raw.get(path).headers, raw.request("HEAD", path)
     assert (told.status, told.body) == (200, b"")
     assert {name: told.headers[name] for name in ("content-length", "etag", "content-type", "accept-ranges")} == {
         name: seen[name] for name in ("content-length", "etag", "content-type", "accept-ranges")

@@ -25,7 +25,7 @@ def submit(raw: RawClient, key: str, model: str = "lucy-pro-t2v", **headers: str
 
 
 def test_a_token_request_may_be_empty(raw: RawClient) -> None:
-    minted = raw.ask("POST", "/v1/client/tokens", b"").json
+    minted = raw.request("POST", "/v1/client/tokens", b"").json
     assert (minted["permissions"], minted["constraints"]) == (None, None)
     assert minted["apiKey"].startswith("ek_")
 

@@ -71,6 +71,6 @@ def test_neither_is_logged_or_affected_by_faults(raw: RawClient, path: str) -> N
 
 @pytest.mark.parametrize("path", ["/", "/healthz"])
 def test_other_methods_are_405(raw: RawClient, path: str) -> None:
-    assert raw.ask("HEAD", path, key=None).status == 200
-    response = raw.ask("POST", path, b"")
+    assert raw.request("HEAD", path, key=None).status == 200
+    response = raw.request("POST", path, b"")
     assert (response.status, response.json) == (405, {"detail": "Method Not Allowed"})

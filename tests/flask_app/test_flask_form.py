@@ -184,7 +184,7 @@ def test_a_submit_with_an_unknown_outcome_keeps_its_row_and_is_reported_and_neve
         (row,) = site.rows()
     assert methods(service) == ["POST"]
     assert (row["status"], told["status"], told["finished"]) == ("unknown", "unknown", True)
-    assert "Nobody knows whether the service accepted this job." in shown
+    assert "It is unknown whether the service accepted this job." in shown
     assert "It may be billed: check the account." in told["text"]
     assert "you may have been charged" in caplog.text
 
