@@ -63,7 +63,7 @@ def main() -> None:
     constant = PollPolicy(interval=0.01, backoff=1.0, max_interval=0.01, jitter=0)
     with (
         VirtualEmulator() as emulator,
-        EmulatorServer(emulator, look=10.0) as server,
+        EmulatorServer(emulator, seconds_per_check=10.0) as server,
         DecartClient("dct_your-api-key", base_url=server.url, transport=arguments.transport, poll=constant) as client,
     ):
         job = client.queue.submit_and_poll(JOB)

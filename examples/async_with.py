@@ -1,18 +1,19 @@
-"""The page's "Complete Example", awaited: `async with DecartClient(...)` gives an AsyncDecartClient.
+"""Await everything: `async with DecartClient(...)`, as in "Complete Example" of the Queue API documentation.
 
-Run: python examples/async_with.py [--emulator]      It leaves cityscape.mp4 in the current folder.
-Costs: one five-second video; nothing with --emulator, whose pictures are placeholders.
+Run: python examples/async_with.py [--emulator]      It saves cityscape.mp4 in the current folder.
+Cost: a five-second video; with --emulator nothing, and the video is a placeholder.
+The documented model was retired in March 2026; restyle.py uses a current one.
 """
 
 import asyncio
 
-from _box import Where, service
+from _emulator import Service, service
 
 from decart import DecartClient, models
 
 
-async def generate_video(where: Where) -> None:
-    async with DecartClient(**where) as client:
+async def generate_video(arguments: Service) -> None:
+    async with DecartClient(**arguments) as client:
         print("Submitting video generation job...")
 
         result = await client.queue.submit_and_poll({
@@ -29,5 +30,5 @@ async def generate_video(where: Where) -> None:
             print(f"Generation failed: {result.error}")
 
 
-with service() as where:
-    asyncio.run(generate_video(where))
+with service() as arguments:
+    asyncio.run(generate_video(arguments))

@@ -1,12 +1,16 @@
-"""A video straight into a file, with its progress, and a second attempt that resumes the first.
+"""Download a video straight to a file, show the progress, and resume the download if it is interrupted.
 
-Run: python examples/download.py [--emulator]      It leaves harbour.mp4 in the current folder.
-Costs: one five-second video; nothing with --emulator, whose pictures are placeholders.
+Run: python examples/download.py [--emulator]      It saves lantern.mp4 in the current folder.
+Cost: depends on the length of the video; with --emulator nothing, and the video is a placeholder.
 """
 
-from _box import decart_client
+from pathlib import Path
+
+from _emulator import decart_client
 
 from decart import Progress, QueueResultError, models
+
+VIDEO = Path(__file__).parent / "media" / "input.mp4"
 
 
 def show(progress: Progress) -> None:
@@ -16,17 +20,18 @@ def show(progress: Progress) -> None:
 
 with decart_client() as client:
     job = client.queue.submit({
-        "model": models.video("lucy-pro-t2v"),
-        "prompt": "A harbour in the morning, boats coming home",
+        "model": models.video("lucy-2.6"),
+        "prompt": "Turn the balloon into a paper lantern",
+        "data": VIDEO,
     })
 
     print(f"Job submitted: {job.job_id}")  # keep the id: it is all you need to come back to the job
 
     try:
-        result = client.queue.poll(job, save_to="harbour.mp4", progress=show)
+        result = client.queue.poll(job, save_to="lantern.mp4", progress=show)
         result.raise_for_status()
     except QueueResultError as error:
         print(f"{error.message} Resuming:")
-        client.queue.download(job, "harbour.mp4", progress=show)
+        client.queue.download(job, "lantern.mp4", progress=show)
 
-    print("Video saved to harbour.mp4")
+    print("Video saved to lantern.mp4")

@@ -1,12 +1,13 @@
-"""What can go wrong, and where: the page's "Error Handling".
+"""Handle each kind of error: "Error Handling" of the Queue API documentation.
 
-Run: python examples/error_handling.py [--emulator]      It leaves sunset.mp4 in the current folder.
-Costs: one five-second video; nothing with --emulator, whose pictures are placeholders.
+Run: python examples/error_handling.py [--emulator]      It saves sunset.mp4 in the current folder.
+Cost: a five-second video; with --emulator nothing, and the video is a placeholder.
+The documented model was retired in March 2026; restyle.py uses a current one.
 """
 
 import sys
 
-from _box import decart_client
+from _emulator import decart_client
 
 from decart import (
     DecartSDKError,

@@ -1,12 +1,13 @@
-"""A picture brought to life: the page's "Image Animation with Queue".
+"""Animate a picture: "Image Animation with Queue" of the Queue API documentation.
 
-Run: python examples/image_animation.py [--emulator]      It leaves animated.mp4 in the current folder.
-Costs: one five-second video; nothing with --emulator, whose pictures are placeholders.
+Run: python examples/image_animation.py [--emulator]      It saves animated.mp4 in the current folder.
+Cost: a five-second video; with --emulator nothing, and the video is a placeholder.
+The documented model was retired in March 2026; restyle.py uses a current one.
 """
 
 from pathlib import Path
 
-from _box import decart_client
+from _emulator import decart_client
 
 from decart import models
 

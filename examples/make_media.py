@@ -1,10 +1,11 @@
 """Draw the examples' input media: media/image.jpg, and media/input.mp4 (3 s, 25 fps, with a tone).
 
-Run: python examples/make_media.py      It needs the extra "emulator" (PyAV, numpy, Pillow).
+Run: python examples/make_media.py      It needs the extra "emulator" (PyAV, NumPy, Pillow).
 """
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import av
@@ -39,7 +40,7 @@ def picture(time: float) -> Image.Image:
 
 
 def video(target: Path) -> None:
-    """Write the balloon's flight, with a tone that rises with it."""
+    """Write the balloon's flight, with a tone that rises."""
     frames = FPS * SECONDS
     with av.open(target, "w", options={"movflags": "+faststart"}) as file:
         pictures = file.add_stream("libx264", rate=FPS, options={"crf": "30", "preset": "slow"})
@@ -57,6 +58,7 @@ def video(target: Path) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description="Draw the input media of the examples.").parse_args()
     MEDIA.mkdir(exist_ok=True)
     picture(0.4).save(MEDIA / "image.jpg", quality=85)
     video(MEDIA / "input.mp4")

@@ -1,12 +1,14 @@
-"""The steps one by one, for a program with its own loop: the page's "Manual Polling". See also cron_step.py.
+"""Submit, poll and fetch in separate calls: "Manual Polling" of the Queue API documentation.
 
-Run: python examples/manual_polling.py [--emulator]      It leaves output.mp4 in the current folder.
-Costs: one five-second video; nothing with --emulator, whose pictures are placeholders.
+Run: python examples/manual_polling.py [--emulator]      It saves output.mp4 in the current folder.
+Cost: a five-second video; with --emulator nothing, and the video is a placeholder.
+The documented model was retired in March 2026; restyle.py uses a current one.
+cron_step.py polls without a process that waits.
 """
 
 import time
 
-from _box import decart_client
+from _emulator import decart_client
 
 from decart import models
 

@@ -1,10 +1,11 @@
-"""A video from a text, in one call: the page's "Submit and Poll".
+"""Generate a video from text in one call: "Submit and Poll" of the Queue API documentation.
 
-Run: python examples/text_to_video.py [--emulator]      It leaves lake.mp4 in the current folder.
-Costs: one five-second video; nothing with --emulator, whose pictures are placeholders.
+Run: python examples/text_to_video.py [--emulator]      It saves lake.mp4 in the current folder.
+Cost: a five-second video; with --emulator nothing, and the video is a placeholder.
+The documented model was retired in March 2026; restyle.py uses a current one.
 """
 
-from _box import decart_client
+from _emulator import decart_client
 
 from decart import models
 

@@ -1,8 +1,9 @@
-"""The examples run as a person would run them, and leave files that play."""
+"""The examples run from the command line and save videos that play."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,27 +13,37 @@ import av
 import pytest
 from support.documents import ROOT
 
+from decart import models
 from decart.emulator import Emulator, EmulatorServer, VirtualEmulator
 from decart.emulator.render import render_small
 
 EXAMPLES = ROOT / "examples"
-LARGE, MEDIUM, SMALL = (1280, 704), (832, 480), (174, 96)
-DRAWN = {  # by the emulator of the example itself
+MEDIA = EXAMPLES / "media"
+LARGE, SMALL = (1280, 704), (174, 96)
+RENDERED = {  # by the emulator of the example itself
     "text_to_video.py": ("lake.mp4", 125, LARGE),
-    "video_editing.py": ("anime.mp4", 75, LARGE),
-    "cron_step.py": ("lake.mp4", 125, MEDIUM),
+    "restyle.py": ("restyled.mp4", 75, LARGE),
+    "cron_step.py": ("anime.mp4", 75, LARGE),
 }
 SERVED = {  # by a server that makes small videos
+    "video_editing.py": ("anime.mp4", 4, SMALL),
     "image_animation.py": ("animated.mp4", 4, SMALL),
     "manual_polling.py": ("output.mp4", 4, SMALL),
     "error_handling.py": ("sunset.mp4", 4, SMALL),
-    "download.py": ("harbour.mp4", 4, SMALL),
+    "download.py": ("lantern.mp4", 4, (170, 96)),
     "async_with.py": ("cityscape.mp4", 4, SMALL),
-    "async_many.py": ("lake.mp4", 4, SMALL),
-    "async_beside_sync.py": ("sunset.mp4", 4, SMALL),
+    "async_many.py": ("anime.mp4", 4, SMALL),
+    "async_beside_sync.py": ("noir.mp4", 4, SMALL),
 }
-PAGE = DRAWN | SERVED
-MORE = {"async_many.py": ["forest.mp4"], "cron_step.py": ["jobs.sqlite3"]}
+VIDEOS = RENDERED | SERVED
+MORE = {"async_many.py": ["sketch.mp4"], "cron_step.py": ["jobs.sqlite3"]}
+OF_THE_PAGE = {  # whose documented models have been retired
+    "text_to_video.py",
+    "image_animation.py",
+    "manual_polling.py",
+    "error_handling.py",
+    "async_with.py",
+}
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ended(folder: Path) -> dict[str, subprocess.CompletedProcess[str]]:
-    """Run every example in a folder of its own, some at a time, since they wait more than they work."""
+    """Run every example in a folder of its own, four at a time, since they mostly wait."""
     with (
         EmulatorServer(Emulator(pending=0.2, processing=2, renderer=render_small)) as server,
         ThreadPoolExecutor(4) as executor,
@@ -60,20 +71,20 @@ def ended(folder: Path) -> dict[str, subprocess.CompletedProcess[str]]:
 
         def run_in_its_folder(example: str) -> subprocess.CompletedProcess[str]:
             (folder / example).mkdir()
-            if example in DRAWN:
+            if example in RENDERED:
                 return run(example, folder / example, "--emulator")
             return run(example, folder / example, DECART_API_KEY="dct_test", DECART_BASE_URL=server.url)
 
-        outcomes = dict(zip(PAGE, executor.map(run_in_its_folder, PAGE), strict=True))
+        outcomes = dict(zip(VIDEOS, executor.map(run_in_its_folder, VIDEOS), strict=True))
         server.emulator.close()
     return outcomes
 
 
-@pytest.mark.parametrize("example", PAGE)
-def test_an_example_makes_a_file_that_plays(
+@pytest.mark.parametrize("example", VIDEOS)
+def test_an_example_saves_a_video_that_plays(
     example: str, folder: Path, ended: dict[str, subprocess.CompletedProcess[str]]
 ) -> None:
-    name, frames, size = PAGE[example]
+    name, frames, size = VIDEOS[example]
     assert (ended[example].returncode, ended[example].stderr) == (0, "")
     with av.open(str(folder / example / name)) as video:
         stream = video.streams.video[0]
@@ -95,19 +106,21 @@ def test_an_example_of_the_page_prints_what_the_page_prints(
     ]
 
 
-def test_a_wait_in_steps_goes_on_from_one_process_to_the_next(tmp_path: Path) -> None:
-    with EmulatorServer(VirtualEmulator(), look=2.0) as server:  # pending, processing, completed: three checks
+def test_a_wait_in_steps_continues_in_the_next_process(tmp_path: Path) -> None:
+    with EmulatorServer(
+        VirtualEmulator(), seconds_per_check=2.0
+    ) as server:  # pending, processing, completed: three checks
         service = {"DECART_API_KEY": "dct_test", "DECART_BASE_URL": server.url}
-        runs = [run("cron_step.py", tmp_path, "A serene lake", "lake.mp4", **service)]
-        while not (tmp_path / "lake.mp4").exists() and len(runs) < 20:
+        runs = [run("cron_step.py", tmp_path, "--submit", str(MEDIA / "input.mp4"), "Anime", "out.mp4", **service)]
+        while not (tmp_path / "out.mp4").exists() and len(runs) < 20:
             runs.append(run("cron_step.py", tmp_path, **service))
         assert [(ended.returncode, ended.stderr) for ended in runs] == [(0, "")] * len(runs)
-        assert runs[-1].stdout == "Video saved to lake.mp4\n"
+        assert runs[-1].stdout == "Video saved to out.mp4\n"
         assert run("cron_step.py", tmp_path, **service).stdout == ""  # there is nothing left to do
         assert len(server.emulator.requests.polls()) == 4  # the download checks once more
 
 
-def test_without_the_emulator_and_without_a_key_an_example_says_what_is_missing(tmp_path: Path) -> None:
+def test_without_an_emulator_an_example_needs_a_key(tmp_path: Path) -> None:
     ended = run("error_handling.py", tmp_path)
     assert (ended.returncode, ended.stderr) == (
         1,
@@ -115,12 +128,38 @@ def test_without_the_emulator_and_without_a_key_an_example_says_what_is_missing(
     )
 
 
+@pytest.mark.parametrize("example", [*VIDEOS, "make_media.py"])
+def test_help_says_in_one_line_what_an_example_does(example: str, tmp_path: Path) -> None:
+    shown = run(example, tmp_path, "--help", COLUMNS="200")
+    usage, _, description, _, *options = shown.stdout.splitlines()
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert usage.startswith(f"usage: {example} [-h]")
+    assert description in (EXAMPLES / example).read_text("utf-8")
+    assert any(line.startswith("  --emulator ") for line in options) is (example in VIDEOS)
+
+
+@pytest.mark.parametrize("example", [*VIDEOS, "make_media.py"])
+@pytest.mark.parametrize("wrong", ["--emulate", "extra"])
+def test_an_example_refuses_other_arguments(example: str, wrong: str, tmp_path: Path) -> None:
+    refused = run(example, tmp_path, wrong)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("usage: ")
+    assert refused.stderr.endswith(f"error: unrecognized arguments: {wrong}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("example", VIDEOS)
+def test_only_an_example_of_the_documented_page_uses_a_retired_model(example: str) -> None:
+    (name,) = set(re.findall(r'models\.video\("(.+?)"\)', (EXAMPLES / example).read_text("utf-8")))
+    assert (models.video(name).retired is not None) is (example in OF_THE_PAGE)
+
+
 def test_every_example_is_tested_or_a_helper() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*PAGE, "_box.py", "make_media.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*VIDEOS, "_emulator.py", "make_media.py"}
 
 
 def test_the_input_media_are_a_picture_and_a_video_with_sound() -> None:
-    with av.open(str(EXAMPLES / "media" / "input.mp4")) as video:
+    with av.open(str(MEDIA / "input.mp4")) as video:
         assert [stream.type for stream in video.streams] == ["video", "audio"]
-    with av.open(str(EXAMPLES / "media" / "image.jpg")) as image:
+    with av.open(str(MEDIA / "image.jpg")) as image:
         assert image.streams.video[0].width == 1280

@@ -274,6 +274,7 @@ def test_a_bar_without_ipywidgets_is_text() -> None:
 
 def test_the_cells_of_the_docs_page_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "examples" / "media", tmp_path / "media")
     emulator = Emulator(pending=0, processing=0, renderer=Studio())
     with emulator, EmulatorServer(emulator) as server:
         monkeypatch.setenv("DECART_API_KEY", "dct_local")
@@ -282,8 +283,8 @@ def test_the_cells_of_the_docs_page_run_in_order(tmp_path: Path, monkeypatch: py
         for cell in programs("docs/in-a-notebook.md"):
             run_here(cell, names, "docs/in-a-notebook.md")
         names["client"].close()
-    assert (tmp_path / "lake.mp4").read_bytes() == b"video of A serene lake at sunset"
-    assert [result.data for result in names["results"]] == [b"video of A serene lake", b"video of A forest in the fog"]
+    assert (tmp_path / "anime.mp4").read_bytes() == b"video of Anime style"
+    assert [result.data for result in names["results"]] == [b"video of Film noir", b"video of A pencil sketch"]
 
 
 @pytest.fixture(scope="module")
@@ -293,7 +294,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     shutil.copytree(ROOT / "examples" / "media", folder / "media")
     example = nbformat.read(ROOT / "examples" / "notebook.ipynb", as_version=4)
     NotebookClient(example, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
-    assert (folder / "lake.mp4").stat().st_size > 10_000
+    assert (folder / "anime.mp4").stat().st_size > 10_000
     return example
 
 
@@ -307,7 +308,7 @@ def test_the_example_notebook_runs_and_displays_its_jobs_and_two_players(execute
     shown = [output_of(cell) for cell in cells]
     assert "pending" in shown[1]
     assert [text.count("<video") for text in shown] == [0, 0, 0, 1, 1, 0]
-    assert "lucy-pro-t2v" in shown[5]
+    assert "lucy-restyle-2" in shown[5]
     assert len(nbformat.writes(executed)) < 20 * 1024 * 1024
 
 
@@ -329,4 +330,4 @@ def test_the_players_of_the_example_play_in_a_browser(executed: Any, tmp_path: P
             "[...document.querySelectorAll('video')].map(v => [v.duration, v.videoWidth, v.videoHeight])"
         )
         page.screenshot(path=str(tmp_path / "notebook.png"), full_page=True)
-    assert [(round(seconds), width, height) for seconds, width, height in videos] == [(5, 832, 480)] * 2
+    assert [(round(seconds), width, height) for seconds, width, height in videos] == [(3, 1280, 704), (3, 1280, 720)]

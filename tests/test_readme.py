@@ -110,7 +110,7 @@ def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DecartCl
     """A client of an emulator whose jobs are pending, processing and completed in three status checks."""
     monkeypatch.chdir(tmp_path)
     with (
-        EmulatorServer(VirtualEmulator(), look=2.0) as server,
+        EmulatorServer(VirtualEmulator(), seconds_per_check=2.0) as server,
         DecartClient(api_key="dct_test", base_url=server.url, poll=QUICK) as client,
     ):
         yield client

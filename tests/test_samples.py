@@ -26,41 +26,34 @@ from decart.emulator.faults.kinds import KINDS
 from decart.emulator.routes import ROUTES
 
 PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
+DJANGO = "docs/in-django.md"  # tests/django_app/test_django_page.py runs it, in its site
 BLOCKS = {page: programs(page) for page in PAGES}
 TESTS = {
     f"{page}, {number}": block
     for page, blocks in BLOCKS.items()
     for number, block in enumerate(blocks, 1)
-    if "def test_" in block
+    if "def test_" in block and page != DJANGO
 }
 FILES = {
     f"{page}, {name[1]}": block
     for page, blocks in BLOCKS.items()
     for block in blocks
-    if (name := re.match(r"# ([\w.]+\.py)\n", block))
+    if page != DJANGO and (name := re.match(r"# ([\w.]+\.py)\n", block))
 }
 SESSIONS = {
     page: session
     for page, blocks in BLOCKS.items()
-    if (session := [block for block in blocks if block not in TESTS.values() and block not in FILES.values()])
+    if page != DJANGO and (session := [block for block in blocks if block not in [*TESTS.values(), *FILES.values()]])
 }
 
 # what a page says that its reader has to have
-DJANGO_APP = f"""
-import os, sys
-sys.path.insert(0, {str(ROOT / "examples" / "django_app")!r})
-os.environ.update(DJANGO_SETTINGS_MODULE="mysite.settings", DJANGO_DEBUG="1")
-import django
-django.setup()
-__package__, __name__ = "videos", "videos.views"
-"""
 CELERY_APP = """
 class App:
     def task(self, **settings):
         return lambda function: function
 app = App()
 """
-SETUPS = {"docs/in-django.md": DJANGO_APP, "docs/your-own-scheduler.md": CELERY_APP}
+SETUPS = {"docs/your-own-scheduler.md": CELERY_APP}
 DJANGO_SETTINGS = """
 from django.conf import settings
 settings.configure(ALLOWED_HOSTS=["testserver"])
@@ -76,7 +69,7 @@ def test_every_kind_of_block_is_found() -> None:
     assert [name for name in TESTS if name.startswith("README")] != []
     assert [block for name, block in TESTS.items() if "test-fixtures" in name] == programs("docs/test-fixtures.md")
     assert "docs/threads-and-forks.md, app.py" in FILES
-    without = {f"docs/{name}.md" for name in ("how-it-is-built", "speed", "test-fixtures", "threads-and-forks")}
+    without = {f"docs/{name}.md" for name in ("how-it-is-built", "in-django", "speed", "test-fixtures", "threads-and-forks")}
     assert set(SESSIONS) == set(PAGES) - without
 
 

@@ -1,14 +1,14 @@
-"""The decart emulator: a local server that speaks the queue's HTTP API and makes real MP4 files.
+"""The decart emulator: a local model of the service, with its HTTP API and real MP4 files.
 
 The pictures are placeholders for development, drawn by a program and not by the model; everything else (keys, checks,
-states, errors) is meant to be what the service does. It is one scripted model of the queue, ``Emulator``, reached
+statuses, errors) is meant to be what the service does. There is one class, ``Emulator``, which is reached
 
 - over HTTP: ``with EmulatorServer() as server: DecartClient(api_key="dct_local", base_url=server.url)``,
 - from the command line: ``python -m decart.emulator --port 8787``,
-- in process, on a clock that a test moves: ``DecartClient(api_key="dct_local", transport=EmulatorTransport())``, or
+- in process, on a virtual clock: ``DecartClient(api_key="dct_local", transport=EmulatorTransport())``, or
   from the fixtures of `decart.integrations.pytest_plugin`.
 
-It goes wrong when it is told to (`decart.emulator.faults`), and notes what was asked (`decart.emulator.requestlog`).
+It fails on request (`decart.emulator.faults`), and logs the requests (`decart.emulator.requestlog`).
 
 It needs the extra ``emulator``: ``pip install 'decart-queue[emulator]'``.
 """

@@ -17,54 +17,55 @@ from .faults import Fault, described, fault_of
 from .guard import is_loopback
 
 DESCRIPTION = """\
-A local emulator of the video queue. It makes real MP4 files, but they are placeholders for development: no model runs,
-and nothing is billed."""
+A local emulator of the service's queue. It makes real MP4 files, but they are placeholders for development: no model
+runs, and nothing is billed."""
 
 ROUTES = """\
-routes (header X-API-KEY: dct_... but where no key is said to be needed):
-  POST /v1/jobs/{model}             submit a job: a form of prompt, data, seed, resolution, ...
-  GET  /v1/jobs/{job_id}            its status: pending, processing, completed, failed
-  GET  /v1/jobs/{job_id}/content    its file, or a part of it (Range, If-Range)
-  POST /v1/generate/{image model}   a picture (PNG) at once
-  POST /v1/files                    keep a file; GET and DELETE /v1/files/{file_id}
-  POST /v1/client/tokens            a short-lived key, and the same as a signed token
-  POST /v1/models/resolve           the full names of models; no key
-  POST /v1/verify                   whether a file was made here
-  GET  /api/auth/jwks               what tokens are signed with; no key
+routes (with the header X-API-KEY: dct_..., except where it says "no key"):
+  POST /v1/jobs/{model}             submit a job: a form with prompt, data, seed, resolution, ...
+  GET  /v1/jobs/{job_id}            its status: pending, processing, completed or failed
+  GET  /v1/jobs/{job_id}/content    its file, or a range of it (Range, If-Range)
+  POST /v1/generate/{image model}   an image (PNG), in the response
+  POST /v1/files                    upload a file; GET and DELETE /v1/files/{file_id}
+  POST /v1/client/tokens            create a short-lived key, also as a signed token
+  POST /v1/models/resolve           the canonical names of models; no key
+  POST /v1/verify                   whether a file was made by an emulator
+  GET  /api/auth/jwks               the key that verifies signed tokens; no key
 
-about the emulator itself (no key):
-  GET  /                            what it is, with commands to copy
+routes about the emulator (no key):
+  GET  /                            a page with commands to copy
   GET  /healthz                     {"status": "ok"}
 
-control routes, which the service does not have (no key, and closed to web pages of other sites):
-  GET    /_emulator/faults          the faults that wait
-  POST   /_emulator/faults          add some, as JSON: "drop-after", {"name": "status", "code": 503}, or a list
-  DELETE /_emulator/faults          forget them
-  GET    /_emulator/requests        what was asked so far; ?route=submit for some of it
-  DELETE /_emulator/requests        forget it
+control routes, which the service does not have (no key; web pages of other origins are refused):
+  GET    /_emulator/faults          the pending faults
+  POST   /_emulator/faults          add faults, as JSON: "drop-after", {"name": "status", "code": 503}, or a list
+  DELETE /_emulator/faults          remove them
+  GET    /_emulator/requests        the request log; ?route=submit filters it
+  DELETE /_emulator/requests        clear it
 """
 
 FAULTS = """\
-faults, as NAME[:VALUE][,KEY=VALUE]...; besides its own, each takes on= (submit, status, content, generate, files,
-tokens or any), times= (a number, or forever) and after= (requests to leave alone first):
+faults, as NAME[:VALUE][,KEY=VALUE]...; besides its own parameters, each takes on= (submit, status, content, generate,
+files, tokens or any), times= (a number, or forever) and after= (how many requests to ignore first):
 """
 
 EXAMPLES = """\
 examples:
   decart-emulator --port 8787
-      then: DECART_BASE_URL=http://127.0.0.1:8787 DECART_API_KEY=dct_local python your_program.py
+      and in another terminal:
+      DECART_BASE_URL=http://127.0.0.1:8787 DECART_API_KEY=dct_local python your_program.py
   decart-emulator --fault status:503,on=submit,times=2,retry_after=1 --fault drop-midway
-      two submits are refused, and the first download breaks off half way
+      refuses two submits, and drops the connection halfway through the first download
   decart-emulator --layout end --fps 24 --model lucy-preview=video-edit
-      files like those of the service, and a model that is not in the catalogue
+      makes files like those of the service, and knows a model that is not in the catalogue
 """
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that prints an error as one line, without the usage."""
+    """A parser that prints an error as one line that points to --help."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -77,18 +78,25 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = grammar.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
-    add("--port", type=_port, default=8787, help="port; 0 for any free one, which is then printed (default: 8787)")
-    add("--pending", type=_seconds, default=1.0, help="seconds a job waits in the queue (default: 1)")
-    add("--processing", type=_seconds, default=3.0, help="seconds it is worked on, at least (default: 3)")
-    add("--api-key", action="append", help="a key to let in; repeat for more (default: any dct_... key)")
-    add("--today", action="store_true", help="answer 410 to names of models that the service has retired")
+    add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)")
+    add("--port", type=_port, default=8787, help="port; 0 picks a free one and prints it (default: 8787)")
+    add("--pending", type=_seconds, default=1.0, metavar="SECONDS", help="how long a job is pending (default: 1)")
     add(
-        "--model", type=_model, action="append", default=[], metavar="NAME=TASK", help="a model of your own; repeatable"
+        "--processing", type=_seconds, default=3.0, metavar="SECONDS", help="how long it is then processed (default: 3)"
+    )
+    add("--api-key", action="append", metavar="KEY", help="accept this key; repeatable (default: any dct_... key)")
+    add("--today", action="store_true", help="refuse models that the service has retired, with 410")
+    add(
+        "--model",
+        type=_model,
+        action="append",
+        default=[],
+        metavar="NAME=TASK",
+        help="add a model, such as lucy-preview=video-edit; repeatable",
     )
     add("--layout", choices=("start", "end"), default="start", help="where MP4 files have their index (default: start)")
-    add("--fps", type=_fps, help="frame rate of videos made from text and pictures (default: the model's)")
-    add("--fault", type=_fault, action="append", default=[], help="something to go wrong, see below; repeat for more")
+    add("--fps", type=_fps, help="frame rate of videos made from text and images (default: the model's)")
+    add("--fault", type=_fault, action="append", default=[], help="inject a fault, see below; repeatable")
     add("--quiet", action="store_true", help="do not print a line for each request")
     return grammar
 
@@ -134,7 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the server until Ctrl-C or SIGTERM; return the exit status."""
     options = parser().parse_args(arguments)
     try:
-        from . import EmulatorServer  # noqa: F401 - it needs an extra
+        from . import EmulatorServer  # noqa: F401 - needs the extra
     except MissingExtraError as missing:
         print(missing, file=sys.stderr)
         return 2
@@ -168,17 +176,17 @@ def _serve(options: argparse.Namespace) -> int:
             print(_cannot_listen(options.host, options.port, str(error)), file=sys.stderr)
             return 1
         with server:
-            print(f"The decart emulator (placeholder media, no model) listens on {server.url}", flush=True)
+            print(f"The decart emulator (placeholder media, no model) is listening on {server.url}", flush=True)
             if not is_loopback(options.host):
-                print("It can be reached from other machines, and has no protection but its key check.", flush=True)
-            while True:  # until Ctrl-C: a signal that the system hands to another thread does not end a sleep
+                print("It can be reached from other machines, protected only by the check of the key.", flush=True)
+            while True:  # until Ctrl-C; a signal that another thread receives does not end a sleep
                 time.sleep(0.5)
 
 
 def _cannot_listen(host: str, port: int, reason: str) -> str:
-    """Return why the server cannot start; of the error number, cheroot leaves only the text."""
+    """Return why the server cannot start; cheroot keeps only the text of the error number."""
     if any(f"{kind} {number}]" in reason for kind, number in (("Errno", errno.EADDRINUSE), ("WinError", 10048))):
-        return f"Port {port} is in use; choose another with --port, or --port 0 for any free one."
+        return f"Port {port} is in use; choose another with --port, or use --port 0 for any free one."
     number, _, text = reason.rpartition("] ")
     detail = text.removesuffix(")") if number else reason
     return f"Cannot listen on {host}:{port} ({detail}); check --host and --port."

@@ -1,11 +1,11 @@
-"""The HTTP face of the emulator: the service's routes as a WSGI application.
+"""The service's routes as a WSGI application.
 
-A request passes, in this order: the size that it says it has (413), its path and method (404, 405), its key (401, and
-403 for a token used elsewhere), and only then is its body read (400, 413, 422). HEAD is answered wherever GET is; no
-answer carries CORS headers, as none of the service's does.
+The checks come in this order: the announced size (413), path and method (404, 405), the key (401, and 403 for a token
+used elsewhere); only then is the body read (400, 413, 422). HEAD works wherever GET does. Like the service's, the
+responses have no CORS headers.
 
-A job for a model that the emulator does not know is a 405, as seen at the service: each model has a path of its own,
-and that of an unknown one is a job's, which can only be read. The log says what to do.
+A job for an unknown model is a 405, as at the service: each model has a path of its own, and the path of an unknown one
+is that of a job, which can only be read. The log says what to do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter, Map, Rule
 from werkzeug.wrappers import Response
 
-from .door import Caller
+from .authentication import Caller
 from .replies import Refused, reply
 from .requestlog import route_of
 from .routes import ROUTES, Exchange
@@ -38,7 +38,7 @@ class App:
     """The service's routes over one ``Emulator``.
 
     Args:
-        emulator: What they are the routes of.
+        emulator: The emulator that they act on.
 
     Example:
         >>> from wsgiref.simple_server import make_server
@@ -56,12 +56,12 @@ class App:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Incoming(environ)
-        with request:  # which closes the uploaded files
+        with request:  # closes the uploaded files
             response = self._checked(request)
         return response(environ, start_response)
 
     def _checked(self, request: Incoming) -> Response:
-        """Answer, whatever happens, with the body read to its end."""
+        """Return a response, whatever happens, after reading the body to its end."""
         response = self._attempt(request)
         if response.status_code != 413:  # after which the server closes the connection
             try:
@@ -73,7 +73,7 @@ class App:
 
     def _attempt(self, request: Incoming) -> Response:
         try:
-            return self._answer(request)
+            return self._handle(request)
         except Refused as refused:
             return reply(refused.body, refused.status)
         except HTTPException as error:
@@ -84,19 +84,19 @@ class App:
             log.exception("A bug in the emulator")
             return reply({"detail": "Internal Server Error"}, 500)
 
-    def _answer(self, request: Incoming) -> Response:
+    def _handle(self, request: Incoming) -> Response:
         request.limit(UPLOAD_LIMIT)
         route, values = self._routes.bind_to_environ(request.environ).match()
         caller = _NOBODY
         if not route.open:
             headers = request.headers
-            caller = self._emulator.door.enter(headers.get("X-API-KEY", ""), headers.get("Origin"))
+            caller = self._emulator.authenticator.authenticate(headers.get("X-API-KEY", ""), headers.get("Origin"))
         response: Response = route.handler(Exchange(self._emulator, request, caller), **values)
         return response
 
 
 def _plain(error: HTTPException) -> Response:
-    """Answer with what an error of HTTP says of itself, as FastAPI does."""
+    """Return the response to an HTTP error, in FastAPI's form."""
     response = reply({"detail": error.name}, error.code or 500)
     for name, value in error.get_headers():
         if name in ("Allow", "Content-Range"):
@@ -105,7 +105,7 @@ def _plain(error: HTTPException) -> Response:
 
 
 def _one_of(names: Iterable[str]) -> type[BaseConverter]:
-    """Return what matches these names in a path and no others, so that for those the path has no such route."""
+    """Return a converter that matches only these names, so that other paths do not have this route."""
 
     class OneOf(BaseConverter):
         regex = f"(?:{'|'.join(map(re.escape, names))})"

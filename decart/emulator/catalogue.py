@@ -1,10 +1,10 @@
-"""The names of the service: what can be asked for, what each name stands for, and what is gone today.
+"""The model names that the service accepts, the model that each stands for, and which are retired.
 
 ::
 
     a name of decart.models        what its entry says
-    another spelling of one        the same, under the name that was asked for: lucy-2-5, lucy_2_5, mirage_v2
-    a name that moves over time    lucy-latest and its kin: what the service resolves it to today
+    another spelling of one        the same, under that name: lucy-2-5, lucy_2_5, mirage_v2
+    a name that moves over time    lucy-latest and the like: what the service resolves it to today
 
 Spellings and moving names are those of the service's OpenAPI document and of its public clients.
 """
@@ -51,11 +51,11 @@ def _entries() -> Iterable[ModelDefinition]:
 
 
 class Catalogue:
-    """Every model that an emulator has.
+    """The models of an emulator.
 
     Args:
-        own: Models of your own; one that has the name of another takes its place.
-        today: Whether retired names are gone, as they are from today's service; otherwise they work.
+        own: Models of your own; one with a known name replaces that model.
+        today: Whether retired names are refused, as by today's service; otherwise they work.
 
     Example:
         >>> Catalogue().canonical("lucy_2_5")
@@ -70,16 +70,16 @@ class Catalogue:
         return self._models[name]
 
     def names(self, *, pictures: bool = False) -> list[str]:
-        """Return every name, or those of the models that make pictures."""
+        """Return all names, or those of the image models."""
         return [name for name, model in self._models.items() if not pictures or model.task.endswith("-to-image")]
 
     def canonical(self, name: str) -> str | None:
-        """Return the name that ``name`` stands for, itself if it stands for itself, ``None`` for a stranger."""
+        """Return the name that ``name`` stands for, itself if it is canonical, ``None`` if it is unknown."""
         if name not in self._models:
             return None
         return _LATEST.get(name) or self._models[name].alias_of or name
 
-    def gone(self, name: str) -> str | None:
-        """Return in a sentence since when a model is gone, or ``None`` while it works."""
+    def retirement(self, name: str) -> str | None:
+        """Return a sentence that says when a model was retired, or ``None`` if it works."""
         model = self._models[name]
         return f"Model {name} has been retired ({model.retired})" if self._today and model.retired else None

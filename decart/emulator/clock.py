@@ -1,4 +1,4 @@
-"""A clock that stands still until somebody sleeps: ten minutes pass in no time."""
+"""A virtual clock, which a sleep advances without waiting."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import time
 
 
 class VirtualClock:
-    """Time that only ``sleep`` and ``advance`` move.
+    """A clock that only ``sleep`` and ``advance`` move.
 
     Attributes:
-        sleeps: Every sleep so far, in seconds: the schedule that a test reads.
+        sleeps: Every sleep so far, in seconds.
 
     Example:
         >>> clock = VirtualClock()
@@ -26,21 +26,21 @@ class VirtualClock:
         self._lock = threading.Lock()
 
     def now(self) -> float:
-        """Return the seconds since the clock was made."""
+        """Return the seconds since the clock was created."""
         return self._now
 
     def time(self) -> float:
-        """Return the UNIX time, as far as it has moved since the clock was made."""
+        """Return the UNIX time at which the clock was created, plus the seconds since."""
         return self._started + self._now
 
     def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
-        """Let so many seconds pass, or none if ``cancel`` is set."""
+        """Record a sleep and advance the clock by it, unless ``cancel`` is set."""
         if cancel is None or not cancel.is_set():
             with self._lock:
                 self.sleeps.append(seconds)
                 self._now += seconds
 
     def advance(self, seconds: float) -> None:
-        """Let so many seconds pass that nobody slept, such as those of a slow answer."""
+        """Advance the clock without recording a sleep, for example during a slow response."""
         with self._lock:
             self._now += seconds

@@ -1,14 +1,14 @@
 """The control routes of the emulator, which the service does not have: its faults and its request log, over HTTP.
 
 =========================  =====================================================================
-GET /_emulator/faults      the faults that wait, as a list
-POST /_emulator/faults     add one (an object, or its text) or a list of them; answers 201 and what waits
-DELETE /_emulator/faults   forget those that wait
-GET /_emulator/requests    the log, as a list; ``?route=submit`` for some of it
-DELETE /_emulator/requests forget the log
+GET /_emulator/faults      the pending faults, as a list
+POST /_emulator/faults     add one (an object, or its text) or a list; returns 201 and the pending faults
+DELETE /_emulator/faults   delete the pending faults
+GET /_emulator/requests    the request log, as a list; ``?route=submit`` filters it
+DELETE /_emulator/requests clear the log
 =========================  =====================================================================
 
-They take no key, and no form: a POST must say that it is JSON. Web pages of other sites are refused (403; see
+They take no key. A POST must have a JSON content type. Requests from web pages of other origins are refused (403; see
 `decart.emulator.guard`).
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 PREFIX = "/_emulator"
-"""Where the control routes are."""
+"""The path of the control routes."""
 
 _ROUTES = Map(
     [
@@ -46,11 +46,11 @@ class _Request(Request):
 
 
 class Control:
-    """The control routes over one ``Emulator``, as a WSGI application.
+    """The control routes of one ``Emulator``, as a WSGI application.
 
     Args:
-        emulator: The queue.
-        host: The host that the server listens on, which a request may name.
+        emulator: The emulator.
+        host: The host that the server listens on, which ``Host`` may name.
     """
 
     def __init__(self, emulator: Emulator, host: str) -> None:
@@ -75,7 +75,7 @@ class Control:
         return _json([fault.as_json() for fault in self._emulator.faults.left])
 
     def _post_faults(self, request: Request) -> Response:
-        given = request.get_json()  # 415 if it is not said to be JSON, 400 if it is none
+        given = request.get_json()  # 415 for another content type, 400 for invalid JSON
         self._emulator.faults.add(*(given if isinstance(given, list) else [given]))
         return _json([fault.as_json() for fault in self._emulator.faults.left], 201)
 

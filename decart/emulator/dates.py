@@ -1,4 +1,4 @@
-"""Dates on the emulator's clock, which may start anywhere and may be a virtual one."""
+"""Dates on the emulator's clock, which may start anywhere and may be virtual."""
 
 from __future__ import annotations
 

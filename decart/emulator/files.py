@@ -1,4 +1,4 @@
-"""Files that are uploaded once and referred to by their id, until their time is over."""
+"""Uploaded files, which are referred to by id until they expire."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from werkzeug.datastructures import FileStorage
 from .dates import Dates
 
 DAY = 24 * 60 * 60
-LIMITS = (60, 2_592_000)  # seconds that a file may be kept, unless it is kept for good
+LIMITS = (60, 2_592_000)  # seconds that a file may be kept, unless it is kept permanently
 
 
 @attrs.frozen(kw_only=True)
@@ -23,12 +23,12 @@ class StoredFile:
     Attributes:
         id: Its id, which cannot be guessed.
         owner: The key that it was uploaded with.
-        path: Where it is on the disk; nothing that was sent is a part of that.
-        filename: What its owner calls it.
-        mime_type: What its owner says that it is.
-        size: Its bytes.
-        created: When it came, in seconds since 1970.
-        expires: When it goes, or ``None`` if it stays.
+        path: Its path on disk, which contains nothing that was sent.
+        filename: The file name that was sent.
+        mime_type: The content type that was sent.
+        size: Its size in bytes.
+        created: The time of the upload, in seconds since 1970.
+        expires: When it expires, in seconds since 1970; ``None`` if never.
     """
 
     id: str
@@ -42,12 +42,12 @@ class StoredFile:
 
 
 class Files:
-    """The files of an emulator, each its owner's alone.
+    """The files of an emulator, each visible to its owner only.
 
     Args:
         folder: Where they are kept.
-        dates: What day it is in the emulator.
-        keep: How many are kept; the oldest one goes for each one beyond that.
+        dates: The emulator's date.
+        keep: How many are kept; beyond that, the oldest are deleted.
     """
 
     def __init__(self, folder: Path, dates: Dates, keep: int) -> None:
@@ -58,7 +58,7 @@ class Files:
         self._lock = threading.Lock()
 
     def add(self, owner: str, upload: FileStorage, seconds: int | None) -> StoredFile:
-        """Keep a file for so many seconds, or for good."""
+        """Keep a file for so many seconds, or permanently for ``None``."""
         self._clear()
         file_id = f"file_{secrets.token_hex(16)}"
         path = self._folder / file_id
@@ -82,18 +82,18 @@ class Files:
         return stored
 
     def find(self, owner: str, file_id: str) -> StoredFile | None:
-        """Return a file, or ``None`` if its owner has no such file any more."""
+        """Return a file, or ``None`` if its owner has no such file."""
         self._clear()
         stored = self._files.get(file_id)
         return stored if stored is not None and stored.owner == owner else None
 
     def remove(self, owner: str, file_id: str) -> bool:
-        """Delete a file; say whether its owner had it."""
+        """Delete a file; return whether its owner had it."""
         stored = self.find(owner, file_id)
         return stored is not None and self._drop(stored)
 
     def reference(self, stored: StoredFile) -> dict[str, Any]:
-        """Return what the service says of a file."""
+        """Return the service's JSON for a file."""
         return {
             "id": stored.id,
             "filename": stored.filename,
@@ -104,7 +104,7 @@ class Files:
         }
 
     def _clear(self) -> None:
-        """Delete what has expired."""
+        """Delete the expired files."""
         now = self._dates.now()
         with self._lock:
             expired = [file for file in self._files.values() if file.expires is not None and file.expires <= now]

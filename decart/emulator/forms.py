@@ -1,12 +1,12 @@
-"""What the service checks in a submitted form, and how it says what is wrong.
+"""Validation of submitted forms, as the service does it.
 
-The checks are the service's own and not this SDK's: they are made of the form as it arrived, as text and files, by
-pydantic as at the service, so that the refusals have its words. As there,
+The checks are the service's and not this SDK's: pydantic validates the form as it arrived, as text and files, as at the
+service, so that the errors have the same wording. As there,
 
 - a field that the model does not have is ignored,
-- an empty text is one that was not given: its default is taken, or it is missing,
-- numbers and yes or no are read leniently: ``" 7 "`` is a seed, and ``True``, ``true`` and ``on`` are yes,
-- a trajectory is JSON; what Python prints of a list is not.
+- an empty text counts as missing, so its default applies if it has one,
+- numbers and booleans are read leniently: ``" 7 "`` is a seed, and ``True``, ``true`` and ``on`` are true,
+- a trajectory is JSON; the ``repr`` of a Python list is not.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .replies import invalid
 
 @attrs.frozen(kw_only=True)
 class Form:
-    """A form that has been checked: the values as what they are, the files as they came."""
+    """A validated form: typed values, and the files as they were uploaded."""
 
     model: ModelDefinition
     values: Mapping[str, Any]
@@ -92,7 +92,7 @@ _OPTIONAL: dict[Task, tuple[str, ...]] = {
 
 @lru_cache(maxsize=256)
 def _schema(task: Task, resolutions: tuple[str, ...], lacks: frozenset[str]) -> type[BaseModel]:
-    """Return what a form for such a model must look like."""
+    """Return the pydantic model of a form for such a model."""
     optional = {"seed", *_OPTIONAL.get(task, ())} - lacks
     fields: dict[str, Any] = {name: (_KINDS[name], ...) for name in _REQUIRED[task]}
     fields |= {name: (_KINDS[name] | None, None) for name in _KINDS if name in optional}
@@ -101,10 +101,10 @@ def _schema(task: Task, resolutions: tuple[str, ...], lacks: frozenset[str]) -> 
 
 
 def check(model: ModelDefinition, texts: Mapping[str, str], files: Mapping[str, FileStorage]) -> Form:
-    """Check a form the way the service does.
+    """Validate a form as the service does.
 
     Raises:
-        Refused: At least one field is missing or wrong; all of them are named.
+        Refused: Fields are missing or invalid; the error names all of them.
     """
     given = {**{name: text for name, text in texts.items() if text}, **files}
     try:

@@ -1,9 +1,10 @@
-"""Who may use the control routes: programs on this machine, and no web page of another site that runs in its browser.
+"""Protect the control routes from web pages of other origins.
 
-The control routes take no key, so a page could reach them in two ways, and the browser's headers give both away:
+The control routes take no key, so a page in a browser on this machine could reach them in two ways. The browser's
+headers reveal both:
 
-- DNS rebinding: the page's own host name is made to point to this machine. ``Host`` is that name.
-- A cross-site request: the page sends a request to this machine. ``Origin`` is not the address that it goes to.
+- DNS rebinding: the page's host name is made to resolve to this machine. ``Host`` is that name.
+- A cross-site request: the page sends a request to this machine. ``Origin`` differs from the requested address.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ def refusal(environ: Mapping[str, Any], listening_on: str) -> str | None:
 
     Args:
         environ: The WSGI environment of the request.
-        listening_on: The host that the server was told to listen on. If that is every address of the machine, any IP
-            address will do for ``Host``: a page has a name.
+        listening_on: The host that the server was told to listen on. If it listens on every address, any IP
+            address is accepted as ``Host``: rebinding needs a name.
 
     Example:
         >>> refusal({"HTTP_HOST": "localhost:8787"}, "127.0.0.1") is None

@@ -1,4 +1,4 @@
-"""The jobs of an emulator: what is known of each, and how many are kept."""
+"""The jobs of an emulator."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import attrs
 
 @attrs.frozen(kw_only=True, eq=False)
 class Job:
-    """One job in the emulator.
+    """One job.
 
     Attributes:
         id: Its id, which cannot be guessed.
-        submitted: When, on the emulator's clock.
-        target: Where its video is, once rendered, in a folder of its own.
-        work: Renders the video.
+        submitted: The time of the submit, on the emulator's clock.
+        target: The path of its result, in a folder of its own.
+        work: The rendering.
         kind: The MIME type of the result.
-        fault: The name of the fault that decides what becomes of it, if one does.
+        fault: The name of the fault that decides its outcome, if there is one.
     """
 
     id: str
@@ -31,11 +31,11 @@ class Job:
 
 
 class Jobs:
-    """The jobs that are under way, and the last ones that were: an emulator that runs for weeks must not fill the disk.
+    """The jobs in progress, and the latest ones that ended: an emulator that runs for weeks must not fill the disk.
 
     Args:
-        keep: How many jobs are kept. Beyond that, the oldest one that has been rendered is forgotten for each new one,
-            with its video; whoever reads that at the time can go on.
+        keep: How many jobs are kept. Beyond that, each new job deletes the oldest one that has been rendered, with its
+            video; a download of it that is in progress continues.
 
     Example:
         >>> jobs = Jobs(keep=1_000)
@@ -48,20 +48,20 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
 
     def add(self, job: Job) -> None:
-        """Take a job in, and forget the oldest ones that are too many."""
+        """Add a job, and delete the oldest ones beyond the limit."""
         self._jobs[job.id] = job
         too_many = len(self._jobs) - self._keep
         if too_many > 0:
-            # the plain `done`, since a job that is rendered when somebody asks for it has not been asked for here
+            # the plain `done`: that of a job which is rendered on demand would render it
             ended = [each for each in list(self._jobs.values()) if Future.done(each.work)]
             for old in ended[:too_many]:
                 self._jobs.pop(old.id, None)
                 shutil.rmtree(old.target.parent, ignore_errors=True)
 
     def find(self, job_id: str) -> Job | None:
-        """Return a job, or None for an id that was never given out, or has been forgotten."""
+        """Return a job, or None for an id that is unknown or has been deleted."""
         return self._jobs.get(job_id)
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Delete all jobs."""
         self._jobs.clear()

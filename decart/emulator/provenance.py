@@ -1,8 +1,8 @@
-"""Whether a video or a picture was made here: what the service's watermark tells there.
+"""Detect files that an emulator made, in place of the service's watermark detection.
 
-The service finds a watermark in the pictures themselves, which survives re-encoding. The emulator looks for the words
-that its renderer writes into a file's comment (`decart.emulator.render.mark`): they survive copies and programs that
-keep comments, and nothing else. The file is only searched, never decoded, so it may be anything.
+The service detects a watermark in the pixels, which survives re-encoding. The emulator searches for the text that its
+renderer writes into a file's comment (`decart.emulator.render.mark`), which survives only where comments are kept. The
+file is never decoded, so it may be anything.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _PIECE = 256 * 1024
 
 
 def verdict(file: IO[bytes]) -> dict[str, object]:
-    """Return what is said of a file: whether it was made here, and how sure that is.
+    """Return whether a file was made by an emulator, and with which confidence.
 
-    The shape is the emulator's own guess: the service's is not published.
+    The shape of the result is a guess: the service's is not published.
 
     Example:
         >>> verdict(io.BytesIO(b"holiday.mp4"))
@@ -29,7 +29,7 @@ def verdict(file: IO[bytes]) -> dict[str, object]:
 
 
 def _holds(file: IO[bytes], words: bytes) -> bool:
-    """Search a file piece by piece, where the words may lie across two pieces, too."""
+    """Search a file piece by piece, and across the boundaries of pieces."""
     end = b""
     while piece := file.read(_PIECE):
         window = end + piece

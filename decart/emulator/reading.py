@@ -1,4 +1,4 @@
-"""How the server reads a connection: within bounds, whatever comes over it. What cheroot has for that has none."""
+"""Read requests within limits, which cheroot does not have for lines and chunks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 HEAD = 64 * 1024
-"""Bytes of a request before its body, and of any line in that."""
+"""The largest request head, and the longest line, in bytes."""
 
 
 class Reader(StreamReader):
-    """Where a connection's requests come from: no line is longer than a head may be, and a failure is the end."""
+    """The input of a connection, with a limit for lines; after a failure it is at its end."""
 
     failed = False
 
@@ -38,10 +38,10 @@ class Reader(StreamReader):
 
 
 class Connection(HTTPConnection):
-    """A connection that may idle for longer than it may stall.
+    """A connection whose idle timeout is longer than its timeout during a request.
 
     Attributes:
-        is_new: Whether nobody has looked yet whether anything came.
+        is_new: Whether it has not been polled for data yet.
     """
 
     is_new = True
@@ -51,16 +51,16 @@ class Connection(HTTPConnection):
         self.rfile = Reader(sock, "rb", self.rbufsize)
 
     def communicate(self) -> bool:
-        """Answer a request; say whether there may be another."""
+        """Handle a request; return whether there may be another."""
         self.socket.settimeout(self.server.silence)
         return bool(super().communicate()) and not self.rfile.failed  # type: ignore[no-untyped-call]
 
 
 class Chunked(io.RawIOBase):
-    """A body in chunks, given as it comes: a chunk may be of any size.
+    """Read a chunked body as it arrives; a chunk may have any size.
 
     Raises:
-        ValueError: It is no such body.
+        ValueError: The body is malformed.
     """
 
     def __init__(self, stream: Reader) -> None:
@@ -69,7 +69,7 @@ class Chunked(io.RawIOBase):
         self._ended = False
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Read a part of a chunk; nothing is the end."""
+        """Read from the current chunk; return 0 at the end."""
         view = memoryview(buffer)
         if not self._left and not self._ended:
             self._begin()
@@ -99,6 +99,6 @@ class Chunked(io.RawIOBase):
                 raise self._wrong("what follows the body is too long")
 
     def _wrong(self, what: str) -> ValueError:
-        """Return the error, after which nobody knows where the next request begins."""
+        """Return the error; where the next request begins is unknown, so the connection ends."""
         self._stream.failed = True
         return ValueError(what)

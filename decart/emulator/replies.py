@@ -1,10 +1,10 @@
-"""Answers in JSON, and refusals in FastAPI's form, which is the service's.
+"""JSON responses, and errors in the service's form, which is FastAPI's.
 
 ==========================  ======================================================
-what is wrong               body
+error                       body
 ==========================  ======================================================
-one thing                   ``{"detail": "Job not found"}``
-some fields (422)           ``{"detail": [{"type", "loc", "msg", "input", "ctx"}]}``
+one problem                 ``{"detail": "Job not found"}``
+invalid fields (422)        ``{"detail": [{"type", "loc", "msg", "input", "ctx"}]}``
 a retired model (410)       ``{"detail": "...", "model": "lucy-2"}``
 ==========================  ======================================================
 """
@@ -21,17 +21,17 @@ from werkzeug.wrappers import Response
 
 Detail = dict[str, object]
 
-_SHOWN = 100  # characters of a text, and entries of a list, that a refusal repeats
-_DEEP = 4  # lists in lists that it repeats
+_SHOWN = 100  # characters of a text, and entries of a list, that an error repeats
+_DEEP = 4  # levels of nested lists that it repeats
 
 
 class Refused(Exception):
-    """A request that the service does not take.
+    """A refused request.
 
     Args:
         status: The HTTP status.
-        detail: What is wrong: a sentence, or one entry for each field.
-        more: What else the body says.
+        detail: A sentence, or one entry for each invalid field.
+        more: Further members of the body.
     """
 
     def __init__(self, status: int, detail: str | list[Detail], **more: object) -> None:
@@ -41,21 +41,21 @@ class Refused(Exception):
 
 
 def reply(body: Mapping[str, Any], status: int = 200) -> Response:
-    """Answer with JSON."""
+    """Return a JSON response."""
     return Response(json.dumps(body), status, mimetype="application/json")
 
 
 def problem(kind: str, loc: tuple[str | int, ...], message: str, given: object = None, **ctx: object) -> Refused:
-    """Return the refusal of one field of the body."""
+    """Return the error for one field of the body."""
     entry: Detail = {"type": kind, "loc": ["body", *loc], "msg": message, "input": _shown(given)}
     return Refused(422, [{**entry, "ctx": ctx} if ctx else entry])
 
 
 def invalid(error: ValidationError) -> Refused:
-    """Return the refusal of all the fields that pydantic found wrong."""
+    """Return the error for all fields that pydantic found invalid."""
     details = []
     for found in error.errors(include_url=False):
-        # FastAPI looks at each field by itself: where one is missing, there is nothing to show
+        # FastAPI validates each field by itself, so a missing field has no input to show
         given = None if found["type"] == "missing" and len(found["loc"]) == 1 else _shown(found["input"])
         entry: Detail = {"type": found["type"], "loc": ["body", *found["loc"]], "msg": found["msg"], "input": given}
         if "ctx" in found:
@@ -65,7 +65,7 @@ def invalid(error: ValidationError) -> Refused:
 
 
 def _shown(value: object, depth: int = 0) -> Any:
-    """Return what a refusal repeats of a value: no more than a reader needs, and only what JSON can say."""
+    """Return a value as an error repeats it: shortened, and as JSON."""
     if isinstance(value, str):
         return value[:_SHOWN]
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""What was asked of the emulator: a list of requests that a test can read."""
+"""The request log of an emulator, which a test can read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any, overload
 import attrs
 
 LIMIT = 10_000
-"""How many requests are remembered, the last ones."""
+"""How many requests are kept: the latest."""
 
 PATH_LIMIT, HEADERS_LIMIT, TEXT_LIMIT = 1_000, 8_000, 10_000
-"""How many characters are remembered of a path, of all headers, and of a form's texts."""
+"""How many characters are kept of a path, of all headers, and of a form's texts."""
 
 SECRET = ("x-api-key", "authorization", "proxy-authorization", "cookie")
-"""Headers whose value is not remembered."""
+"""Headers whose value is not kept."""
 
 
 @attrs.frozen(kw_only=True)
@@ -27,16 +27,16 @@ class LoggedRequest:
     Attributes:
         method: Its method.
         path: Its path, as text; at most 1,000 characters.
-        route: What it was for: ``submit``, ``status``, ``content``, ``generate``, ``files``, ``tokens``, ``models``,
+        route: Its kind: ``submit``, ``status``, ``content``, ``generate``, ``files``, ``tokens``, ``models``,
             ``verify`` or ``other``.
-        at: When it came, in seconds on the emulator's clock.
-        status: The HTTP status that was answered, or None if the connection was cut before that.
-        job_id: The job that it is about, or that it made, also when the answer did not arrive.
-        key: What tells one API key from another, as `fingerprint` has it; None without a key.
+        at: When it arrived, in seconds on the emulator's clock.
+        status: The HTTP status of the response, or None if the connection was dropped before it.
+        job_id: The job that it is about, or that it created, even if the response was lost.
+        key: The `fingerprint` of the API key; None without a key.
         headers: The headers, their names in lower case, with ``***`` for a secret; at most 8,000 characters.
-        faults: The names of the faults that acted on it, or on the job that it made.
-        received: How many bytes of a body came.
-        fields: The text fields of the form, if the emulator has read it; at most 10,000 characters.
+        faults: The names of the faults that acted on it, or on the job that it created.
+        received: How many bytes of a body were received.
+        fields: The text fields of the form, if the emulator read it; at most 10,000 characters.
         files: The names of the form's files.
     """
 
@@ -54,12 +54,12 @@ class LoggedRequest:
     files: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as the control route gives it."""
+        """Return it as the JSON of the control route."""
         return attrs.asdict(self)
 
 
 class RequestLog(Sequence[LoggedRequest]):
-    """The requests so far, in the order in which their answers began: a list of at most the last 10,000.
+    """The latest 10,000 requests at most, in the order in which their responses began.
 
     Example:
         >>> len(emulator.requests.submits)
@@ -91,11 +91,11 @@ class RequestLog(Sequence[LoggedRequest]):
 
     @property
     def submits(self) -> list[LoggedRequest]:
-        """Every attempt to submit a job, whatever it was answered."""
+        """Every attempt to submit a job, whatever the response was."""
         return self.of(route="submit")
 
     def polls(self, job_id: str | None = None) -> list[float]:
-        """Return when the status of a job was asked for, or of any job, in seconds on the emulator's clock."""
+        """Return the times of the status checks of a job, or of all jobs, in seconds on the emulator's clock."""
         wanted = {"route": "status"} if job_id is None else {"route": "status", "job_id": job_id}
         return [request.at for request in self.of(**wanted)]
 
@@ -118,18 +118,18 @@ class RequestLog(Sequence[LoggedRequest]):
         return len([entry for entry in self.of(**wanted) if value is None or entry == value])
 
     def clear(self) -> None:
-        """Forget them."""
+        """Clear the log."""
         with self._lock:
             self._kept.clear()
 
     def note(self, request: LoggedRequest) -> None:
-        """Remember one more."""
+        """Add a request."""
         with self._lock:
             self._kept.append(request)
 
 
 def fingerprint(key: str) -> str:
-    """Return what tells one API key from another without telling it: its kind, and eight digits of its hash.
+    """Return what distinguishes one API key from another without revealing it: its kind, and eight digits of its hash.
 
     Example:
         >>> fingerprint("dct_test")
@@ -140,16 +140,16 @@ def fingerprint(key: str) -> str:
 
 
 def safe(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers that may be remembered."""
+    """Return the headers without secrets, shortened."""
     named = {name.lower(): value for name, value in headers.items()}
     return short({name: "***" if name in SECRET else value for name, value in named.items()}, HEADERS_LIMIT)
 
 
 def short(fields: Mapping[str, str], left: int = TEXT_LIMIT) -> dict[str, str]:
-    """Return what may be remembered of names and values: the first so many characters."""
+    """Return names and values up to so many characters in all."""
     kept = {}
     for name, value in fields.items():
-        name = name or ""  # a part of a form may have none
+        name = name or ""  # a part of a form may have no name
         if left <= len(name):
             break
         left -= len(name)
@@ -159,7 +159,7 @@ def short(fields: Mapping[str, str], left: int = TEXT_LIMIT) -> dict[str, str]:
 
 
 def route_of(method: str, path: str) -> tuple[str, str | None]:
-    """Return what a request is for, and the job that it is about."""
+    """Return the kind of a request, and the job that it is about."""
     match path.split("/")[1:]:
         case ["v1", "jobs", name]:
             return ("submit", None) if method == "POST" else ("status", name)

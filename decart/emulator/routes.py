@@ -1,4 +1,4 @@
-"""What each route of the service does: a function of an exchange that returns its response."""
+"""The routes of the service: for each, a function from an exchange to its response."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import wrap_file
 
-from .door import Caller
+from .authentication import Caller
 from .files import DAY, LIMITS
 from .forms import Form, check
 from .jobs import Job
@@ -26,12 +26,12 @@ Handler = Callable[..., Response]
 
 @attrs.frozen
 class Exchange:
-    """One request, and the emulator that it came to.
+    """One request to an emulator.
 
     Attributes:
-        emulator: The queue.
-        request: What is asked for.
-        caller: Who asks; nobody in particular where no key is needed.
+        emulator: The emulator.
+        request: The request.
+        caller: The authenticated caller; anonymous where no key is needed.
     """
 
     emulator: Emulator
@@ -42,36 +42,36 @@ class Exchange:
 # ---------------------------------------------------------------- jobs
 
 
-def submit(ask: Exchange, model: str) -> Response:
+def submit(exchange: Exchange, model: str) -> Response:
     """POST /v1/jobs/{model}."""
-    job = ask.emulator.submit(_form(ask, model))
+    job = exchange.emulator.submit(_form(exchange, model))
     return reply({"job_id": job.id, "status": "pending"})
 
 
-def generate(ask: Exchange, model: str) -> Response:
-    """POST /v1/generate/{image model}: the picture itself, at once."""
+def generate(exchange: Exchange, model: str) -> Response:
+    """POST /v1/generate/{image model}: the PNG in the response."""
     try:
-        with ask.emulator.picture(_form(ask, model)) as picture:
+        with exchange.emulator.picture(_form(exchange, model)) as picture:
             return Response(picture.read_bytes(), mimetype="image/png")
     except RenderError as error:
         raise Refused(400, str(error)) from None
 
 
-def status(ask: Exchange, job_id: str) -> Response:
+def status(exchange: Exchange, job_id: str) -> Response:
     """GET /v1/jobs/{job_id}."""
-    job = _job(ask, job_id)
-    state = ask.emulator.state(job)
+    job = _job(exchange, job_id)
+    state = exchange.emulator.state(job)
     body = {"job_id": job.id, "status": state.status}
     return reply(body if state.error is None else {**body, "error": state.error})
 
 
-def content(ask: Exchange, job_id: str) -> Response:
-    """GET /v1/jobs/{job_id}/content: the file or, where the request asks for it, a part of it."""
-    job = _job(ask, job_id)
-    state = ask.emulator.state(job).status
+def content(exchange: Exchange, job_id: str) -> Response:
+    """GET /v1/jobs/{job_id}/content: the file, or the requested range of it."""
+    job = _job(exchange, job_id)
+    state = exchange.emulator.state(job).status
     if state != "completed":
         raise Refused(409, f"Job is not completed: {state}")
-    environ = ask.request.environ
+    environ = exchange.request.environ
     size = job.target.stat().st_size
     response = Response(
         wrap_file(environ, job.target.open("rb"), CHUNK), 200, {"Accept-Ranges": "bytes"}, None, job.kind, True
@@ -79,25 +79,25 @@ def content(ask: Exchange, job_id: str) -> Response:
     response.content_length = size
     response.set_etag(job.id)
     try:
-        return response.make_conditional(environ, accept_ranges=_wants_a_part(ask.request), complete_length=size)
-    except BaseException:  # a range that the file does not have
+        return response.make_conditional(environ, accept_ranges=_wants_a_part(exchange.request), complete_length=size)
+    except BaseException:  # a range outside of the file
         response.close()
         raise
 
 
-def _form(ask: Exchange, name: str) -> Form:
-    """Read and check the form of a job for a model that is there and may be used."""
-    catalogue = ask.emulator.catalogue
-    gone = catalogue.gone(name)
-    if gone is not None:
-        raise Refused(410, gone, model=name)
-    if not ask.caller.may_use(name, catalogue.canonical(name) or name):
+def _form(exchange: Exchange, name: str) -> Form:
+    """Read and validate the form of a job, if the model exists and the caller may use it."""
+    catalogue = exchange.emulator.catalogue
+    retirement = catalogue.retirement(name)
+    if retirement is not None:
+        raise Refused(410, retirement, model=name)
+    if not exchange.caller.may_use(name, catalogue.canonical(name) or name):
         raise Refused(403, f"Model {name} is not allowed for this token")
-    return check(catalogue[name], *ask.request.fields())
+    return check(catalogue[name], *exchange.request.fields())
 
 
-def _job(ask: Exchange, job_id: str) -> Job:
-    job = ask.emulator.find(job_id)
+def _job(exchange: Exchange, job_id: str) -> Job:
+    job = exchange.emulator.find(job_id)
     if job is None:
         raise Refused(404, "Job not found")
     return job
@@ -114,32 +114,33 @@ def _wants_a_part(request: Incoming) -> bool:
 _SECONDS: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=LIMITS[0], le=LIMITS[1])])
 
 
-def upload(ask: Exchange) -> Response:
+def upload(exchange: Exchange) -> Response:
     """POST /v1/files."""
-    texts, files = ask.request.fields()
+    texts, files = exchange.request.fields()
     if "file" not in files:
         raise problem("missing", ("file",), "Field required")
-    stored = ask.emulator.files.add(ask.caller.owner, files["file"], _seconds(texts.get("ttl_seconds") or str(DAY)))
-    return reply(ask.emulator.files.reference(stored))
+    seconds = _seconds(texts.get("ttl_seconds") or str(DAY))
+    stored = exchange.emulator.files.add(exchange.caller.owner, files["file"], seconds)
+    return reply(exchange.emulator.files.reference(stored))
 
 
-def file(ask: Exchange, file_id: str) -> Response:
+def file(exchange: Exchange, file_id: str) -> Response:
     """GET /v1/files/{file_id}."""
-    stored = ask.emulator.files.find(ask.caller.owner, file_id)
+    stored = exchange.emulator.files.find(exchange.caller.owner, file_id)
     if stored is None:
         raise Refused(404, "File not found")
-    return reply(ask.emulator.files.reference(stored))
+    return reply(exchange.emulator.files.reference(stored))
 
 
-def delete(ask: Exchange, file_id: str) -> Response:
+def delete(exchange: Exchange, file_id: str) -> Response:
     """DELETE /v1/files/{file_id}."""
-    if not ask.emulator.files.remove(ask.caller.owner, file_id):
+    if not exchange.emulator.files.remove(exchange.caller.owner, file_id):
         raise Refused(404, "File not found")
     return Response(status=204)
 
 
 def _seconds(text: str) -> int | None:
-    """Read how long a file is to be kept; ``None`` for good."""
+    """Read how long a file is kept, in seconds; ``None`` means permanently."""
     if text == "persistent":
         return None
     try:
@@ -153,18 +154,18 @@ def _seconds(text: str) -> int | None:
 # ---------------------------------------------------------------- keys and names
 
 
-def mint(ask: Exchange) -> Response:
+def mint(exchange: Exchange) -> Response:
     """POST /v1/client/tokens."""
-    if ask.caller.grant is not None:
+    if exchange.caller.grant is not None:
         raise Refused(403, "Cannot create client token from a client token")
-    body = ask.request.document()
+    body = exchange.request.document()
     order = TokenOrder() if body is None else _checked(TokenOrder, body)
-    return reply(ask.emulator.tokens.mint(ask.caller.owner, order))
+    return reply(exchange.emulator.tokens.mint(exchange.caller.owner, order))
 
 
-def key_set(ask: Exchange) -> Response:
+def key_set(exchange: Exchange) -> Response:
     """GET /api/auth/jwks."""
-    return reply(ask.emulator.tokens.key_set())
+    return reply(exchange.emulator.tokens.key_set())
 
 
 class _Names(BaseModel):
@@ -172,16 +173,16 @@ class _Names(BaseModel):
     models: list[str] | None = None
 
 
-def resolve(ask: Exchange) -> Response:
+def resolve(exchange: Exchange) -> Response:
     """POST /v1/models/resolve."""
-    body = ask.request.document()
+    body = exchange.request.document()
     if body is None:
         raise problem("missing", (), "Field required")
     names = _checked(_Names, body)
     if names.model is None and names.models is None:
         raise problem("value_error", (), "Provide model or models", body)
-    several = None if names.models is None else {name: _canonical(ask.emulator, name) for name in names.models}
-    one = None if names.model is None else _canonical(ask.emulator, names.model)
+    several = None if names.models is None else {name: _canonical(exchange.emulator, name) for name in names.models}
+    one = None if names.model is None else _canonical(exchange.emulator, names.model)
     return reply({"model_id": one, "model_ids": several})
 
 
@@ -192,10 +193,10 @@ def _canonical(emulator: Emulator, name: str) -> str:
     return canonical
 
 
-def verify(ask: Exchange) -> Response:
+def verify(exchange: Exchange) -> Response:
     """POST /v1/verify."""
-    ask.request.limit(VERIFY_LIMIT)
-    _, files = ask.request.fields()
+    exchange.request.limit(VERIFY_LIMIT)
+    _, files = exchange.request.fields()
     if not files:
         raise problem("missing", ("file",), "Field required")
     return reply(verdict(next(iter(files.values())).stream))
@@ -213,7 +214,7 @@ def _checked(kind: type[Any], body: object) -> Any:
 
 @attrs.frozen
 class Route:
-    """A row of the table: how a route is asked for, what it does, and whether it needs a key."""
+    """A row of the table: method, path and handler of a route, and whether it works without a key."""
 
     method: str
     path: str
@@ -234,4 +235,4 @@ ROUTES = (
     Route("POST", "/v1/models/resolve", resolve, open=True),
     Route("POST", "/v1/verify", verify),
 )
-"""``known`` is the name of a model that the emulator has, and ``picture`` of one that makes pictures."""
+"""``known`` matches the names of the models, ``picture`` those of the image models."""

@@ -13,33 +13,33 @@ from typing import Any
 from cheroot import wsgi
 from urllib3.util.wait import wait_for_read
 
-from .faults.answers import Dropped
-from .front import SLEEP, Front
+from .faults.responses import ConnectionDropped
 from .reading import HEAD, Chunked, Connection
 from .service import Emulator
+from .wsgi import SLEEP, EmulatorApp
 
-THREADS = 64  # answers that may be under way at the same time: one that stalls holds one; a connection alone holds none
-WAITING = 512  # connections that wait to be taken, or for their next request; with few, a burst of clients meets resets
-IDLE = 75  # seconds that a connection is kept for a client's next request; shorter ones are cut as it arrives
-LISTEN = 0.1  # seconds until a server that nobody talks to looks whether it is to stop
-LOOK = 0.25  # seconds between two looks whether a client that is kept waiting is still there
+THREADS = 64  # concurrent responses: a stalled one occupies a thread, an idle connection does not
+BACKLOG = 512  # connections to be accepted, or idle; with few, a burst of clients gets resets
+IDLE = 75  # seconds that an idle connection is kept; less would close some as their next request arrives
+LISTEN = 0.1  # seconds between checks of an idle server whether it should stop
+DISCONNECT_CHECK = 0.25  # seconds between checks that a stalled client is still connected
 
 
 class EmulatorServer:
-    """A local server around an emulator; use it as a context manager.
+    """Serve an emulator over HTTP on this machine; use it as a context manager.
 
     Args:
-        emulator: The queue; by default, a new one, which is closed with the server.
+        emulator: The emulator; by default, a new one, which is closed with the server.
         host: The address to listen on; by default, reachable from this machine only.
         port: The port; by default, any free one.
-        grace: Seconds that answers under way have to finish when the server is closed; then they are cut.
-        silence: Seconds that a client may be silent while it sends or takes something.
-        look: Seconds that each question for a job's status moves the emulator's clock on, if that is virtual: without
-            it, time stands still there, also for a client that waits in real time.
+        grace: Seconds that responses in progress have to finish when the server is closed; then they are cut off.
+        silence: Seconds that a client may be silent while it sends or receives.
+        seconds_per_check: Seconds by which each status check advances the emulator's clock, if that is virtual. Without
+            it, such a clock stands still, even for a client that waits in real time.
 
     Attributes:
         url: Where it listens, as a ``base_url``.
-        emulator: The queue, with its ``requests`` and ``faults``.
+        emulator: The emulator, with its ``requests`` and ``faults``.
 
     Example:
         >>> with EmulatorServer() as server:
@@ -54,12 +54,14 @@ class EmulatorServer:
         port: int = 0,
         grace: float = 5.0,
         silence: float = 10.0,
-        look: float = 0.0,
+        seconds_per_check: float = 0.0,
     ) -> None:
         self.emulator = emulator or Emulator()
         self._owns_emulator = emulator is None
         self._grace = grace
-        self._server = _Server((host, port), Front(self.emulator, host=host, look=look), silence)
+        self._server = _Server(
+            (host, port), EmulatorApp(self.emulator, host=host, seconds_per_check=seconds_per_check), silence
+        )
         self._server.prepare()
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._server.bind_addr[1]}"
         self._thread = threading.Thread(target=self._server.serve, name="decart-emulator-server", daemon=True)
@@ -72,7 +74,7 @@ class EmulatorServer:
         self.close()
 
     def close(self) -> None:
-        """Stop listening, let answers under way finish (faults wait no more), and delete what was made."""
+        """Stop listening, let responses in progress finish without waiting for faults, and delete all files."""
         self._server.close(self._grace)
         self._thread.join()
         if self._owns_emulator:
@@ -80,14 +82,14 @@ class EmulatorServer:
 
 
 class _Server(wsgi.Server):
-    """A server that can cut a connection, and be stopped whatever its answers are waiting for."""
+    """A server that can drop a connection, and be stopped whatever its responses are waiting for."""
 
-    def __init__(self, address: tuple[str, int], app: Front, silence: float) -> None:
+    def __init__(self, address: tuple[str, int], app: EmulatorApp, silence: float) -> None:
         super().__init__(address, app, numthreads=THREADS, server_name="decart-emulator")
         self.silence = silence
         self.gateway = _Gateway
-        self.request_queue_size = WAITING
-        self.keep_alive_conn_limit = WAITING
+        self.request_queue_size = BACKLOG
+        self.keep_alive_conn_limit = BACKLOG
         self.expiration_interval = LISTEN
         self.timeout = IDLE
         self.max_request_header_size = HEAD
@@ -96,7 +98,7 @@ class _Server(wsgi.Server):
         self.under_way: set[socket.socket] = set()
 
     def process_conn(self, conn: Connection) -> None:
-        """Have a thread answer, once there is something to read: a connection that is only open would hold one."""
+        """Wait for data before using a thread: an open connection without a request would occupy one."""
         if conn.is_new:
             conn.is_new = False
             self.put_conn(conn)
@@ -104,7 +106,7 @@ class _Server(wsgi.Server):
             super().process_conn(conn)
 
     def close(self, grace: float) -> None:
-        """Stop, and cut what is still under way after so many seconds."""
+        """Stop, and cut off responses that are in progress after so many seconds."""
         self.stopping.set()
         self.shutdown_timeout = grace
         cutting = threading.Timer(grace, self._cut)
@@ -121,7 +123,7 @@ class _Server(wsgi.Server):
 
 
 class _Gateway(wsgi.Gateway_10):
-    """One exchange, which may be cut."""
+    """One exchange, which may be cut off."""
 
     def respond(self) -> None:
         server, sock = self.req.server, self.req.conn.socket
@@ -130,37 +132,37 @@ class _Gateway(wsgi.Gateway_10):
             self.env["wsgi.input"] = Chunked(self.req.conn.rfile)
         server.under_way.add(sock)
         try:
-            self._answer()
-        except Dropped as dropped:
+            self._send_response()
+        except ConnectionDropped as dropped:
             if dropped.reset:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 sock.close()
                 self.req.conn.linger = True  # it is closed already
-            raise ConnectionResetError(errno.ECONNRESET, "cut") from None  # the server hangs up, and says nothing
+            raise ConnectionResetError(errno.ECONNRESET, "cut") from None  # the server closes the connection silently
         finally:
             server.under_way.discard(sock)
 
-    def _answer(self) -> None:
-        answer: Any = self.req.server.wsgi_app(self.env, self.start_response)
+    def _send_response(self) -> None:
+        response: Any = self.req.server.wsgi_app(self.env, self.start_response)
         self.req.close_connection |= self.req.conn.rfile.failed
-        with closing(answer):
+        with closing(response):
             try:
-                for chunk in filter(None, answer):
+                for chunk in filter(None, response):
                     self.write(chunk)
             except OSError:
-                self.req.conn.wfile.raw.close()  # or the rest is tried again when the memory is freed
+                self.req.conn.wfile.raw.close()  # or the finalizer would try to send the rest
                 raise
             finally:
                 self.req.ensure_headers_sent()
 
     def _sleep(self, seconds: float) -> None:
-        """Wait, unless the server is stopped; give up when the client has."""
+        """Sleep until the server stops or the client disconnects."""
         ends = time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:
-            if self.req.server.stopping.wait(min(left, LOOK)):
+            if self.req.server.stopping.wait(min(left, DISCONNECT_CHECK)):
                 return
             if _is_gone(self.req.conn.socket):
-                raise Dropped
+                raise ConnectionDropped
 
 
 def _is_gone(sock: socket.socket) -> bool:

@@ -1,8 +1,8 @@
-"""The scripted model of the queue: jobs that move from pending over processing to their end, on a clock.
+"""The emulator itself: jobs that go from pending to processing to completed or failed, on a clock.
 
-A job's status is not stored but follows from the time and from whether its video is ready::
+A job's status is not stored: it follows from the time and from whether its video has been rendered::
 
-    submitted ──pending──▶ ──processing──▶ until its time is up and the video is there ──▶ completed or failed
+    submitted ──pending──▶ ──processing──▶ until the time is up and the video is rendered ──▶ completed or failed
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ import attrs
 from ..errors import InvalidInputError
 from ..models import ModelDefinition
 from ..transports.base import SystemClock
+from .authentication import Authenticator
 from .catalogue import Catalogue
 from .dates import Dates
-from .door import Door
 from .faults import FaultLike, Faults
 from .faults.jobs import renderer_for
 from .files import Files
@@ -44,17 +44,17 @@ log = logging.getLogger("decart.emulator")
 
 Renderer = Callable[[RenderJob, Path], None]
 
-PAINTERS = 2  # pictures that are made at the same time, of those that somebody waits for: each may take much memory
+PAINTERS = 2  # images of the synchronous route that are rendered at once: each may take much memory
 
 
 class Clock(Protocol):
-    """Where the time comes from: the system's, or a test's own."""
+    """The source of time: the system's clock, or a virtual one."""
 
     def now(self) -> float: ...
 
 
-class _WhenAsked(Executor):
-    """Runs a task when its result is first asked for, in the thread that asks: right where time is virtual."""
+class _OnDemand(Executor):
+    """Runs a task when its result is first needed, in the thread that needs it, which suits a virtual clock."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         return _Lazy(lambda: fn(*args, **kwargs))
@@ -78,45 +78,45 @@ class _Lazy(Future[Any]):
 
 @attrs.frozen
 class State:
-    """What a job looks like from outside: its status, and the reason if it failed."""
+    """The status of a job, and the reason if it failed."""
 
     status: str
     error: str | None = None
 
 
 class Emulator:
-    """The queue of the emulator.
+    """A model of the service: submit, status, result, and what is needed to test a client.
 
     Args:
-        pending: Seconds that a job waits before it is worked on.
-        processing: Seconds that it is then worked on, at the least: rendering may take longer.
+        pending: Seconds that a job waits in the queue.
+        processing: Seconds that it is then processed, at least: rendering may take longer.
         api_keys: The keys that are accepted, besides the client tokens created with them; by default, every key that
             looks like one (``dct_...``).
         models: Models of your own, besides those of the catalogue.
         clock: The source of time; by default, the system's clock.
-        renderer: What makes the video; by default, the built-in placeholder pictures. Up to 512 MiB of them are cached,
-            so that the same job is not rendered twice.
-        background: Render in a thread of its own, from the submit on. Without it, a video is rendered when it is
-            first looked for, which suits a virtual clock.
-        today: Whether retired models are gone (410), as from today's service; otherwise they work.
-        faults: What is to go wrong; see `decart.emulator.faults`. More can be added at any time.
+        renderer: Makes the videos; by default, the built-in renderer of placeholders, with a cache of 512 MiB, so that
+            the same job is not rendered twice.
+        background: Render in another thread, from the submit on. Otherwise a video is rendered when it is first
+            needed, which suits a virtual clock.
+        today: Whether retired models are refused (410), as by today's service; otherwise they work.
+        faults: The faults to inject; see `decart.emulator.faults`. More can be added at any time.
         keep: How many jobs are kept, with their videos, and how many uploaded files. Beyond that, the oldest ones (of
-            the jobs, those that have ended) are forgotten.
-        layout: Where the MP4 files have their index: ``"start"``, so that a player can begin before it has loaded all,
-            or ``"end"``, as files that the service made had it.
-        fps: Frames per second of videos made from text and from pictures; by default, the model's own. The files of
-            the service had 24 or 32. An edited video keeps the rate of its source.
+            the jobs, those that have ended) are deleted.
+        layout: Where MP4 files have their index: ``"start"``, so that a player can begin before it has loaded the file,
+            or ``"end"``, as in files that the service made.
+        fps: Frames per second of videos made from text and from pictures; by default, the model's. Files of the
+            service had 24 or 32. An edited video keeps the rate of its source.
 
     Raises:
-        InvalidInputError: ``layout`` or ``fps`` cannot be.
+        InvalidInputError: ``layout`` or ``fps`` is invalid.
 
     Attributes:
-        clock: Where the time comes from.
+        clock: The source of time.
         catalogue: The models.
-        door: Who is let in.
+        authenticator: The check of API keys.
         tokens: The client tokens.
-        files: The files that were uploaded to be kept.
-        faults: What is still to go wrong.
+        files: The uploaded files.
+        faults: The pending faults.
         requests: Every request so far; see `decart.emulator.requestlog`.
     """
 
@@ -147,7 +147,7 @@ class Emulator:
         self.clock = clock or SystemClock()
         self.faults = Faults(faults)
         self.requests = RequestLog()
-        self._executor: Executor = ThreadPoolExecutor(1, "decart-emulator") if background else _WhenAsked()
+        self._executor: Executor = ThreadPoolExecutor(1, "decart-emulator") if background else _OnDemand()
         self._folder = Path(tempfile.mkdtemp(prefix="decart-emulator-"))
         self._delete = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._renderer = renderer or Cached(render, self._folder / "made")
@@ -156,7 +156,7 @@ class Emulator:
         dates = Dates(self.clock.now)
         self.catalogue = Catalogue(models, today=today)
         self.tokens = Tokens(dates)
-        self.door = Door(api_keys, self.tokens)
+        self.authenticator = Authenticator(api_keys, self.tokens)
         self.files = Files(self._folder, dates, keep)
 
     def __enter__(self) -> Self:
@@ -166,16 +166,16 @@ class Emulator:
         self.close()
 
     def close(self) -> None:
-        """Forget every job and delete every file."""
+        """Delete all jobs and files."""
         self._executor.shutdown(cancel_futures=True)
         self._jobs.clear()
         self._delete()
 
     def submit(self, form: Form) -> Job:
-        """Take a job in, with its files."""
+        """Accept a job, with its files."""
         job_id = uuid.uuid4().hex
         folder = self._folder / job_id
-        order = self._taken_in(form, folder)
+        order = self._accept(form, folder)
         picture = form.model.task.endswith("-to-image")
         target = folder / ("result.png" if picture else "result.mp4")
         fault = self.faults.take_for_job()
@@ -193,15 +193,15 @@ class Emulator:
 
     @contextmanager
     def picture(self, form: Form) -> Iterator[Path]:
-        """Make a picture at once, outside the queue; it is there as long as the block.
+        """Render an image outside the queue; it exists as long as the block.
 
         Raises:
-            RenderError: It cannot be made.
+            RenderError: It cannot be rendered.
         """
         folder = self._folder / uuid.uuid4().hex
         target = folder / "result.png"
         try:
-            order = self._taken_in(form, folder)
+            order = self._accept(form, folder)
             with self._painting:
                 self._renderer(order, target)
             yield target
@@ -209,11 +209,11 @@ class Emulator:
             shutil.rmtree(folder, ignore_errors=True)
 
     def find(self, job_id: str) -> Job | None:
-        """Return a job, or None for an id that was never given out, or of a job that has been forgotten since."""
+        """Return a job, or None for an id that is unknown or whose job has been deleted."""
         return self._jobs.find(job_id)
 
     def state(self, job: Job) -> State:
-        """Return where a job is now."""
+        """Return the current state of a job."""
         age = self.clock.now() - job.submitted
         if age < self._pending:
             return State("pending")
@@ -222,12 +222,12 @@ class Emulator:
         error = job.work.exception()
         if error is None:
             return State("completed")
-        # What else an error says, paths for example, is in the log and not for clients.
+        # Details of other errors, such as paths, are for the log and not for clients.
         reason = str(error) if isinstance(error, RenderError) else f"internal error: {type(error).__name__}"
         return State("failed", reason or None)
 
-    def _taken_in(self, form: Form, folder: Path) -> RenderJob:
-        """Put the files of a form into a new folder, each under its field's name, and return what to render."""
+    def _accept(self, form: Form, folder: Path) -> RenderJob:
+        """Save the files of a form in a new folder, named after their fields, and return the order for the renderer."""
         folder.mkdir()
         for name, file in form.files.items():
             file.save(folder / name)
@@ -236,7 +236,7 @@ class Emulator:
 
 
 def _rendered(renderer: Renderer, order: RenderJob, target: Path) -> None:
-    """Render, after which the files that were sent are of no use any more."""
+    """Render, and delete the inputs."""
     try:
         renderer(order, target)
     except RenderError:
@@ -250,7 +250,7 @@ def _rendered(renderer: Renderer, order: RenderJob, target: Path) -> None:
 
 
 def _order(form: Form, folder: Path) -> RenderJob:
-    """Return what the renderer needs to know."""
+    """Return the order for the renderer."""
     model, values = form.model, form.values
     width, height = _size(model, values.get("resolution", model.resolutions[0]), values.get("orientation"))
     points = values.get("trajectory", ())

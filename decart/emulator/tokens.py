@@ -1,7 +1,7 @@
-"""Client tokens: short-lived keys for browsers, minted with a permanent key, that may do less than it.
+"""Client tokens: short-lived keys for browsers, created with a permanent key, with fewer rights.
 
-A token is handed out twice, and both open the door until it expires on the emulator's clock: as an opaque key
-(``ek_...``), and as a JWT signed with Ed25519, whose claims anybody can check with the key at ``/api/auth/jwks``.
+A token has two forms, and both are accepted until it expires on the emulator's clock: an opaque key (``ek_...``), and a
+JWT signed with Ed25519, whose claims anybody can verify with the key at ``/api/auth/jwks``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from .dates import Dates
 
-PLATFORM = "https://platform.decart.ai"  # who issues the service's tokens, and whom they are for; and so the emulator's
+PLATFORM = "https://platform.decart.ai"  # issuer and audience of the service's tokens, and so of the emulator's
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 
 
@@ -44,14 +44,14 @@ class _Constraints(BaseModel):
 
 
 class TokenOrder(BaseModel):
-    """What a token shall be, as the body of the request says it.
+    """The body of a request for a token.
 
     Attributes:
-        expiresIn: Seconds that it lives.
+        expiresIn: Seconds until it expires.
         allowedModels: The only models that it may submit to.
-        allowedOrigins: The only web pages that it may be used from.
-        constraints: Limits that are passed on; they are about realtime sessions.
-        metadata: Anything; the emulator does nothing with it.
+        allowedOrigins: The only origins of web pages that may use it.
+        constraints: Limits of realtime sessions, which are passed on.
+        metadata: Anything; the emulator ignores it.
     """
 
     expiresIn: Annotated[int, Field(ge=1, le=3600)] | None = None
@@ -63,11 +63,11 @@ class TokenOrder(BaseModel):
 
 @attrs.frozen(kw_only=True)
 class Grant:
-    """What a client token may do.
+    """The rights of a client token.
 
     Attributes:
-        owner: The key that it was minted with; what is that key's is the token's, too.
-        expires: When it ends, in seconds since 1970.
+        owner: The key that it was created with, whose jobs and files it shares.
+        expires: When it expires, in seconds since 1970.
         models: The only models that it may submit to, or ``None`` for all.
         origins: The only origins that it may be used from, or ``None`` for all.
     """
@@ -82,7 +82,7 @@ class Tokens:
     """The client tokens of an emulator.
 
     Args:
-        dates: What day it is in the emulator.
+        dates: The emulator's date.
 
     Example:
         >>> minted = Tokens(Dates(clock.now)).mint("dct_local", TokenOrder(expiresIn=300))
@@ -104,7 +104,7 @@ class Tokens:
         return hashlib.sha256(self._signer.public_key().public_bytes_raw()).hexdigest()[:16]
 
     def mint(self, owner: str, order: TokenOrder) -> dict[str, Any]:
-        """Make a token for the holder of a permanent key, and return the body of the answer."""
+        """Create a token for the holder of a permanent key; return the body of the response."""
         now = self._dates.now()
         grant = Grant(
             owner=owner,
@@ -129,7 +129,7 @@ class Tokens:
         }
 
     def find(self, key: str) -> Grant | None:
-        """Return what a token may do, given in either form; ``None`` if it was not minted here or has expired."""
+        """Return the rights of a token, given in either form; ``None`` if it is unknown or has expired."""
         grant = self._grants.get(key)
         return grant if grant is not None and self._dates.now() < grant.expires else None
 
@@ -140,7 +140,7 @@ class Tokens:
             return {"keys": [{**key, "kid": self._key_id, "alg": "EdDSA", "use": "sig"}]}
 
     def _signed(self, grant: Grant, limits: dict[str, Any] | None, now: float) -> str:
-        """Write the grant down as a JWT; whose it is, is told by what does not give the key away."""
+        """Return the grant as a JWT, which identifies the owner without revealing the key."""
         account = hashlib.sha256(grant.owner.encode("utf-8", "replace")).hexdigest()[:16]
         claims = {
             "iss": PLATFORM,

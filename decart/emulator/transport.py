@@ -1,4 +1,4 @@
-"""The way into the emulator without a socket: a transport that hands each request to the WSGI application."""
+"""A transport that passes each request to the emulator's WSGI application in this process."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from ..errors import InvalidInputError, TransportError
 from ..transports.base import HttpRequest, HttpResponse, Timeout
 from ..transports.failures import failure
 from .clock import VirtualClock
-from .faults.answers import Dropped
-from .front import SLEEP, Front
+from .faults.responses import ConnectionDropped
 from .service import Emulator
+from .wsgi import SLEEP, EmulatorApp
 
 
 class EmulatorTransport:
-    """A transport into an emulator of its own, in this process and on a virtual clock.
+    """A transport to an emulator in this process, on a virtual clock.
 
     Args:
-        emulator: The queue, with a ``VirtualClock``; by default, a new one, whose jobs take 1 s in the queue and 3 s
-            of work.
+        emulator: The emulator, with a ``VirtualClock``; by default, a new one, whose jobs are pending for 1 s and
+            processed for 3 s.
 
     Attributes:
-        clock: The clock of the emulator, which the client's waits move.
-        emulator: The queue, with its ``requests`` and ``faults``.
+        clock: The clock of the emulator, which the client's waits advance.
+        emulator: The emulator, with its ``requests`` and ``faults``.
 
     Raises:
-        InvalidInputError: The emulator has another clock: a wait would move this one and never see that one move.
+        InvalidInputError: The emulator has another clock, which a client's waits would not advance.
 
     Example:
         >>> client = DecartClient(api_key="dct_test", transport=EmulatorTransport())
@@ -46,15 +46,15 @@ class EmulatorTransport:
         self.emulator = emulator or Emulator(clock=VirtualClock(), background=False)
         if not isinstance(self.emulator.clock, VirtualClock):
             raise InvalidInputError(
-                "EmulatorTransport: the time of this emulator is real, so that a wait in process would not see it pass;"
+                "EmulatorTransport: the emulator's clock is not virtual, so the client's waits would not advance it;"
                 " use VirtualEmulator, or Emulator(clock=VirtualClock(), background=False)."
             )
         self.clock = self.emulator.clock
         self._owns_emulator = emulator is None
-        self._front = Front(self.emulator)
+        self._front = EmulatorApp(self.emulator)
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
-        """Hand the request over; it takes no time on the clock, unless a fault does."""
+        """Send the request; it takes no time on the clock unless a fault does."""
         parts = urlsplit(request.url)
         body = b"".join(request.body) if request.body is not None else b""
         builder = EnvironBuilder(
@@ -76,14 +76,14 @@ class EmulatorTransport:
             return lambda data: None
 
         try:
-            answer: Any = self._front(environ, start_response)
-        except Dropped as cut:
+            response: Any = self._front(environ, start_response)
+        except ConnectionDropped as cut:
             raise _broken_off(cut) from None
         status, headers = head
-        return HttpResponse(status, headers, _read(answer), answer.close)
+        return HttpResponse(status, headers, _read(response), response.close)
 
     def _sleeping(self, timeout: Timeout) -> Callable[[float], None]:
-        """Return how an answer is late: as long as the client waits for it, and on its clock."""
+        """Return a sleep for slow responses, which advances the clock and times out as the client would."""
         ends = self.clock.now() + (float("inf") if timeout.total is None else timeout.total)
 
         def sleep(seconds: float) -> None:
@@ -104,29 +104,29 @@ class EmulatorTransport:
         return self.clock.time()
 
     def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
-        """Move the virtual clock."""
+        """Advance the virtual clock."""
         self.clock.sleep(seconds, cancel)
 
     def close(self) -> None:
-        """Close the emulator, if it was made here."""
+        """Close the emulator, if this transport created it."""
         if self._owns_emulator:
             self.emulator.close()
 
 
 def _unquoted(path: str) -> str:
-    """Return a path as WSGI has it, and as cheroot makes it: a slash that was quoted stays quoted."""
+    """Return a path as cheroot passes it to a WSGI application: a quoted slash stays quoted."""
     return "%2F".join(unquote(part, "latin-1") for part in re.split("%2F", path, flags=re.IGNORECASE))
 
 
-def _read(answer: Iterable[bytes]) -> Iterator[bytes]:
-    """Give the chunks of a body, with a cut as a transport has it."""
+def _read(response: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the chunks of a body; a dropped connection is a transport error."""
     try:
-        yield from answer
-    except Dropped as cut:
+        yield from response
+    except ConnectionDropped as cut:
         raise _broken_off(cut) from None
 
 
-def _broken_off(cut: Dropped) -> TransportError:
-    """Return the error of a connection that was cut when the request had been sent."""
-    why = os.strerror(errno.ECONNRESET) if cut.reset else "the answer ended too early"
+def _broken_off(cut: ConnectionDropped) -> TransportError:
+    """Return the error of a connection that was dropped after the request had been sent."""
+    why = os.strerror(errno.ECONNRESET) if cut.reset else "the response ended too early"
     return failure("http://emulator", why, sent=True, silent=False)

@@ -1,4 +1,4 @@
-"""Bodies of requests: read to a limit, files spooled to the disk, and refused the way FastAPI refuses them."""
+"""Request bodies: read up to a limit, with files spooled to disk, and refused as FastAPI does."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from werkzeug.wrappers import Request
 
 from .replies import Refused, problem
 
-UPLOAD_LIMIT = 512 * 1024 * 1024  # bytes of one body; the service refuses larger files than a few hundred MB, too
+UPLOAD_LIMIT = 512 * 1024 * 1024  # bytes of one body; the service refuses files of more than a few hundred MB, too
 TEXT_LIMIT = 1024 * 1024  # bytes of one body without files, and of all the texts of a form
 PARTS_LIMIT = 100  # fields and files of one form
-IN_MEMORY = 64 * 1024  # bytes of one file, before it moves to the disk
+IN_MEMORY = 64 * 1024  # bytes of one file, before it is moved to disk
 CHUNK = 256 * 1024
 
 
 class Incoming(Request):
-    """A request whose body is read as one of the service's forms, or as JSON."""
+    """A request whose body is a form or JSON."""
 
     max_content_length = UPLOAD_LIMIT
     max_form_memory_size = TEXT_LIMIT
@@ -32,17 +32,17 @@ class Incoming(Request):
         self._spools: list[IO[bytes]] = []
 
     def limit(self, size: int) -> None:
-        """Refuse a body that is longer than ``size`` bytes, by what it says of itself if it does.
+        """Limit the body to ``size`` bytes, and refuse it now if it announces more.
 
         Raises:
-            RequestEntityTooLarge: It says that it is longer.
+            RequestEntityTooLarge: It announces more.
         """
         self.max_content_length = size
         if (self.content_length or 0) > size:
             raise RequestEntityTooLarge
 
     def make_form_data_parser(self) -> FormDataParser:
-        """Return a parser that does not take a broken form for an empty one, and whose files do not fill the memory."""
+        """Return a parser that reports a malformed form, and that spools files to disk."""
         parser = super().make_form_data_parser()
         parser.silent = False
         parser.stream_factory = self._spooled
@@ -57,8 +57,8 @@ class Incoming(Request):
         """Read a form: its texts and its files, the last of each name.
 
         Raises:
-            Refused: It is broken (400). What is not a form at all is an empty one.
-            RequestEntityTooLarge: It is longer than it may be.
+            Refused: It is malformed (400). A body that is no form counts as an empty form.
+            RequestEntityTooLarge: It exceeds the limit.
         """
         if self.mimetype != "multipart/form-data":
             self.limit(min(TEXT_LIMIT, self.max_content_length or TEXT_LIMIT))
@@ -69,10 +69,10 @@ class Incoming(Request):
         return {name: texts.getlist(name)[-1] for name in texts}, {name: files.getlist(name)[-1] for name in files}
 
     def document(self) -> Any:
-        """Read JSON; ``None`` if there is no body. A body of another type is the text it is, as for FastAPI.
+        """Read JSON; ``None`` if there is no body. A body of another type is returned as text, as by FastAPI.
 
         Raises:
-            Refused: It is not JSON (422), or not in Unicode (400).
+            Refused: It is not valid JSON (422), or not UTF-8 (400).
         """
         self.limit(TEXT_LIMIT)
         body = self.get_data()
@@ -86,11 +86,11 @@ class Incoming(Request):
             raise Refused(400, "There was an error parsing the body") from None
         except json.JSONDecodeError as error:
             raise problem("json_invalid", (error.pos,), "JSON decode error", {}, error=error.msg) from None
-        except (ValueError, RecursionError):  # a number of thousands of digits, lists in lists without end
+        except (ValueError, RecursionError):  # a number of thousands of digits, or endlessly nested lists
             raise problem("json_invalid", (0,), "JSON decode error", {}, error="Out of bounds") from None
 
     def drain(self) -> None:
-        """Read what is left of the body and forget it, or the next request on the connection would begin with it."""
+        """Read and discard the rest of the body, or the next request on the connection would begin with it."""
         while self.stream.read(CHUNK):
             pass
 

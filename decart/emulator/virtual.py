@@ -1,4 +1,4 @@
-"""The emulator for tests: in process, on a virtual clock, with tiny files, and with clients of it."""
+"""The emulator for tests: in process, on a virtual clock, with tiny files, and with its own clients."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from .service import Emulator
 from .transport import EmulatorTransport
 
 KEY = "dct_test"
-"""The key of the clients, unless told otherwise."""
+"""The default key of the clients."""
 
 URL = "http://emulator"
-"""Where the clients think that they are: nowhere, so that nothing leaves the process."""
+"""The default base URL of the clients; nothing leaves the process."""
 
 
 class VirtualEmulator(Emulator):
-    """An ``Emulator`` whose time only its clients' waits move, and whose videos are tiny, but real.
+    """An ``Emulator`` on a virtual clock, which its clients' waits advance, with tiny but real videos.
 
     Args:
-        settings: Whatever ``Emulator`` takes.
+        settings: The arguments of ``Emulator``.
 
     Attributes:
-        clock: The clock: what the clients slept is in ``clock.sleeps``.
-        requests: What was asked.
-        faults: What is to go wrong.
+        clock: The clock; ``clock.sleeps`` has the clients' sleeps.
+        requests: The request log.
+        faults: The pending faults.
 
     Example:
         >>> with VirtualEmulator(faults="drop-after") as emulator, emulator.client() as client:

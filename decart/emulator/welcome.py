@@ -1,11 +1,11 @@
-"""What the emulator says of itself, without a key: a page for a person who opens its address, and a health check.
+"""A welcome page for people who open the emulator in a browser, and a health check; neither needs a key.
 
 ====================  ================================================================
-GET /                 what this is, and commands to try it with
+GET /                 what this is, with commands to copy
 GET /healthz          ``{"status": "ok"}``, for a container's health check
 ====================  ================================================================
 
-Neither is logged nor touched by faults, so that a health check changes nothing.
+Neither is logged or affected by faults, so a health check changes nothing.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ pre {{ overflow-x: auto; padding: 1rem; background: #8882 }}</style>
 <pre>{status}</pre>
 <p>Download the video once the status is <code>completed</code>:</p>
 <pre>{content}</pre>
-<p>Point a program at it with its environment:</p>
+<p>Point a program at it with environment variables:</p>
 <pre>{environment}</pre>
 <p><code>decart-emulator --help</code> lists all routes, the faults that can be injected, and every option.</p>
 </html>
@@ -68,15 +68,15 @@ class Welcome:
         return response(environ, start_response)
 
     def _page(self, url: str) -> Response:
-        """Return the page, with commands for the address that it was asked for at."""
-        if self._emulator.door.takes_any_key:
+        """Return the page, with commands for the requested address."""
+        if self._emulator.authenticator.accepts_any_key:
             key, keys = "dct_local", "any that starts with <code>dct_</code>, such as <code>dct_local</code>."
         else:
             key, keys = "$DECART_API_KEY", "only those that it was started with (<code>--api-key</code>)."
         header = f'-H "X-API-KEY: {key}"'
         model, job = "lucy-pro-t2v", '-F prompt="A serene lake at sunset"'
-        if self._emulator.catalogue.gone(model):
-            model, job = "lucy-clip", '-F prompt="Anime style" -F data=@input.mp4'
+        if self._emulator.catalogue.retirement(model):
+            model, job = "lucy-restyle-2", '-F prompt="Anime style" -F data=@input.mp4'
         commands = {
             "submit": f"curl -X POST {url}/v1/jobs/{model} {header} {job}",
             "status": f"curl {url}/v1/jobs/JOB_ID {header}",

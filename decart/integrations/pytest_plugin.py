@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..client import DecartClient
     from ..emulator import EmulatorServer, VirtualEmulator
 
-LOOK = 2.0
+SECONDS_PER_CHECK = 2.0
 """Seconds by which a status check advances the clock of ``decart_server``: pending, processing, completed."""
 
 
@@ -64,5 +64,5 @@ def decart_server(decart_emulator: VirtualEmulator) -> Iterator[EmulatorServer]:
     """Yield the emulator over HTTP, at ``decart_server.url``; each status check takes two seconds on its clock."""
     from ..emulator import EmulatorServer
 
-    with EmulatorServer(decart_emulator, look=LOOK) as server:
+    with EmulatorServer(decart_emulator, seconds_per_check=SECONDS_PER_CHECK) as server:
         yield server

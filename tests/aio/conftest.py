@@ -12,8 +12,8 @@ from decart.emulator import Emulator, EmulatorServer
 
 
 @pytest.fixture
-def box(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    """A box that the environment points to, and a folder with the page's input files."""
+def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    """An emulator that the environment points to, and a folder with the page's input files."""
     (tmp_path / "image.jpg").write_bytes(b"picture")
     (tmp_path / "input.mp4").write_bytes(b"video")
     monkeypatch.chdir(tmp_path)

@@ -85,7 +85,7 @@ def test_wait_for_ends_a_wait_with_its_own_error() -> None:
 
 
 @pytest.mark.parametrize("kind", [asyncio.Event, threading.Event])
-def test_an_event_ends_a_wait(kind: type, box: str) -> None:
+def test_an_event_ends_a_wait(kind: type, emulator: str) -> None:
     async def main() -> None:
         event = kind()
         async with AsyncDecartClient(api_key="your-api-key", transport=AiohttpTransport()) as client:

@@ -55,7 +55,7 @@ def test_async_with_gives_the_async_client_and_closes_it() -> None:
 
 
 @pytest.mark.parametrize("transport", [None, AiohttpTransport])
-def test_one_client_serves_one_loop_after_another(transport: Any, box: str) -> None:
+def test_one_client_serves_one_loop_after_another(transport: Any, emulator: str) -> None:
     client = DecartClient(api_key="your-api-key", transport=transport and transport())
 
     async def entered() -> str:
@@ -117,7 +117,7 @@ def test_closing_either_side() -> None:
     assert transport.requests == []
 
 
-def test_closing_a_sync_client_lets_the_threads_of_its_async_side_go(box: str) -> None:
+def test_closing_a_sync_client_lets_the_threads_of_its_async_side_go(emulator: str) -> None:
     before = set(threading.enumerate())
     with DecartClient(api_key="your-api-key") as client:
         asyncio.run(client.aio.queue.submit(LAKE))
@@ -143,7 +143,7 @@ def test_the_arguments_are_checked_as_for_the_sync_client() -> None:
             AsyncDecartClient(KEY, **{argument: value})  # type: ignore[arg-type]
 
 
-def test_a_sync_call_over_an_async_transport_says_what_to_write_and_sends_nothing(box: str) -> None:
+def test_a_sync_call_over_an_async_transport_says_what_to_write_and_sends_nothing(emulator: str) -> None:
     with (
         DecartClient(api_key="your-api-key", transport=AiohttpTransport()) as client,
         pytest.raises(InvalidInputError, match="async transport, and nothing was sent: write `async with"),
@@ -210,7 +210,7 @@ class NotedFile(io.BytesIO):
 
 
 @pytest.mark.parametrize("transport", [None, AiohttpTransport])
-def test_files_are_opened_and_read_in_threads(transport: Any, box: str) -> None:
+def test_files_are_opened_and_read_in_threads(transport: Any, emulator: str) -> None:
     file = NotedFile(bytes(1_000_000))
 
     async def main() -> None:

@@ -65,7 +65,7 @@ def test_a_hundred_waiting_jobs_hold_no_thread_of_the_loop_and_few_of_ours() -> 
 
 
 @pytest.mark.parametrize("transport", [None, AiohttpTransport])
-def test_it_works_under_uvloop(transport: Any, box: str) -> None:
+def test_it_works_under_uvloop(transport: Any, emulator: str) -> None:
     async def main() -> QueueJobResult:
         async with DecartClient(api_key="your-api-key", transport=transport and transport()) as client:
             return await client.queue.submit_and_poll({**LAKE, "model": models.video("lucy-pro-t2v")})
@@ -103,7 +103,7 @@ OPENED = """
     """
 
 
-def test_no_file_is_opened_or_renamed_in_the_thread_of_the_loop(box: str) -> None:
+def test_no_file_is_opened_or_renamed_in_the_thread_of_the_loop(emulator: str) -> None:
     printed, errors = run(OPENED)
     assert (errors, "True" in printed) == ("", False)
     assert "('open', False)" in printed and "('os.rename', False)" in printed
@@ -219,7 +219,7 @@ NOTEBOOK = """
 
 
 @pytest.mark.slow
-def test_it_works_in_the_running_loop_of_a_notebook(box: str) -> None:
+def test_it_works_in_the_running_loop_of_a_notebook(emulator: str) -> None:
     out, error = run(NOTEBOOK)
     assert out.splitlines() == ["completed", "b'video of A lake'", "b'video of A lake'", "completed"]
     assert "Traceback" not in error

@@ -17,7 +17,7 @@ from decart import (
 )
 
 
-def test_the_complete_example_of_the_page_runs_as_printed(box: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_complete_example_of_the_page_runs_as_printed(emulator: str, capsys: pytest.CaptureFixture[str]) -> None:
     exec(compile(COMPLETE_EXAMPLE, "page", "exec"), {})
     assert capsys.readouterr().out == (
         "Submitting video generation job...\n"
@@ -33,7 +33,7 @@ def test_the_complete_example_of_the_page_runs_as_printed(box: str, capsys: pyte
 @pytest.mark.parametrize("transport", [None, AiohttpTransport])
 @pytest.mark.parametrize("name", SNIPPETS)
 def test_a_snippet_of_the_page_runs_as_printed(
-    name: str, transport: Any, box: str, capsys: pytest.CaptureFixture[str]
+    name: str, transport: Any, emulator: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = SNIPPETS[name].replace("sleep(2)", "sleep(0.1)")
     code = compile(text, "page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)

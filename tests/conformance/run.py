@@ -1,4 +1,4 @@
-"""Hold the box against the service's document: `python tests/conformance/run.py [EXAMPLES]`, or `tox -e conformance`.
+"""Check the emulator against the OpenAPI document: `tests/conformance/run.py [EXAMPLES]`, or `tox -e conformance`.
 
 schemathesis makes requests of the document (`document.py`), right ones and wrong ones, and checks each answer of a
 server against it: the status, the type, the schema; that right requests are taken and wrong ones refused; that nothing
@@ -34,7 +34,7 @@ generation.mode = "positive"
 
 
 def main(examples: str = "25") -> int:
-    """Start a box, and have schemathesis ask it; return the exit status."""
+    """Start an emulator and run schemathesis against it; return the exit status."""
     with (
         tempfile.TemporaryDirectory() as folder,
         Emulator(pending=0, processing=0, renderer=render_small, api_keys=[KEY]) as emulator,

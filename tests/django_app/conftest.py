@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from support.django_app import Box, talking_to
+from support.django_app import RecordingEmulator, talking_to
 
 # isort: split
 # Django has been set up by now
@@ -45,10 +45,10 @@ def empty() -> Iterator[None]:
 
 
 @pytest.fixture
-def box() -> Iterator[Box]:
-    box = Box()
-    with talking_to(box):
-        yield box
+def emulator() -> Iterator[RecordingEmulator]:
+    emulator = RecordingEmulator()
+    with talking_to(emulator):
+        yield emulator
 
 
 @pytest.fixture

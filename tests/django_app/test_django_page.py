@@ -1,25 +1,26 @@
-"""The views of docs/in-django.md, in the place of the example's own."""
+"""The views of docs/in-django.md, in place of the example's own, and its test."""
 
 from __future__ import annotations
 
 import types
+import unittest
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client, override_settings
 from django.urls import include, path
 from support import documents
-from support.django_app import Box, talking_to
+from support.django_app import RecordingEmulator, talking_to
 from support.django_visits import (
-    PNG,
     VIDEO,
     fetch,
     row,
     send,
     status,
+    upload,
     without_such_a_part,
 )
 from support.servers import nobody, reset, serving
@@ -27,35 +28,50 @@ from videos.models import Job
 
 
 @pytest.fixture
-def documented(ann: Client) -> Iterator[Client]:
-    """Visit a site whose views are those of the page."""
+def names() -> dict[str, Any]:
+    """Run the programs of the page, and return what they define."""
     names: dict[str, Any] = {"__name__": "videos.documented", "__package__": "videos"}
     for program in documents.programs("docs/in-django.md"):
         documents.run(program, names, "docs/in-django.md")
+    return names
+
+
+@pytest.fixture
+def documented(ann: Client, names: dict[str, Any]) -> Iterator[Client]:
+    """Visit a site whose views are those of the page."""
     urls = types.ModuleType("documented_urls")
     vars(urls)["urlpatterns"] = [
         path("submit/", names["submit"]),
+        path("jobs/<int:pk>/", names["job_page"]),
         path("jobs/<int:pk>/status/", names["job_status"]),
         path("jobs/<int:pk>/video.mp4", names["job_video"]),
-        path("", include("videos.urls")),
+        path("", include("mysite.urls")),
     ]
     with override_settings(ROOT_URLCONF=urls):
         yield ann
-    names["client"]().close()
 
 
-def test_the_views_of_the_page_make_a_video(box: Box, documented: Client) -> None:
+def test_the_views_of_the_page_make_a_video(emulator: RecordingEmulator, documented: Client) -> None:
     form = {"token": uuid.uuid4(), "prompt": "A serene lake"}
     for _ in range(2):
-        documented.post("/submit/", {**form, "file": SimpleUploadedFile("a.png", PNG)})
+        documented.post("/submit/", {**form, "file": upload()})
     job = Job.objects.get()
-    assert (len(box.forms), box.forms[0].model.name, job.status) == (1, "lucy-pro-i2v", "pending")
+    assert (len(emulator.forms), emulator.forms[0].model.name, job.status) == (1, "lucy-restyle-2", "pending")
+    assert "pending" in documented.get(job.get_absolute_url()).content.decode()
     assert status(documented, job) == {"status": "pending", "error": "", "reached": True}
     assert fetch(documented, job).status == 404
-    box.clock.sleep(10)
+    emulator.clock.sleep(10)
     assert status(documented, job)["status"] == Job.objects.get().status == "completed"
     part = fetch(documented, job, RANGE="bytes=3-7")
     assert (part.status, part.body, part.headers["Content-Range"]) == (206, VIDEO[3:8], "bytes 3-7/22")
+    with closing(documented.get(f"/jobs/{job.pk}/video.mp4?download=1")) as download:
+        assert download["Content-Disposition"] == f'attachment; filename="video-{job.pk}.mp4"'
+
+
+def test_the_test_of_the_page_passes(documented: Client, names: dict[str, Any]) -> None:
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(names["JobTests"]).run(result)
+    assert (result.testsRun, result.errors, result.failures) == (1, [], [])
 
 
 def test_the_video_view_of_the_page_reports_a_range_that_does_not_exist(documented: Client) -> None:
@@ -65,14 +81,14 @@ def test_the_video_view_of_the_page_reports_a_range_that_does_not_exist(document
 
 def test_the_views_of_the_page_keep_the_row_when_the_outcome_is_unknown(documented: Client) -> None:
     with serving(reset()) as server, talking_to(server.url):
-        assert send(documented, file=SimpleUploadedFile("a.png", PNG)).status_code == 302
+        assert send(documented).status_code == 302
     job = Job.objects.get()
     assert (job.status, job.error[:34]) == ("unknown", "The job may have been accepted, an")
 
 
-def test_the_views_of_the_page_tell_a_refusal_and_that_the_service_is_away(documented: Client) -> None:
+def test_the_views_of_the_page_report_a_refusal_and_an_unreachable_service(documented: Client) -> None:
     with nobody() as url, talking_to(url):
-        send(documented, file=SimpleUploadedFile("a.png", PNG))
+        send(documented)
         assert Job.objects.get().status == "refused"
         Job.objects.update(status="processing", job_id="j1")
         assert status(documented, Job.objects.get())["reached"] is False

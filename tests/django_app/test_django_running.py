@@ -1,4 +1,4 @@
-"""The Django example as a process of its own, its settings, and its admin."""
+"""The Django example in a separate process, its settings, and its admin."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
 from requests.adapters import HTTPAdapter
-from support.django_app import EXAMPLE, Box, environment
-from support.django_visits import MANAGE, MIB, hidden, row, send, visitor
+from support.django_app import EXAMPLE, RecordingEmulator, environment
+from support.django_visits import MANAGE, MIB, MP4, hidden, row, send, visitor
 from urllib3 import Retry
 from videos import service
 from videos.models import Job
@@ -27,7 +27,7 @@ from decart.emulator.render import RenderJob
 
 
 def manage(*command: str, **environ: str) -> str:
-    """Run a command of the site, as a person would; return what it printed."""
+    """Run a command of the site; return its output."""
     done = subprocess.run(
         [*MANAGE, *command],
         cwd=EXAMPLE,
@@ -42,7 +42,7 @@ def manage(*command: str, **environ: str) -> str:
 
 @contextmanager
 def running(**environ: str) -> Iterator[tuple[str, int]]:
-    """Run the site as its README says; give its address and its process id."""
+    """Run the site as in its README; yield its address and its process id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = "127.0.0.1:{1}".format(*free.getsockname())
@@ -56,7 +56,7 @@ def running(**environ: str) -> Iterator[tuple[str, int]]:
 
 
 def sign_in(session: requests.Session, url: str, name: str, password: str) -> None:
-    """Sign in, as soon as the site is there."""
+    """Sign in, as soon as the site responds."""
     session.mount(
         "http://", HTTPAdapter(max_retries=Retry(total=None, connect=200, backoff_factor=0.1, backoff_max=0.2))
     )
@@ -72,7 +72,7 @@ def peak(pid: int) -> int:
 
 
 def large_or_small(order: RenderJob, target: Path) -> None:
-    """Make a file of the size that the prompt names, in MiB; it takes no room on the disk."""
+    """Write a sparse file of as many MiB as the prompt says."""
     with target.open("wb") as file:
         file.write(b"\x00\x00\x00\x20ftypisom")
         file.truncate(int(order.prompt) * MIB)
@@ -81,13 +81,13 @@ def large_or_small(order: RenderJob, target: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="it reads a process's memory there")
 def test_a_video_of_200_mib_passes_through_the_site_without_being_held_in_memory(tmp_path: Path) -> None:
-    box = Box(large_or_small, pending=0, processing=0)
-    with box, EmulatorServer(box) as service_in_a_box, requests.Session() as session:
+    emulator = RecordingEmulator(large_or_small, pending=0, processing=0)
+    with emulator, EmulatorServer(emulator) as server, requests.Session() as session:
         environ = {
             "DJANGO_DEBUG": "1",
             "DJANGO_SQLITE": str(tmp_path / "db.sqlite3"),
             "DECART_API_KEY": "dct_local",
-            "DECART_BASE_URL": service_in_a_box.url,
+            "DECART_BASE_URL": server.url,
         }
         manage("migrate", **environ)
         manage(
@@ -107,15 +107,15 @@ def test_a_video_of_200_mib_passes_through_the_site_without_being_held_in_memory
 
 
 def fetched(session: requests.Session, url: str, prompt: str) -> int:
-    """Have a video made, and return how many bytes of it come."""
+    """Complete a job, and return the size of its video in bytes."""
     form = {**hidden(session.get(url).text), "prompt": prompt}
-    page = session.post(f"{url}/submit/", form, headers={"Referer": url}).url
+    page = session.post(f"{url}/submit/", form, files={"file": MP4}, headers={"Referer": url}).url
     assert session.get(f"{page}status/").json()["status"] == "completed"
     with session.get(f"{page}video.mp4", stream=True) as video:
         return sum(len(chunk) for chunk in video.iter_content(MIB))
 
 
-def test_the_settings_are_safe_unless_debug_is_asked_for() -> None:
+def test_the_settings_are_secure_unless_debug_is_set() -> None:
     given = {"DJANGO_SECRET_KEY": uuid.uuid4().hex * 2, "DJANGO_ALLOWED_HOSTS": "a.test", "DECART_API_KEY": "dct_x"}
     said = manage("check", "--deploy", **given)
     # what is left speaks for other hosts than this one
@@ -123,7 +123,7 @@ def test_the_settings_are_safe_unless_debug_is_asked_for() -> None:
 
 
 def test_without_a_secret_key_the_site_does_not_run() -> None:
-    assert "Set DJANGO_SECRET_KEY; or DJANGO_DEBUG=1, to try the site out" in manage("check")
+    assert "Set DJANGO_SECRET_KEY; or DJANGO_DEBUG=1 to try the site" in manage("check")
 
 
 def test_a_missing_key_for_the_service_is_reported_when_the_site_starts() -> None:
@@ -134,7 +134,7 @@ def test_the_migration_matches_the_model() -> None:
     call_command("makemigrations", check=True, dry_run=True, verbosity=0)
 
 
-def test_the_client_is_one_for_the_process_and_made_when_it_is_needed(box: Box, ann: Client) -> None:
+def test_a_process_has_one_client_created_on_first_use(emulator: RecordingEmulator, ann: Client) -> None:
     ann.get("/")
     assert service.client.cache_info().currsize == 0
     send(ann)

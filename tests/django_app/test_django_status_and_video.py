@@ -1,4 +1,4 @@
-"""The Django example: whose job it is, its status, and its video."""
+"""The Django example: the owner, the status and the video of a job."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 from django.test import Client
-from support.django_app import Box, on_a_port, talking_to
+from support.django_app import RecordingEmulator, on_a_port, talking_to
 from support.django_visits import (
     ACCEPTED,
     DREAMING,
@@ -28,8 +28,8 @@ from videos.models import Job
 
 
 @pytest.mark.parametrize("view", ["", "status/", "video.mp4"])
-def test_a_job_of_another_user_is_not_found(view: str, box: Box, ann: Client) -> None:
-    job = made(ann, box)
+def test_a_job_of_another_user_is_not_found(view: str, emulator: RecordingEmulator, ann: Client) -> None:
+    job = made(ann, emulator)
     with closing(ann.get(f"/jobs/{job.pk}/{view}")) as response:
         assert response.status_code == 200
     assert visitor("bob").get(f"/jobs/{job.pk}/{view}").status_code == 404
@@ -37,21 +37,21 @@ def test_a_job_of_another_user_is_not_found(view: str, box: Box, ann: Client) ->
 
 
 @pytest.mark.parametrize("view", ["/", "/jobs/1/", "/jobs/1/status/", "/jobs/1/video.mp4"])
-def test_without_a_login_there_is_the_login(view: str) -> None:
+def test_without_a_login_every_page_leads_to_the_login(view: str) -> None:
     assert Client().get(view)["Location"] == f"/login/?next={view}"
 
 
-def test_who_sends_a_form_after_their_login_has_ended_comes_back_to_the_form(box: Box) -> None:
+def test_a_form_that_is_sent_after_the_session_has_expired_leads_to_the_login(emulator: RecordingEmulator) -> None:
     assert send(Client())["Location"] == "/login/"
-    assert box.forms == []
+    assert emulator.forms == []
 
 
-def test_each_status_check_sends_one_request_and_stores_the_changes(box: Box, ann: Client) -> None:
+def test_each_status_check_sends_one_request_and_stores_the_changes(emulator: RecordingEmulator, ann: Client) -> None:
     send(ann)
     job = Job.objects.get()
     seen = []
     for seconds in (0, 2, 0, 10):
-        box.clock.sleep(seconds)
+        emulator.clock.sleep(seconds)
         seen.append(status(ann, job)["status"])
         assert Job.objects.get().status == seen[-1]
     assert seen == ["pending", "processing", "processing", "completed"]
@@ -72,9 +72,9 @@ def test_the_status_of_a_job_that_has_ended_is_not_checked_again(last: str, ann:
     assert server.requests == []
 
 
-def test_a_job_that_failed_says_why(box: Box, ann: Client) -> None:
+def test_a_failed_job_shows_the_reason(emulator: RecordingEmulator, ann: Client) -> None:
     page = send(ann, "Please fail")["Location"]
-    box.clock.sleep(10)
+    emulator.clock.sleep(10)
     told = status(ann, Job.objects.get())
     assert (told["status"], told["explanation"], told["settled"]) == ("failed", "the prompt asked for it", True)
     assert "the prompt asked for it" in ann.get(page).content.decode()
@@ -82,7 +82,7 @@ def test_a_job_that_failed_says_why(box: Box, ann: Client) -> None:
 
 def test_a_service_that_cannot_be_reached_changes_nothing_and_is_reported(ann: Client) -> None:
     job = row(job_id="j1", status="processing")
-    notice = "The video service cannot tell where the job is just now. This is what it said last."
+    notice = "The service cannot be reached at the moment; this is the last known status."
     with nobody() as url, talking_to(url):
         told = status(ann, job)
         page = ann.get(f"/jobs/{job.pk}/").content.decode()
@@ -97,15 +97,15 @@ def test_an_unknown_status_is_shown_and_the_wait_continues(ann: Client) -> None:
         assert (status(ann, job)["status"], status(ann, job)["settled"]) == ("dreaming", False)
 
 
-def test_a_response_that_was_overtaken_does_not_undo_a_later_one() -> None:
+def test_a_late_response_does_not_undo_the_final_status() -> None:
     late = row(job_id="j1", status="pending")
     Job.objects.get().becomes("completed")
     late.becomes("processing")
     assert late.status == Job.objects.get().status == "completed"
 
 
-def test_a_video_is_passed_on_with_the_headers_that_a_browser_needs(box: Box, ann: Client) -> None:
-    status, body, headers = fetch(ann, made(ann, box))
+def test_a_video_is_passed_on_with_the_headers_that_a_browser_needs(emulator: RecordingEmulator, ann: Client) -> None:
+    status, body, headers = fetch(ann, made(ann, emulator))
     assert (status, body) == (200, VIDEO)
     wanted = {
         "Content-Type": "video/mp4",
@@ -125,26 +125,28 @@ def test_a_video_is_passed_on_with_the_headers_that_a_browser_needs(box: Box, an
         ("bytes=10-99", VIDEO[10:], "bytes 10-21/22"),
     ],
 )
-def test_a_range_of_a_video_is_passed_on_as_a_range(wanted: str, part: bytes, told: str, box: Box, ann: Client) -> None:
-    status, body, headers = fetch(ann, made(ann, box), RANGE=wanted)
+def test_a_range_of_a_video_is_passed_on_as_a_range(
+    wanted: str, part: bytes, told: str, emulator: RecordingEmulator, ann: Client
+) -> None:
+    status, body, headers = fetch(ann, made(ann, emulator), RANGE=wanted)
     assert (status, body, headers["Content-Range"]) == (206, part, told)
     assert headers["Content-Length"] == str(len(part))
 
 
-def test_a_part_is_given_only_of_the_video_that_the_browser_has(box: Box, ann: Client) -> None:
-    job = made(ann, box)
+def test_a_range_is_sent_only_of_the_video_that_the_browser_has(emulator: RecordingEmulator, ann: Client) -> None:
+    job = made(ann, emulator)
     name = fetch(ann, job).headers["ETag"]
     assert fetch(ann, job, RANGE="bytes=3-7", IF_RANGE=name).body == VIDEO[3:8]
     assert fetch(ann, job, RANGE="bytes=3-7", IF_RANGE='"another"').body == VIDEO
 
 
-def test_an_invalid_range_gives_the_complete_video(box: Box, ann: Client) -> None:
-    assert fetch(ann, made(ann, box), RANGE="lines=1-2")[:2] == (200, VIDEO)
+def test_an_invalid_range_is_ignored(emulator: RecordingEmulator, ann: Client) -> None:
+    assert fetch(ann, made(ann, emulator), RANGE="lines=1-2")[:2] == (200, VIDEO)
 
 
 def test_a_range_beyond_the_end_of_a_video_is_reported_as_such(ann: Client) -> None:
     with without_such_a_part():
-        assert fetch(ann, row(job_id="j1", status="completed"), RANGE="bytes=22-")[:2] == (416, b"")
+        assert fetch(ann, row(job_id="j1", status="completed"), RANGE="bytes=22-").status == 416
 
 
 @pytest.mark.parametrize("fields", [{"job_id": "j1", "status": "processing"}, {"status": "unknown"}])
@@ -152,22 +154,41 @@ def test_a_job_that_is_not_completed_has_no_video(fields: dict[str, str], ann: C
     assert fetch(ann, row(**fields)).status == 404
 
 
-def test_a_video_that_cannot_be_fetched_is_reported_as_the_services_fault(ann: Client) -> None:
+def test_a_video_that_cannot_be_fetched_is_502(ann: Client) -> None:
     with nobody() as url, talking_to(url):
         assert fetch(ann, row(job_id="j1", status="completed")).status == 502
 
 
-def test_a_video_that_the_service_has_no_more_is_not_there(box: Box, ann: Client) -> None:
+def test_a_video_that_cannot_be_downloaded_is_an_error_page(ann: Client) -> None:
+    job = row(job_id="j1", status="completed")
+    with nobody() as url, talking_to(url):
+        page = ann.get(f"/jobs/{job.pk}/video.mp4?download=1")
+    assert (page.status_code, page["Content-Type"]) == (502, "text/html; charset=utf-8")
+    assert f'<a href="/jobs/{job.pk}/">' in page.content.decode()
+
+
+def test_a_download_is_saved_as_a_file_and_a_video_plays_in_the_page(emulator: RecordingEmulator, ann: Client) -> None:
+    job = made(ann, emulator)
+    assert f'href="/jobs/{job.pk}/video.mp4?download=1">Download' in ann.get(f"/jobs/{job.pk}/").content.decode()
+    with closing(ann.get(f"/jobs/{job.pk}/video.mp4?download=1")) as download:
+        assert download["Content-Disposition"] == f'attachment; filename="video-{job.pk}.mp4"'
+        assert b"".join(download) == VIDEO
+    assert "Content-Disposition" not in fetch(ann, job).headers
+
+
+def test_a_video_that_the_service_has_deleted_is_404(emulator: RecordingEmulator, ann: Client) -> None:
     assert fetch(ann, row(job_id="j1", status="completed")).status == 404
 
 
-def test_a_head_request_has_the_headers_of_a_get_of_the_complete_video(box: Box, ann: Client) -> None:
-    job = made(ann, box)
+def test_a_head_request_has_the_headers_of_a_get_of_the_complete_video(
+    emulator: RecordingEmulator, ann: Client
+) -> None:
+    job = made(ann, emulator)
     told = ann.head(f"/jobs/{job.pk}/video.mp4", HTTP_RANGE="bytes=3-7")
     assert (told.status_code, told.headers) == (200, fetch(ann, job).headers)
 
 
-def test_a_head_fetches_nothing_of_a_video(ann: Client) -> None:
+def test_a_head_request_downloads_nothing(ann: Client) -> None:
     job = row(job_id="j1", status="completed")
     with (
         serving(endless) as server,
@@ -179,7 +200,7 @@ def test_a_head_fetches_nothing_of_a_video(ann: Client) -> None:
         assert server.connection(1).closed.wait(PATIENCE)
 
 
-def test_a_browser_that_hangs_up_ends_the_download_from_the_service(ann: Client) -> None:
+def test_a_browser_that_disconnects_ends_the_download_from_the_service(ann: Client) -> None:
     job = row(job_id="j1", status="completed")
     with (
         serving(endless) as server,

@@ -1,4 +1,4 @@
-"""The box, reached in all three ways: in process on a virtual clock, over real HTTP, and from the pytest fixtures."""
+"""Fixtures that reach the emulator in process on a virtual clock, over real HTTP, and through the pytest plugin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.media import SIZE, write_video
-from support.raw import Box
+from support.raw import RawClient
 from support.studio import Studio
 
 from decart import DecartClient
@@ -20,7 +20,7 @@ from decart.emulator import Emulator, EmulatorServer, EmulatorTransport, Virtual
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder for temporary files, which is this test's own; ask for it before a box."""
+    """Return a folder for temporary files, used by this test only; request it before an emulator."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -34,13 +34,13 @@ def studio() -> Studio:
 
 @pytest.fixture
 def decart_emulator_settings(studio: Studio, options: dict[str, Any]) -> dict[str, Any]:
-    """What the box of the pytest fixtures is made with."""
+    """Override the arguments of the plugin's emulator."""
     return {"renderer": studio, **options}
 
 
 @pytest.fixture(params=["in process", "over HTTP", "from fixtures"])
 def client(request: pytest.FixtureRequest, studio: Studio) -> Iterator[DecartClient]:
-    """A client of a box whose jobs take no time over HTTP, and four virtual seconds in process."""
+    """A client of an emulator whose jobs take no time over HTTP, and four virtual seconds in process."""
     if request.param == "in process":
         clock = VirtualClock()
         with (
@@ -62,24 +62,24 @@ def client(request: pytest.FixtureRequest, studio: Studio) -> Iterator[DecartCli
 
 @pytest.fixture
 def options() -> dict[str, Any]:
-    """What the box of a test is made with; a test overrides it with ``@pytest.mark.parametrize("options", [...])``."""
+    """Arguments of a test's emulator; override them with ``@pytest.mark.parametrize("options", [...])``."""
     return {}
 
 
 @pytest.fixture(params=["in process", "over HTTP", "from fixtures"])
-def box(request: pytest.FixtureRequest, studio: Studio, options: dict[str, Any]) -> Iterator[Box]:
-    """A box for requests by hand, on a virtual clock whichever way it is reached."""
+def raw(request: pytest.FixtureRequest, studio: Studio, options: dict[str, Any]) -> Iterator[RawClient]:
+    """Send handmade requests to an emulator on a virtual clock, whichever way it is reached."""
     if request.param == "from fixtures":
         emulator = request.getfixturevalue("decart_emulator")
-        yield Box(emulator, emulator.clock, EmulatorTransport(emulator))
+        yield RawClient(emulator, emulator.clock, EmulatorTransport(emulator))
         return
     clock, near = VirtualClock(), request.param == "in process"
     with Emulator(clock=clock, renderer=studio, background=not near, **options) as emulator:
         if near:
-            yield Box(emulator, clock, EmulatorTransport(emulator))
+            yield RawClient(emulator, clock, EmulatorTransport(emulator))
         else:
             with EmulatorServer(emulator) as server:
-                yield Box(emulator, clock, server)
+                yield RawClient(emulator, clock, server)
 
 
 @pytest.fixture

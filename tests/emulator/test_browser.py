@@ -1,4 +1,4 @@
-"""Every kind of made file plays in a real browser, and ffprobe says it is what it should be."""
+"""Every kind of rendered file plays in a real browser, and ffprobe confirms its format."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def page() -> Iterator[Page]:
 
 @pytest.fixture
 def played(page: Page) -> Callable[[Path], dict[str, Any]]:
-    """Loads a file in a video element, plays it to its end, and tells what the browser saw."""
+    """Load a file in a video element, play it to its end, and return what the browser reports."""
 
     def play(path: Path) -> dict[str, Any]:
         def serve(route: Route) -> None:

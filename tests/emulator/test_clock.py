@@ -22,7 +22,7 @@ def test_a_sleep_that_is_cancelled_takes_no_time() -> None:
     assert clock.now() == 1
 
 
-def test_time_can_be_moved_without_a_sleep() -> None:
+def test_advance_records_no_sleep() -> None:
     clock = VirtualClock()
     clock.advance(5)
     assert (clock.now(), clock.sleeps) == (5, [])

@@ -1,4 +1,4 @@
-"""The command line: what is wrong with it is one line that says what to do."""
+"""The command line: each error is one line that says what to do."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SECONDS = "is not a duration; use a number of seconds, 0 or more"
         ("--model", "=motion", "is not NAME=TASK: ModelDefinition: name must be"),
     ],
 )
-def test_a_wrong_value_is_one_line_with_the_way_out(option: str, value: str, advice: str) -> None:
+def test_an_invalid_option_is_a_one_line_error_with_advice(option: str, value: str, advice: str) -> None:
     done = ended(f"{option}={value}")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"decart-emulator: argument {option}: ")
@@ -51,18 +51,18 @@ def test_a_wrong_value_is_one_line_with_the_way_out(option: str, value: str, adv
     assert done.stderr.count("\n") == 1
 
 
-def test_a_busy_port_is_one_line_with_the_way_out() -> None:
+def test_a_busy_port_is_a_one_line_error_with_advice() -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         done = ended("--port", str(port))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"Port {port} is in use; choose another with --port, or --port 0 for any free one.\n"
+    assert done.stderr == f"Port {port} is in use; choose another with --port, or use --port 0 for any free one.\n"
 
 
 @pytest.mark.parametrize(
     ("host", "reason"), [("192.0.2.1", "Cannot assign requested address"), ("a..b", "label empty")]
 )
-def test_a_host_that_is_not_ours_is_one_line(host: str, reason: str) -> None:
+def test_a_host_of_another_machine_is_a_one_line_error(host: str, reason: str) -> None:
     done = ended("--host", host, "--port", "0")
     assert done.returncode == 1
     assert done.stderr.startswith(f"Cannot listen on {host}:0 (")
@@ -71,7 +71,7 @@ def test_a_host_that_is_not_ours_is_one_line(host: str, reason: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_the_script_is_the_module() -> None:
+def test_the_script_runs_the_module() -> None:
     settings = ConfigParser()
     settings.read(ROOT / "setup.cfg")
     name, _, value = settings["options.entry_points"]["console_scripts"].strip().partition(" = ")
@@ -82,7 +82,7 @@ def test_the_script_is_the_module() -> None:
     assert caught.value.code == 0
 
 
-def test_the_package_says_on_one_screen_what_there_is() -> None:
+def test_the_overview_of_the_package_fits_on_one_screen() -> None:
     done = ended(module="decart")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"decart {decart.__version__}: ")

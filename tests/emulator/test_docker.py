@@ -1,4 +1,4 @@
-"""The Docker example, as far as that can be shown without Docker: its commands run here."""
+"""The Docker example, as far as it can be tested without Docker: its commands run here."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def test_the_entry_point_listens_on_every_address_and_on_the_port_that_is_expose
     assert f'"127.0.0.1:{options.port}:{options.port}"' in COMPOSE
 
 
-def test_the_arguments_of_the_compose_file_are_right() -> None:
+def test_the_arguments_of_the_compose_file_are_valid() -> None:
     (found,) = re.findall(r"command: (\[.*\])", COMPOSE)
     options = parser().parse_args([*command_of("ENTRYPOINT")[1:], *json.loads(found)])
     assert (options.pending, options.processing) == (1.0, 3.0)
 
 
-def test_what_is_copied_and_built_is_there() -> None:
+def test_every_copied_and_built_path_exists() -> None:
     copied = [name for line in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE) for name in line.split()]
     assert "setup.cfg" in copied
     assert [name for name in copied if not (ROOT / name).exists()] == []

@@ -1,4 +1,4 @@
-"""The box does what the service does, whichever way it is reached."""
+"""The emulator does what the service does, whichever way it is reached."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def job(model: str, **options: Any) -> Any:
 
 
 class Raw:
-    """A hand-made form, for what the SDK would refuse to send."""
+    """A handmade form, for what the SDK would refuse to send."""
 
     def __init__(self, *parts: tuple[str, str]) -> None:
         lines = [f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n' for name, text in parts]
@@ -46,15 +46,15 @@ class Raw:
 
 
 def post(path: str, *parts: tuple[str, str], key: str | None = "dct_test", emulator: Emulator | None = None) -> Any:
-    """Submit a hand-made form in process, and return the status and the JSON text of the answer."""
+    """Submit a handmade form in process, and return the status and the JSON text of the response."""
     transport = EmulatorTransport(emulator)
     headers = {"Content-Type": "multipart/form-data; boundary=x"} | ({"X-API-KEY": key} if key is not None else {})
     with transport.send(
-        HttpRequest(method="POST", url=f"http://box{path}", headers=headers, body=Raw(*parts)), timeout=Timeout()
+        HttpRequest(method="POST", url=f"http://emulator{path}", headers=headers, body=Raw(*parts)), timeout=Timeout()
     ) as response:
-        answer = response.status, json.loads(response.read())
+        response = response.status, json.loads(response.read())
     transport.close()
-    return answer
+    return response
 
 
 def test_a_job_is_pending_then_processing_and_then_has_a_video(client: DecartClient) -> None:
@@ -62,7 +62,7 @@ def test_a_job_is_pending_then_processing_and_then_has_a_video(client: DecartCli
     assert (result.status, result.data) == ("completed", b"video of a lake")
 
 
-def test_the_states_follow_the_clock() -> None:
+def test_the_status_follows_the_clock() -> None:
     clock = VirtualClock()
     with Emulator(pending=1, processing=3, clock=clock, renderer=Studio(), background=False) as emulator:
         client = DecartClient(api_key="dct_test", transport=EmulatorTransport(emulator))
@@ -112,18 +112,18 @@ def test_every_input_reaches_the_renderer_under_its_name(client: DecartClient, s
     assert between.task == "first-last-frame"
 
 
-def test_a_trajectory_in_pixels_is_taken_for_a_share_of_the_picture(client: DecartClient, studio: Studio) -> None:
+def test_a_trajectory_in_pixels_is_converted_to_fractions(client: DecartClient, studio: Studio) -> None:
     points = [{"frame": 0, "x": 0, "y": 0}, {"frame": 1, "x": 640, "y": 352}]
     client.queue.submit_and_poll(job("lucy-motion", data=b"picture", trajectory=points))
     assert list(studio.orders[0].trajectory) == [(0, 0, 0), (1, 0.5, 0.5)]
 
 
-def test_a_picture_model_gives_a_png(client: DecartClient, studio: Studio) -> None:
+def test_an_image_model_makes_a_png(client: DecartClient, studio: Studio) -> None:
     client.queue.submit_and_poll(job("lucy-image-2", prompt="a hat", data=b"picture", enhance_prompt=False))
     assert studio.orders[0].task == "image-to-image"
 
 
-def test_a_model_of_ones_own_can_be_added() -> None:
+def test_a_custom_model_can_be_added() -> None:
     mine = ModelDefinition(name="mine", task="text-to-video")
     clock, studio = VirtualClock(), Studio()
     with Emulator(models=[mine], clock=clock, renderer=studio, background=False) as emulator:
@@ -144,7 +144,7 @@ def test_an_unknown_job_is_404_for_its_status_and_its_content(client: DecartClie
         client.queue.status("nobody")
     assert isinstance(caught.value.cause, NotFoundError)
     transport = EmulatorTransport()
-    request = HttpRequest(method="GET", url="http://box/v1/jobs/nobody/content", headers={"X-API-KEY": "dct_x"})
+    request = HttpRequest(method="GET", url="http://emulator/v1/jobs/nobody/content", headers={"X-API-KEY": "dct_x"})
     assert transport.send(request, timeout=Timeout()).status == 404
 
 
@@ -152,7 +152,7 @@ def test_content_is_refused_until_the_job_is_completed() -> None:
     transport = EmulatorTransport()
     client = DecartClient(api_key="dct_test", transport=transport)
     job_id = client.queue.submit(job("lucy-pro-t2v", prompt="x")).job_id
-    request = HttpRequest(method="GET", url=f"http://box/v1/jobs/{job_id}/content", headers={"X-API-KEY": "dct_x"})
+    request = HttpRequest(method="GET", url=f"http://emulator/v1/jobs/{job_id}/content", headers={"X-API-KEY": "dct_x"})
     assert transport.send(request, timeout=Timeout()).status == 409
 
 
@@ -165,13 +165,13 @@ def test_any_well_formed_key_is_accepted_and_no_other() -> None:
     assert "Invalid API key" in caught.value.message
 
 
-def test_given_keys_shut_out_all_others() -> None:
+def test_only_the_configured_keys_are_accepted() -> None:
     with VirtualEmulator(api_keys={"only-me"}) as emulator:
         assert post("/v1/jobs/lucy-pro-t2v", key="dct_other", emulator=emulator)[0] == 401
         assert post("/v1/jobs/lucy-pro-t2v", ("prompt", "x"), key="only-me", emulator=emulator)[0] == 200
 
 
-def test_no_key_at_all_is_401() -> None:
+def test_a_missing_key_is_401() -> None:
     assert post("/v1/jobs/lucy-pro-t2v", key=None) == (401, {"detail": "Missing API key"})
 
 
@@ -202,7 +202,7 @@ def test_other_routes_are_404(path: str) -> None:
         ("lucy-motion", "trajectory", '[{"frame":0,"x":0,"y":0},{"frame":1,"x":NaN,"y":0}]', "finite_number"),
     ],
 )
-def test_a_wrong_value_is_422_and_named(model: str, field: str, text: str, kind: str) -> None:
+def test_an_invalid_field_is_422_and_named(model: str, field: str, text: str, kind: str) -> None:
     status, body = post(f"/v1/jobs/{model}", (field, text))
     assert status == 422
     assert (["body", field], kind) in [(detail["loc"][:2], detail["type"]) for detail in body["detail"]]
@@ -233,7 +233,7 @@ def test_the_sdk_reports_the_details_of_a_422() -> None:
     assert "resolution: Input should be '720p'" in caught.value.message
 
 
-def test_an_empty_prompt_is_fine_for_an_edit(client: DecartClient, studio: Studio) -> None:
+def test_an_edit_may_have_an_empty_prompt(client: DecartClient, studio: Studio) -> None:
     client.queue.submit_and_poll(job("lucy-2.5", data=b"clip", prompt="", self_anchor=True))
     assert studio.orders[0].prompt == ""
 
@@ -242,18 +242,18 @@ def test_a_form_beyond_the_limit_is_413() -> None:
     assert post("/v1/jobs/lucy-pro-t2v", ("prompt", "x" * 2_000_000))[0] == 413
 
 
-def test_an_emulator_that_is_given_is_not_closed_by_its_transport() -> None:
+def test_a_transport_does_not_close_an_emulator_that_it_was_given() -> None:
     with VirtualEmulator() as emulator:
         EmulatorTransport(emulator).close()
         assert post("/v1/jobs/lucy-pro-t2v", ("prompt", "x"), emulator=emulator)[0] == 200
 
 
-def test_a_transport_refuses_an_emulator_whose_time_its_waits_would_not_move() -> None:
+def test_a_transport_refuses_an_emulator_without_a_virtual_clock() -> None:
     with Emulator() as emulator, pytest.raises(InvalidInputError, match="use VirtualEmulator, or"):
         EmulatorTransport(emulator)
 
 
-def test_features_that_the_emulator_lacks_are_refused_in_the_usual_form() -> None:
+def test_unsupported_features_are_refused_in_the_usual_form() -> None:
     import decart.emulator
 
     with pytest.raises(AttributeError, match="'decart.emulator' has no attribute 'Nothing'"):

@@ -16,7 +16,7 @@ from decart import (
 from decart.emulator import VirtualEmulator
 
 
-def test_the_schedule_of_a_wait_that_never_ends_is_read_from_the_clock() -> None:
+def test_the_clock_has_the_schedule_of_a_wait_that_never_ends() -> None:
     steady = PollPolicy(interval=100, backoff=1, max_interval=100, jitter=0)
     with VirtualEmulator(faults="job-never-ends") as emulator, emulator.client(poll=steady) as client:
         result = client.queue.submit_and_poll(LAKE)
@@ -26,7 +26,7 @@ def test_the_schedule_of_a_wait_that_never_ends_is_read_from_the_clock() -> None
         assert emulator.clock.now() == 600
 
 
-def test_the_usual_schedule_ends_at_ten_minutes() -> None:
+def test_the_default_schedule_ends_after_ten_minutes() -> None:
     with VirtualEmulator(faults="job-never-ends") as emulator, emulator.client(poll=PollPolicy(jitter=0)) as client:
         job_id = client.queue.submit_and_poll(LAKE).job_id
         polls = emulator.requests.polls(job_id)
@@ -36,7 +36,7 @@ def test_the_usual_schedule_ends_at_ten_minutes() -> None:
 
 
 @pytest.mark.parametrize("header", ["retry_after=7", "retry_after_date=7"])
-def test_a_wait_of_retry_after_is_kept_in_either_form(header: str) -> None:
+def test_retry_after_is_obeyed_in_either_form(header: str) -> None:
     with VirtualEmulator(faults=f"status:503,on=submit,times=2,{header}") as emulator, emulator.client() as client:
         client.queue.submit(LAKE)
         assert emulator.clock.sleeps == [7, 7]
@@ -53,7 +53,7 @@ def test_a_slow_response_takes_virtual_time_without_a_sleep() -> None:
 @pytest.mark.parametrize(
     ("timeout", "passed"), [(Timeout(read=5), 5), (Timeout(read=5, total=2), 2), (Timeout(read=60), 60)]
 )
-def test_a_silence_lasts_as_long_as_the_client_has_patience(timeout: Timeout, passed: float) -> None:
+def test_a_silence_lasts_until_the_client_times_out(timeout: Timeout, passed: float) -> None:
     with VirtualEmulator(faults="stall:61") as emulator, emulator.client(timeout=timeout) as client:
         with pytest.raises(SubmitOutcomeUnknownError):
             client.queue.submit(LAKE)
@@ -66,7 +66,7 @@ def test_a_silence_that_ends_in_time_is_followed_by_the_response() -> None:
         assert emulator.clock.now() == 59
 
 
-def test_a_silence_before_a_cut_is_both() -> None:
+def test_a_silence_can_precede_a_dropped_connection() -> None:
     with VirtualEmulator(faults=["stall:5", "drop-before"]) as emulator, emulator.client() as client:
         with pytest.raises(SubmitOutcomeUnknownError):
             client.queue.submit(LAKE)
@@ -74,7 +74,7 @@ def test_a_silence_before_a_cut_is_both() -> None:
         assert emulator.clock.now() == 5
 
 
-def test_a_client_that_gives_up_during_a_silence_before_a_cut_notices_neither() -> None:
+def test_a_client_may_time_out_before_the_connection_is_dropped() -> None:
     with VirtualEmulator(faults=["stall:500", "drop-before"]) as emulator, emulator.client() as client:
         with pytest.raises(SubmitOutcomeUnknownError):
             client.queue.submit(LAKE)
@@ -82,7 +82,7 @@ def test_a_client_that_gives_up_during_a_silence_before_a_cut_notices_neither() 
 
 
 @pytest.mark.parametrize("place", [0, 4, 14])
-def test_a_silence_may_begin_at_any_byte_but_the_end(place: int) -> None:
+def test_a_silence_may_begin_at_any_byte_but_the_last(place: int) -> None:
     with VirtualEmulator(
         pending=0, processing=0, renderer=Studio(), faults=f"stall:5,bytes={place},on=content"
     ) as emulator:
@@ -91,7 +91,7 @@ def test_a_silence_may_begin_at_any_byte_but_the_end(place: int) -> None:
         assert emulator.clock.now() == pytest.approx(sum(emulator.clock.sleeps) + 5)
 
 
-def test_a_silence_in_a_slow_body_is_in_its_place() -> None:
+def test_a_silence_in_a_slow_body_begins_at_its_byte() -> None:
     faults = ["stall:5,bytes=6,on=content", "drip:1,bytes=5"]
     with VirtualEmulator(pending=0, processing=0, renderer=Studio(), faults=faults) as emulator:
         with emulator.client() as client:

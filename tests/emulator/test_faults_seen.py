@@ -1,4 +1,4 @@
-"""Faults as a user of the SDK sees them: the same in process, over HTTP and from fixtures."""
+"""The effects of faults on a user of the SDK, which are the same in process, over HTTP and from fixtures."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Verb = Callable[[DecartClient, Path], str]
 
 @pytest.fixture
 def options() -> dict[str, Any]:
-    """What the box of the pytest fixtures is made with."""
+    """Return the arguments of the emulators."""
     return {"pending": 0, "processing": 0}
 
 
 @pytest.fixture(params=["in process", "over HTTP", "from fixtures"])
-def box(request: pytest.FixtureRequest) -> Iterator[tuple[Emulator, DecartClient]]:
-    """A box whose jobs take no time, and a client that is in a hurry where time is real."""
+def emulator_and_client(request: pytest.FixtureRequest) -> Iterator[tuple[Emulator, DecartClient]]:
+    """An emulator whose jobs take no time, and a client with short pauses where time is real."""
     once_more = RetryPolicy(attempts=3, interval=0.01, jitter=0)
     if request.param == "in process":
         with (
@@ -81,7 +81,7 @@ def ask(client: DecartClient, folder: Path) -> str:
 
 
 def end_of(verb: Verb, client: DecartClient, folder: Path) -> str:
-    """Return what a user sees: what comes back, or where it went wrong and why."""
+    """Return what a user sees: the result, or the error and its cause."""
     try:
         return verb(client, folder)
     except DecartSDKError as error:
@@ -89,7 +89,7 @@ def end_of(verb: Verb, client: DecartClient, folder: Path) -> str:
 
 
 SEEN: list[tuple[str, Verb, str, list[str]]] = [
-    # the fault, what is called, what comes of it, and the requests with their answers and what acted on them
+    # the fault, what is called, what comes of it, and the requests with their responses and what acted on them
     ("status:503,on=submit,retry_after=0", submit, "pending", ["submit 503 status", "submit 200"]),
     ("status:429,on=submit,retry_after_date=0", submit, "pending", ["submit 429 status", "submit 200"]),
     ("status:503,on=submit", submit, "SubmitOutcomeUnknownError: ServerError", ["submit 503 status"]),
@@ -165,44 +165,46 @@ SEEN: list[tuple[str, Verb, str, list[str]]] = [
 
 @pytest.mark.parametrize(("fault", "verb", "end", "log"), SEEN, ids=[f"{row[0]} {row[1].__name__}" for row in SEEN])
 def test_the_effect_of_a_fault_on_the_user(
-    box: tuple[Emulator, DecartClient], tmp_path: Path, fault: str, verb: Verb, end: str, log: list[str]
+    emulator_and_client: tuple[Emulator, DecartClient], tmp_path: Path, fault: str, verb: Verb, end: str, log: list[str]
 ) -> None:
-    emulator, client = box
+    emulator, client = emulator_and_client
     emulator.faults.add(fault)
     assert end_of(verb, client, tmp_path) == end
     assert [" ".join([e.route, str(e.status), *e.faults]) for e in emulator.requests] == log
     assert emulator.faults.left == ()
 
 
-def test_the_list_of_what_is_seen_has_every_name() -> None:
+def test_the_effect_of_every_fault_is_tested() -> None:
     elsewhere = {"drip", "job-never-ends"}  # which do not end
     assert {fault_of(row[0]).name for row in SEEN} | elsewhere == set(KINDS)
 
 
-def test_a_job_fails_without_a_reason(box: tuple[Emulator, DecartClient], tmp_path: Path) -> None:
-    emulator, client = box
+def test_a_job_fails_without_a_reason(emulator_and_client: tuple[Emulator, DecartClient], tmp_path: Path) -> None:
+    emulator, client = emulator_and_client
     emulator.faults.add("job-fails")
     assert "did not say why" in wait(client, tmp_path)
 
 
 def test_a_job_that_never_ends_is_waited_for_until_the_deadline(
-    box: tuple[Emulator, DecartClient], tmp_path: Path
+    emulator_and_client: tuple[Emulator, DecartClient], tmp_path: Path
 ) -> None:
-    emulator, client = box
+    emulator, client = emulator_and_client
     emulator.faults.add("job-never-ends")
     assert client.queue.submit_and_poll(LAKE, poll=PollPolicy(interval=0.01, timeout=0.1)).timed_out
     assert wait(client, tmp_path) == "completed"  # the next one does
 
 
-def test_a_slow_connection_still_delivers_the_video(box: tuple[Emulator, DecartClient], tmp_path: Path) -> None:
-    emulator, client = box
+def test_a_slow_connection_still_delivers_the_video(
+    emulator_and_client: tuple[Emulator, DecartClient], tmp_path: Path
+) -> None:
+    emulator, client = emulator_and_client
     emulator.faults.add("drip:0.01,bytes=4")
     assert download(client, tmp_path) == "video of a lake"
     assert [str(fault) for fault in emulator.faults.left] == ["drip:0.01,bytes=4"]
 
 
-def test_a_submit_whose_response_was_lost_was_accepted_once(box: tuple[Emulator, DecartClient]) -> None:
-    emulator, client = box
+def test_a_submit_whose_response_is_lost_is_accepted_once(emulator_and_client: tuple[Emulator, DecartClient]) -> None:
+    emulator, client = emulator_and_client
     emulator.faults.add("drop-after")
     with pytest.raises(SubmitOutcomeUnknownError):
         client.queue.submit(LAKE)
@@ -211,8 +213,8 @@ def test_a_submit_whose_response_was_lost_was_accepted_once(box: tuple[Emulator,
     assert client.queue.status(lost.job_id).status == "completed"
 
 
-def test_a_submit_that_was_dropped_before_made_no_job(box: tuple[Emulator, DecartClient]) -> None:
-    emulator, client = box
+def test_a_submit_that_is_dropped_before_creates_no_job(emulator_and_client: tuple[Emulator, DecartClient]) -> None:
+    emulator, client = emulator_and_client
     emulator.faults.add("drop-before")
     with pytest.raises(SubmitOutcomeUnknownError):
         client.queue.submit(LAKE)
@@ -221,16 +223,20 @@ def test_a_submit_that_was_dropped_before_made_no_job(box: tuple[Emulator, Decar
     assert lost.received > 0
 
 
-def test_a_download_resumes_where_it_was_cut(box: tuple[Emulator, DecartClient], tmp_path: Path) -> None:
-    emulator, client = box
+def test_a_download_resumes_where_it_was_cut_off(
+    emulator_and_client: tuple[Emulator, DecartClient], tmp_path: Path
+) -> None:
+    emulator, client = emulator_and_client
     emulator.faults.add("drop-midway:4")
     download(client, tmp_path)
     first, second = emulator.requests.of(route="content")
     assert ("range" in first.headers, second.headers["range"]) == (False, "bytes=4-")
 
 
-def test_the_key_does_not_go_where_a_redirect_leads(box: tuple[Emulator, DecartClient], tmp_path: Path) -> None:
-    emulator, client = box
+def test_the_key_is_not_sent_to_the_target_of_a_redirect(
+    emulator_and_client: tuple[Emulator, DecartClient], tmp_path: Path
+) -> None:
+    emulator, client = emulator_and_client
     with EmulatorServer(Emulator(renderer=Studio())) as elsewhere:
         emulator.faults.add(f"redirect:{elsewhere.url},times=2")
         assert end_of(submit, client, tmp_path).startswith("SubmitOutcomeUnknownError")
@@ -240,9 +246,9 @@ def test_the_key_does_not_go_where_a_redirect_leads(box: tuple[Emulator, DecartC
 
 
 def test_faults_of_different_parts_act_at_once_and_of_one_part_in_turn(
-    box: tuple[Emulator, DecartClient], tmp_path: Path
+    emulator_and_client: tuple[Emulator, DecartClient], tmp_path: Path
 ) -> None:
-    emulator, client = box
+    emulator, client = emulator_and_client
     emulator.faults.add(
         "status:503,on=content", "drip:0.01,bytes=5,times=1,after=1", "drop-midway:9,after=1", "truncate:2"
     )

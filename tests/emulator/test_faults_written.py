@@ -1,4 +1,4 @@
-"""Faults: how they are written, and which of several is next."""
+"""The notations of faults, and which of several acts next."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def test_after_counts_the_requests_of_its_kind_whatever_happens_to_them() -> Non
     assert acted == [["status"], [], [], ["drop-before"]]
 
 
-def test_a_cut_before_the_response_leaves_faults_for_bodies_to_the_next_request() -> None:
+def test_a_dropped_connection_leaves_faults_of_bodies_to_the_next_request() -> None:
     faults = Faults(["drip,on=submit", "drop-midway,on=submit", "drop-after"])
     assert [fault.name for fault in faults.take("submit")] == ["drop-after"]
     assert [fault.name for fault in faults.take("submit")] == ["drip", "drop-midway"]
 
 
-def test_two_equal_faults_are_two() -> None:
+def test_two_equal_faults_act_twice() -> None:
     faults = Faults([Fault("drop-before")] * 2)
     assert len(faults.take("submit") + faults.take("submit")) == 2
     assert faults.left == ()
@@ -49,13 +49,13 @@ def test_a_fault_for_jobs_is_used_up_by_jobs() -> None:
     assert [getattr(faults.take_for_job(), "name", None) for _ in range(4)] == [None, "job-fails", "job-fails", None]
 
 
-def test_faults_are_forgotten() -> None:
+def test_faults_can_be_cleared() -> None:
     faults = Faults(Fault("drop-before"))
     faults.clear()
     assert faults.take("submit") == ()
 
 
-def test_of_several_faults_none_is_added_if_one_cannot_be_read() -> None:
+def test_none_of_several_faults_is_added_if_one_is_invalid() -> None:
     faults = Faults()
     with pytest.raises(InvalidInputError):
         faults.add("drop-before", "nonsense")
@@ -84,7 +84,7 @@ def faults(draw: st.DrawFn) -> Fault:
 
 
 @given(faults())
-def test_a_fault_is_the_same_in_all_three_ways_to_write_it(fault: Fault) -> None:
+def test_the_three_notations_of_a_fault_are_equal(fault: Fault) -> None:
     assert fault_of(str(fault)) == fault_of(fault.as_json()) == fault_of(fault) == fault
 
 
@@ -101,7 +101,7 @@ def test_a_fault_is_the_same_in_all_three_ways_to_write_it(fault: Fault) -> None
         ("drip:1,bytes=10,after=1", Fault("drip", seconds=1, bytes=10, after=1)),
     ],
 )
-def test_a_text_is_read_as_the_fault_it_means(text: str, fault: Fault) -> None:
+def test_a_text_is_parsed_as_a_fault(text: str, fault: Fault) -> None:
     assert fault_of(text) == fault
 
 
@@ -126,7 +126,7 @@ def test_the_repr_of_a_fault_is_valid_input() -> None:
         ("status,colour=red", "takes no 'colour'; it takes on, times, after, code"),
         ({"name": "status", "colour": "red"}, "takes no 'colour'"),
         ({"name": "status", 7: "red"}, "takes no '7'"),
-        ("drop-before:7", "nothing is written after its name"),
+        ("drop-before:7", "it takes no value after a colon"),
         ("drop-before,on=monday", "on must be one of submit, status"),
         ("drop-before,times=0", "times must be a whole number, 1 or more, or 'forever'"),
         ("drop-before,after=-1", "after must be a whole number"),
@@ -153,7 +153,7 @@ def test_a_parameter_that_a_fault_does_not_take_is_refused_in_code() -> None:
         Fault("status", seconds=5)
 
 
-def test_every_parameter_of_the_table_is_one_of_a_fault() -> None:
+def test_every_parameter_of_the_table_is_an_attribute_of_a_fault() -> None:
     fields = {field.name for field in attrs.fields(Fault)}
     assert {key for kind in KINDS.values() for key in kind.takes} == set(PARAMETERS)
     assert set(PARAMETERS) < fields

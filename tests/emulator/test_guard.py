@@ -1,9 +1,9 @@
-"""The control routes are for programs on this machine, and not for web pages of other sites in its browser."""
+"""The control routes are protected from web pages of other origins."""
 
 from __future__ import annotations
 
 import pytest
-from support.raw import Box
+from support.raw import RawClient
 
 from decart.emulator import Fault
 from decart.emulator.guard import refusal
@@ -19,34 +19,34 @@ JSON = {"Content_Type": "application/json"}
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
-def test_a_page_that_rebinds_its_name_reaches_no_control_route(
-    box: Box, method: str, path: str, body: bytes | None
+def test_dns_rebinding_does_not_reach_the_control_routes(
+    raw: RawClient, method: str, path: str, body: bytes | None
 ) -> None:
-    box.emulator.faults.add("status:418,on=status")
-    answer = box.ask(method, path, body, Host="evil.example:8787", Origin="http://evil.example:8787", **JSON)
-    assert answer.status == 403
-    assert answer.json["detail"].startswith("The control routes accept only localhost")
-    assert box.emulator.faults.left == (Fault("status", code=418, on="status"),)
+    raw.emulator.faults.add("status:418,on=status")
+    response = raw.request(method, path, body, Host="evil.example:8787", Origin="http://evil.example:8787", **JSON)
+    assert response.status == 403
+    assert response.json["detail"].startswith("The control routes accept only localhost")
+    assert raw.emulator.faults.left == (Fault("status", code=418, on="status"),)
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:3000", "null"])
-def test_a_page_of_another_origin_reaches_no_control_route(
-    box: Box, method: str, path: str, body: bytes | None, origin: str
+def test_a_page_of_another_origin_does_not_reach_the_control_routes(
+    raw: RawClient, method: str, path: str, body: bytes | None, origin: str
 ) -> None:
-    answer = box.ask(method, path, body, Host="localhost:8787", Origin=origin, **JSON)
-    assert answer.status == 403
-    assert answer.json["detail"].startswith("The control routes accept no request from a web page of another origin")
-    assert box.emulator.faults.left == ()
+    response = raw.request(method, path, body, Host="localhost:8787", Origin=origin, **JSON)
+    assert response.status == 403
+    assert response.json["detail"].startswith("The control routes accept no request from a web page of another origin")
+    assert raw.emulator.faults.left == ()
 
 
 OWN = ["localhost", "localhost:8787", "LOCALHOST:80", "127.0.0.1:8787", "127.1.2.3", "[::1]:8787", "emulator:8787"]
 
 
 @pytest.mark.parametrize("host", OWN)
-def test_names_of_this_machine_and_of_a_compose_file_are_accepted(box: Box, host: str) -> None:
-    assert box.get("/_emulator/faults", Host=host).status == 200
-    assert box.get("/_emulator/faults", Host=host, Origin=f"http://{host}").status == 200
+def test_names_of_this_machine_and_of_a_compose_file_are_accepted(raw: RawClient, host: str) -> None:
+    assert raw.get("/_emulator/faults", Host=host).status == 200
+    assert raw.get("/_emulator/faults", Host=host, Origin=f"http://{host}").status == 200
 
 
 FOREIGN = [
@@ -63,8 +63,8 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("host", FOREIGN)
-def test_any_other_host_is_refused(box: Box, host: str) -> None:
-    assert box.get("/_emulator/faults", Host=host).status in (400, 403)  # what is no host at all, the server refuses
+def test_any_other_host_is_refused(raw: RawClient, host: str) -> None:
+    assert raw.get("/_emulator/faults", Host=host).status in (400, 403)  # what is no host at all, the server refuses
 
 
 @pytest.mark.parametrize(
@@ -83,5 +83,5 @@ def test_the_host_that_the_emulator_listens_on_is_accepted(listening_on: str, ho
     assert (refusal({"HTTP_HOST": host}, listening_on) is None) is accepted
 
 
-def test_the_routes_of_the_service_are_open_to_any_host(box: Box) -> None:
-    assert box.get("/v1/jobs/x", Host="api.decart.ai", Origin="https://app.example").status == 404
+def test_the_routes_of_the_service_are_open_to_any_host(raw: RawClient) -> None:
+    assert raw.get("/v1/jobs/x", Host="api.decart.ai", Origin="https://app.example").status == 404

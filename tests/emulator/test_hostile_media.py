@@ -1,4 +1,4 @@
-"""Files that somebody made to do harm, or that went wrong: a job fails with a reason, or gives a video all the same."""
+"""Malicious or broken media: a job fails with a reason, or makes a video nevertheless."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def test_an_input_that_is_not_media_fails_with_a_reason(task: str, kind: str, tm
 
 
 @pytest.mark.parametrize("kind", BROKEN_PICTURES)
-def test_a_picture_that_is_only_a_head_fails_with_a_reason(kind: str, tmp_path: Path) -> None:
+def test_a_picture_without_content_fails_with_a_reason(kind: str, tmp_path: Path) -> None:
     assert fails(tmp_path, "image-to-image", inputs=put(tmp_path, BROKEN_PICTURES[kind])).startswith("data ")
 
 
 @pytest.mark.parametrize("path", ["a folder", "/dev/zero", "nowhere"])
-def test_an_input_that_is_not_a_file_is_missing(path: str, tmp_path: Path) -> None:
+def test_an_input_that_does_not_exist_is_missing(path: str, tmp_path: Path) -> None:
     (tmp_path / "a folder").mkdir()
     for task in ("video-edit", "image-to-image"):
         assert fails(tmp_path, task, inputs={"data": tmp_path / path}) == "data is missing"
@@ -96,14 +96,14 @@ PLAY_LISTS = {
 
 @pytest.mark.parametrize("name", ["data", "data.m3u8", "data.mpd", "data.ffconcat", "data.sdp", "data.mp4", "%03d.png"])
 @pytest.mark.parametrize("kind", PLAY_LISTS)
-def test_a_play_list_opens_nothing(kind: str, name: str, tmp_path: Path) -> None:
+def test_a_playlist_opens_no_other_file(kind: str, name: str, tmp_path: Path) -> None:
     secret = write_video(tmp_path / "secret.mp4")
     (tmp_path / name).write_text(PLAY_LISTS[kind].format(secret=secret))
     assert fails(tmp_path, "video-edit", inputs={"data": tmp_path / name})
 
 
 @pytest.mark.parametrize("name", ["concat:secret.mp4", "secret.mp4|secret.mp4", "pipe:0", "-i", "%d.mp4", "http:x"])
-def test_the_name_of_a_file_means_nothing(name: str, tmp_path: Path) -> None:
+def test_the_name_of_a_file_is_ignored(name: str, tmp_path: Path) -> None:
     write_video(tmp_path / "plain.mp4").rename(tmp_path / name)
     draw(job("video-edit", inputs={"data": tmp_path / name}), tmp_path / "made")
     assert len(frames_of(tmp_path / "made")) == 10
@@ -114,7 +114,7 @@ def test_the_name_of_a_file_means_nothing(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("claim", [(60_000, 60_000), (2**31 - 1, 1), (1, 2**31 - 1), (0, 0), (8192, 8192)])
 @pytest.mark.parametrize("task", PICTURES)
-def test_a_png_is_judged_by_the_size_it_claims(claim: tuple[int, int], task: str, tmp_path: Path) -> None:
+def test_a_png_is_refused_by_the_size_in_its_header(claim: tuple[int, int], task: str, tmp_path: Path) -> None:
     assert fails(tmp_path, task, inputs=put(tmp_path, png_that_claims(*claim))).startswith("data ")
 
 
@@ -125,7 +125,7 @@ def saved(picture: Image.Image, format: str, **options: Any) -> bytes:
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
-def test_of_an_animation_only_the_first_picture_is_decoded(format: str, tmp_path: Path) -> None:
+def test_only_the_first_frame_of_an_animated_picture_is_decoded(format: str, tmp_path: Path) -> None:
     first = Image.new("RGB", SIZE, "red")
     others = [Image.new("RGB", SIZE, (0, shade % 256, shade // 256)) for shade in range(400)]
     raw = saved(first, format, save_all=True, append_images=others, **({"lossless": True} if format == "WEBP" else {}))
@@ -142,7 +142,7 @@ def text_bomb() -> bytes:
 
 
 def deep_exif() -> bytes:
-    """A JPEG whose EXIF directories point to each other for ever."""
+    """A JPEG whose EXIF directories point to each other."""
     entry = struct.pack("<HHII", 0x8769, 4, 1, 8)
     turned = struct.pack("<HHII", 0x0112, 3, 1, 6)
     exif = b"Exif\0\0II*\0" + struct.pack("<I", 8) + struct.pack("<H", 2) + turned + entry + struct.pack("<I", 8)
@@ -178,7 +178,7 @@ STRANGE_PICTURES: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("kind", STRANGE_PICTURES)
 @pytest.mark.parametrize("task", ["image-to-video", "first-last-frame"])
-def test_a_strange_picture_gives_a_video_or_a_reason(kind: str, task: str, tmp_path: Path) -> None:
+def test_a_strange_picture_becomes_a_video_or_fails_with_a_reason(kind: str, task: str, tmp_path: Path) -> None:
     files = put(tmp_path, STRANGE_PICTURES[kind]())
     try:
         draw(job(task, inputs=files | {"start": files["data"], "end": files["data"]}), tmp_path / "made")
@@ -192,7 +192,7 @@ def test_a_strange_picture_gives_a_video_or_a_reason(kind: str, task: str, tmp_p
 
 
 def patched(tmp_path: Path, box: bytes, offset: int, layout: str, *values: int) -> dict[str, Path]:
-    """An MP4 with other values at some place of its first box of a kind."""
+    """An MP4 with other values at an offset in its first box of a kind."""
     source = write_video(tmp_path / "source.mp4", codec="h264")
     raw = bytearray(source.read_bytes())
     struct.pack_into(layout, raw, raw.index(box) + 4 + offset, *values)
@@ -218,7 +218,7 @@ LIES: dict[str, tuple[bytes, int, str, tuple[int, ...]]] = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_a_video_with_false_headers_gives_a_video_or_a_reason(lie: str, tmp_path: Path) -> None:
+def test_a_video_with_false_headers_becomes_a_video_or_fails_with_a_reason(lie: str, tmp_path: Path) -> None:
     box, offset, layout, values = LIES[lie]
     files = patched(tmp_path, box, offset, layout, *values)
     try:
@@ -229,7 +229,7 @@ def test_a_video_with_false_headers_gives_a_video_or_a_reason(lie: str, tmp_path
         assert 1 <= len(frames_of(tmp_path / "made")) <= 10
 
 
-def test_damage_anywhere_gives_a_video_or_a_reason(tmp_path: Path) -> None:
+def test_a_damaged_video_becomes_a_video_or_fails_with_a_reason(tmp_path: Path) -> None:
     whole = write_video(tmp_path / "source.mp4", codec="h264", sound="aac").read_bytes()
     random = np.random.default_rng(3)
     for _ in range(60):
@@ -242,7 +242,7 @@ def test_damage_anywhere_gives_a_video_or_a_reason(tmp_path: Path) -> None:
             assert str(refused).startswith("data ")
 
 
-def test_frames_of_other_sizes_in_between_are_fitted(tmp_path: Path) -> None:
+def test_frames_of_other_sizes_are_fitted(tmp_path: Path) -> None:
     raw = b"".join(write_video(tmp_path / "a.h264", codec="h264", size=size).read_bytes() for size in (SIZE, (320, 64)))
     draw(job("video-edit", inputs=put(tmp_path, raw)), tmp_path / "made")
     frames = frames_of(tmp_path / "made")
@@ -250,19 +250,19 @@ def test_frames_of_other_sizes_in_between_are_fitted(tmp_path: Path) -> None:
     assert {frame.shape[:2] for frame in frames} == {(SIZE[1], SIZE[0])}
 
 
-def test_negative_times_start_at_nought(tmp_path: Path) -> None:
+def test_negative_times_start_at_zero(tmp_path: Path) -> None:
     source = write_video(tmp_path / "data.mkv", ticks=tuple(range(-500, 500, 100)))
     draw(job("video-edit", inputs={"data": source}), tmp_path / "made")
     assert len(frames_of(tmp_path / "made")) == 10
 
 
-def test_a_video_of_one_frame_and_no_rate_is_made(tmp_path: Path) -> None:
+def test_a_video_of_one_frame_without_a_rate_is_accepted(tmp_path: Path) -> None:
     source = write_video(tmp_path / "data.mkv", ticks=(0,))
     draw(job("video-edit", inputs={"data": source}), tmp_path / "made")
     assert len(frames_of(tmp_path / "made")) == 1
 
 
-def test_a_video_of_very_many_frames_is_cut(tmp_path: Path) -> None:
+def test_a_video_of_very_many_frames_is_shortened(tmp_path: Path) -> None:
     ticks = tuple(range(MAX_FRAMES + 200))
     source = write_video(tmp_path / "data.mkv", ticks=ticks, size=(16, 16), codec="mpeg4")
     draw(job("video-edit", width=16, height=16, inputs={"data": source}), tmp_path / "made")
@@ -289,7 +289,7 @@ def test_the_cover_picture_of_a_song_is_not_a_video(tmp_path: Path) -> None:
 
 
 def with_sound(path: Path, rate: int, start: int = 0, count: int = 2048) -> Path:
-    """A video of a second whose raw sound has a strange rate."""
+    """A one-second video whose raw sound has a strange rate."""
     with av.open(str(path), "w") as file:
         track = file.add_stream("mpeg4", rate=10)
         track.width, track.height, track.pix_fmt = *SIZE, "yuv420p"
@@ -317,7 +317,7 @@ def test_sound_of_a_strange_rate_does_not_spoil_the_video(rate: int, tmp_path: P
 
 
 def weighed(tmp_path: Path, task: str, raw: bytes, **limits: Any) -> tuple[int, str]:
-    """Render in a process of its own; return its memory at most, in MB, and why the job failed if it did."""
+    """Render in a separate process; return its peak memory in MB, and why the job failed if it did."""
     target = tmp_path / "weight"
     IsolatedRenderer(function="support.renderers:report_memory", **limits)(job(task, inputs=put(tmp_path, raw)), target)
     most, reason = target.read_text("utf-8").split("\n", 1)

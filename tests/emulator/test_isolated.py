@@ -1,4 +1,4 @@
-"""Rendering in a separate process: however that ends, the emulator gets a failed job and a reason."""
+"""Rendering in a separate process: however it ends, the job fails with a reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits
         ("refuse", {}, "no \u00e4rger: a lake"),
     ],
 )
-def test_a_failed_render_gives_a_reason_and_leaves_no_file(
+def test_a_failed_render_has_a_reason_and_leaves_no_file(
     tmp_path: Path, name: str, limits: dict[str, float], reason: str
 ) -> None:
     target = tmp_path / "made.mp4"

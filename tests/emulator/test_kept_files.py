@@ -1,11 +1,11 @@
-"""Files that are kept in the box until their time is over, and the look at what was made here."""
+"""Uploaded files, which the emulator keeps until they expire, and the detection of its own files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from support.raw import Box, BufferedResponse
+from support.raw import BufferedResponse, RawClient
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from decart.emulator.app import App
@@ -15,9 +15,9 @@ from decart.emulator.render.mark import MARK
 DAY = 24 * 60 * 60
 
 
-def kept(box: Box, seconds: str | None = None, **more: object) -> BufferedResponse:
+def kept(raw: RawClient, seconds: str | None = None, **more: object) -> BufferedResponse:
     """Upload a file."""
-    return box.form("/v1/files", {} if seconds is None else {"ttl_seconds": seconds}, {"file": b"picture"}, **more)
+    return raw.form("/v1/files", {} if seconds is None else {"ttl_seconds": seconds}, {"file": b"picture"}, **more)
 
 
 def files_on_disk(folder: Path) -> list[Path]:
@@ -25,83 +25,83 @@ def files_on_disk(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_a_file_is_stored_and_described(box: Box) -> None:
-    answer = kept(box)
-    file = answer.json
-    assert answer.status == 200
+def test_a_file_is_stored_and_described(raw: RawClient) -> None:
+    response = kept(raw)
+    file = response.json
+    assert response.status == 200
     assert (file["filename"], file["mime_type"], file["size_bytes"]) == (
         "file.bin",
         "application/octet-stream",
         len(b"picture"),
     )
     assert file["id"].startswith("file_")
-    assert box.get(f"/v1/files/{file['id']}").json == file
+    assert raw.get(f"/v1/files/{file['id']}").json == file
 
 
 @pytest.mark.parametrize(("seconds", "lives"), [(None, DAY), ("60", 60), ("2592000", 2_592_000)])
-def test_a_file_expires(temporary: Path, box: Box, seconds: str | None, lives: int) -> None:
-    path = f"/v1/files/{kept(box, seconds).json['id']}"
-    box.clock.advance(lives - 1)
-    assert box.get(path).status == 200
-    box.clock.advance(1)
-    assert box.get(path).status == 404
+def test_a_file_expires(temporary: Path, raw: RawClient, seconds: str | None, lives: int) -> None:
+    path = f"/v1/files/{kept(raw, seconds).json['id']}"
+    raw.clock.advance(lives - 1)
+    assert raw.get(path).status == 200
+    raw.clock.advance(1)
+    assert raw.get(path).status == 404
     assert files_on_disk(temporary) == []
 
 
-def test_a_persistent_file_stays(box: Box) -> None:
-    file = kept(box, "persistent").json
-    box.clock.advance(1000 * DAY)
-    assert (file["expires_at"], box.get(f"/v1/files/{file['id']}").status) == (None, 200)
+def test_a_persistent_file_stays(raw: RawClient) -> None:
+    file = kept(raw, "persistent").json
+    raw.clock.advance(1000 * DAY)
+    assert (file["expires_at"], raw.get(f"/v1/files/{file['id']}").status) == (None, 200)
 
 
 @pytest.mark.parametrize("seconds", ["59", "2592001", "soon", "-1", "1e3"])
-def test_a_time_out_of_bounds_is_422(box: Box, seconds: str) -> None:
-    assert kept(box, seconds).wrong == [(["body", "ttl_seconds"], "value_error")]
+def test_a_lifetime_out_of_range_is_422(raw: RawClient, seconds: str) -> None:
+    assert kept(raw, seconds).wrong == [(["body", "ttl_seconds"], "value_error")]
 
 
-def test_an_upload_without_a_file_is_422(box: Box) -> None:
-    assert box.form("/v1/files", {"file": "a text"}).wrong == [(["body", "file"], "missing")]
+def test_an_upload_without_a_file_is_422(raw: RawClient) -> None:
+    assert raw.form("/v1/files", {"file": "a text"}).wrong == [(["body", "file"], "missing")]
 
 
 @pytest.mark.parametrize("options", [{"keep": 2}])
-def test_the_oldest_file_goes_when_there_are_too_many(temporary: Path, box: Box) -> None:
-    ids = [box.form("/v1/files", {"ttl_seconds": "persistent"}, {"file": b"x"}).json["id"] for _ in range(3)]
-    assert [box.get(f"/v1/files/{file_id}").status for file_id in ids] == [404, 200, 200]
+def test_the_oldest_file_is_deleted_when_there_are_too_many(temporary: Path, raw: RawClient) -> None:
+    ids = [raw.form("/v1/files", {"ttl_seconds": "persistent"}, {"file": b"x"}).json["id"] for _ in range(3)]
+    assert [raw.get(f"/v1/files/{file_id}").status for file_id in ids] == [404, 200, 200]
     assert len(files_on_disk(temporary)) == 2
 
 
-def test_a_deleted_file_is_gone_from_the_disk(temporary: Path, box: Box) -> None:
-    path = f"/v1/files/{kept(box).json['id']}"
-    deleted = box.ask("DELETE", path)
+def test_a_deleted_file_is_deleted_from_disk(temporary: Path, raw: RawClient) -> None:
+    path = f"/v1/files/{kept(raw).json['id']}"
+    deleted = raw.request("DELETE", path)
     assert (deleted.status, deleted.body) == (204, b"")
-    assert [box.ask("DELETE", path).status, box.get(path).status] == [404, 404]
+    assert [raw.request("DELETE", path).status, raw.get(path).status] == [404, 404]
     assert files_on_disk(temporary) == []
 
 
-def test_a_file_is_its_owners_alone(box: Box) -> None:
-    path = f"/v1/files/{kept(box).json['id']}"
-    assert [box.get(path, key="dct_other").status, box.ask("DELETE", path, key="dct_other").status] == [404, 404]
-    assert box.get(path).status == 200
+def test_a_file_is_visible_to_its_owner_only(raw: RawClient) -> None:
+    path = f"/v1/files/{kept(raw).json['id']}"
+    assert [raw.get(path, key="dct_other").status, raw.request("DELETE", path, key="dct_other").status] == [404, 404]
+    assert raw.get(path).status == 200
 
 
 # ---------------------------------------------------------------- verify
 
 
 @pytest.mark.parametrize("before", [0, 256 * 1024 - 5])
-def test_a_file_that_was_made_here_is_recognized(box: Box, before: int) -> None:
+def test_a_file_of_an_emulator_is_detected(raw: RawClient, before: int) -> None:
     data = bytes(before) + MARK.encode() + b"more"
-    assert box.form("/v1/verify", {}, {"file": data}).json == {"detected": True, "confidence": 1.0}
+    assert raw.form("/v1/verify", {}, {"file": data}).json == {"detected": True, "confidence": 1.0}
 
 
-def test_a_file_that_was_made_elsewhere_is_not_recognized(box: Box) -> None:
-    assert box.form("/v1/verify", {}, {"file": b"holiday"}).json == {"detected": False, "confidence": 0.0}
+def test_another_file_is_not_detected(raw: RawClient) -> None:
+    assert raw.form("/v1/verify", {}, {"file": b"holiday"}).json == {"detected": False, "confidence": 0.0}
 
 
-def test_checking_no_file_is_422(box: Box) -> None:
-    assert box.form("/v1/verify", {}).wrong == [(["body", "file"], "missing")]
+def test_verifying_without_a_file_is_422(raw: RawClient) -> None:
+    assert raw.form("/v1/verify", {}).wrong == [(["body", "file"], "missing")]
 
 
-def test_checking_a_file_that_is_too_large_is_413_before_it_is_sent(box: Box) -> None:
+def test_verifying_a_file_that_is_too_large_is_413_before_it_is_sent(raw: RawClient) -> None:
     asked = EnvironBuilder("/v1/verify", method="POST", headers={"X-API-KEY": "dct_test"}).get_environ()
-    _, status, _ = run_wsgi_app(App(box.emulator), asked | {"CONTENT_LENGTH": str(VERIFY_LIMIT + 1)})
+    _, status, _ = run_wsgi_app(App(raw.emulator), asked | {"CONTENT_LENGTH": str(VERIFY_LIMIT + 1)})
     assert status.startswith("413 ")

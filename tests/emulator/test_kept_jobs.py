@@ -1,4 +1,4 @@
-"""How many jobs a box keeps, and what it keeps of them."""
+"""How many jobs an emulator keeps, and what is deleted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE: Any = {"model": models.video("lucy-clip"), "prompt": "a lake", "data": b"c
 
 @pytest.fixture
 def small(studio: Studio) -> Iterator[DecartClient]:
-    """A client of a box that keeps two jobs."""
+    """A client of an emulator that keeps two jobs."""
     clock = VirtualClock()
     with (
         Emulator(clock=clock, renderer=studio, background=False, keep=2) as emulator,
@@ -26,7 +26,7 @@ def small(studio: Studio) -> Iterator[DecartClient]:
         yield client
 
 
-def test_the_oldest_job_that_has_ended_is_forgotten_with_its_files(small: DecartClient, studio: Studio) -> None:
+def test_the_oldest_job_that_has_ended_is_deleted_with_its_files(small: DecartClient, studio: Studio) -> None:
     first, second, third = [small.queue.submit_and_poll(WORDS).job_id for _ in range(3)]
     with pytest.raises(QueueStatusError) as caught:
         small.queue.status(first)
@@ -35,14 +35,14 @@ def test_the_oldest_job_that_has_ended_is_forgotten_with_its_files(small: Decart
     assert [target.parent.exists() for target in studio.targets] == [False, True, True]
 
 
-def test_a_job_under_way_is_not_forgotten_however_many_come_after_it(small: DecartClient) -> None:
+def test_a_job_in_progress_is_never_deleted(small: DecartClient) -> None:
     slow = small.queue.submit(WORDS).job_id
     for _ in range(3):
         small.queue.submit_and_poll(WORDS)
     assert small.queue.poll(slow).data == b"video of a lake"
 
 
-def test_a_job_whose_status_was_never_checked_is_not_rendered_before_it_is_forgotten(
+def test_a_job_whose_status_was_never_checked_is_deleted_without_rendering_it(
     small: DecartClient, studio: Studio
 ) -> None:
     for _ in range(5):
@@ -50,7 +50,7 @@ def test_a_job_whose_status_was_never_checked_is_not_rendered_before_it_is_forgo
     assert studio.orders == []
 
 
-def test_a_video_that_is_forgotten_while_it_is_read_arrives_completely(small: DecartClient) -> None:
+def test_a_video_that_is_deleted_while_it_is_downloaded_arrives_completely(small: DecartClient) -> None:
     first = small.queue.submit_and_poll(WORDS).job_id
     with small.queue.stream(first) as video:
         for _ in range(3):
@@ -59,9 +59,7 @@ def test_a_video_that_is_forgotten_while_it_is_read_arrives_completely(small: De
 
 
 @pytest.mark.parametrize("prompt", ["a lake", "fail"])
-def test_the_files_that_were_sent_are_deleted_when_the_job_has_ended(
-    client: DecartClient, studio: Studio, prompt: str
-) -> None:
+def test_uploads_are_deleted_when_the_job_has_ended(client: DecartClient, studio: Studio, prompt: str) -> None:
     client.queue.submit_and_poll({**FILE, "prompt": prompt})
     assert studio.files == [{"data": b"clip"}]
     assert [path.exists() for path in studio.orders[0].inputs.values()] == [False]

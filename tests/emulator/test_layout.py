@@ -1,4 +1,4 @@
-"""How result files are laid out: their index before or after the frames, and how many frames a second they have."""
+"""The layout of result files: an index before or after the frames, and the frame rate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 import pytest
-from support.raw import Box
+from support.raw import RawClient
 
 from decart import InvalidInputError
 from decart.emulator import Emulator, VirtualEmulator
@@ -26,11 +26,11 @@ def boxes(data: bytes) -> Iterator[str]:
 
 
 def made(path: str, files: dict[str, bytes] | None = None, **settings: Any) -> bytes:
-    """Have an emulator with these settings make a file."""
+    """Return a file made by an emulator with these settings."""
     with VirtualEmulator(**settings) as emulator:
-        box = Box.within(emulator)
-        job_id = box.finished(box.form(path, {**VIDEO, "resolution": "480p"} if files is None else VIDEO, files))
-        return box.get(f"/v1/jobs/{job_id}/content").body
+        raw = RawClient.within(emulator)
+        job_id = raw.finished(raw.form(path, {**VIDEO, "resolution": "480p"} if files is None else VIDEO, files))
+        return raw.get(f"/v1/jobs/{job_id}/content").body
 
 
 @pytest.mark.parametrize(
@@ -42,9 +42,7 @@ def made(path: str, files: dict[str, bytes] | None = None, **settings: Any) -> b
     ],
     ids=["default", "start", "end"],
 )
-def test_the_index_is_at_the_start_unless_it_is_asked_for_at_the_end(
-    settings: dict[str, Any], expected: list[str]
-) -> None:
+def test_the_index_is_at_the_start_by_default(settings: dict[str, Any], expected: list[str]) -> None:
     data = made("/v1/jobs/lucy-pro-t2v", **settings)
     assert list(boxes(data)) == expected
     structure = Structure()
@@ -60,14 +58,14 @@ def test_a_file_with_its_index_at_the_end_is_incomplete_until_that_has_arrived()
 
 
 @pytest.mark.parametrize("layout", ["start", "end"])
-def test_the_layout_is_that_of_edited_videos_too(layout: str, video: Path) -> None:
+def test_the_layout_applies_to_edited_videos_too(layout: str, video: Path) -> None:
     data = made("/v1/jobs/lucy-clip", {"data": video.read_bytes()}, layout=layout, renderer=draw)
     assert (list(boxes(data))[-1] == "moov") is (layout == "end")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fps", [24, 32])
-def test_videos_have_the_frame_rate_that_is_asked_for(fps: int, tmp_path: Path) -> None:
+def test_videos_have_the_requested_frame_rate(fps: int, tmp_path: Path) -> None:
     path = tmp_path / "made.mp4"
     path.write_bytes(made("/v1/jobs/lucy-pro-t2v", layout="end", fps=fps, renderer=draw))
     with av.open(path) as container:
@@ -76,6 +74,6 @@ def test_videos_have_the_frame_rate_that_is_asked_for(fps: int, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("settings", "why"), [({"layout": "middle"}, "layout must be"), ({"fps": 0}, "fps must be")])
-def test_what_no_file_can_have_is_refused(settings: dict[str, Any], why: str) -> None:
+def test_an_invalid_layout_or_frame_rate_is_refused(settings: dict[str, Any], why: str) -> None:
     with pytest.raises(InvalidInputError, match=why):
         Emulator(**settings)

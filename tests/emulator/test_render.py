@@ -1,4 +1,4 @@
-"""Rules for the placeholders that the emulator makes: what every video is, and videos from words."""
+"""Rendering: the format of every video, and videos from text."""
 
 from __future__ import annotations
 
@@ -30,20 +30,18 @@ def test_a_video_is_h264_that_every_player_shows(task: str, tmp_path: Path, vide
 
 
 @pytest.mark.parametrize("size", [(96, 64), (64, 96), (97, 65), (16, 16), (300, 20)])
-def test_a_video_has_the_asked_size_made_even(size: tuple[int, int], tmp_path: Path) -> None:
+def test_a_video_has_the_requested_size_rounded_to_even(size: tuple[int, int], tmp_path: Path) -> None:
     frames = made(tmp_path, "text-to-video", prompt="A lake", width=size[0], height=size[1])
     assert frames[0].shape[:2] == (size[1] // 2 * 2, size[0] // 2 * 2)
 
 
 @pytest.mark.parametrize(("fps", "seconds", "count"), [(10, 1.0, 10), (25, 0.6, 15), (1, 0.2, 1)])
-def test_a_video_has_as_many_frames_as_its_length_asks_for(
-    fps: int, seconds: float, count: int, tmp_path: Path
-) -> None:
+def test_the_number_of_frames_follows_from_the_length(fps: int, seconds: float, count: int, tmp_path: Path) -> None:
     assert len(made(tmp_path, "text-to-video", fps=fps, seconds=seconds)) == count
 
 
 @pytest.mark.parametrize("task", ["text-to-video", "video-edit"])
-def test_the_same_job_gives_the_same_file(task: str, tmp_path: Path, video: Path) -> None:
+def test_the_same_job_makes_the_same_file(task: str, tmp_path: Path, video: Path) -> None:
     one, two = tmp_path / "one.mp4", tmp_path / "two.mp4"
     again = job(task, prompt="A storm at sea", inputs={"data": video})
     render(again, one)
@@ -77,7 +75,7 @@ def test_night_is_darker_than_day(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [PALETTE_WORDS, LAND_WORDS, OTHER_WORDS])
-def test_every_kind_of_scenery_can_be_made(words: dict[str, tuple[str, ...]], tmp_path: Path) -> None:
+def test_every_kind_of_scenery_can_be_rendered(words: dict[str, tuple[str, ...]], tmp_path: Path) -> None:
     pictures = [
         made(tmp_path, "text-to-video", prompt=f"one {known[0]}", seconds=0.2)[0].tobytes() for known in words.values()
     ]
@@ -103,7 +101,7 @@ def test_any_prompt_can_be_shown(prompt: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(1280, 704), (704, 1280), (480, 832)])
-def test_writing_stays_inside_the_frame(size: tuple[int, int]) -> None:
+def test_text_stays_inside_the_frame(size: tuple[int, int]) -> None:
     for caption in ("short", "a longer one " * 40, "unbroken" * 60, "湖" * 200):
         for drawn, (left, top) in overlay(size, "a-model", caption).parts:
             assert left >= 0

@@ -1,4 +1,4 @@
-"""What was rendered is kept, within bounds, and given again for the same job."""
+"""Rendered files are cached, up to a limit, and reused for the same job."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.media import job
-from support.raw import Box
+from support.raw import RawClient
 from support.studio import Studio
 
 from decart.emulator import VirtualEmulator
@@ -81,7 +81,7 @@ def test_a_file_that_was_deleted_is_rendered_again(studio: Studio, folder: Path,
     assert len(studio.orders) == 2
 
 
-def test_a_job_that_fails_is_not_kept(studio: Studio, folder: Path, tmp_path: Path) -> None:
+def test_a_job_that_fails_is_not_cached(studio: Studio, folder: Path, tmp_path: Path) -> None:
     cached = Cached(studio, folder)
     for _ in range(2):
         with pytest.raises(RenderError):
@@ -91,10 +91,10 @@ def test_a_job_that_fails_is_not_kept(studio: Studio, folder: Path, tmp_path: Pa
 
 def test_the_emulator_caches_its_own_renders() -> None:
     with VirtualEmulator(renderer=None) as emulator:
-        box = Box.within(emulator)
+        raw = RawClient.within(emulator)
         made = []
         for _ in range(2):
-            found = emulator.find(box.finished(box.form("/v1/jobs/lucy-pro-t2i", {"prompt": "a lake"})))
+            found = emulator.find(raw.finished(raw.form("/v1/jobs/lucy-pro-t2i", {"prompt": "a lake"})))
             assert found is not None
             made.append(found.target.stat().st_ino)
     assert made[0] == made[1]  # one file

@@ -1,4 +1,4 @@
-"""Placeholders that are made from pictures and videos."""
+"""Rendering from pictures and videos."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_picture_follows_the_trajectory(tmp_path: Path) -> None:
         [(-4, -9.0, 2.0), (10**9, 7.0, 0.0)],
     ],
 )
-def test_any_trajectory_of_numbers_gives_a_video(path: Any, tmp_path: Path, picture: Path) -> None:
+def test_any_trajectory_of_numbers_makes_a_video(path: Any, tmp_path: Path, picture: Path) -> None:
     assert len(made(tmp_path, "motion", inputs={"data": picture}, trajectory=path)) == 10
 
 
@@ -102,7 +102,7 @@ def test_an_edit_keeps_the_timing_of_its_source(tmp_path: Path) -> None:
     assert times_of(target) == pytest.approx([tick / 1000 for tick in uneven])
 
 
-def test_a_long_video_is_cut(tmp_path: Path) -> None:
+def test_a_long_video_is_shortened(tmp_path: Path) -> None:
     seconds = tuple(range(0, (MAX_CLIP_SECONDS + 5) * 1000, 500))
     source = write_video(tmp_path / "video.mp4", ticks=seconds)
     assert len(made(tmp_path, "video-edit", inputs={"data": source})) == MAX_CLIP_SECONDS * 2
@@ -136,7 +136,7 @@ def test_a_portrait_source_stays_portrait(tmp_path: Path) -> None:
     assert frame.shape[:2] == (SIZE[0], SIZE[1])
 
 
-def test_a_video_that_a_phone_turned_is_upright(tmp_path: Path) -> None:
+def test_a_rotated_video_of_a_phone_is_upright(tmp_path: Path) -> None:
     source = write_video(tmp_path / "video.mp4", ticks=(0, 100))
     raw = bytearray(source.read_bytes())
     matrix = raw.index(b"tkhd") + 44
@@ -184,7 +184,7 @@ def test_broken_sound_does_not_spoil_the_video(tmp_path: Path) -> None:
     assert len(made(tmp_path, "video-edit", inputs={"data": source})) == 10
 
 
-def test_pictures_are_png_of_the_asked_size(tmp_path: Path, picture: Path) -> None:
+def test_images_are_png_of_the_requested_size(tmp_path: Path, picture: Path) -> None:
     for task in ("text-to-image", "image-to-image"):
         target = tmp_path / "made"
         render(job(task, width=97, height=65, inputs={"data": picture}), target)

@@ -1,4 +1,4 @@
-"""What the renderer refuses, each with a reason."""
+"""Inputs that the renderer refuses with a reason."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_huge_or_very_narrow_video_is_refused(tmp_path: Path) -> None:
     assert "narrow" in fails(tmp_path, "video-edit", inputs={"data": narrow})
 
 
-def test_a_play_list_cannot_open_other_files(tmp_path: Path, video: Path) -> None:
+def test_a_playlist_cannot_open_other_files(tmp_path: Path, video: Path) -> None:
     (tmp_path / "list.mp4").write_text(f"ffconcat version 1.0\nfile '{video.name}'\n")
     assert fails(tmp_path, "video-edit", inputs={"data": tmp_path / "list.mp4"})
 

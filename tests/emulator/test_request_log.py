@@ -1,9 +1,9 @@
-"""What was asked can be read, by a test and in the log, and without a key in it."""
+"""The request log, for tests and on the console, without keys."""
 
 from __future__ import annotations
 
 import pytest
-from support.raw import Box
+from support.raw import RawClient
 from support.studio import Studio
 
 from decart import TransportError
@@ -40,22 +40,22 @@ def entry(number: int) -> LoggedRequest:
     )
 
 
-def test_a_submit_is_logged_with_all_its_fields(box: Box) -> None:
-    box.clock.advance(3)
-    answer = box.form("/v1/jobs/lucy-pro-i2v", FORM, {"data": b"picture"}, X_More="yes")
-    (noted,) = box.emulator.requests.submits
+def test_a_submit_is_logged_with_all_its_fields(raw: RawClient) -> None:
+    raw.clock.advance(3)
+    response = raw.form("/v1/jobs/lucy-pro-i2v", FORM, {"data": b"picture"}, X_More="yes")
+    (noted,) = raw.emulator.requests.submits
     assert (noted.method, noted.path, noted.route, noted.status) == ("POST", "/v1/jobs/lucy-pro-i2v", "submit", 200)
-    assert (noted.at, noted.job_id) == (3, answer.json["job_id"])
+    assert (noted.at, noted.job_id) == (3, response.json["job_id"])
     assert (noted.fields, noted.files, noted.faults) == (FORM, ("data",), ())
     assert noted.headers["x-more"] == "yes"
     assert noted.received == int(noted.headers["content-length"])
 
 
-def test_no_key_is_stored_but_different_keys_can_be_distinguished(box: Box) -> None:
-    box.get("/v1/jobs/x", key="dct_secret", Authorization="Bearer dct_secret", Cookie="a=dct_secret")
-    box.get("/v1/jobs/x", key="dct_other")
-    box.get("/v1/jobs/x", key=None)
-    first, second, third = box.emulator.requests
+def test_no_key_is_stored_but_different_keys_can_be_distinguished(raw: RawClient) -> None:
+    raw.get("/v1/jobs/x", key="dct_secret", Authorization="Bearer dct_secret", Cookie="a=dct_secret")
+    raw.get("/v1/jobs/x", key="dct_other")
+    raw.get("/v1/jobs/x", key=None)
+    first, second, third = raw.emulator.requests
     assert "secret" not in str(first.as_json())
     assert (first.headers["x-api-key"], first.headers["authorization"], first.headers["cookie"]) == ("***",) * 3
     assert first.key == fingerprint("dct_secret") != second.key
@@ -68,38 +68,38 @@ def test_a_fingerprint_reveals_the_kind_of_a_key_and_nothing_else(key: str, star
     assert len(fingerprint(key)) == len(start) + 8
 
 
-def test_refused_requests_and_unknown_routes_are_logged_too(box: Box) -> None:
-    box.form("/v1/jobs/lucy-pro-t2v", FORM, key="nonsense")
-    box.form("/v1/jobs/lucy-pro-t2v", {})
-    box.get("/nowhere")
-    assert [(e.route, e.status, dict(e.fields)) for e in box.emulator.requests] == [
+def test_refused_requests_and_unknown_routes_are_logged_too(raw: RawClient) -> None:
+    raw.form("/v1/jobs/lucy-pro-t2v", FORM, key="nonsense")
+    raw.form("/v1/jobs/lucy-pro-t2v", {})
+    raw.get("/nowhere")
+    assert [(e.route, e.status, dict(e.fields)) for e in raw.emulator.requests] == [
         ("submit", 401, {}),
         ("submit", 422, {}),
         ("other", 404, {}),
     ]
 
 
-def test_the_times_of_the_status_checks_of_a_job_are_recorded(box: Box) -> None:
-    one, two = (box.form("/v1/jobs/lucy-pro-t2v", FORM).json["job_id"] for _ in range(2))
+def test_the_times_of_the_status_checks_of_a_job_are_recorded(raw: RawClient) -> None:
+    one, two = (raw.form("/v1/jobs/lucy-pro-t2v", FORM).json["job_id"] for _ in range(2))
     for job_id in (one, two, one):
-        box.get(f"/v1/jobs/{job_id}")
-        box.clock.advance(2)
-    log = box.emulator.requests
+        raw.get(f"/v1/jobs/{job_id}")
+        raw.clock.advance(2)
+    log = raw.emulator.requests
     assert (log.polls(one), log.polls(two), log.polls()) == ([0, 4], [2], [0, 2, 4])
 
 
-def test_requests_are_counted_by_kind(box: Box) -> None:
-    box.form("/v1/jobs/lucy-pro-t2v", FORM)
-    box.get("/v1/jobs/x")
-    log = box.emulator.requests
+def test_requests_are_counted_by_kind(raw: RawClient) -> None:
+    raw.form("/v1/jobs/lucy-pro-t2v", FORM)
+    raw.get("/v1/jobs/x")
+    log = raw.emulator.requests
     assert (log.count(), log.count(route="submit"), log.count(route="status", status=404)) == (2, 1, 1)
     assert log.count(log[0]) == 1
     assert repr(log) == "<RequestLog: 2 requests>"
 
 
-def test_the_log_is_a_list_that_can_be_emptied(box: Box) -> None:
-    box.get("/v1/jobs/x")
-    log = box.emulator.requests
+def test_the_log_is_a_sequence_that_can_be_cleared(raw: RawClient) -> None:
+    raw.get("/v1/jobs/x")
+    log = raw.emulator.requests
     assert log[-1] == log[0] == log[:1][0]
     log.clear()
     assert list(log) == []
@@ -112,21 +112,21 @@ def test_only_the_last_ten_thousand_are_kept() -> None:
     assert (len(log), log[0].at, log[-1].at) == (LIMIT, 2, LIMIT + 1)
 
 
-def test_a_long_text_is_remembered_in_part(box: Box) -> None:
-    box.form("/v1/jobs/lucy-pro-t2v", {"prompt": "x" * 2 * TEXT_LIMIT})
-    assert box.emulator.requests[0].fields == {"prompt": "x" * (TEXT_LIMIT - len("prompt"))}
+def test_a_long_text_is_truncated(raw: RawClient) -> None:
+    raw.form("/v1/jobs/lucy-pro-t2v", {"prompt": "x" * 2 * TEXT_LIMIT})
+    assert raw.emulator.requests[0].fields == {"prompt": "x" * (TEXT_LIMIT - len("prompt"))}
 
 
-def test_of_names_and_values_so_many_characters_are_remembered() -> None:
+def test_names_and_values_are_truncated_to_a_total() -> None:
     assert short({"a": "12", "bc": "3456", "d": "7"}, 6) == {"a": "12", "bc": "3"}
     assert short({"abc": "", "d": ""}, 3) == {}
     headers = safe({f"X-{number}": "x" * 100 for number in range(1_000)})
     assert HEADERS_LIMIT - 10 < sum(map(len, [*headers, *headers.values()])) <= HEADERS_LIMIT
 
 
-def test_a_long_path_is_remembered_in_part(box: Box) -> None:
-    box.get("/v1/" + "x" * 2 * PATH_LIMIT)
-    assert box.emulator.requests[0].path == "/v1/" + "x" * (PATH_LIMIT - 4)
+def test_a_long_path_is_truncated(raw: RawClient) -> None:
+    raw.get("/v1/" + "x" * 2 * PATH_LIMIT)
+    assert raw.emulator.requests[0].path == "/v1/" + "x" * (PATH_LIMIT - 4)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_long_path_is_remembered_in_part(box: Box) -> None:
         ("GET", "/", ("other", None)),
     ],
 )
-def test_a_request_is_known_by_its_path(method: str, path: str, route: tuple[str, str | None]) -> None:
+def test_the_kind_of_a_request_follows_from_its_path(method: str, path: str, route: tuple[str, str | None]) -> None:
     assert route_of(method, path) == route
 
 
@@ -159,11 +159,11 @@ def test_one_line_is_logged_for_each_request(caplog: pytest.LogCaptureFixture) -
         caplog.at_level("INFO", logger="decart.emulator"),
         VirtualEmulator(renderer=Studio(), pending=0, processing=0) as emulator,
     ):
-        box = Box.within(emulator)
-        box.get("/v1/jobs/a%20b%0Ac", key=None)
+        raw = RawClient.within(emulator)
+        raw.get("/v1/jobs/a%20b%0Ac", key=None)
         emulator.faults.add("job-fails", "unknown-status", "drop-before,after=2")
-        job_id = box.form("/v1/jobs/lucy-pro-t2v", FORM).json["job_id"]
-        box.get(f"/v1/jobs/{job_id}")
+        job_id = raw.form("/v1/jobs/lucy-pro-t2v", FORM).json["job_id"]
+        raw.get(f"/v1/jobs/{job_id}")
     lines = [record.getMessage() for record in caplog.records]
     sent = emulator.requests[1].received
     assert lines == [
@@ -177,13 +177,13 @@ def test_a_line_says_how_long_a_response_took_or_that_there_was_none(caplog: pyt
     emulator = VirtualEmulator(faults=["stall:3", "drop-before"])
     broken_off = pytest.raises(TransportError, match="was lost")
     with caplog.at_level("INFO", logger="decart.emulator"), emulator, broken_off:
-        Box.within(emulator).get("/v1/jobs/x")
+        RawClient.within(emulator).get("/v1/jobs/x")
     line = "GET /v1/jobs/x -> dropped, 0 B in, 0 B out, 3000 ms, job x, fault drop-before stall"
     assert [record.getMessage() for record in caplog.records] == [line]
 
 
 @pytest.mark.parametrize("path", ["/v1/jobs/a%2Fb", "/v1/jobs/a%2fb", "/v1/jobs/a%3Fb%23", "/v1/jobs/%C3%BC?x=1"])
-def test_a_quoted_character_stays_in_the_id(box: Box, path: str) -> None:
-    box.get(path)
-    (noted,) = box.emulator.requests
+def test_a_quoted_character_stays_in_the_id(raw: RawClient, path: str) -> None:
+    raw.get(path)
+    (noted,) = raw.emulator.requests
     assert noted.job_id == {"a%2Fb": "a%2Fb", "a%2fb": "a%2Fb", "a%3Fb%23": "a?b#"}.get(path[9:], "\u00fc")

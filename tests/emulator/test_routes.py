@@ -1,11 +1,11 @@
-"""Every route, requested by hand, in process and over HTTP: jobs, pictures, names, and what is refused before that."""
+"""The routes of jobs, images and names, and the checks before them, in process and over HTTP."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from support.raw import Box
+from support.raw import RawClient
 from support.studio import Studio
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
@@ -35,42 +35,42 @@ EVERYTHING = {
 
 
 @pytest.mark.parametrize("name", [*dict.fromkeys([*OF_THE_DOCUMENT, *models.names()])])
-def test_a_job_is_taken_for_every_name_of_the_document_and_of_the_catalogue(name: str) -> None:
+def test_every_name_of_the_document_and_of_the_catalogue_is_accepted(name: str) -> None:
     with VirtualEmulator(renderer=Studio()) as emulator:
-        answer = Box.within(emulator).form(f"/v1/jobs/{name}", **EVERYTHING)
-    assert (answer.status, answer.json["status"]) == (200, "pending")
+        response = RawClient.within(emulator).form(f"/v1/jobs/{name}", **EVERYTHING)
+    assert (response.status, response.json["status"]) == (200, "pending")
 
 
-def test_another_spelling_is_the_same_model_under_its_own_name(box: Box, studio: Studio) -> None:
-    answer = box.form("/v1/jobs/lucy_2_5", {"self_anchor": "perhaps"}, {"data": b"x"})
-    assert answer.wrong == [(["body", "self_anchor"], "bool_parsing")]  # only lucy-2.5 has that field
-    assert box.form("/v1/generate/lucy_pro_i2i", {"prompt": "x"}, {"data": b"x"}).status == 200
+def test_another_spelling_is_the_same_model(raw: RawClient, studio: Studio) -> None:
+    response = raw.form("/v1/jobs/lucy_2_5", {"self_anchor": "perhaps"}, {"data": b"x"})
+    assert response.wrong == [(["body", "self_anchor"], "bool_parsing")]  # only lucy-2.5 has that field
+    assert raw.form("/v1/generate/lucy_pro_i2i", {"prompt": "x"}, {"data": b"x"}).status == 200
     assert studio.orders[0].model == "lucy_pro_i2i"
 
 
-def test_jobs_ids_cannot_be_guessed(box: Box) -> None:
-    ids = {box.form("/v1/jobs/lucy-pro-t2v", {"prompt": "x"}).json["job_id"] for _ in range(3)}
+def test_job_ids_cannot_be_guessed(raw: RawClient) -> None:
+    ids = {raw.form("/v1/jobs/lucy-pro-t2v", {"prompt": "x"}).json["job_id"] for _ in range(3)}
     assert len(ids) == 3
     assert all(len(job_id) == 32 for job_id in ids)  # a random UUID: 122 bits
 
 
 @TODAY
 @pytest.mark.parametrize("name", ["lucy-pro-t2v", "lucy-motion", "lucy-2", "lucy_2_v2v", "lucy-2.1.viton"])
-def test_a_retired_model_is_not_available_today(box: Box, name: str) -> None:
-    answer = box.form(f"/v1/jobs/{name}", **EVERYTHING)
-    assert (answer.status, answer.json["model"]) == (410, name)
-    assert "retired" in answer.json["detail"]
+def test_a_retired_model_is_not_available_today(raw: RawClient, name: str) -> None:
+    response = raw.form(f"/v1/jobs/{name}", **EVERYTHING)
+    assert (response.status, response.json["model"]) == (410, name)
+    assert "retired" in response.json["detail"]
 
 
 @TODAY
-def test_a_retired_picture_model_is_not_available_today(box: Box) -> None:
-    assert box.form("/v1/generate/lucy-pro-t2i", {"prompt": "x"}).status == 410
+def test_a_retired_image_model_is_not_available_today(raw: RawClient) -> None:
+    assert raw.form("/v1/generate/lucy-pro-t2i", {"prompt": "x"}).status == 410
 
 
 @TODAY
 @pytest.mark.parametrize("name", ["lucy-2.5", "lucy-vton-3.6", "lucy-restyle-v2v", "mirage_v2"])
-def test_current_models_work(box: Box, name: str) -> None:
-    assert box.form(f"/v1/jobs/{name}", **EVERYTHING).status == 200
+def test_current_models_work(raw: RawClient, name: str) -> None:
+    assert raw.form(f"/v1/jobs/{name}", **EVERYTHING).status == 200
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ def test_current_models_work(box: Box, name: str) -> None:
         ("POST", "/api/auth/jwks", {"GET", "HEAD"}),
     ],
 )
-def test_another_method_is_405_with_the_allowed_ones(box: Box, method: str, path: str, allowed: set[str]) -> None:
-    answer = box.ask(method, path)
-    assert answer.status == 405
-    assert set(answer.headers["allow"].split(", ")) == allowed
-    assert method == "HEAD" or answer.json == {"detail": "Method Not Allowed"}
+def test_another_method_is_405_with_the_allowed_ones(raw: RawClient, method: str, path: str, allowed: set[str]) -> None:
+    response = raw.request(method, path)
+    assert response.status == 405
+    assert set(response.headers["allow"].split(", ")) == allowed
+    assert method == "HEAD" or response.json == {"detail": "Method Not Allowed"}
 
 
 @pytest.mark.parametrize(
@@ -115,27 +115,27 @@ def test_another_method_is_405_with_the_allowed_ones(box: Box, method: str, path
         "/V1/jobs/x",
     ],
 )
-def test_an_unknown_route_is_404_and_redirects_nowhere(box: Box, path: str) -> None:
-    answer = box.ask("GET" if "generate" not in path else "POST", path)
-    assert (answer.status, answer.json) == (404, {"detail": "Not Found"})
-    assert "location" not in answer.headers
+def test_an_unknown_route_is_404_and_redirects_nowhere(raw: RawClient, path: str) -> None:
+    response = raw.request("GET" if "generate" not in path else "POST", path)
+    assert (response.status, response.json) == (404, {"detail": "Not Found"})
+    assert "location" not in response.headers
 
 
 @pytest.mark.parametrize(
     "name", ["..", "%2e%2e", "..%2ffiles%2fx", "result.mp4", "%00", "x%0d%0aSet-Cookie:a=b", "%ff", "a" * 5000]
 )
-def test_an_odd_id_is_an_unknown_one(box: Box, name: str) -> None:
+def test_an_odd_id_is_unknown(raw: RawClient, name: str) -> None:
     for path in (f"/v1/jobs/{name}", f"/v1/jobs/{name}/content", f"/v1/files/{name}"):
-        answer = box.get(path)
-        assert answer.status == 404
-        assert "set-cookie" not in answer.headers
+        response = raw.get(path)
+        assert response.status == 404
+        assert "set-cookie" not in response.headers
 
 
-def test_no_response_can_be_read_by_other_origins(box: Box) -> None:
-    """As at the service: a browser's program needs a proxy of its own."""
+def test_no_response_can_be_read_by_other_origins(raw: RawClient) -> None:
+    """As at the service: a web page needs a proxy."""
     for method in ("GET", "OPTIONS"):
-        answer = box.ask(method, "/v1/jobs/x", Origin="https://app.example", Access_Control_Request_Method="GET")
-        assert not [name for name in answer.headers if name.startswith("access-control")]
+        response = raw.request(method, "/v1/jobs/x", Origin="https://app.example", Access_Control_Request_Method="GET")
+        assert not [name for name in response.headers if name.startswith("access-control")]
 
 
 @pytest.mark.parametrize(
@@ -152,31 +152,31 @@ def test_no_response_can_be_read_by_other_origins(box: Box) -> None:
         ("POST", "/v1/verify"),
     ],
 )
-def test_a_key_is_needed_and_looked_at_before_anything_else(box: Box, method: str, path: str) -> None:
-    assert box.ask(method, path, key=None).json == {"detail": "Missing API key"}
-    assert box.ask(method, path, b"{nonsense", key="stranger").json == {"detail": "Invalid API key"}
+def test_the_key_is_checked_before_the_body(raw: RawClient, method: str, path: str) -> None:
+    assert raw.request(method, path, key=None).json == {"detail": "Missing API key"}
+    assert raw.request(method, path, b"{nonsense", key="stranger").json == {"detail": "Invalid API key"}
 
 
 @pytest.mark.parametrize(
     "key", ["your-api-key", "ek_never-minted", "dct_a, dct_b", "dct_a dct_b", "dct_\xe4", "eyJ.x.y"]
 )
-def test_a_malformed_key_is_refused(box: Box, key: str) -> None:
-    assert box.get("/v1/jobs/x", key=key).status == 401
+def test_a_malformed_key_is_refused(raw: RawClient, key: str) -> None:
+    assert raw.get("/v1/jobs/x", key=key).status == 401
 
 
-def test_models_are_resolved_and_keys_published_without_a_key(box: Box) -> None:
-    assert box.json("/v1/models/resolve", {"model": "lucy-latest"}, key=None).status == 200
-    assert box.get("/api/auth/jwks", key=None).status == 200
+def test_models_are_resolved_and_keys_published_without_a_key(raw: RawClient) -> None:
+    assert raw.json("/v1/models/resolve", {"model": "lucy-latest"}, key=None).status == 200
+    assert raw.get("/api/auth/jwks", key=None).status == 200
 
 
-def test_a_text_job_may_come_urlencoded(box: Box, studio: Studio) -> None:
+def test_a_form_without_files_may_be_urlencoded(raw: RawClient, studio: Studio) -> None:
     fields = {"prompt": "Gr\u00fc\u00dfe & more", "seed": "7", "enhance_prompt": "True"}
-    box.finished(box.urlencoded("/v1/jobs/lucy-pro-t2v", fields))
+    raw.finished(raw.urlencoded("/v1/jobs/lucy-pro-t2v", fields))
     assert (studio.orders[0].prompt, studio.orders[0].seed) == ("Gr\u00fc\u00dfe & more", 7)
 
 
-def test_a_job_in_json_is_an_empty_form(box: Box) -> None:
-    assert box.json("/v1/jobs/lucy-pro-t2v", {"prompt": "x"}).wrong == [(["body", "prompt"], "missing")]
+def test_a_json_body_counts_as_an_empty_form(raw: RawClient) -> None:
+    assert raw.json("/v1/jobs/lucy-pro-t2v", {"prompt": "x"}).wrong == [(["body", "prompt"], "missing")]
 
 
 @pytest.mark.parametrize(
@@ -191,45 +191,45 @@ def test_a_job_in_json_is_an_empty_form(box: Box) -> None:
         ("application/x-www-form-urlencoded", b"prompt=\xff\xff"),
     ],
 )
-def test_a_broken_form_is_400(box: Box, kind: str, body: bytes) -> None:
-    answer = box.ask("POST", "/v1/jobs/lucy-2.5", body, Content_Type=kind)
-    assert (answer.status, answer.json) == (400, {"detail": "There was an error parsing the body"})
+def test_a_malformed_form_is_400(raw: RawClient, kind: str, body: bytes) -> None:
+    response = raw.request("POST", "/v1/jobs/lucy-2.5", body, Content_Type=kind)
+    assert (response.status, response.json) == (400, {"detail": "There was an error parsing the body"})
 
 
 @pytest.mark.parametrize("what", [b"", b'; filename="clip.mp4"'], ids=["text", "file"])
-def test_a_part_without_a_name_is_passed_over(box: Box, what: bytes) -> None:
+def test_a_part_without_a_name_is_ignored(raw: RawClient, what: bytes) -> None:
     body = b"--x\r\nContent-Disposition: form-data%s\r\n\r\nx\r\n--x--\r\n" % what
-    answer = box.ask("POST", "/v1/jobs/lucy-clip", body, Content_Type="multipart/form-data; boundary=x")
-    assert answer.wrong == [(["body", "prompt"], "missing"), (["body", "data"], "missing")]
-    assert box.emulator.requests[0].status == 422
+    response = raw.request("POST", "/v1/jobs/lucy-clip", body, Content_Type="multipart/form-data; boundary=x")
+    assert response.wrong == [(["body", "prompt"], "missing"), (["body", "data"], "missing")]
+    assert raw.emulator.requests[0].status == 422
 
 
-def test_of_a_field_that_comes_twice_the_last_counts(box: Box, studio: Studio) -> None:
+def test_the_last_of_two_fields_of_one_name_counts(raw: RawClient, studio: Studio) -> None:
     body = b"prompt=one&prompt=two"
-    box.finished(box.ask("POST", "/v1/jobs/lucy-pro-t2v", body, Content_Type="application/x-www-form-urlencoded"))
+    raw.finished(raw.request("POST", "/v1/jobs/lucy-pro-t2v", body, Content_Type="application/x-www-form-urlencoded"))
     assert studio.orders[0].prompt == "two"
 
 
-def test_a_picture_is_made_at_once(box: Box, studio: Studio) -> None:
-    answer = box.form("/v1/generate/lucy-image-2", {"prompt": "a hat"}, {"data": b"picture"})
-    assert (answer.status, answer.headers["content-type"], answer.body) == (200, "image/png", b"video of a hat")
+def test_an_image_is_in_the_response(raw: RawClient, studio: Studio) -> None:
+    response = raw.form("/v1/generate/lucy-image-2", {"prompt": "a hat"}, {"data": b"picture"})
+    assert (response.status, response.headers["content-type"], response.body) == (200, "image/png", b"video of a hat")
     assert studio.files == [{"data": b"picture"}]
 
 
-def test_a_picture_leaves_nothing_on_the_disk(box: Box, studio: Studio) -> None:
-    box.form("/v1/generate/lucy-image-2", {"prompt": "a hat"}, {"data": b"picture"})
+def test_an_image_leaves_no_file_on_disk(raw: RawClient, studio: Studio) -> None:
+    raw.form("/v1/generate/lucy-image-2", {"prompt": "a hat"}, {"data": b"picture"})
     assert not studio.orders[0].inputs["data"].parent.exists()
 
 
-def test_a_picture_that_cannot_be_made_is_400_with_the_reason(box: Box, studio: Studio) -> None:
-    answer = box.form("/v1/generate/lucy-image-2", {"prompt": "fail"}, {"data": b"picture"})
-    assert (answer.status, answer.json) == (400, {"detail": "the prompt asked for it"})
+def test_an_image_that_cannot_be_rendered_is_400_with_the_reason(raw: RawClient, studio: Studio) -> None:
+    response = raw.form("/v1/generate/lucy-image-2", {"prompt": "fail"}, {"data": b"picture"})
+    assert (response.status, response.json) == (400, {"detail": "the prompt asked for it"})
     assert not studio.orders[0].inputs["data"].parent.exists()
 
 
-def test_a_bug_is_500_and_in_the_log(box: Box, caplog: pytest.LogCaptureFixture) -> None:
-    answer = box.form("/v1/generate/lucy-image-2", {"prompt": "crash"}, {"data": b"picture"})
-    assert (answer.status, answer.json) == (500, {"detail": "Internal Server Error"})
+def test_a_bug_is_500_and_logged(raw: RawClient, caplog: pytest.LogCaptureFixture) -> None:
+    response = raw.form("/v1/generate/lucy-image-2", {"prompt": "crash"}, {"data": b"picture"})
+    assert (response.status, response.json) == (500, {"detail": "Internal Server Error"})
     assert "KeyError" in caplog.text
 
 
@@ -246,29 +246,29 @@ def test_a_bug_is_500_and_in_the_log(box: Box, caplog: pytest.LogCaptureFixture)
         ("lucy-pro-t2v", "lucy-pro-t2v"),
     ],
 )
-def test_a_name_is_resolved(box: Box, name: str, stands_for: str) -> None:
-    assert box.json("/v1/models/resolve", {"model": name}).json["model_id"] == stands_for
+def test_a_name_is_resolved(raw: RawClient, name: str, stands_for: str) -> None:
+    assert raw.json("/v1/models/resolve", {"model": name}).json["model_id"] == stands_for
 
 
-def test_several_names_are_resolved_at_once(box: Box) -> None:
-    answer = box.json("/v1/models/resolve", {"models": ["lucy_2_5", "mirage_v2"]})
-    assert answer.json == {"model_id": None, "model_ids": {"lucy_2_5": "lucy-2.5", "mirage_v2": "lucy-restyle-2"}}
+def test_several_names_are_resolved_at_once(raw: RawClient) -> None:
+    response = raw.json("/v1/models/resolve", {"models": ["lucy_2_5", "mirage_v2"]})
+    assert response.json == {"model_id": None, "model_ids": {"lucy_2_5": "lucy-2.5", "mirage_v2": "lucy-restyle-2"}}
 
 
 @pytest.mark.parametrize("asked", [{"model": "nobody"}, {"models": ["lucy-2.5", "nobody"]}])
-def test_a_stranger_is_404(box: Box, asked: dict[str, object]) -> None:
-    answer = box.json("/v1/models/resolve", asked)
-    assert (answer.status, answer.json) == (404, {"detail": "Unknown model: nobody"})
+def test_an_unknown_name_is_404(raw: RawClient, asked: dict[str, object]) -> None:
+    response = raw.json("/v1/models/resolve", asked)
+    assert (response.status, response.json) == (404, {"detail": "Unknown model: nobody"})
 
 
 @pytest.mark.parametrize("options", [{"models": [ModelDefinition(name="mine", task="text-to-image")]}], ids=["own"])
-def test_a_model_of_your_own_has_every_route(box: Box) -> None:
-    assert box.form("/v1/jobs/mine", {"prompt": "x"}).status == 200
-    assert box.form("/v1/generate/mine", {"prompt": "x"}).status == 200
-    assert box.json("/v1/models/resolve", {"model": "mine"}).json["model_id"] == "mine"
+def test_a_custom_model_has_every_route(raw: RawClient) -> None:
+    assert raw.form("/v1/jobs/mine", {"prompt": "x"}).status == 200
+    assert raw.form("/v1/generate/mine", {"prompt": "x"}).status == 200
+    assert raw.json("/v1/models/resolve", {"model": "mine"}).json["model_id"] == "mine"
 
 
-def test_every_spelling_and_moving_name_is_of_a_model_that_there_is() -> None:
+def test_every_spelling_and_moving_name_belongs_to_a_known_model() -> None:
     catalogue = Catalogue()
     assert all(catalogue.canonical(catalogue.canonical(name) or "") for name in catalogue.names())
     assert set(OF_THE_DOCUMENT) <= set(catalogue.names())
@@ -291,20 +291,20 @@ def test_every_spelling_and_moving_name_is_of_a_model_that_there_is() -> None:
         (b'{"model": [[[[[[1]]]]]]}', ["body", "model"], "string_type"),
     ],
 )
-def test_a_wrong_document_is_422(box: Box, body: bytes, loc: list[object], kind: str) -> None:
-    answer = box.ask("POST", "/v1/models/resolve", body, Content_Type="application/json")
-    assert answer.wrong == [(loc, kind)]
+def test_invalid_json_is_422(raw: RawClient, body: bytes, loc: list[object], kind: str) -> None:
+    response = raw.request("POST", "/v1/models/resolve", body, Content_Type="application/json")
+    assert response.wrong == [(loc, kind)]
 
 
-def test_a_document_without_a_type_is_read_as_json_and_one_of_another_type_is_not(box: Box) -> None:
-    assert box.ask("POST", "/v1/models/resolve", b'{"model": "lucy-2.5"}').status == 200
-    answer = box.ask("POST", "/v1/models/resolve", b'{"model": "lucy-2.5"}', Content_Type="text/plain")
-    assert answer.wrong == [(["body"], "model_type")]
+def test_a_body_is_parsed_as_json_unless_it_has_another_content_type(raw: RawClient) -> None:
+    assert raw.request("POST", "/v1/models/resolve", b'{"model": "lucy-2.5"}').status == 200
+    response = raw.request("POST", "/v1/models/resolve", b'{"model": "lucy-2.5"}', Content_Type="text/plain")
+    assert response.wrong == [(["body"], "model_type")]
 
 
-def test_a_document_that_is_not_unicode_is_400(box: Box) -> None:
+def test_a_body_that_is_not_utf_8_is_400(raw: RawClient) -> None:
     for kind in ("application/json", "text/plain"):
-        assert box.ask("POST", "/v1/models/resolve", b'{"model": "\xff"}', Content_Type=kind).status == 400
+        assert raw.request("POST", "/v1/models/resolve", b'{"model": "\xff"}', Content_Type=kind).status == 400
 
 
 def test_the_application_is_plain_wsgi(tmp_path: Path) -> None:
@@ -314,8 +314,8 @@ def test_the_application_is_plain_wsgi(tmp_path: Path) -> None:
 
     with Emulator(background=False, renderer=Studio()) as emulator:
         client = Client(validator(App(emulator)))
-        with client.get("/v1/jobs/x", headers={"X-API-KEY": "dct_x"}) as answer:
-            assert answer.status_code == 404
+        with client.get("/v1/jobs/x", headers={"X-API-KEY": "dct_x"}) as response:
+            assert response.status_code == 404
 
 
 class Endless:
@@ -329,7 +329,7 @@ class Endless:
         return bytes(size)
 
 
-def test_an_unexpected_body_is_read_no_further_than_the_limit_of_a_form() -> None:
+def test_an_unexpected_body_is_read_up_to_the_limit_of_a_form() -> None:
     body = Endless()
     asked = EnvironBuilder("/v1/jobs/nobody", method="POST").get_environ()
     with Emulator(background=False) as emulator:
@@ -339,17 +339,17 @@ def test_an_unexpected_body_is_read_no_further_than_the_limit_of_a_form() -> Non
     assert body.given <= UPLOAD_LIMIT + 1024 * 1024
 
 
-def test_a_text_where_a_file_belongs_is_422(box: Box) -> None:
-    answer = box.form("/v1/jobs/lucy-clip", {"prompt": "x", "data": "https://example.com/clip.mp4"})
-    assert answer.wrong == [(["body", "data"], "value_error")]
+def test_a_text_instead_of_a_file_is_422(raw: RawClient) -> None:
+    response = raw.form("/v1/jobs/lucy-clip", {"prompt": "x", "data": "https://example.com/clip.mp4"})
+    assert response.wrong == [(["body", "data"], "value_error")]
 
 
 def test_a_model_that_the_emulator_does_not_know_is_refused_as_at_the_service(
-    box: Box, caplog: pytest.LogCaptureFixture
+    raw: RawClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At the service each model has a path of its own; that of an unknown one is a job's, which can only be read."""
-    answer = box.form("/v1/jobs/lucy-preview", {"prompt": "x"})
-    assert (answer.status, answer.json) == (405, {"detail": "Method Not Allowed"})
+    """At the service each model has a path of its own; an unknown one is a job's, which can only be read."""
+    response = raw.form("/v1/jobs/lucy-preview", {"prompt": "x"})
+    assert (response.status, response.json) == (405, {"detail": "Method Not Allowed"})
     assert "No model 'lucy-preview': add it with Emulator(models=...) or --model" in caplog.text
-    answer = box.form("/v1/generate/lucy-preview", {"prompt": "x"})
-    assert (answer.status, answer.json) == (404, {"detail": "Not Found"})
+    response = raw.form("/v1/generate/lucy-preview", {"prompt": "x"})
+    assert (response.status, response.json) == (404, {"detail": "Not Found"})

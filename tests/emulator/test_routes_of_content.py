@@ -1,29 +1,29 @@
-"""The route of a job's content: ranges, conditions, and what it says of itself."""
+"""The route of a job's content: ranges, conditions and headers."""
 
 from __future__ import annotations
 
 import pytest
-from support.raw import Box
+from support.raw import RawClient
 
 VIDEO = b"video of a lake"
 
 
-def content(box: Box, method: str = "GET", **headers: str) -> tuple[int, bytes, str | None]:
-    answer = box.ask(method, f"/v1/jobs/{box.finished()}/content", **headers)
-    return answer.status, answer.body, answer.headers.get("content-range")
+def content(raw: RawClient, method: str = "GET", **headers: str) -> tuple[int, bytes, str | None]:
+    response = raw.request(method, f"/v1/jobs/{raw.finished()}/content", **headers)
+    return response.status, response.body, response.headers.get("content-range")
 
 
-def test_the_complete_content_has_the_headers_that_describe_it(box: Box) -> None:
-    answer = box.get(f"/v1/jobs/{box.finished()}/content")
-    assert (answer.status, answer.body) == (200, VIDEO)
-    shown = [answer.headers[name] for name in ("content-type", "content-length", "accept-ranges")]
+def test_the_complete_content_has_the_headers_that_describe_it(raw: RawClient) -> None:
+    response = raw.get(f"/v1/jobs/{raw.finished()}/content")
+    assert (response.status, response.body) == (200, VIDEO)
+    shown = [response.headers[name] for name in ("content-type", "content-length", "accept-ranges")]
     assert shown == ["video/mp4", "15", "bytes"]
-    assert answer.headers["etag"].startswith('"')
+    assert response.headers["etag"].startswith('"')
 
 
-def test_head_says_the_same_without_the_content(box: Box) -> None:
-    path = f"/v1/jobs/{box.finished()}/content"
-    seen, told = box.get(path).headers, box.ask("HEAD", path)
+def test_head_has_the_headers_of_get(raw: RawClient) -> None:
+    path = f"/v1/jobs/{raw.finished()}/content"
+    seen, told = raw.get(path).headers, raw.request("HEAD", path)
     assert (told.status, told.body) == (200, b"")
     assert {name: told.headers[name] for name in ("content-length", "etag", "content-type", "accept-ranges")} == {
         name: seen[name] for name in ("content-length", "etag", "content-type", "accept-ranges")
@@ -39,39 +39,39 @@ def test_head_says_the_same_without_the_content(box: Box) -> None:
         ("bytes=11-99", b"lake", "bytes 11-14/15"),
     ],
 )
-def test_a_range_request_gets_a_partial_response(box: Box, asked: str, got: bytes, where: str) -> None:
-    assert content(box, Range=asked) == (206, got, where)
+def test_a_range_request_gets_a_partial_response(raw: RawClient, asked: str, got: bytes, where: str) -> None:
+    assert content(raw, Range=asked) == (206, got, where)
 
 
-def test_a_range_beyond_the_end_is_416_with_the_length(box: Box) -> None:
-    status, _, where = content(box, Range="bytes=15-")
+def test_a_range_beyond_the_end_is_416_with_the_length(raw: RawClient) -> None:
+    status, _, where = content(raw, Range="bytes=15-")
     assert (status, where) == (416, "bytes */15")
 
 
 @pytest.mark.parametrize("asked", ["bytes=0-1,3-4", "bytes=x-y", "bytes=4-2", "lines=0-4", "nonsense"])
-def test_a_range_that_cannot_be_served_is_passed_over(box: Box, asked: str) -> None:
-    assert content(box, Range=asked) == (200, VIDEO, None)
+def test_a_range_that_cannot_be_served_is_ignored(raw: RawClient, asked: str) -> None:
+    assert content(raw, Range=asked) == (200, VIDEO, None)
 
 
-def test_a_range_is_for_get_alone(box: Box) -> None:
-    assert content(box, "HEAD", Range="bytes=0-4") == (200, b"", None)
+def test_head_ignores_a_range(raw: RawClient) -> None:
+    assert content(raw, "HEAD", Range="bytes=0-4") == (200, b"", None)
 
 
-def test_a_range_is_sent_only_if_the_validator_matches_the_content(box: Box) -> None:
-    path = f"/v1/jobs/{box.finished()}/content"
-    etag = box.get(path).headers["etag"]
-    assert box.get(path, Range="bytes=0-4", If_Range=etag).status == 206
-    assert box.get(path, Range="bytes=0-4", If_Range='"another"').status == 200
+def test_a_range_is_sent_only_if_the_validator_matches_the_content(raw: RawClient) -> None:
+    path = f"/v1/jobs/{raw.finished()}/content"
+    etag = raw.get(path).headers["etag"]
+    assert raw.get(path, Range="bytes=0-4", If_Range=etag).status == 206
+    assert raw.get(path, Range="bytes=0-4", If_Range='"another"').status == 200
 
 
-def test_content_that_is_known_already_is_not_sent_again(box: Box) -> None:
-    path = f"/v1/jobs/{box.finished()}/content"
-    etag = box.get(path).headers["etag"]
-    answer = box.get(path, If_None_Match=etag)
-    assert (answer.status, answer.body, answer.headers["etag"]) == (304, b"", etag)
+def test_a_matching_if_none_match_is_304(raw: RawClient) -> None:
+    path = f"/v1/jobs/{raw.finished()}/content"
+    etag = raw.get(path).headers["etag"]
+    response = raw.get(path, If_None_Match=etag)
+    assert (response.status, response.body, response.headers["etag"]) == (304, b"", etag)
 
 
-def test_content_of_a_job_under_way_is_409(box: Box) -> None:
-    job_id = box.form("/v1/jobs/lucy-pro-t2v", {"prompt": "x"}).json["job_id"]
-    answer = box.get(f"/v1/jobs/{job_id}/content")
-    assert (answer.status, answer.json) == (409, {"detail": "Job is not completed: pending"})
+def test_content_of_a_job_in_progress_is_409(raw: RawClient) -> None:
+    job_id = raw.form("/v1/jobs/lucy-pro-t2v", {"prompt": "x"}).json["job_id"]
+    response = raw.get(f"/v1/jobs/{job_id}/content")
+    assert (response.status, response.json) == (409, {"detail": "Job is not completed: pending"})

@@ -1,4 +1,4 @@
-"""The box as a server, and from the command line."""
+"""The emulator as a server, in Python and from the command line."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_connection_is_kept_for_the_next_request() -> None:
     with EmulatorServer() as server, socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as sock:
         file = sock.makefile("rb")
         for _ in range(2):
-            sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: box\r\nX-API-KEY: dct_x\r\n\r\n")
+            sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: emulator\r\nX-API-KEY: dct_x\r\n\r\n")
             assert file.readline() == b"HTTP/1.1 404 NOT FOUND\r\n"
             length = next(int(line.split(b":")[1]) for line in file if line.lower().startswith(b"content-length"))
             while file.readline() != b"\r\n":
@@ -57,9 +57,9 @@ def test_a_connection_is_kept_for_the_next_request() -> None:
         file.close()
 
 
-def test_a_connection_may_idle_for_longer_than_clients_let_it() -> None:
+def test_connections_idle_for_longer_than_clients_keep_them() -> None:
     with EmulatorServer() as server, socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as sock:
-        sock.sendall(b"GET /v1/jobs/x HTTP/1.0\r\nHost: box\r\nConnection: Keep-Alive\r\n\r\n")
+        sock.sendall(b"GET /v1/jobs/x HTTP/1.0\r\nHost: emulator\r\nConnection: Keep-Alive\r\n\r\n")
         assert b"Keep-Alive: timeout=75\r\n" in sock.recv(10_000)
 
 
@@ -75,7 +75,7 @@ def run(*arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_says_where_it_listens_and_ends_cleanly(ending: signal.Signals) -> None:
+def test_the_command_prints_its_address_and_exits_cleanly(ending: signal.Signals) -> None:
     with run("--port", "0", "--api-key", "mine") as process:
         assert process.stdout is not None
         ready = process.stdout.readline()
@@ -137,14 +137,14 @@ def test_help_names_every_option_route_and_fault() -> None:
     ("fault", "why"),
     [("nonsense", "there is none"), ("status:5", "code must be"), ("drop-after,word=x", "it takes no 'word'")],
 )
-def test_an_invalid_fault_is_refused_in_a_sentence_before_anything_is_started(fault: str, why: str) -> None:
+def test_an_invalid_fault_is_refused_before_the_server_starts(fault: str, why: str) -> None:
     done = ended("--fault", fault)
     assert done.returncode == 2
     assert why in done.stderr.lower()
     assert "Traceback" not in done.stderr
 
 
-def test_a_fault_a_date_and_silence_can_be_asked_for() -> None:
+def test_faults_retired_models_and_quiet_are_options() -> None:
     with run("--port", "0", "--fault", "status:503,on=status,retry_after=7", "--today", "--quiet") as process:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
@@ -161,7 +161,7 @@ def test_a_fault_a_date_and_silence_can_be_asked_for() -> None:
     assert errors == ""
 
 
-def test_models_of_your_own_and_the_layout_of_files_are_options() -> None:
+def test_custom_models_and_the_layout_of_files_are_options() -> None:
     options = ("--model", "lucy-preview=video-edit", "--layout", "end", "--fps", "24")
     with run("--port", "0", *options) as process:
         assert process.stdout is not None
@@ -178,7 +178,7 @@ def test_models_of_your_own_and_the_layout_of_files_are_options() -> None:
 # ---------------------------------------------------------------- stopping, and clients that go
 
 
-def test_a_response_that_takes_too_long_is_cut_when_the_server_stops() -> None:
+def test_a_slow_response_is_cut_off_when_the_server_stops() -> None:
     at_it, may_go_on = threading.Event(), threading.Event()
 
     def slowly(order: RenderJob, target: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_response_that_takes_too_long_is_cut_when_the_server_stops() -> None:
     with Emulator(renderer=slowly) as emulator, EmulatorServer(emulator, grace=0.01) as server:
         port = int(server.url.rsplit(":", 1)[1])
         body = multipart({"prompt": "x"}, {"data": b"x"})
-        head = f"POST /v1/generate/lucy-image-2 HTTP/1.1\r\nHost: box\r\nContent-Length: {len(body)}\r\n"
+        head = f"POST /v1/generate/lucy-image-2 HTTP/1.1\r\nHost: emulator\r\nContent-Length: {len(body)}\r\n"
         with socket.create_connection(("127.0.0.1", port)) as sock:
             sock.sendall(
                 head.encode() + b"X-API-KEY: dct_x\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n" + body
@@ -202,7 +202,7 @@ def test_a_response_that_takes_too_long_is_cut_when_the_server_stops() -> None:
 
 
 class Listener(logging.Handler):
-    """A handler of the log that keeps its lines, and tells when there is one."""
+    """A log handler that keeps its lines, and signals when there is one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -224,10 +224,10 @@ def listener(caplog: pytest.LogCaptureFixture) -> Iterator[Listener]:
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_client_that_hung_up_is_seen_to_be_gone_however_it_did(reset: bool, listener: Listener) -> None:
+def test_a_disconnected_client_is_detected(reset: bool, listener: Listener) -> None:
     with Emulator(renderer=Studio(), faults="stall:1000,bytes=1") as emulator, EmulatorServer(emulator) as server:
         with socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as sock:
-            sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: box\r\nX-API-KEY: dct_x\r\n\r\n")
+            sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: emulator\r\nX-API-KEY: dct_x\r\n\r\n")
             assert sock.recv(1) == b"H"
             assert listener.lines == []  # the exchange goes on
             if reset:

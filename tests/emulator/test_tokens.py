@@ -1,4 +1,4 @@
-"""Client tokens: what they are, what they may do, and when they end."""
+"""Client tokens: their forms, rights and expiry."""
 
 from __future__ import annotations
 
@@ -6,48 +6,48 @@ from typing import Any
 
 import jwt
 import pytest
-from support.raw import Box, BufferedResponse
+from support.raw import BufferedResponse, RawClient
 
 PLATFORM = "https://platform.decart.ai"
 LAKE = {"prompt": "a lake"}
 
 
-def mint(box: Box, **order: object) -> dict[str, Any]:
-    """Mint a token."""
-    answer = box.json("/v1/client/tokens", order)
-    assert answer.status == 200, answer
-    minted: dict[str, Any] = answer.json
+def mint(raw: RawClient, **order: object) -> dict[str, Any]:
+    """Create a token."""
+    response = raw.json("/v1/client/tokens", order)
+    assert response.status == 200, response
+    minted: dict[str, Any] = response.json
     return minted
 
 
-def submit(box: Box, key: str, model: str = "lucy-pro-t2v", **headers: str) -> BufferedResponse:
-    return box.form(f"/v1/jobs/{model}", LAKE, key=key, **headers)
+def submit(raw: RawClient, key: str, model: str = "lucy-pro-t2v", **headers: str) -> BufferedResponse:
+    return raw.form(f"/v1/jobs/{model}", LAKE, key=key, **headers)
 
 
-def test_a_token_needs_no_order(box: Box) -> None:
-    minted = box.ask("POST", "/v1/client/tokens", b"").json
+def test_a_token_request_may_be_empty(raw: RawClient) -> None:
+    minted = raw.request("POST", "/v1/client/tokens", b"").json
     assert (minted["permissions"], minted["constraints"]) == (None, None)
     assert minted["apiKey"].startswith("ek_")
 
 
 @pytest.mark.parametrize("form", ["apiKey", "token"])
-def test_both_forms_of_a_token_open_the_door_until_it_expires(box: Box, form: str) -> None:
-    key = mint(box, expiresIn=300)[form]
-    box.clock.advance(299)
-    assert submit(box, key).status == 200
-    box.clock.advance(1)
-    assert submit(box, key).json == {"detail": "Invalid API key"}
+def test_both_forms_of_a_token_are_accepted_until_it_expires(raw: RawClient, form: str) -> None:
+    key = mint(raw, expiresIn=300)[form]
+    raw.clock.advance(299)
+    assert submit(raw, key).status == 200
+    raw.clock.advance(1)
+    assert submit(raw, key).json == {"detail": "Invalid API key"}
 
 
-def test_a_token_is_valid_for_a_minute_by_default(box: Box) -> None:
-    key = mint(box)["apiKey"]
-    box.clock.advance(60)
-    assert submit(box, key).status == 401
+def test_a_token_is_valid_for_a_minute_by_default(raw: RawClient) -> None:
+    key = mint(raw)["apiKey"]
+    raw.clock.advance(60)
+    assert submit(raw, key).status == 401
 
 
-def test_the_signature_is_that_of_the_published_key(box: Box) -> None:
-    token = mint(box, allowedModels=["lucy-2.5"], constraints={"realtime": {"maxSessionDuration": 10}})["token"]
-    keys = jwt.PyJWKSet.from_dict(box.get("/api/auth/jwks", key=None).json)
+def test_the_signature_is_that_of_the_published_key(raw: RawClient) -> None:
+    token = mint(raw, allowedModels=["lucy-2.5"], constraints={"realtime": {"maxSessionDuration": 10}})["token"]
+    keys = jwt.PyJWKSet.from_dict(raw.get("/api/auth/jwks", key=None).json)
     public = keys[jwt.get_unverified_header(token)["kid"]]
     claims = jwt.decode(
         token, public, ["EdDSA"], audience=PLATFORM, issuer=PLATFORM, options={"require": ["exp", "sub", "iss", "aud"]}
@@ -57,13 +57,13 @@ def test_the_signature_is_that_of_the_published_key(box: Box) -> None:
     assert "dct_test" not in str(claims)
 
 
-def test_a_token_may_use_the_models_that_it_names_by_any_of_their_names(box: Box) -> None:
-    minted = mint(box, allowedModels=["lucy-pro-t2v", "lucy-image-2"])
+def test_a_token_may_use_the_models_that_it_names_by_any_of_their_names(raw: RawClient) -> None:
+    minted = mint(raw, allowedModels=["lucy-pro-t2v", "lucy-image-2"])
     assert minted["permissions"] == {"models": ["lucy-pro-t2v", "lucy-image-2"]}
     key = minted["apiKey"]
-    assert submit(box, key).status == 200
-    assert submit(box, key, "lucy-pro-i2i").status == 422  # let in, and asked for its picture
-    refused = submit(box, key, "lucy-clip")
+    assert submit(raw, key).status == 200
+    assert submit(raw, key, "lucy-pro-i2i").status == 422  # let in, and asked for its picture
+    refused = submit(raw, key, "lucy-clip")
     assert (refused.status, refused.json["detail"]) == (403, "Model lucy-clip is not allowed for this token")
 
 
@@ -76,21 +76,21 @@ def test_a_token_may_use_the_models_that_it_names_by_any_of_their_names(box: Box
         ({"allowedModels": None, "expiresIn": 9}, None),
     ],
 )
-def test_permissions_have_only_the_members_that_were_asked_for(box: Box, order: Any, permissions: Any) -> None:
-    assert mint(box, **order)["permissions"] == permissions
+def test_permissions_have_only_the_requested_members(raw: RawClient, order: Any, permissions: Any) -> None:
+    assert mint(raw, **order)["permissions"] == permissions
 
 
-def test_a_token_is_for_the_origins_that_it_names(box: Box) -> None:
-    key = mint(box, allowedOrigins=["https://example.com"])["apiKey"]
-    assert submit(box, key).status == 200  # no browser, so no origin
-    assert submit(box, key, Origin="https://example.com").status == 200
-    assert submit(box, key, Origin="https://evil.example").json == {"detail": "Origin not allowed for this token"}
+def test_a_token_is_valid_for_the_origins_that_it_names(raw: RawClient) -> None:
+    key = mint(raw, allowedOrigins=["https://example.com"])["apiKey"]
+    assert submit(raw, key).status == 200  # no browser, so no origin
+    assert submit(raw, key, Origin="https://example.com").status == 200
+    assert submit(raw, key, Origin="https://evil.example").json == {"detail": "Origin not allowed for this token"}
 
 
 @pytest.mark.parametrize("form", ["apiKey", "token"])
-def test_a_token_mints_no_token(box: Box, form: str) -> None:
-    answer = box.json("/v1/client/tokens", {}, key=mint(box)[form])
-    assert answer.status == 403
+def test_a_token_cannot_create_a_token(raw: RawClient, form: str) -> None:
+    response = raw.json("/v1/client/tokens", {}, key=mint(raw)[form])
+    assert response.status == 403
 
 
 @pytest.mark.parametrize(
@@ -104,18 +104,18 @@ def test_a_token_mints_no_token(box: Box, form: str) -> None:
         ({"constraints": {"realtime": {"maxSessionDuration": 9}}}, ["constraints", "realtime", "maxSessionDuration"]),
     ],
 )
-def test_an_order_out_of_bounds_is_422(box: Box, order: dict[str, object], where: list[object]) -> None:
-    ((loc, _),) = box.json("/v1/client/tokens", order).wrong
+def test_a_token_request_out_of_range_is_422(raw: RawClient, order: dict[str, object], where: list[object]) -> None:
+    ((loc, _),) = raw.json("/v1/client/tokens", order).wrong
     assert loc == ["body", *where]
 
 
 @pytest.mark.parametrize("options", [{"api_keys": {"mine"}}], ids=["keys are given"])
-def test_where_keys_are_given_their_tokens_open_the_door_too(box: Box) -> None:
-    assert box.json("/v1/client/tokens", {}).status == 401
-    key = box.json("/v1/client/tokens", {}, key="mine").json["apiKey"]
-    assert submit(box, key).status == 200
+def test_tokens_of_configured_keys_are_accepted(raw: RawClient) -> None:
+    assert raw.json("/v1/client/tokens", {}).status == 401
+    key = raw.json("/v1/client/tokens", {}, key="mine").json["apiKey"]
+    assert submit(raw, key).status == 200
 
 
-def test_a_file_of_a_key_is_its_tokens_too(box: Box) -> None:
-    file_id = box.form("/v1/files", {}, {"file": b"x"}).json["id"]
-    assert box.get(f"/v1/files/{file_id}", key=mint(box)["apiKey"]).status == 200
+def test_a_token_shares_the_files_of_its_key(raw: RawClient) -> None:
+    file_id = raw.form("/v1/files", {}, {"file": b"x"}).json["id"]
+    assert raw.get(f"/v1/files/{file_id}", key=mint(raw)["apiKey"]).status == 200

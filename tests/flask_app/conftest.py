@@ -6,31 +6,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.flask_app import Box, Site, Visitor, site_of
+from support.flask_app import RunningEmulator, Site, Visitor, site_of
 from support.studio import Studio
 
 from decart.emulator import Emulator, EmulatorServer, VirtualClock
 
 
 @pytest.fixture(scope="module")
-def same_box() -> Iterator[Box]:
-    """One for all tests of a file, since a server takes its time to stop."""
+def shared_emulator() -> Iterator[RunningEmulator]:
+    """One emulator for all tests of a file, since a server stops slowly."""
     clock, studio = VirtualClock(), Studio()
     with Emulator(clock=clock, renderer=studio, background=False) as emulator, EmulatorServer(emulator) as server:
-        yield Box(server.url, clock, studio)
+        yield RunningEmulator(server.url, clock, studio)
 
 
 @pytest.fixture
-def box(same_box: Box) -> Box:
-    """The box, with a new sheet for its notes."""
-    same_box.studio.orders.clear()
-    same_box.studio.files.clear()
-    return same_box
+def emulator(shared_emulator: RunningEmulator) -> RunningEmulator:
+    """Return the shared emulator, with empty notes."""
+    shared_emulator.studio.orders.clear()
+    shared_emulator.studio.files.clear()
+    return shared_emulator
 
 
 @pytest.fixture
-def site(box: Box, tmp_path: Path) -> Iterator[Site]:
-    with site_of(box.url, tmp_path) as site:
+def site(emulator: RunningEmulator, tmp_path: Path) -> Iterator[Site]:
+    with site_of(emulator.url, tmp_path) as site:
         yield site
 
 

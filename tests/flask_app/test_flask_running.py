@@ -1,27 +1,27 @@
-"""The Flask example as a process of its own, its settings, and the programs of docs/in-flask.md."""
+"""The Flask example in a separate process, its settings, and the programs of docs/in-flask.md."""
 
 from __future__ import annotations
 
 import re
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.documents import programs, run
 from support.flask_app import (
-    JPEG,
     MIB,
+    MP4,
     PAGE,
     SECONDS,
-    Box,
-    Site,
+    UPLOAD,
+    RunningEmulator,
     Visitor,
     flask_example,
     flask_run,
     serving_wsgi,
 )
 
+from decart import InvalidAPIKeyError
 from decart.emulator import Emulator, EmulatorServer
 from decart.emulator.render import RenderJob
 
@@ -33,17 +33,17 @@ def peak(process: int) -> int:
 
 
 def sparse(order: RenderJob, target: Path) -> None:
-    """Make a video of as many MiB as the prompt says."""
+    """Write a file of as many MiB as the prompt says."""
     with target.open("wb") as file:
         file.truncate(int(order.prompt) * MIB)
 
 
 def pass_through(visitor: Visitor, mib: int) -> None:
-    """Upload so many MiB, and fetch as many."""
-    page = visitor.submit(str(mib), ("image.jpg", JPEG + bytes(mib * MIB)))
+    """Upload so many MiB, and download as many."""
+    page = visitor.submit(str(mib), ("in.mp4", MP4 + bytes(mib * MIB)))
     assert visitor.status(page)["status"] == "completed"
-    with visitor.get(f"{page}/video", stream=True) as answer:
-        assert sum(map(len, answer.iter_content(MIB))) == mib * MIB
+    with visitor.get(f"{page}/video", stream=True) as response:
+        assert sum(map(len, response.iter_content(MIB))) == mib * MIB
 
 
 @pytest.mark.slow
@@ -83,31 +83,17 @@ def test_without_a_secret_key_the_app_does_not_start(monkeypatch: pytest.MonkeyP
         flask_example.create_app()
 
 
-def test_all_threads_have_the_same_client_made_when_it_is_first_needed(site: Site) -> None:
-    assert "decart" not in site.app.extensions
-    start, found = threading.Barrier(8), []
-
-    def look() -> None:
-        start.wait(SECONDS)
-        with site.app.app_context():
-            found.append(flask_example.client())
-
-    threads = [threading.Thread(target=look) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 8
-    assert {id(client) for client in found} == {id(site.app.extensions["decart"])}
+def test_without_an_api_key_the_app_does_not_start(tmp_path: Path) -> None:
+    with pytest.raises(InvalidAPIKeyError, match="The API key is missing"):
+        flask_example.create_app({"SECRET_KEY": "s", "DATABASE": str(tmp_path / "jobs.sqlite3")})
 
 
 def test_the_programs_of_the_page_make_an_app_that_works(
-    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    emulator: RunningEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DECART_API_KEY", "dct_local")
-    monkeypatch.setenv("DECART_BASE_URL", box.url)
-    monkeypatch.setenv("SECRET_KEY", "for this test")
+    monkeypatch.setenv("DECART_BASE_URL", emulator.url)
     names: dict[str, Any] = {"__name__": "app"}
     blocks = programs(PAGE)
     for block in blocks:
@@ -115,18 +101,17 @@ def test_the_programs_of_the_page_make_an_app_that_works(
     assert len(blocks) == 4
     with serving_wsgi(names["app"]) as url, names["client"]:
         visitor = Visitor(url)
-        form = {"key": "k1"}
-        files = {"picture": ("image.jpg", JPEG)}
+        form = {**visitor.form(), "prompt": "a lake"}
         for _ in range(2):  # the second one is the same form again
-            answer = visitor.session.post(
-                f"{url}/jobs", {**form, "prompt": "a lake"}, files=files, allow_redirects=False, timeout=SECONDS
-            )
-            assert (answer.status_code, answer.headers["Location"]) == (303, "/jobs/k1")
-        assert visitor.status("/jobs/k1")["status"] == "pending"
-        box.finish()
-        assert visitor.status("/jobs/k1")["status"] == "completed"
-        part = visitor.get("/jobs/k1/video", headers={"Range": "bytes=6-7"})
+            submitted = visitor.session.post(f"{url}/jobs", form, files={"video": UPLOAD}, timeout=SECONDS)
+        page = f"/jobs/{form['key']}"
+        assert (submitted.url, "pending" in submitted.text) == (url + page, True)
+        emulator.finish()
+        shown = visitor.get(page).text
+        assert "completed" in shown
+        (source, link) = re.findall(r'(?:src|href)="([^"]+)"', shown)
+        part = visitor.get(source, headers={"Range": "bytes=6-7"})
         assert (part.status_code, part.content) == (206, b"of")
-        other = [Visitor(url).get(f"/jobs/k1/{view}").status_code for view in ("status", "video")]
-        assert other == [404, 404]
-    assert [order.prompt for order in box.studio.orders] == ["a lake"]
+        assert visitor.get(link).headers["Content-Disposition"] == "attachment; filename=video.mp4"
+        assert [visitor.get(f"/jobs/another{view}").status_code for view in ("", "/video")] == [404, 404]
+    assert [order.prompt for order in emulator.studio.orders] == ["a lake"]

@@ -1,4 +1,4 @@
-// The whole non-realtime surface of the public JavaScript SDK, played against the box: javascript_client.mjs URL FOLDER MEDIA.
+// The whole non-realtime surface of the public JavaScript SDK, played against the emulator: javascript_client.mjs URL FOLDER MEDIA.
 //
 // Runs beside a node_modules that has @decartai/sdk. What is to be sent is in the folder, and at the address MEDIA. Each
 // check is told in a line of JSON: the operation, the case, and what went wrong (null for nothing); the last line lists

@@ -1,4 +1,4 @@
-"""The whole non-realtime surface of a public Python SDK, played against the box: `python_client.py URL FOLDER`.
+"""The whole non-realtime surface of a public Python SDK, played against the emulator: `python_client.py URL FOLDER`.
 
 Runs in an environment of its own, which has the public `decart` (0.0.11 or newer) and not ours. What is to be sent is
 in the folder. Each check is reported as a line of JSON: the operation, the case, and the error (null for none); the
@@ -254,13 +254,13 @@ async def tokens(client: DecartClient) -> None:
     if plain is None or full is None:
         return
     right = lambda claims: claims.allowed_models == ["lucy-2.5"] and bool(claims.user_id)  # noqa: E731
-    at_box = {"jwks_url": f"{URL}/api/auth/jwks"}
+    at_emulator = {"jwks_url": f"{URL}/api/auth/jwks"}
     await check("tokens.decode", "", later(client.tokens.decode, full.token), right)
     await check("decode_client_token", "", later(decart.decode_client_token, full.token), right)
-    await check("tokens.verify", "", client.tokens.verify(full.token, **at_box), right)
-    await check("verify_client_token", "", decart.verify_client_token(full.token, **at_box), right)
+    await check("tokens.verify", "", client.tokens.verify(full.token, **at_emulator), right)
+    await check("verify_client_token", "", decart.verify_client_token(full.token, **at_emulator), right)
     head, body, signature = full.token.split(".")
-    forged = client.tokens.verify(f"{head}.{body}.{plain.token.split('.')[2]}", **at_box)
+    forged = client.tokens.verify(f"{head}.{body}.{plain.token.split('.')[2]}", **at_emulator)
     await refused("tokens.verify", "forged", forged, decart.TokenVerifyError)
     await refused("tokens.decode", "no token", later(client.tokens.decode, "x"), decart.TokenDecodeError)
     async with DecartClient(api_key="no-key", base_url=URL) as stranger:

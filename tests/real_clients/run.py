@@ -1,8 +1,8 @@
-"""Play the public clients against the box: `python tests/real_clients/run.py [FOLDER]`, or `tox -e clients`.
+"""Play the public clients against the emulator: `python tests/real_clients/run.py [FOLDER]`, or `tox -e clients`.
 
-Each client gets an environment of its own, newly made from the public registries (in FOLDER, to have them again the
-next time; else in a folder that is deleted). The box runs here, in this process, with this checkout's code. A table is
-printed, and the exit status is 1 if anything in it is wrong. Needs Node.js and npm.
+Each client gets an environment of its own, created from the public registries (in FOLDER, to reuse them the next time;
+otherwise in a folder that is deleted). The emulator runs in this process, with the code of this checkout. The program
+prints a table, and its exit status is 1 if anything in it is wrong. Needs Node.js and npm.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from box import FAILING, stamp
+from emulator import FAILING, stamp
 
 from decart import DecartClient, PollPolicy, RetryPolicy, models
 
@@ -216,7 +216,7 @@ def whole(video: bytes | None, end: bytes) -> bool:
 
 def head(method: str, path: str, length: int | None = None, kind: str = "", key: str = KEY["X-API-KEY"]) -> bytes:
     """Return the head of a request."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: box", f"X-API-KEY: {key}"]
+    lines = [f"{method} {path} HTTP/1.1", "Host: emulator", f"X-API-KEY: {key}"]
     if length is not None:
         lines += [f"Content-Length: {length}", f"Content-Type: {kind}"]
     return "\r\n".join([*lines, "", ""]).encode()

@@ -1,6 +1,6 @@
-"""A soak of the box: `python tests/soak/run.py [--seconds 60] [--clients 100]`, or `tox -e soak`. For Linux.
+"""A soak of the emulator: `python tests/soak/run.py [--seconds 60] [--clients 100]`, or `tox -e soak`. For Linux.
 
-So many clients (`clients.py`) use one server (`box.py`) at the same time for so many seconds; a fifth of what they do
+Many clients (`clients.py`) use one server (`emulator.py`) at the same time for so many seconds; a fifth of what they do
 is hostile. No client may meet an error that it did not provoke, each video must be whole and the right job's, and the
 server must write nothing to its error output. From the middle of the time on it must not grow: in memory, open files,
 threads, or on the disk. The exit status is 1 if any of that is wrong.
@@ -92,7 +92,7 @@ def soak(seconds: float, clients: int, folder: Path) -> list[str]:
     """Soak a server; print what was done, and return the errors."""
     on_disk = folder / "server"
     on_disk.mkdir()
-    server = start(HERE / "box.py", KEEP, TMPDIR=str(on_disk), **STEADY)
+    server = start(HERE / "emulator.py", KEEP, TMPDIR=str(on_disk), **STEADY)
     assert server.stdout is not None
     url = server.stdout.readline().strip()
     share = [clients // PROCESSES + (number < clients % PROCESSES) for number in range(PROCESSES)]

@@ -1,4 +1,4 @@
-"""The site of `examples/django_app`, set up inside this process, and on a port of its own; and boxes for it to talk to.
+"""The site of `examples/django_app`, set up inside this process and on a port of its own, and emulators behind it.
 
 Django can be set up once in a process, so whoever needs it here imports this first.
 """
@@ -53,7 +53,7 @@ HERE = {
     "SECURE_SSL_REDIRECT": False,  # there is no TLS here
     "SESSION_COOKIE_SECURE": False,
     "CSRF_COOKIE_SECURE": False,
-    "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],  # quick, and nobody's secret is at stake
+    "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],  # fast, and these passwords are no secrets
     "LOGGING_CONFIG": None,  # the loggers of this process are not the site's
     "MIDDLEWARE": ["support.django_app.strict", *shipped.MIDDLEWARE],
 }
@@ -68,8 +68,8 @@ from django.test import override_settings  # noqa: E402
 from videos import service  # noqa: E402
 
 
-class Box(Emulator):
-    """A service in a box whose time stands still, and which notes what is submitted."""
+class RecordingEmulator(Emulator):
+    """An emulator whose time stands still, and which records what is submitted."""
 
     def __init__(self, renderer: Callable[[RenderJob, Path], None] | None = None, **more: Any) -> None:
         self.studio = Studio()
@@ -84,9 +84,9 @@ class Box(Emulator):
 
 @contextmanager
 def listening(application: Callable[..., Any]) -> Iterator[str]:
-    """Serve a WSGI application; give its address.
+    """Serve a WSGI application; yield its address.
 
-    The server is Django's. When a browser hangs up, cheroot's leaves a buffer behind of which Python 3.13 complains.
+    The server is Django's: when a browser disconnects, cheroot's leaves a buffer open, which Python 3.13 warns about.
     """
     server = ThreadedWSGIServer(("127.0.0.1", 0), WSGIRequestHandler)
     server.set_app(application)
@@ -102,7 +102,7 @@ def listening(application: Callable[..., Any]) -> Iterator[str]:
 
 @contextmanager
 def talking_to(service_at: str | Emulator) -> Iterator[None]:
-    """Have the site talk to a service at this address, or to a box."""
+    """Point the site at a service with this address, or at an emulator."""
     if isinstance(service_at, Emulator):
         with service_at, listening(App(service_at)) as url, talking_to(url):
             yield
@@ -116,11 +116,11 @@ def talking_to(service_at: str | Emulator) -> Iterator[None]:
 
 
 class Site:
-    """The site as a WSGI application, with its scripts and styles, that notes which parts of videos it was asked for.
+    """The site as a WSGI application, with its scripts and styles, which records the requested ranges of videos.
 
     Attributes:
-        parts: For each answer with a video, what the browser's ``Range`` was, and the status and ``Content-Range``.
-        url: Where it listens.
+        parts: For each response with a video, the ``Range`` of the request, the status and the ``Content-Range``.
+        url: Its address.
     """
 
     def __init__(self) -> None:
@@ -146,7 +146,7 @@ def on_a_port() -> Iterator[Site]:
 
 
 def noise(order: RenderJob, target: Path) -> None:
-    """Render five seconds that are large for their length: a browser does not fetch all of it ahead."""
+    """Render five seconds that are so large that a browser does not load all of it ahead."""
     chance = np.random.default_rng(0)
     with av.open(str(target), "w", format="mp4", options={"movflags": "faststart"}) as video:
         stream = video.add_stream("libx264", rate=25, options={"preset": "ultrafast", "crf": "30", "g": "25"})
@@ -158,5 +158,5 @@ def noise(order: RenderJob, target: Path) -> None:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return an environment for a process of the site: this one's, without what is the site's own."""
+    """Return this process's environment for a process of the site, without settings of the site."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("DECART_", "DJANGO_"))} | more

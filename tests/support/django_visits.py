@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 
 import requests
 
-from support.django_app import EXAMPLE, Box, Site, talking_to
+from support.django_app import EXAMPLE, RecordingEmulator, Site, talking_to
 from support.servers import Connection, Received, answering, http, serving
 
 # isort: split
 # Django has been set up by now
 from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from videos.models import Job
 
 MIB = 1024 * 1024
 MEDIA = EXAMPLE.parent / "media"
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(range(256)) * 8
 VIDEO = b"video of A serene lake"  # rendered by the emulator for that prompt
 JSON = {"Content-Type": "application/json"}
@@ -45,9 +45,14 @@ def visitor(name: str = "ann", **more: Any) -> Client:
     return client
 
 
+def upload() -> SimpleUploadedFile:
+    """Return a new upload, since a form reads it to the end."""
+    return SimpleUploadedFile("in.mp4", MP4, content_type="video/mp4")
+
+
 def send(client: Client, prompt: str = "A serene lake", **more: Any) -> Any:
     """Fill in the form and send it."""
-    return client.post("/submit/", {"token": uuid.uuid4(), "prompt": prompt, **more})
+    return client.post("/submit/", {"token": uuid.uuid4(), "prompt": prompt, "file": upload(), **more})
 
 
 def errors(response: Any) -> list[str]:
@@ -61,7 +66,7 @@ def errors(response: Any) -> list[str]:
 def row(name: str = "ann", **fields: Any) -> Job:
     """Store a job as if it had been submitted."""
     owner = User.objects.get_or_create(username=name)[0]
-    job: Job = Job.objects.create(owner=owner, token=uuid.uuid4(), model="lucy-pro-t2v", prompt="A lake", **fields)
+    job: Job = Job.objects.create(owner=owner, token=uuid.uuid4(), model="lucy-restyle-2", prompt="A lake", **fields)
     return job
 
 
@@ -70,10 +75,10 @@ def status(client: Client, job: Job) -> dict[str, Any]:
     return dict(client.get(f"/jobs/{job.pk}/status/").json())
 
 
-def made(client: Client, box: Box) -> Job:
+def made(client: Client, emulator: RecordingEmulator) -> Job:
     """Submit a job, and wait for its video."""
     send(client)
-    box.clock.sleep(10)
+    emulator.clock.sleep(10)
     job: Job = Job.objects.get()
     assert status(client, job)["status"] == "completed"
     return job

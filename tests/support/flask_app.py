@@ -1,4 +1,4 @@
-"""The Flask example app behind a real server, its visitors, and the services that it talks to."""
+"""The Flask example behind a real server, its visitors, and the services that it uses."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from support.studio import Studio
 
 APP = ROOT / "examples" / "flask_app" / "app.py"
 PAGE = "docs/in-flask.md"
-PICTURE = ROOT / "examples" / "media" / "image.jpg"
+VIDEO = ROOT / "examples" / "media" / "input.mp4"
 MIB = 1024 * 1024
-SECONDS = PATIENCE / 1000  # that anything may take; never reached when all is well
-JPEG = b"\xff\xd8\xff\xe0" + bytes(20)
+SECONDS = PATIENCE / 1000  # timeout; only reached if a test fails
 MP4 = b"\x00\x00\x00\x18ftypisom" + bytes(20)
+UPLOAD = ("in.mp4", MP4, "video/mp4")
 
 
 def load(path: Path) -> ModuleType:
-    """Import the app, which is no part of a package."""
+    """Import the app, which is in no package."""
     spec = importlib.util.spec_from_file_location("flask_example", path)
     assert spec is not None
     assert spec.loader is not None
@@ -50,7 +50,7 @@ flask_example = load(APP)
 
 
 class Visitor:
-    """Somebody with a browser, as far as HTTP goes: it keeps cookies, and sends what the form holds."""
+    """The HTTP side of a visitor's browser: it keeps cookies, and sends the fields of the form."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -61,22 +61,22 @@ class Visitor:
         return self.session.get(self.url + path, timeout=SECONDS, **options)
 
     def form(self) -> dict[str, str]:
-        """Open the form, and return what is hidden in it."""
+        """Open the form, and return its hidden fields."""
         return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]+)"', self.get().text))
 
-    def send(self, form: Mapping[str, str], prompt: str = "a lake", file: Any = None) -> requests.Response:
-        files = {} if file is None else {"file": file}
+    def send(self, form: Mapping[str, str], prompt: str = "a lake", file: Any = UPLOAD) -> requests.Response:
+        files = {} if file is None else {"video": file}
         fields = {**form, "prompt": prompt}
         return self.session.post(f"{self.url}/jobs", fields, files=files, allow_redirects=False, timeout=SECONDS)
 
-    def submit(self, prompt: str = "a lake", file: Any = None) -> str:
+    def submit(self, prompt: str = "a lake", file: Any = UPLOAD) -> str:
         """Fill the form in, send it, and return the path of the job's page."""
         answer = self.send(self.form(), prompt, file)
         assert answer.status_code == 303, answer.text
         return answer.headers["Location"]
 
     def status(self, page: str) -> dict[str, Any]:
-        """Ask where a job is, as the page's script does."""
+        """Check the status of a job, as the page's script does."""
         answer = self.get(f"{page}/status")
         assert answer.status_code == 200
         return dict(answer.json())
@@ -93,7 +93,7 @@ class Site:
         return Visitor(self.url)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return what the database has, the oldest job first."""
+        """Return the rows of the database, the oldest job first."""
         with closing(sqlite3.connect(self.app.config["DATABASE"])) as connection:
             connection.row_factory = sqlite3.Row
             return [dict(row) for row in connection.execute("SELECT * FROM job ORDER BY rowid")]
@@ -101,7 +101,7 @@ class Site:
 
 @contextmanager
 def serving_wsgi(app: Flask) -> Iterator[str]:
-    """Serve an app with threads, and give its address."""
+    """Serve an app with threads, and yield its address."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()
@@ -115,18 +115,17 @@ def serving_wsgi(app: Flask) -> Iterator[str]:
 
 @contextmanager
 def site_of(service: str, folder: Path, **config: Any) -> Iterator[Site]:
-    """Give the app as it would be on a machine of its own."""
+    """Serve the app in front of this service, with a database of its own."""
     where = {"DECART_API_KEY": "dct_local", "DECART_BASE_URL": service, "DATABASE": str(folder / "jobs.sqlite3")}
     app = flask_example.create_app({"SECRET_KEY": "for this test", **where, **config})
     with serving_wsgi(app) as url:
         yield Site(app, url)
-    if (client := app.extensions.get("decart")) is not None:
-        client.close()
+    app.extensions["decart"].close()
 
 
 @attrs.frozen
-class Box:
-    """The service, with a renderer that takes notes and a clock that the test moves: 1 s in the queue, 3 s of work."""
+class RunningEmulator:
+    """An emulator over HTTP, with a recording renderer and a clock that the test advances; a job takes 4 s."""
 
     url: str
     clock: VirtualClock
@@ -137,7 +136,7 @@ class Box:
 
 
 def said(status: str) -> bytes:
-    """The service's answer for a job, j1, that is in this state."""
+    """Return the service's response for a job, j1, with this status."""
     return http(200, json.dumps({"job_id": "j1", "status": status}).encode(), {"Content-Type": "application/json"})
 
 
@@ -145,7 +144,7 @@ ACCEPTED, PROCESSING, COMPLETED = said("pending"), said("processing"), said("com
 
 
 def clerk(status: str = "processing") -> Any:
-    """A service that accepts every job, as j1, and says that it is in this state."""
+    """A service that accepts every job as j1, and reports this status."""
 
     told = said(status)
 
@@ -161,7 +160,7 @@ def methods(service: Server) -> list[str]:
 
 @contextmanager
 def flask_run(service: str, folder: Path) -> Iterator[tuple[int, str]]:
-    """Run the app with the README's command; give its process and its address."""
+    """Run the app with the README's command; yield its process id and its address."""
     settings = {"SECRET_KEY": "x", "DATABASE": str(folder / "jobs.sqlite3"), "DECART_API_KEY": "dct_local"}
     command = [sys.executable, "-m", "flask", "--app", str(APP), "run", "--port", "0"]
     environment = {**os.environ, **settings, "DECART_BASE_URL": service}
@@ -179,7 +178,7 @@ def flask_run(service: str, folder: Path) -> Iterator[tuple[int, str]]:
 
 @contextmanager
 def site_with(renderer: Any, folder: Path, **settings: Any) -> Iterator[tuple[Site, VirtualClock]]:
-    """Give the app before a box whose clock the test moves."""
+    """Serve the app in front of an emulator whose clock the test advances."""
     clock = VirtualClock()
     with (
         Emulator(clock=clock, renderer=renderer, background=False, **settings) as emulator,

@@ -45,20 +45,20 @@ class _Body:
         return iter([self._data])
 
 
-class Box:
+class RawClient:
     """An emulator on a clock that a test advances, reached through its transport or its server."""
 
-    def __init__(self, emulator: Emulator, clock: VirtualClock, way: EmulatorTransport | EmulatorServer) -> None:
+    def __init__(self, emulator: Emulator, clock: VirtualClock, transport: EmulatorTransport | EmulatorServer) -> None:
         self.emulator, self.clock = emulator, clock
-        self._way = way
+        self._transport = transport
 
     @classmethod
-    def within(cls, emulator: Emulator) -> Box:
+    def within(cls, emulator: Emulator) -> RawClient:
         """Use an emulator in this process, for what is the same over HTTP."""
         transport = EmulatorTransport(emulator)
         return cls(emulator, transport.clock, transport)
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
@@ -70,32 +70,31 @@ class Box:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if key is not None:
             sent["X-API-KEY"] = key
-        if isinstance(self._way, EmulatorServer):
-            return _over_http(self._way.url, method, path, body, sent)
-        request = HttpRequest(
-            method=method, url=f"http://box{path}", headers=sent, body=None if body is None else _Body(body)
-        )
-        with self._way.send(request, timeout=Timeout()) as response:
+        if isinstance(self._transport, EmulatorServer):
+            return _over_http(self._transport.url, method, path, body, sent)
+        content = None if body is None else _Body(body)
+        request = HttpRequest(method=method, url=f"http://emulator{path}", headers=sent, body=content)
+        with self._transport.send(request, timeout=Timeout()) as response:
             return BufferedResponse(response.status, dict(response.headers), response.read())
 
     def get(self, path: str, **more: Any) -> BufferedResponse:
-        return self.ask("GET", path, **more)
+        return self.request("GET", path, **more)
 
     def form(
         self, path: str, texts: Mapping[str, str], files: Mapping[str, bytes] | None = None, **more: Any
     ) -> BufferedResponse:
         """Post a form, as multipart."""
         body = multipart(texts, files or {})
-        return self.ask("POST", path, body, Content_Type="multipart/form-data; boundary=x", **more)
+        return self.request("POST", path, body, Content_Type="multipart/form-data; boundary=x", **more)
 
     def urlencoded(self, path: str, texts: Mapping[str, str], **more: Any) -> BufferedResponse:
         """Post a form without files, as the old public Python client does."""
         kind = "application/x-www-form-urlencoded"
-        return self.ask("POST", path, urlencode(texts).encode(), Content_Type=kind, **more)
+        return self.request("POST", path, urlencode(texts).encode(), Content_Type=kind, **more)
 
     def json(self, path: str, value: object, **more: Any) -> BufferedResponse:
         """Post JSON."""
-        return self.ask("POST", path, json.dumps(value).encode(), Content_Type="application/json", **more)
+        return self.request("POST", path, json.dumps(value).encode(), Content_Type="application/json", **more)
 
     def finished(self, submitted: BufferedResponse | None = None) -> str:
         """Complete a job, that of ``submitted`` or a new one, and return its ID."""

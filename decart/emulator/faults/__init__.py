@@ -1,19 +1,19 @@
-"""Faults that the emulator plays when it is told to.
+"""Faults that the emulator injects on request.
 
 ::
 
-    kinds      the table: what can go wrong, and what each name takes
-    fault      one thing that goes wrong
+    kinds      the table of faults and their parameters
+    fault      one fault
     notation   how it is written
-    waiting    which wait for their turn, and who is next
-    answers    what each makes of an answer
-    jobs       what each makes of a job
+    pending    the faults that have not acted yet, and which acts next
+    responses  how each changes a response
+    jobs       how each changes a job
 """
 
 from __future__ import annotations
 
 from .fault import Fault
 from .notation import FaultLike, described, fault_of
-from .waiting import Faults
+from .pending import Faults
 
 __all__ = ["Fault", "FaultLike", "Faults", "described", "fault_of"]

@@ -1,4 +1,4 @@
-"""One thing that goes wrong: a value with a name."""
+"""One fault: a value with a name."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ COMMON = ("on", "times", "after")
 
 @attrs.frozen
 class Fault:
-    """One thing that goes wrong, so many times.
+    """One fault, which acts so many times.
 
-    Parameters that its name does not take must be left out; those that are left out get their usual value.
+    Parameters that its name does not take must be left out; the others have defaults.
 
     Attributes:
-        name: What goes wrong; `decart.emulator.faults.kinds.KINDS` has the names.
-        on: What it is for: ``submit``, ``status``, ``content``, ``generate``, ``files``, ``tokens`` or ``any``. A job's
-            fault is for jobs that are taken in.
-        times: How often it acts, before it is gone; ``"forever"`` if it never is.
-        after: How many requests of that kind are left alone first, whatever else happens to them.
-        code: The HTTP status of an answer.
-        detail: What that answer says.
-        retry_after: Seconds, for a ``Retry-After`` as a number.
-        retry_after_date: Seconds from then, for a ``Retry-After`` as a date.
-        field: The field that is left out.
-        word: The word for a status.
-        seconds: How long a silence is, or a pause.
-        bytes: How much of the body comes, or comes at a time.
+        name: The kind of fault; see `decart.emulator.faults.kinds.KINDS`.
+        on: The requests that it affects: ``submit``, ``status``, ``content``, ``generate``, ``files``, ``tokens`` or
+            ``any``. A fault of jobs affects accepted jobs.
+        times: How often it acts; ``"forever"`` for always.
+        after: How many matching requests it ignores first.
+        code: The HTTP status.
+        detail: The ``detail`` of the body.
+        retry_after: Seconds, sent as a number in ``Retry-After``.
+        retry_after_date: Seconds from now, sent as a date in ``Retry-After``.
+        field: The field that is removed.
+        word: The unknown status.
+        seconds: The length of the silence, or of each pause.
+        bytes: How much of the body is sent, or is sent at a time.
         to: The origin that a redirect leads to.
         reason: Why a job fails.
 
     Raises:
-        InvalidInputError: There is no such name, or a parameter cannot be.
+        InvalidInputError: The name is unknown, or a parameter is invalid.
 
     Example:
         >>> Fault("status", times=2, on="submit")
@@ -71,7 +71,7 @@ class Fault:
             else:
                 check(self.name, name, value)
         if kind.part == "job" and self.on != "any":
-            raise InvalidInputError(f"fault {self.name!r}: it is for jobs that are taken in; leave on= out.")
+            raise InvalidInputError(f"fault {self.name!r}: it affects accepted jobs; leave on= out.")
         if self.name == "drip" and not self.bytes:
             raise InvalidInputError("fault 'drip': bytes must be 1 or more.")
 
@@ -79,7 +79,7 @@ class Fault:
         return f"Fault({str(self)!r})"
 
     def __str__(self) -> str:
-        """Return it as the command line takes it."""
+        """Return it as text, as for the command line."""
         given = self.as_json()
         name, main = given.pop("name"), given.pop(self.kind.main or "", None)
         words = [name if main is None else f"{name}:{_written(main)}"]
@@ -87,16 +87,16 @@ class Fault:
 
     @property
     def kind(self) -> Kind:
-        """What its name stands for."""
+        """The row of its name in the table."""
         return kind_of(self.name)
 
     @property
     def drops(self) -> bool:
-        """Whether nothing is answered."""
+        """Whether there is no response."""
         return self.name in ("drop-before", "drop-after")
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as the control route takes it; what is as usual is left out, but for what a colon may precede."""
+        """Return it as JSON for the control route, without defaults except that of the main parameter."""
         usual = {"on": self.kind.on, "times": self.kind.times, "after": 0, **self.kind.takes}
         given = {name: getattr(self, name) for name in (*COMMON, *self.kind.takes)}
         main = self.kind.main
@@ -108,14 +108,14 @@ class Fault:
         return self.on in ("any", route)
 
     def once_less(self) -> list[Fault]:
-        """Return what is left of it when it has acted once more."""
+        """Return what remains after it has acted once more."""
         if self.times == "forever":
             return [self]
         return [attrs.evolve(self, times=self.times - 1)] if self.times > 1 else []
 
 
 def taken(kind: Kind) -> str:
-    """Say which parameters a fault takes."""
+    """Return the parameters of a fault, for a message."""
     return ", ".join((*COMMON, *kind.takes))
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a job that a fault has been set on, as what renders it."""
+"""How faults change a job: by its renderer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .fault import Fault
 
 
 def renderer_for(fault: Fault) -> Callable[[RenderJob, Path], None] | None:
-    """Return what renders a job in the place of a renderer, or None for a job that never ends."""
+    """Return the renderer of a job with this fault, or None for a job that never ends."""
     if fault.name == "job-never-ends":
         return None
     if fault.name == "empty-result":

@@ -1,18 +1,18 @@
-"""The names of the faults that the emulator can play, as a table: what each does, where, how often, and what it takes.
+"""The table of faults: what each does, on which requests, how often, and its parameters.
 
-A fault has a *part* of the exchange to itself, and at most one of each part acts on a request: the first in the order
-in which they were added. The others wait for their turn. So two answers come one after the other, and a slow line that
-breaks off is both at once.
+A fault affects one *part* of an exchange, and at most one fault of each part acts on a request: the first that was
+added. The others stay pending. So two statuses act one after the other, while a slow body and a dropped connection act
+together.
 
-==========  ==========================================================================
+==========  =====================================================================
 part        what it decides
-==========  ==========================================================================
-answer      what is answered, or that nothing is
-silence     how long nothing is heard
-pace        how fast the body comes
-end         how it ends
-job         what becomes of a job that was taken in; used up by jobs, not by requests
-==========  ==========================================================================
+==========  =====================================================================
+response    the response, or that there is none
+silence     how long the server is silent
+pace        how fast the body is sent
+end         how the body ends
+job         the outcome of a job; used up by accepted jobs, not by requests
+==========  =====================================================================
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ import attrs
 
 from ...errors import InvalidInputError
 
-Part = Literal["answer", "silence", "pace", "end", "job"]
+Part = Literal["response", "silence", "pace", "end", "job"]
 Times = int | Literal["forever"]
 
 ROUTES = ("submit", "status", "content", "generate", "files", "tokens", "any")
-"""What a fault may be for (``on=``)."""
+"""The values of ``on=``."""
 
 
 @attrs.frozen
@@ -38,7 +38,7 @@ class Kind:
 
     Attributes:
         does: What it does, in one line.
-        part: The part of an exchange that it has to itself.
+        part: The part of an exchange that it affects.
         main: The parameter that is written after the colon, ``status:503``; none for ``None``.
         takes: Its parameters and their defaults; ``None`` for a default that ``does`` describes.
         on: The requests that it affects by default.
@@ -56,38 +56,40 @@ class Kind:
 _STATUS = {"code": 503, "detail": None, "retry_after": None, "retry_after_date": None}
 
 KINDS: dict[str, Kind] = {
-    "status": Kind("answers with this status, and does nothing else", "answer", "code", _STATUS),
-    "html": Kind("answers with the page of some proxy, and does nothing else", "answer", "code", {"code": 200}),
+    "status": Kind("responds with this status, and does nothing else", "response", "code", _STATUS),
+    "html": Kind("responds with an HTML page, as a proxy would", "response", "code", {"code": 200}),
     "redirect": Kind(
-        "answers 307 with the same path at another origin", "answer", "to", {"to": "https://elsewhere.invalid"}
+        "responds 307, with the same path at another origin", "response", "to", {"to": "https://elsewhere.invalid"}
     ),
-    "drop-before": Kind("reads the request, does nothing, and cuts the connection", "answer"),
+    "drop-before": Kind("reads the request, does nothing, and drops the connection", "response"),
     "drop-after": Kind(
-        "does what was asked (a job is taken in), and cuts the connection before the answer", "answer", on="submit"
+        "carries out the request (a job is accepted), and drops the connection before the response",
+        "response",
+        on="submit",
     ),
-    "bad-json": Kind("does what was asked, and answers with JSON that breaks off", "answer", on="status"),
+    "bad-json": Kind("carries out the request, and responds with truncated JSON", "response", on="status"),
     "missing-field": Kind(
-        "leaves a field out of the JSON answer, the one that matters unless told which",
-        "answer",
+        "removes a field from the JSON response: by default the one that matters",
+        "response",
         "field",
         {"field": None},
         on="status",
     ),
     "unknown-status": Kind(
-        "says a word for the job's status that no client knows",
-        "answer",
+        "responds with a status that no client knows",
+        "response",
         "word",
         {"word": "warming-up"},
         on="status",
     ),
     "stall": Kind(
-        "does what was asked, and is silent before the answer, or after so many bytes of its body",
+        "carries out the request, and is silent before the response, or after so many bytes of its body",
         "silence",
         "seconds",
         {"seconds": 3600, "bytes": None},
     ),
     "drip": Kind(
-        "sends the body in pieces of so many bytes, with a pause between any two",
+        "sends the body in pieces of so many bytes, with a pause after each",
         "pace",
         "seconds",
         {"seconds": 0.1, "bytes": 1024},
@@ -95,29 +97,29 @@ KINDS: dict[str, Kind] = {
         times="forever",
     ),
     "drop-midway": Kind(
-        "cuts the connection (a reset) after so many bytes of the body, or half of it",
+        "drops the connection (a reset) after so many bytes of the body, or half of it",
         "end",
         "bytes",
         {"bytes": None},
         on="content",
     ),
     "truncate": Kind(
-        "ends the connection politely after so many bytes of the body, or half, though more were announced",
+        "closes the connection cleanly after so many bytes of the body, or half, although more were announced",
         "end",
         "bytes",
         {"bytes": None},
         on="content",
     ),
     "cut-file": Kind(
-        "sends so many bytes of the file, or half, as if they were all: a whole answer with a broken file",
+        "sends only so many bytes of the file, or half: a complete response with a broken file",
         "end",
         "bytes",
         {"bytes": None},
         on="content",
     ),
-    "job-fails": Kind("the job fails in the end, with this reason or none", "job", "reason", {"reason": None}),
-    "job-never-ends": Kind("the job is processed for ever", "job"),
-    "empty-result": Kind("the job completes, and its file has no bytes", "job"),
+    "job-fails": Kind("the job fails, with this reason or none", "job", "reason", {"reason": None}),
+    "job-never-ends": Kind("the job is processed forever", "job"),
+    "empty-result": Kind("the job completes with an empty file", "job"),
 }
 
 PARAMETERS = ("code", "detail", "retry_after", "retry_after_date", "field", "word", "seconds", "bytes", "to", "reason")
@@ -127,7 +129,7 @@ def kind_of(name: object) -> Kind:
     """Return the row of a name.
 
     Raises:
-        InvalidInputError: There is none.
+        InvalidInputError: The name is unknown.
     """
     if isinstance(name, str) and name in KINDS:
         return KINDS[name]
@@ -168,14 +170,14 @@ CHECKS: dict[str, tuple[Callable[[object], bool], str]] = {
     "to": (_origin, "the address of an origin, such as https://elsewhere.invalid"),
     **dict.fromkeys(("detail", "field", "word", "reason"), (_text, "some text")),
 }
-"""For each parameter: whether a value is good, and what is."""
+"""For each parameter: the check of a value, and a description of valid ones."""
 
 
 def check(name: str, parameter: str, value: Any) -> None:
-    """Refuse a value that cannot be.
+    """Check the value of a parameter.
 
     Raises:
-        InvalidInputError: It cannot.
+        InvalidInputError: It is invalid.
     """
     good, what = CHECKS[parameter]
     if not good(value):

@@ -1,4 +1,4 @@
-"""How a fault is written, in one of three ways that mean the same.
+"""The three notations of a fault, which mean the same.
 
 ::
 
@@ -6,7 +6,7 @@
     status:503,on=submit,times=2,retry_after=1                                                 # on the command line
     {"name": "status", "code": 503, "on": "submit", "times": 2, "retry_after": 1}              # over the control route
 
-`decart.emulator.faults.kinds.KINDS` is the table of the names.
+`decart.emulator.faults.kinds.KINDS` is the table of the faults.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from ...errors import InvalidInputError
 from .fault import COMMON, Fault, taken
 from .kinds import KINDS, Kind, kind_of
 
-_TEXTS = ("on", "detail", "field", "word", "to", "reason")  # what stays text when it is read from text
+_TEXTS = ("on", "detail", "field", "word", "to", "reason")  # parameters that stay text
 
 FaultLike = Fault | str | Mapping[str, Any]
-"""A fault, in any of the three ways to write it."""
+"""A fault in any notation."""
 
 
 def fault_of(given: FaultLike) -> Fault:
-    """Read a fault, however it is written.
+    """Return a fault from any notation.
 
     Raises:
-        InvalidInputError: It cannot be read; the message says why in one sentence.
+        InvalidInputError: It is invalid; the message says why.
     """
     if isinstance(given, Fault):
-        return attrs.evolve(given)  # its own object, so that two of a kind can be told apart
+        return attrs.evolve(given)  # a new object, so that equal faults can be distinguished
     if isinstance(given, str):
         return _from_text(given)
     if not isinstance(given, Mapping):
@@ -56,7 +56,7 @@ def _from_text(text: str) -> Fault:
     name, colon, main = first.partition(":")
     kind = kind_of(name)
     if colon and kind.main is None:
-        raise InvalidInputError(f"fault {name!r}: nothing is written after its name with a colon.")
+        raise InvalidInputError(f"fault {name!r}: it takes no value after a colon.")
     given = {kind.main: main} if colon and kind.main else {}
     for word in rest:
         key, equals, value = word.partition("=")
@@ -73,19 +73,19 @@ def _check_key(name: str, kind: Kind, key: object) -> None:
 
 
 def _read(key: str, value: str) -> Any:
-    """Return a parameter as what it is; what is no number stays text, to be refused as that."""
+    """Return the value of a parameter: a number if it looks like one, else the text."""
     if key in _TEXTS or not re.fullmatch(r"\d{1,15}(\.\d{1,15})?", value, re.ASCII):
         return value
     return float(value) if "." in value else int(value)
 
 
 def described() -> str:
-    """Return all names, a line for each, with what they take."""
+    """Return the table as text: the names, their parameters, and what they do."""
     lines = []
     for name, kind in KINDS.items():
-        takes = "".join(f" [{key}]" if key == kind.main else f" [{key}=]" for key in kind.takes)
-        usual = [] if kind.part == "job" else [f"on={kind.on}"]
-        usual += [f"{key}={value}" for key, value in kind.takes.items() if value is not None]
-        usual += [f"times={kind.times}"] if kind.times != 1 else []
-        lines.append(f"  {name + takes}\n      {kind.does}" + (f" ({', '.join(usual)})" if usual else ""))
+        takes = "".join(f"[:{key}]" if key == kind.main else f"[,{key}=]" for key in kind.takes)
+        defaults = [] if kind.part == "job" else [f"on={kind.on}"]
+        defaults += [f"{key}={value}" for key, value in kind.takes.items() if value is not None]
+        defaults += [f"times={kind.times}"] if kind.times != 1 else []
+        lines.append(f"  {name + takes}\n      {kind.does}" + (f" ({', '.join(defaults)})" if defaults else ""))
     return "\n".join(lines)

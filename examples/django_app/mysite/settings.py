@@ -1,4 +1,4 @@
-"""Settings of the site. What is secret, or differs from place to place, comes from the environment."""
+"""Settings of the site. Secrets, and what differs between machines, come from the environment."""
 
 import os
 from pathlib import Path
@@ -8,27 +8,27 @@ from django.core.exceptions import ImproperlyConfigured
 BASE_DIR = Path(__file__).resolve().parent.parent
 MIB = 1024 * 1024
 
-# The service: by default the real one. Keys for the emulator begin with dct_.
+# The service: by default the real one.
 DECART_API_KEY = os.environ.get("DECART_API_KEY")
 DECART_BASE_URL = os.environ.get("DECART_BASE_URL")
 
-# The model for each kind of upload, and how large one may be.
-VIDEOS_MODELS = {"text": "lucy-pro-t2v", "image": "lucy-pro-i2v", "video": "lucy-clip"}
-VIDEOS_MAX_BYTES = {"image": 10 * MIB, "video": 100 * MIB}
-FILE_UPLOAD_MAX_MEMORY_SIZE = 1 * MIB  # a larger file waits on the disk
-DATA_UPLOAD_MAX_MEMORY_SIZE = 128 * 1024  # all of a request but its files
+# The model, and the largest upload.
+VIDEOS_MODEL = "lucy-restyle-2"
+VIDEOS_MAX_BYTES = 100 * MIB
+FILE_UPLOAD_MAX_MEMORY_SIZE = 1 * MIB  # a larger file is kept on disk
+DATA_UPLOAD_MAX_MEMORY_SIZE = 128 * 1024  # a request without its files
 
-# Safe unless it is asked to be handy.
+# Secure unless DJANGO_DEBUG is set.
 DEBUG = os.environ.get("DJANGO_DEBUG") == "1"
 SECRET_KEY = os.environ.get("DJANGO_SECRET_KEY", "django-insecure-for-development-only" if DEBUG else "")
 if not SECRET_KEY:
-    raise ImproperlyConfigured("Set DJANGO_SECRET_KEY; or DJANGO_DEBUG=1, to try the site out on your own machine.")
+    raise ImproperlyConfigured("Set DJANGO_SECRET_KEY; or DJANGO_DEBUG=1 to try the site on your own machine.")
 ALLOWED_HOSTS = os.environ.get("DJANGO_ALLOWED_HOSTS", "").split()
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = not DEBUG
 SECURE_HSTS_SECONDS = 0 if DEBUG else 3600
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
-if os.environ.get("DJANGO_BEHIND_TLS_PROXY") == "1":  # which sets this header itself, whatever a browser sends
+if os.environ.get("DJANGO_BEHIND_TLS_PROXY") == "1":  # the proxy overwrites this header
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 INSTALLED_APPS = [
@@ -42,7 +42,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "videos.middleware.limit_uploads",  # before the one that looks for a CSRF token in what was sent
+    "videos.middleware.limit_uploads",  # before the CSRF middleware, which reads the form
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -92,7 +92,7 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static"  # for `collectstatic`
 
-# At INFO the SDK tells the id of each accepted job: should the database fail just then, the id is in the log.
+# At INFO the log has the id of each accepted job, in case the database fails just then.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -8,7 +8,7 @@ from django.utils.text import Truncator
 
 
 class Job(models.Model):
-    """One job, from just before its submit. Any process can find it at the service by its ``job_id``."""
+    """A job, stored just before its submit. Any process can find it at the service by its ``job_id``."""
 
     class Status(models.TextChoices):
         """Two statuses of our own, and the four of the service, which may add more."""
@@ -27,7 +27,7 @@ class Job(models.Model):
     job_id = models.CharField(max_length=255, unique=True, null=True, editable=False)
     model = models.CharField(max_length=100)
     prompt = models.TextField()
-    # The row comes before the submit: until the response arrives this is true, even if the process dies.
+    # The row is stored before the submit: until there is a response this is true, even if the process dies.
     status = models.CharField(max_length=40, choices=Status.choices, default=Status.UNKNOWN)
     error = models.TextField(blank=True)
     created = models.DateTimeField(auto_now_add=True)
@@ -52,15 +52,12 @@ class Job(models.Model):
     def explanation(self) -> str:
         """A sentence about the status."""
         if self.status == self.Status.UNKNOWN:
-            came = "no answer came" if self.error else "there is no answer yet"
-            return (
-                f"The job was sent, and {came}. It may have been accepted and paid for all the same, so it is not sent "
-                "again by itself."
-            )
+            response = "no clear response arrived" if self.error else "there is no response yet"
+            return f"The job was sent, but {response}. It may have been accepted and billed, so it is not sent again."
         return self.error
 
     def becomes(self, status: str, error: str = "") -> None:
-        """Store a new status, unless the job has ended: responses may overtake each other."""
+        """Store a new status, unless the job has ended: a response may arrive late."""
         later = {"status": status[:40], "error": error, "updated": timezone.now()}
         Job.objects.filter(pk=self.pk).exclude(status__in=self.LAST).update(**later)
         self.refresh_from_db()

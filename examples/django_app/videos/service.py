@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 @functools.cache
 def client() -> DecartClient:
-    """Return the client, for what may take a while: sending an upload, fetching a video.
+    """Return the client for uploads and videos, which may take a while.
 
-    It is created when it is first needed. All threads of the process share it, and so do forked processes.
+    It is created when first used. All threads of the process share it, and forked processes may use it, too.
     """
     return DecartClient(
         settings.DECART_API_KEY,
@@ -36,7 +36,7 @@ def client() -> DecartClient:
 
 
 def quick_client() -> DecartClient:
-    """Return the same client, but impatient, for a page that somebody waits for and that asks again soon."""
+    """Return the same client with short timeouts, for a status check that the page will repeat anyway."""
     return client().with_options(timeout=Timeout(connect=2, read=5), retry=RetryPolicy(attempts=1))
 
 
@@ -57,7 +57,7 @@ def submit(job: Job, options: JobOptions) -> None:
 
 
 def _reason(error: DecartSDKError) -> str:
-    """Say why a job was not accepted. Only input errors are shown in full; the rest is for us, and in the log."""
+    """Say why a job was not accepted. Only input errors are shown in full; the rest is in the log."""
     if isinstance(error, InvalidInputError) or isinstance(error.cause, ValidationError):
         return error.message
     return "The service did not accept the job, and nothing was billed. Try again later."

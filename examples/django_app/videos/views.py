@@ -1,4 +1,4 @@
-"""The pages. None of them waits for a job: the browser asks again instead."""
+"""The pages. None of them waits for a job: the browser checks again instead."""
 
 import logging
 from uuid import uuid4
@@ -86,14 +86,14 @@ def _latest(request: HttpRequest, pk: int) -> tuple[Job, str]:
     """Find a job with its current status, or with the last known one and a notice."""
     job = _own_job(request, pk)
     reached = service.refresh(job)
-    return job, "" if reached else "The video service cannot tell where the job is just now. This is what it said last."
+    return job, "" if reached else "The service cannot be reached at the moment; this is the last known status."
 
 
 @require_safe
 @cache_control(private=True)
 @login_required
 def job_video(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Stream a video, or the part of it that the browser asked for; for a HEAD, only the headers."""
+    """Stream a video, or the range that the browser asked for; for a HEAD, only the headers."""
     job = _own_job(request, pk)
     if job.job_id is None or job.status != Job.Status.COMPLETED:
         raise Http404("This job has no video.")
@@ -104,8 +104,12 @@ def job_video(request: HttpRequest, pk: int) -> HttpResponseBase:
     except DecartSDKError as error:
         log.warning("%s", error)
         code = getattr(error, "status_code", None)
-        return HttpResponse(status=code if code in (404, 416) else 502)
+        code = code if code in (404, 416) else 502
+        return render(request, "videos/no_video.html", {"pk": pk}, status=code)
+    headers = stream.headers
+    if "download" in request.GET:
+        headers["Content-Disposition"] = f'attachment; filename="video-{pk}.mp4"'
     if request.method == "HEAD":
         stream.close()
-        return HttpResponse(status=stream.status, headers=stream.headers)
-    return StreamingHttpResponse(stream, status=stream.status, headers=stream.headers)  # which closes the stream
+        return HttpResponse(status=stream.status, headers=headers)
+    return StreamingHttpResponse(stream, status=stream.status, headers=headers)  # it closes the stream

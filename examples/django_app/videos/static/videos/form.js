@@ -1,6 +1,6 @@
 "use strict";
 
-// A click too many does no harm, since the form can be used once; but it should not look as if nothing happened.
+// A second click does no harm, since a form submits one job; but the visitor should see that something happens.
 const form = document.getElementById("new");
 
 form.addEventListener("submit", () => {
@@ -9,7 +9,7 @@ form.addEventListener("submit", () => {
   button.textContent = "Sending…";
 });
 
-// Nor is a form used again by going back: whatever a browser has kept of this page, it asks for a new one.
+// A visitor who goes back to a cached page gets a new form.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });

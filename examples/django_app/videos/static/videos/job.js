@@ -10,11 +10,11 @@ function say(id, text) {
   if (element.textContent !== text) element.textContent = text; // a screen reader reads each change aloud
 }
 
-async function ask() {
-  const answer = await fetch(page.dataset.statusUrl, { headers: { Accept: "application/json" } });
-  if (answer.redirected) location.reload(); // the login has ended
-  if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-  return answer.json();
+async function fetchStatus() {
+  const response = await fetch(page.dataset.statusUrl, { headers: { Accept: "application/json" } });
+  if (response.redirected) location.reload(); // the session has expired
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  return response.json();
 }
 
 function show(job) {
@@ -27,14 +27,14 @@ function show(job) {
   }
 }
 
-async function look() {
-  await ask().then(show).catch(() => say("notice", "This site cannot be reached just now. The page keeps trying."));
+async function check() {
+  await fetchStatus().then(show).catch(() => say("notice", "This site cannot be reached at the moment. The page keeps trying."));
   follow();
 }
 
 function follow() {
-  if (page.dataset.settled !== "true") setTimeout(look, PAUSE);
+  if (page.dataset.settled !== "true") setTimeout(check, PAUSE);
 }
 
-video.addEventListener("error", () => say("notice", "The video cannot be fetched just now. Reload the page to try again."));
+video.addEventListener("error", () => say("notice", "The video cannot be fetched at the moment. Reload the page to try again."));
 follow();

@@ -1,11 +1,11 @@
-"""What stands before the emulator's application: it notes each request, and lets the faults act on it.
+"""The complete emulator as a WSGI application: it logs each request, and applies the faults to it.
 
 ::
 
-    request ─▶ what acts? ─▶ the application, or another answer ─▶ broken? ─▶ noted ─▶ silence ─▶ body on its way
+    request ─▶ take faults ─▶ application, or replacement ─▶ modification ─▶ log ─▶ stall ─▶ body, slow or cut off
 
-It is WSGI, but for `Dropped`, raised where the connection is to be cut: by the call, or while the body is read.
-Slow things sleep as the carrier says in ``environ``: really over HTTP, on the virtual clock in process.
+The call, or reading the body, raises `ConnectionDropped` where the connection is to be dropped, for which WSGI has no
+other means. Delays use the sleep in ``environ``: real over HTTP, on the virtual clock in process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,15 @@ from ..transports.base import SystemClock
 from .app import App
 from .clock import VirtualClock
 from .control import PREFIX, Control
-from .faults.answers import BROKEN, INSTEAD, Answer, Dropped, Sleep, is_json, on_its_way
+from .faults.responses import (
+    MODIFICATIONS,
+    REPLACEMENTS,
+    ConnectionDropped,
+    Sleep,
+    WsgiResponse,
+    is_json,
+    with_body_faults,
+)
 from .requestlog import PATH_LIMIT, LoggedRequest, fingerprint, route_of, safe, short
 from .service import Emulator
 from .welcome import PATHS, Welcome
@@ -35,24 +43,24 @@ if TYPE_CHECKING:
 log = logging.getLogger("decart.emulator")
 
 SLEEP = "decart.emulator.sleep"
-"""Where ``environ`` has the carrier's function that lets so many seconds pass."""
+"""The key of ``environ`` whose value sleeps for so many seconds."""
 
 BLOCK = 64 * 1024
 
 
-class Front:
-    """All of the emulator as a WSGI application: the service's routes, the log, the faults and the control routes.
+class EmulatorApp:
+    """The service's routes, the request log, the faults, the control routes and the welcome page.
 
     Args:
-        emulator: The queue.
-        host: The host that it is served on, which a request to the control routes may name.
-        look: Seconds that each question for a job's status moves a virtual clock on, when it has been answered. Over
-            HTTP nobody else moves it, and whoever waits for a job in real time would wait in vain.
+        emulator: The emulator.
+        host: The host that the server listens on, which requests to the control routes may name.
+        seconds_per_check: Seconds by which each status check advances a virtual clock. Over HTTP nothing else advances
+            it, so a client that waits in real time would wait forever.
     """
 
-    def __init__(self, emulator: Emulator, *, host: str = "localhost", look: float = 0.0) -> None:
+    def __init__(self, emulator: Emulator, *, host: str = "localhost", seconds_per_check: float = 0.0) -> None:
         self._emulator = emulator
-        self._look = look
+        self._seconds_per_check = seconds_per_check
         self._app: WSGIApplication = App(emulator)
         self._control = Control(emulator, host)
         self._welcome = Welcome(emulator)
@@ -64,17 +72,17 @@ class Front:
         if path in PATHS:
             return self._welcome(environ, start_response)
         exchange = _Exchange(self._emulator, environ, path)
-        answer = exchange.answer(self._app)
+        response = exchange.respond(self._app)
         if exchange.route == "status" and isinstance(self._emulator.clock, VirtualClock):
-            self._emulator.clock.advance(self._look)
-        if answer is None:
-            raise Dropped
-        start_response(answer.status, answer.headers)
-        return _Body(answer, exchange)
+            self._emulator.clock.advance(self._seconds_per_check)
+        if response is None:
+            raise ConnectionDropped
+        start_response(response.status, response.headers)
+        return _Body(response, exchange)
 
 
 class _Exchange:
-    """One request, from its head to the last byte of its answer."""
+    """A request, from its head to the last byte of its response."""
 
     def __init__(self, emulator: Emulator, environ: WSGIEnvironment, path: str) -> None:
         self._emulator, self._environ, self._path = emulator, environ, path
@@ -87,51 +95,51 @@ class _Exchange:
         self._input = environ["wsgi.input"] = _Counted(environ["wsgi.input"])
         self._status: int | None = None
 
-    def answer(self, app: WSGIApplication) -> Answer | None:
-        """Return the answer, when its time has come; None if there is to be none."""
+    def respond(self, app: WSGIApplication) -> WsgiResponse | None:
+        """Return the response, after any stall; None if the connection is to be dropped."""
         try:
-            answer = self._made(app)
-        except Dropped:
-            answer = None
-        self._status = None if answer is None else int(answer.status[:3])
-        self._note()
+            response = self._create_response(app)
+        except ConnectionDropped:
+            response = None
+        self._status = None if response is None else int(response.status[:3])
+        self._log()
         try:
             for fault in self._faults:
                 if fault.name == "stall" and fault.bytes is None:
                     self._sleep(fault.seconds or 0)
         except BaseException:
-            self.over(0)
-            if answer is not None:
-                answer.close()
+            self.finish(0)
+            if response is not None:
+                response.close()
             raise
-        if answer is None:
-            self.over(0)
+        if response is None:
+            self.finish(0)
             return None
-        return on_its_way(answer, self._faults, self._sleep)
+        return with_body_faults(response, self._faults, self._sleep)
 
-    def _made(self, app: WSGIApplication) -> Answer:
-        fault = next((fault for fault in self._faults if fault.kind.part == "answer"), None)
-        if fault is not None and fault.name in INSTEAD:
+    def _create_response(self, app: WSGIApplication) -> WsgiResponse:
+        fault = next((fault for fault in self._faults if fault.kind.part == "response"), None)
+        if fault is not None and fault.name in REPLACEMENTS:
             self._input.drain()
-            return INSTEAD[fault.name](fault, self._path)
-        answer = self._asked(app)
-        return answer if fault is None else BROKEN[fault.name](fault, answer, self.route)
+            return REPLACEMENTS[fault.name](fault, self._path)
+        response = self._call(app)
+        return response if fault is None else MODIFICATIONS[fault.name](fault, response, self.route)
 
-    def _asked(self, app: WSGIApplication) -> Answer:
-        """Have the application answer, and see what it says of a job."""
-        answer = _answer_of(app, self._environ)
-        if is_json(answer):
-            body = b"".join(answer.body)
-            answer = attrs.evolve(answer, body=[body])
+    def _call(self, app: WSGIApplication) -> WsgiResponse:
+        """Call the application, and find out which job its response is about."""
+        response = _call_app(app, self._environ)
+        if is_json(response):
+            body = b"".join(response.body)
+            response = attrs.evolve(response, body=[body])
             if self.route == "submit":
                 self._job_id = json.loads(body).get("job_id")
         job = self._emulator.find(self._job_id) if self.route == "submit" and self._job_id else None
         if job is not None and job.fault is not None:
             self._names.append(job.fault)
-        return answer
+        return response
 
-    def _note(self) -> None:
-        """Remember the request, before its answer can be seen."""
+    def _log(self) -> None:
+        """Log the request, before the client can see the response."""
         headers = EnvironHeaders(self._environ)
         form = vars(self._environ.get("werkzeug.request", _NO_FORM))
         key = headers.get("X-API-KEY")
@@ -152,8 +160,8 @@ class _Exchange:
             )
         )
 
-    def over(self, sent: int) -> None:
-        """Tell of the exchange, when it has ended."""
+    def finish(self, sent: int) -> None:
+        """Print a line for the exchange when it has ended."""
         log.info(
             "%s %s -> %s, %d B in, %d B out, %.0f ms%s%s",
             self._method,
@@ -168,14 +176,14 @@ class _Exchange:
 
 
 class _NoForm:
-    """Stands where the application's request is, when it has not made one."""
+    """Stands in for the application's request, if it has not created one."""
 
 
 _NO_FORM = _NoForm()
 
 
-def _answer_of(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
-    """Return what an application answers, its body still to be read."""
+def _call_app(app: WSGIApplication, environ: WSGIEnvironment) -> WsgiResponse:
+    """Return an application's response, with its body unread."""
     head: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Callable[[bytes], None]:
@@ -183,7 +191,7 @@ def _answer_of(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
         return lambda data: None
 
     body = app(environ, start_response)
-    return Answer(status=head[0], headers=head[1], body=body, close=getattr(body, "close", lambda: None))
+    return WsgiResponse(status=head[0], headers=head[1], body=body, close=getattr(body, "close", lambda: None))
 
 
 class _Counted(io.RawIOBase):
@@ -200,17 +208,17 @@ class _Counted(io.RawIOBase):
         return len(data)
 
     def drain(self) -> None:
-        """Read what is left, and keep none of it."""
+        """Read and discard the rest."""
         while self.read(BLOCK):
             pass
 
 
 class _Body:
-    """The body of an answer, counted as it goes out."""
+    """The body of a response, counted as it is sent."""
 
-    def __init__(self, answer: Answer, exchange: _Exchange) -> None:
-        self._answer, self._exchange = answer, exchange
-        self._chunks = iter(answer.body)
+    def __init__(self, response: WsgiResponse, exchange: _Exchange) -> None:
+        self._response, self._exchange = response, exchange
+        self._chunks = iter(response.body)
         self._sent = 0
         self._open = True
 
@@ -225,5 +233,5 @@ class _Body:
     def close(self) -> None:
         if self._open:
             self._open = False
-            self._answer.close()
-            self._exchange.over(self._sent)
+            self._response.close()
+            self._exchange.finish(self._sent)

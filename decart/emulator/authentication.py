@@ -1,4 +1,4 @@
-"""Who is let in, and what for: permanent keys, and client tokens that may do less."""
+"""Authentication by permanent keys, and by client tokens with fewer rights."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import attrs
 from .replies import Refused
 from .tokens import Grant, Tokens
 
-_LOOKS_LIKE_A_KEY = re.compile(r"dct_[!-+\--~]*")  # no blank and no comma: two keys in one header are none
+_LOOKS_LIKE_A_KEY = re.compile(r"dct_[!-+\--~]*")  # no space and no comma: two keys in one header are no key
 
 
 @attrs.frozen
 class Caller:
-    """Whoever was let in.
+    """An authenticated caller.
 
     Attributes:
-        owner: The permanent key that they have, or that their token was minted with.
-        grant: What their token may do; ``None`` for the holder of the key itself.
+        owner: The permanent key, or the one that the token was created with.
+        grant: The rights of the token; ``None`` for a permanent key.
     """
 
     owner: str = attrs.field(repr=False)
     grant: Grant | None = None
 
     def may_use(self, *names: str) -> bool:
-        """Return whether they may use a model, by any of its names."""
+        """Return whether the caller may use a model, under any of its names."""
         allowed = self.grant.models if self.grant is not None else None
         return allowed is None or not set(names).isdisjoint(allowed)
 
 
-class Door:
-    """The check of keys.
+class Authenticator:
+    """Check API keys and client tokens.
 
     Args:
-        api_keys: The permanent keys that are let in; any that looks like one (``dct_...``) for ``None``.
-        tokens: The client tokens, which are let in while they live.
+        api_keys: The permanent keys that are accepted; ``None`` for any that looks like one (``dct_...``).
+        tokens: The client tokens, which are accepted until they expire.
     """
 
     def __init__(self, api_keys: Collection[str] | None, tokens: Tokens) -> None:
@@ -44,19 +44,19 @@ class Door:
         self._tokens = tokens
 
     @property
-    def takes_any_key(self) -> bool:
-        """Whether every key that looks like one is let in."""
+    def accepts_any_key(self) -> bool:
+        """Whether every key that looks like one is accepted."""
         return self._api_keys is None
 
-    def enter(self, key: str, origin: str | None) -> Caller:
-        """Let a caller in.
+    def authenticate(self, key: str, origin: str | None) -> Caller:
+        """Authenticate a caller.
 
         Args:
-            key: What the request has for a key.
-            origin: The web page that it comes from, if it says so.
+            key: The key in the request; empty if it has none.
+            origin: The origin of the web page that sent it, if it has one.
 
         Raises:
-            Refused: The key is missing or wrong (401), or is a token that is not for this origin (403).
+            Refused: The key is missing or wrong (401), or is a token that is not valid for this origin (403).
         """
         if not key:
             raise Refused(401, "Missing API key")

@@ -1,4 +1,4 @@
-"""The server of the soak, in a process of its own: `box.py KEEP`. It prints its URL, and ends when its input does.
+"""The server of the soak, in a process of its own: `emulator.py KEEP`. It prints its URL, and ends when its input does.
 
 Each video is a small real one with a stamp at its end, which tells the job that it was made for: so each client can see
 that it got its own, and whole.
