@@ -94,7 +94,7 @@ if TYPE_CHECKING:
     from .transports.requests import RequestsTransport
     from .transports.threaded import ThreadedTransport
     from .transports.urllib3 import Urllib3Transport
-    from .uploads.files import FileInput
+    from .uploads import FileInput
 
 __all__ = [
     "APIError",
@@ -190,7 +190,7 @@ _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs 
     "_sync.streams": "VideoStream",
     "client": "DecartClient",
     "events": "EventHook",
-    "uploads.files": "FileInput",
+    "uploads": "FileInput",
     "file_inputs": "FirstLastFrameInput ImageToImageInput ImageToMotionVideoInput ImageToVideoInput "
     "MotionTrajectoryInput VideoEditInput VideoRestyleInput VideoToVideoInput",
     "inputs": "JobInput TextToImageInput TextToVideoInput",

@@ -20,7 +20,7 @@ from .inputs import (
     whole,
     wrap_errors,
 )
-from .uploads.files import FileInput
+from .uploads import FileInput
 
 TRAJECTORY_POINTS = (2, 1000)
 

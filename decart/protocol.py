@@ -33,8 +33,7 @@ from .responses import BufferedResponse, api_error, contents_of, doubt_of_path, 
 from .results import QueueJobResult
 from .salvage import find_job
 from .transports.base import HttpRequest
-from .uploads.files import Upload, upload
-from .uploads.multipart import MultipartBody
+from .uploads import MultipartBody, Upload, upload
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -20,7 +20,7 @@ CLIENT = "backend engine waits transfers streams operations queue client".split(
 ORDER = """
 _version errors extras structure salvage log
 transports.timeouts transports.base
-models inputs targets atomic partfile uploads.shared uploads.sources uploads.files uploads.multipart uploads file_inputs
+models inputs targets atomic partfile file_sources uploads file_inputs
 integrations.notebook jobs results progress options integrations.progress_bar config
 redaction responses content protocol events reporter policies retrying pace polling ranges downloads outcomes arguments
 transports.failures transports.decoding transports.body transports.routes transports.pooled

@@ -1,4 +1,4 @@
-"""`decart.uploads.sources`: streams that can be read only once, and errors while a file is read."""
+"""`decart.file_sources`: streams that can be read only once, and errors while a file is read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.uploads import (
 )
 
 from decart import InvalidInputError
-from decart.uploads.files import OCTET_STREAM, upload
+from decart.uploads import OCTET_STREAM, upload
 
 
 class Raising(io.BytesIO):
