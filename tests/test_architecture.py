@@ -13,16 +13,16 @@ import decart
 
 ROOT = Path(decart.__file__).parent
 
-CLIENT = "backend engine waits transfers streams operations queue client".split()  # noqa: SIM905
+CLIENT = "backend engine waits transfers operations queue client".split()  # noqa: SIM905
 """The modules of `decart._async` and of `decart._sync`, which is generated from it."""
 
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
-_version errors extras structure salvage log
+_version errors extras salvage log
 transports.timeouts transports.base
 models inputs targets atomic partfile file_sources uploads file_inputs
 integrations.notebook jobs results progress options integrations.progress_bar config
-redaction responses content protocol events reporter policies retrying pace polling ranges downloads outcomes arguments
+redaction responses content protocol events reporter policies retrying pace polling downloads outcomes arguments
 transports.failures transports.decoding transports.body transports.routes transports.pooled
 transports.urllib3 transports.requests
 transports.threads transports.threaded transports.upload transports.aiohttp transports

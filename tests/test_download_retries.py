@@ -26,7 +26,7 @@ from decart import (
     ServerError,
     TransportError,
 )
-from decart.policies import LAST_REQUEST, VISIBLE_AFTER
+from decart.policies import VISIBLE_AFTER
 
 
 def test_only_attempts_that_receive_no_data_count_as_failures() -> None:
@@ -92,9 +92,3 @@ def test_a_retry_after_of_a_404_does_not_delay_a_download_longer_than_until_the_
     missing = NotFoundError("HTTP 404.", status_code=404, retry_after=80_000.0)
     assert new_download(accepted=0.0).pause_after(missing, 10.0) == VISIBLE_AFTER - 10
     assert new_download(accepted=0.0, deadline=12.0).pause_after(missing, 10.0) == 2
-
-
-def test_a_request_may_take_until_the_deadline_or_one_second_at_the_end() -> None:
-    download = new_download(deadline=100.0)
-    assert [download.time_for_request(now) for now in (0.0, 99.5, 200.0)] == [100.0, LAST_REQUEST, LAST_REQUEST]
-    assert new_download().time_for_request(0.0) == math.inf

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ..arguments import WaitArguments, check_policy
-from ..downloads import Download
+from ..downloads import Download, RequestedRange
 from ..errors import DecartSDKError, InvalidInputError, QueueError
 from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse, PollStep
@@ -28,7 +28,6 @@ from ..policies import FAILURES, PollPolicy, outcome_unknown, repeat_read, repea
 from ..polling import Failed, Finished, JobPoll, TimedOut, Wait
 from ..progress import OnProgress
 from ..protocol import status_call, submit_call
-from ..ranges import RequestedRange
 from ..results import CompletedJob, FailedJob, SavedJob, to_result
 from .backend import CancelEvent, in_thread
 from .engine import Engine
