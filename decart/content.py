@@ -1,12 +1,4 @@
-"""What a response says about the video that it carries: type, encoding, length, part, identity, and its structure.
-
-Where HTTP does not say how long a video or picture is, its structure decides whether it is complete. An MP4 is a
-sequence of boxes, a PNG one of chunks, and a JPEG one of segments, followed by a scan that ends with a marker. Each
-begins with its length, so the headers alone show whether the last one is complete; the content is skipped and never
-kept. A file whose end cannot be recognized counts as incomplete: other formats (such as WebM), an MP4 whose last box has
-no length, and a fragmented MP4 without the index (``mfra``) that may follow its last fragment. An MP4 that has media
-before its first fragment counts as complete if it was cut exactly there.
-"""
+"""What a response says about the video that it carries: its type, encoding, length, part, identity and structure."""
 
 from __future__ import annotations
 
@@ -114,7 +106,14 @@ class ContentRange:
 
 
 class Structure:
-    """Read the structure of a file as it arrives, in constant memory.
+    """Read the structure of a file as it arrives, in constant memory, to see whether it is complete.
+
+    This decides where HTTP does not say how long the file is. An MP4 is a sequence of boxes, a PNG one of chunks, and a
+    JPEG one of segments, followed by a scan that ends with a marker. Each begins with its length, so the headers alone
+    show whether the last one is complete; the content is skipped and never kept. A file whose end cannot be recognized
+    counts as incomplete: other formats (such as WebM), an MP4 whose last box has no length, and a fragmented MP4
+    without the index (``mfra``) that may follow its last fragment. An MP4 that has media before its first fragment
+    counts as complete if it was cut exactly there.
 
     Example:
         >>> structure = Structure()

@@ -83,9 +83,9 @@ class RequestedRange:
         return cls(value, condition)
 
     def expected(self, part: ContentRange) -> ContentRange | None:
-        """Return all that will come of what was requested, if a server sends ``part`` first; ``None`` if it does not fit.
+        """Return what this download will be, if a server sends ``part`` first; ``None`` if it does not fit.
 
-        A server may send only the beginning of what was requested, and nothing that comes before or after it.
+        A server may send only the beginning of what was requested, and nothing before or after it.
         """
         first, _, last = (self.range or "").removeprefix("bytes=").partition("-")
         if first:
@@ -134,9 +134,7 @@ class Download:
     failures: int = 0  # attempts in a row that received no data
     _response: BufferedResponse = attrs.field(init=False, repr=False)  # the head of the one that is being read
     _response_ends: int | None = attrs.field(default=None, init=False)  # the position after it, if it is a part
-    _range: ContentRange | None = attrs.field(
-        default=None, init=False
-    )  # of all that is to come, if it is not the video
+    _range: ContentRange | None = attrs.field(default=None, init=False)  # what this download is, if not the video
     _beginning: bytes = attrs.field(default=b"", init=False, repr=False)
     _structure: Structure | None = attrs.field(default=None, init=False, repr=False)  # if it decides completeness
     _furthest: int = attrs.field(default=0, init=False)  # the most bytes that any attempt has reached

@@ -20,7 +20,7 @@ CLIENT = "backend engine waits transfers operations queue client".split()  # noq
 ORDER = """
 _version errors extras salvage log
 transports.timeouts transports.base
-models inputs targets atomic partfile file_sources uploads file_inputs
+models inputs targets workfile partfile file_sources uploads file_inputs
 integrations.notebook jobs results progress options integrations.progress_bar config
 redaction responses content protocol events reporter policies retrying pace polling downloads outcomes arguments
 transports.failures transports.decoding transports.body transports.routes transports.pooled
