@@ -13,7 +13,7 @@ from .redaction import clean, holds_key
 from .responses import BufferedResponse, unreadable
 
 BEGINNING = 64
-"""Bytes at the start of a result that show whether it is text."""
+"""Bytes at the start of a result that are checked for text."""
 
 DECODED = {"gzip", "x-gzip", "deflate"}
 """Content encodings that a transport decodes, although it asks for none."""

@@ -2,14 +2,14 @@
 
 The same for a result in memory, in a file or as a stream. A broken connection does not end a download: the next request
 asks for the rest (``Range``), on condition that the content is still the same (``If-Range``). If the server cannot do
-that, a file starts over; a stream, whose bytes have been handed out, ends.
+that, a file starts over; a stream, whose bytes have been passed on, ends.
 
 ===================================  ==================================================================
 response                             meaning
 ===================================  ==================================================================
 206 from where the last one stopped  continue, and request the rest if it is shorter than requested
 200                                  the complete content: start over
-416, or a 206 that does not fit      what was received cannot be continued: forget it, and request again
+416, or a 206 that does not fit      what was received cannot be continued: discard it, and request again
 200 or 206 with text                 the page of a proxy: request again
 anything else                        an error; the table of `decart.policies` says if it is repeated
 ===================================  ==================================================================
@@ -108,13 +108,13 @@ class Download:
         give_up: When attempts that receive no data end; each that receives some postpones it.
         deadline: When the download ends in any case.
         accepted: When the job was accepted, if that is known.
-        restartable: Whether received bytes can be taken back: those of a stream cannot.
+        restartable: Whether received bytes can be discarded; those of a stream have been passed on.
         requested: The requested range of the video; for files and memory, all of it.
         size: Bytes received.
         total: Bytes of all that is requested, if known.
-        validator: What the server calls the content, if later requests may refer to it.
+        validator: The server's ``ETag`` or date of the content, if it identifies the bytes.
         complete: Whether nothing more is to come.
-        status, headers: Those of the response that it started with; ``Content-Range`` is that of all that is to come.
+        status, headers: Those of the first response; ``Content-Range`` is that of the whole download.
     """
 
     job_id: str
@@ -175,7 +175,7 @@ class Download:
         return True
 
     def observe_data(self, data: bytes) -> ResponseError | None:
-        """Check bytes before they are kept or handed out, and count them.
+        """Check bytes before they are kept or passed on, and count them.
 
         Returns:
             What is wrong with them. It is not raised: this frame holds bytes that may echo the key.
@@ -197,16 +197,16 @@ class Download:
         Raises:
             ResponseError: The response ended too early.
         """
-        is_part = self._response_ends is not None
-        if self._response_ends is not None and self._position < self._response_ends:
-            raise self._error(f"it ended {self._response_ends - self._position} bytes too early")
-        if is_part and self.total is not None and self.size < self.total and now < self.deadline:
+        ends = self._response_ends
+        if ends is not None and self._position < ends:
+            raise self._error(f"it ended {ends - self._position} bytes too early")
+        if ends is not None and self.total is not None and self.size < self.total and now < self.deadline:
             return  # the rest is requested next
         if not self.size:
             raise self._error("it is empty")
         if self.total not in (None, self.size):
             raise self._error(f"it has {self.size} of {self.total} bytes")
-        is_whole = (not is_part and is_framed(self.headers)) or (self._structure and self._structure.is_complete)
+        is_whole = (ends is None and is_framed(self.headers)) or (self._structure and self._structure.is_complete)
         if self.total is None and not is_whole:
             self.validator = None  # nothing can be appended
             raise self._error("no length was announced, and the file seems to be truncated")
@@ -236,9 +236,9 @@ class Download:
         return self.size + (0 if self._range is None else self._range.first)
 
     def _start(self, total: int | None, of: ContentRange | None = None) -> None:
-        """Begin with the response, which has the complete content, or that range of it; forget what was received."""
+        """Begin with the response, which has the complete content, or that range of it; discard what was received."""
         if not self.restartable and self.size:
-            raise self._unfit("it starts over, and earlier bytes have been passed on already")
+            raise self._unfit("it starts over, but some bytes have already been passed on")
         if not self.restartable and self.status and (self.status, self.total) != (self._response.status, total):
             raise self._unfit("its status or length is not that of the first response")
         self.status, self.headers = self._response.status, self._response.headers

@@ -45,8 +45,8 @@ class Source:
     """A known number of bytes.
 
     Attributes:
-        size: How many.
-        open: Begins one pass over them: returns a context manager that yields a function to read with.
+        size: The number of bytes.
+        open: Starts one pass over them; the context manager yields the function that reads.
     """
 
     size: int
@@ -88,12 +88,12 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
 
 
 def bytes_source(data: bytes) -> Source:
-    """Return bytes in memory as a source."""
+    """Return the source of bytes in memory."""
     return Source(len(data), lambda: nullcontext(lambda position, size: data[position : position + size]))
 
 
 def path_source(path: Path) -> Source:
-    """Return the bytes of a file on disk; one that claims to be empty, as those in /proc do, is copied.
+    """Return the source of a file on disk; a file that claims to be empty, as those in /proc do, is copied.
 
     Raises:
         UnreadableFile: It is not a regular file, or it is empty.
@@ -111,7 +111,7 @@ def path_source(path: Path) -> Source:
 
 
 def file_source(file: Any) -> Source:
-    """Return the bytes of an open file, from its position to its end.
+    """Return the source of an open file, from its position to its end.
 
     Raises:
         UnreadableFile: It cannot be read, or is at its end.
@@ -126,8 +126,12 @@ def file_source(file: Any) -> Source:
         try:
             if start is None or not _accepts_size(file.read) or _is_decompressor(file):
                 return _copied(file, "the file is empty or has already been read to its end")
-            is_regular = _is_regular(file)
-            end = _flushed_size(file) if is_regular else _end_of(file)
+            if is_regular := _is_regular(file):
+                file.flush()  # the content of its write buffer belongs to the file
+                end = os.fstat(file.fileno()).st_size
+            else:
+                file.seek(0, os.SEEK_END)
+                end = _checked_position(file.tell())
             if end and start >= end:
                 raise UnreadableFile("the file is at its end", "; call file.seek(0) first")
             if not end:  # it claims to be empty, and may not be
@@ -179,17 +183,6 @@ def _position_if_seekable(file: Any) -> int | None:
     if isawaitable(moved):
         raise _async_read_error(file, moved)
     return _checked_position(position)
-
-
-def _flushed_size(file: Any) -> int:
-    """Return the size of a file of the system, to which the content of its write buffer belongs."""
-    file.flush()
-    return os.fstat(file.fileno()).st_size
-
-
-def _end_of(file: Any) -> int:
-    file.seek(0, os.SEEK_END)
-    return _checked_position(file.tell())
 
 
 def _checked_position(position: object) -> int:

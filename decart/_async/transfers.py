@@ -45,11 +45,11 @@ class AsyncTransfer:
 
     Attributes:
         engine: What sends the requests.
-        download: Decides.
+        download: Decides what to request, and when to give up.
         meter: Reports the progress.
-        cancel: What ends it.
-        destination: Where the bytes go, if not to the caller.
-        on_disk: Whether that is a file, which is written to in a thread.
+        cancel: Ends it early.
+        destination: Where the bytes go, unless the caller takes them.
+        on_disk: Whether the destination is a file, which is written in a thread.
     """
 
     engine: AsyncEngine
