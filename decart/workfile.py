@@ -131,19 +131,18 @@ class WorkFile:
 
 def remove_leftovers(target: Path, *, resumable: bool = False) -> None:
     """Delete what dead processes left next to a target; what a download can resume, only if ``resumable``."""
-    pattern = re.compile(re.escape(_prefix(target)) + r"([0-9a-f]{12}|[0-9a-f]{16})\.json")
+    key = "[0-9a-f]{12}([0-9a-f]{4})?" if resumable else "[0-9a-f]{12}"
+    pattern = re.compile(re.escape(_prefix(target)) + key + r"\.json")
     names: list[str] = []
     with suppress(OSError):
         names = [name for name in os.listdir(target.parent) if pattern.fullmatch(name)]
     for lock_path in map(target.with_name, names):
         with suppress(OSError):  # it is gone, in use or not ours
-            lock_file, path = _open(lock_path), lock_path.with_suffix(".part")
+            lock_file = _open(lock_path)
             try:
                 if _try_lock(lock_file, lock_path):
-                    has_note = path.exists() and path.stat().st_size and os.fstat(lock_file.fileno()).st_size
-                    if resumable or _is_private(lock_path) or not has_note:
-                        path.unlink(missing_ok=True)
-                        _delete(lock_file, lock_path)
+                    lock_path.with_suffix(".part").unlink(missing_ok=True)
+                    _delete(lock_file, lock_path)
             finally:
                 _unlock(lock_file)
 

@@ -40,6 +40,19 @@ def test_only_attempts_that_receive_no_data_count_as_failures() -> None:
     assert [download.pause_after(CUT, 0.0) for _ in range(4)] == [0.5, 1.0, 2.0, None]
 
 
+def test_what_an_earlier_download_received_is_no_progress_of_this_one() -> None:
+    download = new_download(retry=RetryPolicy(attempts=2, jitter=0))
+    download.resume(300, SIZE, '"v1"')
+    assert [download.pause_after(CUT, 0.0) for _ in range(2)] == [0.5, None]
+
+
+def test_a_stream_that_breaks_off_and_cannot_be_continued_is_not_requested_again() -> None:
+    download = new_download(restartable=False)
+    download.observe_head(complete(etag=""))
+    feed(download, VIDEO[:1])
+    assert download.pause_after(CUT, 0.0) is None
+
+
 def test_each_attempt_that_receives_data_postpones_the_end() -> None:
     download = new_download(give_up=120.0)
     download.observe_head(complete())
