@@ -122,29 +122,25 @@ def file_source(file: Any) -> Source:
         raise UnreadableFile("the file is open for writing only", "; open it with open(..., 'rb')")
     lock = lock_of(file)
     with lock:
-        start = _position_if_seekable(file)
+        start, if_empty = _position_if_seekable(file), "the file is empty or has already been read to its end"
+        if start is None:
+            return _copied(file, if_empty)
         try:
-            if start is None or not _accepts_size(file.read) or _is_decompressor(file):
-                return _copied(file, "the file is empty or has already been read to its end")
-            if is_regular := _is_regular(file):
-                file.flush()  # the content of its write buffer belongs to the file
-                end = os.fstat(file.fileno()).st_size
-            else:
-                file.seek(0, os.SEEK_END)
-                end = _checked_position(file.tell())
+            if not _accepts_size(file.read) or _is_decompressor(file):
+                return _copied(file, if_empty)
+            end = _end_of(file)
             if end and start >= end:
                 raise UnreadableFile("the file is at its end", "; call file.seek(0) first")
             if not end:  # it claims to be empty, and may not be
                 file.seek(start)
                 return _copied(file, "the file is empty")
         finally:
-            if start is not None:
-                with suppress(Exception):
-                    file.seek(start)
+            with suppress(Exception):
+                file.seek(start)
     if end - start > sys.maxsize // 2:
         raise UnreadableFile(f"the file claims to have {end - start:.3g} bytes")
     read_at = partial(_read_at, file, lock, start)
-    source = Source(end - start, partial(_pread, file, start) if is_regular else lambda: nullcontext(read_at))
+    source = Source(end - start, partial(_pread, file, start) if _is_regular(file) else lambda: nullcontext(read_at))
     with source.open() as read:  # most unreadable files fail here, before anything is sent
         read(0, 1)
     return source
@@ -183,6 +179,15 @@ def _position_if_seekable(file: Any) -> int | None:
     if isawaitable(moved):
         raise _async_read_error(file, moved)
     return _checked_position(position)
+
+
+def _end_of(file: Any) -> int:
+    """Return where a seekable file ends; it may be moved."""
+    if _is_regular(file):
+        file.flush()  # the content of its write buffer belongs to the file
+        return os.fstat(file.fileno()).st_size
+    file.seek(0, os.SEEK_END)
+    return _checked_position(file.tell())
 
 
 def _checked_position(position: object) -> int:
