@@ -138,7 +138,6 @@ class MultipartBody:
     ) -> None:
         boundary = os.urandom(16).hex()
         self.content_type = f"multipart/form-data; boundary={boundary}"
-        self.in_memory = all(isinstance(part, str) for part in parts.values())
         self._on_progress = on_progress or (lambda done, total: None)
         self._pieces: list[bytes | Upload] = []
         text = ""
@@ -152,6 +151,7 @@ class MultipartBody:
             self._pieces += [text.encode("utf-8", "replace"), part]
             text = "\r\n"
         self._pieces.append(f"{text}--{boundary}--\r\n".encode("utf-8", "replace"))
+        self.in_memory = len(self._pieces) == 1
         self._length = sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in self._pieces)
 
     def __len__(self) -> int:
