@@ -56,9 +56,9 @@ if TYPE_CHECKING:
     from . import models
     from ._async.client import AsyncDecartClient
     from ._async.queue import AsyncQueueClient
-    from ._async.streams import AsyncVideoStream
+    from ._async.transfers import AsyncVideoStream
     from ._sync.queue import QueueClient
-    from ._sync.streams import VideoStream
+    from ._sync.transfers import VideoStream
     from .client import DecartClient
     from .events import EventHook
     from .file_inputs import (
@@ -102,7 +102,7 @@ if TYPE_CHECKING:
     from .transports.requests import RequestsTransport
     from .transports.threaded import ThreadedTransport
     from .transports.urllib3 import Urllib3Transport
-    from .uploads.files import FileInput
+    from .uploads import FileInput
 
 __all__ = [
     "APIError",
@@ -193,12 +193,12 @@ logging.getLogger("decart").addHandler(logging.NullHandler())
 _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs an extra
     "_async.client": "AsyncDecartClient",
     "_async.queue": "AsyncQueueClient",
-    "_async.streams": "AsyncVideoStream",
+    "_async.transfers": "AsyncVideoStream",
     "_sync.queue": "QueueClient",
-    "_sync.streams": "VideoStream",
+    "_sync.transfers": "VideoStream",
     "client": "DecartClient",
     "events": "EventHook",
-    "uploads.files": "FileInput",
+    "uploads": "FileInput",
     "file_inputs": "FirstLastFrameInput ImageToImageInput ImageToMotionVideoInput ImageToVideoInput "
     "MotionTrajectoryInput VideoEditInput VideoRestyleInput VideoToVideoInput",
     "inputs": "JobInput TextToImageInput TextToVideoInput",

@@ -2,14 +2,14 @@
 
 The same for a result in memory, in a file or as a stream. A broken connection does not end a download: the next request
 asks for the rest (``Range``), on condition that the content is still the same (``If-Range``). If the server cannot do
-that, a file starts over; a stream, whose bytes have been handed out, ends.
+that, a file starts over; a stream, whose bytes have been passed on, ends.
 
 ===================================  ==================================================================
 response                             meaning
 ===================================  ==================================================================
 206 from where the last one stopped  continue, and request the rest if it is shorter than requested
 200                                  the complete content: start over
-416, or a 206 that does not fit      what was received cannot be continued: forget it, and request again
+416, or a 206 that does not fit      what was received cannot be continued: discard it, and request again
 200 or 206 with text                 the page of a proxy: request again
 anything else                        an error; the table of `decart.policies` says if it is repeated
 ===================================  ==================================================================
@@ -26,32 +26,75 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import attrs
 
 from .config import Settings
 from .content import (
     BEGINNING,
+    ContentRange,
+    Structure,
     announced_length,
-    check_beginning,
-    check_length,
     check_type,
     content_codings,
-    incomplete,
     is_framed,
+    is_text,
+    validator_of,
 )
 from .errors import ResponseError
-from .policies import LAST_REQUEST, TICK, RetryPolicy, next_pause, repeat_read, retry_after, seconds_until_visible
+from .inputs import refuse
+from .policies import TICK, RetryPolicy, next_pause, repeat_read, retry_after, seconds_until_visible
 from .protocol import content_request
-from .ranges import ContentRange, RequestedRange
-from .redaction import holds_key
 from .responses import BufferedResponse, unreadable
-from .structure import Structure
 from .transports.base import HttpRequest
 
-_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,500}"')
-_DATE = re.compile(r"[\x20-\x7e]{10,50}")
+_RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-\d{1,18})", re.ASCII)
+_IF_RANGE = re.compile(r"[\x20-\x7e]{1,500}")
+_NO_END = 10**18
+
+
+@attrs.frozen
+class RequestedRange:
+    """The part of a video that a caller requests.
+
+    Attributes:
+        range: The value of ``Range``; None for the complete video.
+        if_range: The value of ``If-Range``: unless the content still has this validator, all of it is requested.
+    """
+
+    range: str | None = None
+    if_range: str | None = None
+
+    @classmethod
+    def parse(cls, range: object, if_range: object) -> RequestedRange:
+        """Read the two headers of a browser's request; what HTTP lets servers ignore means the complete video.
+
+        Raises:
+            InvalidInputError: A value is neither None nor a str.
+        """
+        for name, value in (("range", range), ("if_range", if_range)):
+            if value is not None and not isinstance(value, str):
+                raise refuse(name, "the value of a header", value)
+        value, condition = str(range or "").strip(), None if if_range is None else str(if_range).strip()
+        match = _RANGE.fullmatch(value)
+        is_usable = match is not None and not (match[2] and int(match[2]) < int(match[1]))
+        if not is_usable or (condition is not None and not _IF_RANGE.fullmatch(condition)):
+            return cls()
+        return cls(value, condition)
+
+    def expected(self, part: ContentRange) -> ContentRange | None:
+        """Return what this download will be, if a server sends ``part`` first; ``None`` if it does not fit.
+
+        A server may send only the beginning of what was requested, and nothing before or after it.
+        """
+        first, _, last = (self.range or "").removeprefix("bytes=").partition("-")
+        if first:
+            start, end = int(first), int(last or _NO_END)
+        else:
+            start, end = (part.first if part.total is None else max(0, part.total - int(last))), _NO_END
+        if part.first != start or part.last > end:
+            return None
+        return part if part.total is None else attrs.evolve(part, last=min(end, part.total - 1))
 
 
 @attrs.define(kw_only=True)
@@ -65,13 +108,13 @@ class Download:
         give_up: When attempts that receive no data end; each that receives some postpones it.
         deadline: When the download ends in any case.
         accepted: When the job was accepted, if that is known.
-        restartable: Whether received bytes can be taken back: those of a stream cannot.
+        restartable: Whether received bytes can be discarded; those of a stream have been passed on.
         requested: The requested range of the video; for files and memory, all of it.
         size: Bytes received.
         total: Bytes of all that is requested, if known.
-        validator: What the server calls the content, if later requests may refer to it.
+        validator: The server's ``ETag`` or date of the content, if it identifies the bytes.
         complete: Whether nothing more is to come.
-        status, headers: Those of the response that it started with; ``Content-Range`` is that of all that is to come.
+        status, headers: Those of the first response; ``Content-Range`` is that of the whole download.
     """
 
     job_id: str
@@ -89,37 +132,25 @@ class Download:
     status: int = 0
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     failures: int = 0  # attempts in a row that received no data
-    _etag: str | None = attrs.field(default=None, init=False, repr=False)  # of any kind, of the first response
-    _first: int = attrs.field(default=0, init=False)  # the position in the video where this download begins
-    _last: int | None = attrs.field(default=None, init=False)  # where it ends, if before the end of the video
-    _video_size: int | None = attrs.field(default=None, init=False)
-    _response_ends: int | None = attrs.field(default=None, init=False)  # the position after the part that is being read
+    _response: BufferedResponse = attrs.field(init=False, repr=False)  # the head of the one that is being read
+    _response_ends: int | None = attrs.field(default=None, init=False)  # the position after it, if it is a part
+    _range: ContentRange | None = attrs.field(default=None, init=False)  # what this download is, if not the video
     _beginning: bytes = attrs.field(default=b"", init=False, repr=False)
     _structure: Structure | None = attrs.field(default=None, init=False, repr=False)  # if it decides completeness
     _furthest: int = attrs.field(default=0, init=False)  # the most bytes that any attempt has reached
     _broken: bool = attrs.field(default=False, init=False)  # a stream that cannot be continued
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what a later download needs to continue, as JSON values: the arguments of ``resume``."""
-        return {"size": self.size, "total": self.total, "validator": self.validator}
-
     def resume(self, size: int, total: int | None, validator: str | None) -> None:
         """Continue with bytes that an earlier download left in a file."""
-        self.size = self._furthest = size
-        self.total = self._video_size = total
-        self.validator = validator
+        self.size, self._furthest, self.total, self.validator = size, size, total, validator
         self.complete = total is not None and size == total > 0
 
     def next_request(self) -> HttpRequest:
         """Return the next request: for everything, or for what is missing."""
         if not self.size or self.validator is None:
             return content_request(self.settings, self.job_id, self.requested.range, self.requested.if_range)
-        rest = f"bytes={self._position}-{'' if self._last is None else self._last}"
+        rest = f"bytes={self._position}-{'' if self._range is None else self._range.last}"
         return content_request(self.settings, self.job_id, rest, self.validator)
-
-    def time_for_request(self, now: float) -> float:
-        """Return the seconds that a request begun now may take."""
-        return max(self.deadline - now, LAST_REQUEST)
 
     def observe_head(self, response: BufferedResponse) -> bool:
         """Read the head of a response; return whether a body with (part of) the video follows.
@@ -129,30 +160,35 @@ class Download:
         Raises:
             ResponseError: The response is of no use.
         """
+        self._response = response
         if response.status == 416 and self.size:
-            raise self._unfit("it has no such range", response)
+            raise self._unfit("it has no such range")
         if not response.ok:
             return False
         check_type(response, self.settings)
         if response.status != 206:
-            self._start(response)
+            self._start(announced_length(response.headers))
         elif self.requested.range and not self.size:
-            self._start_inside(response)
+            self._start_inside(self._part())
         else:
-            self._continue(response)
+            self._continue(self._part())
         return True
 
     def observe_data(self, data: bytes) -> ResponseError | None:
-        """Check bytes before they are kept or handed out, and count them.
+        """Check bytes before they are kept or passed on, and count them.
 
         Returns:
             What is wrong with them. It is not raised: this frame holds bytes that may echo the key.
         """
-        try:
-            self._check(data)
-            self.size += len(data)
-        except ResponseError as error:
-            return error.with_traceback(None)
+        if self._position == len(self._beginning) < BEGINNING:
+            self._beginning = (self._beginning + data)[:BEGINNING]
+            if is_text(self._beginning):
+                return self._error("it is text instead of a video")
+        if self._response_ends is not None and self._position + len(data) > self._response_ends:
+            return self._unfit("it is longer than its Content-Range")
+        if self._structure is not None:
+            self._structure.feed(data)
+        self.size += len(data)
         return None
 
     def observe_end(self, now: float) -> None:
@@ -161,17 +197,19 @@ class Download:
         Raises:
             ResponseError: The response ended too early.
         """
-        response = self._response()
-        if self._response_ends is not None and self._position < self._response_ends:
-            missing = self._response_ends - self._position
-            raise unreadable(f"it ended {missing} bytes too early", response, self.settings)
-        is_part = self._response_ends is not None and self.total is not None and self.size < self.total
-        if is_part and now < self.deadline:
+        ends = self._response_ends
+        if ends is not None and self._position < ends:
+            raise self._error(f"it ended {ends - self._position} bytes too early")
+        if ends is not None and self.total is not None and self.size < self.total and now < self.deadline:
             return  # the rest is requested next
-        check_length(self.size, self.total, response, self.settings)
-        if self.total is None and not self._ended_completely():
+        if not self.size:
+            raise self._error("it is empty")
+        if self.total not in (None, self.size):
+            raise self._error(f"it has {self.size} of {self.total} bytes")
+        is_whole = (ends is None and is_framed(self.headers)) or (self._structure and self._structure.is_complete)
+        if self.total is None and not is_whole:
             self.validator = None  # nothing can be appended
-            raise incomplete(response, self.settings)
+            raise self._error("no length was announced, and the file seems to be truncated")
         self.complete = True
 
     def pause_after(self, error: BaseException, now: float) -> float | None:
@@ -182,112 +220,78 @@ class Download:
             self.give_up = max(self.give_up, later)
         else:
             self.failures += 1
-        self._broken |= not self.restartable and self.size > 0 and self.validator is None
+        is_stuck = self._broken or (not self.restartable and self.size > 0 and self.validator is None)
         left = min(self.give_up, self.deadline) - now
         failures = max(1, self.failures)
         asked = retry_after(error, self.retry) or 0.0
         if invisible := seconds_until_visible(error, now, self.accepted):
             left = min(left, invisible)
-        elif self._broken or not repeat_read(error) or failures >= self.retry.attempts or asked > left:
+        elif is_stuck or not repeat_read(error) or failures >= self.retry.attempts or asked > left:
             return None
         return None if left < TICK else min(next_pause(self.retry, failures, error), left)
 
     @property
     def _position(self) -> int:
         """The position of the next byte in the video."""
-        return self._first + self.size
+        return self.size + (0 if self._range is None else self._range.first)
 
-    def _start(self, response: BufferedResponse) -> None:
-        """Begin with a response that has the complete content."""
-        if self.size and not self.restartable:
-            self._broken = True
-            raise unreadable("it starts over, and what was handed out cannot be taken back", response, self.settings)
-        self._reset(response, announced_length(response.headers))
-        self._video_size = self.total
-        self._structure = Structure() if self.total is None else None
+    def _start(self, total: int | None, of: ContentRange | None = None) -> None:
+        """Begin with the response, which has the complete content, or that range of it; discard what was received."""
+        if not self.restartable and self.size:
+            raise self._unfit("it starts over, but some bytes have already been passed on")
+        if not self.restartable and self.status and (self.status, self.total) != (self._response.status, total):
+            raise self._unfit("its status or length is not that of the first response")
+        self.status, self.headers = self._response.status, self._response.headers
+        self.size, self.total, self.validator = 0, total, validator_of(self.headers, self.settings)
+        self._range, self._response_ends, self._beginning = of, None, b""
+        self._structure = Structure() if total is None else None
 
-    def _start_inside(self, response: BufferedResponse) -> None:
-        """Begin with a response that has the requested range."""
-        part = self._part_in(response)
-        if not self.requested.accepts(part):
-            raise self._unfit("it is another part than requested", response)
-        last = self.requested.last_byte(part) if self._validator_of(response.headers) else part.last
-        self._reset(response, last - part.first + 1)
-        self._first, self._last, self._video_size, self._response_ends = part.first, last, part.total, part.last + 1
-        self.headers = {**response.headers, "content-range": str(attrs.evolve(part, last=last))}
-
-    def _continue(self, response: BufferedResponse) -> None:
-        """Go on with a response that has the rest, or some of it."""
-        part = self._part_in(response)
-        if self.validator is None or not self._is_same(response.headers):
-            why = "it does not say that it is part of the same content" if self.size else "it is only a part"
-            raise self._unfit(why, response)
-        too_long = self._last is not None and part.last > self._last
-        if part.first != self._position or part.total not in (None, self._video_size or part.total) or too_long:
-            raise self._unfit("it is another part than requested", response)
+    def _start_inside(self, part: ContentRange) -> None:
+        """Begin with the response, which has the requested range, or its beginning."""
+        expected = self.requested.expected(part)
+        if expected is None:
+            raise self._unfit("it is not the part that was requested")
+        if validator_of(self._response.headers, self.settings) is None:
+            expected = part  # the rest cannot be requested
+        self._start(expected.last - expected.first + 1, expected)
+        self.headers = {**self.headers, "content-range": str(expected)}
         self._response_ends = part.last + 1
-        self._video_size = self._video_size or part.total
-        if self._last is None:
-            self.total = self._video_size
 
-    def _reset(self, response: BufferedResponse, total: int | None) -> None:
-        """Forget what was received, and take note of what is to come."""
-        if not self.restartable and self.status and (self.status, self.total) != (response.status, total):
-            self._broken = True
-            raise unreadable("it differs from what an earlier response announced", response, self.settings)
-        self.size, self.status, self.headers, self.total = 0, response.status, response.headers, total
-        self.validator, self._etag = self._validator_of(response.headers), response.headers.get("etag")
-        self._first, self._last, self._video_size, self._response_ends = 0, None, None, None
-        self._beginning, self._structure = b"", None
+    def _continue(self, part: ContentRange) -> None:
+        """Continue with the response, which has the rest, or some of it."""
+        if not self.size:
+            raise self._unfit("it is only a part of the video")
+        if not self._is_same(self._response.headers):
+            raise self._unfit("its ETag or date is missing or has changed")
+        size = (self.total if self._range is None else self._range.total) or part.total
+        is_too_long = self._range is not None and part.last > self._range.last
+        if part.first != self._position or part.total not in (None, size) or is_too_long:
+            raise self._unfit("it is not the part that was requested")
+        self._response_ends = part.last + 1
+        if self._range is None:
+            self.total = size
 
-    def _part_in(self, response: BufferedResponse) -> ContentRange:
-        """Return which part of the video a response has."""
-        part = ContentRange.from_headers(response.headers)
-        if part is None or content_codings(response.headers):
-            raise self._unfit("it does not say which part it is", response)
-        if announced_length(response.headers) not in (None, part.last - part.first + 1):
-            raise self._unfit("it is not as long as the part that it claims to be", response)
+    def _part(self) -> ContentRange:
+        """Return which part of the video the response has."""
+        part = ContentRange.from_headers(self._response.headers)
+        if part is None or content_codings(self._response.headers):
+            raise self._unfit("it does not say which part of the video it is")
+        if announced_length(self._response.headers) not in (None, part.last - part.first + 1):
+            raise self._unfit("its Content-Length contradicts its Content-Range")
         return part
 
     def _is_same(self, headers: Mapping[str, str]) -> bool:
-        """Return whether a part is of the same video as the first response."""
-        same_etag = self._etag is None or headers.get("etag") in (None, self._etag)
-        return same_etag and self.validator in (headers.get("etag"), headers.get("last-modified"))
+        """Return whether a part is of the same video as what was received; a weak ``ETag`` may rule that out, too."""
+        etag, first_etag = headers.get("etag"), self.headers.get("etag")
+        if self.validator is None or (etag and first_etag and etag != first_etag):
+            return False
+        return self.validator in (etag, headers.get("last-modified"))
 
-    def _unfit(self, why: str, response: BufferedResponse) -> ResponseError:
+    def _unfit(self, why: str) -> ResponseError:
         """Give up what was received: a file can start over, a stream cannot."""
         self._broken = not self.restartable
         self.validator = None
-        return unreadable(why, response, self.settings)
+        return self._error(why)
 
-    def _check(self, data: bytes) -> None:
-        response = self._response()
-        if self._position == len(self._beginning) < BEGINNING:
-            self._beginning = (self._beginning + data)[:BEGINNING]
-            check_beginning(self._beginning, response, self.settings)
-        if self._response_ends is not None and self._position + len(data) > self._response_ends:
-            raise self._unfit("it is longer than the part that it claims to be", response)
-        if self._structure is not None:
-            self._structure.feed(data)
-
-    def _ended_completely(self) -> bool:
-        """Return whether a download without a known length is complete, by its chunks or by its structure."""
-        if self._response_ends is None and is_framed(self.headers):
-            return True
-        return self._structure is not None and self._structure.is_complete
-
-    def _response(self) -> BufferedResponse:
-        return BufferedResponse(status=self.status, headers=self.headers)
-
-    def _validator_of(self, headers: Mapping[str, str]) -> str | None:
-        """Return what the server calls this content, if a later request may refer to it.
-
-        It may not refer to a weak ``ETag``, nor to anything that cannot stand in a header or echoes the key: it is kept
-        in a file.
-        """
-        etag, date = headers.get("etag", ""), headers.get("last-modified", "")
-        if content_codings(headers) or holds_key(etag, self.settings) or holds_key(date, self.settings):
-            return None
-        if _STRONG_ETAG.fullmatch(etag):
-            return etag
-        return date if _DATE.fullmatch(date) else None
+    def _error(self, why: str) -> ResponseError:
+        return unreadable(why, self._response, self.settings)

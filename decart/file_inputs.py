@@ -20,7 +20,7 @@ from .inputs import (
     refuse,
     whole,
 )
-from .uploads.files import FileInput
+from .uploads import FileInput
 
 TRAJECTORY_POINTS = (2, 1000)
 
@@ -32,9 +32,7 @@ def _is_bool(instance: object, attribute: attrs.Attribute[Any], value: object) -
 
 def _is_given(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is None:
-        raise InvalidInputError(
-            f"{attribute.name} is missing: it needs a file (bytes, pathlib.Path or an open binary file)."
-        )
+        raise InvalidInputError(f"{attribute.name} is missing: pass bytes, a pathlib.Path or an open binary file.")
 
 
 def _is_frame(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:

@@ -23,9 +23,9 @@ from typing import Any, Literal, overload
 
 import attrs
 
-from .atomic import write_atomically
 from .errors import JobFailedError, JobTimeoutError
-from .targets import current_folder, find_target, resolved
+from .partfile import write_atomically
+from .targets import current_folder, find_target
 
 JobStatus = Literal["pending", "processing", "completed", "failed"]
 KNOWN = frozenset({"pending", "processing", "completed", "failed"})
@@ -164,8 +164,8 @@ class QueueJobResult:
             JobFailedError: There is nothing to save, because the job failed.
             JobTimeoutError: There is nothing to save yet.
             InvalidInputError: ``path`` is not a path.
-            OSError: The folder does not exist, ``path`` is a folder, FIFO or device, or the disk is full; nothing is
-                left behind.
+            OSError: The folder does not exist, ``path`` is a folder, FIFO or device, the disk is full, or the file that
+                holds the video is gone; nothing is left behind.
         """
         return self._save(path, current_folder())
 
@@ -174,10 +174,15 @@ class QueueJobResult:
         target = find_target(path, start)
         data, saved, name = self.data, self.path, os.fspath(path)
         if saved is not None:
-            with saved.open("rb") as file:
-                write_atomically(resolved(target), lambda copy: shutil.copyfileobj(file, copy), display_name=name)
+            try:
+                file = saved.open("rb")
+            except FileNotFoundError:
+                again = f"fetch it again with client.queue.download({self.job_id!r}, path)"
+                raise FileNotFoundError(f"The video of job {self.job_id} is no longer at {saved}; {again}.") from None
+            with file:
+                write_atomically(target, lambda copy: shutil.copyfileobj(file, copy), display_name=name)
         elif data:
-            write_atomically(resolved(target), lambda file: file.write(data), display_name=name)
+            write_atomically(target, lambda part: part.write(data), display_name=name)
         else:
             raise JobFailedError(f"The result of job {self.job_id} holds no data to save.", job_id=self.job_id)
         return Path(os.path.expanduser(path))

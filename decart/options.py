@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Required
 
     from .file_inputs import TrajectoryPoint
-    from .uploads.files import FileInput
+    from .uploads import FileInput
 
 OnStatusChange = Callable[[JobStatusResponse], object]
 

@@ -1,9 +1,8 @@
-"""Resumable downloads: the hidden part file next to a target.
+"""Atomic file writes and resumable downloads: a file that replaces its target once it is complete.
 
-The lock file of a part holds a note: the server's validator of the content (its ``ETag`` or ``Last-Modified``), the
-expected size, and how much is known to be on the disk. When the part is complete and flushed, it replaces the target.
-An interrupted download, even a killed one, is resumed from its part by the next call. While the part is in use, any
-other download of the same job to the same target uses a private one.
+The lock file of a download holds a note: the server's validator of the content (its ``ETag`` or ``Last-Modified``), the
+expected size, and how much is known to be on the disk. The next call resumes a download that was interrupted, even by a
+kill. While its part is in use, any other download of the same job to the same target uses a private one.
 
 ============================  =====================================================================
 interrupted by                what the next download resumes
@@ -22,13 +21,13 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from .atomic import WorkFile, errors_naming, flush, remove_leftovers
 from .targets import resolved
+from .workfile import WorkFile, flush, remove_leftovers
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 SYNC_INTERVAL = 64 * 1024 * 1024
@@ -41,19 +40,18 @@ def _boot_id() -> str:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
     except OSError:  # pragma: no cover - not Linux
-        return (
-            f"{(time.time() - time.monotonic()) / 60:.0f}"  # if the clock is set, too little is trusted, not too much
-        )
+        # if the clock is set, too little is trusted, not too much
+        return f"{(time.time() - time.monotonic()) / 60:.0f}"
 
 
 class PartFile:
-    """The beginning of a file that is being downloaded.
+    """The beginning of a file that is being written.
 
     It may be closed while another thread uses it: that thread then closes the file, and later calls have no effect.
 
     Args:
         target: The path of the finished file; if it is a symlink, the file that it leads to is replaced.
-        source: What is downloaded; the same target and source find the same part again.
+        source: What is downloaded; the same target and source find the same part again. Without one, it is private.
         display_name: The path that errors mention, as the caller typed it; ``target`` by default.
         sync_interval: Bytes between two flushes to the disk.
 
@@ -64,7 +62,7 @@ class PartFile:
     """
 
     def __init__(
-        self, target: Path, source: str, *, display_name: str = "", sync_interval: int = SYNC_INTERVAL
+        self, target: Path, source: str | None = None, *, display_name: str = "", sync_interval: int = SYNC_INTERVAL
     ) -> None:
         self.target = target
         self.size = 0
@@ -85,8 +83,7 @@ class PartFile:
         """
         with self._exclusive():
             remove_leftovers(self._file_path)
-            work = WorkFile.claim(self._file_path, self._source) or WorkFile.create(self._file_path)
-            self._work = work
+            self._work = work = WorkFile.open(self._file_path, self._source)
             work.copy_permissions(self._file_path, extra=0o600)  # the next download must be able to open it
             with suppress(OSError, ValueError, TypeError, KeyError):
                 work.lock.seek(0)
@@ -146,7 +143,7 @@ class PartFile:
                 work.copy_permissions(self._file_path)
                 self._flush(work)
                 work.file.close()
-            work.move_to(self._file_path)
+            work.replace(self._file_path)
             self._work = None
             work.discard()
             remove_leftovers(self._file_path, resumable=True)  # the target exists now: nobody will resume them
@@ -158,21 +155,28 @@ class PartFile:
         if self._in_use.acquire(blocking=False):
             try:
                 work, self._work = self._work, None
-                if work is None:
-                    return
-                if work.private or not self.size or self.validator is None or not work.path.exists():
-                    work.discard()
-                else:
-                    work.release()
+                if work is not None:
+                    is_resumable = self.size and self.validator is not None and work.path.exists()
+                    if is_resumable and not work.private:
+                        work.release()
+                    else:
+                        work.discard()
             finally:
                 self._in_use.release()
 
     @contextmanager
     def _exclusive(self) -> Iterator[WorkFile | None]:
-        """Give the open file to one thread at a time, and close it if the part was closed meanwhile."""
+        """Give the open file to one thread at a time, and close it if the part was closed meanwhile.
+
+        Errors name the target as the caller knows it, not a hidden file or no file at all.
+        """
         try:
-            with self._in_use, errors_naming(self._display_name):
+            with self._in_use:
                 yield self._work
+        except OSError as error:
+            if error.errno is None:  # a sentence of our own
+                raise
+            raise OSError(error.errno, error.strerror, self._display_name).with_traceback(error.__traceback__) from None
         finally:
             if self._closed:
                 self.close()
@@ -213,3 +217,18 @@ class PartFile:
         work.lock.seek(0)
         work.lock.write(json.dumps(note).encode())
         work.lock.truncate()
+
+
+def write_atomically(target: Path, write: Callable[[PartFile], object], *, display_name: str = "") -> None:
+    """Let ``write`` fill a private part file that replaces ``target`` once everything is on the disk.
+
+    Raises:
+        OSError: The disk failed or is full; the target is unchanged, and nothing is left behind. It names
+            ``display_name``, the path as the caller typed it, or else ``target``.
+    """
+    part = PartFile(target, display_name=display_name)
+    try:
+        write(part.open())
+        part.finish()
+    finally:
+        part.close()

@@ -58,11 +58,10 @@ class Meter:
         if self.callback is None and self.report is None:
             return
         now = self.now()
-        if now >= self._next or done in (0, total):
-            self._next = now + PAUSE
-            self._report(Progress(direction=self.direction, done=done, total=total))
-
-    def _report(self, progress: Progress) -> None:
+        if now < self._next and done not in (0, total):
+            return
+        self._next = now + PAUSE
+        progress = Progress(direction=self.direction, done=done, total=total)
         if self.report is not None:
             self.report(progress)
         try:

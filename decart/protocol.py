@@ -39,8 +39,7 @@ from .responses import (
     unreadable,
 )
 from .transports.base import HttpRequest
-from .uploads.files import Upload, upload
-from .uploads.multipart import MultipartBody
+from .uploads import MultipartBody, Upload, upload
 
 T = TypeVar("T")
 

@@ -50,7 +50,7 @@ def find_target(path: object, start: str = os.curdir, *, name: str = "path") -> 
     typed = _fspath(path, name)
     target = Path(start, os.path.expanduser(typed)).absolute()
     if _is_open_file(target):
-        raise OSError(f"{typed} is an open file of a process, which cannot be replaced; name a regular file.")
+        raise OSError(f"{typed} is an open file of a process, which cannot be replaced; choose a regular file.")
     if os.name == "nt" and (flaw := flaw_on_windows(target.name)):  # pragma: no cover - Windows
         raise OSError(f"{typed} cannot be written: {flaw}. Choose another name.")
     check_regular(target, typed)

@@ -13,16 +13,16 @@ import decart
 
 ROOT = Path(decart.__file__).parent
 
-CLIENT = "backend engine transfers streams operations queue client".split()  # noqa: SIM905
+CLIENT = "backend engine transfers operations queue client".split()  # noqa: SIM905
 """The modules of `decart._async` and of `decart._sync`, which is generated from it."""
 
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
-_version errors extras structure events
+_version errors extras events
 transports.timeouts transports.base
-models inputs targets atomic partfile uploads.shared uploads.sources uploads.files uploads.multipart uploads file_inputs
+models inputs targets workfile partfile file_sources uploads file_inputs
 integrations.notebook jobs progress options integrations.progress_bar policies pace config
-redaction responses content protocol reporter polling ranges downloads outcomes arguments
+redaction responses content protocol reporter polling downloads outcomes arguments
 transports.failures transports.decoding transports.body transports.routes transports.pooled
 transports.urllib3 transports.requests
 transports.threads transports.threaded transports.upload transports.aiohttp transports

@@ -52,8 +52,8 @@ def test_the_length_of_a_compressed_response_is_not_that_of_its_content() -> Non
         (b"<html>", {"content_type": "Text/HTML; charset=utf-8"}, "it is text/html instead of a video"),
         (b"{}", {"content_type": "application/json"}, "it is application/json instead of a video"),
         (b"x", {"content_type": f"text/{KEY}"}, r"it is text/\S+ instead of a video"),
-        (MP4, {"content_encoding": "br"}, r"it is encoded \(br\)"),
-        (MP4, {"content_encoding": "gzip, deflate"}, r"it is encoded \(gzip, deflate\)"),
+        (MP4, {"content_encoding": "br"}, r"its content encoding is not supported \(br\)"),
+        (MP4, {"content_encoding": "gzip, deflate"}, r"its content encoding is not supported \(gzip, deflate\)"),
     ],
 )
 def test_an_empty_cut_textual_or_undecoded_result_is_an_error(body: bytes, headers: Any, why: str) -> None:
@@ -63,7 +63,7 @@ def test_an_empty_cut_textual_or_undecoded_result_is_an_error(body: bytes, heade
 
 
 def test_a_result_without_an_announced_length_is_an_error_if_its_structure_is_incomplete() -> None:
-    with pytest.raises(ResponseError, match="no length was announced, and the file seems to be cut off"):
+    with pytest.raises(ResponseError, match="no length was announced, and the file seems to be truncated"):
         received(MP4[:-1])
     assert received(MP4[:-1], transfer_encoding="chunked") == MP4[:-1]  # HTTP shows where it ends
 

@@ -26,7 +26,7 @@ from decart import (
     ServerError,
     TransportError,
 )
-from decart.policies import LAST_REQUEST, VISIBLE_AFTER
+from decart.policies import VISIBLE_AFTER
 
 
 def test_only_attempts_that_receive_no_data_count_as_failures() -> None:
@@ -38,6 +38,19 @@ def test_only_attempts_that_receive_no_data_count_as_failures() -> None:
         pauses.append(download.pause_after(CUT, 0.0))
     assert pauses == [0.5, 0.5, 0.5]
     assert [download.pause_after(CUT, 0.0) for _ in range(4)] == [0.5, 1.0, 2.0, None]
+
+
+def test_what_an_earlier_download_received_is_no_progress_of_this_one() -> None:
+    download = new_download(retry=RetryPolicy(attempts=2, jitter=0))
+    download.resume(300, SIZE, '"v1"')
+    assert [download.pause_after(CUT, 0.0) for _ in range(2)] == [0.5, None]
+
+
+def test_a_stream_that_breaks_off_and_cannot_be_continued_is_not_requested_again() -> None:
+    download = new_download(restartable=False)
+    download.observe_head(complete(etag=""))
+    feed(download, VIDEO[:1])
+    assert download.pause_after(CUT, 0.0) is None
 
 
 def test_each_attempt_that_receives_data_postpones_the_end() -> None:
@@ -92,9 +105,3 @@ def test_a_retry_after_of_a_404_does_not_delay_a_download_longer_than_until_the_
     missing = NotFoundError("HTTP 404.", status_code=404, retry_after=80_000.0)
     assert new_download(accepted=0.0).pause_after(missing, 10.0) == VISIBLE_AFTER - 10
     assert new_download(accepted=0.0, deadline=12.0).pause_after(missing, 10.0) == 2
-
-
-def test_a_request_may_take_until_the_deadline_or_one_second_at_the_end() -> None:
-    download = new_download(deadline=100.0)
-    assert [download.time_for_request(now) for now in (0.0, 99.5, 200.0)] == [100.0, LAST_REQUEST, LAST_REQUEST]
-    assert new_download().time_for_request(0.0) == math.inf

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,11 +18,8 @@ from support.downloads import (
 )
 from support.fakes import KEY, MP4
 
-from decart import (
-    ResponseError,
-)
-from decart.downloads import Download
-from decart.ranges import RequestedRange
+from decart import ResponseError
+from decart.downloads import Download, RequestedRange
 from decart.responses import BufferedResponse
 
 
@@ -82,7 +77,7 @@ def test_a_complete_response_starts_a_file_over() -> None:
 
 def test_a_complete_response_ends_a_stream_whose_bytes_are_handed_out() -> None:
     download = cut_at(300, restartable=False)
-    with pytest.raises(ResponseError, match="it starts over, and what was handed out cannot be taken back") as caught:
+    with pytest.raises(ResponseError, match="it starts over, but some bytes have already been passed on") as caught:
         download.observe_head(complete())
     assert download.pause_after(caught.value, 0.0) is None
 
@@ -116,7 +111,7 @@ def test_a_part_longer_than_it_says_is_an_error_before_its_bytes_are_kept() -> N
     download = cut_at(300)
     download.observe_head(part(300, 399))
     flaw = download.observe_data(VIDEO[300:401])
-    assert flaw is not None and "longer than the part that it claims to be" in flaw.message
+    assert flaw is not None and "it is longer than its Content-Range" in flaw.message
     assert (download.size, requested(download)) == (300, (None, None))
 
 
@@ -134,7 +129,7 @@ def test_the_page_of_a_proxy_is_retried(response: BufferedResponse) -> None:
 
 
 def test_a_part_that_nobody_requested_is_an_error() -> None:
-    with pytest.raises(ResponseError, match="it is only a part"):
+    with pytest.raises(ResponseError, match="it is only a part of the video"):
         new_download().observe_head(part(0, 99))
 
 
@@ -169,7 +164,7 @@ def test_without_a_length_the_structure_decides_and_nothing_is_appended_to_what_
             download.observe_end(0.0)
             assert download.complete
         else:
-            with pytest.raises(ResponseError, match="the file seems to be cut off"):
+            with pytest.raises(ResponseError, match="the file seems to be truncated"):
                 download.observe_end(0.0)
             assert requested(download) == (None, None)
 
@@ -202,12 +197,6 @@ def test_the_part_of_an_earlier_download_is_resumed() -> None:
     assert download.complete
 
 
-def test_a_download_that_was_written_down_is_continued() -> None:
-    download = new_download()
-    download.resume(**json.loads(json.dumps(cut_at(300).to_json())))
-    assert requested(download) == ("bytes=300-", '"v1"')
-
-
 @pytest.mark.parametrize(
     ("size", "total", "done"), [(SIZE, SIZE, True), (300, SIZE, False), (300, None, False), (0, 0, False)]
 )
@@ -228,7 +217,7 @@ def test_a_range_is_requested_and_continued_within_it() -> None:
     feed(download, VIDEO[100:150])
     download.observe_end(0.0)
     assert requested(download) == ("bytes=150-199", '"v1"')
-    with pytest.raises(ResponseError, match="another part than requested"):
+    with pytest.raises(ResponseError, match="it is not the part that was requested"):
         download.observe_head(part(150, 200))
 
 
@@ -240,14 +229,14 @@ def test_a_range_without_a_validator_is_what_the_response_has() -> None:
 
 def test_another_part_than_requested_is_an_error() -> None:
     download = new_download(restartable=False, requested=RequestedRange("bytes=100-199"))
-    with pytest.raises(ResponseError, match="another part than requested"):
+    with pytest.raises(ResponseError, match="it is not the part that was requested"):
         download.observe_head(part(0, 99))
 
 
 def test_a_stream_does_not_accept_another_length_than_it_announced() -> None:
     download = new_download(restartable=False)
     download.observe_head(complete())
-    with pytest.raises(ResponseError, match="it differs from what an earlier response announced") as caught:
+    with pytest.raises(ResponseError, match="its status or length is not that of the first response") as caught:
         download.observe_head(complete(content_length="9"))
     assert download.pause_after(caught.value, 0.0) is None
 

@@ -322,7 +322,7 @@ def test_a_reference_image_may_go_with_a_prompt(name: str) -> None:
 @pytest.mark.parametrize("name", ["data", "start", "end"])
 def test_the_error_for_a_missing_file_says_what_it_may_be(name: str) -> None:
     model = "lucy-clip" if name == "data" else "lucy-pro-flf2v"
-    refused(f"{name} is missing: it needs a file (bytes, pathlib.Path or an open binary file).", model, **{name: None})
+    refused(f"{name} is missing: pass bytes, a pathlib.Path or an open binary file.", model, **{name: None})
 
 
 def test_an_input_does_not_read_its_file() -> None:

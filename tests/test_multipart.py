@@ -1,4 +1,4 @@
-"""`decart.uploads.multipart`: a body of known length that no file name can break."""
+"""`decart.uploads`: a body of known length that no file name can break."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from werkzeug.formparser import parse_form_data
 
 from decart import InvalidInputError
-from decart.uploads.files import OCTET_STREAM, Upload, upload
-from decart.uploads.multipart import MultipartBody
+from decart.uploads import OCTET_STREAM, MultipartBody, Upload, upload
 
 NAMES = st.sampled_from(["prompt", "seed", "resolution", "trajectory", "data", "start", "end", "reference_image"])
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -197,3 +196,13 @@ def test_a_file_that_became_shorter_ends_the_body_with_an_error(tmp_path: pathli
     path.write_bytes(b"a")
     with pytest.raises(InvalidInputError, match="^data: the file became shorter"):
         list(body)
+
+
+def test_a_body_reports_each_chunk_that_was_taken_and_all_texts_are_one_chunk() -> None:
+    reported: list[tuple[int, int]] = []
+    body = MultipartBody({"prompt": "A lake", "seed": "5"}, lambda done, total: reported.append((done, total)))
+    chunks = iter(body)
+    assert len(next(chunks)) == len(body)
+    assert reported == [(0, len(body))]
+    assert list(chunks) == []
+    assert reported == [(0, len(body)), (len(body), len(body))]

@@ -22,9 +22,9 @@ from decart import (
     TextToVideoInput,
     file_inputs,
     models,
+    uploads,
 )
 from decart.options import callback_of, from_options, input_class
-from decart.uploads import files
 
 FILE = b"a file"
 T2V = models.video("lucy-pro-t2v")
@@ -246,7 +246,7 @@ def test_a_file_is_handed_on_unread() -> None:
 
 
 def test_each_task_has_a_typed_dict_that_requires_what_its_input_requires() -> None:
-    names = {**vars(typing), **vars(files), **vars(file_inputs)}  # what type checkers see beneath TYPE_CHECKING
+    names = {**vars(typing), **vars(uploads), **vars(file_inputs)}  # what type checkers see beneath TYPE_CHECKING
     seen = set()
     for options in get_args(JobOptions):
         hints = get_type_hints(options, localns=names, include_extras=True)

@@ -1,4 +1,4 @@
-"""`decart.uploads.files`: pictures of Pillow, and files that come with a name and a type in a tuple."""
+"""`decart.uploads`: pictures of Pillow, and files that come with a name and a type in a tuple."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image
 from support.uploads import PNG, content, refused
 
 from decart import InvalidInputError
-from decart.uploads.files import OCTET_STREAM, upload
+from decart.uploads import OCTET_STREAM, upload
 
 COLOURS = [(x * 16, y * 16, 128) for y in range(16) for x in range(16)]
 
@@ -143,7 +143,7 @@ def test_a_picture_that_is_written_as_nothing_is_refused() -> None:
 
 
 def test_no_program_loads_pillow_for_its_files() -> None:
-    script = "import sys; from decart.uploads.files import upload; upload('data', b'x'); print('PIL' in sys.modules)"
+    script = "import sys; from decart.uploads import upload; upload('data', b'x'); print('PIL' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "False\n"
 

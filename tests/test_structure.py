@@ -1,4 +1,4 @@
-"""`decart.structure`: whether a file is complete, by the headers of its boxes, chunks and segments alone."""
+"""`decart.content.Structure`: whether a file is complete, by the headers of its boxes, chunks and segments alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from support.fakes import MP4
 
-from decart.structure import Structure, is_complete
+from decart.content import Structure, is_complete
 
 
 def box(name: bytes, content: bytes = b"") -> bytes:

@@ -58,7 +58,7 @@ def test_a_source_that_changed_fails_the_check(copy: Path) -> None:
 
 
 def test_a_missing_generated_file_fails_the_check(copy: Path) -> None:
-    (copy / "decart" / "_sync" / "streams.py").unlink()
+    (copy / "decart" / "_sync" / "transfers.py").unlink()
     assert run(copy, "--check").returncode == 1
 
 

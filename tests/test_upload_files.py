@@ -1,4 +1,4 @@
-"""`decart.uploads.files`: every kind of file is sent unchanged, once per attempt; anything else is refused."""
+"""`decart.uploads`: every kind of file is sent unchanged, once per attempt; anything else is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from werkzeug.datastructures import FileStorage
 
 from decart import InvalidInputError
 from decart.transports.base import CHUNK
-from decart.uploads.files import OCTET_STREAM, upload
+from decart.uploads import OCTET_STREAM, upload
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`decart.uploads.files`: the uploads of Django and Werkzeug."""
+"""`decart.uploads`: the uploads of Django and Werkzeug."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from django.core.files.uploadedfile import (
 from support.uploads import PNG, Stream, content, refused, sent_twice, sent_twice_of
 from werkzeug.datastructures import FileStorage
 
-from decart.uploads.files import OCTET_STREAM, upload
+from decart.uploads import OCTET_STREAM, upload
 
 if not django.conf.settings.configured:
     django.conf.settings.configure()

@@ -1,4 +1,4 @@
-"""`decart.uploads.shared`: an open file that several threads and tasks send at once, and files just written to."""
+"""`decart.file_sources`: an open file that several threads and tasks send at once, and files just written to."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from support.uploads import LARGE, PNG, Stream, content, refused, sent_twice
 from werkzeug.datastructures import FileStorage
 
 from decart import AsyncDecartClient, InvalidInputError, models
-from decart.uploads.files import upload
+from decart.uploads import upload
 
 THREADS = 6
 LONG = LARGE * 2
@@ -138,6 +138,20 @@ def test_any_order_of_reads_gives_each_upload_its_own_bytes(turns: list[int], st
             for pieces, rest in zip(given, passes, strict=True):
                 pieces.extend(rest)
             assert [b"".join(pieces) for pieces in given] == [LONG[start:] for start in starts]
+
+
+def test_a_compressed_file_is_decompressed_once_however_often_it_is_sent() -> None:
+    class Counting(io.BytesIO):
+        given = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(size)
+            self.given += len(data)
+            return data
+
+    compressed = Counting(gzip.compress(LONG, 1))
+    assert sent_twice(gzip.GzipFile(fileobj=compressed)) == LONG
+    assert compressed.given <= len(compressed.getvalue())
 
 
 def test_one_of_several_threads_sends_a_shared_stream_and_the_others_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""`decart.uploads.sources`: whatever a file object does, its bytes are sent, or one sentence explains why not."""
+"""`decart.file_sources`: whatever a file object does, its bytes are sent, or one sentence explains why not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from support.uploads import PNG, content, refused, sent_twice_of
 
 from decart import InvalidInputError
-from decart.uploads.files import upload
+from decart.uploads import upload
 
 
 class Scripted:

@@ -1,4 +1,4 @@
-"""`decart.uploads.sources`: streams that can be read only once, and errors while a file is read."""
+"""`decart.file_sources`: streams that can be read only once, and errors while a file is read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.uploads import (
 )
 
 from decart import InvalidInputError
-from decart.uploads.files import OCTET_STREAM, upload
+from decart.uploads import OCTET_STREAM, upload
 
 
 class Raising(io.BytesIO):
@@ -200,10 +200,22 @@ def test_a_file_that_became_longer_is_an_error_before_its_last_bytes_are_sent(pa
     assert len(b"".join(given)) < len(PNG)
 
 
+class Generous(io.BytesIO):
+    """A file that returns more than requested."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read()
+
+
 @pytest.mark.parametrize("data", [PNG, LARGE], ids=["some", "many"])
 def test_a_file_that_returns_more_than_requested_is_sent_unchanged(data: bytes) -> None:
-    class Generous(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
-            return super().read()
-
     assert sent_twice(Generous(data)) == data
+
+
+def test_no_more_is_sent_than_was_announced_if_such_a_file_grows() -> None:
+    file = Generous(PNG)
+    part = upload("data", file)
+    file.seek(0, os.SEEK_END)
+    file.write(b"more")
+    with pytest.raises(InvalidInputError, match="the file became longer while it was being sent"):
+        content(part)

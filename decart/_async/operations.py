@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from ..arguments import WaitArguments, check_policy
-from ..downloads import Download
+from ..downloads import Download, RequestedRange
 from ..errors import InvalidInputError
 from ..events import Operation
 from ..inputs import JobInput
@@ -41,7 +41,6 @@ from ..policies import FAILURES, PollPolicy, outcome_unknown, repeat_submit
 from ..polling import Failed, Finished, JobPoll, NextStep, TimedOut, Wait
 from ..progress import OnProgress
 from ..protocol import Call, status_call, submit_call
-from ..ranges import RequestedRange
 from .backend import CancelEvent, in_thread, result_of
 from .engine import AsyncEngine
 from .transfers import AsyncTransfer, fetch, save

@@ -1,4 +1,4 @@
-"""Carry out a download: into memory, into a file, or piece by piece for a stream."""
+"""Carry out a download: into memory, into a file, or chunk by chunk for a web view."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ import io
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import Protocol, TypeVar
 
 import attrs
 
 from ..downloads import Download
-from ..outcomes import Cancellation
+from ..jobs import JobStatusResponse, to_result
+from ..outcomes import Cancellation, result_error
 from ..partfile import PartFile
+from ..policies import FAILURES, LAST_REQUEST
 from ..progress import Meter
 from ..protocol import ERROR_LIMIT
+from ..redaction import holds_key
 from ..responses import BufferedResponse, api_error
 from ..transports.base import AsyncHttpResponse
 from .backend import finish_in_thread, in_thread
 from .engine import NEVER, AsyncEngine
 
 T = TypeVar("T")
+
+PASSED_ON = ("Content-Type", "Content-Range", "Accept-Ranges", "ETag", "Last-Modified")
+"""Headers of a response that describe the video, and not the connection that it came over."""
 
 
 class Destination(Protocol):
@@ -37,11 +44,11 @@ class AsyncTransfer:
 
     Attributes:
         engine: What sends the requests.
-        download: Decides.
+        download: Decides what to request, and when to give up.
         meter: Reports the progress.
-        cancel: What ends it.
-        destination: Where the bytes go, if not to the caller.
-        on_disk: Whether that is a file, which is written to in a thread.
+        cancel: Ends it early.
+        destination: Where the bytes go, unless the caller takes them.
+        on_disk: Whether the destination is a file, which is written in a thread.
     """
 
     engine: AsyncEngine
@@ -83,7 +90,7 @@ class AsyncTransfer:
         """Request everything, or what is missing, and read the head of the response."""
         self.cancel.check()
         download, engine = self.download, self.engine
-        timeout = engine.settings.timeout.within(download.time_for_request(engine.transport.now()))
+        timeout = engine.settings.timeout.within(max(download.deadline - engine.transport.now(), LAST_REQUEST))
         response = await engine.open(download.next_request(), timeout)
         try:
             head = BufferedResponse(status=response.status, headers=response.headers)
@@ -171,3 +178,98 @@ async def save(transfer: AsyncTransfer, target: Path) -> Path:
     finally:
         part.close()
         await transfer.close()
+
+
+class AsyncVideoStream:
+    """A finished video in chunks of up to 1 MiB; ``client.queue.stream(job_id)`` returns it.
+
+    Use it as a context manager. Or ``open()`` it, so that its length and type are known, and hand it to a web
+    framework, which iterates over it and closes it at the end. If a connection breaks, the stream continues with the
+    rest over another one, if the server can do that.
+
+    Example:
+        >>> async with client.queue.stream(job.job_id) as video:
+        ...     async for chunk in video:
+        ...         await response.write(chunk)
+    """
+
+    def __init__(self, transfer: AsyncTransfer, last_status: Callable[[], Awaitable[JobStatusResponse]]) -> None:
+        self._transfer = transfer
+        self._last_status = last_status
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(job_id={self.job_id!r})"
+
+    @property
+    def job_id(self) -> str:
+        """The job whose video it is."""
+        return self._transfer.download.job_id
+
+    @property
+    def status(self) -> int:
+        """The HTTP status: 200, or 206 for a part; 0 until the stream is open."""
+        return self._transfer.download.status
+
+    @property
+    def length(self) -> int | None:
+        """Bytes in all, of the video or of the requested part; ``None`` if the server did not say."""
+        return self._transfer.download.total
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that a web view passes on to a browser, with ``status``; empty until the stream is open."""
+        download = self._transfer.download
+        passed = {name: download.headers[name.lower()] for name in PASSED_ON if name.lower() in download.headers}
+        passed = {name: value for name, value in passed.items() if not holds_key(value, download.settings)}
+        if self.length is not None:
+            passed["Content-Length"] = str(self.length)
+        return passed
+
+    @property
+    def content_type(self) -> str:
+        """The MIME type, such as ``"video/mp4"``."""
+        return self.headers.get("Content-Type", "application/octet-stream")
+
+    async def __aenter__(self) -> AsyncVideoStream:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> AsyncVideoStream:
+        """Request the video, and read the head of the response; the context manager and the first chunk do it, too.
+
+        Raises:
+            QueueResultError: The job has not finished yet, or its video could not be fetched. A range that begins
+                after the end of the video has ``status_code`` 416.
+            JobFailedError: The job failed, and there is no video.
+        """
+        if not (self.status or self._transfer.download.complete):
+            last = await self._last_status()
+            if last.status == "failed":
+                to_result(last).raise_for_status()
+            try:
+                await self._transfer.open()
+            except FAILURES as cause:
+                raise result_error(self.job_id, cause) from cause
+        return self
+
+    def __aiter__(self) -> AsyncVideoStream:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await self.open()
+        try:
+            chunk = await self._transfer.next_chunk()
+        except FAILURES as cause:
+            raise result_error(self.job_id, cause) from cause
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
+
+    async def close(self) -> None:
+        """Release the connection, whether everything was read or not."""
+        self._transfer.download.complete = True
+        await self._transfer.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack, overload
 
 from ..arguments import WaitArguments, shown_progress, wait_arguments
+from ..downloads import RequestedRange
 from ..inputs import JobInput
 from ..jobs import (
     CompletedJob,
@@ -25,12 +26,11 @@ from ..outcomes import CallState
 from ..policies import PollPolicy
 from ..progress import ShowProgress
 from ..protocol import AnyJob, job_id_of
-from ..ranges import RequestedRange
 from ..targets import check_target
 from .backend import AWAITED, CancelEvent
 from .engine import Engine
 from .operations import Operations
-from .streams import VideoStream
+from .transfers import VideoStream
 
 
 class WaitOptions(TypedDict, total=False):

@@ -11,9 +11,9 @@ import pytest
 from support.raw import RawClient
 
 from decart import InvalidInputError
+from decart.content import Structure
 from decart.emulator import Emulator, VirtualEmulator
 from decart.emulator.render.tasks import draw
-from decart.structure import Structure
 
 VIDEO = {"prompt": "x"}
 

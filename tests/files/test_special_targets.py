@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -251,6 +252,27 @@ def test_a_bind_mounted_file_is_written_into(way: Callable[[Any], Path], old: by
         assert target.read_bytes() == VIDEO
         assert files(folder) == ["lake.mp4"]
     assert outside.read_bytes() == VIDEO
+
+
+def test_a_bind_mounted_file_is_written_by_one_download_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside, target = tmp_path / "outside.mp4", tmp_path / "container" / "lake.mp4"
+    target.parent.mkdir()
+    target.touch()
+    outside.touch()
+    locks: list[tuple[int, bool]] = []
+    real_flock = fcntl.flock
+
+    def flock(file: Any, operation: int) -> None:
+        if os.path.samestat(os.fstat(file.fileno()), outside.stat()):
+            locks.append((operation, outside.read_bytes() == VIDEO))
+        real_flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with mounted("--bind", str(outside), str(target)):
+        download(target)
+    assert locks == [(fcntl.LOCK_EX, False), (fcntl.LOCK_UN, True)]
 
 
 def test_a_bind_mounted_file_on_a_full_disk_stays_as_it_was_and_the_video_is_kept(tmp_path: Path) -> None:

@@ -195,6 +195,24 @@ def test_a_download_onto_a_full_disk_says_how_to_fetch_the_video_elsewhere(tmp_p
         assert files(tmp_path) == ["pond.mp4"]
 
 
+@pytest.mark.parametrize("way", ["save", "asave"])
+def test_a_video_whose_file_is_gone_cannot_be_saved_elsewhere_and_the_error_says_how_to_fetch_it_again(
+    way: str, tmp_path: Path
+) -> None:
+    result = client_for(ServedVideo())[0].queue.poll("j1", save_to=tmp_path / "lake.mp4")
+    (tmp_path / "lake.mp4").unlink()
+    with pytest.raises(FileNotFoundError) as caught:
+        if way == "save":
+            result.save(tmp_path / "copy.mp4")
+        else:
+            asyncio.run(result.asave(tmp_path / "copy.mp4"))
+    assert str(caught.value) == (
+        f"The video of job j1 is no longer at {tmp_path}/lake.mp4; "
+        "fetch it again with client.queue.download('j1', path)."
+    )
+    assert files(tmp_path) == []
+
+
 def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "lake.mp4").write_bytes(b"the old one")
     assert check_target(str(tmp_path / "lake.mp4")) == check_target(tmp_path / "lake.mp4") == tmp_path / "lake.mp4"

@@ -9,7 +9,7 @@ import pytest
 
 from decart import InvalidInputError
 from decart.transports.base import CHUNK
-from decart.uploads.files import Upload, upload
+from decart.uploads import Upload, upload
 
 PNG = b"\x89PNG\r\n\x1a\n a picture"
 LARGE = random.Random(13).randbytes(3 * CHUNK) + b"tail"  # no part of it equals another

@@ -37,8 +37,7 @@ from support.servers import (
 
 from decart import TransportError
 from decart.transports.base import HttpRequest, Transport
-from decart.uploads.files import upload
-from decart.uploads.multipart import MultipartBody
+from decart.uploads import MultipartBody, upload
 
 
 def test_each_is_a_transport(transport: Transport) -> None:

@@ -1,1 +1,0 @@
-"""File uploads: which values are accepted, how their bytes are read, and the multipart body."""
