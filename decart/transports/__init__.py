@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from .requests import RequestsTransport
     from .threaded import ThreadedTransport
-    from .threads import LoopClock
+    from .timing import LoopClock
     from .urllib3 import Urllib3Transport
 
 __all__ = [
@@ -45,7 +45,7 @@ __all__ = [
 
 _MODULES = {
     "AiohttpTransport": "aiohttp",
-    "LoopClock": "threads",
+    "LoopClock": "timing",
     "RequestsTransport": "requests",
     "ThreadedTransport": "threaded",
     "Urllib3Transport": "urllib3",

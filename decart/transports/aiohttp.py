@@ -13,22 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
-from weakref import WeakSet
-
-import attrs
 
 from ..errors import ConfigurationError, TransportError
 from ..extras import require
-from .base import CHUNK, FRESH, AsyncHttpResponse, Headers, HttpRequest, Timeout, origin, reset_after_fork
-from .decoding import Decoder
-from .failures import flaw_of_head, place_of, translate
+from .base import CHUNK, FRESH, AsyncHttpResponse, HttpRequest, Timeout, origin, place_of, reset_after_fork
+from .body import Decoder, Upload, catch_up
+from .failures import failed_exchange, failed_read
 from .routes import Route, find_route
-from .threads import LoopClock
-from .timeouts import check_total
-from .upload import Upload, catch_up
+from .timing import LoopClock, check_total
 
 try:
     import aiohttp
@@ -51,16 +47,6 @@ LONGEST_LINE = 64 * 1024
 """The longest status line or header that is accepted, in bytes: the limit of the other transports."""
 
 
-@attrs.frozen(eq=False)
-class _LoopState:
-    """The state of the transport in one event loop: its session, open responses, and a lock for looking up routes."""
-
-    session: aiohttp.ClientSession
-    keeper: AsyncGenerator[None, None]  # closes the session and the responses when it is closed
-    responses: WeakSet[aiohttp.ClientResponse]
-    finding: asyncio.Lock
-
-
 class AiohttpTransport(LoopClock):
     """Send through aiohttp. It may be used from many tasks, from one event loop after another, and by several at once.
 
@@ -81,16 +67,17 @@ class AiohttpTransport(LoopClock):
 
     def _start(self) -> None:
         """Start with no sessions."""
-        self._states: dict[asyncio.AbstractEventLoop, _LoopState] = {}
+        self._sessions: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[None]]] = {}
         self._routes: dict[str, Route] = {}
+        self._finding = threading.Lock()
 
     def after_fork(self) -> None:
         """In a forked child, keep the parent's sessions: closing them would disturb the event loop of the parent.
 
         They must not warn that they were not closed when the child exits; a connector has no public way to prevent it.
         """
-        self._inherited.append(self._states)
-        for session in [state.session for state in self._states.values() if not state.session.closed]:
+        self._inherited.append(self._sessions)
+        for session in [session for session, _ in self._sessions.values() if not session.closed]:
             connector: Any = session.connector
             connector._closed = True
             session.detach()
@@ -101,43 +88,40 @@ class AiohttpTransport(LoopClock):
         ends = None if timeout.total is None else time.monotonic() + timeout.total
         upload = None if request.body is None else Upload(request.body, request.may_start, timeout.connect)
         try:
-            state = await self._state_of_this_loop()
-            route = await self._route_to(request.url, state)
+            session = await self._session_of_this_loop()
+            route = await self._route_to(request.url)
             if upload is not None:
                 await catch_up()  # the loop may have been blocked while the server closed pooled connections
             if ends is not None:
                 check_total(ends, sent=False)
-            response = await _exchange(state.session, request, timeout, route, upload)
+            raw = await _exchange(session, request, timeout, route, upload)
         except _FAILURES as error:
             if upload is not None:
                 await upload.settle()  # a retry may start and read the same file
-            failure = _translated(error, request.url, None if upload is None else upload.body.touched)
+            types = {"not_connected": _NOT_CONNECTED, "not_possible": _NOT_POSSIBLE}
+            failure = failed_exchange(error, request.url, None if upload is None else upload.body, **types)
         else:
-            state.responses.add(response)
-            headers = Headers(response.headers)
-            flaw = flaw_of_head(headers)
-            if flaw is None:
-                chunks = _Chunks(response, request.url, timeout.read, Decoder.of(headers, request.url))
-                return AsyncHttpResponse(response.status, headers, chunks, _closing(response, upload), chunks.salvage)
-            await _closing(response, upload)()
-            failure = TransportError(f"{place_of(request.url)} sent a response that cannot be relied on ({flaw}).")
-        if upload is not None and upload.body.error is not None:
-            raise upload.body.error.with_traceback(None)  # its frames may hold the key
+            chunks = _Chunks(raw, request.url, timeout.read)
+            response = AsyncHttpResponse(raw.status, raw.headers, chunks, _closing(raw, upload), chunks.salvage)
+            if response.headers.flaw is None:
+                return response
+            await response.aclose()
+            place, flaw = place_of(request.url), response.headers.flaw
+            failure = TransportError(f"{place} sent a malformed response ({flaw}).")
         raise failure  # outside the handler: the library's exception may hold the key, and must not be chained
 
     async def aclose(self) -> None:
         """Close the connections of this loop, and those of other loops that are running."""
-        states, self._states = self._states, {}
-        for loop, state in states.items():
+        sessions, self._sessions = self._sessions, {}
+        for loop, (_, keeper) in sessions.items():
             if loop is asyncio.get_running_loop():
-                await state.keeper.aclose()
+                await keeper.aclose()
             elif loop.is_running():
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(state.keeper.aclose(), loop))
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(keeper.aclose(), loop))
 
-    async def _state_of_this_loop(self) -> _LoopState:
+    async def _session_of_this_loop(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
-        state = self._states.get(loop)
-        if state is None:
+        if loop not in self._sessions:
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=FRESH),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -147,42 +131,35 @@ class AiohttpTransport(LoopClock):
                 max_field_size=LONGEST_LINE,
             )
             session._retry_connection = False  # there is no public name for this
-            responses: WeakSet[aiohttp.ClientResponse] = WeakSet()
-            state = _LoopState(session, _until_the_loop_ends(session, responses), responses, asyncio.Lock())
-            self._states = {loop: state, **{k: v for k, v in self._states.items() if not k.is_closed()}}
-            await state.keeper.__anext__()
-        return state
+            keeper = _until_the_loop_ends(session)
+            self._sessions = {k: v for k, v in self._sessions.items() if not k.is_closed()} | {loop: (session, keeper)}
+            await anext(keeper)
+        return self._sessions[loop][0]
 
-    async def _route_to(self, url: str, state: _LoopState) -> Route:
-        place = origin(url)
-        if place not in self._routes:
-            async with state.finding:  # many tasks may need it at once, and loading a CA bundle takes a while
-                if place not in self._routes:
-                    route = await asyncio.to_thread(_find_route, url)
-                    self._routes.setdefault(place, route)  # a connection is reused only with the same TLS context
-        return self._routes[place]
+    async def _route_to(self, url: str) -> Route:
+        """Return the route to an origin; a connection is reused only with the same TLS context, so routes are kept."""
+        return self._routes.get(origin(url)) or await asyncio.to_thread(self._find_route, url)
+
+    def _find_route(self, url: str) -> Route:
+        """Find the route to an origin, in a thread: loading a CA bundle takes a while."""
+        with self._finding:  # many tasks may need it at once
+            if (route := self._routes.get(origin(url))) is None:
+                route = find_route(url)
+                if (route.proxy or "").startswith("socks"):
+                    raise ConfigurationError(
+                        "aiohttp cannot use the environment's SOCKS proxy; nothing was sent. Use transport='requests'."
+                    )
+                route.tls  # noqa: B018 - loads the CA bundle
+                self._routes[origin(url)] = route
+            return route
 
 
-async def _until_the_loop_ends(
-    session: aiohttp.ClientSession, responses: WeakSet[aiohttp.ClientResponse]
-) -> AsyncGenerator[None, None]:
-    """Close a session and its open responses when this generator is closed, as the loop does when it shuts down."""
+async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    """Close a session when this generator is closed, as the loop does when it shuts down."""
     try:
         yield
     finally:
-        for response in list(responses):
-            response.close()
         await session.close()
-
-
-def _find_route(url: str) -> Route:
-    route = find_route(url)
-    if (route.proxy or "").startswith("socks"):
-        raise ConfigurationError(
-            "aiohttp cannot use the SOCKS proxy of the environment; nothing was sent. Use transport='requests'."
-        )
-    route.tls  # noqa: B018 - loads the CA bundle, in this thread
-    return route
 
 
 async def _exchange(
@@ -221,10 +198,9 @@ async def _exchange(
 class _Chunks:
     """The chunks of a response, decoded."""
 
-    def __init__(
-        self, response: aiohttp.ClientResponse, url: str, seconds: float | None, decoder: Decoder | None
-    ) -> None:
-        self._response, self._url, self._seconds, self._decoder = response, url, seconds, decoder
+    def __init__(self, response: aiohttp.ClientResponse, url: str, seconds: float | None) -> None:
+        self._response, self._url, self._seconds = response, url, seconds
+        self._decoder = Decoder.of(response.headers, url)
         self._loop = asyncio.get_running_loop()
         self._failure: TransportError | None = None
         self._pieces: Iterator[bytes] = iter(())
@@ -270,7 +246,7 @@ class _Chunks:
                 async with asyncio.timeout(self._seconds):  # aiohttp's own one fails after a malformed chunk
                     chunk = await self._response.content.read(CHUNK)
             except (*_FAILURES, RuntimeError) as error:  # aiohttp raises it for a connection that it closed itself
-                self._failure = _translated(error, self._url, touched=True)
+                self._failure = failed_read(error, self._url)
                 chunk = self._received()
         if chunk:
             return chunk
@@ -294,7 +270,3 @@ def _closing(response: aiohttp.ClientResponse, upload: Upload | None) -> Callabl
             await upload.settle()
 
     return aclose
-
-
-def _translated(error: BaseException, url: str, touched: bool | None) -> TransportError:
-    return translate(error, url, touched=touched, not_connected=_NOT_CONNECTED, not_possible=_NOT_POSSIBLE)

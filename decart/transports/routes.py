@@ -27,7 +27,7 @@ import urllib3
 from urllib3.util import parse_url
 
 from ..errors import ConfigurationError
-from .failures import place_of
+from .base import place_of
 
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 

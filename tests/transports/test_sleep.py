@@ -15,7 +15,7 @@ from support.servers import PATIENCE
 
 from decart.transports.base import AsyncTransport, SystemClock, Transport
 from decart.transports.threaded import ThreadedTransport
-from decart.transports.threads import LoopClock
+from decart.transports import LoopClock
 
 
 def test_a_sleep_takes_its_time_and_a_set_event_ends_it(transport: Transport) -> None:
