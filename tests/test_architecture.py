@@ -19,13 +19,11 @@ CLIENT = "backend engine waits transfers streams operations queue client".split(
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
 _version errors extras structure salvage log
-transports.timeouts transports.base
+transports.timing transports.base transports.body transports.failures transports.routes
 models inputs targets atomic partfile uploads.shared uploads.sources uploads.files uploads.multipart uploads file_inputs
 integrations.notebook jobs results progress options integrations.progress_bar config
 redaction responses content protocol events reporter policies retrying pace polling ranges downloads outcomes arguments
-transports.failures transports.decoding transports.body transports.routes transports.pooled
-transports.urllib3 transports.requests
-transports.threads transports.threaded transports.upload transports.aiohttp transports
+transports.urllib3 transports.requests transports.threaded transports.aiohttp transports
 client_config
 _async _sync
 client
@@ -48,11 +46,11 @@ __init__ __main__
 """.split()  # noqa: SIM905 - the same, inside the emulator; how its pictures are drawn is a matter of their own
 
 ONLY_IN = {
-    "requests": {"transports.pooled", "transports.requests", "transports.routes"},
-    "urllib3": {"transports.urllib3", "transports.requests", "transports.pooled", "transports.routes"},
+    "requests": {"transports.requests", "transports.routes"},
+    "urllib3": {"transports.urllib3", "transports.requests", "transports.routes"},
     "tenacity": {"retrying"} | {f"{side}.{name}" for side in ("_async", "_sync") for name in ("engine", "waits")},
     "asyncio": {"_async.backend", "results", "progress"}
-    | {f"transports.{name}" for name in ("threads", "upload", "aiohttp")},
+    | {f"transports.{name}" for name in ("timing", "body", "threaded", "aiohttp")},
     "aiohttp": {"transports.aiohttp"},
     "tqdm": {"integrations.progress_bar"},
     "opentelemetry": {"integrations.otel"},
@@ -131,7 +129,7 @@ def test_the_core_imports_no_extra_and_each_library_in_its_place(name: str) -> N
 
 def test_the_reader_of_imports_sees_what_it_should() -> None:
     assert "requests" in imports_of("transports.requests")
-    assert "decart.transports.timeouts" in imports_of("transports.base")
+    assert "decart.transports.timing" in imports_of("transports.base")
     assert "decart.protocol" in imports_of("_async.queue")
     assert "decart.models" in imports_of("decart")
     assert "tenacity" in imports_of("retrying")

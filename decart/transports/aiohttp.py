@@ -22,7 +22,7 @@ from ..errors import ConfigurationError, TransportError
 from ..extras import require
 from .base import CHUNK, FRESH, AsyncHttpResponse, HttpRequest, Timeout, origin, place_of, reset_after_fork
 from .body import Decoder, Upload, catch_up
-from .failures import failed_exchange, failed_read
+from .failures import Kinds, failed_exchange, failed_read
 from .routes import Route, find_route
 from .timing import LoopClock, check_total
 
@@ -33,13 +33,15 @@ except ImportError:
     require("async", "aiohttp", "yarl")
     raise
 
-_NOT_CONNECTED = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.ConnectionTimeoutError,
-    ssl.SSLError,
+_KINDS = Kinds(
+    not_connected=(
+        aiohttp.ClientConnectorError,
+        aiohttp.ClientHttpProxyError,
+        aiohttp.ConnectionTimeoutError,
+        ssl.SSLError,
+    ),
+    not_possible=(aiohttp.InvalidURL,),
 )
-_NOT_POSSIBLE = (aiohttp.InvalidURL,)
 _FAILURES = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError
 
 
@@ -98,8 +100,7 @@ class AiohttpTransport(LoopClock):
         except _FAILURES as error:
             if upload is not None:
                 await upload.settle()  # a retry may start and read the same file
-            types = {"not_connected": _NOT_CONNECTED, "not_possible": _NOT_POSSIBLE}
-            failure = failed_exchange(error, request.url, None if upload is None else upload.body, **types)
+            failure = failed_exchange(error, request.url, None if upload is None else upload.body, _KINDS)
         else:
             chunks = _Chunks(raw, request.url, timeout.read)
             response = AsyncHttpResponse(raw.status, raw.headers, chunks, _closing(raw, upload), chunks.salvage)
@@ -138,12 +139,14 @@ class AiohttpTransport(LoopClock):
 
     async def _route_to(self, url: str) -> Route:
         """Return the route to an origin; a connection is reused only with the same TLS context, so routes are kept."""
-        return self._routes.get(origin(url)) or await asyncio.to_thread(self._find_route, url)
+        if (route := self._routes.get(origin(url))) is not None:
+            return route
+        return await asyncio.to_thread(self._find_route, url)
 
     def _find_route(self, url: str) -> Route:
         """Find the route to an origin, in a thread: loading a CA bundle takes a while."""
         with self._finding:  # many tasks may need it at once
-            if (route := self._routes.get(origin(url))) is None:
+            if origin(url) not in self._routes:
                 route = find_route(url)
                 if (route.proxy or "").startswith("socks"):
                     raise ConfigurationError(
@@ -151,7 +154,7 @@ class AiohttpTransport(LoopClock):
                     )
                 route.tls  # noqa: B018 - loads the CA bundle
                 self._routes[origin(url)] = route
-            return route
+            return self._routes[origin(url)]
 
 
 async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:

@@ -15,7 +15,7 @@ import io
 import os
 import re
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
@@ -98,6 +98,9 @@ class Headers(dict[str, str]):
             self.flaw = "an unknown Transfer-Encoding"
 
 
+_iterator: Callable[[Iterable[bytes]], Iterator[bytes]] = iter
+
+
 def _nothing() -> None: ...
 
 
@@ -121,7 +124,7 @@ class HttpResponse(AbstractContextManager["HttpResponse"]):
 
     status: int
     headers: Headers = attrs.field(converter=Headers)
-    _chunks: Iterator[bytes] = attrs.field(default=(), converter=iter)
+    _chunks: Iterator[bytes] = attrs.field(default=(), converter=_iterator)  # type: ignore[misc]
     close: Callable[[], None] = _nothing
     salvage: Callable[[], bytes] = bytes
     received: bytes = attrs.field(default=b"", init=False)

@@ -12,6 +12,8 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+import attrs
+
 from ..errors import ConfigurationError, ConnectError, TransportError, TransportTimeout
 from .base import place_of
 from .body import SentBody
@@ -35,14 +37,21 @@ def causes(error: BaseException) -> Iterator[BaseException]:
             todo += [cause for cause in inner if isinstance(cause, BaseException)]
 
 
+@attrs.frozen
+class Kinds:
+    """Exceptions of an HTTP library, by what they mean.
+
+    Attributes:
+        not_connected: No connection was made.
+        not_possible: No attempt can succeed.
+    """
+
+    not_connected: tuple[type[BaseException], ...]
+    not_possible: tuple[type[BaseException], ...]
+
+
 def failed_exchange(
-    error: BaseException,
-    url: str,
-    body: SentBody | None,
-    *,
-    not_connected: tuple[type[BaseException], ...],
-    not_possible: tuple[type[BaseException], ...],
-    reason: str = "",
+    error: BaseException, url: str, body: SentBody | None, kinds: Kinds, reason: str = ""
 ) -> BaseException:
     """Return the error to raise for an exchange that ended without a response.
 
@@ -50,8 +59,7 @@ def failed_exchange(
         error: What the HTTP library raised.
         url: The URL of the request.
         body: The body of the request, if it has one. If reading it failed, that error is returned.
-        not_connected: The library's exceptions that mean that no connection was made.
-        not_possible: Its exceptions that mean that no attempt can succeed.
+        kinds: What the library's exceptions mean.
         reason: What happened, in words; by default, it is derived from the exception.
     """
     if body is not None and body.error is not None:
@@ -61,10 +69,10 @@ def failed_exchange(
     if body is not None:
         sent = body.touched
     else:
-        unsent = (*not_connected, *not_possible, UnicodeError)
+        unsent = (*kinds.not_connected, *kinds.not_possible, UnicodeError)
         sent = not (unsendable or any(isinstance(cause, unsent) for cause in behind))
     if not sent:
-        flaws = [flaw for cause in behind if (flaw := _misconfiguration(cause, not_possible))]
+        flaws = [flaw for cause in behind if (flaw := _misconfiguration(cause, kinds))]
         if flaws or unsendable:  # the text of an exception about a header would show its value, which may be the key
             why = next((flaw for flaw in flaws if flaw != _UNSENDABLE), _UNSENDABLE)
             return ConfigurationError(f"No request can be made to {place_of(url)}: {why}; nothing was sent.")
@@ -91,10 +99,10 @@ def failure(url: str, reason: str, *, sent: bool, silent: bool) -> TransportErro
     return TransportError(f"The connection to {place_of(url)} was lost ({reason}).{hint}")
 
 
-def _misconfiguration(cause: BaseException, not_possible: tuple[type[BaseException], ...]) -> str | None:
+def _misconfiguration(cause: BaseException, kinds: Kinds) -> str | None:
     """Return what is wrong with the configuration, if every attempt would fail because of it."""
     is_about_bundle = getattr(cause, "library", None) in ("X509", "PEM") or "CA certificate bundle" in str(cause)
-    if is_about_bundle or isinstance(cause, not_possible):
+    if is_about_bundle or isinstance(cause, kinds.not_possible):
         return re.sub(r"//[^/@\s]*@", "//***@", str(cause)).rstrip(".")[:300]
     return _UNSENDABLE if isinstance(cause, UnicodeError) else None
 

@@ -25,31 +25,25 @@ from ..errors import InvalidInputError
 from ..redaction import TEXT_LIMIT, redact_secret
 from .base import CHUNK, FRESH, HttpRequest, HttpResponse, Timeout
 from .body import SentBody
-from .failures import failed_exchange, failed_read
+from .failures import Kinds, failed_exchange, failed_read
 from .routes import find_route, merged_settings
 from .timing import check_total
-from .urllib3 import (
-    CURRENT,
-    FAILURES,
-    NOT_CONNECTED,
-    NOT_POSSIBLE,
-    PooledTransport,
-    response_of,
-    times_of,
-)
+from .urllib3 import CURRENT, FAILURES, KINDS, PooledTransport, response_of, times_of
 
-_NOT_CONNECTED = (
-    *NOT_CONNECTED,
-    requests.ConnectTimeout,
-    requests.exceptions.ProxyError,
-    requests.exceptions.SSLError,
-)
-_NOT_POSSIBLE = (
-    *NOT_POSSIBLE,
-    requests.exceptions.InvalidProxyURL,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
+_KINDS = Kinds(
+    not_connected=(
+        *KINDS.not_connected,
+        requests.ConnectTimeout,
+        requests.exceptions.ProxyError,
+        requests.exceptions.SSLError,
+    ),
+    not_possible=(
+        *KINDS.not_possible,
+        requests.exceptions.InvalidProxyURL,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.InvalidURL,
+        requests.exceptions.MissingSchema,
+    ),
 )
 _SECRETS = ("x-api-key", "authorization", "proxy-authorization", "cookie")
 
@@ -83,7 +77,6 @@ class RequestsTransport(PooledTransport):
         return "RequestsTransport()" if self._given is None else "RequestsTransport(session=...)"
 
     def _start(self) -> None:
-        super()._start()
         self._routes: dict[str, dict[str, Any]] = {}
         self._fresh_since = time.monotonic()
         self._session = self._given or requests.Session()
@@ -106,8 +99,9 @@ class RequestsTransport(PooledTransport):
             prepared.hooks["response"].append(_hide_location)
             if ends is not None:
                 check_total(ends, sent=False)
+            times: Any = times_of(timeout)
             try:
-                response = self._session.send(prepared, allow_redirects=False, timeout=times_of(timeout), **settings)
+                response = self._session.send(prepared, allow_redirects=False, timeout=times, **settings)
             except requests.HTTPError as error:  # a hook of the session called ``raise_for_status``
                 if error.response is None:
                     raise
@@ -121,8 +115,7 @@ class RequestsTransport(PooledTransport):
             close = getattr(raw, "close", _nothing)  # it is a mock, or comes from an adapter that is not for HTTP
             return HttpResponse(response.status_code, response.headers, _read_content(response), close)
         except FAILURES as error:
-            types = {"not_connected": _NOT_CONNECTED, "not_possible": _NOT_POSSIBLE}
-            failure = failed_exchange(error, request.url, body, reason=_own_words(error, request.headers), **types)
+            failure = failed_exchange(error, request.url, body, _KINDS, _own_words(error, request.headers))
         raise failure  # outside the handler: the library's exception may hold the key, and must not be chained
 
     def _prepare(self, request: HttpRequest, body: SentBody | None) -> tuple[requests.PreparedRequest, dict[str, Any]]:

@@ -10,6 +10,7 @@ import logging
 import queue
 import threading
 import time
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -34,24 +35,26 @@ from .base import (
     reset_after_fork,
 )
 from .body import Decoder, SentBody
-from .failures import failed_exchange, failed_read
+from .failures import Kinds, failed_exchange, failed_read
 from .routes import find_route
 from .timing import check_total
 
 FAILURES = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
 """The exceptions of urllib3, requests and the modules below them; a `requests.RequestException` is an OSError."""
 
-NOT_CONNECTED: tuple[type[BaseException], ...] = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.SSLError,
-    urllib3.exceptions.ProxyError,
-    urllib3.exceptions.ClosedPoolError,
-)
-NOT_POSSIBLE: tuple[type[BaseException], ...] = (
-    urllib3.exceptions.LocationValueError,
-    urllib3.exceptions.URLSchemeUnknown,
-    urllib3.exceptions.ProxySchemeUnknown,
+KINDS = Kinds(
+    not_connected=(
+        urllib3.exceptions.NewConnectionError,
+        urllib3.exceptions.ConnectTimeoutError,
+        urllib3.exceptions.SSLError,
+        urllib3.exceptions.ProxyError,
+        urllib3.exceptions.ClosedPoolError,
+    ),
+    not_possible=(
+        urllib3.exceptions.LocationValueError,
+        urllib3.exceptions.URLSchemeUnknown,
+        urllib3.exceptions.ProxySchemeUnknown,
+    ),
 )
 _NO_RETRIES = urllib3.Retry(False, redirect=False)
 
@@ -61,13 +64,18 @@ class PooledTransport(SystemClock):
 
     def __init__(self) -> None:
         self._inherited: list[object] = []
-        self._start()
+        self._reset()
         reset_after_fork(self)
 
-    def _start(self) -> None:
+    def _reset(self) -> None:
         """Start with no connections."""
         self._opened: list[Any] = []
         self._closing = finalize(self, _close, self._opened)  # at exit, too, or Python would warn about open sockets
+        self._start()
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Start with no pools."""
 
     def _keep_connections(self, pool: Any, most: int = KEPT_CONNECTIONS) -> None:
         """Have a pool of urllib3 keep its idle connections in a container that an interrupt cannot corrupt."""
@@ -79,12 +87,12 @@ class PooledTransport(SystemClock):
         """In a forked child, leave the parent's connections open: closing them could wait for a lock that it held."""
         self._closing.detach()
         self._inherited.append(vars(self).copy())
-        self._start()
+        self._reset()
 
     def close(self) -> None:
         """Close the idle connections; those in use are closed after their exchange."""
         closing = self._closing
-        self._start()
+        self._reset()
         closing()
 
 
@@ -111,7 +119,6 @@ class Urllib3Transport(PooledTransport):
         return "Urllib3Transport()"
 
     def _start(self) -> None:
-        super()._start()
         self._pools: dict[str, Any] = {}  # for each origin, a pool, or the manager of a proxy that forwards requests
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
@@ -142,7 +149,7 @@ class Urllib3Transport(PooledTransport):
             )
             return response_of(raw, request.url, ends)
         except FAILURES as error:
-            failure = failed_exchange(error, request.url, body, not_connected=NOT_CONNECTED, not_possible=NOT_POSSIBLE)
+            failure = failed_exchange(error, request.url, body, KINDS)
         raise failure  # outside the handler: the library's exception may hold the key, and must not be chained
 
     def _new_pool(self, origin: str, key: str) -> Any:

@@ -69,7 +69,9 @@ def test_a_connect_timeout_says_that_it_timed_out(transport: Transport, make: Ma
     with deaf() as url:
         error = failure(transport, make(url), Timeout(connect=0.1, read=PATIENCE))
     assert type(error) is ConnectError
-    assert error.message.startswith(f"Could not connect to {url.removeprefix('http://')} (timed out); nothing was sent.")
+    assert error.message.startswith(
+        f"Could not connect to {url.removeprefix('http://')} (timed out); nothing was sent."
+    )
 
 
 @get_and_post
