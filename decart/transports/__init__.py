@@ -8,21 +8,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .base import (
-    AsyncHttpResponse,
-    AsyncTransport,
-    Body,
-    HttpRequest,
-    HttpResponse,
-    SystemClock,
-    Timeout,
-    Transport,
-)
+from .base import AsyncHttpResponse, AsyncTransport, Body, HttpRequest, HttpResponse, SystemClock, Timeout, Transport
 
 if TYPE_CHECKING:
-    from .aiohttp import (
-        AiohttpTransport as AiohttpTransport,  # not in __all__: it needs an extra
-    )
+    from .aiohttp import AiohttpTransport as AiohttpTransport  # not in __all__: it needs an extra
     from .requests import RequestsTransport
     from .threaded import ThreadedTransport
     from .timing import LoopClock

@@ -15,8 +15,12 @@ import asyncio
 import ssl
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
+
+import attrs
 
 from ..errors import ConfigurationError, TransportError
 from ..extras import require
@@ -34,19 +38,22 @@ except ImportError:
     raise
 
 _KINDS = Kinds(
-    not_connected=(
-        aiohttp.ClientConnectorError,
-        aiohttp.ClientHttpProxyError,
-        aiohttp.ConnectionTimeoutError,
-        ssl.SSLError,
-    ),
-    not_possible=(aiohttp.InvalidURL,),
+    (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.ConnectionTimeoutError, ssl.SSLError),
+    (aiohttp.InvalidURL,),
 )
 _FAILURES = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError
 
-
 LONGEST_LINE = 64 * 1024
 """The longest status line or header that is accepted, in bytes: the limit of the other transports."""
+
+
+@attrs.frozen(eq=False)
+class _LoopState:
+    """The state of the transport in one event loop."""
+
+    session: aiohttp.ClientSession
+    responses: WeakSet[aiohttp.ClientResponse]
+    keeper: AsyncGenerator[None]  # closes the session and the open responses when it is closed
 
 
 class AiohttpTransport(LoopClock):
@@ -69,7 +76,7 @@ class AiohttpTransport(LoopClock):
 
     def _start(self) -> None:
         """Start with no sessions."""
-        self._sessions: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, AsyncGenerator[None]]] = {}
+        self._states: dict[asyncio.AbstractEventLoop, _LoopState] = {}
         self._routes: dict[str, Route] = {}
         self._finding = threading.Lock()
 
@@ -78,8 +85,8 @@ class AiohttpTransport(LoopClock):
 
         They must not warn that they were not closed when the child exits; a connector has no public way to prevent it.
         """
-        self._inherited.append(self._sessions)
-        for session in [session for session, _ in self._sessions.values() if not session.closed]:
+        self._inherited.append(self._states)
+        for session in [state.session for state in self._states.values() if not state.session.closed]:
             connector: Any = session.connector
             connector._closed = True
             session.detach()
@@ -90,39 +97,40 @@ class AiohttpTransport(LoopClock):
         ends = None if timeout.total is None else time.monotonic() + timeout.total
         upload = None if request.body is None else Upload(request.body, request.may_start, timeout.connect)
         try:
-            session = await self._session_of_this_loop()
+            state = await self._state_of_this_loop()
             route = await self._route_to(request.url)
             if upload is not None:
                 await catch_up()  # the loop may have been blocked while the server closed pooled connections
             if ends is not None:
                 check_total(ends, sent=False)
-            raw = await _exchange(session, request, timeout, route, upload)
+            raw = await _exchange(state.session, request, timeout, route, upload)
         except _FAILURES as error:
             if upload is not None:
                 await upload.settle()  # a retry may start and read the same file
             failure = failed_exchange(error, request.url, None if upload is None else upload.body, _KINDS)
         else:
-            chunks = _Chunks(raw, request.url, timeout.read)
-            response = AsyncHttpResponse(raw.status, raw.headers, chunks, _closing(raw, upload), chunks.salvage)
-            if response.headers.flaw is None:
+            state.responses.add(raw)
+            chunks = _Chunks(raw, upload, request.url, timeout.read)
+            response = AsyncHttpResponse(raw.status, raw.headers, chunks, chunks.aclose, chunks.salvage)
+            if (flaw := response.headers.flaw) is None:
                 return response
-            await response.aclose()
-            place, flaw = place_of(request.url), response.headers.flaw
-            failure = TransportError(f"{place} sent a malformed response ({flaw}).")
+            await chunks.aclose()
+            failure = TransportError(f"{place_of(request.url)} sent a malformed response ({flaw}).")
         raise failure  # outside the handler: the library's exception may hold the key, and must not be chained
 
     async def aclose(self) -> None:
         """Close the connections of this loop, and those of other loops that are running."""
-        sessions, self._sessions = self._sessions, {}
-        for loop, (_, keeper) in sessions.items():
+        states, self._states = self._states, {}
+        for loop, state in states.items():
             if loop is asyncio.get_running_loop():
-                await keeper.aclose()
+                await state.keeper.aclose()
             elif loop.is_running():
-                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(keeper.aclose(), loop))
+                await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(state.keeper.aclose(), loop))
 
-    async def _session_of_this_loop(self) -> aiohttp.ClientSession:
+    async def _state_of_this_loop(self) -> _LoopState:
         loop = asyncio.get_running_loop()
-        if loop not in self._sessions:
+        state = self._states.get(loop)
+        if state is None:
             session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=FRESH),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -132,10 +140,11 @@ class AiohttpTransport(LoopClock):
                 max_field_size=LONGEST_LINE,
             )
             session._retry_connection = False  # there is no public name for this
-            keeper = _until_the_loop_ends(session)
-            self._sessions = {k: v for k, v in self._sessions.items() if not k.is_closed()} | {loop: (session, keeper)}
-            await anext(keeper)
-        return self._sessions[loop][0]
+            responses: WeakSet[aiohttp.ClientResponse] = WeakSet()
+            state = _LoopState(session, responses, _until_the_loop_ends(session, responses))
+            self._states = {loop: state, **{k: v for k, v in self._states.items() if not k.is_closed()}}
+            await anext(state.keeper)
+        return state
 
     async def _route_to(self, url: str) -> Route:
         """Return the route to an origin; a connection is reused only with the same TLS context, so routes are kept."""
@@ -150,18 +159,22 @@ class AiohttpTransport(LoopClock):
                 route = find_route(url)
                 if (route.proxy or "").startswith("socks"):
                     raise ConfigurationError(
-                        "aiohttp cannot use the environment's SOCKS proxy; nothing was sent. Use transport='requests'."
+                        "aiohttp cannot use the SOCKS proxy of the environment; nothing was sent. Use transport='requests'."
                     )
                 route.tls  # noqa: B018 - loads the CA bundle
                 self._routes[origin(url)] = route
             return self._routes[origin(url)]
 
 
-async def _until_the_loop_ends(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
-    """Close a session when this generator is closed, as the loop does when it shuts down."""
+async def _until_the_loop_ends(
+    session: aiohttp.ClientSession, responses: WeakSet[aiohttp.ClientResponse]
+) -> AsyncGenerator[None]:
+    """Close a session and its open responses when this generator is closed, as the loop does when it shuts down."""
     try:
         yield
     finally:
+        for response in list(responses):
+            response.close()
         await session.close()
 
 
@@ -201,8 +214,10 @@ async def _exchange(
 class _Chunks:
     """The chunks of a response, decoded."""
 
-    def __init__(self, response: aiohttp.ClientResponse, url: str, seconds: float | None) -> None:
-        self._response, self._url, self._seconds = response, url, seconds
+    def __init__(
+        self, response: aiohttp.ClientResponse, upload: Upload | None, url: str, seconds: float | None
+    ) -> None:
+        self._response, self._upload, self._url, self._seconds = response, upload, url, seconds
         self._decoder = Decoder.of(response.headers, url)
         self._loop = asyncio.get_running_loop()
         self._failure: TransportError | None = None
@@ -245,31 +260,21 @@ class _Chunks:
         """
         chunk = b""
         if self._failure is None:
+            content: Any = self._response.content
             try:
                 async with asyncio.timeout(self._seconds):  # aiohttp's own one fails after a malformed chunk
-                    chunk = await self._response.content.read(CHUNK)
+                    chunk = await content.read(CHUNK)
             except (*_FAILURES, RuntimeError) as error:  # aiohttp raises it for a connection that it closed itself
                 self._failure = failed_read(error, self._url)
-                chunk = self._received()
+                content.set_exception(None)  # aiohttp keeps what arrived before, and a download can resume after it
+                with suppress(*_FAILURES):  # the total timeout has expired
+                    chunk = content.read_nowait()
         if chunk:
             return chunk
         raise StopAsyncIteration if self._failure is None else self._failure
 
-    def _received(self) -> bytes:
-        """Return the data that arrived before the failure: aiohttp buffers it, and a download can resume after it."""
-        content: Any = self._response.content
-        content.set_exception(None)
-        try:
-            rest: bytes = content.read_nowait()
-        except _FAILURES:  # the total timeout has expired
-            return b""
-        return rest
-
-
-def _closing(response: aiohttp.ClientResponse, upload: Upload | None) -> Callable[[], Any]:
-    async def aclose() -> None:
-        response.close()  # does nothing to a connection whose response was read to its end
-        if upload is not None:
-            await upload.settle()
-
-    return aclose
+    async def aclose(self) -> None:
+        """Close the connection unless the response was read to its end, and wait until no thread reads the body."""
+        self._response.close()
+        if self._upload is not None:
+            await self._upload.settle()

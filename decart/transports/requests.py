@@ -18,6 +18,7 @@ from typing import Any
 
 import requests
 import urllib3
+from requests import exceptions
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
@@ -31,19 +32,8 @@ from .timing import check_total
 from .urllib3 import CURRENT, FAILURES, KINDS, PooledTransport, response_of, times_of
 
 _KINDS = Kinds(
-    not_connected=(
-        *KINDS.not_connected,
-        requests.ConnectTimeout,
-        requests.exceptions.ProxyError,
-        requests.exceptions.SSLError,
-    ),
-    not_possible=(
-        *KINDS.not_possible,
-        requests.exceptions.InvalidProxyURL,
-        requests.exceptions.InvalidSchema,
-        requests.exceptions.InvalidURL,
-        requests.exceptions.MissingSchema,
-    ),
+    (*KINDS.not_connected, exceptions.ConnectTimeout, exceptions.ProxyError, exceptions.SSLError),
+    (*KINDS.not_possible, exceptions.InvalidSchema, exceptions.InvalidURL, exceptions.MissingSchema),
 )
 _SECRETS = ("x-api-key", "authorization", "proxy-authorization", "cookie")
 
@@ -74,7 +64,7 @@ class RequestsTransport(PooledTransport):
         super().__init__()
 
     def __repr__(self) -> str:
-        return "RequestsTransport()" if self._given is None else "RequestsTransport(session=...)"
+        return super().__repr__() if self._given is None else "RequestsTransport(session=...)"
 
     def _start(self) -> None:
         self._routes: dict[str, dict[str, Any]] = {}

@@ -66,11 +66,10 @@ class ThreadedTransport(LoopClock):
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
         """Make one attempt in a thread; see `decart.transports.base.AsyncTransport`."""
-        short, long = self._short, self._long  # closing the transport replaces them
         is_short = request.body is None or getattr(request.body, "in_memory", False)
         exchange = partial(_exchange, self._transport, request, timeout)
-        response = await (short if is_short else long).run(exchange, timeout.total)
-        chunks = _Chunks(None if isinstance(response, _InMemory) else long, response)
+        response = await (self._short if is_short else self._long).run(exchange, timeout.total)
+        chunks = _Chunks(None if isinstance(response, _InMemory) else self._long, response)
         return AsyncHttpResponse(response.status, response.headers, chunks, chunks.aclose, response.salvage)
 
     def now(self) -> float:
@@ -91,17 +90,14 @@ class ThreadedTransport(LoopClock):
 
     def close(self) -> None:
         """Close the sync transport and release the threads, without waiting for exchanges that are still running."""
-        pools = (self._short, self._long)
-        self.after_fork()
-        for pool in pools:
-            pool.close()
+        self._short.close()
+        self._long.close()
         self._transport.close()
 
     async def aclose(self) -> None:
         """Close the transport, and wait for the threads to end if all are idle."""
         pools = (self._short, self._long)
-        idle = all(len(pool.idle) == len(pool.threads) for pool in pools)
-        threads = [thread for pool in pools for thread in pool.threads] if idle else []
+        threads = [] if any(pool.running for pool in pools) else [thread for pool in pools for thread in pool.threads]
         self.close()
         for thread in threads:
             thread.join()
@@ -202,16 +198,18 @@ class _Call:
         self.future: asyncio.Future[Any] | None = self._loop.create_future()
         self.is_wanted, self.has_started = True, False
 
-    def run(self, idle: deque[None]) -> None:
-        """Call the function in this thread, unless the caller has stopped waiting; the thread is idle afterwards."""
+    def run(self, running: set[_Call]) -> None:
+        """Call the function in this thread, unless the caller has stopped waiting."""
+        if not self.is_wanted:
+            return
+        self.has_started = True
+        running.add(self)
         result = failure = None
-        if self.is_wanted:
-            self.has_started = True
-            try:
-                result = self._context.run(self._function, self)
-            except BaseException as error:
-                failure = error
-        idle.append(None)
+        try:
+            result = self._context.run(self._function, self)
+        except BaseException as error:
+            failure = error
+        running.discard(self)
         self.deliver(result, failure)
         del failure  # its traceback refers to this frame
 
@@ -242,35 +240,31 @@ class _Threads:
 
     Attributes:
         threads: The threads that were started.
-        idle: One item for each idle thread that no queued call will take.
+        running: The calls that are running now.
     """
 
     def __init__(self, most: int, name: str) -> None:
         self._most, self._name = most, name
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._idle: deque[None] = deque()  # one item for each idle thread that no queued call will take
         self._is_closed = False
-        self.idle: deque[None] = deque()
         self.threads: list[threading.Thread] = []
+        self.running: set[_Call] = set()
 
     async def run(self, function: Callable[[_Call], T], seconds: float | None = None) -> T:
-        """Call a function in one of the threads, and abandon it if the caller is cancelled or the time limit expires.
-
-        After ``close``, each call gets its own thread, so that open responses can still be read.
-        """
+        """Call a function in one of the threads, and abandon it if the caller is cancelled or the time limit expires."""
         call, limit = _Call(function), asyncio.timeout(seconds)
         assert call.future is not None
-        if self._is_closed:
-            threading.Thread(target=call.run, args=(self.idle,), name=f"{self._name}_last", daemon=True).start()
+        if self._is_closed:  # an open response can still be read
+            threading.Thread(target=call.run, args=(self.running,), name=f"{self._name}_last", daemon=True).start()
         else:
             self._calls.put(call)
             try:
-                self.idle.pop()
+                self._idle.pop()
             except IndexError:
                 if len(self.threads) < self._most:
-                    name = f"{self._name}_{len(self.threads)}"
-                    self.threads.append(
-                        threading.Thread(target=_work, args=(self._calls, self.idle), name=name, daemon=True)
-                    )
+                    name, work = f"{self._name}_{len(self.threads)}", (self._calls, self._idle, self.running)
+                    self.threads.append(threading.Thread(target=_work, args=work, name=name, daemon=True))
                     self.threads[-1].start()
         try:
             async with limit:
@@ -286,10 +280,10 @@ class _Threads:
         raise ConnectError("No thread was free in time; nothing was sent.")
 
     def close(self) -> None:
-        """Fail the calls that have not started, and let the threads end after those that have."""
+        """Fail the calls that have not started, and let the threads end; each later call gets a thread of its own."""
         self._is_closed = True
         with suppress(queue.Empty):
-            while (call := self._calls.get_nowait()) is not None:
+            while call := self._calls.get_nowait():
                 call.deliver(None, ConnectError("The client was closed; nothing was sent."))
         self._end_threads()
 
@@ -300,8 +294,9 @@ class _Threads:
     __del__ = _end_threads
 
 
-def _work(calls: queue.SimpleQueue[_Call | None], idle: deque[None]) -> None:
+def _work(calls: queue.SimpleQueue[_Call | None], idle: deque[None], running: set[_Call]) -> None:
     """Run calls until ``None`` arrives. It has no reference to its pool, which would otherwise never be collected."""
     while (call := calls.get()) is not None:
-        call.run(idle)
+        call.run(running)
         del call  # or an idle thread would keep a response alive
+        idle.append(None)

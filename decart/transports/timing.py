@@ -101,9 +101,7 @@ class Event(Protocol):
     def is_set(self) -> bool: ...
 
 
-class SystemClock:
-    """``now``, ``time`` and ``sleep`` by the system's clock."""
-
+class _Clock:
     def now(self) -> float:
         """Return the time in seconds on the system's monotonic clock."""
         return time.monotonic()
@@ -111,6 +109,10 @@ class SystemClock:
     def time(self) -> float:
         """Return the UNIX time in seconds; for state that outlives the process."""
         return time.time()
+
+
+class SystemClock(_Clock):
+    """``now``, ``time`` and ``sleep`` by the system's clock."""
 
     def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
         """Sleep, or until ``cancel`` is set if that comes first."""
@@ -120,16 +122,8 @@ class SystemClock:
             cancel.wait(seconds)
 
 
-class LoopClock:
+class LoopClock(_Clock):
     """``now``, ``time`` and ``asleep`` by the system's clock."""
-
-    def now(self) -> float:
-        """Return the time in seconds on the system's monotonic clock."""
-        return time.monotonic()
-
-    def time(self) -> float:
-        """Return the UNIX time in seconds; for state that outlives the process."""
-        return time.time()
 
     async def asleep(self, seconds: float, cancel: Event | None = None) -> None:
         """Sleep on the loop, or until ``cancel`` is set: an `asyncio.Event` at once, a `threading.Event` soon."""

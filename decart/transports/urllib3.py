@@ -17,10 +17,11 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from weakref import finalize
+from weakref import WeakSet, finalize
 
 import attrs
 import urllib3
+from urllib3 import exceptions
 
 from ..errors import TransportError
 from .base import (
@@ -39,22 +40,18 @@ from .failures import Kinds, failed_exchange, failed_read
 from .routes import find_route
 from .timing import check_total
 
-FAILURES = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
+FAILURES = (exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
 """The exceptions of urllib3, requests and the modules below them; a `requests.RequestException` is an OSError."""
 
 KINDS = Kinds(
-    not_connected=(
-        urllib3.exceptions.NewConnectionError,
-        urllib3.exceptions.ConnectTimeoutError,
-        urllib3.exceptions.SSLError,
-        urllib3.exceptions.ProxyError,
-        urllib3.exceptions.ClosedPoolError,
+    (
+        exceptions.NewConnectionError,
+        exceptions.ConnectTimeoutError,
+        exceptions.SSLError,
+        exceptions.ProxyError,
+        exceptions.ClosedPoolError,
     ),
-    not_possible=(
-        urllib3.exceptions.LocationValueError,
-        urllib3.exceptions.URLSchemeUnknown,
-        urllib3.exceptions.ProxySchemeUnknown,
-    ),
+    (exceptions.LocationValueError,),
 )
 _NO_RETRIES = urllib3.Retry(False, redirect=False)
 
@@ -67,9 +64,12 @@ class PooledTransport(SystemClock):
         self._reset()
         reset_after_fork(self)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
     def _reset(self) -> None:
         """Start with no connections."""
-        self._opened: list[Any] = []
+        self._opened: WeakSet[Any] = WeakSet()
         self._closing = finalize(self, _close, self._opened)  # at exit, too, or Python would warn about open sockets
         self._start()
 
@@ -81,7 +81,7 @@ class PooledTransport(SystemClock):
         """Have a pool of urllib3 keep its idle connections in a container that an interrupt cannot corrupt."""
         if not isinstance(pool.pool, _IdleConnections):  # not a documented name; see the class
             pool.pool = _IdleConnections(most)
-            self._opened.append(pool)
+            self._opened.add(pool)
 
     def after_fork(self) -> None:
         """In a forked child, leave the parent's connections open: closing them could wait for a lock that it held."""
@@ -96,8 +96,8 @@ class PooledTransport(SystemClock):
         closing()
 
 
-def _close(pools: list[Any]) -> None:
-    for pool in pools:
+def _close(pools: WeakSet[Any]) -> None:
+    for pool in list(pools):
         pool.close()
 
 
@@ -114,9 +114,6 @@ class Urllib3Transport(PooledTransport):
     def __init__(self, *, connections: int = KEPT_CONNECTIONS) -> None:
         self._connections = connections
         super().__init__()
-
-    def __repr__(self) -> str:
-        return "Urllib3Transport()"
 
     def _start(self) -> None:
         self._pools: dict[str, Any] = {}  # for each origin, a pool, or the manager of a proxy that forwards requests
@@ -214,6 +211,10 @@ class _IdleConnections(queue.LifoQueue[Any]):
             self._kept.append((item, time.monotonic()))
         else:
             item.close()
+
+    def qsize(self) -> int:
+        """Return the number of connections that can be reused now; VCR asks for it."""
+        return sum(time.monotonic() - since < FRESH for _, since in list(self._kept))
 
     def __del__(self) -> None:
         with suppress(AttributeError):  # an interrupt ended __init__
