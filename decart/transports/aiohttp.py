@@ -15,7 +15,7 @@ import asyncio
 import ssl
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
@@ -159,7 +159,8 @@ class AiohttpTransport(LoopClock):
                 route = find_route(url)
                 if (route.proxy or "").startswith("socks"):
                     raise ConfigurationError(
-                        "aiohttp cannot use the SOCKS proxy of the environment; nothing was sent. Use transport='requests'."
+                        "aiohttp cannot use the SOCKS proxy of the environment; nothing was sent. "
+                        "Use transport='requests'."
                     )
                 route.tls  # noqa: B018 - loads the CA bundle
                 self._routes[origin(url)] = route
@@ -211,7 +212,7 @@ async def _exchange(
             upload.stall = None  # the response has arrived, though the body may not have been sent completely
 
 
-class _Chunks:
+class _Chunks(AsyncIterator[bytes]):
     """The chunks of a response, decoded."""
 
     def __init__(
@@ -226,9 +227,6 @@ class _Chunks:
     def salvage(self) -> bytes:
         """Return the beginning of a body that could not be decoded."""
         return b"" if self._decoder is None else self._decoder.salvage()
-
-    def __aiter__(self) -> _Chunks:
-        return self
 
     def __del__(self) -> None:
         """Close a response that was not read to its end; otherwise aiohttp keeps it alive as long as its connection."""

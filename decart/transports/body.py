@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -166,7 +166,7 @@ async def catch_up() -> None:
         await asyncio.sleep(0)
 
 
-class Upload:
+class Upload(AsyncIterator[bytes]):
     """A request body as an async iterable.
 
     Attributes:
@@ -183,9 +183,6 @@ class Upload:
         self._in_memory = getattr(body, "in_memory", False)
         self._reading: asyncio.Future[bytes] | None = None
         self._thread = ThreadPoolExecutor(1, "decart-upload")  # one, however busy: each would have buffers of its own
-
-    def __aiter__(self) -> Upload:
-        return self
 
     async def __anext__(self) -> bytes:
         self._expect_within(None)

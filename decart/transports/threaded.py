@@ -15,7 +15,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
@@ -60,16 +60,17 @@ class ThreadedTransport(LoopClock):
         return f"ThreadedTransport({self._transport!r})"
 
     def after_fork(self) -> None:
-        """Start with no threads: a forked child does not inherit those of its parent."""
+        """Start with no threads: a forked child does not inherit any."""
         self._short = _Threads(self._most_threads, "decart")
         self._long = _Threads(LONG_THREADS, "decart-long")
 
     async def asend(self, request: HttpRequest, *, timeout: Timeout) -> AsyncHttpResponse:
         """Make one attempt in a thread; see `decart.transports.base.AsyncTransport`."""
+        short, long = self._short, self._long  # closing the transport replaces them
         is_short = request.body is None or getattr(request.body, "in_memory", False)
         exchange = partial(_exchange, self._transport, request, timeout)
-        response = await (self._short if is_short else self._long).run(exchange, timeout.total)
-        chunks = _Chunks(None if isinstance(response, _InMemory) else self._long, response)
+        response = await (short if is_short else long).run(exchange, timeout.total)
+        chunks = _Chunks(None if isinstance(response, _InMemory) else long, response)
         return AsyncHttpResponse(response.status, response.headers, chunks, chunks.aclose, response.salvage)
 
     def now(self) -> float:
@@ -90,8 +91,10 @@ class ThreadedTransport(LoopClock):
 
     def close(self) -> None:
         """Close the sync transport and release the threads, without waiting for exchanges that are still running."""
-        self._short.close()
-        self._long.close()
+        pools = (self._short, self._long)
+        self.after_fork()
+        for pool in pools:
+            pool.close()
         self._transport.close()
 
     async def aclose(self) -> None:
@@ -109,9 +112,15 @@ class _InMemory(HttpResponse):
 
 def _exchange(transport: Transport, request: HttpRequest, timeout: Timeout, call: _Call) -> HttpResponse:
     """Make one attempt, and read a small JSON body at once: that is faster than switching threads again."""
-    if request.body is not None:
-        request = attrs.evolve(request, may_start=partial(_may_start, request.may_start, call))
-    response = transport.send(request, timeout=timeout)
+
+    def may_start() -> None:
+        if not call.is_wanted:
+            raise TransportError("The caller stopped waiting; nothing was sent.", may_have_been_sent=False)
+        if request.may_start is not None:
+            request.may_start()
+
+    sent = request if request.body is None else attrs.evolve(request, may_start=may_start)
+    response = transport.send(sent, timeout=timeout)
     headers = response.headers
     length, kind = headers.get("content-length", ""), headers.get("content-type", "")
     is_small = length.isdecimal() and int(length) <= SMALL and "content-encoding" not in headers
@@ -134,24 +143,13 @@ def _replay(received: bytes, failure: TransportError | None) -> Iterator[bytes]:
         raise failure
 
 
-def _may_start(theirs: Callable[[], None] | None, call: _Call) -> None:
-    """Stop a submit whose caller has stopped waiting for it."""
-    if not call.is_wanted:
-        raise TransportError("The caller stopped waiting; nothing was sent.", may_have_been_sent=False)
-    if theirs is not None:
-        theirs()
-
-
-class _Chunks:
+class _Chunks(AsyncIterator[bytes]):
     """The chunks of a sync response, each read in a thread unless they are in memory."""
 
     def __init__(self, threads: _Threads | None, response: HttpResponse) -> None:
         self._threads, self._response = threads, response
         self._reading = threading.Lock()
         self._is_closed = False
-
-    def __aiter__(self) -> _Chunks:
-        return self
 
     async def __anext__(self) -> bytes:
         if self._threads is None:
@@ -252,10 +250,10 @@ class _Threads:
         self.running: set[_Call] = set()
 
     async def run(self, function: Callable[[_Call], T], seconds: float | None = None) -> T:
-        """Call a function in one of the threads, and abandon it if the caller is cancelled or the time limit expires."""
+        """Call a function in a thread, and abandon it if the caller is cancelled or the time limit expires."""
         call, limit = _Call(function), asyncio.timeout(seconds)
         assert call.future is not None
-        if self._is_closed:  # an open response can still be read
+        if self._is_closed:  # an open response is still read
             threading.Thread(target=call.run, args=(self.running,), name=f"{self._name}_last", daemon=True).start()
         else:
             self._calls.put(call)
@@ -280,7 +278,7 @@ class _Threads:
         raise ConnectError("No thread was free in time; nothing was sent.")
 
     def close(self) -> None:
-        """Fail the calls that have not started, and let the threads end; each later call gets a thread of its own."""
+        """Fail the calls that have not started, and let the threads end; a later call gets its own thread."""
         self._is_closed = True
         with suppress(queue.Empty):
             while call := self._calls.get_nowait():

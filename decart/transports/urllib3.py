@@ -24,21 +24,11 @@ import urllib3
 from urllib3 import exceptions
 
 from ..errors import TransportError
-from .base import (
-    CHUNK,
-    FRESH,
-    KEPT_CONNECTIONS,
-    HttpRequest,
-    HttpResponse,
-    SystemClock,
-    Timeout,
-    place_of,
-    reset_after_fork,
-)
+from .base import CHUNK, FRESH, KEPT_CONNECTIONS, HttpRequest, HttpResponse, Timeout, place_of, reset_after_fork
 from .body import Decoder, SentBody
 from .failures import Kinds, failed_exchange, failed_read
 from .routes import find_route
-from .timing import check_total
+from .timing import SystemClock, check_total
 
 FAILURES = (exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
 """The exceptions of urllib3, requests and the modules below them; a `requests.RequestException` is an OSError."""
