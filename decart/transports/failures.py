@@ -1,7 +1,7 @@
-"""Exceptions of HTTP libraries, translated into errors of this package.
+"""Translate the exceptions of HTTP libraries into errors of this package.
 
-The library's exception is neither chained nor kept: requests, urllib3 and aiohttp attach the request with its key to
-some, and their stack frames hold the bytes that were sent.
+The library's exception is neither chained nor kept: requests, urllib3 and aiohttp attach the request, with its key, to
+some of them, and their stack frames hold the bytes that were sent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LIMIT = re.compile(r"[Gg]ot more than (\d+) (bytes|headers)")
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk from an exception to everything behind it, however the libraries have wrapped it."""
+    """Yield an exception and all those that it wraps, however the library wrapped them."""
     seen: set[int] = set()
     todo = [error]
     while todo:
@@ -100,7 +100,7 @@ def failure(url: str, reason: str, *, sent: bool, silent: bool) -> TransportErro
 
 
 def _misconfiguration(cause: BaseException, kinds: Kinds) -> str | None:
-    """Return what is wrong with the configuration, if every attempt would fail because of it."""
+    """Return what is wrong with the configuration if it makes every attempt fail."""
     is_about_bundle = getattr(cause, "library", None) in ("X509", "PEM") or "CA certificate bundle" in str(cause)
     if is_about_bundle or isinstance(cause, kinds.not_possible):
         return re.sub(r"//[^/@\s]*@", "//***@", str(cause)).rstrip(".")[:300]
@@ -112,7 +112,7 @@ def _is_timeout(cause: BaseException) -> bool:
 
 
 def _reason(behind: list[BaseException]) -> str:
-    """Return the operating system's words for the failure, or the name of the innermost exception."""
+    """Return the operating system's message for the failure, or the name of the innermost exception."""
     for cause in behind:
         if limit := _LIMIT.search(str(cause)):
             what = f"a line longer than {limit[1]} bytes" if limit[2] == "bytes" else f"more than {limit[1]} headers"

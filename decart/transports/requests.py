@@ -106,6 +106,8 @@ class RequestsTransport(PooledTransport):
             return HttpResponse(response.status_code, response.headers, _read_content(response), close)
         except FAILURES as error:
             failure = failed_exchange(error, request.url, body, _KINDS, _own_words(error, request.headers))
+        finally:
+            vars(CURRENT).clear()
         raise failure  # outside the handler: the library's exception may hold the key, and must not be chained
 
     def _prepare(self, request: HttpRequest, body: SentBody | None) -> tuple[requests.PreparedRequest, dict[str, Any]]:

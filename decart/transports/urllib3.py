@@ -1,6 +1,6 @@
-"""urllib3 without requests, which is built on it: about half of the CPU time per call; and what the two have in common.
+"""urllib3 without requests, for about half of the CPU time per call; and the code that both transports share.
 
-Both follow the same rules: one attempt, no redirects, and the proxies and CA bundle of the environment.
+Both make one attempt, follow no redirect, and use the proxies and CA bundle of the environment.
 """
 
 from __future__ import annotations
@@ -137,6 +137,8 @@ class Urllib3Transport(PooledTransport):
             return response_of(raw, request.url, ends)
         except FAILURES as error:
             failure = failed_exchange(error, request.url, body, KINDS)
+        finally:
+            vars(CURRENT).clear()
         raise failure  # outside the handler: the library's exception may hold the key, and must not be chained
 
     def _new_pool(self, origin: str, key: str) -> Any:
@@ -228,7 +230,7 @@ class _UnparsedHeads(logging.Filter):
 
 
 CURRENT = threading.local()
-"""The exchange of the current thread: it has an attribute ``has_unparsed_head`` until the response has arrived."""
+"""The state of the current thread: during one of our exchanges, it has an attribute ``has_unparsed_head``."""
 
 logging.getLogger("urllib3.connection").addFilter(_UnparsedHeads())
 
@@ -245,8 +247,8 @@ def response_of(
         chunks: The body, if it has been read already.
 
     Raises:
-        TransportError: It is an interim response (such as 103 Early Hints), so that the final one would be read as the
-            response to the next request on the connection; or a header is malformed. The connection is closed.
+        TransportError: A header is malformed, or it is an interim response such as 103 Early Hints: the final response
+            would be taken for that to the next request. The connection is closed.
     """
     salvage: Callable[[], bytes] = bytes
     if chunks is None:
@@ -255,7 +257,7 @@ def response_of(
         if "content-encoding" in raw.headers and (decoder := Decoder.of(raw.headers, url)) is not None:
             chunks, salvage = decoder.decoded(chunks), decoder.salvage
     response = HttpResponse(raw.status, raw.headers, chunks, raw.close, salvage)
-    flaw = "a malformed header" if vars(CURRENT).pop("has_unparsed_head", False) else response.headers.flaw
+    flaw = "a malformed header" if getattr(CURRENT, "has_unparsed_head", False) else response.headers.flaw
     if 100 <= raw.status < 200 and raw.status != 101:
         raw.close()
         raise TransportError(f"{place_of(url)} sent an interim response ({raw.status}); the final one cannot be read.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+import urllib3
 from support.exchanges import (
     LONG,
     OK,
@@ -17,7 +18,7 @@ from support.exchanges import (
     post,
 )
 from support.fakes import KEY
-from support.servers import FIRST, answering, http, reply, serving
+from support.servers import FIRST, answering, http, nobody, reply, serving
 
 from decart import TransportError
 from decart.transports.base import Transport
@@ -126,9 +127,10 @@ def test_headers_that_cannot_be_parsed_and_may_echo_the_key_are_not_logged(
     assert KEY not in caplog.text
 
 
-def test_urllib3_still_logs_the_exchanges_of_others(caplog: pytest.LogCaptureFixture) -> None:
-    import urllib3
-
+@all_but_aiohttp
+def test_urllib3_still_logs_the_exchanges_of_others(transport: Transport, caplog: pytest.LogCaptureFixture) -> None:
+    with nobody() as url:
+        failure(transport, get(url))
     with serving(reply(http(200, b"fine", {"X-A ": "b"}))) as server, urllib3.PoolManager() as pool:
         pool.request("GET", server.url)
     assert "Failed to parse headers" in caplog.text
