@@ -83,7 +83,7 @@ class Headers(dict[str, str]):
     def __init__(self, headers: Mapping[str, str]) -> None:
         for name, value in headers.items():
             name = name.lower()
-            self[name] = f"{self[name]}, {value}" if name in self else value
+            self[name] = f"{self[name]}, {value}" if name in self else str(value)
         self.flaw: str | None = None
         length, coding = self.get("content-length"), self.get("transfer-encoding")
         if not _NAMES.fullmatch(",".join(self)) or _CONTROLS.search(",".join(self.values())):
