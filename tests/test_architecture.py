@@ -19,13 +19,11 @@ CLIENT = "backend engine transfers operations queue client".split()  # noqa: SIM
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
 _version errors extras events
-transports.timeouts transports.base
+transports.timing transports.base transports.body transports.failures transports.routes
 models inputs targets workfile partfile file_sources uploads file_inputs
 integrations.notebook jobs progress options integrations.progress_bar policies pace config
 redaction responses content protocol reporter polling downloads outcomes arguments
-transports.failures transports.decoding transports.body transports.routes transports.pooled
-transports.urllib3 transports.requests
-transports.threads transports.threaded transports.upload transports.aiohttp transports
+transports.urllib3 transports.requests transports.threaded transports.aiohttp transports
 _async _sync
 client
 integrations.otel
@@ -47,11 +45,11 @@ __init__ __main__
 """.split()  # noqa: SIM905 - the same, inside the emulator; how its pictures are drawn is a matter of their own
 
 ONLY_IN = {
-    "requests": {"transports.pooled", "transports.requests", "transports.routes"},
-    "urllib3": {"transports.urllib3", "transports.requests", "transports.pooled", "transports.routes"},
+    "requests": {"transports.requests", "transports.routes"},
+    "urllib3": {"transports.urllib3", "transports.requests", "transports.routes"},
     "tenacity": {"_async.engine", "_sync.engine"},
     "asyncio": {"_async.backend", "jobs", "progress"}
-    | {f"transports.{name}" for name in ("threads", "upload", "aiohttp")},
+    | {f"transports.{name}" for name in ("timing", "body", "threaded", "aiohttp")},
     "aiohttp": {"transports.aiohttp"},
     "tqdm": {"integrations.progress_bar"},
     "opentelemetry": {"integrations.otel"},
@@ -130,7 +128,7 @@ def test_the_core_imports_no_extra_and_each_library_in_its_place(name: str) -> N
 
 def test_the_reader_of_imports_sees_what_it_should() -> None:
     assert "requests" in imports_of("transports.requests")
-    assert "decart.transports.timeouts" in imports_of("transports.base")
+    assert "decart.transports.timing" in imports_of("transports.base")
     assert "decart.protocol" in imports_of("_async.queue")
     assert "decart.models" in imports_of("decart")
     assert "tenacity" in imports_of("_async.engine")

@@ -46,7 +46,7 @@ class Found:
 
 
 EXCEPTIONS = {
-    Found("transports/pooled.py", ".pool"): (
+    Found("transports/urllib3.py", ".pool"): (
         "an interrupt inside the lock of urllib3's LifoQueue would leave it held for good, and every later call hanging"
     ),
     Found("transports/aiohttp.py", "._closed"): (

@@ -63,6 +63,12 @@ def test_the_header_names_of_a_response_are_in_lower_case() -> None:
     assert HttpResponse(200, {"Retry-After": "X"}).headers == {"retry-after": "X"}
 
 
+def test_a_header_of_a_mock_may_be_a_number() -> None:
+    headers: Any = {"Content-Length": 3}
+    response = HttpResponse(200, headers, [b"abc"])
+    assert (response.headers, response.read()) == ({"content-length": "3"}, b"abc")
+
+
 @pytest.mark.parametrize(
     ("limit", "read", "left"),
     [(None, b"abcdef", b""), (0, b"", b"def"), (2, b"ab", b"def"), (3, b"abc", b"def"), (9, b"abcdef", b"")],

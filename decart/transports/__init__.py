@@ -9,24 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import InvalidInputError
-from .base import (
-    AsyncHttpResponse,
-    AsyncTransport,
-    Body,
-    HttpRequest,
-    HttpResponse,
-    SystemClock,
-    Timeout,
-    Transport,
-)
+from .base import AsyncHttpResponse, AsyncTransport, Body, HttpRequest, HttpResponse, SystemClock, Timeout, Transport
 
 if TYPE_CHECKING:
-    from .aiohttp import (
-        AiohttpTransport as AiohttpTransport,  # not in __all__: it needs an extra
-    )
+    from .aiohttp import AiohttpTransport as AiohttpTransport  # not in __all__: it needs an extra
     from .requests import RequestsTransport
     from .threaded import ThreadedTransport
-    from .threads import LoopClock
+    from .timing import LoopClock
     from .urllib3 import Urllib3Transport
 
 __all__ = [
@@ -46,7 +35,7 @@ __all__ = [
 
 _MODULES = {
     "AiohttpTransport": "aiohttp",
-    "LoopClock": "threads",
+    "LoopClock": "timing",
     "RequestsTransport": "requests",
     "ThreadedTransport": "threaded",
     "Urllib3Transport": "urllib3",

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
 
@@ -22,13 +24,11 @@ import attrs
 
 from ..errors import ConfigurationError, TransportError
 from ..extras import require
-from .base import CHUNK, FRESH, AsyncHttpResponse, Headers, HttpRequest, Timeout, origin, reset_after_fork
-from .decoding import Decoder
-from .failures import flaw_of_head, place_of, translate
+from .base import CHUNK, FRESH, AsyncHttpResponse, HttpRequest, Timeout, origin, place_of, reset_after_fork
+from .body import Decoder, Upload, catch_up
+from .failures import Kinds, failed_exchange, failed_read
 from .routes import Route, find_route
-from .threads import LoopClock
-from .timeouts import check_total
-from .upload import Upload, catch_up
+from .timing import LoopClock, check_total
 
 try:
     import aiohttp
@@ -37,15 +37,11 @@ except ImportError:
     require("async", "aiohttp", "yarl")
     raise
 
-_NOT_CONNECTED = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.ConnectionTimeoutError,
-    ssl.SSLError,
+_KINDS = Kinds(
+    (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError, aiohttp.ConnectionTimeoutError, ssl.SSLError),
+    (aiohttp.InvalidURL,),
 )
-_NOT_POSSIBLE = (aiohttp.InvalidURL,)
 _FAILURES = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError
-
 
 LONGEST_LINE = 64 * 1024
 """The longest status line or header that is accepted, in bytes: the limit of the other transports."""
@@ -53,12 +49,11 @@ LONGEST_LINE = 64 * 1024
 
 @attrs.frozen(eq=False)
 class _LoopState:
-    """The state of the transport in one event loop: its session, open responses, and a lock for looking up routes."""
+    """The state of the transport in one event loop."""
 
     session: aiohttp.ClientSession
-    keeper: AsyncGenerator[None, None]  # closes the session and the responses when it is closed
     responses: WeakSet[aiohttp.ClientResponse]
-    finding: asyncio.Lock
+    keeper: AsyncGenerator[None]  # closes the session and the open responses when it is closed
 
 
 class AiohttpTransport(LoopClock):
@@ -83,6 +78,7 @@ class AiohttpTransport(LoopClock):
         """Start with no sessions."""
         self._states: dict[asyncio.AbstractEventLoop, _LoopState] = {}
         self._routes: dict[str, Route] = {}
+        self._finding = threading.Lock()
 
     def after_fork(self) -> None:
         """In a forked child, keep the parent's sessions: closing them would disturb the event loop of the parent.
@@ -102,27 +98,24 @@ class AiohttpTransport(LoopClock):
         upload = None if request.body is None else Upload(request.body, request.may_start, timeout.connect)
         try:
             state = await self._state_of_this_loop()
-            route = await self._route_to(request.url, state)
+            route = await self._route_to(request.url)
             if upload is not None:
                 await catch_up()  # the loop may have been blocked while the server closed pooled connections
             if ends is not None:
                 check_total(ends, sent=False)
-            response = await _exchange(state.session, request, timeout, route, upload)
+            raw = await _exchange(state.session, request, timeout, route, upload)
         except _FAILURES as error:
             if upload is not None:
                 await upload.settle()  # a retry may start and read the same file
-            failure = _translated(error, request.url, None if upload is None else upload.body.touched)
+            failure = failed_exchange(error, request.url, None if upload is None else upload.body, _KINDS)
         else:
-            state.responses.add(response)
-            headers = Headers(response.headers)
-            flaw = flaw_of_head(headers)
-            if flaw is None:
-                chunks = _Chunks(response, request.url, timeout.read, Decoder.of(headers, request.url))
-                return AsyncHttpResponse(response.status, headers, chunks, _closing(response, upload), chunks.salvage)
-            await _closing(response, upload)()
-            failure = TransportError(f"{place_of(request.url)} sent a response that cannot be relied on ({flaw}).")
-        if upload is not None and upload.body.error is not None:
-            raise upload.body.error.with_traceback(None)  # its frames may hold the key
+            state.responses.add(raw)
+            chunks = _Chunks(raw, upload, request.url, timeout.read)
+            response = AsyncHttpResponse(raw.status, raw.headers, chunks, chunks.aclose, chunks.salvage)
+            if (flaw := response.headers.flaw) is None:
+                return response
+            await chunks.aclose()
+            failure = TransportError(f"{place_of(request.url)} sent a malformed response ({flaw}).")
         raise failure  # outside the handler: the library's exception may hold the key, and must not be chained
 
     async def aclose(self) -> None:
@@ -148,24 +141,35 @@ class AiohttpTransport(LoopClock):
             )
             session._retry_connection = False  # there is no public name for this
             responses: WeakSet[aiohttp.ClientResponse] = WeakSet()
-            state = _LoopState(session, _until_the_loop_ends(session, responses), responses, asyncio.Lock())
+            state = _LoopState(session, responses, _until_the_loop_ends(session, responses))
             self._states = {loop: state, **{k: v for k, v in self._states.items() if not k.is_closed()}}
-            await state.keeper.__anext__()
+            await anext(state.keeper)
         return state
 
-    async def _route_to(self, url: str, state: _LoopState) -> Route:
-        place = origin(url)
-        if place not in self._routes:
-            async with state.finding:  # many tasks may need it at once, and loading a CA bundle takes a while
-                if place not in self._routes:
-                    route = await asyncio.to_thread(_find_route, url)
-                    self._routes.setdefault(place, route)  # a connection is reused only with the same TLS context
-        return self._routes[place]
+    async def _route_to(self, url: str) -> Route:
+        """Return the route to an origin; a connection is reused only with the same TLS context, so routes are kept."""
+        if (route := self._routes.get(origin(url))) is not None:
+            return route
+        return await asyncio.to_thread(self._find_route, url)
+
+    def _find_route(self, url: str) -> Route:
+        """Find the route to an origin, in a thread: loading a CA bundle takes a while."""
+        with self._finding:  # many tasks may need it at once
+            if origin(url) not in self._routes:
+                route = find_route(url)
+                if (route.proxy or "").startswith("socks"):
+                    raise ConfigurationError(
+                        "aiohttp cannot use the SOCKS proxy of the environment; nothing was sent. "
+                        "Use transport='requests'."
+                    )
+                route.tls  # noqa: B018 - loads the CA bundle
+                self._routes[origin(url)] = route
+            return self._routes[origin(url)]
 
 
 async def _until_the_loop_ends(
     session: aiohttp.ClientSession, responses: WeakSet[aiohttp.ClientResponse]
-) -> AsyncGenerator[None, None]:
+) -> AsyncGenerator[None]:
     """Close a session and its open responses when this generator is closed, as the loop does when it shuts down."""
     try:
         yield
@@ -173,16 +177,6 @@ async def _until_the_loop_ends(
         for response in list(responses):
             response.close()
         await session.close()
-
-
-def _find_route(url: str) -> Route:
-    route = find_route(url)
-    if (route.proxy or "").startswith("socks"):
-        raise ConfigurationError(
-            "aiohttp cannot use the SOCKS proxy of the environment; nothing was sent. Use transport='requests'."
-        )
-    route.tls  # noqa: B018 - loads the CA bundle, in this thread
-    return route
 
 
 async def _exchange(
@@ -218,13 +212,14 @@ async def _exchange(
             upload.stall = None  # the response has arrived, though the body may not have been sent completely
 
 
-class _Chunks:
+class _Chunks(AsyncIterator[bytes]):
     """The chunks of a response, decoded."""
 
     def __init__(
-        self, response: aiohttp.ClientResponse, url: str, seconds: float | None, decoder: Decoder | None
+        self, response: aiohttp.ClientResponse, upload: Upload | None, url: str, seconds: float | None
     ) -> None:
-        self._response, self._url, self._seconds, self._decoder = response, url, seconds, decoder
+        self._response, self._upload, self._url, self._seconds = response, upload, url, seconds
+        self._decoder = Decoder.of(response.headers, url)
         self._loop = asyncio.get_running_loop()
         self._failure: TransportError | None = None
         self._pieces: Iterator[bytes] = iter(())
@@ -232,9 +227,6 @@ class _Chunks:
     def salvage(self) -> bytes:
         """Return the beginning of a body that could not be decoded."""
         return b"" if self._decoder is None else self._decoder.salvage()
-
-    def __aiter__(self) -> _Chunks:
-        return self
 
     def __del__(self) -> None:
         """Close a response that was not read to its end; otherwise aiohttp keeps it alive as long as its connection."""
@@ -266,35 +258,21 @@ class _Chunks:
         """
         chunk = b""
         if self._failure is None:
+            content: Any = self._response.content
             try:
                 async with asyncio.timeout(self._seconds):  # aiohttp's own one fails after a malformed chunk
-                    chunk = await self._response.content.read(CHUNK)
+                    chunk = await content.read(CHUNK)
             except (*_FAILURES, RuntimeError) as error:  # aiohttp raises it for a connection that it closed itself
-                self._failure = _translated(error, self._url, touched=True)
-                chunk = self._received()
+                self._failure = failed_read(error, self._url)
+                content.set_exception(None)  # aiohttp keeps what arrived before, and a download can resume after it
+                with suppress(*_FAILURES):  # the total timeout has expired
+                    chunk = content.read_nowait()
         if chunk:
             return chunk
         raise StopAsyncIteration if self._failure is None else self._failure
 
-    def _received(self) -> bytes:
-        """Return the data that arrived before the failure: aiohttp buffers it, and a download can resume after it."""
-        content: Any = self._response.content
-        content.set_exception(None)
-        try:
-            rest: bytes = content.read_nowait()
-        except _FAILURES:  # the total timeout has expired
-            return b""
-        return rest
-
-
-def _closing(response: aiohttp.ClientResponse, upload: Upload | None) -> Callable[[], Any]:
-    async def aclose() -> None:
-        response.close()  # does nothing to a connection whose response was read to its end
-        if upload is not None:
-            await upload.settle()
-
-    return aclose
-
-
-def _translated(error: BaseException, url: str, touched: bool | None) -> TransportError:
-    return translate(error, url, touched=touched, not_connected=_NOT_CONNECTED, not_possible=_NOT_POSSIBLE)
+    async def aclose(self) -> None:
+        """Close the connection unless the response was read to its end, and wait until no thread reads the body."""
+        self._response.close()
+        if self._upload is not None:
+            await self._upload.settle()

@@ -13,24 +13,20 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import threading
-import time
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Iterator,
-    Mapping,
-)
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import attrs
 
-from .timeouts import AnyTimeout as AnyTimeout
-from .timeouts import Timeout as Timeout
+from .timing import AnyTimeout as AnyTimeout
+from .timing import Event as Event
+from .timing import SystemClock as SystemClock
+from .timing import Timeout as Timeout
 
 CHUNK = 512 * 1024
 """The most bytes to read from a file or socket at a time."""
@@ -41,12 +37,6 @@ KEPT_CONNECTIONS = 32
 FRESH = 4.0
 """The seconds for which an idle connection may be reused. A NAT or load balancer may have dropped an older one, and a
 submit that is sent on a dropped connection has an unknown outcome."""
-
-
-def origin(url: str) -> str:
-    """Return the scheme, host and port of a URL, with the port always written out."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or {'http': 80, 'https': 443}.get(parts.scheme)}"
 
 
 class Body(Protocol):
@@ -79,61 +69,68 @@ class HttpRequest:
     may_start: Callable[[], None] | None = attrs.field(default=None, repr=False, eq=False)
 
 
+_NAMES = re.compile(r"(?:[!#$%&'*+.^_`|~0-9a-z-]+(?:,|$))*")
+_CONTROLS = re.compile(r"\0|\r(?!\n[ \t])|(?<!\r)\n(?![ \t])")
+
+
 class Headers(dict[str, str]):
-    """Response headers by lower-case name; the values of a repeated name are joined with a comma."""
+    """Response headers by lower-case name; the values of a repeated name are joined with a comma.
+
+    Attributes:
+        flaw: Why they are malformed, if they are. HTTP libraries accept some of this, or guess where the body ends.
+    """
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         for name, value in headers.items():
             name = name.lower()
-            self[name] = f"{self[name]}, {value}" if name in self else value
+            self[name] = f"{self[name]}, {value}" if name in self else str(value)
+        self.flaw: str | None = None
+        length, coding = self.get("content-length"), self.get("transfer-encoding")
+        if not _NAMES.fullmatch(",".join(self)) or _CONTROLS.search(",".join(self.values())):
+            self.flaw = "a malformed header"
+        elif length is not None and coding is not None:
+            self.flaw = "both a Content-Length and a Transfer-Encoding"
+        elif length is not None and not (length.isdecimal() and length.isascii()):
+            lengths = {part.strip() for part in length.split(",")}
+            if len(lengths) > 1 or not all(part.isdecimal() and part.isascii() for part in lengths):
+                self.flaw = "no single Content-Length"
+        elif coding is not None and coding.strip().lower() not in ("chunked", "identity"):
+            self.flaw = "an unknown Transfer-Encoding"
 
 
-def _is_full(headers: Mapping[str, str], size: int, limit: int | None) -> bool:
-    """Return whether a body needs no further chunk: it is complete, as most are after the first, or at the limit."""
-    complete = headers.get("content-length") == str(size) and "content-encoding" not in headers
-    return complete or (limit is not None and size >= limit)
+_iterator: Callable[[Iterable[bytes]], Iterator[bytes]] = iter
 
 
 def _nothing() -> None: ...
 
 
-class HttpResponse:
-    """The response to one request, with its body still on the wire.
+async def _nothing_async() -> None: ...
 
-    Args:
-        status: The HTTP status.
-        headers: The headers, in any case.
-        chunks: The body, decoded if its only content encoding is gzip or deflate. Iterating may raise
-            ``TransportError``.
-        close: Closes the connection if the body was not read to its end. Called when the response is closed.
-        salvage: Returns the beginning of a body that could not be decoded.
+
+@attrs.define(eq=False, repr=False)
+class HttpResponse(AbstractContextManager["HttpResponse"]):
+    """The response to one request, with its body still on the wire.
 
     Attributes:
         status: The HTTP status.
-        headers: The headers, with lower-case names.
+        headers: The headers; given in any case, kept with lower-case names.
+        chunks: The body, decoded if its only content encoding is gzip or deflate. Iterating may raise
+            ``TransportError``.
+        close: Releases the connection, or closes it if the body was not read to its end. Called when a ``with`` block
+            ends.
+        salvage: Returns the beginning of a body that could not be decoded.
         received: What ``read`` received, also if it failed or was interrupted.
     """
 
-    def __init__(
-        self,
-        status: int,
-        headers: Mapping[str, str],
-        chunks: Iterable[bytes] = (),
-        close: Callable[[], None] = _nothing,
-        salvage: Callable[[], bytes] = bytes,
-    ) -> None:
-        self.status = status
-        self.headers: Mapping[str, str] = headers if isinstance(headers, Headers) else Headers(headers)
-        self.received = b""
-        self.salvage = salvage
-        self._chunks = iter(chunks)
-        self._close = close
-
-    def __enter__(self) -> HttpResponse:
-        return self
+    status: int
+    headers: Headers = attrs.field(converter=Headers)
+    _chunks: Iterator[bytes] = attrs.field(default=(), converter=_iterator)  # type: ignore[misc]
+    close: Callable[[], None] = _nothing
+    salvage: Callable[[], bytes] = bytes
+    received: bytes = attrs.field(default=b"", init=False)
 
     def __exit__(self, *exception: object) -> None:
-        self._close()
+        self.close()
 
     def chunks(self) -> Iterator[bytes]:
         """Return an iterator over the rest of the body."""
@@ -144,12 +141,13 @@ class HttpResponse:
 
         ``check`` is called between chunks, and may raise to stop reading.
         """
+        length = None if "content-encoding" in self.headers else self.headers.get("content-length")
         body = io.BytesIO()
         try:
             for chunk in self._chunks:
                 body.write(chunk)  # before anything else: an interrupt must not lose what arrived
                 chunk = b""  # it may echo the key, and an error's traceback keeps this frame
-                if _is_full(self.headers, body.tell(), limit):
+                if str(body.tell()) == length or (limit is not None and body.tell() >= limit):
                     break
                 check()
             self.received = body.getvalue()[:limit]
@@ -158,37 +156,20 @@ class HttpResponse:
             raise
         return self.received
 
-    def close(self) -> None:
-        """Release the connection, or close it if the body was not read to its end."""
-        self._close()
 
-
-async def _nothing_async() -> None: ...
-
-
-class AsyncHttpResponse:
+@attrs.define(eq=False, repr=False)
+class AsyncHttpResponse(AbstractAsyncContextManager["AsyncHttpResponse"]):
     """The async counterpart of `HttpResponse`; its chunks come from an async iterator."""
 
-    def __init__(
-        self,
-        status: int,
-        headers: Mapping[str, str],
-        chunks: AsyncIterator[bytes],
-        aclose: Callable[[], Awaitable[None]] = _nothing_async,
-        salvage: Callable[[], bytes] = bytes,
-    ) -> None:
-        self.status = status
-        self.headers: Mapping[str, str] = headers if isinstance(headers, Headers) else Headers(headers)
-        self.received = b""
-        self.salvage = salvage
-        self._chunks = chunks
-        self._aclose = aclose
-
-    async def __aenter__(self) -> AsyncHttpResponse:
-        return self
+    status: int
+    headers: Headers = attrs.field(converter=Headers)
+    _chunks: AsyncIterator[bytes]
+    aclose: Callable[[], Awaitable[None]] = _nothing_async
+    salvage: Callable[[], bytes] = bytes
+    received: bytes = attrs.field(default=b"", init=False)
 
     async def __aexit__(self, *exception: object) -> None:
-        await self._aclose()
+        await self.aclose()
 
     def achunks(self) -> AsyncIterator[bytes]:
         """Return an async iterator over the rest of the body."""
@@ -196,12 +177,13 @@ class AsyncHttpResponse:
 
     async def aread(self, limit: int | None = None, *, check: Callable[[], None] = _nothing) -> bytes:
         """Return the rest of the body, or its next ``limit`` bytes; see ``HttpResponse.read``."""
+        length = None if "content-encoding" in self.headers else self.headers.get("content-length")
         body = io.BytesIO()
         try:
             async for chunk in self._chunks:
-                body.write(chunk)  # before anything else: an interrupt must not lose what arrived
-                chunk = b""  # it may echo the key, and an error's traceback keeps this frame
-                if _is_full(self.headers, body.tell(), limit):
+                body.write(chunk)
+                chunk = b""
+                if str(body.tell()) == length or (limit is not None and body.tell() >= limit):
                     break
                 check()
             self.received = body.getvalue()[:limit]
@@ -209,10 +191,6 @@ class AsyncHttpResponse:
             self.received = (self.salvage() or body.getvalue())[:limit]
             raise
         return self.received
-
-    async def aclose(self) -> None:
-        """Release the connection, or close it if the body was not read to its end."""
-        await self._aclose()
 
 
 @runtime_checkable
@@ -256,29 +234,19 @@ class AsyncTransport(Protocol):
     async def aclose(self) -> None: ...
 
 
-class Event(Protocol):
-    """An event that cancels a wait: a `threading.Event`, or an `asyncio.Event` of the waiting loop."""
+def origin(url: str) -> str:
+    """Return the scheme, host and port of a URL, with the port always written out."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or {'http': 80, 'https': 443}.get(parts.scheme)}"
 
-    def is_set(self) -> bool: ...
 
-
-class SystemClock:
-    """``now``, ``time`` and ``sleep`` by the system's clock."""
-
-    def now(self) -> float:
-        """Return the time in seconds on the system's monotonic clock."""
-        return time.monotonic()
-
-    def time(self) -> float:
-        """Return the UNIX time in seconds; for state that outlives the process."""
-        return time.time()
-
-    def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
-        """Sleep, or until ``cancel`` is set if that comes first."""
-        if cancel is None:
-            time.sleep(seconds)
-        else:
-            cancel.wait(seconds)
+def place_of(url: str) -> str:
+    """Return the host and port of a URL for a message."""
+    try:
+        parts = urlsplit(url)
+        return f"{str(parts.hostname)[:100]}:{parts.port or {'http': 80, 'https': 443}.get(parts.scheme)}"
+    except ValueError:
+        return "the base URL"
 
 
 _transports: WeakSet[Any] = WeakSet()

@@ -6,33 +6,36 @@ transport adds the following:
 - **No redirect is followed.** requests removes ``Authorization`` when the host changes, but not ``X-API-KEY``.
 - **No hidden retries**: ``max_retries`` is 0, a session that would retry a POST is refused, and a body is sent once.
 - **No login from ``~/.netrc``, no cookies**: the API key is the only credential.
-- **Interrupts and forks**: see `decart.transports.pooled`; a child process gets its own session.
+- **Interrupts and forks**: see `decart.transports.urllib3`; a child process gets its own session.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 import urllib3
+from requests import exceptions
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
 
 from ..errors import InvalidInputError
-from .base import CHUNK, FRESH, HttpRequest, HttpResponse
+from ..redaction import TEXT_LIMIT, redact_secret
+from .base import CHUNK, FRESH, HttpRequest, HttpResponse, Timeout
 from .body import SentBody
-from .pooled import (
-    FAILURES,
-    IdleConnections,
-    PooledTransport,
-    read_response,
-    translated,
-)
+from .failures import Kinds, failed_exchange, failed_read
 from .routes import find_route, merged_settings
-from .timeouts import check_total
+from .timing import check_total
+from .urllib3 import CURRENT, FAILURES, KINDS, PooledTransport, response_of, times_of
+
+_KINDS = Kinds(
+    (*KINDS.not_connected, exceptions.ConnectTimeout, exceptions.ProxyError, exceptions.SSLError),
+    (*KINDS.not_possible, exceptions.InvalidSchema, exceptions.InvalidURL, exceptions.MissingSchema),
+)
+_SECRETS = ("x-api-key", "authorization", "proxy-authorization", "cookie")
 
 
 class RequestsTransport(PooledTransport):
@@ -61,7 +64,7 @@ class RequestsTransport(PooledTransport):
         super().__init__()
 
     def __repr__(self) -> str:
-        return "RequestsTransport()" if self._given is None else "RequestsTransport(session=...)"
+        return super().__repr__() if self._given is None else "RequestsTransport(session=...)"
 
     def _start(self) -> None:
         self._routes: dict[str, dict[str, Any]] = {}
@@ -76,32 +79,36 @@ class RequestsTransport(PooledTransport):
             self._close_idle()
         super().after_fork()
 
-    def close(self) -> None:
-        """Close the connections of this transport's own session, but not those of a caller's session."""
-        session = self._session
-        super().close()
-        if self._given is None:
-            session.close()
-
-    def _exchange(self, request: HttpRequest, body: SentBody | None, timeout: Any, ends: float | None) -> HttpResponse:
-        prepared, settings = (self._prepare if self._given is None else self._prepare_in_session)(request, body)
-        prepared.hooks["response"].append(_hide_location)
-        if ends is not None:
-            check_total(ends, sent=False)
+    def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
+        """Make one attempt; see `decart.transports.base.Transport`."""
+        ends = None if timeout.total is None else time.monotonic() + timeout.total
+        body = None if request.body is None else SentBody(request.body, request.may_start)
+        CURRENT.has_unparsed_head = False
         try:
-            response = self._session.send(prepared, allow_redirects=False, timeout=timeout, **settings)
-        except requests.HTTPError as error:  # a hook of the session called ``raise_for_status``
-            if error.response is None:
+            prepared, settings = (self._prepare if self._given is None else self._prepare_in_session)(request, body)
+            prepared.hooks["response"].append(_hide_location)
+            if ends is not None:
+                check_total(ends, sent=False)
+            times: Any = times_of(timeout)
+            try:
+                response = self._session.send(prepared, allow_redirects=False, timeout=times, **settings)
+            except requests.HTTPError as error:  # a hook of the session called ``raise_for_status``
+                if error.response is None:
+                    raise
+                response = error.response
+            except BaseException:
+                self._routes.clear()  # an interrupt can make requests forget its pool and open a new one
                 raise
-            response = error.response
-        except BaseException:
-            self._routes.clear()  # an interrupt can make requests forget its pool and open a new one
-            raise
-        raw: Any = response.raw
-        if not isinstance(raw, urllib3.BaseHTTPResponse):  # it is a mock, or comes from an adapter that is not for HTTP
-            close = getattr(raw, "close", lambda: None)
+            raw: Any = response.raw
+            if isinstance(raw, urllib3.BaseHTTPResponse):
+                return response_of(raw, request.url, ends, _read_content(response) if raw.closed else None)
+            close = getattr(raw, "close", _nothing)  # it is a mock, or comes from an adapter that is not for HTTP
             return HttpResponse(response.status_code, response.headers, _read_content(response), close)
-        return read_response(raw, request.url, ends, _read_content(response) if raw.closed else None)
+        except FAILURES as error:
+            failure = failed_exchange(error, request.url, body, _KINDS, _own_words(error, request.headers))
+        finally:
+            vars(CURRENT).clear()
+        raise failure  # outside the handler: the library's exception may hold the key, and must not be chained
 
     def _prepare(self, request: HttpRequest, body: SentBody | None) -> tuple[requests.PreparedRequest, dict[str, Any]]:
         """Prepare a request for our own session from its parts, which need no encoding or merging."""
@@ -118,7 +125,7 @@ class RequestsTransport(PooledTransport):
             settings = dict(find_route(request.url).settings)
             adapter: Any = self._session.adapters[f"{scheme.lower()}://"]
             tls = {name: settings[name] for name in ("verify", "proxies", "cert")}
-            self._kept.add(IdleConnections.of(adapter.get_connection_with_tls_context(prepared, **tls)))
+            self._keep_connections(adapter.get_connection_with_tls_context(prepared, **tls))
             self._routes[key] = settings
         return prepared, settings
 
@@ -143,6 +150,9 @@ class RequestsTransport(PooledTransport):
                 adapter.close()
 
 
+def _nothing() -> None: ...
+
+
 def _hide_location(response: requests.Response, **kwargs: object) -> None:
     """Hide ``Location`` from requests, which parses it and may fail, even if it must not follow it."""
     response.headers.pop("location", None)
@@ -153,7 +163,7 @@ def _read_content(response: requests.Response) -> Iterator[bytes]:
     try:
         yield from [response.content] if response.raw is None else response.iter_content(CHUNK)
     except FAILURES as error:
-        failure = translated(error, response.url, touched=True)
+        failure = failed_read(error, response.url)
     else:
         return
     raise failure
@@ -172,3 +182,14 @@ def _refuse_repeats(session: requests.Session) -> None:
                 "session: its adapter retries POST requests by itself (max_retries), which could bill a job twice; "
                 "leave POST out of allowed_methods. The SDK retries what is safe to retry."
             )
+
+
+def _own_words(error: BaseException, headers: Mapping[str, str]) -> str:
+    """Return the text of a mock's or custom adapter's exception, redacted; requests' own wrap another exception."""
+    if type(error) is not requests.ConnectionError or not isinstance(next(iter(error.args), None), str):
+        return ""
+    sent = {**headers, **getattr(error.request, "headers", {})}
+    text = str(error)
+    for secret in (value for name, value in sent.items() if name.lower() in _SECRETS):
+        text = redact_secret(text, str(secret))
+    return " ".join(text.split()).rstrip(".")[:TEXT_LIMIT]

@@ -1,12 +1,12 @@
-"""The route to an origin, as the environment has it and requests reads it: the proxy and the CA bundle.
+"""The route to an origin: its proxy and CA bundle, read from the environment as requests reads them.
 
 ==============================================  ====================================================================
 ``http_proxy``, ``https_proxy``, ``all_proxy``  the proxy for one scheme, or for all; upper case works as well
-``no_proxy``                                    what is reached directly: domains, addresses, networks (10.0.0.0/8)
+``no_proxy``                                    hosts without a proxy: domains, addresses, networks (10.0.0.0/8)
 ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE``      a file or a folder of trusted certificates; certifi's by default
 ==============================================  ====================================================================
 
-A loopback address is always reached directly.
+No proxy is ever used for a loopback address.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import urllib3
 from urllib3.util import parse_url
 
 from ..errors import ConfigurationError
-from .failures import place_of
+from .base import place_of
 
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
@@ -72,9 +72,9 @@ def find_route(url: str) -> Route:
 
 
 def merged_settings(session: requests.Session, url: str) -> dict[str, Any]:
-    """Return proxies, verify and cert of a session and the environment; without a proxy for a loopback address."""
+    """Return what a session and the environment give for a URL: the arguments of ``Session.send``."""
     host = urlsplit(url).hostname or ""
-    direct = {"no_proxy": host} if is_loopback(host) else {}
+    direct = {"no_proxy": host} if is_loopback(host) else {}  # no proxy for a loopback address
     return dict(session.merge_environment_settings(url, direct, True, None, None))
 
 
@@ -89,7 +89,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _checked(proxy: str, url: str) -> str:
-    """Return the URL of a proxy that can be one."""
+    """Return the URL of a proxy if it can be used."""
     try:
         parts = parse_url(proxy)
         scheme = parts.scheme if parts.host and parts.scheme in _SCHEMES else None
@@ -97,12 +97,12 @@ def _checked(proxy: str, url: str) -> str:
         scheme = None
     if scheme is None:
         raise ConfigurationError(
-            f"The proxy for {place_of(url)} in the environment is not a URL like http://proxy.example:3128; nothing "
-            "was sent. Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or add the host to NO_PROXY."
+            f"The environment's proxy for {place_of(url)} is not a URL like http://proxy.example:3128; nothing was "
+            "sent. Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or add the host to NO_PROXY."
         )
     if scheme.startswith("socks") and find_spec("socks") is None:
         raise ConfigurationError(
-            "The environment names a SOCKS proxy, which needs PySocks: pip install 'requests[socks]'. Nothing was sent."
+            "The SOCKS proxy of the environment needs PySocks: pip install 'requests[socks]'. Nothing was sent."
         )
     return proxy
 
@@ -112,7 +112,7 @@ def _load(path: str) -> ssl.SSLContext:
         folder = os.path.isdir(path)
         context = ssl.create_default_context(capath=path) if folder else ssl.create_default_context(cafile=path)
     except OSError as error:  # an ssl.SSLError is one
-        why = "it holds no certificates" if isinstance(error, ssl.SSLError) else error.strerror
+        why = "it contains no certificates" if isinstance(error, ssl.SSLError) else error.strerror
     else:
         context.set_alpn_protocols(["http/1.1"])
         return context

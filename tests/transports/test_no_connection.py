@@ -27,15 +27,15 @@ def test_the_error_names_host_and_port_the_reason_and_what_to_check(transport: T
     with nobody() as url:
         error = failure(transport, make(url))
     assert error.message == (
-        f"No connection to {url.removeprefix('http://')} (Connection refused); nothing was sent. "
+        f"Could not connect to {url.removeprefix('http://')} (Connection refused); nothing was sent. "
         "Check the network, the base URL and the proxy settings."
     )
 
 
 def test_the_error_names_a_port_that_is_not_in_the_url(transport: Transport) -> None:
     place = ".".join(["a" * 60] * 6)  # longer than any name, so no name server is asked
-    assert failure(transport, get(f"http://{place}")).message.startswith(f"No connection to {place[:100]}:80 (")
-    assert failure(transport, get(f"https://{place}")).message.startswith(f"No connection to {place[:100]}:443 (")
+    assert failure(transport, get(f"http://{place}")).message.startswith(f"Could not connect to {place[:100]}:80 (")
+    assert failure(transport, get(f"https://{place}")).message.startswith(f"Could not connect to {place[:100]}:443 (")
 
 
 def test_the_error_asks_whether_a_plain_port_speaks_https(transport: Transport) -> None:
@@ -69,7 +69,9 @@ def test_a_connect_timeout_says_that_it_timed_out(transport: Transport, make: Ma
     with deaf() as url:
         error = failure(transport, make(url), Timeout(connect=0.1, read=PATIENCE))
     assert type(error) is ConnectError
-    assert error.message.startswith(f"No connection to {url.removeprefix('http://')} (timed out); nothing was sent.")
+    assert error.message.startswith(
+        f"Could not connect to {url.removeprefix('http://')} (timed out); nothing was sent."
+    )
 
 
 @get_and_post

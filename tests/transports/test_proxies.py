@@ -144,7 +144,7 @@ def test_a_proxy_that_refuses_connections_means_no_connection(
         monkeypatch.setenv(f"{scheme}_proxy", url)
         error = failure(transport, make(f"{scheme}://service.invalid"), LONG)
     assert type(error) is ConnectError
-    assert error.message.startswith("No connection to service.invalid:")
+    assert error.message.startswith("Could not connect to service.invalid:")
     assert error.may_have_been_sent is False
 
 

@@ -168,7 +168,12 @@ def test_an_exception_of_may_start_stops_the_request_and_is_raised_unchanged(
 
 @pytest.mark.parametrize(
     "error",
-    [InvalidInputError("data: the file became shorter"), PermissionError("no"), ValueError("closed file")],
+    [
+        InvalidInputError("data: the file became shorter"),
+        PermissionError("no"),
+        ValueError("closed file"),
+        TimeoutError("of a network drive"),
+    ],
     ids=lambda error: type(error).__name__,
 )
 def test_an_error_of_the_body_is_raised_as_it_is_and_the_request_stays_incomplete(

@@ -13,9 +13,9 @@ from support.fakes import FakeTransport
 from support.loops import cancel, on_a_loop, run_with_transport
 from support.servers import PATIENCE
 
+from decart.transports import LoopClock
 from decart.transports.base import AsyncTransport, SystemClock, Transport
 from decart.transports.threaded import ThreadedTransport
-from decart.transports.threads import LoopClock
 
 
 def test_a_sleep_takes_its_time_and_a_set_event_ends_it(transport: Transport) -> None:

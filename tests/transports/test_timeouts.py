@@ -115,12 +115,12 @@ def test_a_steady_upload_may_take_longer_than_the_connect_and_read_timeouts(tran
         for taken in range(start, BIG, BIG // 30):
             while len(connection.received) < taken:
                 connection.receive()
-            connection.pause(0.02)
+            connection.pause(0.05)
         connection.read_request()
         connection.send(OK)
 
     with serving(steady, receive_buffer=128 * 1024) as server:
-        assert exchange(transport, post(server.url, large()), Timeout(connect=0.4, read=0.4))[2] == b"fine"
+        assert exchange(transport, post(server.url, large()), Timeout(connect=1, read=1))[2] == b"fine"
         assert server.requests[0].body == bytes(BIG)
 
 

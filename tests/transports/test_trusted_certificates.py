@@ -39,7 +39,9 @@ def test_nothing_is_sent_to_a_server_whose_certificate_is_not_trusted(
         place = server.url.removeprefix("https://")
     assert type(error) is ConnectError
     assert error.may_have_been_sent is False
-    assert error.message.startswith(f"No connection to {place} (certificate verify failed: self-signed certificate)")
+    assert error.message.startswith(
+        f"Could not connect to {place} (certificate verify failed: self-signed certificate)"
+    )
 
 
 @get_and_post

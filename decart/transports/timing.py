@@ -1,10 +1,13 @@
-"""Time limits for one HTTP exchange."""
+"""Time: the limits of one HTTP exchange, and the clocks of transports."""
 
 from __future__ import annotations
 
+import asyncio
 import reprlib
+import threading
 import time
-from typing import Any
+from contextlib import suppress
+from typing import Any, Protocol
 
 import attrs
 
@@ -12,6 +15,9 @@ from ..errors import InvalidInputError, TransportTimeout
 
 MOST_SECONDS = 2_000_000
 """The longest timeout, 23 days: sockets accept no longer ones."""
+
+PAUSE = 0.1
+"""The seconds between two checks of an event that cannot be awaited, such as a `threading.Event`."""
 
 
 def _seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -33,12 +39,15 @@ class Timeout:
         connect: The limit for connecting: TCP, a proxy's CONNECT and the TLS handshake. The server must also accept
             each block of up to 64 KiB of a request body within this time.
         read: The limit for waiting without receiving a single byte of the response.
-        total: The limit for the entire exchange. It is checked before the exchange and between chunks of the response,
-            and it shortens the other two, so a server that sends one byte at a time is cut off at most one read timeout
-            later.
+        total: The limit for the entire exchange. It shortens the other two, and is checked before the exchange and
+            between chunks of the response body: a server that sends one byte at a time is cut off at most one read
+            timeout later.
 
-    Two things cannot be limited: a DNS lookup takes as long as the operating system allows, and requests and urllib3
-    apply ``connect`` to each address of a host in turn.
+    Some things are not limited:
+
+    - A DNS lookup takes as long as the operating system allows.
+    - Over requests and urllib3, ``connect`` applies to each address of a host in turn.
+    - Over requests and urllib3, ``total`` does not bound response headers that arrive byte by byte.
     """
 
     connect: float | None = attrs.field(default=10.0, validator=_seconds_or_none)
@@ -84,3 +93,47 @@ def check_total(ends: float, *, sent: bool = True) -> None:
             "The exchange took longer than its total timeout" + ("." if sent else "; nothing was sent."),
             may_have_been_sent=sent,
         )
+
+
+class Event(Protocol):
+    """An event that cancels a wait: a `threading.Event`, or an `asyncio.Event` of the waiting loop."""
+
+    def is_set(self) -> bool: ...
+
+
+class _Clock:
+    def now(self) -> float:
+        """Return the time in seconds on the system's monotonic clock."""
+        return time.monotonic()
+
+    def time(self) -> float:
+        """Return the UNIX time in seconds; for state that outlives the process."""
+        return time.time()
+
+
+class SystemClock(_Clock):
+    """``now``, ``time`` and ``sleep`` by the system's clock."""
+
+    def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
+        """Sleep, or until ``cancel`` is set if that comes first."""
+        if cancel is None:
+            time.sleep(seconds)
+        else:
+            cancel.wait(seconds)
+
+
+class LoopClock(_Clock):
+    """``now``, ``time`` and ``asleep`` by the system's clock."""
+
+    async def asleep(self, seconds: float, cancel: Event | None = None) -> None:
+        """Sleep on the loop, or until ``cancel`` is set: an `asyncio.Event` at once, a `threading.Event` soon."""
+        if cancel is None:
+            await asyncio.sleep(seconds)
+        elif isinstance(cancel, asyncio.Event):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await cancel.wait()
+        else:
+            ends = time.monotonic() + seconds
+            while not cancel.is_set() and (left := ends - time.monotonic()) > 0:
+                await asyncio.sleep(min(left, PAUSE))
