@@ -5,6 +5,7 @@ It also has the fixtures that several of them use.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import ssl
@@ -25,6 +26,12 @@ for name in list(os.environ):
 # A machine that is busy, or drawing its first text, is slow; that says nothing about the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what the collection has made from garbage collections, of which some tests make hundreds."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
