@@ -236,8 +236,8 @@ class Interruption:
         report, ends = b"", time.perf_counter() + PATIENCE
         while (now := time.perf_counter()) < ends:
             self._interrupt(process, now)
-            is_urgent = "begun" in self.times and "interrupt" not in self.times and self._seconds < PATIENCE
-            for file in select.select([reading, self._listener, *self._received], [], [], 0 if is_urgent else 0.1)[0]:
+            waits = max(0.0, min(self._due() - now, 0.1))
+            for file in select.select([reading, self._listener, *self._received], [], [], waits)[0]:
                 if file is self._listener:
                     self._received[self._listener.accept()[0]] = b""
                 elif file == reading and not (data := os.read(reading, 1 << 20)):
@@ -257,10 +257,15 @@ class Interruption:
             connection.close()
         return {"hung": is_hung, **json.loads(report.rpartition(b"\n")[2] or b"{}")}
 
+    def _due(self) -> float:
+        """Return when to interrupt the child; never, if it was interrupted or its first call is over."""
+        if "interrupt" in self.times or "over" in self.times:
+            return float("inf")
+        return self.times.get(self._since, float("inf")) + self._seconds
+
     def _interrupt(self, process: int, now: float) -> None:
         """Send the interrupt if its moment has come, and the response that waits for it."""
-        due = self.times.get(self._since, float("inf")) + self._seconds
-        if "interrupt" not in self.times and "over" not in self.times and now >= due:
+        if now >= self._due():
             os.kill(process, signal.SIGINT)
             self.times["interrupt"] = time.perf_counter()
         if self._held is not None and (self._since == "accepted" or "interrupt" in self.times):
