@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page
-from support.browser import browsing, needs_chromium
+from playwright.sync_api import Browser, Page
+from support.browser import needs_chromium, running, visiting
 from support.django_app import Box, Site, noise, on_a_port, talking_to
 from support.django_visits import MIB
+from support.media import draw_in_small
 
 from decart.emulator import Emulator, EmulatorServer
 from decart.emulator.render.job import Layout
@@ -19,12 +20,19 @@ from decart.emulator.render.job import Layout
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with pytest.MonkeyPatch.context() as patch, running() as browser:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's loop, in this thread, is not Django's concern
+        yield browser
+
+
 @contextmanager
-def signed_in(service_at: str | Emulator) -> Iterator[tuple[Page, Site]]:
+def signed_in(browser: Browser, service_at: str | Emulator) -> Iterator[tuple[Page, Site]]:
     """Sign in to the site in a browser. Whatever a page complains of is raised when the block ends."""
     said: list[str] = []
     User.objects.create_user("ann", password="correct horse")
-    with talking_to(service_at), on_a_port() as site, browsing() as page:
+    with talking_to(service_at), on_a_port() as site, visiting(browser) as page:
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         page.goto(site.url)
         page.get_by_label("Username").fill("ann")
@@ -54,13 +62,15 @@ def ready(page: Page) -> None:
 @needs_chromium
 @pytest.mark.parametrize(("layout", "fps"), [("start", None), ("end", 32)])
 def test_a_person_types_a_prompt_sees_the_status_change_without_a_reload_and_the_video_plays(
-    layout: Layout, fps: int | None
+    browser: Browser, layout: Layout, fps: int | None
 ) -> None:
-    with signed_in(Emulator(pending=1.5, processing=3, layout=layout, fps=fps)) as (page, _):
+    box = Box(draw_in_small, layout=layout, fps=fps)
+    with signed_in(browser, box) as (page, _):
         order(page, "A serene lake at sunset with mountains in the background")
         page.evaluate("window.loaded = 'once'")
         for text in ("pending", "processing", "completed"):
             shown(page, text)
+            box.clock.sleep(2)
         ready(page)
         assert page.evaluate("[window.loaded, document.getElementById('video').duration]") == ["once", 5]
         page.evaluate("document.getElementById('video').play()")
@@ -69,8 +79,8 @@ def test_a_person_types_a_prompt_sees_the_status_change_without_a_reload_and_the
 
 
 @needs_chromium
-def test_a_browser_that_seeks_gets_the_requested_range() -> None:
-    with signed_in(Box(noise, pending=0, processing=0)) as (page, site):
+def test_a_browser_that_seeks_gets_the_requested_range(browser: Browser) -> None:
+    with signed_in(browser, Box(noise, pending=0, processing=0)) as (page, site):
         order(page, "Noise")
         ready(page)
         before = len(site.parts)
@@ -89,9 +99,9 @@ def first_byte(part: str | None) -> int:
 
 
 @needs_chromium
-def test_a_double_click_pays_once() -> None:
+def test_a_double_click_pays_once(browser: Browser) -> None:
     box = Box()
-    with signed_in(box) as (page, _):
+    with signed_in(browser, box) as (page, _):
         page.get_by_label("Prompt").fill("A serene lake")
         page.get_by_role("button", name="Make the video").dblclick()
         page.wait_for_selector("#job")
@@ -99,9 +109,9 @@ def test_a_double_click_pays_once() -> None:
 
 
 @needs_chromium
-def test_who_goes_back_gets_a_form_for_another_job() -> None:
+def test_who_goes_back_gets_a_form_for_another_job(browser: Browser) -> None:
     box = Box()
-    with signed_in(box) as (page, _):
+    with signed_in(browser, box) as (page, _):
         order(page, "A serene lake")
         page.go_back()
         order(page, "A stormy sea")
@@ -109,8 +119,8 @@ def test_who_goes_back_gets_a_form_for_another_job() -> None:
 
 
 @needs_chromium
-def test_a_form_that_a_browser_has_kept_is_not_used_again() -> None:
-    with signed_in(Box()) as (page, _):
+def test_a_form_that_a_browser_has_kept_is_not_used_again(browser: Browser) -> None:
+    with signed_in(browser, Box()) as (page, _):
         page.get_by_label("Prompt").wait_for()
         page.wait_for_load_state()
         page.evaluate("window.kept = true")
@@ -119,9 +129,9 @@ def test_a_form_that_a_browser_has_kept_is_not_used_again() -> None:
 
 
 @needs_chromium
-def test_a_page_reports_that_the_service_is_unavailable_and_keeps_the_status() -> None:
+def test_a_page_reports_that_the_service_is_unavailable_and_keeps_the_status(browser: Browser) -> None:
     box = Box()
-    with box, EmulatorServer(box) as server, signed_in(server.url) as (page, _):
+    with box, EmulatorServer(box) as server, signed_in(browser, server.url) as (page, _):
         order(page, "A serene lake")
         server.close()
         page.get_by_text("The video service cannot tell where the job is just now.").wait_for()
