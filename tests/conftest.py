@@ -28,6 +28,12 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist, there is no such hook
+def pytest_xdist_auto_num_workers() -> int:
+    """Have ``-n auto`` use one process more than there are cores: every other second, a test waits for something."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_finish() -> None:
     """Exempt what the collection has made from garbage collections, of which some tests make hundreds."""
     gc.collect()

@@ -58,11 +58,11 @@ class Outcome:
     report: dict[str, Any] = attrs.field(factory=dict)
 
 
-INTERRUPTS = int(os.environ.get("INTERRUPTS", "80"))
-SIGNALS = [Case("interrupts", "signals", name, 25 * INTERRUPTS) for name in SYNC]
-CANCELLATIONS = [Case("interrupts", "cancellations", name, 25 * INTERRUPTS) for name in ASYNC]
-SOFT_LIMITS = [Case("limits", "soft_limits", name, 4 * INTERRUPTS) for name in SYNC]
-GREENLETS = [Case("limits", how, name, 4 * INTERRUPTS) for how in ("timeouts", "kills") for name in SYNC]
+INTERRUPTS = int(os.environ.get("INTERRUPTS", "60"))
+SIGNALS = [Case("interrupts", "signals", name, 30 * INTERRUPTS) for name in SYNC]
+CANCELLATIONS = [Case("interrupts", "cancellations", name, 30 * INTERRUPTS) for name in ASYNC]
+SOFT_LIMITS = [Case("limits", "soft_limits", name, 5 * INTERRUPTS) for name in SYNC]
+GREENLETS = [Case("limits", how, name, 5 * INTERRUPTS) for how in ("timeouts", "kills") for name in SYNC]
 
 
 @functools.cache  # each of them is run once, for all the rules

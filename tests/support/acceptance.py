@@ -38,7 +38,7 @@ from decart import AsyncDecartClient, DecartClient, models, transports
 from decart.transports.base import AsyncHttpResponse, Body, HttpRequest, HttpResponse, SystemClock, Timeout
 
 PATIENCE = 30.0  # seconds until a child counts as hung
-WARM_UP = 20  # calls by which their duration is measured
+WARM_UP = 12  # calls by which their duration is measured
 BODY_FIRST = 0.001  # seconds after the first bytes of a body within which half of the interrupts ``before`` it arrive
 NOTE = "The job may have been accepted, and you may have been charged"
 ADVICE = re.compile(r"client\.queue\.(?:poll\('j1'\)|download\('j1', path\))")
