@@ -62,7 +62,7 @@ INTERRUPTS = int(os.environ.get("INTERRUPTS", "60"))
 SIGNALS = [Case("interrupts", "signals", name, 30 * INTERRUPTS) for name in SYNC]
 CANCELLATIONS = [Case("interrupts", "cancellations", name, 30 * INTERRUPTS) for name in ASYNC]
 SOFT_LIMITS = [Case("limits", "soft_limits", name, 5 * INTERRUPTS) for name in SYNC]
-GREENLETS = [Case("limits", how, name, 5 * INTERRUPTS) for how in ("timeouts", "kills") for name in SYNC]
+GREENLETS = [Case("limits", how, name, 8 * INTERRUPTS) for how in ("timeouts", "kills") for name in SYNC]
 
 
 @functools.cache  # each of them is run once, for all the rules
