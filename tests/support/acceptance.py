@@ -39,7 +39,11 @@ from decart.transports.base import AsyncHttpResponse, Body, HttpRequest, HttpRes
 
 PATIENCE = 30.0  # seconds until a child counts as hung
 WARM_UP = 12  # calls by which their duration is measured
-BODY_FIRST = 0.001  # seconds after the first bytes of a body within which half of the interrupts ``before`` it arrive
+MOMENTS: dict[str, list[tuple[str, float | None]]] = {
+    "before": [("begun", None), ("touched", 0.001)],
+    "after": [("accepted", None), ("accepted", 0.001)],
+}
+"""The events after which the interrupts arrive, and within how many seconds; None means as long as the call takes."""
 NOTE = "The job may have been accepted, and you may have been charged"
 ADVICE = re.compile(r"client\.queue\.(?:poll\('j1'\)|download\('j1', path\))")
 REQUEST = re.compile(rb"(GET|POST) (/\S*) HTTP/1\.1(\r\n.*?)\r\n\r\n", re.DOTALL)
@@ -342,12 +346,9 @@ def interrupt_calls(listener: socket.socket, child: Child, side: str, interrupts
     tally, examples = Counter[str](), dict[str, list[Any]]()
     while tally["hits"] < interrupts and tally["calls"] < 3 * interrupts:
         tally["calls"] += 1
-        if side == "after":
-            interruption = Interruption(listener, "accepted", random.random() * after)
-        elif random.random() < 0.5:
-            interruption = Interruption(listener, "begun", random.random() * before)
-        else:
-            interruption = Interruption(listener, "touched", random.random() * BODY_FIRST)
+        since, seconds = random.choice(MOMENTS[side])
+        usual = {"begun": before, "accepted": after}[since] if seconds is None else seconds
+        interruption = Interruption(listener, since, random.random() * usual)
         report = interruption.run(child)
         if report["hung"]:
             tally["hung"] += 1
