@@ -26,6 +26,8 @@ def open_sockets() -> set[int]:
 @contextlib.contextmanager
 def nothing_left() -> Iterator[None]:
     """Check that the ``with`` block leaves no sockets, threads or unclosed objects behind."""
+    gc.collect()
+    gc.freeze()  # so that the collection afterwards, and those of the test itself, go through its own objects only
     threads, sockets = set(threading.enumerate()), open_sockets()
     yield
     gc.collect()  # emits a warning for an unclosed socket, and warnings are errors
