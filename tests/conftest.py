@@ -5,6 +5,7 @@ It also has the fixtures that several of them use.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import ssl
@@ -25,6 +26,18 @@ for name in list(os.environ):
 # A machine that is busy, or drawing its first text, is slow; that says nothing about the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist, there is no such hook
+def pytest_xdist_auto_num_workers() -> int:
+    """Have ``-n auto`` use one process more than there are cores: every other second, a test waits for something."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what the collection has made from garbage collections, of which some tests make hundreds."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -77,8 +77,8 @@ def test_importing_the_package_loads_the_errors_and_nothing_else() -> None:
     assert loaded_by("import decart") == {"decart", "decart._version", "decart.errors"}
 
 
-LIBRARIES = {"attr", "attrs", "tenacity", "tornado"}
-"""What a client needs before its first request; tenacity loads tornado where that is installed."""
+LIBRARIES = {"attr", "attrs", "tenacity", "tornado", "colorama"}
+"""What a client needs before its first request; tenacity loads tornado where that is installed, and that colorama."""
 
 
 def test_a_client_class_loads_no_http_library() -> None:

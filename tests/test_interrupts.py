@@ -2,12 +2,14 @@
 
 Each case is a separate program (`support.interrupts`, `support.limits`) that uses a server in another process, whose
 responses name the request. The timing of the interrupts is random, so a failure may not be reproducible at once.
+``INTERRUPTS`` scales how many there are.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -56,10 +58,11 @@ class Outcome:
     report: dict[str, Any] = attrs.field(factory=dict)
 
 
-SIGNALS = [Case("interrupts", "signals", name, 5_000) for name in SYNC]
-CANCELLATIONS = [Case("interrupts", "cancellations", name, 5_000) for name in ASYNC]
-SOFT_LIMITS = [Case("limits", "soft_limits", name, 500) for name in SYNC]
-GREENLETS = [Case("limits", how, name, 800) for how in ("timeouts", "kills") for name in SYNC]
+INTERRUPTS = int(os.environ.get("INTERRUPTS", "60"))
+SIGNALS = [Case("interrupts", "signals", name, 30 * INTERRUPTS) for name in SYNC]
+CANCELLATIONS = [Case("interrupts", "cancellations", name, 30 * INTERRUPTS) for name in ASYNC]
+SOFT_LIMITS = [Case("limits", "soft_limits", name, 5 * INTERRUPTS) for name in SYNC]
+GREENLETS = [Case("limits", how, name, 8 * INTERRUPTS) for how in ("timeouts", "kills") for name in SYNC]
 
 
 @functools.cache  # each of them is run once, for all the rules

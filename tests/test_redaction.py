@@ -123,36 +123,30 @@ def test_the_title_and_the_text_of_a_page_are_redacted_before_they_are_cut() -> 
 # through the client: errors with their frames, the log and the events
 
 
-def echoes(key: str) -> Iterator[tuple[str, Any]]:
-    """Yield each place, and the response in which a server echoes the key there."""
-    for form, text in forms_of(key).items():
-        yield f"an error body, {form}", make_response(400, f"bad {text} key".encode())
-        yield f"a JSON error, {form}", make_response(422, {"detail": text, "code": text})
-        yield f"a title, {form}", make_response(502, f"<title>{text}</title>".encode(), content_type="text/html")
-        yield (
-            f"headers, {form}",
-            make_response(
-                401,
-                b"no",
-                location=text,
-                x_request_id=text,
-                etag=f'"{text}"',
-                content_type=text,
-                retry_after=text,
-                server=text,
-            ),
-        )
-        yield (
-            f"a good response, {form}",
-            make_response(200, f"<html>{text}".encode(), content_type=text, etag=f'"{text}"'),
-        )
-        yield f"an encoding, {form}", make_response(200, text.encode(), content_encoding=text, content_type="video/mp4")
-        yield (
-            f"a video, {form}",
-            make_response(200, f" <html>{text}".encode(), content_type="video/mp4", etag=f'"{text}"'),
-        )
-        yield f"an id, {form}", make_response(200, {"job_id": text, "status": text})
-        yield f"a response that breaks off, {form}", HttpResponse(200, {}, cut_after(text.encode()))
+def echoes(text: str) -> Iterator[tuple[str, Any]]:
+    """Yield each place, and the response in which a server echoes a text there."""
+    page = f"<html>{text}".encode()
+    yield "an error body", make_response(400, f"bad {text} key".encode())
+    yield "a JSON error", make_response(422, {"detail": text, "code": text})
+    yield "a title", make_response(502, f"<title>{text}</title>".encode(), content_type="text/html")
+    yield (
+        "headers",
+        make_response(
+            401,
+            b"no",
+            location=text,
+            x_request_id=text,
+            etag=f'"{text}"',
+            content_type=text,
+            retry_after=text,
+            server=text,
+        ),
+    )
+    yield "a good response", make_response(200, page, content_type=text, etag=f'"{text}"')
+    yield "an encoding", make_response(200, text.encode(), content_encoding=text, content_type="video/mp4")
+    yield "a video", make_response(200, b" " + page, content_type="video/mp4", etag=f'"{text}"')
+    yield "an id", make_response(200, {"job_id": text, "status": text})
+    yield "a response that breaks off", HttpResponse(200, {}, cut_after(text.encode()))
 
 
 def cut_after(body: bytes) -> Iterator[bytes]:
@@ -170,14 +164,16 @@ def local_variables(error: BaseException | None) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("key", [KEY, LONG], ids=["usual", "long"])
-@pytest.mark.parametrize("place", [place for place, _ in echoes(KEY)])
+@pytest.mark.parametrize("form", forms_of(KEY))
+@pytest.mark.parametrize("place", [place for place, _ in echoes("")])
 def test_an_echoed_key_is_in_no_error_frame_log_or_part(
-    key: str, place: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    key: str, form: str, place: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     shown: list[str] = []
+    text = forms_of(key)[form]
     for call in ("submit", "status", "download", "stream"):
-        echoing = dict(echoes(key))[place]
+        echoing = dict(echoes(text))[place]
         script = [status("completed"), echoing] if call in ("download", "stream") else [echoing]
         client = DecartClient(key, transport=FakeTransport(*script), retry=RetryPolicy(attempts=1))
         try:
@@ -193,7 +189,7 @@ def test_an_echoed_key_is_in_no_error_frame_log_or_part(
             shown += ["".join(traceback.format_exception(error)), *local_variables(error)]
             shown += [repr(vars(behind)) for behind in (error, error.cause) if behind is not None]
     assert shown
-    assert not [text for text in (*shown, caplog.text) if leaks(key, text)]
+    assert not [each for each in (*shown, caplog.text) if leaks(key, each)]
     assert not [path for path in tmp_path.iterdir() if leaks(key, path.read_text("latin-1"))]
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -53,29 +53,36 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._drawing():
-            self._close()
+        self._draw(self._close)
         self._closed = True
 
     def on_progress(self, progress: Progress) -> None:
         """Show the progress of a transfer."""
-        with self._drawing():
+
+        def draw() -> None:
             if self._enter(progress.direction, total=progress.total, unit="B", unit_scale=True, unit_divisor=1024):
                 self._bar.n = progress.done
                 self._bar.refresh()
 
+        self._draw(draw)
+
     def on_poll(self, job: JobStatusResponse) -> None:
         """Show the status of a job."""
-        with self._drawing():
+
+        def draw() -> None:
             if self._enter("wait", bar_format=_WAITING):
                 self._bar.set_description_str(f"{job.model or 'job ' + job.job_id}: {job.status}")
 
-    @contextmanager
-    def _drawing(self) -> Iterator[None]:
-        """Let one thread at a time draw, until the first failure."""
+        self._draw(draw)
+
+    def _draw(self, draw: Callable[[], None]) -> None:
+        """Let one thread at a time draw, until the first failure.
+
+        This is no context manager: an interrupt on its way in or out could leave the lock held, and ``__exit__`` hang.
+        """
         with self._lock:
             try:
-                yield
+                draw()
             except Exception:
                 self._closed = True
                 log.warning("the progress bar cannot be drawn and is disabled", exc_info=True)

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page
-from support.browser import browsing, needs_chromium
+from playwright.sync_api import Browser, Page
+from support.browser import needs_chromium, running, visiting
 from support.django_app import RecordingEmulator, Site, noise, on_a_port, talking_to
 from support.django_visits import MEDIA, MIB
+from support.media import draw_in_small
 
 from decart.emulator import Emulator, EmulatorServer
 from decart.emulator.render.job import Layout
@@ -19,12 +20,19 @@ from decart.emulator.render.job import Layout
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with pytest.MonkeyPatch.context() as patch, running() as browser:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's loop, in this thread, is not Django's concern
+        yield browser
+
+
 @contextmanager
-def signed_in(service_at: str | Emulator) -> Iterator[tuple[Page, Site]]:
+def signed_in(browser: Browser, service_at: str | Emulator) -> Iterator[tuple[Page, Site]]:
     """Sign in to the site in a browser. Errors on its console fail the test when the block ends."""
     said: list[str] = []
     User.objects.create_user("ann", password="correct horse")
-    with talking_to(service_at), on_a_port() as site, browsing() as page:
+    with talking_to(service_at), on_a_port() as site, visiting(browser) as page:
         page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
         page.goto(site.url)
         page.get_by_label("Username").fill("ann")
@@ -53,13 +61,17 @@ def ready(page: Page) -> None:
 
 
 @needs_chromium
-@pytest.mark.parametrize("layout", ["start", "end"])
-def test_a_browser_follows_a_job_without_a_reload_and_plays_the_video(layout: Layout) -> None:
-    with signed_in(Emulator(pending=1.5, processing=3, layout=layout)) as (page, _):
+@pytest.mark.parametrize(("layout", "fps"), [("start", None), ("end", 32)])
+def test_a_browser_follows_a_job_without_a_reload_and_plays_the_video(
+    browser: Browser, layout: Layout, fps: int | None
+) -> None:
+    emulator = RecordingEmulator(draw_in_small, layout=layout, fps=fps)
+    with signed_in(browser, emulator) as (page, _):
         order(page, "A serene lake at sunset with mountains in the background")
         page.evaluate("window.loaded = 'once'")
         for text in ("pending", "processing", "completed"):
             shown(page, text)
+            emulator.clock.sleep(2)
         ready(page)
         assert page.evaluate("window.loaded") == "once"
         assert page.evaluate("document.getElementById('video').duration") == pytest.approx(3, abs=0.1)
@@ -69,8 +81,8 @@ def test_a_browser_follows_a_job_without_a_reload_and_plays_the_video(layout: La
 
 
 @needs_chromium
-def test_a_browser_that_seeks_gets_the_requested_range() -> None:
-    with signed_in(RecordingEmulator(noise, pending=0, processing=0)) as (page, site):
+def test_a_browser_that_seeks_gets_the_requested_range(browser: Browser) -> None:
+    with signed_in(browser, RecordingEmulator(noise, pending=0, processing=0)) as (page, site):
         order(page, "Noise")
         ready(page)
         before = len(site.parts)
@@ -89,9 +101,9 @@ def first_byte(part: str | None) -> int:
 
 
 @needs_chromium
-def test_a_double_click_pays_once() -> None:
+def test_a_double_click_pays_once(browser: Browser) -> None:
     emulator = RecordingEmulator()
-    with signed_in(emulator) as (page, _):
+    with signed_in(browser, emulator) as (page, _):
         page.get_by_label("Style").fill("A serene lake")
         page.get_by_label("Video").set_input_files(MEDIA / "input.mp4")
         page.get_by_role("button", name="Restyle the video").dblclick()
@@ -100,9 +112,9 @@ def test_a_double_click_pays_once() -> None:
 
 
 @needs_chromium
-def test_going_back_shows_a_form_for_another_job() -> None:
+def test_going_back_shows_a_form_for_another_job(browser: Browser) -> None:
     emulator = RecordingEmulator()
-    with signed_in(emulator) as (page, _):
+    with signed_in(browser, emulator) as (page, _):
         order(page, "A serene lake")
         page.go_back()
         order(page, "A stormy sea")
@@ -110,8 +122,8 @@ def test_going_back_shows_a_form_for_another_job() -> None:
 
 
 @needs_chromium
-def test_a_form_that_a_browser_cached_is_reloaded() -> None:
-    with signed_in(RecordingEmulator()) as (page, _):
+def test_a_form_that_a_browser_cached_is_reloaded(browser: Browser) -> None:
+    with signed_in(browser, RecordingEmulator()) as (page, _):
         page.get_by_label("Style").wait_for()
         page.wait_for_load_state()
         page.evaluate("window.kept = true")
@@ -120,9 +132,9 @@ def test_a_form_that_a_browser_cached_is_reloaded() -> None:
 
 
 @needs_chromium
-def test_a_page_reports_that_the_service_is_unavailable_and_keeps_the_status() -> None:
+def test_a_page_reports_that_the_service_is_unavailable_and_keeps_the_status(browser: Browser) -> None:
     emulator = RecordingEmulator()
-    with emulator, EmulatorServer(emulator) as server, signed_in(server.url) as (page, _):
+    with emulator, EmulatorServer(emulator) as server, signed_in(browser, server.url) as (page, _):
         order(page, "A serene lake")
         server.close()
         page.get_by_text("The service cannot be reached at the moment; this is the last known status.").wait_for()

@@ -1,215 +1,70 @@
 """Any interleaving of downloads into one target, with a failure or a SIGKILL at any step, leaves complete files only.
 
-Each download is a process that takes one step at a time, on command.
+Each download is a process that takes one step at a time, on command (`support.killed`).
 """
 
 from __future__ import annotations
 
-import errno
+import json
 import os
-import signal
+import subprocess
 import sys
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.served_video import files
-
-from decart import QueueJobResult
-from decart.partfile import PartFile
+from workers.running import small_environment
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
-EVENTS = ("open", "os.truncate", "os.rename", "os.remove", "os.listdir", "os.chmod", "os.chown", "fcntl.flock")
+
+@pytest.fixture(scope="module")
+def perform() -> Iterator[Callable[..., Any]]:
+    """A function that performs a function of `support.killed`, and returns its result, or a traceback."""
+    command = [sys.executable, "-W", "error", "-m", "support.killed"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=small_environment(), **pipes) as program:
+        assert program.stdin is not None and program.stdout is not None
+
+        def perform(*call: Any) -> Any:
+            print(json.dumps(call), file=program.stdin, flush=True)
+            return json.loads(program.stdout.readline())
+
+        yield perform
+        program.stdin.close()
+    assert program.returncode == 0
 
 
-class Plan(NamedTuple):
-    """What one download fetches, and how it fails."""
-
-    job: int = 0
-    version: int = 0
-    fault: str | None = None
-    at: int = 0
-
-    @property
-    def content(self) -> bytes:
-        return f"job {self.job} version {self.version}; ".encode() * 20
-
-
-CONTENTS = {Plan(job, version).content for job in range(2) for version in range(2)}
-
-
-def stepwise(target: Path, plan: Plan) -> Iterator[None]:
-    """Perform the steps of a download, with a pause before each."""
-    part = PartFile(target, f"https://api.test j{plan.job}")
-    try:
-        yield
-        part.open()
-        yield
-        name = f'"v{plan.version}"'
-        if part.validator != name:
-            part.begin(name, len(plan.content))
-        while part.size < len(plan.content):
-            yield
-            if plan.fault == "cut" and part.size >= plan.at * 20:
-                return
-            part.write(plan.content[part.size : part.size + 100])
-        yield
-        assert part.finish().read_bytes() in CONTENTS
-    finally:
-        part.close()
-
-
-def failing(number: int) -> Callable[..., None]:
-    def fail(*_: object) -> None:
-        raise OSError(number, os.strerror(number))
-
-    return fail
-
-
-def prepare(plan: Plan) -> None:
-    """Make a download fail in a certain way, in its own process."""
-    if plan.fault == "fsync":
-        os.fsync = failing((errno.EIO, errno.ENOSPC, errno.EINVAL)[plan.at % 3])
-    if plan.fault == "rename":
-        os.replace = failing(errno.EPERM)
-    if plan.fault == "kill":
-        count = 0
-
-        def kill(event: str, _: Any) -> None:
-            nonlocal count
-            if event in EVENTS:
-                if count == plan.at:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                count += 1
-
-        sys.addaudithook(kill)
-
-
-class Download:
-    """A download in its own process."""
-
-    def __init__(self, target: Path, plan: Plan) -> None:
-        read, self._go = os.pipe()
-        self._did, write = os.pipe()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # threads of other tests
-            self._pid = os.fork()
-        if not self._pid:
-            status = 1
-            try:
-                os.close(self._go)
-                prepare(plan)
-                for _ in stepwise(target, plan):
-                    os.write(write, b".")
-                    if not os.read(read, 1):
-                        break
-                status = 0
-            except OSError as error:
-                status = 0 if plan.fault in ("fsync", "rename") and error.errno else 1
-            finally:
-                os._exit(status)
-        os.close(read)
-        os.close(write)
-        self.going = bool(os.read(self._did, 1))
-
-    def step(self) -> None:
-        os.write(self._go, b".")
-        self.going = bool(os.read(self._did, 1))
-
-    def end(self) -> int:
-        """Run it to its end, and return its exit status."""
-        while self.going:
-            self.step()
-        os.close(self._go)
-        os.close(self._did)
-        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-
-
-def run(target: Path, plans: list[Plan], order: list[int]) -> None:
-    downloads: list[Download] = []
-    try:
-        for plan in plans:
-            downloads.append(Download(target, plan))
-        for index in order:
-            if (download := downloads[index % len(downloads)]).going:
-                download.step()
-            assert not target.exists() or target.read_bytes() in CONTENTS
-    finally:
-        codes = [download.end() for download in reversed(downloads)]
-    for plan, code in zip(reversed(plans), codes, strict=True):
-        assert code == 0 or (plan.fault == "kill" and code == -signal.SIGKILL), plan
-    assert not target.exists() or target.read_bytes() in CONTENTS
-
-
-def check_the_next(target: Path, jobs: set[int]) -> None:
-    """Check that the next download of each job leaves a complete file and nothing else."""
-    for job in jobs:
-        assert Download(target, Plan(job)).end() == 0
-        assert target.read_bytes() == Plan(job).content
-    assert files(target.parent) == [target.name]
-
-
-PLANS = st.builds(
-    Plan,
-    job=st.integers(0, 1),
-    version=st.integers(0, 1),
-    fault=st.sampled_from([None, None, "cut", "fsync", "rename", "kill"]),
-    at=st.integers(0, 25),
+PLANS = st.tuples(  # the job, the version, how it fails, and where
+    st.integers(0, 1),
+    st.integers(0, 1),
+    st.sampled_from([None, None, "cut", "fsync", "rename", "kill"]),
+    st.integers(0, 25),
 )
 
 
 @given(plans=st.lists(PLANS, min_size=1, max_size=4), order=st.lists(st.integers(0, 3), max_size=40))
 @settings(max_examples=150)
-def test_any_interleaving_with_any_failures_leaves_complete_files_only(plans: list[Plan], order: list[int]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        target = Path(folder, "lake.mp4")
-        run(target, plans, order)
-        check_the_next(target, {plan.job for plan in plans})
+def test_any_interleaving_with_any_failures_leaves_complete_files_only(
+    perform: Callable[..., Any], plans: list[Any], order: list[int]
+) -> None:
+    flaw = perform("any_interleaving", plans, order)
+    assert flaw is None, flaw
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside another"])
 @pytest.mark.parametrize("job", [0, 1], ids=["the same job next", "another job next"])
-def test_a_download_killed_at_any_system_call_is_cleaned_up_by_the_next(beside: bool, job: int, tmp_path: Path) -> None:
-    target = tmp_path / "lake.mp4"
-    moments = 0
-    killed = True
-    while killed:
-        other = Download(target, Plan()) if beside else None
-        if other is not None:
-            other.step()  # it has the part that can be resumed; the one that is killed gets a private one
-        killed = Download(target, Plan(0, fault="kill", at=moments)).end() == -signal.SIGKILL
-        assert not target.exists() or target.read_bytes() in CONTENTS
-        assert other is None or other.end() == 0
-        resumable = not beside and any(name.endswith(".part") for name in files(tmp_path))
-        check_the_next(target, {0} if resumable else {job})  # what can be resumed is kept for its own job
-        moments += 1
+def test_a_download_killed_at_any_system_call_is_cleaned_up_by_the_next(
+    perform: Callable[..., Any], beside: bool, job: int
+) -> None:
+    moments = perform("killed_downloads", beside, job)
+    assert isinstance(moments, int), moments
     assert moments > 8
 
 
-def test_a_save_killed_at_any_system_call_is_cleaned_up_by_the_next(tmp_path: Path) -> None:
-    target = tmp_path / "lake.mp4"
-    result = QueueJobResult(job_id="j1", status="completed", data=Plan().content)
-    moments = 0
-    killed = True
-    while killed:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            child = os.fork()
-        if not child:
-            try:
-                prepare(Plan(fault="kill", at=moments))
-                result.save(target)
-            finally:
-                os._exit(0)
-        killed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-        assert not target.exists() or target.read_bytes() == Plan().content
-        result.save(target)
-        assert files(tmp_path) == ["lake.mp4"]
-        moments += 1
+def test_a_save_killed_at_any_system_call_is_cleaned_up_by_the_next(perform: Callable[..., Any]) -> None:
+    moments = perform("killed_saves")
+    assert isinstance(moments, int), moments
     assert moments > 8

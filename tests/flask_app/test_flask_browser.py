@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy
 import pytest
-from playwright.sync_api import Page, expect
-from support.browser import PATIENCE, browsing, needs_chromium
+from playwright.sync_api import Browser, Page, expect
+from support.browser import PATIENCE, needs_chromium, running, visiting
 from support.flask_app import (
     ACCEPTED,
     MIB,
@@ -23,12 +24,25 @@ from support.flask_app import (
     site_of,
     site_with,
 )
+from support.media import draw_in_small
 from support.servers import Connection, serving
 
-from decart.emulator.render import RenderJob, render
+from decart.emulator.render import RenderJob
 from decart.emulator.render.job import Layout
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    with visiting(browser) as page:
+        yield page
 
 
 def ask_for_a_video(page: Page, site: Site, prompt: str) -> None:
@@ -46,9 +60,11 @@ def once(page: Page, event: str, ready: str) -> None:
 
 
 @needs_chromium
-@pytest.mark.parametrize("layout", ["start", "end"])
-def test_a_browser_follows_a_job_without_a_reload_and_plays_the_video(layout: Layout, tmp_path: Path) -> None:
-    with site_with(render, tmp_path, layout=layout) as (site, clock), browsing() as page:
+@pytest.mark.parametrize(("layout", "fps"), [("start", None), ("end", 24)])
+def test_a_browser_follows_a_job_without_a_reload_and_plays_the_video(
+    layout: Layout, fps: int | None, page: Page, tmp_path: Path
+) -> None:
+    with site_with(draw_in_small, tmp_path, layout=layout, fps=fps) as (site, clock):
         ask_for_a_video(page, site, "A serene lake at sunset")
         page.evaluate("window.marker = 'still the same page'")
         status = page.get_by_role("status")
@@ -80,14 +96,14 @@ def noise(order: RenderJob, target: Path) -> None:
 
 
 @needs_chromium
-def test_a_browser_that_seeks_gets_the_requested_range(tmp_path: Path) -> None:
+def test_a_browser_that_seeks_gets_the_requested_range(page: Page, tmp_path: Path) -> None:
     parts: list[tuple[int, int]] = []
 
     def note(response: Any) -> None:
         if wanted := re.match(r"bytes=(\d+)-", response.request.headers.get("range", "")):
             parts.append((int(wanted[1]), response.status))
 
-    with site_with(noise, tmp_path) as (site, clock), browsing() as page:
+    with site_with(noise, tmp_path) as (site, clock):
         page.on("response", note)
         ask_for_a_video(page, site, "noise")
         clock.sleep(4)
@@ -102,8 +118,8 @@ def test_a_browser_that_seeks_gets_the_requested_range(tmp_path: Path) -> None:
 
 
 @needs_chromium
-def test_a_double_click_in_a_browser_pays_once_and_sends_the_complete_file(tmp_path: Path) -> None:
-    with serving(clerk()) as service, site_of(service.url, tmp_path) as site, browsing() as page:
+def test_a_double_click_in_a_browser_pays_once_and_sends_the_complete_file(page: Page, tmp_path: Path) -> None:
+    with serving(clerk()) as service, site_of(service.url, tmp_path) as site:
         page.goto(site.url)
         page.get_by_label("Style").fill("Gentle motion")
         page.get_by_label("Video", exact=True).set_input_files(VIDEO)
@@ -115,8 +131,8 @@ def test_a_double_click_in_a_browser_pays_once_and_sends_the_complete_file(tmp_p
 
 
 @needs_chromium
-def test_a_browser_that_goes_back_gets_a_new_form_that_names_the_job(tmp_path: Path) -> None:
-    with serving(clerk()) as service, site_of(service.url, tmp_path) as site, browsing() as page:
+def test_a_browser_that_goes_back_gets_a_new_form_that_names_the_job(page: Page, tmp_path: Path) -> None:
+    with serving(clerk()) as service, site_of(service.url, tmp_path) as site:
         ask_for_a_video(page, site, "a lake")
         expect(page.get_by_role("status")).to_have_text("Being processed.", timeout=PATIENCE)
         page.go_back()
@@ -126,21 +142,19 @@ def test_a_browser_that_goes_back_gets_a_new_form_that_names_the_job(tmp_path: P
 
 
 @needs_chromium
-def test_a_form_that_a_browser_cached_is_reloaded(site: Site) -> None:
-    with browsing() as page:
-        page.goto(site.url)
-        key = page.locator("[name=key]").input_value()
-        page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
-        expect(page.locator("[name=key]")).not_to_have_value(key, timeout=PATIENCE)
+def test_a_form_that_a_browser_cached_is_reloaded(site: Site, page: Page) -> None:
+    page.goto(site.url)
+    key = page.locator("[name=key]").input_value()
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")
+    expect(page.locator("[name=key]")).not_to_have_value(key, timeout=PATIENCE)
 
 
 @needs_chromium
-def test_a_page_reports_a_file_that_is_too_large_before_and_after_it_is_sent(tmp_path: Path) -> None:
+def test_a_page_reports_a_file_that_is_too_large_before_and_after_it_is_sent(page: Page, tmp_path: Path) -> None:
     (tmp_path / "large.mp4").write_bytes(MP4 + bytes(5 * MIB))
     with (
         serving(clerk()) as service,
         site_of(service.url, tmp_path, MAX_CONTENT_LENGTH=MIB) as site,
-        browsing() as page,
     ):
         page.goto(site.url)
         page.get_by_label("Style").fill("x")
@@ -153,7 +167,9 @@ def test_a_page_reports_a_file_that_is_too_large_before_and_after_it_is_sent(tmp
 
 
 @needs_chromium
-def test_a_page_keeps_the_last_status_while_the_service_is_down_and_continues_afterwards(tmp_path: Path) -> None:
+def test_a_page_keeps_the_last_status_while_the_service_is_down_and_continues_afterwards(
+    page: Page, tmp_path: Path
+) -> None:
     up = threading.Event()
 
     def down(connection: Connection) -> None:
@@ -161,7 +177,7 @@ def test_a_page_keeps_the_last_status_while_the_service_is_down_and_continues_af
             connection.send(ACCEPTED if request.method == "POST" else PROCESSING)
         connection.reset()
 
-    with serving(down) as service, site_of(service.url, tmp_path) as site, browsing() as page:
+    with serving(down) as service, site_of(service.url, tmp_path) as site:
         ask_for_a_video(page, site, "a lake")
         expect(page.locator("#note")).to_contain_text("The service cannot be reached at the moment", timeout=PATIENCE)
         expect(page.get_by_role("status")).to_have_text("Waiting in the queue.")

@@ -38,8 +38,12 @@ from decart import AsyncDecartClient, DecartClient, models, transports
 from decart.transports.base import AsyncHttpResponse, Body, HttpRequest, HttpResponse, SystemClock, Timeout
 
 PATIENCE = 30.0  # seconds until a child counts as hung
-WARM_UP = 20  # calls by which their duration is measured
-BODY_FIRST = 0.001  # seconds after the first bytes of a body within which half of the interrupts ``before`` it arrive
+WARM_UP = 12  # calls by which their duration is measured
+MOMENTS: dict[str, list[tuple[str, float | None]]] = {
+    "before": [("begun", None), ("touched", 0.001)],
+    "after": [("accepted", None), ("accepted", 0.001)],
+}
+"""The events after which the interrupts arrive, and within how many seconds; None means as long as the call takes."""
 NOTE = "The job may have been accepted, and you may have been charged"
 ADVICE = re.compile(r"client\.queue\.(?:poll\('j1'\)|download\('j1', path\))")
 REQUEST = re.compile(rb"(GET|POST) (/\S*) HTTP/1\.1(\r\n.*?)\r\n\r\n", re.DOTALL)
@@ -236,8 +240,8 @@ class Interruption:
         report, ends = b"", time.perf_counter() + PATIENCE
         while (now := time.perf_counter()) < ends:
             self._interrupt(process, now)
-            is_urgent = "begun" in self.times and "interrupt" not in self.times and self._seconds < PATIENCE
-            for file in select.select([reading, self._listener, *self._received], [], [], 0 if is_urgent else 0.1)[0]:
+            waits = max(0.0, min(self._due() - now, 0.1))
+            for file in select.select([reading, self._listener, *self._received], [], [], waits)[0]:
                 if file is self._listener:
                     self._received[self._listener.accept()[0]] = b""
                 elif file == reading and not (data := os.read(reading, 1 << 20)):
@@ -257,10 +261,15 @@ class Interruption:
             connection.close()
         return {"hung": is_hung, **json.loads(report.rpartition(b"\n")[2] or b"{}")}
 
+    def _due(self) -> float:
+        """Return when to interrupt the child; never, if it was interrupted or its first call is over."""
+        if "interrupt" in self.times or "over" in self.times:
+            return float("inf")
+        return self.times.get(self._since, float("inf")) + self._seconds
+
     def _interrupt(self, process: int, now: float) -> None:
         """Send the interrupt if its moment has come, and the response that waits for it."""
-        due = self.times.get(self._since, float("inf")) + self._seconds
-        if "interrupt" not in self.times and "over" not in self.times and now >= due:
+        if now >= self._due():
             os.kill(process, signal.SIGINT)
             self.times["interrupt"] = time.perf_counter()
         if self._held is not None and (self._since == "accepted" or "interrupt" in self.times):
@@ -337,12 +346,9 @@ def interrupt_calls(listener: socket.socket, child: Child, side: str, interrupts
     tally, examples = Counter[str](), dict[str, list[Any]]()
     while tally["hits"] < interrupts and tally["calls"] < 3 * interrupts:
         tally["calls"] += 1
-        if side == "after":
-            interruption = Interruption(listener, "accepted", random.random() * after)
-        elif random.random() < 0.5:
-            interruption = Interruption(listener, "begun", random.random() * before)
-        else:
-            interruption = Interruption(listener, "touched", random.random() * BODY_FIRST)
+        since, seconds = random.choice(MOMENTS[side])
+        usual = {"begun": before, "accepted": after}[since] if seconds is None else seconds
+        interruption = Interruption(listener, since, random.random() * usual)
         report = interruption.run(child)
         if report["hung"]:
             tally["hung"] += 1

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 PATIENCE = 60_000
 """The timeout of every page action, in milliseconds; only reached if a test fails."""
@@ -24,7 +24,7 @@ _QUIET = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    "--autoplay-poll=no-user-gesture-required",
+    "--autoplay-policy=no-user-gesture-required",
 ]
 
 
@@ -37,14 +37,28 @@ needs_chromium = pytest.mark.skipif(chromium() is None, reason="Chromium is not 
 
 
 @contextmanager
-def browsing(width: int = 1280, height: int = 900) -> Iterator[Page]:
-    """Open an empty page. Errors of its scripts fail the test when the block ends."""
-    errors: list[str] = []
+def running() -> Iterator[Browser]:
+    """Run a browser."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=_QUIET)
-        page = browser.new_page(viewport={"width": width, "height": height})
-        page.set_default_timeout(PATIENCE)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        yield page
+        yield browser
         browser.close()
+
+
+@contextmanager
+def visiting(browser: Browser) -> Iterator[Page]:
+    """Open an empty page without cookies or a cache. Errors of its scripts fail the test when the block ends."""
+    errors: list[str] = []
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(PATIENCE)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    page.close()
     assert errors == []
+
+
+@contextmanager
+def browsing() -> Iterator[Page]:
+    """Open an empty page in a browser of its own."""
+    with running() as browser, visiting(browser) as page:
+        yield page

@@ -14,6 +14,7 @@ import asyncio
 import json
 import random
 import signal
+import statistics
 import sys
 import time
 import warnings
@@ -92,10 +93,12 @@ def signals(name: str, url: str, interrupts: int) -> dict[str, Any]:
     warm = census()
 
     def make(call: Call, seconds: float | None) -> None:
+        nonlocal usual
         began = time.perf_counter()
         try:
             if seconds is None:
                 body = read(transport, call.request)
+                usual = timed(durations, began)
             else:
                 body = alarm.during(lambda: read(transport, call.request), seconds)
             tally.answered(call, body)
@@ -127,7 +130,7 @@ def cancellations(name: str, url: str, interrupts: int) -> dict[str, Any]:
     face = Blocking(transport)
     durations = face.run(_durations(transport, calls))
     warm = census()
-    face.run(_cancel(transport, calls, tally, interrupts, sorted(durations)[len(durations) // 2]))
+    face.run(_cancel(transport, calls, tally, interrupts, durations))
     watch_for_hangs()
     afterwards = census()
     use = usability(face, calls)
@@ -161,8 +164,13 @@ async def _durations(transport: AsyncTransport, calls: Calls) -> list[float]:
     return durations
 
 
-async def _cancel(transport: AsyncTransport, calls: Calls, tally: Tally, interrupts: int, duration: float) -> None:
+async def _cancel(
+    transport: AsyncTransport, calls: Calls, tally: Tally, interrupts: int, durations: list[float]
+) -> None:
+    usual = statistics.median(durations)
+
     async def make(call: Call, seconds: float) -> None:
+        nonlocal usual
         began = time.perf_counter()
         task = asyncio.ensure_future(aread(transport, call.request))
         cancelled = await _ended(task, seconds)
@@ -173,6 +181,8 @@ async def _cancel(transport: AsyncTransport, calls: Calls, tally: Tally, interru
             tally.errors.append(repr(error))
         else:
             tally.answered(call, task.result())
+            if seconds == float("inf"):
+                usual = timed(durations, began)
         tally.slowest = max(tally.slowest, time.perf_counter() - began)
 
     async def work() -> None:
@@ -180,7 +190,7 @@ async def _cancel(transport: AsyncTransport, calls: Calls, tally: Tally, interru
             if tally.calls % 100 == 0:
                 watch_for_hangs()
             tally.calls += 1
-            await make(calls.next_call(), moment(duration))
+            await make(calls.next_call(), moment(usual))
             if random.random() < 0.5:
                 await make(calls.next_call(), float("inf"))
 

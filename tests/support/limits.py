@@ -95,9 +95,12 @@ def soft_limits(task: Task, tally: Tally, limits: int, moment: Callable[[], floa
     for _ in range(limits):
         watch_for_hangs()
         tally.calls += 1
-        started.release()
-        working = True
-        task.run()
+        try:
+            working = True  # before the supervisor starts, or its only signal could be ignored
+            started.release()
+            task.run()
+        except SoftTimeLimitExceeded:  # before the first call
+            tally.hits += 1
     over.set()
     started.release()
     supervisor.join()

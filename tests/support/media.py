@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import attrs
 import av
 import numpy as np
 import pytest
@@ -21,6 +22,11 @@ Pixels = NDArray[np.int16]
 EDITS = ("video-to-video", "video-edit", "video-restyle", "virtual-try-on")
 SIZE = (96, 64)
 SOUND_RATE = 48000
+
+
+def draw_in_small(job: RenderJob, target: Path) -> None:
+    """Render a job as the emulator does, but in 352x192."""
+    draw(attrs.evolve(job, width=352, height=192), target)
 
 
 def job(task: str, **changes: Any) -> RenderJob:

@@ -42,14 +42,14 @@ def check_silent_about_the_exchange(error: TransportError) -> None:
 @pytest.mark.parametrize("case", NO_CONNECTION)
 def test_an_error_without_a_connection(transport: Transport, case: str, make: Make) -> None:
     with NO_CONNECTION[case]() as url:
-        check_silent_about_the_exchange(failure(transport, make(url), Timeout(connect=0.1, read=0.1)))
+        check_silent_about_the_exchange(failure(transport, make(url), Timeout(connect=0.05, read=0.05)))
 
 
 @get_and_post
 @pytest.mark.parametrize("case", FAILURES)
 def test_an_error_after_the_request(transport: Transport, case: str, make: Make) -> None:
     with url_of(FAILURES[case]) as url:
-        check_silent_about_the_exchange(failure(transport, make(url), Timeout(connect=1, read=0.1)))
+        check_silent_about_the_exchange(failure(transport, make(url), Timeout(connect=1, read=0.05)))
 
 
 def test_an_error_of_an_interim_response_or_of_the_total(transport: Transport) -> None:

@@ -53,8 +53,8 @@ def test_each_method_says_that_there_was_no_connection(case: str) -> None:
 
 @pytest.mark.parametrize("case", FAILURES)
 def test_each_method_says_that_the_exchange_failed_after_the_request(case: str) -> None:
-    fails = FAILURES[case]
-    with serving(fails, fails, then(COMPLETED, fails)) as server, client_of(server) as client:
+    fails, timeout = FAILURES[case], SOON if case in SILENT else LONG
+    with serving(fails, fails, then(COMPLETED, fails)) as server, client_of(server, timeout) as client:
         submit = caught(SubmitOutcomeUnknownError, lambda: client.queue.submit(LAKE))
         status = caught(QueueStatusError, lambda: client.queue.status("j1"))
         result = caught(QueueResultError, lambda: client.queue.result("j1"))

@@ -65,7 +65,7 @@ def test_a_client_that_is_closed_in_the_middle_of_a_download_leaves_no_thread(tm
             request = connection.read_request()
         connection.send(http(200, bytes(1000), {"Content-Type": "video/mp4"})[:-500])
         under_way.set()
-        connection.drip(bytes(400), 0.01)
+        connection.drip(bytes(100), 0.01)
 
     async def main(url: str) -> None:
         client = AsyncDecartClient(KEY, base_url=url)
