@@ -178,8 +178,8 @@ def parse_submit(
     """
     if failure is not None:
         failure.may_have_been_sent = True  # a response began: whatever broke it off, the request was received
-        if not response.ok:
-            raise failure
+        if not response.ok and (response.status in (408, 429) or not 400 <= response.status < 500):
+            raise failure  # a submit is repeated after a complete refusal only
     if response.status in (404, 405, 410) and model.retired:
         if doubt := doubt_of_path(response, settings):
             raise api_error(response, settings, advice=f"{doubt}If it is right: {retirement(model)}")

@@ -186,4 +186,4 @@ def test_the_data_that_arrived_before_a_connection_broke_off_is_read_too() -> No
     assert told == {"status_code": 202, "body": '{"job_id": "j-', "location": "/v1/jobs/j-1"}
     assert caught.value.may_have_been_sent
     with pytest.raises(TransportError, match="broke off"):
-        call.salvage(BufferedResponse(status=422, headers={}, body=PLAIN), failure)
+        call.salvage(BufferedResponse(status=503, headers={"retry-after": "1"}, body=PLAIN), failure)

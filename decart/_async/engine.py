@@ -193,7 +193,7 @@ class AsyncEngine:
                 return call.salvage(received(body=response.received), failure)
             except BaseException as end:
                 if call.salvage is not None and response.received and not isinstance(end, FAILURES):  # such as Ctrl-C
-                    with suppress(TransportError):  # it names no job
+                    with suppress(DecartSDKError):  # it names no job
                         call.salvage(received(body=response.received), TransportError("Interrupted."))
                 raise
 
