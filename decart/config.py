@@ -18,6 +18,7 @@ import attrs
 from ._version import __version__
 from .errors import InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError
 from .events import EventHook
+from .extras import DISTRIBUTION
 from .inputs import read
 from .pace import JobMemory
 from .policies import PollPolicy, RetryPolicy
@@ -169,7 +170,7 @@ def _is_http(url: str) -> bool:
 
 
 def _user_agent(integration: str | None) -> str:
-    ours = f"decart-python-sdk/{__version__} lang/py"
+    ours = f"{DISTRIBUTION}/{__version__} lang/py"
     if integration is None:
         return ours
     if not isinstance(integration, str) or not re.fullmatch(r"[\x21-\x7e]+( [\x21-\x7e]+)*", integration.strip()):

@@ -37,7 +37,7 @@ def test_a_request_carries_the_key_and_introduces_us() -> None:
     sent = transport.requests[0]
     assert sent.url == "https://api.decart.ai/v1/jobs/lucy-pro-t2v"
     assert sent.headers["X-API-KEY"] == KEY
-    assert sent.headers["User-Agent"] == f"decart-python-sdk/{decart.__version__} lang/py my-app/1.0"
+    assert sent.headers["User-Agent"] == f"decart-queue/{decart.__version__} lang/py my-app/1.0"
 
 
 @pytest.mark.parametrize("base_url", ["https://api.test", "https://api.test/", " https://api.test// "])

@@ -236,14 +236,14 @@ def test_an_origin_is_scheme_host_and_port(url: str, origin: str) -> None:
 def test_we_introduce_ourselves() -> None:
     assert made().headers == {
         "X-API-KEY": KEY,
-        "User-Agent": f"decart-python-sdk/{__version__} lang/py",
+        "User-Agent": f"decart-queue/{__version__} lang/py",
         "Accept": "*/*",
     }
 
 
 @pytest.mark.parametrize("name", ["langchain/0.1.0", " my-app/1.0 ", "my-app/1.0 django/5.2", "@scope/app\n"])
 def test_an_integration_is_added_at_the_end(name: str) -> None:
-    assert made(integration=name).user_agent == f"decart-python-sdk/{__version__} lang/py {name.strip()}"
+    assert made(integration=name).user_agent == f"decart-queue/{__version__} lang/py {name.strip()}"
 
 
 @pytest.mark.parametrize(

@@ -274,7 +274,7 @@ def test_a_bar_without_ipywidgets_is_text() -> None:
 
 def test_the_cells_of_the_docs_page_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(ROOT / "examples" / "media", tmp_path / "media")
+    (tmp_path / "input.mp4").write_bytes(b"video")
     emulator = Emulator(pending=0, processing=0, renderer=Studio())
     with emulator, EmulatorServer(emulator) as server:
         monkeypatch.setenv("DECART_API_KEY", "dct_local")

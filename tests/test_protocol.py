@@ -28,6 +28,7 @@ from decart import (
     ResponseError,
     Timeout,
     TransportError,
+    ValidationError,
     models,
 )
 from decart.config import Settings, settings
@@ -143,11 +144,17 @@ def test_a_submit_reports_what_was_sent_and_the_job_as_soon_as_it_is_known() -> 
     assert jobs == [JobSubmitResponse(job_id="j9", status="pending")]
 
 
-def test_an_error_that_breaks_off_is_the_failure_of_the_connection() -> None:
+@pytest.mark.parametrize("code", [302, 408, 429, 500, 503])
+def test_an_error_that_breaks_off_is_the_failure_of_the_connection(code: int) -> None:
     failure = TransportError("The connection broke off.")
     with pytest.raises(TransportError) as caught:
-        parse_submit(reply(b'{"detail"', 400), SET, OWN_MODEL, failure)
+        parse_submit(reply(b'{"detail"', code), SET, OWN_MODEL, failure)
     assert caught.value is failure
+
+
+def test_a_refusal_that_breaks_off_is_a_refusal() -> None:
+    with pytest.raises(ValidationError):
+        parse_submit(reply(b'{"detail"', 400), SET, OWN_MODEL, TransportError("The connection broke off."))
 
 
 def test_a_submit_that_may_not_start_sends_nothing() -> None:

@@ -42,7 +42,7 @@ from support.servers import (
 E = TypeVar("E", bound=BaseException)
 T = TypeVar("T")
 
-HEADERS = {"X-API-KEY": KEY, "User-Agent": "decart-python-sdk/0 lang/py", "Accept": "*/*"}
+HEADERS = {"X-API-KEY": KEY, "User-Agent": "decart-queue/0 lang/py", "Accept": "*/*"}
 OURS = {**HEADERS, "Content-Type": "multipart/form-data; boundary=x"}
 
 SOON = Timeout(connect=5, read=0.15)

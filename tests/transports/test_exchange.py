@@ -62,7 +62,7 @@ def test_the_request_is_ours_byte_for_byte_with_an_exact_length_and_no_chunked_e
 
 @get_and_post
 def test_no_library_adds_its_own_headers(transport: Transport, make: Make) -> None:
-    few = {"X-API-KEY": KEY, "User-Agent": "decart-python-sdk/0 lang/py"}
+    few = {"X-API-KEY": KEY, "User-Agent": "decart-queue/0 lang/py"}
     with serving(answering(lambda request, number: OK)) as server:
         exchange(transport, attrs.evolve(make(server.url), headers=few))
         names = set(server.requests[0].headers)
