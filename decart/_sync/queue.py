@@ -52,7 +52,9 @@ class QueueClient:
         self._engine = engine
         self._operations = Operations(engine)
 
-    def submit(self, options: JobOptions | JobInput, *, progress: ShowProgress | None = None) -> JobSubmitResponse:
+    def submit(
+        self, options: JobOptions | JobInput, *, progress: ShowProgress | None = None
+    ) -> JobSubmitResponse:
         """Submit a job and return at once, with its id.
 
         This is the call that costs money. It is repeated only if the service surely did not accept it.
@@ -126,7 +128,9 @@ class QueueClient:
             state.explain(error)
             raise
 
-    def download(self, job: AnyJob, path: str | os.PathLike[str], *, progress: ShowProgress | None = None) -> Path:
+    def download(
+        self, job: AnyJob, path: str | os.PathLike[str], *, progress: ShowProgress | None = None
+    ) -> Path:
         """Download the video of a finished job into a file, without holding it in memory. Free of charge.
 
         The bytes go to a hidden part file beside ``path``, which replaces ``path`` once it is complete and on disk. A
@@ -192,7 +196,9 @@ class QueueClient:
         return VideoStream(transfer, partial(self._operations.last_status, job_id))
 
     @overload
-    def poll(self, job: AnyJob, *, save_to: None = None, **wait: Unpack[WaitOptions]) -> CompletedJob | FailedJob: ...
+    def poll(
+        self, job: AnyJob, *, save_to: None = None, **wait: Unpack[WaitOptions]
+    ) -> CompletedJob | FailedJob: ...
     @overload
     def poll(
         self, job: AnyJob, *, save_to: str | os.PathLike[str], **wait: Unpack[WaitOptions]
