@@ -23,6 +23,7 @@ class DecartClient(SyncDecartClient):
         if self._aio is None or self._aio._shared.closed:
             shared = Shared(transport=self._shared.transport, memory=self._shared.memory, parent=self._shared)
             self._aio = AsyncDecartClient._made_of(self._config, shared, adapt(shared.transport))
+            self._shared.async_sides.add(self._aio)
         return self._aio
 
     async def __aenter__(self) -> AsyncDecartClient:
@@ -45,8 +46,8 @@ class DecartClient(SyncDecartClient):
             >>> client.close()
         """
         super().close()
-        if self._aio is not None:
-            close_without_loop(self._aio)
+        for side in list(self._shared.async_sides):
+            close_without_loop(side)
 
 
 def close_without_loop(client: AsyncDecartClient) -> None:

@@ -11,7 +11,9 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import attrs
 
@@ -243,12 +245,14 @@ class Shared:
         memory: The jobs that were submitted, and how long they took.
         closed: Whether one of the clients was closed.
         parent: What the sync client shares, for its async side.
+        async_sides: The async sides of these clients, which are closed with them.
     """
 
     transport: Transport | AsyncTransport
     memory: JobMemory = attrs.field(factory=JobMemory)
     closed: bool = False
     parent: Shared | None = None
+    async_sides: WeakSet[Any] = attrs.field(factory=WeakSet)
 
 
 def check_hooks(hooks: Iterable[EventHook]) -> tuple[EventHook, ...]:

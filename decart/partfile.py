@@ -23,11 +23,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 from .targets import resolved
 from .workfile import WorkFile, flush, remove_leftovers
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 SYNC_INTERVAL = 64 * 1024 * 1024
@@ -42,6 +46,29 @@ def _boot_id() -> str:
     except OSError:  # pragma: no cover - not Linux
         # if the clock is set, too little is trusted, not too much
         return f"{(time.time() - time.monotonic()) / 60:.0f}"
+
+
+def _exclusive(method: Callable[Concatenate[PartFile, P], T]) -> Callable[Concatenate[PartFile, P], T]:
+    """Let one thread at a time call a method, and close the part if it was closed meanwhile.
+
+    This is no context manager: an interrupt between its ``yield`` and the block would leave the lock held. Errors name
+    the target as the caller knows it, not a hidden file or no file at all.
+    """
+
+    @wraps(method)
+    def call(self: PartFile, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            with self._in_use:
+                return method(self, *args, **kwargs)
+        except OSError as error:
+            if error.errno is None:  # a sentence of our own
+                raise
+            raise OSError(error.errno, error.strerror, self._display_name).with_traceback(error.__traceback__) from None
+        finally:
+            if self._closed:
+                self.close()
+
+    return call
 
 
 class PartFile:
@@ -75,78 +102,80 @@ class PartFile:
         self._in_use = threading.Lock()
         self._closed = False
 
+    @_exclusive
     def open(self) -> PartFile:
         """Lock the part, and find out how much of it can be relied upon; without a valid note, nothing can.
 
         Raises:
             OSError: The folder does not exist or is read-only, or the disk is full.
         """
-        with self._exclusive():
-            remove_leftovers(self._file_path)
-            self._work = work = WorkFile.open(self._file_path, self._source)
-            work.copy_permissions(self._file_path, extra=0o600)  # the next download must be able to open it
-            with suppress(OSError, ValueError, TypeError, KeyError):
-                work.lock.seek(0)
-                note, written = json.loads(work.lock.read()), os.fstat(work.file.fileno()).st_size
-                validator, total, synced = note["validator"], note["total"], min(note["synced"], written)
-                size = written if note["boot"] == _boot_id() else synced
-                if size > 0 and isinstance(validator, str) and (total is None or size <= total):
-                    self.size, self.validator, self.total, self._synced = size, validator, total, synced
-            work.file.seek(self.size)
-            work.file.truncate()
+        remove_leftovers(self._file_path)
+        self._work = work = WorkFile.open(self._file_path, self._source)
+        work.copy_permissions(self._file_path, extra=0o600)  # the next download must be able to open it
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            work.lock.seek(0)
+            note, written = json.loads(work.lock.read()), os.fstat(work.file.fileno()).st_size
+            validator, total, synced = note["validator"], note["total"], min(note["synced"], written)
+            size = written if note["boot"] == _boot_id() else synced
+            if size > 0 and isinstance(validator, str) and (total is None or size <= total):
+                self.size, self.validator, self.total, self._synced = size, validator, total, synced
+        work.file.seek(self.size)
+        work.file.truncate()
         return self
 
+    @_exclusive
     def begin(self, validator: str | None, total: int | None) -> None:
         """Empty the part, and note what will be written to it.
 
         Raises:
             OSError: The disk failed or is full.
         """
-        with self._exclusive() as work:
-            if work is not None:
-                self.size = self._synced = 0
-                self.validator, self.total, self._next_sync = validator, total, self._sync_interval
-                with self._distrusting(work):
-                    if os.fstat(work.lock.fileno()).st_size:
-                        work.lock.truncate(0)
-                        flush(work.lock)  # else, after a power cut, the old note could vouch for new content
-                    work.file.seek(0)
-                    work.file.truncate()
-                    self._write_note(work)
+        if self._work is None:
+            return
+        self.size = self._synced = 0
+        self.validator, self.total, self._next_sync = validator, total, self._sync_interval
+        with self._distrusting(self._work) as work:
+            if os.fstat(work.lock.fileno()).st_size:
+                work.lock.truncate(0)
+                flush(work.lock)  # else, after a power cut, the old note could vouch for new content
+            work.file.seek(0)
+            work.file.truncate()
+            self._write_note(work)
 
+    @_exclusive
     def write(self, data: bytes) -> None:
         """Append to the part.
 
         Raises:
             OSError: The disk failed or is full.
         """
-        with self._exclusive() as work:
-            if work is not None:
-                with self._distrusting(work):
-                    remaining = memoryview(data)
-                    while remaining:
-                        remaining = remaining[work.file.write(remaining) :]
-                    self.size += len(data)
-                    if self.size >= self._next_sync:
-                        self._sync(work)
+        if self._work is None:
+            return
+        with self._distrusting(self._work) as work:
+            remaining = memoryview(data)
+            while remaining:
+                remaining = remaining[work.file.write(remaining) :]
+            self.size += len(data)
+            if self.size >= self._next_sync:
+                self._sync(work)
 
+    @_exclusive
     def finish(self) -> Path:
         """Flush the part, which is complete, and replace the target by it; leave nothing else behind.
 
         Raises:
             OSError: The disk failed or is full, or the target cannot be replaced and the part is still there.
         """
-        with self._exclusive() as work:
-            if work is None:
-                raise ValueError("This part file is closed.")
-            with self._distrusting(work):
-                work.copy_permissions(self._file_path)
-                self._flush(work)
-                work.file.close()
-            work.replace(self._file_path)
-            self._work = None
-            work.discard()
-            remove_leftovers(self._file_path, resumable=True)  # the target exists now: nobody will resume them
+        if self._work is None:
+            raise ValueError("This part file is closed.")
+        with self._distrusting(self._work) as work:
+            work.copy_permissions(self._file_path)
+            self._flush(work)
+            work.file.close()
+        work.replace(self._file_path)
+        self._work = None
+        work.discard()
+        remove_leftovers(self._file_path, resumable=True)  # the target exists now: nobody will resume them
         return self.target
 
     def close(self) -> None:
@@ -165,27 +194,10 @@ class PartFile:
                 self._in_use.release()
 
     @contextmanager
-    def _exclusive(self) -> Iterator[WorkFile | None]:
-        """Give the open file to one thread at a time, and close it if the part was closed meanwhile.
-
-        Errors name the target as the caller knows it, not a hidden file or no file at all.
-        """
-        try:
-            with self._in_use:
-                yield self._work
-        except OSError as error:
-            if error.errno is None:  # a sentence of our own
-                raise
-            raise OSError(error.errno, error.strerror, self._display_name).with_traceback(error.__traceback__) from None
-        finally:
-            if self._closed:
-                self.close()
-
-    @contextmanager
-    def _distrusting(self, work: WorkFile) -> Iterator[None]:
+    def _distrusting(self, work: WorkFile) -> Iterator[WorkFile]:
         """After a disk error, keep only what is certainly on the disk: nothing, unless the disk was just full."""
         try:
-            yield
+            yield work
         except OSError as error:
             try:
                 if error.errno not in DISK_FULL:

@@ -23,10 +23,9 @@ from support.resources import nothing_left, open_sockets
 from support.servers import FIRST, PATIENCE, Connection, http, serving
 
 from decart import DecartClient, RequestsTransport, RetryPolicy, VideoStream, models
-from decart.transports.base import KEPT_CONNECTIONS, Transport
+from decart.transports.base import Transport
 
 STREAMS = 100
-MANY = KEPT_CONNECTIONS + 8
 AT_ONCE = 5.0  # seconds; nothing here takes a tenth of that, and who waits for a connection or a thread waits longer
 LARGE, SMALL = 1_000_000, 40_000  # bytes of a video
 BEGINNING = b"\x00\x00\x00\x18ftypmp42" + bytes(1000)
@@ -222,12 +221,12 @@ FORGETTING = {
 def test_forgotten_streams_are_closed_and_block_no_other_call(
     setting: Setting, forget: Callable[[DecartClient], None]
 ) -> None:
-    for _ in range(MANY):
+    for _ in range(STREAMS):
         with at_once():
             forget(setting.client)
     gc.collect()
     setting.check_at_once()
-    assert len(setting.service.streaming) == MANY
+    assert len(setting.service.streaming) == STREAMS
     assert setting.all_hung_up()
 
 

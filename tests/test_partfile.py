@@ -6,9 +6,12 @@ import errno
 import json
 import os
 import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 from support.disks import fsync_fails, mounted
@@ -48,6 +51,7 @@ def test_while_a_part_is_in_use_another_download_has_a_private_one_that_is_not_k
         part.begin('"v1"', 9)
         part.write(data)
     second.close()
+    assert len(files(tmp_path)) == 2  # those of the first
     first.close()
     assert remaining(tmp_path) == 1
 
@@ -121,13 +125,60 @@ def test_a_part_that_is_empty_or_has_no_validator_is_not_kept(tmp_path: Path) ->
         assert list(tmp_path.iterdir()) == []
 
 
+def interrupted(call: Any, moment: int) -> KeyboardInterrupt | None:
+    """Interrupt a call as it enters or leaves the ``moment``-th function or context manager; return the interrupt."""
+    left, tracing = moment, sys.gettrace()
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        code = frame.f_code
+        if code.co_filename.endswith("partfile.py") or code.co_name == "__enter__":
+            left -= event in ("call", "return")
+            if left < 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        call()
+    except KeyboardInterrupt as interrupt:
+        return interrupt
+    finally:
+        sys.settrace(tracing)
+    return None
+
+
+def test_an_interrupt_at_any_moment_of_a_write_leaves_the_part_to_the_next_download(tmp_path: Path) -> None:
+    moment, interrupt = 0, KeyboardInterrupt()
+    while interrupt is not None:
+        part = PartFile(tmp_path / "lake.mp4", "https://api.test j1", sync_interval=1).open()
+        part.begin('"v1"', 99)
+        part.write(b"123")
+        interrupt = interrupted(lambda: part.write(b"45"), moment)  # noqa: B023 - it is called at once
+        part.close()
+        assert remaining(tmp_path) in (3, 5)  # while the interrupt, and with it the frames that it left, is alive
+        moment += 1
+    assert moment > 8
+
+
+def test_what_killed_saves_have_left_is_removed_before_anything_is_written(tmp_path: Path) -> None:
+    """They may be what fills the disk."""
+    for suffix in ("json", "part"):
+        (tmp_path / f".lake.mp4.0123456789ab.{suffix}").touch()
+    part = PartFile(tmp_path / "lake.mp4").open()
+    assert len(files(tmp_path)) == 2
+    assert not list(tmp_path.glob(".lake.mp4.0123456789ab.*"))
+    part.close()
+
+
 # power cuts
 
 
-def lose_power(folder: Path) -> None:
+def lose_power(folder: Path, **claims: int) -> None:
     """Make the part look as if it had been written before a reboot."""
     (note,) = folder.glob(".*.json")
-    note.write_text(json.dumps({**json.loads(note.read_text()), "boot": "an earlier one"}))
+    note.write_text(json.dumps({**json.loads(note.read_text()), "boot": "an earlier one", **claims}))
 
 
 def written(tmp_path: Path, *pieces: bytes, sync_interval: int = 4) -> None:
@@ -154,6 +205,13 @@ def test_after_a_kill_everything_is_trusted_and_after_a_power_cut_what_was_flush
     part.close()
     lose_power(tmp_path)
     assert remaining(tmp_path) == 0
+
+
+def test_a_part_that_is_shorter_than_its_note_says_is_resumed_and_noted_again(tmp_path: Path) -> None:
+    written(tmp_path, b"1234")
+    lose_power(tmp_path, synced=10**60)
+    written(tmp_path, b"5678")
+    assert remaining(tmp_path) == 8
 
 
 def test_a_small_part_is_not_flushed_before_it_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

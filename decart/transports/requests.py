@@ -83,7 +83,7 @@ class RequestsTransport(PooledTransport):
         """Make one attempt; see `decart.transports.base.Transport`."""
         ends = None if timeout.total is None else time.monotonic() + timeout.total
         body = None if request.body is None else SentBody(request.body, request.may_start)
-        CURRENT.has_unparsed_head = False
+        outer, CURRENT.has_unparsed_head = CURRENT.has_unparsed_head, False
         try:
             prepared, settings = (self._prepare if self._given is None else self._prepare_in_session)(request, body)
             prepared.hooks["response"].append(_hide_location)
@@ -107,7 +107,7 @@ class RequestsTransport(PooledTransport):
         except FAILURES as error:
             failure = failed_exchange(error, request.url, body, _KINDS, _own_words(error, request.headers))
         finally:
-            vars(CURRENT).clear()
+            CURRENT.has_unparsed_head = outer
         raise failure  # outside the handler: the library's exception may hold the key, and must not be chained
 
     def _prepare(self, request: HttpRequest, body: SentBody | None) -> tuple[requests.PreparedRequest, dict[str, Any]]:

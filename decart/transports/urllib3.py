@@ -117,7 +117,7 @@ class Urllib3Transport(PooledTransport):
             headers = {**headers, "Content-Length": str(len(body))}
         scheme, _, rest = request.url.partition("://")
         host, slash, path = rest.partition("/")
-        CURRENT.has_unparsed_head = False
+        outer, CURRENT.has_unparsed_head = CURRENT.has_unparsed_head, False
         try:
             pool = self._pools.get(scheme + host) or self._new_pool(f"{scheme}://{host}", scheme + host)
             if ends is not None:
@@ -138,7 +138,7 @@ class Urllib3Transport(PooledTransport):
         except FAILURES as error:
             failure = failed_exchange(error, request.url, body, KINDS)
         finally:
-            vars(CURRENT).clear()
+            CURRENT.has_unparsed_head = outer
         raise failure  # outside the handler: the library's exception may hold the key, and must not be chained
 
     def _new_pool(self, origin: str, key: str) -> Any:
@@ -223,14 +223,20 @@ class _UnparsedHeads(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Drop only that message, and only if it is about one of our exchanges."""
-        ours = hasattr(CURRENT, "has_unparsed_head") and str(record.msg).startswith("Failed to parse headers")
+        ours = CURRENT.has_unparsed_head is not None and str(record.msg).startswith("Failed to parse headers")
         if ours:
             CURRENT.has_unparsed_head = True
         return not ours
 
 
-CURRENT = threading.local()
-"""The state of the current thread: during one of our exchanges, it has an attribute ``has_unparsed_head``."""
+class _Current(threading.local):
+    """The state of the current thread; a callback may make one exchange inside another."""
+
+    has_unparsed_head: bool | None = None
+    """Whether urllib3 could not parse all headers in the exchange under way; ``None`` if there is none."""
+
+
+CURRENT = _Current()
 
 logging.getLogger("urllib3.connection").addFilter(_UnparsedHeads())
 
@@ -257,7 +263,7 @@ def response_of(
         if "content-encoding" in raw.headers and (decoder := Decoder.of(raw.headers, url)) is not None:
             chunks, salvage = decoder.decoded(chunks), decoder.salvage
     response = HttpResponse(raw.status, raw.headers, chunks, raw.close, salvage)
-    flaw = "a malformed header" if getattr(CURRENT, "has_unparsed_head", False) else response.headers.flaw
+    flaw = "a malformed header" if CURRENT.has_unparsed_head else response.headers.flaw
     if 100 <= raw.status < 200 and raw.status != 101:
         raw.close()
         raise TransportError(f"{place_of(url)} sent an interim response ({raw.status}); the final one cannot be read.")

@@ -117,12 +117,16 @@ def test_closing_either_side() -> None:
     assert transport.requests == []
 
 
-def test_closing_a_sync_client_lets_the_threads_of_its_async_side_go(emulator: str) -> None:
+@pytest.mark.parametrize("closed", ["itself", "one that was derived from it", "the one that it was derived from"])
+def test_closing_a_sync_client_lets_the_threads_of_all_async_sides_go(emulator: str, closed: str) -> None:
     before = set(threading.enumerate())
-    with DecartClient(api_key="your-api-key") as client:
-        asyncio.run(client.aio.queue.submit(LAKE))
-        ours = [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("decart_")]
-        assert ours
+    client = DecartClient(api_key="your-api-key")
+    derived = client.with_options(timeout=5)
+    used = derived if closed == "the one that it was derived from" else client
+    asyncio.run(used.aio.queue.submit(LAKE))
+    ours = [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("decart_")]
+    assert ours
+    (derived if closed == "one that was derived from it" else client).close()
     for thread in ours:
         thread.join(5)
         assert not thread.is_alive()

@@ -13,9 +13,9 @@ import pytest
 import requests
 from support.exchanges import HEADERS, LONG, OK, Parts, exchange, failure, get, post
 from support.faces import SYNC
-from support.servers import FIRST, PATIENCE, Received, answering, http, serving
+from support.servers import FIRST, PATIENCE, Connection, Received, answering, http, serving
 
-from decart import RequestsTransport, Urllib3Transport
+from decart import RequestsTransport, TransportError, Urllib3Transport
 from decart.transports.base import (
     CHUNK,
     FRESH,
@@ -130,6 +130,27 @@ def test_more_connections_are_opened_than_kept_and_the_others_closed_after_their
         for response in reused:
             response.read()
             response.close()
+        transport.close()
+
+
+def test_a_broken_connection_takes_no_place_of_a_kept_one() -> None:
+    transport = Urllib3Transport(connections=1)
+
+    def script(connection: Connection) -> None:
+        while True:
+            connection.read_request()
+            connection.send(http(200, bytes(1000))[: -500 if connection.number == 1 else None])
+            if connection.number == 1:
+                return
+
+    with serving(script) as server:
+        broken, good = (transport.send(get(server.url), timeout=LONG) for _ in range(2))
+        with broken, pytest.raises(TransportError):
+            broken.read()
+        with good:
+            assert good.read() == bytes(1000)
+        assert exchange(transport, get(server.url))[2] == bytes(1000)
+        assert len(server.connections) == 2
         transport.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 import pytest
 import urllib3
@@ -10,6 +11,7 @@ from support.exchanges import (
     LONG,
     OK,
     Make,
+    Parts,
     all_but_aiohttp,
     exchange,
     failure,
@@ -20,7 +22,7 @@ from support.exchanges import (
 from support.fakes import KEY
 from support.servers import FIRST, answering, http, nobody, reply, serving
 
-from decart import TransportError
+from decart import TransportError, Urllib3Transport
 from decart.transports.base import Transport
 
 BODY = b"Content-Length: 4\r\n\r\nfine"
@@ -124,6 +126,23 @@ def test_headers_that_cannot_be_parsed_and_may_echo_the_key_are_not_logged(
     caplog.set_level(logging.DEBUG)
     with serving(reply(FIRST + f"X-A: b\r\nX-API-KEY {KEY}\r\n".encode() + BODY)) as server:
         failure(transport, get(server.url), LONG)
+    assert KEY not in caplog.text
+
+
+def test_an_exchange_that_a_callback_makes_inside_another_changes_nothing(
+    transport: Transport, caplog: pytest.LogCaptureFixture
+) -> None:
+    inner = Urllib3Transport()
+
+    class Nested(Parts):
+        def __iter__(self) -> Iterator[bytes]:
+            assert exchange(inner, get(other.url))[2] == b"fine"
+            return iter(self.pieces)
+
+    bad = FIRST + f"X-A: b\r\nX-API-KEY {KEY}\r\n".encode() + BODY
+    with serving(reply(OK)) as other, serving(reply(bad)) as server:
+        failure(transport, post(server.url, Nested()), LONG)
+        inner.close()
     assert KEY not in caplog.text
 
 
