@@ -86,7 +86,7 @@ def read(what: str, function: Callable[..., T], *arguments: object) -> T:
 
 def not_a_model(value: object) -> InvalidInputError:
     """Return the error for what is not a model, such as the name of one."""
-    hint = f"models.video({value!r})" if isinstance(value, str) else "models.video('lucy-pro-t2v')"
+    hint = f"models.video({value!r})" if isinstance(value, str) else "models.video('lucy-2.5')"
     return InvalidInputError(f"model must be a ModelDefinition; write {hint}.")
 
 

@@ -84,7 +84,7 @@ def callable_anywhere(callback: OnProgress, *, awaited: bool) -> OnProgress:
         InvalidInputError: It is not callable, or is a coroutine function although the client is synchronous.
     """
     if not callable(callback):
-        raise refuse("progress", "callable", callback)
+        raise refuse("progress", "callable or True", callback)
     if awaited:
         return _on_this_loop(callback)
     if is_async(callback):

@@ -74,7 +74,7 @@ def test_a_missing_key_or_a_bad_base_url_is_refused_at_construction() -> None:
         ("retry", PollPolicy(), "retry must be a RetryPolicy, not PollPolicy"),
         ("poll", {"interval": 1}, "poll must be a PollPolicy, not dict"),
         ("transport", object(), "transport must be a Transport, not object"),
-        ("transport", "httpx", "transport must be one of requests, urllib3, aiohttp, or an object, not 'httpx'"),
+        ("transport", "httpx", "transport must be one of requests, urllib3, aiohttp, or a transport, not 'httpx'"),
         ("timeout", "10", "timeout: read must be a number of seconds above 0 and up to 2000000, not '10'"),
         ("timeout", 0, "timeout: read must be"),
         ("timeout", (1, 2, 3), "timeout: a tuple must be \\(connect, read\\), not"),

@@ -178,9 +178,9 @@ def test_a_custom_model_accepts_the_inputs_of_its_task() -> None:
     ("model", "write"),
     [
         ("lucy-2.5", "write models.video('lucy-2.5')."),
-        (None, "write models.video('lucy-pro-t2v')."),
-        (5, "write models.video('lucy-pro-t2v')."),
-        (models, "write models.video('lucy-pro-t2v')."),
+        (None, "write models.video('lucy-2.5')."),
+        (5, "write models.video('lucy-2.5')."),
+        (models, "write models.video('lucy-2.5')."),
     ],
 )
 def test_the_error_for_a_model_of_none_says_what_to_write(model: Any, write: str) -> None:

@@ -96,7 +96,7 @@ def test_options_are_a_dict_or_an_input(options: Any) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"prompt": "x"}, {"model": None}, {"model": 5, "prompt": "x"}])
 def test_the_error_for_a_missing_model_says_what_to_write(options: Any) -> None:
-    refused("model must be a ModelDefinition; write models.video('lucy-pro-t2v').", options)
+    refused("model must be a ModelDefinition; write models.video('lucy-2.5').", options)
 
 
 def test_a_name_is_not_a_model() -> None:

@@ -57,7 +57,7 @@ def make_transport(given: AnyTransport | None) -> Transport | AsyncTransport:
     if given is None or isinstance(given, str):
         name = given or "requests"
         if name not in _NAMED:
-            raise InvalidInputError(f"transport must be one of {', '.join(_NAMED)}, or an object, not {given!r}.")
+            raise InvalidInputError(f"transport must be one of {', '.join(_NAMED)}, or a transport, not {given!r}.")
         made: Transport | AsyncTransport = getattr(import_module(f".{name}", __name__), _NAMED[name])()
         return made
     if isinstance(given, type):

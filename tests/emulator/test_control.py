@@ -35,7 +35,7 @@ def test_a_redirect_keeps_the_path_as_it_was_written(raw: RawClient) -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ("nonsense", "none named 'nonsense'"),
+        ("nonsense", "no fault named 'nonsense'"),
         ([STATUS, {"name": "status", "code": 1}], "code must be an HTTP status"),
         (7, "not int"),
         (None, "not NoneType"),

@@ -113,9 +113,9 @@ def test_the_repr_of_a_fault_is_valid_input() -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ("stats:503", "none named 'stats'; did you mean 'status'"),
-        ("", "none named ''"),
-        ({"code": 503}, "none named 'None'"),
+        ("stats:503", "no fault named 'stats'; did you mean 'status'"),
+        ("", "no fault named ''"),
+        ({"code": 503}, "no fault named 'None'"),
         (7, "must be a Fault, a text or an object, not int"),
         ("status:999", "code must be an HTTP status, 200 to 599, not '999'"),
         ("status:many", "code must be an HTTP status"),

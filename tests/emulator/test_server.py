@@ -135,7 +135,7 @@ def test_help_names_every_option_route_and_fault() -> None:
 
 @pytest.mark.parametrize(
     ("fault", "why"),
-    [("nonsense", "there is none"), ("status:5", "code must be"), ("drop-after,word=x", "it takes no 'word'")],
+    [("nonsense", "there is no fault"), ("status:5", "code must be"), ("drop-after,word=x", "it takes no 'word'")],
 )
 def test_an_invalid_fault_is_refused_before_the_server_starts(fault: str, why: str) -> None:
     done = ended("--fault", fault)

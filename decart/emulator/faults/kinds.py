@@ -83,13 +83,13 @@ KINDS: dict[str, Kind] = {
         on="status",
     ),
     "stall": Kind(
-        "carries out the request, and is silent before the response, or after so many bytes of its body",
+        "carries out the request, and is silent before the response, or after this many bytes of its body",
         "silence",
         "seconds",
         {"seconds": 3600, "bytes": None},
     ),
     "drip": Kind(
-        "sends the body in pieces of so many bytes, with a pause after each",
+        "sends the body in pieces of this many bytes, with a pause after each",
         "pace",
         "seconds",
         {"seconds": 0.1, "bytes": 1024},
@@ -97,21 +97,21 @@ KINDS: dict[str, Kind] = {
         times="forever",
     ),
     "drop-midway": Kind(
-        "drops the connection (a reset) after so many bytes of the body, or half of it",
+        "drops the connection (a reset) after this many bytes of the body, or half of it",
         "end",
         "bytes",
         {"bytes": None},
         on="content",
     ),
     "truncate": Kind(
-        "closes the connection cleanly after so many bytes of the body, or half, although more were announced",
+        "closes the connection cleanly after this many bytes of the body, or half, although more were announced",
         "end",
         "bytes",
         {"bytes": None},
         on="content",
     ),
     "cut-file": Kind(
-        "sends only so many bytes of the file, or half: a complete response with a broken file",
+        "sends only this many bytes of the file, or half: a complete response with a broken file",
         "end",
         "bytes",
         {"bytes": None},
@@ -137,7 +137,7 @@ def kind_of(name: object) -> Kind:
 
     near = difflib.get_close_matches(str(name)[:100], KINDS, n=1, cutoff=0.0)[0]
     raise InvalidInputError(
-        f"fault: there is none named {str(name)[:100]!r}; did you mean {near!r}? There are {', '.join(KINDS)}."
+        f"there is no fault named {str(name)[:100]!r}; did you mean {near!r}? The faults are: {', '.join(KINDS)}."
     )
 
 
