@@ -210,7 +210,7 @@ def _from_file(field: str, value: Any) -> tuple[str, str, Source]:
     if isinstance(value, str):
         raise InvalidInputError(
             f"{field}: a str is not a file; pass pathlib.Path(...) for a file on disk, open(..., 'rb') for an open "
-            "one, or the bytes themselves."
+            "one, or the bytes themselves. A URL is not fetched."
         )
     if isinstance(value, (bytes, bytearray, memoryview)):
         if not (data := bytes(value)):
