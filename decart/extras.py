@@ -19,6 +19,5 @@ def require(extra: str, *modules: str) -> None:
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
         raise MissingExtraError(
-            f"This feature needs {', '.join(missing)}, from the extra {extra!r}: "
-            f"pip install '{DISTRIBUTION}[{extra}]'"
+            f"This feature needs {', '.join(missing)}, from the extra {extra!r}: pip install '{DISTRIBUTION}[{extra}]'"
         )
