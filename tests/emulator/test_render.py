@@ -71,8 +71,7 @@ def test_a_scene_depends_on_the_prompt_and_on_the_seed(tmp_path: Path) -> None:
 def test_night_is_darker_than_day(tmp_path: Path) -> None:
     night = made(tmp_path, "text-to-video", prompt="Mountains at night")[0]
     day = made(tmp_path, "text-to-video", prompt="Mountains on a sunny day")[0]
-    below_the_label = slice(20, None)
-    assert night[below_the_label].mean() + 40 < day[below_the_label].mean()
+    assert night.mean() + 40 < day.mean()
 
 
 @pytest.mark.parametrize("words", [PALETTE_WORDS, LAND_WORDS, OTHER_WORDS])

@@ -69,14 +69,14 @@ def overlay(size: tuple[int, int], model: str, caption: str = "") -> Overlay:
 
 
 def _label(size: tuple[int, int], model: str) -> Image.Image:
-    """Draw the corner label, small, and opaque enough to cover that of a video which is edited again."""
+    """Draw the corner label: it covers that of a video which is edited again, but not the picture of a tiny one."""
     points = max(8, round(min(size) * 0.021))
     text, font = _choose_font(f"{LABEL}  |  {model}" if model else LABEL, points)
     pad = max(2, points // 3)
     width = min(size[0], round(font.getlength(text)) + 4 * pad)
     picture = Image.new("RGBA", (width + pad, 2 * points + 2 * pad), (0, 0, 0, 0))
     draw = ImageDraw.Draw(picture)
-    draw.rounded_rectangle((0, pad, width - 1, picture.height - 1), 2 * pad, (8, 10, 18, 235))
+    draw.rounded_rectangle((0, pad, width - 1, picture.height - 1), 2 * pad, (8, 10, 18, 235 if min(size) >= 240 else 90))
     draw.text((2 * pad, picture.height / 2 + pad / 2), text, (255, 255, 255, 190), font, "lm")
     return picture
 
