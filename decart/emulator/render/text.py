@@ -76,7 +76,9 @@ def _label(size: tuple[int, int], model: str) -> Image.Image:
     width = min(size[0], round(font.getlength(text)) + 4 * pad)
     picture = Image.new("RGBA", (width + pad, 2 * points + 2 * pad), (0, 0, 0, 0))
     draw = ImageDraw.Draw(picture)
-    draw.rounded_rectangle((0, pad, width - 1, picture.height - 1), 2 * pad, (8, 10, 18, 235 if min(size) >= 240 else 90))
+    draw.rounded_rectangle(
+        (0, pad, width - 1, picture.height - 1), 2 * pad, (8, 10, 18, 235 if min(size) >= 240 else 90)
+    )
     draw.text((2 * pad, picture.height / 2 + pad / 2), text, (255, 255, 255, 190), font, "lm")
     return picture
 
