@@ -21,6 +21,7 @@ from ._version import __version__
 from .errors import (
     APIError,
     AuthenticationError,
+    CallError,
     ClientClosedError,
     ConfigurationError,
     ConnectError,
@@ -37,6 +38,7 @@ from .errors import (
     NotFoundError,
     PaymentRequiredError,
     ProcessingError,
+    ProcessingOutcomeUnknownError,
     QueueError,
     QueueResultError,
     QueueStatusError,
@@ -55,8 +57,10 @@ from .errors import (
 if TYPE_CHECKING:
     from . import models
     from ._async.client import AsyncDecartClient
+    from ._async.lookups import AsyncModelsClient
     from ._async.queue import AsyncQueueClient
     from ._async.transfers import AsyncVideoStream
+    from ._sync.lookups import ModelsClient
     from ._sync.queue import QueueClient
     from ._sync.transfers import VideoStream
     from .client import DecartClient
@@ -71,6 +75,7 @@ if TYPE_CHECKING:
         VideoRestyleInput,
         VideoToVideoInput,
     )
+    from .images import ImageResult, SavedImage
     from .inputs import JobInput, TextToImageInput, TextToVideoInput
     from .jobs import (
         CompletedJob,
@@ -82,9 +87,11 @@ if TYPE_CHECKING:
         QueueJobResult,
         SavedJob,
     )
+    from .lookups import Provenance
     from .models import ImageModelName, ModelDefinition, VideoModelName
     from .options import (
         FirstLastFrameOptions,
+        ImageOptions,
         ImageToImageOptions,
         ImageToMotionVideoOptions,
         ImageToVideoOptions,
@@ -107,9 +114,11 @@ if TYPE_CHECKING:
 __all__ = [
     "APIError",
     "AsyncDecartClient",
+    "AsyncModelsClient",
     "AsyncQueueClient",
     "AsyncVideoStream",
     "AuthenticationError",
+    "CallError",
     "ClientClosedError",
     "CompletedJob",
     "ConfigurationError",
@@ -122,6 +131,8 @@ __all__ = [
     "FirstLastFrameInput",
     "FirstLastFrameOptions",
     "ImageModelName",
+    "ImageOptions",
+    "ImageResult",
     "ImageToImageInput",
     "ImageToImageOptions",
     "ImageToMotionVideoInput",
@@ -143,6 +154,7 @@ __all__ = [
     "ModelDefinition",
     "ModelNotFoundError",
     "ModelRetiredError",
+    "ModelsClient",
     "MotionTrajectoryInput",
     "NotFoundError",
     "OnProgress",
@@ -150,7 +162,9 @@ __all__ = [
     "PollPolicy",
     "PollStep",
     "ProcessingError",
+    "ProcessingOutcomeUnknownError",
     "Progress",
+    "Provenance",
     "QueueClient",
     "QueueError",
     "QueueJobResult",
@@ -161,6 +175,7 @@ __all__ = [
     "RequestsTransport",
     "ResponseError",
     "RetryPolicy",
+    "SavedImage",
     "SavedJob",
     "ServerError",
     "SubmitOutcomeUnknownError",
@@ -192,8 +207,10 @@ logging.getLogger("decart").addHandler(logging.NullHandler())
 
 _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs an extra
     "_async.client": "AsyncDecartClient",
+    "_async.lookups": "AsyncModelsClient",
     "_async.queue": "AsyncQueueClient",
     "_async.transfers": "AsyncVideoStream",
+    "_sync.lookups": "ModelsClient",
     "_sync.queue": "QueueClient",
     "_sync.transfers": "VideoStream",
     "client": "DecartClient",
@@ -201,11 +218,13 @@ _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs 
     "uploads": "FileInput",
     "file_inputs": "FirstLastFrameInput ImageToImageInput ImageToMotionVideoInput ImageToVideoInput "
     "MotionTrajectoryInput VideoEditInput VideoRestyleInput VideoToVideoInput",
+    "images": "ImageResult SavedImage",
+    "lookups": "Provenance",
     "inputs": "JobInput TextToImageInput TextToVideoInput",
     "jobs": "CompletedJob FailedJob JobStatus JobStatusResponse JobSubmitResponse PollStep QueueJobResult SavedJob",
     "models": "ImageModelName ModelDefinition VideoModelName",
-    "options": "FirstLastFrameOptions ImageToImageOptions ImageToMotionVideoOptions ImageToVideoOptions JobOptions "
-    "TextToImageOptions TextToVideoOptions VideoEditOptions VideoRestyleOptions VideoToVideoOptions",
+    "options": "FirstLastFrameOptions ImageOptions ImageToImageOptions ImageToMotionVideoOptions ImageToVideoOptions "
+    "JobOptions TextToImageOptions TextToVideoOptions VideoEditOptions VideoRestyleOptions VideoToVideoOptions",
     "policies": "PollPolicy RetryPolicy",
     "progress": "OnProgress Progress",
     "transports.aiohttp": "AiohttpTransport",

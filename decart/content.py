@@ -18,27 +18,42 @@ BEGINNING = 64
 DECODED = {"gzip", "x-gzip", "deflate"}
 """Content encodings that a transport decodes, although it asks for none."""
 
+OCTET_STREAM = "application/octet-stream"
+
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 
-_RESULT_TYPE = re.compile(
-    r"|application/octet-stream|binary/octet-stream|application/mp4|(?:video|image)/(?!.*\+(?:xml|json)$)[\w.+-]+"
-)
+_BINARY = r"|application/octet-stream|binary/octet-stream"
+_NO_TEXT = r"/(?!.*\+(?:xml|json)$)[\w.+-]+"
+_TYPES = {
+    "video": re.compile(rf"{_BINARY}|application/mp4|(?:video|image){_NO_TEXT}"),  # a job may have made an image
+    "image": re.compile(rf"{_BINARY}|image{_NO_TEXT}"),
+}
 _TEXT = re.compile(rb"\xef\xbb\xbf|\xfe\xff|\xff\xfe|\s*[<{\[]|\0[<{\[]\0")
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,500}"')
 _DATE = re.compile(r"[\x20-\x7e]{10,50}")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 
 
-def check_type(response: BufferedResponse, settings: Settings) -> None:
+def check_type(response: BufferedResponse, settings: Settings, expected: Literal["video", "image"] = "video") -> None:
     """Refuse what is not a video or image by its type, such as the error page of a proxy, or cannot be decoded."""
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not _RESULT_TYPE.fullmatch(kind):
-        raise unreadable(f"it is {clean(kind, settings, limit=50)} instead of a video", response, settings)
+    if not _TYPES[expected].fullmatch(kind):
+        article = "an image" if expected == "image" else "a video"
+        raise unreadable(f"it is {clean(kind, settings, limit=50)} instead of {article}", response, settings)
     codings = content_codings(response.headers)
     if len(codings) > 1 or not DECODED.issuperset(codings):
         named = clean(", ".join(codings), settings, limit=50)
         raise unreadable(f"its content encoding is not supported ({named})", response, settings)
+
+
+def image_type(response: BufferedResponse) -> str:
+    """Return the MIME type of an image that has passed ``check_type``: the declared one, or what its bytes say."""
+    declared = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if declared.startswith("image/"):
+        return declared
+    signatures = {PNG_SIGNATURE: "image/png", JPEG_START: "image/jpeg"}
+    return next((kind for start, kind in signatures.items() if response.body.startswith(start)), OCTET_STREAM)
 
 
 def is_text(beginning: bytes) -> bool:

@@ -3,47 +3,41 @@
 ::
 
     DecartSDKError                      .message .data .cause .job_id
-    ├── InvalidAPIKeyError              the key is missing or malformed
-    ├── InvalidBaseURLError             the base URL cannot be used
-    ├── ModelNotFoundError              .model: the catalogue has no such name
+    ├── InvalidAPIKeyError, InvalidBaseURLError, ClientClosedError, ModelNotFoundError
     ├── InvalidInputError (ValueError)  refused before anything was sent
-    ├── ClientClosedError               a client was used after close()
     ├── MissingExtraError (ImportError) a feature whose packages are not installed
-    ├── QueueError                      .status_code .retry_after .request_id: where it went wrong
-    │   ├── QueueSubmitError            not accepted, not billed
-    │   ├── SubmitOutcomeUnknownError   the job may exist and be billed; never retried automatically
-    │   ├── QueueStatusError
-    │   ├── QueueResultError
-    │   └── WaitCancelledError          the caller set ``cancel``
-    ├── ProcessingError, TokenCreateError
+    ├── CallError                       .status_code .retry_after .request_id: where it went wrong
+    │   ├── QueueError
+    │   │   └── QueueSubmitError, SubmitOutcomeUnknownError, QueueStatusError, QueueResultError, WaitCancelledError
+    │   └── ProcessingError, ProcessingOutcomeUnknownError, TokenCreateError
+    ├── TokenDecodeError, TokenVerifyError
     ├── APIError                        .status_code .code .body .request_id .retry_after: why (the cause of the above)
-    │   ├── AuthenticationError         401, 403
-    │   ├── PaymentRequiredError        402
-    │   ├── NotFoundError               404
-    │   ├── ModelRetiredError           410, and 404 or 405 for a model known to be retired
-    │   ├── ValidationError             400, 413, 415, 422
-    │   ├── RateLimitError              429
-    │   └── ServerError                 5xx
+    │   ├── AuthenticationError, PaymentRequiredError, NotFoundError, ModelRetiredError  401 403, 402, 404, 410
+    │   └── ValidationError, RateLimitError, ServerError                                 400 413 415 422, 429, 5xx
     ├── TransportError                  .may_have_been_sent: no complete response arrived
-    │   ├── ConnectError                no connection was made: nothing was sent
-    │   ├── ConfigurationError          no attempt can succeed: nothing was sent, never retried
-    │   └── TransportTimeout
+    │   └── ConnectError, ConfigurationError, TransportTimeout
     ├── ResponseError                   a 2xx response that cannot be read
-    └── JobError
-        ├── JobFailedError              raised by ``raise_for_status()``
-        └── JobTimeoutError             raised by ``raise_for_status()``
+    └── JobError                        raised by ``raise_for_status()``
+        └── JobFailedError, JobTimeoutError
 
-The class of a ``QueueError`` says *where* it went wrong, in the names of the documented page. Its ``cause`` says *why*:
+The class of a ``CallError`` says *where* it went wrong, in the names of the documented page. Its ``cause`` says *why*:
 an ``APIError``, a ``TransportError`` or a ``ResponseError``.
 
-Every error can be pickled and copied, including your own subclasses with attributes of their own; a copy compares equal
-to the original. No error holds the API key.
+Every error can be pickled and copied, including your own subclasses; a copy equals the original. None holds the key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict, Unpack
+
+
+class Facts(TypedDict, total=False):
+    """What every error takes beside its message."""
+
+    data: Mapping[str, Any] | None
+    cause: DecartSDKError | None
+    job_id: str | None
 
 
 class DecartSDKError(Exception):
@@ -115,27 +109,19 @@ class MissingExtraError(DecartSDKError, ImportError):
 
 
 class ModelNotFoundError(DecartSDKError):
-    """The catalogue has no model with that name.
+    """The catalogue, or the service, has no model with that name.
 
     Attributes:
         model: The name that was looked up.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        model: str = "",
-        data: Mapping[str, Any] | None = None,
-        cause: DecartSDKError | None = None,
-        job_id: str | None = None,
-    ) -> None:
-        super().__init__(message, data=data, cause=cause, job_id=job_id)
+    def __init__(self, message: str, *, model: str = "", **facts: Unpack[Facts]) -> None:
+        super().__init__(message, **facts)
         self.model = model
 
 
-class QueueError(DecartSDKError):
-    """A queue operation failed; ``cause`` says why."""
+class CallError(DecartSDKError):
+    """A call failed; ``cause`` says why. Raised as it is by calls that have no class of their own."""
 
     @property
     def status_code(self) -> int | None:
@@ -151,6 +137,10 @@ class QueueError(DecartSDKError):
     def request_id(self) -> str | None:
         """The server's id of the request, if it sent one; quote it to support."""
         return getattr(self.cause, "request_id", None)
+
+
+class QueueError(CallError):
+    """A call of the queue failed."""
 
 
 class QueueSubmitError(QueueError):
@@ -176,12 +166,33 @@ class WaitCancelledError(QueueError):
     """The caller set ``cancel``. A job that was submitted continues; ``job_id`` identifies it."""
 
 
-class ProcessingError(DecartSDKError):
-    """The synchronous image endpoint failed. Not raised yet; it exists so that ``except`` clauses can import it."""
+class ProcessingError(CallError):
+    """An image was not made. Nothing was billed."""
 
 
-class TokenCreateError(DecartSDKError):
-    """A client token was not created. Not raised yet; it exists so that ``except`` clauses can import it."""
+class ProcessingOutcomeUnknownError(CallError):
+    """The request for an image was sent, and no readable response arrived: it may be billed, and is never repeated."""
+
+
+class TokenCreateError(CallError):
+    """A client token was not created."""
+
+
+class TokenDecodeError(DecartSDKError):
+    """A text is not a signed client token."""
+
+
+class TokenVerifyError(DecartSDKError):
+    """A client token must not be accepted.
+
+    Attributes:
+        reason: ``"malformed"``, ``"algorithm"``, ``"key"``, ``"signature"``, ``"expired"``, ``"not_yet_valid"``,
+            ``"issuer"``, ``"audience"`` or ``"incomplete"``.
+    """
+
+    def __init__(self, message: str, *, reason: str = "", **facts: Unpack[Facts]) -> None:
+        super().__init__(message, **facts)
+        self.reason = reason
 
 
 class APIError(DecartSDKError):
@@ -204,11 +215,9 @@ class APIError(DecartSDKError):
         body: str = "",
         request_id: str | None = None,
         retry_after: float | None = None,
-        data: Mapping[str, Any] | None = None,
-        cause: DecartSDKError | None = None,
-        job_id: str | None = None,
+        **facts: Unpack[Facts],
     ) -> None:
-        super().__init__(message, data=data, cause=cause, job_id=job_id)
+        super().__init__(message, **facts)
         self.status_code = status_code
         self.code = code
         self.body = body
@@ -253,16 +262,8 @@ class TransportError(DecartSDKError):
 
     _assume_sent: ClassVar[bool] = True
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        may_have_been_sent: bool | None = None,
-        data: Mapping[str, Any] | None = None,
-        cause: DecartSDKError | None = None,
-        job_id: str | None = None,
-    ) -> None:
-        super().__init__(message, data=data, cause=cause, job_id=job_id)
+    def __init__(self, message: str, *, may_have_been_sent: bool | None = None, **facts: Unpack[Facts]) -> None:
+        super().__init__(message, **facts)
         self.may_have_been_sent = self._assume_sent if may_have_been_sent is None else may_have_been_sent
 
 

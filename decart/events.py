@@ -39,7 +39,9 @@ class SafeLog(logging.LoggerAdapter[logging.Logger]):
 
 log = SafeLog(logging.getLogger("decart"))
 
-OperationName = Literal["submit", "status", "wait", "download"]
+OperationName = Literal[
+    "submit", "status", "wait", "download", "process", "token", "file", "resolve", "verify", "quota"
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -149,9 +151,10 @@ class Operation:
     """One operation as the caller sees it; its requests and retries happen inside it.
 
     Attributes:
-        name: ``"submit"``, ``"status"``, ``"wait"`` or ``"download"`` (also into memory).
-        job_id: The job; ``None`` for a submit.
-        model: The model's name, for a submit.
+        name: ``"submit"``, ``"status"``, ``"wait"`` or ``"download"`` (also into memory) for a job; ``"process"`` for
+            an image; ``"token"``, ``"file"``, ``"resolve"``, ``"verify"`` or ``"quota"``.
+        job_id: The job; ``None`` for a submit, and where there is no job.
+        model: The model's name, for a submit or an image.
     """
 
     name: OperationName

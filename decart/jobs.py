@@ -17,30 +17,17 @@ anything else   wait, and log it once
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any, Literal, overload
 
 import attrs
 
 from .errors import JobFailedError, JobTimeoutError
-from .partfile import write_atomically
-from .targets import current_folder, find_target
+from .results import InNotebook, Savable, size_of, write_to
 
 JobStatus = Literal["pending", "processing", "completed", "failed"]
 KNOWN = frozenset({"pending", "processing", "completed", "failed"})
 FINISHED = frozenset({"completed", "failed"})
-
-
-class InNotebook:
-    """Give a value an HTML representation for notebooks; see `decart.integrations.notebook`."""
-
-    __slots__ = ()
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        from .integrations.notebook import bundle
-
-        return bundle(self)  # type: ignore[arg-type]  # every subclass is of one of its types
 
 
 @attrs.frozen(kw_only=True)
@@ -102,12 +89,8 @@ def first_status(job: JobSubmitResponse) -> JobStatusResponse:
     return JobStatusResponse(job_id=job.job_id, status=job.status, model=job.model, elapsed=0.0)
 
 
-def _size(data: bytes | None) -> str:
-    return "None" if data is None else f"<{len(data)} bytes>"
-
-
 @attrs.frozen(kw_only=True)
-class QueueJobResult:
+class QueueJobResult(Savable):
     """The result of a job.
 
     The queue returns one of three subclasses, so that a type checker knows what ``status`` implies: ``CompletedJob``
@@ -127,7 +110,7 @@ class QueueJobResult:
 
     job_id: str
     status: Literal["completed", "failed"]
-    data: bytes | None = attrs.field(default=None, repr=_size)
+    data: bytes | None = attrs.field(default=None, repr=size_of)
     error: str | None = None
     path: Path | None = None
     timed_out: bool = False
@@ -153,50 +136,19 @@ class QueueJobResult:
             kind = JobTimeoutError if self.timed_out else JobFailedError
             raise kind(self.error or f"Job {self.job_id} failed.", job_id=self.job_id)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the video to ``path`` and return it; copy it if it is in a file already.
-
-        The bytes go to a temporary file in the same folder, which replaces ``path`` once it is complete and on the
-        disk: a reader of ``path`` sees either the old file or the complete new one. The permissions of an old file are
-        kept, a symlink is followed, and ``~`` is the home folder.
-
-        Raises:
-            JobFailedError: There is nothing to save, because the job failed.
-            JobTimeoutError: There is nothing to save yet.
-            InvalidInputError: ``path`` is not a path.
-            OSError: The folder does not exist, ``path`` is a folder, FIFO or device, the disk is full, or the file that
-                holds the video is gone; nothing is left behind.
-        """
-        return self._save(path, current_folder())
-
     def _save(self, path: str | os.PathLike[str], start: str) -> Path:
         self.raise_for_status()
-        target = find_target(path, start)
-        data, saved, name = self.data, self.path, os.fspath(path)
-        if saved is not None:
-            try:
-                file = saved.open("rb")
-            except FileNotFoundError:
-                again = f"fetch it again with client.queue.download({self.job_id!r}, path)"
-                raise FileNotFoundError(f"The video of job {self.job_id} is no longer at {saved}; {again}.") from None
-            with file:
-                write_atomically(target, lambda copy: shutil.copyfileobj(file, copy), display_name=name)
-        elif data:
-            write_atomically(target, lambda part: part.write(data), display_name=name)
-        else:
-            raise JobFailedError(f"The result of job {self.job_id} holds no data to save.", job_id=self.job_id)
-        return Path(os.path.expanduser(path))
-
-    async def asave(self, path: str | os.PathLike[str]) -> Path:
-        """Do the same as ``save`` in a thread, without blocking the event loop.
-
-        Example:
-            >>> await result.asave("lake.mp4")
-            PosixPath('lake.mp4')
-        """
-        from asyncio import to_thread
-
-        return await to_thread(self._save, path, current_folder())
+        if self.path is None:
+            if not self.data:
+                raise JobFailedError(f"The result of job {self.job_id} holds no data to save.", job_id=self.job_id)
+            return write_to(path, start, self.data)
+        try:
+            file = self.path.open("rb")
+        except FileNotFoundError:
+            again = f"fetch it again with client.queue.download({self.job_id!r}, path)"
+            raise FileNotFoundError(f"The video of job {self.job_id} is no longer at {self.path}; {again}.") from None
+        with file:
+            return write_to(path, start, file)
 
 
 @attrs.frozen(kw_only=True)
@@ -204,7 +156,7 @@ class CompletedJob(QueueJobResult):
     """The result of a job that completed, with the video or image in memory as ``data``."""
 
     status: Literal["completed"] = attrs.field(default="completed", init=False)
-    data: bytes = attrs.field(repr=_size)
+    data: bytes = attrs.field(repr=size_of)
     error: None = attrs.field(default=None, init=False, repr=False)
     path: None = attrs.field(default=None, init=False, repr=False)
     timed_out: Literal[False] = attrs.field(default=False, init=False, repr=False)

@@ -1,13 +1,12 @@
 """The catalogue: what each model does, the size of its videos, and whether the service still runs it.
 
-``video(name)`` and ``image(name)`` look a name up. To use a model that is not in the catalogue, create a
-``ModelDefinition``. Sizes and frame rates are those of the service's public clients; limits are those of its
-documentation, and retirements those of its change log. ``scripts/models_table.py`` makes the tables in the docs.
+``video(name)`` and ``image(name)`` look a name up; a ``ModelDefinition`` is a model of your own. Sizes and frame rates
+are those of the service's public clients; limits are those of its documentation, and retirements those of its change
+log. ``scripts/models_table.py`` makes the tables in the docs.
 
 A retired name can still be submitted, because the service decides: only if the service does not know the name, the
 error says since when the model has been retired. A deprecated alias is sent as written, and warns once per process,
-unless the documented page uses it. The service resolves a name that ends in ``-latest``, so what it means changes over
-time.
+unless the documented page uses it. The service resolves a name that ends in ``-latest``: its meaning changes.
 """
 
 from __future__ import annotations
@@ -58,6 +57,7 @@ else:
     TaskT = TypeVar("TaskT", covariant=True)
 
 TASKS: tuple[Task, ...] = get_args(Task)
+IMAGE_TASKS = ("text-to-image", "image-to-image")
 
 
 def _text(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -81,7 +81,7 @@ def _task(instance: object, attribute: attrs.Attribute[Any], value: object) -> N
 
 
 def _endpoint(model: ModelDefinition) -> str:
-    return f"/v1/jobs/{model.name}"
+    return f"/v1/{'generate' if model.task in IMAGE_TASKS else 'jobs'}/{model.name}"
 
 
 def _names(value: Iterable[str]) -> frozenset[str]:
@@ -97,7 +97,7 @@ class ModelDefinition(Generic[TaskT]):
     Attributes:
         name: The name that the service knows it by.
         task: What it does; this decides which inputs the model takes.
-        endpoint: The path that a job is posted to; ``/v1/jobs/<name>`` by default.
+        endpoint: The path that its inputs go to; ``/v1/jobs/<name>`` by default, for images ``/v1/generate/<name>``.
         fps: Frames per second of its videos, if known.
         width: Width in pixels of a landscape video at 720p, if known.
         height: Height in pixels of a landscape video at 720p, if known.
@@ -265,13 +265,14 @@ def retirement(model: ModelDefinition) -> str:
     return f"{model.name} was retired in {model.retired}. {instead}"
 
 
-def _kind(model: ModelDefinition) -> str:
-    return "image" if model.task.endswith("-to-image") else "video"
+def makes(model: ModelDefinition) -> Literal["image", "video"]:
+    """Say what a model makes."""
+    return "image" if model.task in IMAGE_TASKS else "video"
 
 
 def _find(name: str, kind: str) -> ModelDefinition:
     model = _MODELS.get(name) if isinstance(name, str) else None
-    if model is None or _kind(model) != kind:
+    if model is None or makes(model) != kind:
         raise _not_found(str(name)[:100], kind, model)
     if model.alias_of and name not in _silent:
         _silent.add(name)
@@ -287,10 +288,10 @@ def _not_found(name: str, kind: str, other: ModelDefinition | None) -> ModelNotF
     import difflib  # slow to load, and needed for mistakes only
 
     if other is not None:
-        hint = f"Use models.{_kind(other)}({name!r}) instead."
+        hint = f"Use models.{makes(other)}({name!r}) instead."
     else:
         meant = name.strip().lower().replace("_", "-")
-        candidates = [m.name for m in _MODELS.values() if _kind(m) == kind]
+        candidates = [m.name for m in _MODELS.values() if makes(m) == kind]
         # near as a whole, and without the prefix that makes all names alike
         close = {match.removeprefix("lucy-"): match for match in difflib.get_close_matches(meant, candidates, n=9)}
         near = [close[end] for end in difflib.get_close_matches(meant.removeprefix("lucy-"), close, n=3)]

@@ -23,7 +23,7 @@ from .inputs import (
     shown,
 )
 from .jobs import JobStatusResponse
-from .models import ModelDefinition, Resolution
+from .models import ModelDefinition, Resolution, makes
 
 if TYPE_CHECKING:
     from typing import Required
@@ -39,10 +39,15 @@ class CommonOptions(TypedDict, total=False):
 
     seed: int | None
     resolution: Resolution | None
+
+
+class CommonJobOptions(CommonOptions, total=False):
+    """The options of every job."""
+
     on_status_change: OnStatusChange | None
 
 
-class TextToVideoOptions(CommonOptions, total=False):
+class TextToVideoOptions(CommonJobOptions, total=False):
     """The options of a text-to-video model; see ``TextToVideoInput``."""
 
     model: Required[ModelDefinition[Literal["text-to-video"]]]
@@ -50,7 +55,7 @@ class TextToVideoOptions(CommonOptions, total=False):
     orientation: Literal["landscape", "portrait"] | None
 
 
-class ImageToVideoOptions(CommonOptions, total=False):
+class ImageToVideoOptions(CommonJobOptions, total=False):
     """The options of an image-to-video model; see ``ImageToVideoInput``."""
 
     model: Required[ModelDefinition[Literal["image-to-video"]]]
@@ -58,7 +63,7 @@ class ImageToVideoOptions(CommonOptions, total=False):
     data: Required[FileInput]
 
 
-class VideoToVideoOptions(CommonOptions, total=False):
+class VideoToVideoOptions(CommonJobOptions, total=False):
     """The options of a video-to-video model; see ``VideoToVideoInput``."""
 
     model: Required[ModelDefinition[Literal["video-to-video"]]]
@@ -68,7 +73,7 @@ class VideoToVideoOptions(CommonOptions, total=False):
     enhance_prompt: bool | None
 
 
-class FirstLastFrameOptions(CommonOptions, total=False):
+class FirstLastFrameOptions(CommonJobOptions, total=False):
     """The options of a first-last-frame model; see ``FirstLastFrameInput``."""
 
     model: Required[ModelDefinition[Literal["first-last-frame"]]]
@@ -77,7 +82,7 @@ class FirstLastFrameOptions(CommonOptions, total=False):
     end: Required[FileInput]
 
 
-class ImageToMotionVideoOptions(CommonOptions, total=False):
+class ImageToMotionVideoOptions(CommonJobOptions, total=False):
     """The options of a motion model; see ``ImageToMotionVideoInput``."""
 
     model: Required[ModelDefinition[Literal["motion"]]]
@@ -85,7 +90,7 @@ class ImageToMotionVideoOptions(CommonOptions, total=False):
     trajectory: Required[Sequence[TrajectoryPoint]]
 
 
-class VideoRestyleOptions(CommonOptions, total=False):
+class VideoRestyleOptions(CommonJobOptions, total=False):
     """The options of a video-restyle model; see ``VideoRestyleInput``."""
 
     model: Required[ModelDefinition[Literal["video-restyle"]]]
@@ -95,7 +100,7 @@ class VideoRestyleOptions(CommonOptions, total=False):
     enhance_prompt: bool | None
 
 
-class VideoEditOptions(CommonOptions, total=False):
+class VideoEditOptions(CommonJobOptions, total=False):
     """The options of a video-edit or virtual-try-on model; see ``VideoEditInput``."""
 
     model: Required[ModelDefinition[Literal["video-edit", "virtual-try-on"]]]
@@ -132,24 +137,32 @@ JobOptions = (
     | ImageToMotionVideoOptions
     | VideoRestyleOptions
     | VideoEditOptions
-    | TextToImageOptions
-    | ImageToImageOptions
 )
-"""The options of any job."""
+"""The options of any job of the queue."""
 
-_KEYWORDS = {name: f"submit_and_poll(options, {name}=...)" for name in ("poll", "cancel", "save_to", "progress")}
-_KEYWORDS |= {name: f"DecartClient({name}=...)" for name in ("retry", "timeout")}
+ImageOptions = TextToImageOptions | ImageToImageOptions
+"""The options of ``client.process``."""
+
+_CALLS = {"video": "client.queue.submit_and_poll", "image": "client.process"}
+_KEYWORDS = {"video": {"poll", "cancel", "save_to", "progress"}, "image": {"cancel", "save_to", "progress"}}
 
 
-def from_options(options: JobOptions | JobInput) -> JobInput:
+def from_options(
+    options: JobOptions | ImageOptions | JobInput, expected: Literal["video", "image"] | None = None
+) -> JobInput:
     """Check a dict of options and return it as an input object; return an input object unchanged.
 
     The dict is not modified.
 
+    Args:
+        expected: What the model must make.
+
     Raises:
-        InvalidInputError: An option is unknown, missing, of the wrong type, or not accepted by this model.
+        InvalidInputError: An option is unknown, missing, of the wrong type, or not accepted by this model, or the model
+            makes something else.
     """
     if isinstance(options, JobInput):
+        _check_model(options.model, expected)
         return options
     if not isinstance(options, Mapping):
         raise refuse("options", "a dict or one of the input classes", options)
@@ -157,10 +170,11 @@ def from_options(options: JobOptions | JobInput) -> JobInput:
     model = given.get("model")
     if not isinstance(model, ModelDefinition):
         raise not_a_model(model)
+    _check_model(model, expected)
     kind = input_class(model)
     fields = attrs.fields_dict(kind)
     for key in given:
-        if key not in fields and key != "on_status_change":
+        if key not in fields and (key != "on_status_change" or makes(model) == "image"):
             raise _unknown(key, model, list(fields))
     values: dict[str, Any] = {}
     for name, field in fields.items():
@@ -170,6 +184,14 @@ def from_options(options: JobOptions | JobInput) -> JobInput:
             types = " (bytes, pathlib.Path or an open binary file)" if field.metadata.get("file") else ""
             raise InvalidInputError(f"{name} is missing: {model.name} requires it{types}.")
     return kind(**values)
+
+
+def _check_model(model: ModelDefinition, expected: Literal["video", "image"] | None) -> None:
+    """Refuse a model that makes videos where images are made, and the other way round."""
+    made = makes(model)
+    if expected is not None and made != expected:
+        article = "an image" if made == "image" else "a video"
+        raise InvalidInputError(f"{model.name} makes {article}; write {_CALLS[made]}(...). Nothing was sent.")
 
 
 def input_class(model: ModelDefinition) -> type[JobInput]:
@@ -203,14 +225,16 @@ def input_class(model: ModelDefinition) -> type[JobInput]:
 def _unknown(key: object, model: ModelDefinition, fields: list[str]) -> InvalidInputError:
     """Return the error for a key that is not an option of the model."""
     accepted = [name for name in fields if name != "model" and name not in model.lacks]
-    if isinstance(key, str) and key in _KEYWORDS:
-        return InvalidInputError(f"{key} is a keyword argument, not an option; write {_KEYWORDS[key]}.")
-    if any(key in task.__annotations__ for task in get_args(JobOptions)):
+    made = makes(model)
+    if isinstance(key, str) and (key in _KEYWORDS[made] or key in ("retry", "timeout")):
+        where = f"{_CALLS[made]}(options, {key}=...)" if key in _KEYWORDS[made] else f"DecartClient({key}=...)"
+        return InvalidInputError(f"{key} is a keyword argument, not an option; write {where}.")
+    if any(key in task.__annotations__ for task in get_args(JobOptions | ImageOptions)):
         return InvalidInputError(f"{model.name} does not accept {key}; it accepts {', '.join(accepted)}.")
     import difflib  # slow to load, and needed for mistakes only
 
     text = read("options", str, key)[:100]
-    near = difflib.get_close_matches(text.lower(), [*accepted, "on_status_change"], n=1)
+    near = difflib.get_close_matches(text.lower(), [*accepted, *({"on_status_change"} if made == "video" else ())], n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"it accepts {', '.join(accepted)}."
     return InvalidInputError(f"{shown(key)} is not an option of {model.name}; {hint}")
 

@@ -9,7 +9,10 @@ import attrs
 
 from .errors import (
     APIError,
+    CallError,
     DecartSDKError,
+    ProcessingError,
+    ProcessingOutcomeUnknownError,
     QueueError,
     QueueResultError,
     QueueStatusError,
@@ -19,9 +22,23 @@ from .errors import (
 )
 from .events import log
 from .jobs import FailedJob, JobStatusResponse, JobSubmitResponse
-from .policies import outcome_unknown
+from .policies import outcome_unknown, repeat_submit
 from .polling import JobPoll
+from .progress import Meter
 from .transports.base import Event
+
+SUBMIT_ENDED = (
+    "The submit ended before its response arrived. The job may have been accepted, and you may have been charged: "
+    "check your account before you submit it again."
+)
+PROCESS_ENDED = (
+    "The call ended before its image arrived. The image may have been made, and you may have been charged: check your "
+    "account before you ask for it again."
+)
+IMAGE_NOT_SAVED = (
+    "The image was made and billed, and may not be saved. The error has it as the attribute image: "
+    "error.image.save(path)."
+)
 
 
 @attrs.define
@@ -30,15 +47,17 @@ class CallState:
 
     Attributes:
         job_id: The job, once it is known and the arguments of the call are checked.
-        sent: Whether any of a submit's body may have been sent.
+        sent: Whether any of the body of a billed request may have been sent.
         finished: Whether the job is known to have finished.
         in_callback: Whether the caller's callback is running: what ends the call then is the caller's.
+        if_sent: The advice if the call ends once something was sent, and no job is known.
     """
 
     job_id: str | None = None
     sent: bool = False
     finished: bool = False
     in_callback: bool = False
+    if_sent: str = SUBMIT_ENDED
 
     def accept(self, job: JobSubmitResponse) -> None:
         """Take note of an accepted job."""
@@ -65,10 +84,7 @@ class CallState:
                 else f"Job {self.job_id} continues. Wait for it with client.queue.poll({self.job_id!r})."
             )
         elif self.sent:
-            advice = (
-                "The submit ended before its response arrived. The job may have been accepted, and you may have been "
-                "charged: check your account before you submit it again."
-            )
+            advice = self.if_sent
         else:
             return
         with suppress(Exception):
@@ -89,9 +105,45 @@ class Cancellation:
             raise self.error()
 
 
+@attrs.frozen
+class Sending:
+    """What happens while the body of a billed request is sent.
+
+    Attributes:
+        state: How far the call has come.
+        check: Raises if the call must not start: the client is closed, or the caller has cancelled.
+        meter: Reports the progress, if anybody wants it.
+    """
+
+    state: CallState
+    check: tuple[Callable[[], None], ...]
+    meter: Meter | None
+
+    def may_start(self) -> None:
+        """Raise if the body must not be sent any more."""
+        for check in self.check:
+            check()
+
+    def on_sent(self, done: int, total: int) -> None:
+        """Take note of the bytes that were sent."""
+        self.state.sent = True
+        if self.meter is not None:
+            self.meter.at(done, total)
+
+    def repeat(self, error: BaseException) -> bool:
+        """Return whether the request may be sent again; after a refusal, it has cost nothing so far."""
+        self.state.sent = outcome_unknown(error)
+        return repeat_submit(error)
+
+
 def submit_cancelled() -> WaitCancelledError:
     """Return the error of a submit that was cancelled before it was sent."""
     return WaitCancelledError("The wait was cancelled before the job was submitted; nothing was sent or billed.")
+
+
+def process_cancelled() -> WaitCancelledError:
+    """Return the error of an image that was cancelled before it was requested."""
+    return WaitCancelledError("The call was cancelled before the image was requested; nothing was sent or billed.")
 
 
 def wait_cancelled(job_id: str) -> WaitCancelledError:
@@ -120,6 +172,19 @@ def submit_error(cause: DecartSDKError) -> QueueError:
     return SubmitOutcomeUnknownError(
         "The job may have been accepted, and you may have been charged, so it was not sent again. Check your account "
         f"before you submit it again. Reason: {_reason(cause)}.",
+        data=cause.data,
+        cause=cause,
+    )
+
+
+def process_error(cause: DecartSDKError) -> CallError:
+    """Return the error of an image that was not received, which says what it may have cost."""
+    cause = cause.with_traceback(None)
+    if not outcome_unknown(cause):
+        return ProcessingError(f"The image was not made: {cause}", cause=cause)
+    return ProcessingOutcomeUnknownError(
+        "The image may have been made and billed, so the request was not repeated. Check your account before you ask "
+        f"for it again. Reason: {_reason(cause)}.",
         data=cause.data,
         cause=cause,
     )

@@ -3,8 +3,8 @@
 ``RetryPolicy`` asks "is this exchange worth repeating?", ``PollPolicy`` asks "is the job finished?". Both have a
 deadline, which clips every pause and every timeout, so no call outlives it by more than one request.
 
-What is worth repeating depends on what a repeat costs. Reading is free. A submit is billed, so it is repeated only if
-it surely was not accepted:
+What is worth repeating depends on what a repeat costs. Reading is free. A submit and an image are billed, so they are
+repeated only if they surely were not accepted:
 
 =========================================  ================  ==========================
 the exchange ended with                    reading (GET)     submitting (POST)

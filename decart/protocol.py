@@ -14,7 +14,7 @@ Whatever a server sends, a ``parse_*`` function returns a value or raises an err
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Generic, TypeVar
 from urllib.parse import quote
@@ -65,12 +65,16 @@ class Call(Generic[T]):
         parse: Turns the response into the value of the call.
         salvage: Does the same for a response that broke off, and gets the failure, too.
         job_id: The job that it is about, if it has an id yet.
+        what: What the log calls it if it is about no job that has an id.
+        limit: Bytes of a 2xx response that are read.
     """
 
     request: HttpRequest
     parse: Callable[[BufferedResponse], T] = attrs.field(repr=False)
     salvage: Callable[[BufferedResponse, TransportError], T] | None = attrs.field(default=None, repr=False)
     job_id: str | None = None
+    what: str = "submit"
+    limit: int = JSON_LIMIT
 
 
 def submit_call(
@@ -91,14 +95,7 @@ def submit_call(
     Raises:
         InvalidInputError: A file cannot be read.
     """
-    body = MultipartBody(_form_fields(job), on_sent)
-    request = HttpRequest(
-        method="POST",
-        url=settings.base_url + job.model.endpoint,
-        headers={**settings.headers, "Content-Type": body.content_type},
-        body=body,
-        may_start=may_start,
-    )
+    request = form_request(settings, job.model.endpoint, form_fields(job), on_sent, may_start)
 
     def parse(response: BufferedResponse, failure: TransportError | None = None) -> JobSubmitResponse:
         accepted = parse_submit(response, settings, job.model, failure)
@@ -128,6 +125,35 @@ def content_request(
     return HttpRequest(method="GET", url=url, headers=headers)
 
 
+def form_request(
+    settings: Settings,
+    path: str,
+    fields: Mapping[str, str | Upload],
+    on_sent: Callable[[int, int], object] | None = None,
+    may_start: Callable[[], None] | None = None,
+) -> HttpRequest:
+    """Build a POST of multipart/form-data; the arguments are those of ``submit_call``."""
+    body = MultipartBody(fields, on_sent)
+    headers = {**settings.headers, "Content-Type": body.content_type}
+    url = settings.base_url + path
+    return HttpRequest(method="POST", url=url, headers=headers, body=body, may_start=may_start)
+
+
+class JsonBody:
+    """A JSON value as the body of a request."""
+
+    in_memory = True
+
+    def __init__(self, value: object) -> None:
+        self._data = json.dumps(value, separators=(",", ":")).encode()
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._data
+
+
 def job_id_of(job: AnyJob, settings: Settings) -> str:
     """Return the id of a job.
 
@@ -137,17 +163,17 @@ def job_id_of(job: AnyJob, settings: Settings) -> str:
     job_id = job if isinstance(job, str) else job.job_id if isinstance(job, AnyJob) else None
     if isinstance(job_id, str) and len(settings.api_key) >= SHORT_KEY and settings.api_key in job_id:
         raise InvalidInputError("job_id must be the id that submit returned, not the API key.")
-    if not isinstance(job_id, str) or not _is_id(job_id):
+    if not isinstance(job_id, str) or not is_id(job_id):
         raise refuse("job_id", "the id that submit returned", job)
     return str.__str__(job_id)  # a subclass, such as an Enum, may print as something else
 
 
-def _is_id(job_id: str) -> bool:
+def is_id(job_id: str) -> bool:
     """Return whether a text can be a segment of a URL, and can go into messages and logs verbatim."""
     return job_id.isprintable() and bool(job_id.strip()) and job_id not in (".", "..") and len(job_id) <= ID_LIMIT
 
 
-def _form_fields(job: JobInput) -> dict[str, str | Upload]:
+def form_fields(job: JobInput) -> dict[str, str | Upload]:
     """Return the form fields of a job. What was not given is not sent, so that the service's own default applies."""
     fields: dict[str, str | Upload] = {}
     for field in attrs.fields(type(job)):
@@ -176,6 +202,28 @@ def parse_submit(
     Args:
         failure: Why the connection broke off, if the response is only what arrived before.
     """
+    check_accepted(response, settings, model, failure)
+    job = find_job(response.body)
+    job_id = None if job is None else job.get("job_id")
+    if isinstance(job_id, int) and not isinstance(job_id, bool):
+        job_id = str(job_id)
+    damaged = not isinstance(job_id, str) or not is_id(job_id) or "\ufffd" in job_id or holds_key(job_id, settings)
+    if job is None or not isinstance(job_id, str) or damaged:
+        why = "it has no job_id" if job is not None else "it is not a JSON object" if response.body else "it is empty"
+        if failure is not None:
+            why = f"it ended before it named a job: {failure.message.rstrip('.')}"
+        error = unreadable(why, response, settings)
+        raise quoting(error, "the response to a submit names no job", response, settings, failure)
+    status = job.get("status")
+    if not isinstance(status, str) or status not in KNOWN:
+        status = (clean(status, settings) if isinstance(status, str) else "") or "pending"
+    return JobSubmitResponse(job_id=job_id, status=status, model=model.name)
+
+
+def check_accepted(
+    response: BufferedResponse, settings: Settings, model: ModelDefinition, failure: TransportError | None
+) -> None:
+    """Raise the error of a response to a billed request, unless its status is 2xx; see ``parse_submit``."""
     if failure is not None:
         failure.may_have_been_sent = True  # a response began: whatever broke it off, the request was received
         if not response.ok and (response.status in (408, 429) or not 400 <= response.status < 500):
@@ -186,29 +234,14 @@ def parse_submit(
         raise api_error(response, settings, ModelRetiredError, retirement(model))
     if not response.ok:
         raise api_error(response, settings)
-    job = find_job(response.body)
-    job_id = None if job is None else job.get("job_id")
-    if isinstance(job_id, int) and not isinstance(job_id, bool):
-        job_id = str(job_id)
-    damaged = not isinstance(job_id, str) or not _is_id(job_id) or "\ufffd" in job_id or holds_key(job_id, settings)
-    if job is None or not isinstance(job_id, str) or damaged:
-        why = "it has no job_id" if job is not None else "it is not a JSON object" if response.body else "it is empty"
-        if failure is not None:
-            why = f"it ended before it named a job: {failure.message.rstrip('.')}"
-        raise _without_id(why, response, settings, failure)
-    status = job.get("status")
-    if not isinstance(status, str) or status not in KNOWN:
-        status = (clean(status, settings) if isinstance(status, str) else "") or "pending"
-    return JobSubmitResponse(job_id=job_id, status=status, model=model.name)
 
 
-def _without_id(
-    why: str, response: BufferedResponse, settings: Settings, failure: TransportError | None
+def quoting(
+    error: ResponseError, what: str, response: BufferedResponse, settings: Settings, failure: TransportError | None
 ) -> ResponseError | TransportError:
-    """Quote the response to a submit in the error and the log: a person may find the job by it."""
-    error = unreadable(why, response, settings)
+    """Quote the response to a billed request in its error and the log: a person may find out by it what was billed."""
     quoted = {**error.data, **contents_of(response, settings)}
-    log.warning("the response to a submit names no job: %s", quoted)
+    log.warning("%s: %s", what, quoted)
     if failure is None:
         return ResponseError(error.message, data=quoted)
     return type(failure)(failure.message, data=quoted, may_have_been_sent=True)

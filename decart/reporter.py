@@ -92,9 +92,9 @@ class Reporter:
         event = RequestFailed(method=request.method, url=request.url, error=error, seconds=seconds)
         self._call("request_failed", lambda hook: hook.request_failed(event))
 
-    def retry(self, job_id: str | None, error: BaseException, attempt: int, seconds: float) -> None:
+    def retry(self, job_id: str | None, error: BaseException, attempt: int, seconds: float, what: str = "") -> None:
         """Report that an attempt failed, and when the next one begins."""
-        what = "submit" if job_id is None else f"request for job {job_id}"
+        what = what if job_id is None else f"request for job {job_id}"
         log.info("attempt %d of the %s failed (%s); the next one is in %.1f s", attempt, what, error, seconds)
         event = Retry(job_id=job_id, error=error.with_traceback(None), attempt=attempt, seconds=seconds)
         self._call("retry", lambda hook: hook.retry(event))

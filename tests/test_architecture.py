@@ -13,7 +13,7 @@ import decart
 
 ROOT = Path(decart.__file__).parent
 
-CLIENT = "backend engine transfers operations queue client".split()  # noqa: SIM905
+CLIENT = "backend engine transfers operations queue images lookups client".split()  # noqa: SIM905
 """The modules of `decart._async` and of `decart._sync`, which is generated from it."""
 
 # a module may import what stands in a line above its own, or to its left
@@ -21,8 +21,9 @@ ORDER = """
 _version errors extras events
 transports.timing transports.base transports.body transports.failures transports.routes
 models inputs targets workfile partfile file_sources uploads file_inputs
-integrations.notebook jobs progress options integrations.progress_bar policies pace config
+integrations.notebook integrations.pillow results jobs progress options integrations.progress_bar policies pace config
 redaction responses content protocol reporter polling downloads outcomes arguments
+images lookups
 transports.urllib3 transports.requests transports.threaded transports.aiohttp transports
 _async _sync
 client
@@ -48,9 +49,10 @@ ONLY_IN = {
     "requests": {"transports.requests", "transports.routes"},
     "urllib3": {"transports.urllib3", "transports.requests", "transports.routes"},
     "tenacity": {"_async.engine", "_sync.engine"},
-    "asyncio": {"_async.backend", "jobs", "progress"}
+    "asyncio": {"_async.backend", "results", "progress"}
     | {f"transports.{name}" for name in ("timing", "body", "threaded", "aiohttp")},
     "aiohttp": {"transports.aiohttp"},
+    "PIL": {"images", "integrations.pillow"},
     "tqdm": {"integrations.progress_bar"},
     "opentelemetry": {"integrations.otel"},
     "pytest": {"integrations.pytest_plugin"},
@@ -59,7 +61,7 @@ LIMIT = 300
 LONG = {"_async.queue": 339}
 """The lines of modules that are longer than the limit. They may shrink, and leave this list; none may join it."""
 
-EXTRAS = {"av", "numpy", "PIL", "pydantic", "jwt", "werkzeug", "cheroot", "django", "flask", "responses"}
+EXTRAS = {"av", "numpy", "pydantic", "jwt", "werkzeug", "cheroot", "django", "flask", "responses"}
 
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

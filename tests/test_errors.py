@@ -119,7 +119,7 @@ def test_an_error_keeps_its_arguments(kind: type[DecartSDKError]) -> None:
 def test_everything_but_the_message_is_a_keyword(kind: type[DecartSDKError]) -> None:
     message, *rest = inspect.signature(kind).parameters.values()
     assert message.name == "message"
-    assert {parameter.kind for parameter in rest} == {inspect.Parameter.KEYWORD_ONLY}
+    assert {parameter.kind for parameter in rest} <= {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD}
 
 
 def copies(error: DecartSDKError) -> list[DecartSDKError]:

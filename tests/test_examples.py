@@ -1,4 +1,4 @@
-"""The examples run from the command line and save videos that play."""
+"""The examples run from the command line and save videos that play, and images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import av
 import pytest
+from PIL import Image
 from support.documents import ROOT
 
 from decart import models
@@ -36,13 +37,16 @@ SERVED = {  # by a server that makes small videos
     "async_beside_sync.py": ("noir.mp4", 4, SMALL),
 }
 VIDEOS = RENDERED | SERVED
+IMAGES = {"image.py": ("lake.png", (704, 1280)), "image_edit.py": ("drawing.png", (1280, 704))}
+ALL = [*VIDEOS, *IMAGES]
 MORE = {"async_many.py": ["sketch.mp4"], "cron_step.py": ["jobs.sqlite3"]}
-OF_THE_PAGE = {  # whose documented models have been retired
+RETIRED = {  # those of the documented page, and text-to-image
     "text_to_video.py",
     "image_animation.py",
     "manual_polling.py",
     "error_handling.py",
     "async_with.py",
+    "image.py",
 }
 
 pytestmark = pytest.mark.slow
@@ -93,6 +97,24 @@ def test_an_example_saves_a_video_that_plays(
     assert {path.name for path in (folder / example).iterdir()} == {name, *MORE.get(example, [])}
 
 
+@pytest.mark.parametrize("example", IMAGES)
+def test_an_example_saves_an_image(example: str, tmp_path: Path) -> None:
+    name, size = IMAGES[example]
+    done = run(example, tmp_path, "--emulator")
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", f"Image saved to {name}\n")
+    with Image.open(tmp_path / name) as image:
+        assert (image.format, image.size) == ("PNG", size)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_an_image_that_may_be_billed_is_not_requested_again(tmp_path: Path) -> None:
+    with EmulatorServer(Emulator(renderer=render_small, faults=["status:504,on=generate"])) as server:
+        done = run("image_edit.py", tmp_path, DECART_API_KEY="dct_test", DECART_BASE_URL=server.url)
+        assert len(server.emulator.requests) == 1
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Check your account first: The image may have been made and billed")
+
+
 @pytest.mark.parametrize(("example", "name"), [("text_to_video.py", "lake.mp4"), ("async_with.py", "cityscape.mp4")])
 def test_an_example_of_the_page_prints_what_the_page_prints(
     example: str, name: str, ended: dict[str, subprocess.CompletedProcess[str]]
@@ -128,17 +150,17 @@ def test_without_an_emulator_an_example_needs_a_key(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("example", [*VIDEOS, "make_media.py"])
+@pytest.mark.parametrize("example", [*ALL, "make_media.py"])
 def test_help_says_in_one_line_what_an_example_does(example: str, tmp_path: Path) -> None:
     shown = run(example, tmp_path, "--help", COLUMNS="200")
     usage, _, description, _, *options = shown.stdout.splitlines()
     assert (shown.returncode, shown.stderr) == (0, "")
     assert usage.startswith(f"usage: {example} [-h]")
     assert description in (EXAMPLES / example).read_text("utf-8")
-    assert any(line.startswith("  --emulator ") for line in options) is (example in VIDEOS)
+    assert any(line.startswith("  --emulator ") for line in options) is (example in ALL)
 
 
-@pytest.mark.parametrize("example", [*VIDEOS, "make_media.py"])
+@pytest.mark.parametrize("example", [*ALL, "make_media.py"])
 @pytest.mark.parametrize("wrong", ["--emulate", "extra"])
 def test_an_example_refuses_other_arguments(example: str, wrong: str, tmp_path: Path) -> None:
     refused = run(example, tmp_path, wrong)
@@ -148,14 +170,17 @@ def test_an_example_refuses_other_arguments(example: str, wrong: str, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("example", VIDEOS)
-def test_only_an_example_of_the_documented_page_uses_a_retired_model(example: str) -> None:
-    (name,) = set(re.findall(r'models\.video\("(.+?)"\)', (EXAMPLES / example).read_text("utf-8")))
-    assert (models.video(name).retired is not None) is (example in OF_THE_PAGE)
+@pytest.mark.parametrize("example", ALL)
+def test_only_an_example_that_says_so_uses_a_retired_model(example: str) -> None:
+    text = (EXAMPLES / example).read_text("utf-8")
+    (name,) = set(re.findall(r'models\.(?:video|image)\("(.+?)"\)', text))
+    model = models.known(name)
+    assert model is not None
+    assert (model.retired is not None) is (example in RETIRED)
 
 
 def test_every_example_is_tested_or_a_helper() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*VIDEOS, "_emulator.py", "make_media.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*ALL, "_emulator.py", "make_media.py"}
 
 
 def test_the_input_media_are_a_picture_and_a_video_with_sound() -> None:

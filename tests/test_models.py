@@ -76,7 +76,8 @@ def find(name: str) -> ModelDefinition:
 def test_a_model_is_in_the_catalogue_as_the_service_knows_it(row: Any) -> None:
     name, task, fps, size, resolutions, alias_of, retired = row
     model = find(name)
-    assert (model.name, model.task, model.endpoint) == (name, task, f"/v1/jobs/{name}")
+    kind = "generate" if name in IMAGES else "jobs"
+    assert (model.name, model.task, model.endpoint) == (name, task, f"/v1/{kind}/{name}")
     assert (model.fps, (model.width, model.height), model.resolutions) == (fps, size, resolutions)
     assert (model.alias_of, model.retired) == (alias_of, retired)
 

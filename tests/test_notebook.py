@@ -21,7 +21,7 @@ from support.documents import run as run_here
 from support.fakes import LAKE, MP4, FakeTransport, accepted, client_of, status, video
 from support.studio import Studio
 
-from decart import JobStatusResponse, JobSubmitResponse, QueueJobResult
+from decart import ImageResult, JobStatusResponse, JobSubmitResponse, QueueJobResult, SavedImage
 from decart.emulator import Emulator, EmulatorServer
 from decart.integrations import notebook
 
@@ -68,6 +68,29 @@ def test_a_picture_is_shown_as_one(tmp_path: Path) -> None:
         QueueJobResult(job_id="j1", status="completed", path=tmp_path / "lake.png"),
     ):
         assert f'<img src="data:image/png;base64,{encoded}"' in html_of(result)
+
+
+@pytest.mark.parametrize("kind", ["image/png", "image/webp", "application/octet-stream"])
+def test_an_image_is_shown_with_its_model_and_type(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "hat.png").write_bytes(PNG)
+    encoded = base64.b64encode(PNG).decode()
+    for image in (
+        ImageResult(data=PNG, content_type=kind, model=HOSTILE),
+        SavedImage(path=tmp_path / "hat.png", content_type=kind, model=HOSTILE),
+    ):
+        shown = html_of(image)
+        assert f'<img src="data:{kind};base64,{encoded}"' in shown and f" · {kind}<" in shown
+        assert "<script" not in shown
+
+
+def test_a_large_image_is_not_embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notebook, "INLINE_LIMIT", 10)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hat.png").write_bytes(PNG)
+    in_memory = ImageResult(data=PNG, content_type="image/png", model="m")
+    assert 'too large to embed: <code>result.save("image.png")</code>' in html_of(in_memory)
+    saved = SavedImage(path=tmp_path / "hat.png", content_type="image/png", model="m")
+    assert '<img src="hat.png"' in html_of(saved)
 
 
 def test_a_large_result_in_memory_is_not_embedded() -> None:

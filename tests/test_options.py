@@ -7,7 +7,7 @@ import inspect
 import io
 import types
 import typing
-from typing import Any, Required, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Required, get_args, get_origin, get_type_hints
 
 import attrs
 import pytest
@@ -15,6 +15,7 @@ from support.fakes import FakeTransport, client_of
 
 from decart import (
     DecartClient,
+    ImageOptions,
     InvalidInputError,
     JobOptions,
     ModelDefinition,
@@ -71,7 +72,7 @@ def test_a_dict_becomes_the_input_of_the_model(name: str) -> None:
 
 @pytest.mark.parametrize("name", models.names())
 def test_the_dict_of_the_caller_is_left_as_it_is(name: str) -> None:
-    options = {**full(name), "on_status_change": print}
+    options = full(name) if models.makes(known(name)) == "image" else {**full(name), "on_status_change": print}
     before = copy.copy(options)
     from_options(options)  # type: ignore[arg-type]
     from_options(options)  # type: ignore[arg-type]
@@ -133,9 +134,34 @@ def test_an_unknown_key_without_a_near_match_gets_no_suggestion(key: str) -> Non
 
 @pytest.mark.parametrize("key", ["poll", "cancel", "save_to", "progress", "retry", "timeout"])
 def test_the_error_for_a_keyword_argument_in_the_dict_says_where_it_belongs(key: str) -> None:
-    call = "DecartClient(" if key in ("retry", "timeout") else "submit_and_poll(options, "
+    call = "DecartClient(" if key in ("retry", "timeout") else "client.queue.submit_and_poll(options, "
     refused(f"{key} is a keyword argument, not an option; write {call}{key}=...).", {**LAKE, key: None})
     assert key in inspect.signature(DecartClient if "Client" in call else QueueClient.submit_and_poll).parameters
+
+
+@pytest.mark.parametrize("key", ["cancel", "save_to", "progress"])
+def test_the_error_for_a_keyword_argument_of_an_image_names_the_call_for_images(key: str) -> None:
+    rule = f"{key} is a keyword argument, not an option; write client.process(options, {key}=...)."
+    refused(rule, {**full("lucy-image-2"), key: None})
+    assert key in inspect.signature(DecartClient.process).parameters
+
+
+@pytest.mark.parametrize("key", ["poll", "on_status_change"])
+def test_an_image_has_no_status_to_wait_for(key: str) -> None:
+    refused(key, {**full("lucy-image-2"), key: None})
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "call"),
+    [("lucy-image-2", "video", "client.process"), ("lucy-clip", "image", "client.queue.submit_and_poll")],
+)
+def test_a_model_that_makes_something_else_is_refused_with_the_call_to_use(
+    name: str, expected: Literal["image", "video"], call: str
+) -> None:
+    options: Any = full(name)
+    for given in (options, input_class(known(name))(**options), {"model": known(name)}):
+        with pytest.raises(InvalidInputError, match=f"{name} makes an? .*; write {call}\\(...\\). Nothing was sent."):
+            from_options(given, expected)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +274,7 @@ def test_a_file_is_handed_on_unread() -> None:
 def test_each_task_has_a_typed_dict_that_requires_what_its_input_requires() -> None:
     names = {**vars(typing), **vars(uploads), **vars(file_inputs)}  # what type checkers see beneath TYPE_CHECKING
     seen = set()
-    for options in get_args(JobOptions):
+    for options in get_args(JobOptions | ImageOptions):
         hints = get_type_hints(options, localns=names, include_extras=True)
         required = {name for name, hint in hints.items() if get_origin(hint) is Required}
         (model,) = get_args(hints["model"])
@@ -256,7 +282,8 @@ def test_each_task_has_a_typed_dict_that_requires_what_its_input_requires() -> N
             kind = input_class(ModelDefinition(name="m", task=task))
             fields = attrs.fields_dict(kind)
             assert kind.__name__ == options.__name__.replace("Options", "Input")
-            assert set(hints) == {"on_status_change", *fields}
+            callback = {"on_status_change"} if options in get_args(JobOptions) else set()
+            assert set(hints) == callback | set(fields)
             assert required == {name for name, field in fields.items() if field.default is attrs.NOTHING}
             seen.add(task)
     assert seen == set(models.TASKS)

@@ -14,8 +14,10 @@ from support.scenarios import SCENARIOS
 
 from decart import (
     AsyncDecartClient,
+    AsyncModelsClient,
     AsyncQueueClient,
     DecartClient,
+    ModelsClient,
     QueueClient,
     Timeout,
 )
@@ -38,8 +40,9 @@ def verbs(kind: type) -> dict[str, list[tuple[str, Any, Any]]]:
     }
 
 
-def test_the_verbs_of_the_two_queues_and_their_parameters_are_the_same() -> None:
+def test_the_methods_of_both_sides_and_their_parameters_are_the_same() -> None:
     assert verbs(QueueClient) == verbs(AsyncQueueClient)
+    assert verbs(ModelsClient) == verbs(AsyncModelsClient)
     assert set(verbs(QueueClient)) >= {"submit", "status", "result", "poll", "submit_and_poll"}
 
 

@@ -43,6 +43,9 @@ submit({"model": i2v, "prompt": "wind", "data": 5})  # E: arg-type | reportArgum
 submit({"model": "lucy-pro-t2v", "prompt": "A lake"})  # E: arg-type | reportArgumentType
 submit({"prompt": "A lake"})  # E: arg-type | reportArgumentType
 submit({"model": ModelDefinition(name="m", task="motion"), "prompt": "x"})  # E: arg-type | reportArgumentType
+submit({"model": models.image("lucy-pro-t2i"), "prompt": "A lake"})  # E: arg-type | reportArgumentType
+client.process({"model": t2v, "prompt": "A lake"})  # E: call-overload | reportArgumentType
+client.process({"model": models.image("lucy-image-2"), "prompt": "oil"})  # E: call-overload | reportArgumentType
 submit_and_poll({"model": t2v, "promt": "A lake"})  # E: call-overload | reportArgumentType
 submit_and_poll({"model": i2v, "prompt": "wind"}, save_to="a.mp4")  # E: call-overload | reportArgumentType,reportCallIssue
 submit_and_poll({"model": t2v, "prompt": "A lake", "save_to": "a.mp4"})  # E: call-overload | reportArgumentType

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import NoReturn, Self, overload
 
 from ..config import UNCHANGED, ClientConfig, Shared, Unchanged, check_hooks, settings
 from ..events import EventHook
+from ..file_inputs import ImageToImageInput
+from ..images import ImageResult, SavedImage
+from ..inputs import TextToImageInput
+from ..lookups import Provenance
+from ..options import ImageOptions
 from ..policies import PollPolicy, RetryPolicy
+from ..progress import ShowProgress
 from ..transports import AnyTransport, make_transport
 from ..transports.base import AnyTimeout, AsyncTransport, Timeout
-from .backend import adapt
+from ..uploads import FileInput
+from .backend import CancelEvent, adapt
 from .engine import AsyncEngine
+from .images import process
+from .lookups import AsyncModelsClient, verify
 from .queue import AsyncQueueClient
 
 
@@ -44,6 +54,7 @@ class AsyncDecartClient:
     """
 
     queue: AsyncQueueClient
+    models: AsyncModelsClient
 
     def __init__(
         self,
@@ -69,7 +80,9 @@ class AsyncDecartClient:
 
     def _start(self, config: ClientConfig, shared: Shared, transport: AsyncTransport) -> None:
         self._config, self._shared, self._transport = config, shared, transport
-        self.queue = AsyncQueueClient(AsyncEngine(config, shared, transport))
+        self._engine = AsyncEngine(config, shared, transport)
+        self.queue = AsyncQueueClient(self._engine)
+        self.models = AsyncModelsClient(self._engine)
 
     @classmethod
     def _made_of(cls, config: ClientConfig, shared: Shared, transport: AsyncTransport) -> Self:
@@ -100,6 +113,82 @@ class AsyncDecartClient:
         """
         config = self._config.changed(timeout=timeout, retry=retry, poll=poll, event_hooks=event_hooks)
         return self._made_of(config, self._shared, self._transport)
+
+    @overload
+    async def process(
+        self,
+        options: ImageOptions | TextToImageInput | ImageToImageInput,
+        *,
+        save_to: None = None,
+        progress: ShowProgress | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> ImageResult: ...
+    @overload
+    async def process(
+        self,
+        options: ImageOptions | TextToImageInput | ImageToImageInput,
+        *,
+        save_to: str | os.PathLike[str],
+        progress: ShowProgress | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> SavedImage: ...
+    async def process(
+        self,
+        options: ImageOptions | TextToImageInput | ImageToImageInput,
+        *,
+        save_to: str | os.PathLike[str] | None = None,
+        progress: ShowProgress | None = None,
+        cancel: CancelEvent | None = None,
+    ) -> ImageResult | SavedImage:
+        """Make an image, and return it. This is one request of up to a minute, and it costs money.
+
+        There is no id to come back to. So it is repeated only if the service surely did not accept it, as a submit is.
+
+        Args:
+            options: A dict with ``model`` and the model's inputs, or an input object such as ``ImageToImageInput``.
+            save_to: A file that the image goes to instead of memory. Its folder is checked before anything is sent.
+            progress: Called with a ``Progress``, in bytes, at most ten times a second while the inputs are sent; True
+                for a bar (extra ``progress``).
+            cancel: An event that ends the call if it is set before the request is sent.
+
+        Returns:
+            The image as ``data``, or its file as ``path``.
+
+        Raises:
+            InvalidInputError: An input cannot be used, or the model makes videos; nothing was sent.
+            ProcessingError: The image was not made; nothing was billed.
+            ProcessingOutcomeUnknownError: It may have been made and billed; check before asking for it again.
+            WaitCancelledError: ``cancel`` was set; nothing was sent.
+            OSError: The image was made and could not be saved; the error has it as ``image``.
+
+        Example:
+            >>> image = await client.process({
+            ...     "model": models.image("lucy-image-2"), "prompt": "As an oil painting", "data": Path("image.jpg")
+            ... })
+            >>> image.save("painting.png")
+            PosixPath('painting.png')
+        """
+        return await process(self._engine, options, save_to=save_to, progress=progress, cancel=cancel)
+
+    async def verify(self, file: FileInput, *, progress: ShowProgress | None = None) -> Provenance:
+        """Ask whether a video or image carries the service's watermark, which survives re-encoding.
+
+        The service publishes neither the shape of its response nor a price. The request changes nothing, and is retried
+        as a status check is.
+
+        Args:
+            file: The video or image, as any input of a job.
+            progress: As for ``process``.
+
+        Raises:
+            InvalidInputError: The file cannot be read; nothing was sent.
+            CallError: It was not checked; ``cause`` says why, with status 501 where the service has no such check.
+
+        Example:
+            >>> (await client.verify(Path("lake.mp4"))).detected
+            True
+        """
+        return await verify(self._engine, file, progress)
 
     async def __aenter__(self) -> Self:
         return self

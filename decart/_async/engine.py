@@ -21,10 +21,11 @@ from ..config import ClientConfig, Shared
 from ..errors import ClientClosedError, DecartSDKError, QueueError, TransportError
 from ..events import Operation, log
 from ..jobs import JobStatusResponse
-from ..outcomes import Cancellation, status_error
+from ..outcomes import CallState, Cancellation, Sending, status_error
 from ..policies import FAILURES, Exchange, repeat_read
 from ..polling import Wait
-from ..protocol import ERROR_LIMIT, JSON_LIMIT, Call, status_call
+from ..progress import OnProgress
+from ..protocol import ERROR_LIMIT, Call, status_call
 from ..reporter import Reporter
 from ..responses import BufferedResponse
 from ..transports.base import AsyncHttpResponse, AsyncTransport, HttpRequest, Timeout
@@ -110,15 +111,50 @@ class AsyncEngine:
     ) -> JobStatusResponse:
         """Check the status of a job; ``error_of`` makes the error of a failed check."""
         call = status_call(self.settings, job_id)
-        with self.reporter.operation(Operation(name="status", job_id=job_id)):
-            try:
-                status = await self.send(call, repeat_read)
-            except FAILURES as cause:
-                raise error_of(job_id, cause) from cause
+        operation = Operation(name="status", job_id=job_id)
+        status = await self.call(operation, call, repeat_read, partial(error_of, job_id))
         return self.memory.with_age(status, self.transport.now())
 
-    async def send(self, call: Call[T], repeat: Callable[[BaseException], bool], *, cancel: Cancellation = NEVER) -> T:
+    def sending(self, state: CallState, on_progress: OnProgress | None, cancel: Cancellation = NEVER) -> Sending:
+        """Return what happens while the body of a billed request is sent."""
+        listening = on_progress is not None or self.reporter.hooks
+        meter = self.reporter.meter("upload", on_progress, self.transport.now) if listening else None
+        return Sending(state, (self.check_open, cancel.check), meter)
+
+    async def call(
+        self,
+        operation: Operation,
+        call: Call[T],
+        repeat: Callable[[BaseException], bool],
+        error_of: Callable[[DecartSDKError], DecartSDKError],
+        *,
+        cancel: Cancellation = NEVER,
+        timeout: Timeout | None = None,
+    ) -> T:
+        """Make an exchange that is an operation of its own; ``error_of`` makes the error of one that failed.
+
+        Raises:
+            ClientClosedError: The client was closed.
+            DecartSDKError: What ``error_of`` returned for the failure of the last attempt.
+        """
+        with self.reporter.operation(operation):
+            try:
+                return await self.send(call, repeat, cancel=cancel, timeout=timeout)
+            except FAILURES as cause:
+                raise error_of(cause) from cause
+
+    async def send(
+        self,
+        call: Call[T],
+        repeat: Callable[[BaseException], bool],
+        *,
+        cancel: Cancellation = NEVER,
+        timeout: Timeout | None = None,
+    ) -> T:
         """Make an exchange, and retry it where ``repeat`` says that it is worth it and the policy allows it.
+
+        Args:
+            timeout: Takes the place of the client's.
 
         Raises:
             ClientClosedError: The client was closed.
@@ -131,8 +167,8 @@ class AsyncEngine:
             accepted = None if job_id is None else self.memory.submitted_at(job_id)
             return exchange.pause_after(error, now(), accepted)
 
-        attempt = partial(self.send_once, call, self.settings.timeout, cancel)
-        return await self.with_retries(attempt, pause_after, job_id=job_id, cancel=cancel)
+        attempt = partial(self.send_once, call, timeout or self.settings.timeout, cancel)
+        return await self.with_retries(attempt, pause_after, job_id=job_id, what=call.what, cancel=cancel)
 
     async def with_retries(
         self,
@@ -140,6 +176,7 @@ class AsyncEngine:
         pause_after: Callable[[DecartSDKError], float | None] | None,
         *,
         job_id: str | None,
+        what: str = "",
         cancel: Cancellation = NEVER,
     ) -> T:
         """Make attempts until one succeeds, or fails with an error that is not retried; it is raised.
@@ -149,7 +186,7 @@ class AsyncEngine:
         attempts = AsyncAttempts(
             make=attempt,
             pause_after=pause_after,
-            on_retry=partial(self.reporter.retry, job_id),
+            on_retry=partial(self.reporter.retry, job_id, what=what),
             transport=self.transport,
             cancel=cancel.event,
         )
@@ -177,7 +214,7 @@ class AsyncEngine:
             cancel.check()
         check = cancel.check if call.request.body is None else NEVER.check  # a submit that was sent is read to its end
         async with await self.open(call.request, timeout) as response:
-            limit = JSON_LIMIT if 200 <= response.status < 300 else ERROR_LIMIT
+            limit = call.limit if 200 <= response.status < 300 else ERROR_LIMIT
             received = partial(BufferedResponse, status=response.status, headers=response.headers)  # hides the body
             failure: TransportError | None = None
             try:
@@ -220,8 +257,7 @@ class AsyncEngine:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "The queue of a client holds a key and connections, and is neither copied nor pickled; make a client in "
-            "each process instead."
+            "A client holds a key and connections, and is neither copied nor pickled; make one in each process instead."
         )
 
     def check_open(self) -> None:

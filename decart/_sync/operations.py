@@ -38,7 +38,7 @@ from ..outcomes import (
     timed_out,
     wait_cancelled,
 )
-from ..policies import FAILURES, PollPolicy, outcome_unknown, repeat_submit
+from ..policies import FAILURES, PollPolicy
 from ..polling import Failed, Finished, JobPoll, NextStep, TimedOut, Wait
 from ..progress import OnProgress
 from ..protocol import Call, status_call, submit_call
@@ -114,31 +114,21 @@ class Operations:
         cancel: CancelEvent | None = None,
     ) -> JobSubmitResponse:
         """Submit a job, and note its id as soon as it is known."""
-        engine, job = self.engine, from_options(options)
+        engine, job = self.engine, from_options(options, "video")
         cancellation = Cancellation(cancel, submit_cancelled)
-        listening = on_progress is not None or engine.reporter.hooks
-        meter = engine.reporter.meter("upload", on_progress, engine.transport.now) if listening else None
-
-        def may_start() -> None:
-            engine.check_open()
-            cancellation.check()
-
-        def on_sent(done: int, total: int) -> None:
-            state.sent = True
-            if meter is not None:
-                meter.at(done, total)
-
-        def repeat(error: BaseException) -> bool:
-            state.sent = outcome_unknown(error)  # after a refusal, a call that is interrupted has cost nothing
-            return repeat_submit(error)
-
+        sending = engine.sending(state, on_progress, cancellation)
         build = partial(
-            submit_call, engine.settings, job, on_sent=on_sent, may_start=may_start, on_accepted=state.accept
+            submit_call,
+            engine.settings,
+            job,
+            on_sent=sending.on_sent,
+            may_start=sending.may_start,
+            on_accepted=state.accept,
         )
         call = in_thread(build) if job.has_files else build()
         with engine.reporter.operation(Operation(name="submit", model=job.model.name)):
             try:
-                accepted = engine.send(call, repeat, cancel=cancellation)
+                accepted = engine.send(call, sending.repeat, cancel=cancellation)
             except FAILURES as cause:
                 raise submit_error(cause) from cause
             # remembered and logged before anything else can happen; the sizes are the service's defaults

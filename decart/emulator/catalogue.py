@@ -47,7 +47,7 @@ def _entries() -> Iterable[ModelDefinition]:
         assert entry is not None
         yield entry
         for spelling in _SPELLINGS.get(name, ()):
-            yield attrs.evolve(entry, name=spelling, endpoint=f"/v1/jobs/{spelling}", alias_of=name)
+            yield attrs.evolve(entry, name=spelling, endpoint=entry.endpoint.replace(name, spelling), alias_of=name)
 
 
 class Catalogue:

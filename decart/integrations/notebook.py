@@ -1,4 +1,4 @@
-"""How jobs and results are displayed in a notebook: the status of the job, and a player for its video.
+"""How jobs, results and images are displayed in a notebook: the status of a job, a player for its video, a picture.
 
 A notebook stores everything that it displays, so at most ``INLINE_LIMIT`` bytes of video are embedded per result:
 
@@ -39,6 +39,14 @@ if TYPE_CHECKING:
         @property
         def model(self) -> str | None: ...
 
+    class Image(Protocol):
+        """What images in memory and in files have in common."""
+
+        @property
+        def model(self) -> str: ...
+        @property
+        def content_type(self) -> str: ...
+
 
 def bundle(job: Job, player: str = "") -> dict[str, str]:
     """Return a job or result as MIME types that a terminal and a notebook display."""
@@ -56,31 +64,44 @@ def bundle(job: Job, player: str = "") -> dict[str, str]:
     }
 
 
-def player(data: bytes | None, path: Path | None) -> str:
-    """Return the HTML that plays a video or shows a picture from memory or a file, or says where to find it."""
+def image_bundle(image: Image, *, data: bytes | None = None, path: Path | None = None) -> dict[str, str]:
+    """Return an image in memory or in a file as MIME types that a terminal and a notebook display."""
+    facts = f"{html.escape(image.model)} · {html.escape(image.content_type)}"
+    shown = player(data, path, image.content_type)
+    return {"text/plain": repr(image), "text/html": f"<div>{facts}{shown}</div>"}
+
+
+def player(data: bytes | None, path: Path | None, mime_type: str = "") -> str:
+    """Return the HTML that plays a video or shows a picture from memory or a file, or says where to find it.
+
+    Args:
+        mime_type: What it is; by default, that is read from its first bytes.
+    """
     if path is not None:
-        return _file_player(path) if path.is_file() else ""
+        return _file_player(path, mime_type) if path.is_file() else ""
     if not data:
         return ""
     if len(data) <= INLINE_LIMIT:
-        return _embedded(data)
-    return f'<div>{_mib(len(data))}, too large to embed: <code>result.save("video.mp4")</code></div>'
+        return _embedded(data, mime_type)
+    name = "image.png" if mime_type else "video.mp4"
+    return f'<div>{_mib(len(data))}, too large to embed: <code>result.save("{name}")</code></div>'
 
 
-def _file_player(path: Path) -> str:
+def _file_player(path: Path, mime_type: str) -> str:
     size = path.stat().st_size
     if size <= INLINE_LIMIT:
-        return _embedded(path.read_bytes())
+        return _embedded(path.read_bytes(), mime_type)
     location = f"<div>{_mib(size)} in <code>{html.escape(str(path))}</code></div>"
     absolute, folder = Path(os.path.abspath(path)), Path.cwd()
     if not absolute.is_relative_to(folder):  # a notebook server serves only the notebook's folder
         return location
     with path.open("rb") as file:
-        return _tag(_mime_type(file.read(16)), quote(absolute.relative_to(folder).as_posix())) + location
+        return _tag(mime_type or _mime_type(file.read(16)), quote(absolute.relative_to(folder).as_posix())) + location
 
 
-def _embedded(data: bytes) -> str:
-    return _tag(_mime_type(data), f"data:{_mime_type(data)};base64,{base64.b64encode(data).decode()}")
+def _embedded(data: bytes, mime_type: str) -> str:
+    mime_type = mime_type or _mime_type(data)
+    return _tag(mime_type, f"data:{mime_type};base64,{base64.b64encode(data).decode()}")
 
 
 def _mime_type(data: bytes) -> str:
@@ -88,7 +109,7 @@ def _mime_type(data: bytes) -> str:
 
 
 def _tag(mime_type: str, source: str) -> str:
-    if mime_type == "image/png":
+    if mime_type != "video/mp4":
         return f'<img src="{source}" style="{_STYLE}">'
     return f'<video src="{source}" controls loop muted playsinline preload="metadata" style="{_STYLE}"></video>'
 

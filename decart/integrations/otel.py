@@ -1,4 +1,4 @@
-"""OpenTelemetry spans for submits, waits and downloads (extra ``otel``).
+"""OpenTelemetry spans for submits, waits, downloads, images and all other calls (extra ``otel``).
 
 ::
 
@@ -12,6 +12,7 @@ span              kind      contents
 decart submit     CLIENT    ``decart.model``, ``decart.job.id``
 decart wait       INTERNAL  ``decart.job.id``, ``decart.job.status``; a span event for each change of the status
 decart download   CLIENT    ``decart.job.id``, ``decart.bytes``
+decart process    CLIENT    ``decart.model``
 ================  ========  ======================================================================
 
 A retry is a span event named ``retry``. The span of an operation that raised records the exception and has the status

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.raw import RawClient
 from support.studio import Studio
 
 from decart import (
@@ -119,8 +120,14 @@ def test_a_trajectory_in_pixels_is_converted_to_fractions(client: DecartClient, 
 
 
 def test_an_image_model_makes_a_png(client: DecartClient, studio: Studio) -> None:
-    client.queue.submit_and_poll(job("lucy-image-2", prompt="a hat", data=b"picture", enhance_prompt=False))
+    image = client.process(job("lucy-image-2", prompt="a hat", data=b"picture", enhance_prompt=False))
+    assert (image.data, image.content_type) == (b"video of a hat", "image/png")
     assert studio.orders[0].task == "image-to-image"
+
+
+def test_an_image_model_is_also_in_the_queue_of_the_emulator(raw: RawClient) -> None:
+    job_id = raw.finished(raw.form("/v1/jobs/lucy-image-2", {"prompt": "a hat"}, {"data": b"picture"}))
+    assert raw.get(f"/v1/jobs/{job_id}/content").headers["content-type"] == "image/png"
 
 
 def test_a_custom_model_can_be_added() -> None:

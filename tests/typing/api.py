@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 from typing import BinaryIO, Literal, assert_type
 
+from PIL import Image
+
 from decart import (
     AiohttpTransport,
     AsyncDecartClient,
@@ -16,17 +18,22 @@ from decart import (
     DecartSDKError,
     EventHook,
     FailedJob,
+    ImageOptions,
+    ImageResult,
     ImageToVideoOptions,
     JobOptions,
     JobStatusResponse,
     JobSubmitResponse,
     ModelDefinition,
     PollPolicy,
+    Provenance,
     QueueJobResult,
     QueueSubmitError,
     RequestsTransport,
     RetryPolicy,
+    SavedImage,
     SavedJob,
+    TextToImageInput,
     TextToVideoInput,
     ThreadedTransport,
     Timeout,
@@ -65,6 +72,15 @@ with client.queue.stream("id", range="bytes=0-", if_range=None) as video:
     assert_type(video.headers, dict[str, str])
     assert_type(next(video), bytes)
 
+painting: ImageOptions = {"model": models.image("lucy-image-2"), "prompt": "oil", "data": b"..."}
+assert_type(client.process(painting, progress=True), ImageResult)
+assert_type(client.process(painting, save_to="oil.png", cancel=threading.Event()), SavedImage)
+assert_type(client.process(painting).to_pil(), Image.Image)
+assert_type(client.process(TextToImageInput(model=models.image("lucy-pro-t2i"), prompt="A lake")), ImageResult)
+assert_type(client.models.resolve("lucy-latest"), str)
+assert_type(client.models.resolve(["lucy-latest"]), dict[str, str])
+assert_type(client.verify(Path("lake.mp4")), Provenance)
+
 
 # Options
 
@@ -81,8 +97,8 @@ def each_task(picture: Path, file: BinaryIO) -> None:
     submit({"model": models.video("lucy-restyle-2"), "data": picture, "prompt": "oil", "enhance_prompt": True})
     submit({"model": models.video("lucy-2.5"), "data": picture, "self_anchor": False})
     submit({"model": models.video("lucy-vton-3.6"), "data": picture, "reference_image": picture})
-    submit({"model": models.image("lucy-pro-t2i"), "prompt": "A lake"})
-    submit({"model": models.image("lucy-image-2"), "prompt": "oil", "data": picture})
+    client.process({"model": models.image("lucy-pro-t2i"), "prompt": "A lake", "orientation": "portrait"})
+    client.process({"model": models.image("lucy-image-2"), "prompt": "oil", "data": picture, "reference_image": b""})
     submit(TextToVideoInput(model=models.video("lucy-pro-t2v"), prompt="A lake"))
 
 
@@ -164,6 +180,10 @@ async def awaited() -> None:
         assert_type(await same.queue.poll("id", cancel=threading.Event()), CompletedJob | FailedJob)
         assert_type(await same.queue.poll("id", save_to=Path("lake.mp4")), SavedJob | FailedJob)
         assert_type(await ended.asave("lake.mp4"), Path)
+        assert_type(await same.process(painting, cancel=asyncio.Event()), ImageResult)
+        assert_type(await same.process(painting, save_to=Path("oil.png")), SavedImage)
+        assert_type(await same.models.resolve(("lucy-latest",)), dict[str, str])
+        assert_type(await same.verify(b"..."), Provenance)
     DecartClient(transport=AiohttpTransport(), event_hooks=[Tracing()])
     DecartClient(transport="urllib3")
     DecartClient(transport=Urllib3Transport(connections=8))

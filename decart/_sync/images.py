@@ -1,0 +1,65 @@
+# Generated from decart/_async by scripts/unasync.py. Do not edit.
+"""Request an image, and save it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from ..arguments import WaitArguments, shown_progress, wait_arguments
+from ..events import Operation
+from ..images import ImageResult, SavedImage, patient, process_call
+from ..inputs import JobInput
+from ..options import ImageOptions, from_options
+from ..outcomes import IMAGE_NOT_SAVED, PROCESS_ENDED, CallState, Cancellation, process_cancelled, process_error
+from ..progress import ShowProgress
+from ..results import write_to
+from .backend import AWAITED, CancelEvent, finish_in_thread, in_thread
+from .engine import Engine
+
+
+def process(
+    engine: Engine,
+    options: ImageOptions | JobInput,
+    *,
+    save_to: str | os.PathLike[str] | None,
+    progress: ShowProgress | None,
+    cancel: CancelEvent | None,
+) -> ImageResult | SavedImage:
+    """Request an image, and return it, or the file that it was saved to; see ``client.process``."""
+    state = CallState(if_sent=PROCESS_ENDED)
+    try:
+        with shown_progress(progress, awaited=AWAITED) as shown:
+            arguments = wait_arguments(None, None, cancel, save_to, shown, awaited=AWAITED)
+            image = request(engine, from_options(options, "image"), arguments, state)
+            if arguments.save_to is None:
+                return image
+            state.if_sent = IMAGE_NOT_SAVED
+            return saved(image, arguments.save_to)
+    except BaseException as error:
+        state.explain(error)
+        raise
+
+
+def request(engine: Engine, inputs: JobInput, arguments: WaitArguments, state: CallState) -> ImageResult:
+    """Request an image."""
+    cancellation = Cancellation(arguments.cancel, process_cancelled)
+    sending = engine.sending(state, arguments.on_progress, cancellation)
+    build = partial(process_call, engine.settings, inputs, on_sent=sending.on_sent, may_start=sending.may_start)
+    call = in_thread(build) if inputs.has_files else build()
+    operation = Operation(name="process", model=inputs.model.name)
+    timeout = patient(engine.settings.timeout)
+    return engine.call(operation, call, sending.repeat, process_error, cancel=cancellation, timeout=timeout)
+
+
+def saved(image: ImageResult, target: Path) -> SavedImage:
+    """Save an image that was paid for; what prevents that gets it as its attribute ``image``."""
+    try:
+        finish_in_thread(partial(write_to, target, os.curdir, image.data))
+    except BaseException as error:
+        with suppress(Exception):  # an exception that takes no attributes
+            error.image = image  # type: ignore[attr-defined]
+        raise
+    return SavedImage(path=target, content_type=image.content_type, model=image.model)
