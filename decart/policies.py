@@ -181,7 +181,7 @@ def repeat_read(error: BaseException) -> bool:
 
 
 def repeat_submit(error: BaseException) -> bool:
-    """Return whether a submit surely was not accepted, so that repeating it cannot bill twice."""
+    """Return whether a submit certainly was not accepted, so that repeating it cannot bill twice."""
     if isinstance(error, APIError):
         return isinstance(error, RateLimitError) or (error.status_code == 503 and error.retry_after is not None)
     if isinstance(error, ConfigurationError):

@@ -57,7 +57,7 @@ class QueueClient:
     ) -> JobSubmitResponse:
         """Submit a job and return at once, with its id.
 
-        This is the call that costs money. It is repeated only if the service surely did not accept it.
+        This is the call that costs money. It is repeated only if the service certainly did not accept it.
 
         Args:
             options: A dict with ``model`` and the model's inputs, or an input object such as ``TextToVideoInput``.
