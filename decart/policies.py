@@ -4,7 +4,7 @@
 deadline, which clips every pause and every timeout, so no call outlives it by more than one request.
 
 What is worth repeating depends on what a repeat costs. Reading is free. A submit and an image are billed, so they are
-repeated only if they surely were not accepted:
+repeated only if they certainly were not accepted:
 
 =========================================  ================  ==========================
 the exchange ended with                    reading (GET)     submitting (POST)
