@@ -143,7 +143,7 @@ class SyncDecartClient:
     ) -> ImageResult | SavedImage:
         """Make an image, and return it. This is one request of up to a minute, and it costs money.
 
-        There is no id to come back to. So, like a submit, it is repeated only if the service certainly did not accept it.
+        There is no id to come back to. Like a submit, it is repeated only if the service certainly did not accept it.
 
         Args:
             options: A dict with ``model`` and the model's inputs, or an input object such as ``ImageToImageInput``.
