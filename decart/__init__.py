@@ -48,6 +48,8 @@ from .errors import (
     ServerError,
     SubmitOutcomeUnknownError,
     TokenCreateError,
+    TokenDecodeError,
+    TokenVerifyError,
     TransportError,
     TransportTimeout,
     ValidationError,
@@ -57,11 +59,15 @@ from .errors import (
 if TYPE_CHECKING:
     from . import models
     from ._async.client import AsyncDecartClient
+    from ._async.files import AsyncFilesClient
     from ._async.lookups import AsyncModelsClient
     from ._async.queue import AsyncQueueClient
+    from ._async.tokens import AsyncTokensClient
     from ._async.transfers import AsyncVideoStream
+    from ._sync.files import FilesClient
     from ._sync.lookups import ModelsClient
     from ._sync.queue import QueueClient
+    from ._sync.tokens import TokensClient
     from ._sync.transfers import VideoStream
     from .client import DecartClient
     from .events import EventHook
@@ -75,6 +81,7 @@ if TYPE_CHECKING:
         VideoRestyleInput,
         VideoToVideoInput,
     )
+    from .files import FileReference
     from .images import ImageResult, SavedImage
     from .inputs import JobInput, TextToImageInput, TextToVideoInput
     from .jobs import (
@@ -104,6 +111,14 @@ if TYPE_CHECKING:
     )
     from .policies import PollPolicy, RetryPolicy
     from .progress import OnProgress, Progress
+    from .tokens import (
+        ClientTokenClaims,
+        CreateTokenResponse,
+        RealtimeConstraints,
+        TokenConstraints,
+        TokenPermissions,
+        VerifiedClientToken,
+    )
     from .transports.aiohttp import AiohttpTransport as AiohttpTransport
     from .transports.base import Timeout
     from .transports.requests import RequestsTransport
@@ -114,20 +129,26 @@ if TYPE_CHECKING:
 __all__ = [
     "APIError",
     "AsyncDecartClient",
+    "AsyncFilesClient",
     "AsyncModelsClient",
     "AsyncQueueClient",
+    "AsyncTokensClient",
     "AsyncVideoStream",
     "AuthenticationError",
     "CallError",
     "ClientClosedError",
+    "ClientTokenClaims",
     "CompletedJob",
     "ConfigurationError",
     "ConnectError",
+    "CreateTokenResponse",
     "DecartClient",
     "DecartSDKError",
     "EventHook",
     "FailedJob",
     "FileInput",
+    "FileReference",
+    "FilesClient",
     "FirstLastFrameInput",
     "FirstLastFrameOptions",
     "ImageModelName",
@@ -172,6 +193,7 @@ __all__ = [
     "QueueStatusError",
     "QueueSubmitError",
     "RateLimitError",
+    "RealtimeConstraints",
     "RequestsTransport",
     "ResponseError",
     "RetryPolicy",
@@ -185,11 +207,17 @@ __all__ = [
     "TextToVideoOptions",
     "ThreadedTransport",
     "Timeout",
+    "TokenConstraints",
     "TokenCreateError",
+    "TokenDecodeError",
+    "TokenPermissions",
+    "TokenVerifyError",
+    "TokensClient",
     "TransportError",
     "TransportTimeout",
     "Urllib3Transport",
     "ValidationError",
+    "VerifiedClientToken",
     "VideoEditInput",
     "VideoEditOptions",
     "VideoModelName",
@@ -208,10 +236,14 @@ logging.getLogger("decart").addHandler(logging.NullHandler())
 _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs an extra
     "_async.client": "AsyncDecartClient",
     "_async.lookups": "AsyncModelsClient",
+    "_async.files": "AsyncFilesClient",
     "_async.queue": "AsyncQueueClient",
+    "_async.tokens": "AsyncTokensClient",
     "_async.transfers": "AsyncVideoStream",
     "_sync.lookups": "ModelsClient",
+    "_sync.files": "FilesClient",
     "_sync.queue": "QueueClient",
+    "_sync.tokens": "TokensClient",
     "_sync.transfers": "VideoStream",
     "client": "DecartClient",
     "events": "EventHook",
@@ -220,6 +252,7 @@ _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs 
     "MotionTrajectoryInput VideoEditInput VideoRestyleInput VideoToVideoInput",
     "images": "ImageResult SavedImage",
     "lookups": "Provenance",
+    "files": "FileReference",
     "inputs": "JobInput TextToImageInput TextToVideoInput",
     "jobs": "CompletedJob FailedJob JobStatus JobStatusResponse JobSubmitResponse PollStep QueueJobResult SavedJob",
     "models": "ImageModelName ModelDefinition VideoModelName",
@@ -227,6 +260,8 @@ _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs 
     "JobOptions TextToImageOptions TextToVideoOptions VideoEditOptions VideoRestyleOptions VideoToVideoOptions",
     "policies": "PollPolicy RetryPolicy",
     "progress": "OnProgress Progress",
+    "tokens": "ClientTokenClaims CreateTokenResponse RealtimeConstraints TokenConstraints TokenPermissions "
+    "VerifiedClientToken",
     "transports.aiohttp": "AiohttpTransport",
     "transports.base": "Timeout",
     "transports.requests": "RequestsTransport",

@@ -21,7 +21,12 @@ class DecartClient(SyncDecartClient):
     def aio(self) -> AsyncDecartClient:
         """The async side of this client: the same settings, transport and learned durations."""
         if self._aio is None or self._aio._shared.closed:
-            shared = Shared(transport=self._shared.transport, memory=self._shared.memory, parent=self._shared)
+            shared = Shared(
+                transport=self._shared.transport,
+                memory=self._shared.memory,
+                keys=self._shared.keys,
+                parent=self._shared,
+            )
             self._aio = AsyncDecartClient._made_of(self._config, shared, adapt(shared.transport))
             self._shared.async_sides.add(self._aio)
         return self._aio

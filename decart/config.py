@@ -22,6 +22,7 @@ from .errors import InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError
 from .events import EventHook
 from .extras import DISTRIBUTION
 from .inputs import read
+from .keys import KeyCache
 from .pace import JobMemory
 from .policies import PollPolicy, RetryPolicy
 from .transports.base import AnyTimeout, AsyncTransport, Timeout, Transport, origin
@@ -44,7 +45,7 @@ class Secret(str):
         return self
 
     def __reduce_ex__(self, protocol: object) -> str:
-        raise TypeError("An API key is never pickled; make a client in each process instead.")
+        raise TypeError("A key or token is never pickled; make a client in each process instead.")
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -243,6 +244,7 @@ class Shared:
     Attributes:
         transport: What sends the requests.
         memory: The jobs that were submitted, and how long they took.
+        keys: The public keys that client tokens are verified with.
         closed: Whether one of the clients was closed.
         parent: What the sync client shares, for its async side.
         async_sides: The async sides of these clients, which are closed with them.
@@ -250,6 +252,7 @@ class Shared:
 
     transport: Transport | AsyncTransport
     memory: JobMemory = attrs.field(factory=JobMemory)
+    keys: KeyCache = attrs.field(factory=KeyCache)
     closed: bool = False
     parent: Shared | None = None
     async_sides: WeakSet[Any] = attrs.field(factory=WeakSet)

@@ -49,7 +49,7 @@ class RequestSent:
     """A request is about to be sent; each retry is a request of its own.
 
     Attributes:
-        method: ``"GET"`` or ``"POST"``.
+        method: ``"GET"``, ``"POST"`` or ``"DELETE"``.
         url: Where it goes.
         length: Bytes of its body.
     """

@@ -26,6 +26,7 @@ import numbers
 import operator
 import reprlib
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, ClassVar, Literal, TypeVar
 
 import attrs
@@ -137,6 +138,20 @@ def real(value: Any) -> Any:
         return float(number)  # type: ignore[arg-type]
     except Exception:  # a complex number, for example
         return value
+
+
+def seconds_of(field: str, value: object, shortest: int, longest: int) -> int:
+    """Return a period as whole seconds.
+
+    Raises:
+        InvalidInputError: It is no number and no ``timedelta``, or is out of range.
+    """
+    number = value.total_seconds() if isinstance(value, timedelta) else real(value)
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not shortest <= number <= longest:
+        raise refuse(field, f"a number of seconds or a timedelta, from {shortest} to {longest} s", value)
+    if number != int(number):
+        raise refuse(field, "a whole number of seconds", value)
+    return int(number)
 
 
 optional = attrs.validators.optional

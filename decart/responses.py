@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -72,6 +72,15 @@ def load_json(body: bytes) -> Any:
         return None
 
 
+def time_of(text: object) -> datetime | None:
+    """Parse a time in JSON (ISO 8601, in UTC unless it says otherwise); return ``None`` if the value is not one."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def unreadable(why: str, response: BufferedResponse, settings: Settings) -> ResponseError:
     """Return the error of a 2xx response that cannot be used."""
     kind = clean(response.headers.get("content-type", "no content type"), settings, limit=100)
@@ -119,6 +128,13 @@ def doubt_of_path(response: BufferedResponse, settings: Settings) -> str:
     if not path or response.status not in (404, 405):
         return ""
     return f"The base URL {settings.base_url} has the path {path}, which may be wrong. "
+
+
+def no_such_route(response: BufferedResponse, settings: Settings) -> str | None:
+    """Return the advice for a 404 or 405 that is about no job and no model; ``None`` for other statuses."""
+    if response.status not in (404, 405):
+        return None
+    return f"{doubt_of_path(response, settings)}The service has no such route; check the base URL."
 
 
 def api_error(

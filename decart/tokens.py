@@ -1,33 +1,30 @@
-"""Client tokens: short-lived keys for browsers. What is sent, what comes back, and how a signed token is verified."""
+"""Client tokens: short-lived keys for browsers. What is sent, and what comes back."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NotRequired, Self, TypedDict
+from functools import partial
+from typing import Any, NotRequired, Self, TypedDict, cast
 
 import attrs
 
-from .config import Secret
-from .errors import InvalidInputError, TokenDecodeError, TokenVerifyError
-from .extras import require
-from .inputs import refuse
+from .config import Secret, Settings
+from .errors import APIError, DecartSDKError, InvalidInputError, TokenCreateError
+from .inputs import read, refuse, seconds_of
 from .models import ModelDefinition
-
-ISSUER = "https://platform.decart.ai"
-"""Who issues the service's tokens, and whom they are for (``iss`` and ``aud``)."""
-
-ALGORITHM = "EdDSA"
-LEEWAY = 30
-"""Seconds by which the clocks of the service and of this machine may differ."""
+from .protocol import Call, JsonBody
+from .responses import BufferedResponse, api_error, load_json, no_such_route, time_of, unreadable
+from .transports.base import HttpRequest
 
 LONGEST = 3600
 MOST_NAMES = 20
 ORIGIN_LIMIT = 253
 SHORTEST_SESSION = 10
 
+_SECRETS = re.compile(rb"(ek_|eyJ)[\w.-]+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 
 
@@ -149,7 +146,7 @@ def token_request(
     """
     origins = _list("allowed_origins", allowed_origins)
     body = {
-        "expiresIn": _seconds(expires_in),
+        "expiresIn": None if expires_in is None else seconds_of("expires_in", expires_in, 1, LONGEST),
         "allowedModels": _list("allowed_models", allowed_models),
         "allowedOrigins": origins,
         "constraints": _constraints(constraints),
@@ -163,23 +160,12 @@ def token_request(
     return {name: value for name, value in body.items() if value is not None}
 
 
-def _seconds(value: int | timedelta | None) -> int | None:
-    if value is None:
-        return None
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds != int(seconds):
-        raise refuse("expires_in", "a whole number of seconds, or a timedelta", value)
-    if not 1 <= seconds <= LONGEST:
-        raise refuse("expires_in", f"from 1 to {LONGEST} seconds", value)
-    return int(seconds)
-
-
 def _list(field: str, values: Iterable[str | ModelDefinition] | None) -> list[str] | None:
     if values is None:
         return None
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise InvalidInputError(f"{field} must be a list: write {field}=[{values!r}].")
-    names = [value.name if isinstance(value, ModelDefinition) else value for value in values]
+    names = read(field, lambda: [value.name if isinstance(value, ModelDefinition) else value for value in values])
     if len(names) > MOST_NAMES:
         raise InvalidInputError(f"{field} may have at most {MOST_NAMES} entries, not {len(names)}.")
     for name in names:
@@ -213,85 +199,63 @@ def _metadata(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return copy
 
 
-# ---------------------------------------------------------------- what a signed token says
+def token_call(settings: Settings, body: Mapping[str, Any], may_start: Callable[[], None]) -> Call[CreateTokenResponse]:
+    """Build the request for a token: POST /v1/client/tokens.
 
-
-def decode_token(token: str) -> ClientTokenClaims:
-    """Read the claims of a signed token **without verifying anything**.
-
-    Raises:
-        TokenDecodeError: It is not a signed token.
-        MissingExtraError: PyJWT is not installed.
+    Args:
+        body: What ``token_request`` returned.
+        may_start: Called before the first byte of the body is sent; it raises to stop the request.
     """
-    require("verify", "jwt")
-    import jwt
-
-    try:
-        return ClientTokenClaims.of(jwt.decode(_text_of(token), options={"verify_signature": False}))
-    except (jwt.PyJWTError, ValueError, OverflowError) as error:
-        raise TokenDecodeError(f"This is not a signed client token (JWT): {error}.") from None
-
-
-def key_id_of(token: str) -> str:
-    """Return which key a token claims to be signed with.
-
-    Raises:
-        TokenVerifyError: It is not a token that the service could have signed.
-    """
-    require("verify", "jwt")
-    import jwt
-
-    try:
-        header = jwt.get_unverified_header(_text_of(token))
-    except (jwt.PyJWTError, ValueError):
-        raise TokenVerifyError("This is not a signed client token (JWT).", reason="malformed") from None
-    if header.get("alg") != ALGORITHM:
-        raise TokenVerifyError(f"The token is not signed with {ALGORITHM}.", reason="algorithm")
-    key_id = header.get("kid")
-    if not isinstance(key_id, str) or not key_id:
-        raise TokenVerifyError("The token does not say which key it was signed with.", reason="key")
-    return key_id
+    request = HttpRequest(
+        method="POST",
+        url=f"{settings.base_url}/v1/client/tokens",
+        headers={**settings.headers, "Content-Type": "application/json"},
+        body=JsonBody(body),
+        may_start=may_start,
+    )
+    return Call(request=request, parse=partial(_parse_token, settings=settings), what="request for a client token")
 
 
-def verify_token(token: str, key: Mapping[str, Any] | None) -> VerifiedClientToken:
-    """Verify a token with the published key that it claims to be signed with; ``None`` if there is no such key.
-
-    Raises:
-        TokenVerifyError: The token must not be accepted; ``reason`` says why.
-    """
-    require("verify", "jwt")
-    import jwt
-
-    if key is None:
-        raise TokenVerifyError("The token is signed with a key that the service does not publish.", reason="key")
-    try:
-        claims = jwt.decode(
-            token,
-            jwt.PyJWK(dict(key), ALGORITHM),
-            algorithms=[ALGORITHM],
-            issuer=ISSUER,
-            audience=ISSUER,
-            leeway=LEEWAY,
-            options={"require": ["exp", "sub", "iss", "aud"]},
-        )
-        return VerifiedClientToken.of(claims)
-    except (jwt.PyJWTError, ValueError, OverflowError) as error:
-        reasons: Sequence[tuple[type, str, str]] = (
-            (jwt.ExpiredSignatureError, "expired", "has expired"),
-            (jwt.ImmatureSignatureError, "not_yet_valid", "is not valid yet"),
-            (jwt.InvalidAudienceError, "audience", "is for somebody else"),
-            (jwt.InvalidIssuerError, "issuer", "was issued by somebody else"),
-            (jwt.MissingRequiredClaimError, "incomplete", "lacks a required claim"),
-            (jwt.InvalidSignatureError, "signature", "has a wrong signature"),
-            (Exception, "malformed", "cannot be read"),
-        )
-        reason, words = next((reason, words) for kind, reason, words in reasons if isinstance(error, kind))
-    raise TokenVerifyError(f"The token {words}.", reason=reason)
+def token_error(cause: DecartSDKError) -> TokenCreateError:
+    """Return the error of a token that was not created."""
+    cause = cause.with_traceback(None)  # its frames hold what the server sent, which may be a token
+    message = f"The client token was not created: {cause}"
+    if isinstance(cause, APIError) and cause.status_code == 403:
+        message += " A client token cannot create another one; use a permanent key (dct_...)."
+    return TokenCreateError(message, cause=cause)
 
 
-def _text_of(token: object) -> str:
-    if not isinstance(token, str) or not token.strip():
-        raise InvalidInputError("token must be the signed token, a non-empty str.")
-    if token.startswith("ek_"):
-        raise InvalidInputError("token must be the signed token (eyJ...), not the key of a client token (ek_...).")
-    return token.strip()
+# ---------------------------------------------------------------- what comes back
+
+
+def _parse_token(response: BufferedResponse, settings: Settings) -> CreateTokenResponse:
+    """Read a new token. No error quotes the response, which contains the token."""
+    if not response.ok:
+        response = attrs.evolve(response, body=_SECRETS.sub(b"***", response.body))
+        raise api_error(response, settings, advice=no_such_route(response, settings))
+    body = load_json(response.body)
+    if not isinstance(body, dict):
+        raise unreadable("it is not a JSON object" if response.body else "it is empty", response, settings)
+    key, token, expires = body.get("apiKey"), body.get("token"), time_of(body.get("expiresAt"))
+    if not isinstance(key, str) or not key:
+        raise unreadable("it has no apiKey", response, settings)
+    if expires is None:
+        raise unreadable("it does not say when the token expires", response, settings)
+    permissions, constraints = body.get("permissions"), body.get("constraints")
+    return CreateTokenResponse(
+        api_key=Secret(key),
+        token=Secret(token) if isinstance(token, str) and token else None,
+        expires_at=expires,
+        permissions=_permissions(permissions) if isinstance(permissions, dict) else None,
+        constraints=cast(TokenConstraints, constraints) if isinstance(constraints, dict) else None,
+    )
+
+
+def _permissions(value: Mapping[str, Any]) -> TokenPermissions:
+    """Return the restrictions of a token without those that are ``null``."""
+    permissions = TokenPermissions()
+    if (models := _names(value.get("models"))) is not None:
+        permissions["models"] = list(models)
+    if (origins := _names(value.get("origins"))) is not None:
+        permissions["origins"] = list(origins)
+    return permissions

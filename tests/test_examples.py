@@ -38,7 +38,8 @@ SERVED = {  # by a server that makes small videos
 }
 VIDEOS = RENDERED | SERVED
 IMAGES = {"image.py": ("lake.png", (704, 1280)), "image_edit.py": ("drawing.png", (1280, 704))}
-ALL = [*VIDEOS, *IMAGES]
+TOKEN = "token_for_the_browser.py"
+ALL = [*VIDEOS, *IMAGES, TOKEN]
 MORE = {"async_many.py": ["sketch.mp4"], "cron_step.py": ["jobs.sqlite3"]}
 RETIRED = {  # those of the documented page, and text-to-image
     "text_to_video.py",
@@ -140,6 +141,16 @@ def test_a_wait_in_steps_continues_in_the_next_process(tmp_path: Path) -> None:
         assert runs[-1].stdout == "Video saved to out.mp4\n"
         assert run("cron_step.py", tmp_path, **service).stdout == ""  # there is nothing left to do
         assert len(server.emulator.requests.polls()) == 4  # the download checks once more
+
+
+def test_the_example_of_a_token_prints_what_it_is_for_and_not_the_token(tmp_path: Path) -> None:
+    ended = run(TOKEN, tmp_path, "--emulator")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    created, _, _, verified, forged = ended.stdout.splitlines()
+    assert created.startswith("Created a key that expires at ")
+    assert verified == "Verified: ('lucy-2.5',) from ('https://example.com',)"
+    assert forged == "A forged one is refused: The token has a wrong signature."
+    assert not re.search("ek_|eyJ", ended.stdout)
 
 
 def test_without_an_emulator_an_example_needs_a_key(tmp_path: Path) -> None:

@@ -14,12 +14,16 @@ from support.scenarios import SCENARIOS
 
 from decart import (
     AsyncDecartClient,
+    AsyncFilesClient,
     AsyncModelsClient,
     AsyncQueueClient,
+    AsyncTokensClient,
     DecartClient,
+    FilesClient,
     ModelsClient,
     QueueClient,
     Timeout,
+    TokensClient,
 )
 from decart.transports.base import HttpRequest, HttpResponse
 
@@ -50,6 +54,14 @@ def test_the_methods_and_arguments_of_the_two_clients_are_the_same() -> None:
     assert verbs(DecartClient) == verbs(AsyncDecartClient)
     one, other = (inspect.signature(kind).parameters.values() for kind in (DecartClient, AsyncDecartClient))
     assert [(p.name, p.kind, p.default) for p in one] == [(p.name, p.kind, p.default) for p in other]
+
+
+@pytest.mark.parametrize("kinds", [(TokensClient, AsyncTokensClient), (FilesClient, AsyncFilesClient)])
+def test_tokens_and_files_have_the_same_methods_and_types_on_both_sides(kinds: tuple[type, type]) -> None:
+    one, other = kinds
+    assert verbs(one) == verbs(other)
+    for name in verbs(one):
+        assert inspect.get_annotations(getattr(one, name)) == inspect.get_annotations(getattr(other, name))
 
 
 def test_the_methods_accept_and_return_the_same_types() -> None:

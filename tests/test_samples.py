@@ -53,11 +53,11 @@ class App:
         return lambda function: function
 app = App()
 """
-SETUPS = {"docs/your-own-scheduler.md": CELERY_APP}
 DJANGO_SETTINGS = """
 from django.conf import settings
 settings.configure(ALLOWED_HOSTS=["testserver"])
 """
+SETUPS = {"docs/your-own-scheduler.md": CELERY_APP, "docs/tokens-and-files.md": DJANGO_SETTINGS}
 
 PRINTED = {
     "docs/models.md": "March 2026\n()\n",

@@ -21,9 +21,11 @@ from ..transports.base import AnyTimeout, AsyncTransport, Timeout
 from ..uploads import FileInput
 from .backend import CancelEvent, adapt
 from .engine import AsyncEngine
+from .files import AsyncFilesClient
 from .images import process
 from .lookups import AsyncModelsClient, verify
 from .queue import AsyncQueueClient
+from .tokens import AsyncTokensClient
 
 
 class AsyncDecartClient:
@@ -55,6 +57,8 @@ class AsyncDecartClient:
 
     queue: AsyncQueueClient
     models: AsyncModelsClient
+    tokens: AsyncTokensClient
+    files: AsyncFilesClient
 
     def __init__(
         self,
@@ -83,6 +87,8 @@ class AsyncDecartClient:
         self._engine = AsyncEngine(config, shared, transport)
         self.queue = AsyncQueueClient(self._engine)
         self.models = AsyncModelsClient(self._engine)
+        self.tokens = AsyncTokensClient(self._engine)
+        self.files = AsyncFilesClient(self._engine)
 
     @classmethod
     def _made_of(cls, config: ClientConfig, shared: Shared, transport: AsyncTransport) -> Self:
@@ -98,7 +104,7 @@ class AsyncDecartClient:
         poll: PollPolicy | Unchanged | None = UNCHANGED,
         event_hooks: Iterable[EventHook] | None = None,
     ) -> Self:
-        """Return a client with other options, which shares connections and learned durations with this one.
+        """Return a client with other options, which shares connections, learned durations and keys with this one.
 
         Closing either closes both.
 

@@ -22,9 +22,11 @@ from ..transports.base import AnyTimeout, Transport, Timeout
 from ..uploads import FileInput
 from .backend import CancelEvent, adapt
 from .engine import Engine
+from .files import FilesClient
 from .images import process
 from .lookups import ModelsClient, verify
 from .queue import QueueClient
+from .tokens import TokensClient
 
 
 class SyncDecartClient:
@@ -56,6 +58,8 @@ class SyncDecartClient:
 
     queue: QueueClient
     models: ModelsClient
+    tokens: TokensClient
+    files: FilesClient
 
     def __init__(
         self,
@@ -84,6 +88,8 @@ class SyncDecartClient:
         self._engine = Engine(config, shared, transport)
         self.queue = QueueClient(self._engine)
         self.models = ModelsClient(self._engine)
+        self.tokens = TokensClient(self._engine)
+        self.files = FilesClient(self._engine)
 
     @classmethod
     def _made_of(cls, config: ClientConfig, shared: Shared, transport: Transport) -> Self:
@@ -99,7 +105,7 @@ class SyncDecartClient:
         poll: PollPolicy | Unchanged | None = UNCHANGED,
         event_hooks: Iterable[EventHook] | None = None,
     ) -> Self:
-        """Return a client with other options, which shares connections and learned durations with this one.
+        """Return a client with other options, which shares connections, learned durations and keys with this one.
 
         Closing either closes both.
 

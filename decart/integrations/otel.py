@@ -13,6 +13,8 @@ decart submit     CLIENT    ``decart.model``, ``decart.job.id``
 decart wait       INTERNAL  ``decart.job.id``, ``decart.job.status``; a span event for each change of the status
 decart download   CLIENT    ``decart.job.id``, ``decart.bytes``
 decart process    CLIENT    ``decart.model``
+decart token      CLIENT    creating a client token, or fetching the public keys
+decart file       CLIENT    uploading, finding or deleting a file
 ================  ========  ======================================================================
 
 A retry is a span event named ``retry``. The span of an operation that raised records the exception and has the status

@@ -54,7 +54,7 @@ class HttpRequest:
     """One request, ready to send. ``headers`` holds the API key, so the ``repr`` leaves it out.
 
     Attributes:
-        method: ``"GET"`` or ``"POST"``.
+        method: ``"GET"``, ``"POST"`` or ``"DELETE"``.
         url: The absolute URL.
         headers: Every header but Host, Content-Length and Accept-Encoding, which the transport adds.
         body: The body, if there is one.

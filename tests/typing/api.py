@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Literal, assert_type
 
@@ -13,11 +14,14 @@ from PIL import Image
 from decart import (
     AiohttpTransport,
     AsyncDecartClient,
+    ClientTokenClaims,
     CompletedJob,
+    CreateTokenResponse,
     DecartClient,
     DecartSDKError,
     EventHook,
     FailedJob,
+    FileReference,
     ImageOptions,
     ImageResult,
     ImageToVideoOptions,
@@ -38,6 +42,7 @@ from decart import (
     ThreadedTransport,
     Timeout,
     Urllib3Transport,
+    VerifiedClientToken,
     VideoModelName,
     models,
 )
@@ -126,6 +131,34 @@ options["on_status_change"] = lambda job: print(job.status)
 
 any_options: JobOptions = options
 
+
+# Tokens and files
+
+
+def tokens() -> None:
+    token = client.tokens.create(
+        expires_in=timedelta(minutes=5),
+        allowed_models=["lucy-2.5", models.video("lucy-2.6")],
+        allowed_origins=("https://example.com",),
+        constraints={"realtime": {"maxSessionDuration": 60}},
+        metadata={"user": "ann"},
+    )
+    assert_type(token, CreateTokenResponse)
+    assert_type(token.expires_at, datetime)
+    text: str = token.api_key
+    assert_type(client.tokens.verify(text), VerifiedClientToken)
+    claims: ClientTokenClaims = client.tokens.decode(text)
+    assert_type(claims.models, tuple[str, ...] | None)
+
+
+def files(picture: Path) -> None:
+    file = client.files.upload(picture, ttl="persistent", progress=True)
+    assert_type(file, FileReference)
+    assert_type(client.files.upload(("a.png", b"..."), 60), FileReference)
+    assert_type(client.files.get(file.id).expires_at, datetime | None)
+    client.files.delete(file)
+
+
 # Results
 
 with DecartClient() as same:
@@ -184,6 +217,10 @@ async def awaited() -> None:
         assert_type(await same.process(painting, save_to=Path("oil.png")), SavedImage)
         assert_type(await same.models.resolve(("lucy-latest",)), dict[str, str])
         assert_type(await same.verify(b"..."), Provenance)
+        assert_type(await same.tokens.create(), CreateTokenResponse)
+        assert_type(await same.tokens.verify("eyJ"), VerifiedClientToken)
+        assert_type(same.tokens.decode("eyJ"), ClientTokenClaims)
+        assert_type(await same.files.upload(b"...", ttl=timedelta(hours=1)), FileReference)
     DecartClient(transport=AiohttpTransport(), event_hooks=[Tracing()])
     DecartClient(transport="urllib3")
     DecartClient(transport=Urllib3Transport(connections=8))

@@ -1,0 +1,268 @@
+"""``client.tokens.verify``: which tokens are accepted, and the reason for each refusal. ``decode`` checks nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given
+from hypothesis import strategies as st
+from support.fakes import FakeTransport, client_of, make_response
+from support.signing import PLATFORM, Signer, claims, key_set, part
+
+from decart import (
+    AsyncDecartClient,
+    DecartClient,
+    InvalidInputError,
+    TokenDecodeError,
+    TokenVerifyError,
+    VerifiedClientToken,
+)
+
+SIGNER = Signer()
+
+
+def verify(token: Any, *published: Signer) -> VerifiedClientToken:
+    """Verify a token with the keys that the service publishes."""
+    return client_of(FakeTransport(key_set(*(published or (SIGNER,))))).tokens.verify(token)
+
+
+def refusal(token: Any, *published: Signer) -> str:
+    """Return why a token is refused."""
+    with pytest.raises(TokenVerifyError) as caught:
+        verify(token, *published)
+    error = caught.value
+    assert (error.__context__, error.cause) == (None, None)  # nothing of PyJWT leaks
+    return error.reason
+
+
+# ---------------------------------------------------------------- accepted
+
+
+def test_what_a_valid_token_says_is_returned() -> None:
+    token = verify(SIGNER.sign(exp=2_000_000_000, more="x"))
+    assert (token.subject, token.organization_id) == ("user_1", "org_1")
+    assert (token.api_key_id, token.api_key_name, token.service_tier) == ("key_1", "production", 2)
+    assert (token.models, token.origins) == (("lucy-2.5",), ("https://example.com",))
+    assert token.constraints == {"realtime": {"maxSessionDuration": 60}}
+    assert token.expires_at == datetime.fromtimestamp(2_000_000_000, UTC)
+    assert token.claims["more"] == "x"
+    assert "more" not in repr(token)
+
+
+def test_a_claim_that_is_not_required_may_be_absent_or_of_another_type() -> None:
+    optional = ("organizationId", "parent_api_key_id", "jti", "api_key_name", "service_tier", "models", "constraints")
+    token = verify(SIGNER.sign(**dict.fromkeys(optional), origins="https://example.com"))
+    assert (token.organization_id, token.api_key_id, token.api_key_name, token.service_tier) == (None,) * 4
+    assert (token.models, token.origins, token.constraints) == (None, None, None)
+
+
+def test_the_id_of_the_key_may_be_in_jti_and_the_tier_in_priority() -> None:
+    token = verify(SIGNER.sign(parent_api_key_id=None, service_tier=None, priority=True))
+    assert (token.api_key_id, token.service_tier) == ("token_1", 3)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"exp": -20}, {"nbf": 20}, {"iat": 20}],
+    ids=["expired", "not before", "issued"],
+)
+def test_clocks_may_differ_by_half_a_minute(changes: dict[str, int]) -> None:
+    now = int(time.time())
+    verify(SIGNER.sign(**{name: now + seconds for name, seconds in changes.items()}))
+
+
+def test_a_token_for_several_audiences_is_accepted() -> None:
+    verify(SIGNER.sign(aud=["https://example.com", PLATFORM]))
+
+
+def test_the_key_is_found_by_its_id_among_others() -> None:
+    verify(SIGNER.sign(), Signer("key-0"), SIGNER, Signer("key-2"))
+
+
+def test_keys_of_other_kinds_are_ignored() -> None:
+    public = rsa.generate_private_key(65537, 2048).public_key()
+    other = jwt.algorithms.RSAAlgorithm.to_jwk(public, as_dict=True)
+    keys = [
+        {**other, "kid": "key-1"}, {**SIGNER.public(), "kid": 5}, None, {}, SIGNER.public(use="enc", x="AAAA"),
+        {"kid": "key-1", "kty": "OKP", "crv": "Ed25519", "x": "%"}, SIGNER.public(),
+    ]  # fmt: skip
+    client = client_of(FakeTransport(make_response(200, {"keys": keys})))
+    assert client.tokens.verify(SIGNER.sign()).subject == "user_1"
+
+
+# ---------------------------------------------------------------- refused
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"exp": -45}, "expired"),
+        ({"nbf": 45}, "not_yet_valid"),
+        ({"iat": 45}, "not_yet_valid"),
+    ],
+)
+def test_a_token_beyond_the_leeway_is_refused(changes: dict[str, int], reason: str) -> None:
+    now = int(time.time())
+    assert refusal(SIGNER.sign(**{name: now + seconds for name, seconds in changes.items()})) == reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"aud": "https://example.com"}, "audience"),
+        ({"aud": [PLATFORM + "/"]}, "audience"),
+        ({"iss": "https://example.com"}, "issuer"),
+        ({"iss": PLATFORM + "."}, "issuer"),
+        *[({name: None}, "incomplete") for name in ("exp", "sub", "iss", "aud")],
+        ({"exp": "soon"}, "malformed"),
+        ({"exp": [1]}, "malformed"),
+        ({"sub": ["user_1"]}, "malformed"),
+    ],
+)
+def test_a_token_with_a_wrong_or_missing_claim_is_refused(changes: dict[str, Any], reason: str) -> None:
+    changes = {**changes}
+    payload = part(claims(**changes))
+    head = part({"alg": "EdDSA", "typ": "JWT", "kid": "key-1"})
+    signature = SIGNER.private.sign(f"{head}.{payload}".encode())
+    assert refusal(f"{head}.{payload}.{part(signature)}") == reason
+
+
+def test_a_token_that_is_signed_with_another_key_under_a_known_id_is_refused() -> None:
+    assert refusal(Signer().sign()) == "signature"
+
+
+def test_a_token_whose_payload_or_signature_was_changed_is_refused() -> None:
+    head, _, signature = SIGNER.sign().split(".")
+    assert refusal(f"{head}.{part(claims(sub='admin'))}.{signature}") == "signature"
+    assert refusal(f"{head}.{part(claims())}.{part(bytes(64))}") == "signature"
+    assert refusal(f"{head}.{part(claims())}.") == "signature"
+
+
+def test_a_token_that_says_that_it_is_not_signed_is_refused() -> None:
+    unsigned = f"{part({'alg': 'none', 'kid': 'key-1'})}.{part(claims())}."
+    assert refusal(unsigned) == "algorithm"
+    assert refusal(SIGNER.sign().rpartition(".")[0] + ".") == "signature"
+
+
+@pytest.mark.parametrize("form", ["raw", "JWK"])
+def test_a_token_that_is_signed_with_the_public_key_as_a_password_is_refused(form: str) -> None:
+    secret = SIGNER.raw() if form == "raw" else SIGNER.public()["x"].encode()
+    signed = f"{part({'alg': 'HS256', 'kid': 'key-1'})}.{part(claims())}"
+    signature = hmac.new(secret, signed.encode(), hashlib.sha256).digest()
+    assert refusal(f"{signed}.{part(signature)}") == "algorithm"
+
+
+def test_a_token_of_another_algorithm_is_refused() -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    assert refusal(jwt.encode(claims(), key, "RS256", {"kid": "key-1"})) == "algorithm"
+
+
+@pytest.mark.parametrize("key_id", [None, "", "key-7"])
+def test_a_token_with_an_unknown_key_id_or_none_is_refused(key_id: str | None) -> None:
+    head = {"alg": "EdDSA"} if key_id is None else {"alg": "EdDSA", "kid": key_id}
+    signed = f"{part(head)}.{part(claims())}"
+    assert refusal(f"{signed}.{part(SIGNER.private.sign(signed.encode()))}") == "key"
+
+
+def test_a_token_of_a_key_that_is_published_no_more_is_refused() -> None:
+    assert refusal(SIGNER.sign(), Signer("key-2")) == "key"
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        "", " ", "x", "a.b.c", "..", "eyJ.eyJ.x", "é.è.ê", "\ud800", "\0", f"{part([])}.{part({})}.x",
+        f"{part({'alg': 'EdDSA', 'kid': 7})}.{part({})}.x", part(b"[" * 50_000) + ".x.y", "ek_0123456789",
+    ],
+)  # fmt: skip
+def test_garbage_is_refused_without_a_request(garbage: str) -> None:
+    client = client_of(FakeTransport())
+    with pytest.raises(TokenVerifyError) as caught:
+        client.tokens.verify(garbage)
+    assert caught.value.reason == "malformed"
+    with pytest.raises(TokenDecodeError):
+        client.tokens.decode(garbage)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+HEADS = st.fixed_dictionaries(
+    {"alg": st.just("EdDSA"), "kid": st.just("key-1")}, optional={"crit": VALUES, "typ": VALUES}
+)
+NAMES = ("iss", "aud", "sub", "exp", "nbf", "iat", "jti", "models", "constraints", "priority")
+
+
+@given(head=HEADS, changes=st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4))
+def test_a_signed_token_with_any_claims_is_accepted_or_refused(head: dict[str, Any], changes: dict[str, Any]) -> None:
+    signed = f"{part(head)}.{part({**claims(), **changes})}"
+    token = f"{signed}.{part(SIGNER.private.sign(signed.encode()))}"
+    client = client_of(FakeTransport(key_set(SIGNER)))
+    with suppress(TokenVerifyError):
+        assert client.tokens.verify(token).claims["iss"] == PLATFORM
+    with suppress(TokenDecodeError):
+        client.tokens.decode(token)
+
+
+@given(st.text() | st.lists(VALUES.map(part), min_size=3, max_size=3).map(".".join))
+def test_any_text_is_refused(text: str) -> None:
+    client = client_of(FakeTransport(key_set(SIGNER)))
+    with pytest.raises(TokenVerifyError):
+        client.tokens.verify(text)
+    with suppress(TokenDecodeError):
+        client.tokens.decode(text)
+
+
+def test_a_key_in_place_of_a_token_is_named_as_the_mistake_that_it_is() -> None:
+    with pytest.raises(TokenVerifyError, match=r"the key of a client token \(ek_\.\.\.\)") as caught:
+        verify("ek_secret")
+    assert "ek_secret" not in caught.value.message
+
+
+@pytest.mark.parametrize("value", [None, b"eyJ", 5])
+def test_what_is_no_text_is_a_mistake_of_the_caller(value: Any) -> None:
+    client = client_of(FakeTransport())
+    for method in (client.tokens.verify, client.tokens.decode):
+        with pytest.raises(InvalidInputError, match="token must be a str, not"):
+            method(value)
+
+
+def test_a_token_itself_is_never_part_of_an_error() -> None:
+    for token in (Signer().sign(), SIGNER.sign(aud="x"), f"{part({'alg': 'none'})}.{part(claims())}.x"):
+        with pytest.raises(TokenVerifyError) as caught:
+            verify(token)
+        assert token.split(".")[1] not in f"{caught.value} {vars(caught.value)}"
+
+
+# ---------------------------------------------------------------- decode
+
+
+def test_decode_reads_any_token_without_a_request_and_without_checking_it() -> None:
+    client = DecartClient("dct_x", transport=FakeTransport())
+    for token in (SIGNER.sign(exp=1000, aud="x"), Signer("other").sign(exp=1000), SIGNER.sign(exp=1000)[:-5] + "AAAAA"):
+        said = client.tokens.decode(token)
+        assert (said.subject, said.expires_at) == ("user_1", datetime.fromtimestamp(1000, UTC))
+        assert not isinstance(said, VerifiedClientToken)
+
+
+def test_decode_needs_no_await() -> None:
+    client = AsyncDecartClient("dct_x", transport=FakeTransport())
+    assert client.tokens.decode(SIGNER.sign()).subject == "user_1"
+
+
+def test_decode_takes_a_token_whose_time_cannot_be_one_for_none() -> None:
+    head, _, signature = SIGNER.sign().split(".")
+    client = client_of(FakeTransport())
+    with pytest.raises(TokenDecodeError):
+        client.tokens.decode(f"{head}.{part({'exp': 10**30})}.{signature}")
+    assert client.tokens.decode(f"{head}.{part({'exp': True})}.{signature}").expires_at is None
