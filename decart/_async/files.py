@@ -39,7 +39,7 @@ class AsyncFilesClient:
     ) -> FileReference:
         """Upload a file, which is read while it is sent.
 
-        It is repeated only if the service surely did not accept it, because a second upload stores a second file.
+        It is repeated only if the service certainly did not accept it, because a second upload stores a second file.
 
         Args:
             file: ``bytes``, a ``pathlib.Path``, an open binary file, or any other input of a job.
