@@ -155,16 +155,19 @@ class AiohttpTransport(LoopClock):
     def _find_route(self, url: str) -> Route:
         """Find the route to an origin, in a thread: loading a CA bundle takes a while."""
         with self._finding:  # many tasks may need it at once
-            if origin(url) not in self._routes:
-                route = find_route(url)
-                if (route.proxy or "").startswith("socks"):
-                    raise ConfigurationError(
-                        "aiohttp cannot use the SOCKS proxy of the environment; nothing was sent. "
-                        "Use transport='requests'."
-                    )
-                route.tls  # noqa: B018 - loads the CA bundle
-                self._routes[origin(url)] = route
-            return self._routes[origin(url)]
+            route = self._routes[origin(url)] = self._routes.get(origin(url)) or _new_route(url)
+            return route
+
+
+def _new_route(url: str) -> Route:
+    """Return the route to an origin, with its CA bundle loaded."""
+    route = find_route(url)
+    if (route.proxy or "").startswith("socks"):
+        raise ConfigurationError(
+            "aiohttp cannot use the SOCKS proxy of the environment; nothing was sent. Use transport='requests'."
+        )
+    route.tls  # noqa: B018 - loads the CA bundle
+    return route
 
 
 async def _until_the_loop_ends(
