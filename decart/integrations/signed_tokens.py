@@ -27,7 +27,7 @@ except ImportError:
 require("verify", "cryptography")  # PyJWT can be imported without it
 
 ISSUER = "https://platform.decart.ai"
-"""Who issues the service's tokens, and whom they are for (``iss`` and ``aud``)."""
+"""The issuer of the service's tokens, and their audience (``iss`` and ``aud``)."""
 
 KEYS_PATH = "/api/auth/jwks"
 KEYS_TIMEOUT = 10.0
