@@ -30,6 +30,6 @@ try:
         try:
             client.tokens.verify(f"{head}.{payload}.{'A' * len(signature)}")
         except TokenVerifyError as error:
-            print(f"A forged one is refused: {error.message}")
+            print(f"Refused, as it is forged: {error.message}")
 except TokenCreateError as error:
     sys.exit(f"No token: {error.message}")

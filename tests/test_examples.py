@@ -149,7 +149,7 @@ def test_the_example_of_a_token_prints_what_it_is_for_and_not_the_token(tmp_path
     created, _, _, verified, forged = ended.stdout.splitlines()
     assert created.startswith("Created a key that expires at ")
     assert verified == "Verified: ('lucy-2.5',) from ('https://example.com',)"
-    assert forged == "A forged one is refused: The token has a wrong signature."
+    assert forged == "Refused, as it is forged: The token has an invalid signature."
     assert not re.search("ek_|eyJ", ended.stdout)
 
 
