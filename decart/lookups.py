@@ -98,7 +98,7 @@ class Provenance:
         detected: Whether the watermark was found. False says that it was not, and nothing about who made the file:
             heavy editing may remove it, and other services use other watermarks or none. ``None`` if the response does
             not say.
-        confidence: How sure the service is, 0 to 1; ``None`` if it does not say.
+        confidence: How sure the service is, in its own measure; ``None`` if it does not say.
         data: The JSON object of the response.
     """
 
