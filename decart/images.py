@@ -160,5 +160,5 @@ def _quotable(response: BufferedResponse) -> BufferedResponse:
     try:
         start.decode()
     except UnicodeDecodeError:
-        start = f"{len(response.body)} bytes that are no text".encode()
+        start = f"{len(response.body)} bytes that are not text".encode()
     return attrs.evolve(response, body=start)

@@ -19,6 +19,8 @@ from .uploads import upload
 
 # ---------------------------------------------------------------- model names
 
+MODEL_NAMES = "a model name (str) or a non-empty list of model names"
+
 
 def resolve_call(settings: Settings, names: str | tuple[str, ...]) -> Call[dict[str, str]]:
     """Build the request that resolves names: POST /v1/models/resolve. It needs no key, and none is sent."""
@@ -42,10 +44,10 @@ def checked_names(names: object) -> str | tuple[str, ...]:
     """
     several = (names,) if isinstance(names, str) else names
     if not isinstance(several, (list, tuple)) or not several:
-        raise refuse("names", "a name, or a list of names", names)
+        raise refuse("names", MODEL_NAMES, names)
     for name in several:
         if not isinstance(name, str) or not name.strip():
-            raise refuse("names", "the names of models", name)
+            raise refuse("names", MODEL_NAMES, name)
     return names if isinstance(names, str) else tuple(several)
 
 
@@ -94,9 +96,9 @@ class Provenance:
 
     Attributes:
         detected: Whether the watermark was found. False says that it was not, and nothing about who made the file:
-            heavy editing may remove it, and other services have other watermarks. ``None`` if the response does not
-            say.
-        confidence: How sure the service is, 0 to 1; ``None`` if it does not say.
+            heavy editing may remove it, and other services use other watermarks or none. ``None`` if the response does
+            not say.
+        confidence: How sure the service is, in its own measure; ``None`` if it does not say.
         data: The JSON object of the response.
     """
 
