@@ -2,9 +2,8 @@
 """Carry out exchanges: send once, and retry as the policy says. What to send and what it means is decided elsewhere.
 
 tenacity is the loop, from the first attempt on. Its objects refer to themselves, and an exception that it gets would
-close a reference cycle with the frames of the attempt. So it gets no values and no exceptions, and `Attempts`
-forgets each call at its end: otherwise connections, files and request bodies would stay around until the next garbage
-collection.
+close a reference cycle with the frames of the attempt. So it gets no values and no exceptions, and `Attempts` forgets
+each call at its end: otherwise connections, files and request bodies would stay around until the next collection.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn, TypeVar, cast
 
-from tenacity import Retrying, RetryCallState
+from tenacity import RetryCallState, Retrying
 
 from ..config import ClientConfig, Shared
 from ..errors import ClientClosedError, DecartSDKError, QueueError, TransportError
@@ -32,77 +31,51 @@ from ..transports.base import HttpResponse, Transport, HttpRequest, Timeout
 
 T = TypeVar("T")
 
+PauseAfter = Callable[[DecartSDKError], float | None]
+
 NEVER = Cancellation()
 
 
 class Attempts:
-    """A tenacity loop and what it asks, for one call after another: to make a new one costs more than to use it."""
+    """A tenacity loop and what it asks, for one call after another: to make a new one costs more than to use it.
+
+    Attributes:
+        loop: Yields attempts until one is the last.
+        seconds: The pause before the attempt that it yielded; ``None`` before the first.
+        value: What the last attempt returned.
+        error: What it raised.
+    """
 
     def __init__(self) -> None:
-        self._retrying = Retrying(retry=self._repeats, wait=self._wait, sleep=self._sleep)
-        self._forget()
+        self.loop = Retrying(retry=self._repeats, wait=self._wait, sleep=_sleep_before_the_attempt)
+        self.start(None, None)
 
-    def _forget(self) -> None:
-        """Drop everything that belongs to a call."""
-        self._engine: Any = None
-        self._attempt: Any = None
-        self._pause_after: Any = None
-        self._cancel: Any = None
-        self._job_id: str | None = None
-        self._what = ""
-        self._value: Any = None
-        self._error: BaseException | None = None
-        self._seconds: float | None = None
-
-    def run(
-        self,
-        engine: Engine,
-        attempt: Callable[[], T],
-        pause_after: Callable[[DecartSDKError], float | None] | None,
-        cancel: Any,  # an event; that it is one of this side was checked with the other arguments
-        job_id: str | None,
-        what: str,
-    ) -> T:
-        """Make attempts until one is the last, and return its value or raise its error; see `with_retries`."""
-        self._engine, self._attempt, self._pause_after, self._cancel = engine, attempt, pause_after, cancel
-        self._job_id, self._what = job_id, what
-        try:
-            self._retrying(self._make)
-            value, error = self._value, self._error
-        finally:
-            self._forget()
-        if error is None:
-            return cast(T, value)
-        try:
-            raise error
-        finally:
-            del error  # this frame is part of its traceback
-
-    def _make(self) -> None:
-        """Make an attempt, and keep how it ended."""
-        self._value = self._error = None
-        try:
-            self._value = self._attempt()
-        except BaseException as error:
-            self._error = error
+    def start(
+        self, pause_after: PauseAfter | None, on_retry: Callable[[BaseException, int, float], None] | None
+    ) -> None:
+        """Begin another call, or with ``None`` forget the last one; see `Engine.with_retries`."""
+        self._pause_after, self._on_retry = pause_after, on_retry
+        self.value: Any = None
+        self.error: BaseException | None = None
+        self.seconds: float | None = None
 
     def _repeats(self, state: RetryCallState) -> bool:
         """Decide whether there is another attempt, and report it."""
-        if self._pause_after is not None and isinstance(self._error, FAILURES):
-            self._seconds, failures = self._pause_after(self._error), state.attempt_number
-            if self._seconds is not None:
-                self._engine.reporter.retry(self._job_id, self._error, failures, self._seconds, what=self._what)
+        if self._pause_after is not None and isinstance(self.error, FAILURES):
+            self.seconds = self._pause_after(self.error)
+            if self.seconds is not None and self._on_retry is not None:
+                self._on_retry(self.error, state.attempt_number, self.seconds)
         else:
-            self._seconds = self._value.seconds if isinstance(self._value, Wait) else None
-        return self._seconds is not None
+            self.seconds = self.value.seconds if isinstance(self.value, Wait) else None
+        return self.seconds is not None
 
     def _wait(self, state: RetryCallState) -> float:
         """Return the pause until then."""
-        return self._seconds or 0.0
+        return self.seconds or 0.0
 
-    def _sleep(self, seconds: float) -> None:
-        """Wait for that long, or until the call is cancelled."""
-        self._engine.transport.sleep(seconds, self._cancel)
+
+def _sleep_before_the_attempt(seconds: float) -> None:
+    """Return at once: `Engine.with_retries` sleeps, which only the async client can await."""
 
 
 class Engine:
@@ -188,7 +161,7 @@ class Engine:
     def with_retries(
         self,
         attempt: Callable[[], T],
-        pause_after: Callable[[DecartSDKError], float | None] | None,
+        pause_after: PauseAfter | None,
         *,
         job_id: str | None,
         what: str = "",
@@ -207,10 +180,28 @@ class Engine:
             attempts = self._idle.pop()
         except IndexError:
             attempts = Attempts()
+        attempts.start(pause_after, partial(self.reporter.retry, job_id, what=what))
+        event: Any = cancel.event  # that it is one of this side was checked with the other arguments
         try:
-            return attempts.run(self, attempt, pause_after, cancel.event, job_id, what)
+            for attempted in attempts.loop:
+                if attempts.seconds is not None:
+                    self.transport.sleep(attempts.seconds, event)
+                with attempted:
+                    attempts.value = attempts.error = None
+                    try:
+                        attempts.value = attempt()
+                    except BaseException as error:
+                        attempts.error = error
+            value, failure = attempts.value, attempts.error
         finally:
+            attempts.start(None, None)
             self._idle.append(attempts)
+        if failure is None:
+            return cast(T, value)
+        try:
+            raise failure
+        finally:
+            del failure  # this frame is part of its traceback
 
     def send_once(self, call: Call[T], timeout: Timeout, cancel: Cancellation = NEVER) -> T:
         """Make one attempt at an exchange.

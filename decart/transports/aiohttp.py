@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 from weakref import WeakSet
 
@@ -24,7 +25,7 @@ import attrs
 
 from ..errors import ConfigurationError, TransportError
 from ..extras import require
-from .base import CHUNK, FRESH, AsyncHttpResponse, HttpRequest, Timeout, origin, place_of, reset_after_fork
+from .base import CHUNK, FRESH, AsyncHttpResponse, HttpRequest, Timeout, place_of, reset_after_fork
 from .body import Decoder, Upload, catch_up
 from .failures import Kinds, failed_exchange, failed_read
 from .routes import Route, find_route
@@ -148,14 +149,15 @@ class AiohttpTransport(LoopClock):
 
     async def _route_to(self, url: str) -> Route:
         """Return the route to an origin; a connection is reused only with the same TLS context, so routes are kept."""
-        if (route := self._routes.get(origin(url))) is not None:
+        key = "/".join(url.split("/", 3)[:3])
+        if (route := self._routes.get(key)) is not None:
             return route
-        return await asyncio.to_thread(self._find_route, url)
+        return await asyncio.to_thread(self._find_route, key, url)
 
-    def _find_route(self, url: str) -> Route:
+    def _find_route(self, key: str, url: str) -> Route:
         """Find the route to an origin, in a thread: loading a CA bundle takes a while."""
         with self._finding:  # many tasks may need it at once
-            route = self._routes[origin(url)] = self._routes.get(origin(url)) or _new_route(url)
+            route = self._routes[key] = self._routes.get(key) or _new_route(url)
             return route
 
 
@@ -189,12 +191,6 @@ async def _exchange(
     headers = {"Accept-Encoding": "identity", **request.headers}
     if upload is not None:
         headers["Content-Length"] = str(len(upload.body))
-    times = aiohttp.ClientTimeout(
-        total=timeout.total,
-        connect=timeout.connect,
-        sock_read=timeout.read,
-        ceil_threshold=float("inf"),  # or aiohttp rounds to whole seconds
-    )
     begin = session.request(
         request.method,
         yarl.URL(request.url, encoded=True),
@@ -203,7 +199,7 @@ async def _exchange(
         allow_redirects=False,
         proxy=route.proxy,
         ssl=route.tls or True,
-        timeout=times,
+        timeout=_times_of(timeout),
         read_bufsize=2**16 if upload is None else 1,  # for a submit, parse each byte that arrives before an error
     )
     if upload is None:
@@ -213,6 +209,14 @@ async def _exchange(
             return await begin
         finally:
             upload.stall = None  # the response has arrived, though the body may not have been sent completely
+
+
+@lru_cache(maxsize=64)
+def _times_of(timeout: Timeout) -> aiohttp.ClientTimeout:
+    """Convert a timeout to that of aiohttp, which would round it to whole seconds."""
+    return aiohttp.ClientTimeout(
+        total=timeout.total, connect=timeout.connect, sock_read=timeout.read, ceil_threshold=float("inf")
+    )
 
 
 class _Chunks(AsyncIterator[bytes]):

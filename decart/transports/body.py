@@ -182,7 +182,7 @@ class Upload(AsyncIterator[bytes]):
         self._left = len(body)
         self._in_memory = getattr(body, "in_memory", False)
         self._reading: asyncio.Future[bytes] | None = None
-        self._thread = ThreadPoolExecutor(1, "decart-upload")  # one, however busy: each would have buffers of its own
+        self._thread: ThreadPoolExecutor | None = None  # one, however busy: each would have buffers of its own
 
     async def __anext__(self) -> bytes:
         self._expect_within(None)
@@ -193,6 +193,7 @@ class Upload(AsyncIterator[bytes]):
         if self._in_memory:
             block = next(self._blocks, b"")
         else:
+            self._thread = self._thread or ThreadPoolExecutor(1, "decart-upload")
             reading: Any = asyncio.get_running_loop().run_in_executor(self._thread, next, self._blocks, b"")
             self._reading = reading
             block = await asyncio.shield(reading)
@@ -208,6 +209,7 @@ class Upload(AsyncIterator[bytes]):
 
     async def settle(self) -> None:
         """Wait until no thread is reading the caller's file."""
-        self._thread.shutdown(wait=False)
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
         if self._reading is not None:
             await asyncio.wait({self._reading})
