@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from ..errors import CallError
+from ..errors import CallError, DecartSDKError
 from ..events import Operation
 from ..keys import Next
 from ..models import ModelDefinition
@@ -119,23 +119,21 @@ class TokensClient:
 
         transport, cache = self._engine.transport, self._engine.shared.keys
         step = cache.next_step(key_id, transport.now())
-        waited = step is Next.WAIT
         while step is Next.WAIT:
             transport.sleep(PAUSE)
-            step = cache.next_step(key_id, transport.now())
-        if step is Next.FETCH and not (waited and cache.failure):
+            step = cache.next_step(key_id, transport.now(), waited=True)
+        if step is Next.FETCH:
             self._fetch_keys()
-        elif cache.failure and (step is Next.FETCH or key_id not in cache.keys):
-            raise keys_error(cache.failure)  # of a fetch by another call, or a moment ago
+        elif isinstance(step, DecartSDKError):
+            raise keys_error(step)  # of a fetch by another call, or a moment ago
         return cache.keys.get(key_id)
 
     def _fetch_keys(self) -> None:
         from ..integrations.signed_tokens import KEYS_TIMEOUT, keys_call, keys_error  # needs an extra
 
         engine, cache = self._engine, self._engine.shared.keys
-        cache.start(engine.transport.now())
-        call, timeout = keys_call(engine.settings), engine.settings.timeout.within(KEYS_TIMEOUT)
         try:
+            call, timeout = keys_call(engine.settings), engine.settings.timeout.within(KEYS_TIMEOUT)
             keys = engine.call(Operation(name="token"), call, repeat_read, keys_error, timeout=timeout)
         except CallError as error:
             cache.fail(error.cause)

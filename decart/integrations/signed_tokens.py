@@ -37,6 +37,9 @@ ALGORITHM = "EdDSA"
 LEEWAY = 30
 """Seconds by which the clocks of the service and of this machine may differ."""
 
+LONGEST = 64 * 1024
+"""Characters of the longest token that is read; the service's have about a thousand."""
+
 _REASONS: tuple[tuple[type[Exception], str, str], ...] = (
     (jwt.ExpiredSignatureError, "expired", "has expired"),
     (jwt.ImmatureSignatureError, "not_yet_valid", "is not valid yet"),
@@ -65,10 +68,9 @@ def keys_call(settings: Settings) -> Call[dict[str, jwt.PyJWK]]:
 
 def _parse_keys(response: BufferedResponse, settings: Settings) -> dict[str, jwt.PyJWK]:
     """Return the Ed25519 keys of a JSON Web Key Set by their id."""
-    if 400 <= response.status < 500:
-        raise api_error(response, settings, advice="The public keys are not there.")
     if not response.ok:
-        raise api_error(response, settings)
+        is_there = response.status >= 500 or response.status in (408, 425, 429)
+        raise api_error(response, settings, advice=None if is_there else "The public keys are not there.")
     body = load_json(response.body)
     published = body.get("keys") if isinstance(body, dict) else None
     keys: dict[str, jwt.PyJWK] = {}
@@ -131,6 +133,8 @@ def verify_token(token: str, key: jwt.PyJWK | None) -> VerifiedClientToken:
             leeway=LEEWAY,
             options={"require": ["exp", "sub", "iss", "aud"]},
         )
+        if isinstance(claims["exp"], str):  # PyJWT takes digits in a text for a time
+            raise jwt.DecodeError
         return VerifiedClientToken.of(claims)
     except Exception as error:
         reason, words = next((reason, words) for kind, reason, words in _REASONS if isinstance(error, kind))
@@ -157,4 +161,6 @@ def _not_signed(token: object) -> str | None:
         raise InvalidInputError(f"token must be a str, not {type(token).__name__}.")
     if token.startswith("ek_"):
         return "The token is the key of a client token (ek_...); its signed form (eyJ...) is what can be verified."
+    if len(token) > LONGEST:  # reading it would keep the caller's server busy
+        return "The token is longer than any of the service's."
     return None if token else "The token is empty."
