@@ -38,14 +38,15 @@ for _ in range(5):
         print(type(error.cause).__name__)
     assert not set(sys.modules) - known, sorted(set(sys.modules) - known)
 """
-PICTURE = {"Content-Type": "image/png"}
-RESPONSES = [
-    http(429, b'{"detail": "Slow down."}', {"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}),
+LAST = {"Connection": "close"}  # the next request could meet the server's hanging up
+PICTURE = {"Content-Type": "image/png", **LAST}
+RESPONSES = [  # each over a connection of its own
+    http(429, b'{"detail": "Slow down."}', {"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT", **LAST}),
     http(200, PNG, PICTURE),
     http(200, b"nonsense", {**PICTURE, "Content-Encoding": "gzip"}),
-    http(500, "Störung".encode("latin-1"), {"Content-Type": "text/html; charset=iso-8859-1"}),
-    http(200, '{"queued": "é"}'.encode("utf-16"), {"Content-Type": "application/json"}),
-    b"HTTP/1.1 200",
+    http(500, "Störung".encode("latin-1"), {"Content-Type": "text/html; charset=iso-8859-1", **LAST}),
+    http(200, '{"queued": "é"}'.encode("utf-16"), {"Content-Type": "application/json", **LAST}),
+    b"",
 ]
 
 
