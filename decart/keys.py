@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
+from weakref import WeakSet
 
 import attrs
 
@@ -18,16 +19,17 @@ KEPT = 3600.0
 AGAIN = 30.0
 """The least number of seconds between two fetches because of an unknown key id."""
 
-
-_lock = (
-    threading.RLock()
-)  # of all caches: held for a few instructions, and also in a signal handler that interrupts them
+_lock = threading.RLock()  # of all caches, for a few instructions; a signal handler may need it in between
+_caches: WeakSet[KeyCache] = WeakSet()
 
 
 def _reset_after_fork() -> None:  # pragma: no cover - it runs in child processes only
-    """Replace the lock, which another thread of the parent may have held when the process was forked."""
+    """Forget what other threads of the parent were doing: holding the lock, and fetching keys."""
     global _lock
     _lock = threading.RLock()
+    for cache in list(_caches):
+        if cache.pending:
+            cache.abandon()
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
@@ -65,6 +67,9 @@ class KeyCache:
     pending: bool = False
     failure: DecartSDKError | None = None
 
+    def __attrs_post_init__(self) -> None:
+        _caches.add(self)
+
     def next_step(self, key_id: str, now: float, *, waited: bool = False) -> Next | DecartSDKError:
         """Say what to do about a key id; an error says why nothing can be decided.
 
@@ -77,7 +82,7 @@ class KeyCache:
             fresh, recent = now - self.fetched < KEPT, now - self.attempted < AGAIN
             if fresh and key_id in self.keys:
                 return Next.USE
-            if self.pending and recent:  # an attempt of another process, before a fork, never ends here
+            if self.pending and recent:
                 return Next.WAIT
             if self.failure is not None and (waited or (fresh and recent)):
                 return self.failure

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -311,8 +313,28 @@ def test_a_task_that_is_cancelled_does_not_keep_the_others_from_fetching() -> No
     assert len(transport.requests) == 2
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_does_not_wait_for_the_request_of_its_parent() -> None:
+    def forking(request: HttpRequest) -> HttpResponse:
+        child = os.fork()
+        if child == 0:
+            with suppress(BaseException):
+                client.tokens.verify(NEW.sign())
+                os._exit(0 if transport.sleeps == [] else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        return key_set(OLD)
+
+    transport = FakeTransport(key_set(OLD), forking, key_set(NEW))
+    client = client_of(transport)
+    client.tokens.verify(OLD.sign())
+    transport.sleep(60)
+    transport.sleeps.clear()
+    assert reason(client, NEW.sign()) == "key"
+
+
 def test_no_call_waits_for_a_request_that_never_ends() -> None:
-    """A forked child may have inherited the note that its parent was fetching the keys."""
     subjects: list[str | None] = []
 
     def meanwhile(request: HttpRequest) -> Any:

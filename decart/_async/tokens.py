@@ -47,8 +47,8 @@ class AsyncTokensClient:
 
         Args:
             expires_in: Seconds until it expires, 1 to 3600, or a ``timedelta``; the service's default is 60.
-            allowed_models: The only models that it may be used for, at most 20; all by default.
-            allowed_origins: The only origins of web pages that may use it, such as ``"https://example.com"``, at most
+            allowed_models: The only models that it may be used for, 1 to 20; all by default.
+            allowed_origins: The only origins of web pages that may use it, such as ``"https://example.com"``, 1 to
                 20; all by default.
             constraints: Limits of realtime sessions, such as ``{"realtime": {"maxSessionDuration": 120}}`` in seconds.
             metadata: A dict that JSON can express, which is passed on to the service.
