@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -76,10 +77,11 @@ class TokensClient:
     def verify(self, token: str) -> VerifiedClientToken:
         """Verify a signed client token (``eyJ...``): its signature, issuer, audience and times. Free of charge.
 
-        The clocks may differ by 30 s. Whether a token was withdrawn early cannot be checked. The
-        service's public keys are fetched without the API key, from https://platform.decart.ai, or from the origin of
-        the base URL if that is not the service's. They are kept for an hour, and fetched again for an unknown key id,
-        at most every 30 s. Only a call that fetches them makes a request.
+        The clocks may differ by 30 s; the time is that of the transport, which a test may advance. Whether a token was
+        withdrawn early cannot be checked. The service's public keys are fetched without the API key, from
+        https://platform.decart.ai, or from the origin of the base URL if that is not the service's. They are kept for
+        an hour, and fetched again for an unknown key id, at most every 30 s. Only a call that fetches them makes a
+        request.
 
         Raises:
             TokenVerifyError: The token must not be accepted; ``reason`` says why.
@@ -95,7 +97,9 @@ class TokensClient:
 
         self._engine.check_open()
         key_id = key_id_of(token)
-        return verify_token(token, self._key(key_id))
+        key = self._key(key_id)
+        now: Callable[[], float] = getattr(self._engine.transport, "time", time.time)
+        return verify_token(token, key, now())
 
     def decode(self, token: str) -> ClientTokenClaims:
         """Read what a signed client token says **without verifying anything**: anybody can write such a token.

@@ -6,6 +6,8 @@ token, so a token that is not signed at all, or "signed" with a public key as an
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -115,8 +117,12 @@ def key_id_of(token: str) -> str:
     return key_id
 
 
-def verify_token(token: str, key: jwt.PyJWK | None) -> VerifiedClientToken:
-    """Verify a token with the published key that it claims to be signed with; ``None`` if there is no such key.
+def verify_token(token: str, key: jwt.PyJWK | None, now: float) -> VerifiedClientToken:
+    """Verify a token.
+
+    Args:
+        key: The published key that it claims to be signed with; ``None`` if there is no such key.
+        now: The UNIX time in seconds.
 
     Raises:
         TokenVerifyError: The token must not be accepted; ``reason`` says why.
@@ -130,15 +136,30 @@ def verify_token(token: str, key: jwt.PyJWK | None) -> VerifiedClientToken:
             algorithms=[ALGORITHM],
             issuer=ISSUER,
             audience=ISSUER,
-            leeway=LEEWAY,
-            options={"require": ["exp", "sub", "iss", "aud"]},
+            options={
+                "require": ["exp", "sub", "iss", "aud"],
+                "verify_exp": False,  # PyJWT has no clock but the system's, and takes a text for a time
+                "verify_nbf": False,
+                "verify_iat": False,
+            },
         )
-        if isinstance(claims["exp"], str):  # PyJWT takes digits in a text for a time
-            raise jwt.DecodeError
+        _check_times(claims, now)
         return VerifiedClientToken.of(claims)
     except Exception as error:
         reason, words = next((reason, words) for kind, reason, words in _REASONS if isinstance(error, kind))
     raise TokenVerifyError(f"The token {words}.", reason=reason)
+
+
+def _check_times(claims: Mapping[str, Any], now: float) -> None:
+    """Raise one of PyJWT's errors if a token has expired, or is not valid yet."""
+    times = {name: claims[name] for name in ("exp", "nbf", "iat") if name in claims}
+    for time in times.values():
+        if isinstance(time, bool) or not isinstance(time, (int, float)) or not math.isfinite(time):
+            raise jwt.DecodeError
+    if times["exp"] <= now - LEEWAY:
+        raise jwt.ExpiredSignatureError
+    if max(times.get("nbf", now), times.get("iat", now)) > now + LEEWAY:
+        raise jwt.ImmatureSignatureError
 
 
 def decode_token(token: str) -> ClientTokenClaims:
