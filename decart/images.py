@@ -176,5 +176,5 @@ def _flaw_of(response: BufferedResponse, failure: TransportError | None) -> str:
 def _quotable(response: BufferedResponse) -> BufferedResponse:
     """Return a response whose body is fit to be quoted: the start of a text, or how many bytes there were."""
     start = text_of(response.body[:ERROR_LIMIT])
-    quoted = f"{len(response.body)} bytes that are no text" if _CONTROLS.search(start) else start
+    quoted = f"{len(response.body)} bytes that are not text" if _CONTROLS.search(start) else start
     return attrs.evolve(response, body=quoted.encode())

@@ -32,7 +32,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 import attrs
 
 from .errors import DecartSDKError, InvalidInputError
-from .models import ModelDefinition, Resolution, Task
+from .models import ModelDefinition, Resolution, Task, known, makes
 
 T = TypeVar("T")
 
@@ -85,10 +85,12 @@ def read(what: str, function: Callable[..., T], *arguments: object) -> T:
         raise InvalidInputError(f"{what} cannot be read ({reason_of(error)}).") from error
 
 
-def not_a_model(value: object) -> InvalidInputError:
-    """Return the error for what is not a model, such as the name of one."""
-    hint = f"models.video({value!r})" if isinstance(value, str) else "models.video('lucy-2.5')"
-    return InvalidInputError(f"model must be a ModelDefinition; write {hint}.")
+def not_a_model(value: object, expected: Literal["image", "video"] | None = None) -> InvalidInputError:
+    """Return the error for what is not a model, such as the name of one; ``expected`` is what the call makes."""
+    name = value if isinstance(value, str) else "lucy-image-2" if expected == "image" else "lucy-2.5"
+    model = known(name)
+    kind = makes(model) if model else expected or "video"
+    return InvalidInputError(f"model must be a ModelDefinition; write models.{kind}({name!r}).")
 
 
 def _is_model(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:

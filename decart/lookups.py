@@ -19,6 +19,8 @@ from .uploads import upload
 
 # ---------------------------------------------------------------- model names
 
+MODEL_NAMES = "a model name (str) or a non-empty list of model names"
+
 
 def resolve_call(settings: Settings, names: str | tuple[str, ...]) -> Call[dict[str, str]]:
     """Build the request that resolves names: POST /v1/models/resolve. It needs no key, and none is sent."""
@@ -41,12 +43,12 @@ def checked_names(names: object, settings: Settings) -> str | tuple[str, ...]:
         InvalidInputError: It is neither, or the list is empty, or the API key is among them.
     """
     if not isinstance(names, (str, list, tuple)) or not names:
-        raise refuse("names", "a name, or a list of names", names)
+        raise refuse("names", MODEL_NAMES, names)
     for name in _several(names):
         if not isinstance(name, str) or not name.strip():
-            raise refuse("names", "the names of models", name)
+            raise refuse("names", MODEL_NAMES, name)
         if holds_key(name, settings):
-            raise InvalidInputError("names must be the names of models, not the API key.")
+            raise InvalidInputError("names must be model names, not the API key.")
     return names if isinstance(names, str) else tuple(names)
 
 
@@ -109,9 +111,9 @@ class Provenance:
 
     Attributes:
         detected: Whether the watermark was found. False says that it was not, and nothing about who made the file:
-            heavy editing may remove it, and other services have other watermarks. ``None`` if the response does not
-            say.
-        confidence: How sure the service is, 0 to 1; ``None`` if it does not say.
+            heavy editing may remove it, and other services use other watermarks or none. ``None`` if the response does
+            not say.
+        confidence: How sure the service is, in its own measure; ``None`` if it does not say.
         data: The JSON object of the response.
     """
 
@@ -142,10 +144,10 @@ def _parse_verdict(response: BufferedResponse, settings: Settings) -> Provenance
     if not isinstance(data, dict):
         raise unreadable("it is not a JSON object", response, settings)
     detected, confidence = data.get("detected"), data.get("confidence")
-    is_number = isinstance(confidence, (int, float)) and not isinstance(confidence, bool) and 0 <= confidence <= 1
+    is_number = isinstance(confidence, (int, float)) and not isinstance(confidence, bool)
     return Provenance(
         detected=detected if isinstance(detected, bool) else None,
-        confidence=confidence if is_number else None,
+        confidence=confidence if is_number and abs(confidence) < float("inf") else None,  # nor is it NaN
         data=data,
     )
 

@@ -169,7 +169,7 @@ def from_options(
     given: dict[str, Any] = read("options", dict, options)  # read once: the caller's mapping may be of any kind
     model = given.get("model")
     if not isinstance(model, ModelDefinition):
-        raise not_a_model(model)
+        raise not_a_model(model, expected)
     _check_model(model, expected)
     kind = input_class(model)
     fields = attrs.fields_dict(kind)

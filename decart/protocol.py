@@ -56,7 +56,7 @@ ID_LIMIT = 1000
 """Characters of a job id, which goes into messages and logs verbatim."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class Call(Generic[T]):
     """One exchange whose response fits into memory.
 

@@ -50,7 +50,7 @@ _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[][{},"]', re.DOTALL)
 _CLOSING = {"{": "}", "[": "]"}
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.define(kw_only=True, eq=False)
 class BufferedResponse:
     """A response whose body has been read."""
 

@@ -83,6 +83,7 @@ def check_regular(path: Path, display_name: str = "") -> None:
     if not stat.S_ISREG(mode):
         kind = "FIFO" if stat.S_ISFIFO(mode) else "device"
         code = f"with open({str(path)!r}, 'wb') as file: file.writelines(client.queue.stream(job_id))"
+        code += "  # an image: file.write(image.data)"
         raise OSError(f"{name} is a {kind}, not a regular file; write to it yourself: {code}")
 
 

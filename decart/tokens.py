@@ -73,10 +73,10 @@ class CreateTokenResponse:
 
 @attrs.frozen(kw_only=True)
 class ClientTokenClaims:
-    """What a signed client token says of itself, **unverified**: anybody can write such a token.
+    """The claims of a signed client token, **unverified**: anybody can write such a token.
 
     Attributes:
-        subject: Whose token it is (``sub``).
+        subject: The service's id of the token's owner (``sub``), not the id of a user of yours.
         expires_at: When it expires.
         organization_id: The organization of its owner.
         api_key_id: The id of the key that it was made with.
@@ -85,7 +85,7 @@ class ClientTokenClaims:
         models: The only models that it may be used for; ``None`` for all.
         origins: The only origins that it may be used from; ``None`` for all.
         constraints: The limits that it carries.
-        claims: Everything that it says, under the token's own names.
+        claims: All claims, under the token's own names.
     """
 
     subject: str | None

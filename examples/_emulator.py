@@ -14,7 +14,7 @@ parser = argparse.ArgumentParser(description=(__main__.__doc__ or "").partition(
 parser.add_argument(
     "--emulator",
     action="store_true",
-    help="run against an emulator: no key is needed and nothing is billed, but the videos are placeholders",
+    help="run against an emulator: no key is needed and nothing is billed, but videos and images are placeholders",
 )
 
 

@@ -4,11 +4,12 @@ Run: python examples/image_edit.py [--emulator]      It saves drawing.png in the
 Cost: an image; with --emulator nothing, and the picture is a placeholder.
 """
 
+import sys
 from pathlib import Path
 
 from _emulator import decart_client
 
-from decart import ProcessingOutcomeUnknownError, models
+from decart import ProcessingError, ProcessingOutcomeUnknownError, models
 
 PICTURE = Path(__file__).parent / "media" / "image.jpg"
 
@@ -19,7 +20,10 @@ with decart_client() as client:
             "prompt": "A pencil drawing, with fine lines",
             "data": PICTURE,
         })
-    except ProcessingOutcomeUnknownError as error:  # never repeated by itself: the picture may have been billed
-        raise SystemExit(f"Check your account first: {error}") from None
+    except ProcessingError as error:
+        sys.exit(f"No image, and nothing was billed: {error}")
+    except ProcessingOutcomeUnknownError as error:  # not repeated automatically, because that may be billed again
+        sys.exit(f"No image: {error}")
 
-print(f"Image saved to {image.save('drawing.png')}")
+image.save("drawing.png")
+print("Image saved to drawing.png")

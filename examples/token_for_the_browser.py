@@ -17,19 +17,19 @@ try:
             allowed_models=[models.video("lucy-2.5")],
             allowed_origins=["https://example.com"],
         )
-        print(f"Created a key that expires at {token.expires_at:%H:%M:%S}")  # token.api_key is what the page gets
-        print(f"  for {token.permissions}")
-        print(f"  as an object: {token}")  # the key is in no repr, log or pickle
+        print(f"Created a key that expires at {token.expires_at:%H:%M:%S} UTC")  # token.api_key is for the page
+        print(f"  restricted to: {token.permissions}")
+        print(f"  its repr: {token}")  # the key is in no repr, log or pickle
 
         if token.token is None:
             sys.exit("The service sent no signed form.")
         verified = client.tokens.verify(token.token)
-        print(f"Verified: {verified.models} from {verified.origins}")
+        print(f"Verified: for the models {verified.models}, on pages of {verified.origins}")
 
         head, payload, signature = token.token.split(".")
         try:
             client.tokens.verify(f"{head}.{payload}.{'A' * len(signature)}")
         except TokenVerifyError as error:
-            print(f"A forged one is refused: {error.message}")
+            print(f"Refused, as it is forged: {error.message}")
 except TokenCreateError as error:
     sys.exit(f"No token: {error.message}")

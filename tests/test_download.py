@@ -26,6 +26,7 @@ from support.fakes import (
     make_response,
     status,
 )
+from support.programs import UNMEASURED
 from support.served_video import STEADY, VIDEO, ServedVideo, client_for, files, slowly
 from support.servers import serving
 
@@ -243,7 +244,7 @@ def test_a_full_disk_is_an_os_error_that_says_how_to_continue(tmp_path: Path) ->
     """)
     target = tmp_path / "lake.mp4"
     command = [sys.executable, "-c", program, str(target), os.path.dirname(__file__)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=UNMEASURED)
     assert "OSError File too large" in done.stdout
     assert "client.queue.download('j1', path)" in done.stdout
     assert not target.exists()

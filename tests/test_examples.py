@@ -113,7 +113,15 @@ def test_an_image_that_may_be_billed_is_not_requested_again(tmp_path: Path) -> N
         done = run("image_edit.py", tmp_path, DECART_API_KEY="dct_test", DECART_BASE_URL=server.url)
         assert len(server.emulator.requests) == 1
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("Check your account first: The image may have been made and billed")
+    assert done.stderr.startswith("No image: The image may have been made and billed, so the request was not repeated.")
+
+
+@pytest.mark.parametrize("example", IMAGES)
+def test_an_image_that_is_refused_is_not_billed(example: str, tmp_path: Path) -> None:
+    with EmulatorServer(Emulator(renderer=render_small, faults=["status:402,on=generate"])) as server:
+        done = run(example, tmp_path, DECART_API_KEY="dct_test", DECART_BASE_URL=server.url)
+    assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (1, "", [])
+    assert done.stderr.startswith("No image, and nothing was billed: The image was not made: ")
 
 
 @pytest.mark.parametrize(("example", "name"), [("text_to_video.py", "lake.mp4"), ("async_with.py", "cityscape.mp4")])
@@ -148,8 +156,8 @@ def test_the_example_of_a_token_prints_what_it_is_for_and_not_the_token(tmp_path
     assert (ended.returncode, ended.stderr) == (0, "")
     created, _, _, verified, forged = ended.stdout.splitlines()
     assert created.startswith("Created a key that expires at ")
-    assert verified == "Verified: ('lucy-2.5',) from ('https://example.com',)"
-    assert forged == "A forged one is refused: The token has a wrong signature."
+    assert verified == "Verified: for the models ('lucy-2.5',), on pages of ('https://example.com',)"
+    assert forged == "Refused, as it is forged: The token has an invalid signature."
     assert not re.search("ek_|eyJ", ended.stdout)
 
 

@@ -162,7 +162,7 @@ def test_an_error_refers_to_no_other_one_that_keeps_the_response() -> None:
 def test_of_half_a_picture_the_error_quotes_the_number_of_bytes() -> None:
     with pytest.raises(ProcessingOutcomeUnknownError) as caught:
         client_of(FakeTransport(cut(PNG[:60]))).process(HAT)
-    assert caught.value.data["body"] == "60 bytes that are no text"
+    assert caught.value.data["body"] == "60 bytes that are not text"
 
 
 # ---------------------------------------------------------------- ends

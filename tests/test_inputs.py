@@ -178,6 +178,7 @@ def test_a_custom_model_accepts_the_inputs_of_its_task() -> None:
     ("model", "write"),
     [
         ("lucy-2.5", "write models.video('lucy-2.5')."),
+        ("lucy-image-2", "write models.image('lucy-image-2')."),
         (None, "write models.video('lucy-2.5')."),
         (5, "write models.video('lucy-2.5')."),
         (models, "write models.video('lucy-2.5')."),

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import pytest
 from support.fakes import FakeTransport, client_of, status, video
+from support.programs import UNMEASURED
 
 from decart import (
     CompletedJob,
@@ -183,8 +184,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_pa
         "except OSError: print('refused')\n"
     )
     command = [sys.executable, "-B", "-c", code, str(tmp_path / "lake.mp4")]
-    env = {**os.environ, "COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=UNMEASURED)
     assert done.stdout == "refused\n", done.stderr
     assert (tmp_path / "lake.mp4").read_bytes() == b"old" and os.listdir(tmp_path) == ["lake.mp4"]
 

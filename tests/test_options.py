@@ -100,6 +100,12 @@ def test_the_error_for_a_missing_model_says_what_to_write(options: Any) -> None:
     refused("model must be a ModelDefinition; write models.video('lucy-2.5').", options)
 
 
+@pytest.mark.parametrize("options", [{}, {"prompt": "x"}, {"model": "lucy-image-2", "prompt": "x"}])
+def test_where_an_image_is_made_it_names_an_image_model(options: Any) -> None:
+    with pytest.raises(InvalidInputError, match=r"write models\.image\('lucy-image-2'\)\."):
+        from_options(options, "image")
+
+
 def test_a_name_is_not_a_model() -> None:
     refused("model must be a ModelDefinition; write models.video('lucy-2.5').", {"model": "lucy-2.5"})
 

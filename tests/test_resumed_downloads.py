@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from support.fakes import KEY, status
+from support.programs import UNMEASURED
 from support.served_video import RANGE, VIDEO, ServedVideo, client_for, files, pieces_of, slowly
 from support.servers import serving
 
@@ -69,9 +69,8 @@ def test_a_second_call_after_a_crash_resumes(tmp_path: Path) -> None:
     """)
     target = tmp_path / "lake.mp4"
     with serving(slowly(VIDEO)) as server:
-        unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
         command = [sys.executable, "-c", program, server.url, str(target)]
-        assert subprocess.run(command, timeout=60, env=unmeasured).returncode == -signal.SIGKILL
+        assert subprocess.run(command, timeout=60, env=UNMEASURED).returncode == -signal.SIGKILL
         assert not target.exists()
         with DecartClient(KEY, base_url=server.url) as client:
             assert client.queue.download("j1", target).read_bytes() == VIDEO

@@ -51,6 +51,7 @@ client.process({"model": models.image("lucy-image-2"), "prompt": "oil"})  # E: c
 submit(TextToImageInput(model=t2i, prompt="A lake"))  # E: arg-type | reportArgumentType | "TextToImageInput"
 submit_and_poll(ImageToImageInput(model=i2i, prompt="oil", data=picture))  # E: call-overload | reportArgumentType
 client.process(TextToVideoInput(model=t2v, prompt="A lake"))  # E: call-overload | reportArgumentType
+submit({"model": models.image("lucy-image-2"), "prompt": "oil", "data": picture})  # E: arg-type | reportArgumentType
 submit_and_poll({"model": t2v, "promt": "A lake"})  # E: call-overload | reportArgumentType
 submit_and_poll({"model": i2v, "prompt": "wind"}, save_to="a.mp4")  # E: call-overload | reportArgumentType,reportCallIssue
 submit_and_poll({"model": t2v, "prompt": "A lake", "save_to": "a.mp4"})  # E: call-overload | reportArgumentType
@@ -79,6 +80,12 @@ if saved.status == "completed":
     target.write_bytes(saved.data)  # E: arg-type | reportArgumentType | "None"
 else:
     print(saved.path / "x")  # E: operator | reportOperatorIssue | "None"
+
+# images, tokens
+image = client.process({"model": models.image("lucy-image-2"), "prompt": "oil", "data": picture})
+print(image.path)  # E: attr-defined | reportAttributeAccessIssue | "path"
+print(client.process({"model": models.image("lucy-pro-t2i"), "prompt": "oil"}, save_to="a.png").data)  # E: attr-defined | reportAttributeAccessIssue | "data"
+client.tokens.verify(client.tokens.create().token)  # E: arg-type | reportArgumentType | "None"
 
 # errors
 QueueError("m", None)  # E: call-arg | reportCallIssue

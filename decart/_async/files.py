@@ -28,7 +28,7 @@ from .engine import AsyncEngine
 class AsyncFilesClient:
     """The files of one client; reach it as ``client.files``. Any number of threads and tasks may use it at once.
 
-    Wherever a file is asked for, its id will do, from any process, and so will a ``FileReference``.
+    ``get`` and ``delete`` accept the id of a file, in any process, or its ``FileReference``.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:

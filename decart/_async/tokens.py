@@ -44,7 +44,7 @@ class AsyncTokensClient:
     ) -> CreateTokenResponse:
         """Create a short-lived key with fewer rights, for a browser or an app. Free of charge.
 
-        It is retried as a status check is: at worst, a token that nobody has expires unused.
+        It is retried as a status check is: at worst, a token that nobody received expires unused.
 
         Args:
             expires_in: Seconds until it expires, 1 to 3600, or a ``timedelta``; the service's default is 60.
@@ -52,11 +52,11 @@ class AsyncTokensClient:
             allowed_origins: The only origins of web pages that may use it, such as ``"https://example.com"``, 1 to
                 20; all by default.
             constraints: Limits of realtime sessions, such as ``{"realtime": {"maxSessionDuration": 120}}`` in seconds.
-            metadata: A dict that JSON can express, which is passed on to the service.
+            metadata: A dict of JSON values, sent to the service. Whether the signed token has it is not published.
 
         Raises:
             InvalidInputError: An argument cannot be used; nothing was sent.
-            TokenCreateError: There is no token; ``cause`` says why. A client token cannot create another one (403).
+            TokenCreateError: No token was received; ``cause`` says why. A client token cannot create another one (403).
 
         Example:
             >>> token = await client.tokens.create(expires_in=300, allowed_origins=["https://example.com"])
@@ -101,7 +101,7 @@ class AsyncTokensClient:
         return verify_token(token, key, now())
 
     def decode(self, token: str) -> ClientTokenClaims:
-        """Read what a signed client token says **without verifying anything**: anybody can write such a token.
+        """Read the claims of a signed client token **without verifying them**: anybody can write such a token.
 
         Raises:
             TokenDecodeError: It is not a signed token.

@@ -2,8 +2,8 @@
 """Carry out exchanges: send once, and retry as the policy says. What to send and what it means is decided elsewhere.
 
 tenacity is the loop, from the first attempt on. Its objects refer to themselves, and an exception that it gets would
-close a reference cycle with the frames of the attempt. So it gets outcomes instead of exceptions, and functions that
-forget their call at its end: otherwise connections, files and request bodies would stay around until the next garbage
+close a reference cycle with the frames of the attempt. So it gets no values and no exceptions, and `Attempts`
+forgets each call at its end: otherwise connections, files and request bodies would stay around until the next garbage
 collection.
 """
 
@@ -13,9 +13,8 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Generic, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
-import attrs
 from tenacity import Retrying, RetryCallState
 
 from ..config import ClientConfig, Shared
@@ -36,60 +35,74 @@ T = TypeVar("T")
 NEVER = Cancellation()
 
 
-@attrs.define
-class Outcome(Generic[T]):
-    """How one attempt ended: with a value or an error."""
+class Attempts:
+    """A tenacity loop and what it asks, for one call after another: to make a new one costs more than to use it."""
 
-    value: T | None = None
-    error: BaseException | None = None
+    def __init__(self) -> None:
+        self._retrying = Retrying(retry=self._repeats, wait=self._wait, sleep=self._sleep)
+        self._forget()
 
+    def _forget(self) -> None:
+        """Drop everything that belongs to a call."""
+        self._engine: Any = None
+        self._attempt: Any = None
+        self._pause_after: Any = None
+        self._cancel: Any = None
+        self._job_id: str | None = None
+        self._what = ""
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._seconds: float | None = None
 
-@attrs.define(kw_only=True, eq=False)
-class Attempts(Generic[T]):
-    """The attempts of one call, as tenacity makes them.
-
-    Attributes:
-        make: Makes an attempt. One that returns a `Wait` is repeated after its seconds.
-        pause_after: Called with the error of an attempt; returns seconds, or ``None`` to let the error end the call.
-            Without it, every error does.
-        on_retry: Called before a pause after an error: with the error, the number of attempts so far and the seconds.
-        transport: Sleeps.
-        cancel: Wakes it up.
-    """
-
-    make: Callable[[], T]
-    pause_after: Callable[[DecartSDKError], float | None] | None
-    on_retry: Callable[[DecartSDKError, int, float], None]
-    transport: Transport
-    cancel: Any  # an event; that it is one of this side was checked with the other arguments
-    _seconds: float | None = attrs.field(default=None, init=False)
-
-    def attempt(self) -> Outcome[T]:
-        """Make an attempt, and return how it ended."""
+    def run(
+        self,
+        engine: Engine,
+        attempt: Callable[[], T],
+        pause_after: Callable[[DecartSDKError], float | None] | None,
+        cancel: Any,  # an event; that it is one of this side was checked with the other arguments
+        job_id: str | None,
+        what: str,
+    ) -> T:
+        """Make attempts until one is the last, and return its value or raise its error; see `with_retries`."""
+        self._engine, self._attempt, self._pause_after, self._cancel = engine, attempt, pause_after, cancel
+        self._job_id, self._what = job_id, what
         try:
-            return Outcome(value=self.make())
-        except BaseException as error:
-            return Outcome(error=error)
+            self._retrying(self._make)
+            value, error = self._value, self._error
+        finally:
+            self._forget()
+        if error is None:
+            return cast(T, value)
+        try:
+            raise error
+        finally:
+            del error  # this frame is part of its traceback
 
-    def repeats(self, state: RetryCallState) -> bool:
+    def _make(self) -> None:
+        """Make an attempt, and keep how it ended."""
+        self._value = self._error = None
+        try:
+            self._value = self._attempt()
+        except BaseException as error:
+            self._error = error
+
+    def _repeats(self, state: RetryCallState) -> bool:
         """Decide whether there is another attempt, and report it."""
-        assert state.outcome is not None
-        outcome: Outcome[Any] = state.outcome.result()
-        if self.pause_after is not None and isinstance(outcome.error, FAILURES):
-            self._seconds = self.pause_after(outcome.error)
+        if self._pause_after is not None and isinstance(self._error, FAILURES):
+            self._seconds, failures = self._pause_after(self._error), state.attempt_number
             if self._seconds is not None:
-                self.on_retry(outcome.error, state.attempt_number, self._seconds)
+                self._engine.reporter.retry(self._job_id, self._error, failures, self._seconds, what=self._what)
         else:
-            self._seconds = outcome.value.seconds if isinstance(outcome.value, Wait) else None
+            self._seconds = self._value.seconds if isinstance(self._value, Wait) else None
         return self._seconds is not None
 
-    def seconds(self, state: RetryCallState) -> float:
+    def _wait(self, state: RetryCallState) -> float:
         """Return the pause until then."""
         return self._seconds or 0.0
 
-    def pause(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> None:
         """Wait for that long, or until the call is cancelled."""
-        self.transport.sleep(seconds, self.cancel)
+        self._engine.transport.sleep(seconds, self._cancel)
 
 
 class Engine:
@@ -106,6 +119,7 @@ class Engine:
         self.settings = config.settings
         self.memory = shared.memory
         self.reporter = Reporter(config.settings, config.event_hooks)
+        self._idle: list[Attempts] = []
 
     def status(
         self, job_id: str, error_of: Callable[[str, DecartSDKError], QueueError] = status_error
@@ -182,27 +196,21 @@ class Engine:
     ) -> T:
         """Make attempts until one succeeds, or fails with an error that is not retried; it is raised.
 
-        The arguments are those of `Attempts`.
+        Args:
+            attempt: Makes an attempt. One that returns a `Wait` is repeated after its seconds.
+            pause_after: Called with the error of an attempt; returns seconds, or ``None`` to let the error end the
+                call. Without it, every error does.
+            job_id, what: What the attempts are about, for the event hooks.
+            cancel: Ends a pause.
         """
-        attempts = Attempts(
-            make=attempt,
-            pause_after=pause_after,
-            on_retry=partial(self.reporter.retry, job_id, what=what),
-            transport=self.transport,
-            cancel=cancel.event,
-        )
         try:
-            retrying = Retrying(retry=attempts.repeats, wait=attempts.seconds, sleep=attempts.pause)
-            outcome: Outcome[T] = retrying(attempts.attempt)
-        finally:
-            del attempts.make, attempts.pause_after, attempts.on_retry, attempts.transport, attempts.cancel
-        error, outcome.error = outcome.error, None  # this frame becomes part of the error's traceback
-        if error is None:
-            return cast(T, outcome.value)
+            attempts = self._idle.pop()
+        except IndexError:
+            attempts = Attempts()
         try:
-            raise error
+            return attempts.run(self, attempt, pause_after, cancel.event, job_id, what)
         finally:
-            del error
+            self._idle.append(attempts)
 
     def send_once(self, call: Call[T], timeout: Timeout, cancel: Cancellation = NEVER) -> T:
         """Make one attempt at an exchange.

@@ -29,7 +29,7 @@ from .engine import Engine
 class FilesClient:
     """The files of one client; reach it as ``client.files``. Any number of threads and tasks may use it at once.
 
-    Wherever a file is asked for, its id will do, from any process, and so will a ``FileReference``.
+    ``get`` and ``delete`` accept the id of a file, in any process, or its ``FileReference``.
     """
 
     def __init__(self, engine: Engine) -> None:

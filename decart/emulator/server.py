@@ -167,7 +167,7 @@ class _Gateway(wsgi.Gateway_10):
 
 def _is_gone(sock: socket.socket) -> bool:
     """Return whether the client has closed the connection."""
-    try:
-        return wait_for_read(sock, timeout=0) and not sock.recv(1, socket.MSG_PEEK)
-    except OSError:
-        return True
+    is_gone = True
+    with suppress(OSError):  # it was reset
+        is_gone = wait_for_read(sock, timeout=0) and not sock.recv(1, socket.MSG_PEEK)
+    return is_gone

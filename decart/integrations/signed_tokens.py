@@ -45,10 +45,10 @@ LONGEST = 64 * 1024
 _REASONS: tuple[tuple[type[Exception], str, str], ...] = (
     (jwt.ExpiredSignatureError, "expired", "has expired"),
     (jwt.ImmatureSignatureError, "not_yet_valid", "is not valid yet"),
-    (jwt.InvalidAudienceError, "audience", "is meant for somebody else"),
-    (jwt.InvalidIssuerError, "issuer", "was issued by somebody else"),
+    (jwt.InvalidAudienceError, "audience", "is for another audience"),
+    (jwt.InvalidIssuerError, "issuer", "has another issuer"),
     (jwt.MissingRequiredClaimError, "incomplete", "lacks a required claim"),
-    (jwt.InvalidSignatureError, "signature", "has a wrong signature"),
+    (jwt.InvalidSignatureError, "signature", "has an invalid signature"),
     (Exception, "malformed", "cannot be read"),  # PyJWT raises others, too, for claims of another type
 )
 
@@ -181,7 +181,7 @@ def _not_signed(token: object) -> str | None:
     if not isinstance(token, str):
         raise InvalidInputError(f"token must be a str, not {type(token).__name__}.")
     if token.startswith("ek_"):
-        return "The token is the key of a client token (ek_...); its signed form (eyJ...) is what can be verified."
+        return "This is the key of a client token (ek_...); pass its signed form (eyJ...), the attribute token."
     if len(token) > LONGEST:  # reading it would keep the caller's server busy
         return "The token is longer than any of the service's."
     return None if token else "The token is empty."

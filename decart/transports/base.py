@@ -86,7 +86,8 @@ class Headers(dict[str, str]):
             self[name] = f"{self[name]}, {value}" if name in self else str(value)
         self.flaw: str | None = None
         length, coding = self.get("content-length"), self.get("transfer-encoding")
-        if not _NAMES.fullmatch(",".join(self)) or _CONTROLS.search(",".join(self.values())):
+        values = ",".join(self.values())
+        if not _NAMES.fullmatch(",".join(self)) or (not values.isprintable() and _CONTROLS.search(values)):
             self.flaw = "a malformed header"
         elif length is not None and coding is not None:
             self.flaw = "both a Content-Length and a Transfer-Encoding"

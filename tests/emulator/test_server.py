@@ -201,6 +201,20 @@ def test_a_slow_response_is_cut_off_when_the_server_stops() -> None:
             closing.join()
 
 
+def test_a_stalled_response_is_finished_when_the_server_stops() -> None:
+    with (
+        Emulator(renderer=Studio(), faults="stall:1000,bytes=1") as emulator,
+        EmulatorServer(emulator) as server,
+        socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as sock,
+    ):
+        sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: emulator\r\nX-API-KEY: dct_x\r\n\r\n")
+        assert sock.recv(1) == b"H"
+        server.close()
+        with sock.makefile("rb") as rest:
+            assert rest.readline() == b"TTP/1.1 404 NOT FOUND\r\n"
+            assert b"Job not found" in rest.read()
+
+
 class Listener(logging.Handler):
     """A log handler that keeps its lines, and signals when there is one."""
 

@@ -10,6 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from support.programs import UNMEASURED
 from support.served_video import VIDEO, ServedVideo, client_for, files
 
 from decart import QueueResultError, RetryPolicy
@@ -67,10 +68,9 @@ print(outcomes, again.asked, os.listdir(target.parent))
 )
 def test_two_downloads_into_one_target_stay_separate(locks: str, resumed: bool, tmp_path: Path) -> None:
     tests = os.path.dirname(os.path.dirname(__file__))
-    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     program = textwrap.dedent(PROGRAM).format(locks=locks)
     command = [sys.executable, "-B", "-c", program, str(tmp_path / "lake.mp4"), tests]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=unmeasured)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=UNMEASURED)
     asked = [("bytes=400-", '"v1"')] if resumed else [(None, None)]
     expected = [[True, True, "failed", "failed", True], asked, ["lake.mp4"]]
     assert done.stdout == " ".join(map(str, expected)) + "\n", done.stderr
@@ -117,9 +117,8 @@ def test_a_child_forked_during_a_download_does_not_keep_the_lock(tmp_path: Path)
         os._exit(0)
     """)
     tests = os.path.dirname(os.path.dirname(__file__))
-    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     command = [sys.executable, "-B", "-c", program, str(target), tests]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=unmeasured) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=UNMEASURED) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"failed\n"
         served = ServedVideo()

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from support.disks import mounted
 from support.fakes import LAKE, FakeTransport, client_of
+from support.programs import UNMEASURED
 from support.saving import asave, download, every_way, save
 from support.served_video import VIDEO, ServedVideo, client_for, files
 
@@ -318,10 +319,9 @@ def test_a_copy_that_stops_in_the_middle_is_completed_by_the_next_download(actio
     target.touch()
     outside.write_bytes(bytes(2 * len(VIDEO)))  # it need not grow, so the check for free space passes
     tests = os.path.dirname(os.path.dirname(__file__))
-    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     with mounted("--bind", str(outside), str(target)):
         command = [sys.executable, "-B", "-c", SHORT_OF_SPACE, str(target), tests, action]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=unmeasured)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=UNMEASURED)
         if action == "SIG_IGN":
             assert done.stdout == f"[Errno 27] File too large: '{target}'\n", done.stderr
         else:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.programs import UNMEASURED
 from support.served_video import VIDEO, ServedVideo, client_for, files
 
 from decart import AsyncDecartClient, QueueResultError, RetryPolicy
@@ -79,9 +80,8 @@ def test_processes_that_fail_succeed_and_are_killed_never_mix_files(tmp_path: Pa
                 os.kill(os.getpid(), signal.SIGKILL)
     """)
     target, tests = tmp_path / "lake.mp4", os.path.dirname(os.path.dirname(__file__))
-    unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     command = [sys.executable, "-B", "-c", program, str(target), tests]
-    processes = [subprocess.Popen([*command, str(number)], env=unmeasured) for number in range(4)]
+    processes = [subprocess.Popen([*command, str(number)], env=UNMEASURED) for number in range(4)]
     assert [process.wait(60) for process in processes] == [0, -signal.SIGKILL] * 2
     assert outcome(target, None) == "complete"
     assert files(tmp_path) == ["lake.mp4"]
