@@ -144,10 +144,11 @@ def _parse_verdict(response: BufferedResponse, settings: Settings) -> Provenance
     if not isinstance(data, dict):
         raise unreadable("it is not a JSON object", response, settings)
     detected, confidence = data.get("detected"), data.get("confidence")
-    is_number = isinstance(confidence, (int, float)) and not isinstance(confidence, bool)
+    if isinstance(confidence, bool) or not isinstance(confidence, (int, float)) or not abs(confidence) < float("inf"):
+        confidence = None  # NaN is not less than anything
     return Provenance(
         detected=detected if isinstance(detected, bool) else None,
-        confidence=confidence if is_number and abs(confidence) < float("inf") else None,  # nor is it NaN
+        confidence=confidence,
         data=data,
     )
 
