@@ -29,6 +29,9 @@ from .transports.base import AnyTimeout, AsyncTransport, Timeout, Transport, ori
 
 DEFAULT_BASE_URL = "https://api.decart.ai"
 
+DEFAULT_TIMEOUT = Timeout()
+"""The timeout of a client that is given none. It is recognized by identity: an equal one that is given is obeyed."""
+
 
 class Secret(str):
     """A str that is shown only on the wire: not in a ``repr``, and not in a pickle."""

@@ -9,7 +9,9 @@
     ├── CallError                       .status_code .retry_after .request_id: where it went wrong
     │   ├── QueueError
     │   │   └── QueueSubmitError, SubmitOutcomeUnknownError, QueueStatusError, QueueResultError, WaitCancelledError
-    │   └── ProcessingError, ProcessingOutcomeUnknownError, TokenCreateError
+    │   ├── ProcessingError
+    │   │   └── ProcessingCancelledError
+    │   └── ProcessingOutcomeUnknownError, TokenCreateError
     ├── TokenDecodeError, TokenVerifyError
     ├── APIError                        .status_code .code .body .request_id .retry_after: why (the cause of the above)
     │   ├── AuthenticationError, PaymentRequiredError, NotFoundError, ModelRetiredError  401 403, 402, 404, 410
@@ -20,9 +22,7 @@
     └── JobError                        raised by ``raise_for_status()``
         └── JobFailedError, JobTimeoutError
 
-The class of a ``CallError`` says *where* it went wrong, in the names of the documented page. Its ``cause`` says *why*:
-an ``APIError``, a ``TransportError`` or a ``ResponseError``.
-
+The class of a ``CallError`` says *where* it went wrong, in the names of the documented page; its ``cause`` says *why*.
 Every error can be pickled and copied, including your own subclasses; a copy equals the original. None holds the key.
 """
 
@@ -170,6 +170,10 @@ class ProcessingError(CallError):
     """An image was not made. Nothing was billed."""
 
 
+class ProcessingCancelledError(ProcessingError):
+    """The caller set ``cancel`` before the request for an image was sent. Nothing was sent or billed."""
+
+
 class ProcessingOutcomeUnknownError(CallError):
     """The request for an image was sent, and no readable response arrived: it may be billed, and is never repeated."""
 
@@ -218,11 +222,8 @@ class APIError(DecartSDKError):
         **facts: Unpack[Facts],
     ) -> None:
         super().__init__(message, **facts)
-        self.status_code = status_code
-        self.code = code
-        self.body = body
-        self.request_id = request_id
-        self.retry_after = retry_after
+        self.status_code, self.code, self.body = status_code, code, body
+        self.request_id, self.retry_after = request_id, retry_after
 
 
 class AuthenticationError(APIError):

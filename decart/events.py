@@ -39,9 +39,7 @@ class SafeLog(logging.LoggerAdapter[logging.Logger]):
 
 log = SafeLog(logging.getLogger("decart"))
 
-OperationName = Literal[
-    "submit", "status", "wait", "download", "process", "token", "file", "resolve", "verify", "quota"
-]
+OperationName = Literal["submit", "status", "wait", "download", "process", "token", "file", "resolve", "verify"]
 
 
 @attrs.frozen(kw_only=True)
@@ -152,7 +150,7 @@ class Operation:
 
     Attributes:
         name: ``"submit"``, ``"status"``, ``"wait"`` or ``"download"`` (also into memory) for a job; ``"process"`` for
-            an image; ``"token"``, ``"file"``, ``"resolve"``, ``"verify"`` or ``"quota"``.
+            an image; ``"token"``, ``"file"``, ``"resolve"`` or ``"verify"``.
         job_id: The job; ``None`` for a submit, and where there is no job.
         model: The model's name, for a submit or an image.
     """

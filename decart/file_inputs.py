@@ -12,6 +12,8 @@ import attrs
 from .errors import InvalidInputError
 from .inputs import (
     JobInput,
+    TextToImageInput,
+    TextToVideoInput,
     is_prompt,
     is_text,
     optional,
@@ -216,3 +218,18 @@ class VideoEditInput(JobInput):
     reference_image: FileInput | None = attrs.field(default=None, repr=False, metadata=_FILE)
     enhance_prompt: bool | None = attrs.field(default=None, validator=optional(_is_bool))
     self_anchor: bool | None = attrs.field(default=None, validator=optional(_is_bool))
+
+
+VideoInput = (
+    TextToVideoInput
+    | ImageToVideoInput
+    | VideoToVideoInput
+    | FirstLastFrameInput
+    | ImageToMotionVideoInput
+    | VideoRestyleInput
+    | VideoEditInput
+)
+"""The input object of any job of the queue."""
+
+ImageInput = TextToImageInput | ImageToImageInput
+"""The input object of ``client.process``."""

@@ -11,10 +11,10 @@ from urllib.parse import quote
 import attrs
 
 from .config import Settings
-from .errors import CallError, DecartSDKError, InvalidInputError, ResponseError
+from .errors import CallError, DecartSDKError, InvalidInputError, NotFoundError, ResponseError, TransportError
 from .inputs import refuse, seconds_of
 from .policies import outcome_unknown, repeat_read
-from .protocol import Call, form_request, is_id
+from .protocol import Call, form_request, is_id, quoting
 from .redaction import SHORT_KEY, clean, holds_key
 from .responses import (
     BufferedResponse,
@@ -111,6 +111,7 @@ def upload_call(
     return Call(
         request=form_request(settings, "/v1/files", fields, on_sent, may_start),
         parse=partial(_parse_file, settings=settings, file_id=None),
+        salvage=partial(_salvage_file, settings=settings),
         what="upload of a file",
     )
 
@@ -149,9 +150,11 @@ class Deletion:
         return repeat_read(error)
 
     def _parse(self, response: BufferedResponse) -> None:
-        gone = response.status == 404 and self.maybe_done
+        gone = self.maybe_done and _is_missing(response, self.settings)
         if not response.ok and not gone:
             raise _refusal(response, self.settings, self.file_id)
+        if response.body and not isinstance(load_json(response.body), dict):  # the page of a proxy, for example
+            raise unreadable("it should be empty", response, self.settings)
 
 
 def _request(method: str, settings: Settings, file_id: str) -> HttpRequest:
@@ -175,7 +178,7 @@ def _parse_file(response: BufferedResponse, settings: Settings, file_id: str | N
         raise _damaged("it has no id", response, settings)
     if file_id is not None and theirs != file_id:
         raise _damaged("it is about another file", response, settings)
-    if not isinstance(size, int) or created is None or (expires is None and body.get("expires_at") is not None):
+    if type(size) is not int or size < 0 or created is None or (expires is None and body.get("expires_at") is not None):
         raise _damaged("its size or a date is missing or malformed", response, settings)
     filename, mime_type = body.get("filename"), body.get("mime_type")
     return FileReference(
@@ -188,6 +191,17 @@ def _parse_file(response: BufferedResponse, settings: Settings, file_id: str | N
     )
 
 
+def _salvage_file(response: BufferedResponse, failure: TransportError, settings: Settings) -> FileReference:
+    """Read the response to an upload that broke off, or quote what arrived: the file may be stored, and has an id."""
+    if not response.ok:
+        raise failure
+    try:
+        return _parse_file(response, settings, None)
+    except ResponseError as error:
+        damage = error.with_traceback(None)
+    raise quoting(damage, "the response to an upload cannot be read", response, settings, failure)
+
+
 def _damaged(why: str, response: BufferedResponse, settings: Settings) -> ResponseError:
     """Return the error of a response that cannot be read, and quote it: after an upload, it may have the id."""
     error = unreadable(why, response, settings)
@@ -195,10 +209,16 @@ def _damaged(why: str, response: BufferedResponse, settings: Settings) -> Respon
 
 
 def _refusal(response: BufferedResponse, settings: Settings, file_id: str | None) -> DecartSDKError:
-    advice = no_such_route(response, settings)
-    if response.status == 404 and file_id is not None and not doubt_of_path(response, settings):
-        advice = "The service has no such file: it has expired or was deleted, or belongs to another account."
-    return api_error(response, settings, advice=advice)
+    if file_id is None or not _is_missing(response, settings):
+        return api_error(response, settings, advice=no_such_route(response, settings))
+    advice = "The service has no such file: it has expired or was deleted, or belongs to another account."
+    return api_error(response, settings, NotFoundError, advice)
+
+
+def _is_missing(response: BufferedResponse, settings: Settings) -> bool:
+    """Return whether it is the service that has no such file, and not a proxy or a wrong base URL that has no route."""
+    is_json = isinstance(load_json(response.body), dict)
+    return response.status in (404, 410) and is_json and not doubt_of_path(response, settings)
 
 
 def upload_error(cause: DecartSDKError) -> CallError:

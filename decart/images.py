@@ -8,22 +8,24 @@ quotes what arrived.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
-from .config import Settings
+from .config import DEFAULT_TIMEOUT, Settings
 from .content import BEGINNING, announced_length, check_type, image_type, is_complete, is_framed, is_text
 from .errors import ResponseError, TransportError
 from .inputs import JobInput
 from .models import ModelDefinition
 from .protocol import ERROR_LIMIT, Call, check_accepted, form_fields, form_request, quoting
-from .responses import BufferedResponse, unreadable
+from .responses import BufferedResponse, text_of, unreadable
 from .results import Savable, size_of, write_to
 from .transports.base import Timeout
+
+_CONTROLS = re.compile(r"[\0-\x08\x0e-\x1f]")  # of which there are some in any picture, and none in a text
 
 if TYPE_CHECKING:
     from PIL import Image  # an extra
@@ -94,8 +96,8 @@ class SavedImage:
 
 
 def patient(timeout: Timeout) -> Timeout:
-    """Return the timeout of a request for an image: the client's, unless that is the default one."""
-    return attrs.evolve(timeout, read=PATIENCE) if timeout == Timeout() else timeout
+    """Return the timeout of a request for an image: the client's, if it was given one."""
+    return attrs.evolve(timeout, read=PATIENCE) if timeout is DEFAULT_TIMEOUT else timeout
 
 
 def process_call(
@@ -104,14 +106,23 @@ def process_call(
     *,
     on_sent: Callable[[int, int], None] | None = None,
     may_start: Callable[[], None] | None = None,
+    on_image: Callable[[ImageResult], None] = lambda image: None,
 ) -> Call[ImageResult]:
     """Build the request for an image: POST /v1/generate/{model}; the arguments are those of ``submit_call``.
+
+    Args:
+        on_image: Called as soon as the image has been read.
 
     Raises:
         InvalidInputError: A file cannot be read.
     """
     request = form_request(settings, inputs.model.endpoint, form_fields(inputs), on_sent, may_start)
-    parse = partial(parse_image, settings=settings, model=inputs.model)
+
+    def parse(response: BufferedResponse, failure: TransportError | None = None) -> ImageResult:
+        image = parse_image(response, failure, settings=settings, model=inputs.model)
+        on_image(image)
+        return image
+
     return Call(request=request, parse=parse, salvage=parse, what="request for an image", limit=IMAGE_LIMIT + 1)
 
 
@@ -125,15 +136,21 @@ def parse_image(
             picture nevertheless, nothing is missing.
     """
     check_accepted(response, settings, model, failure)
+    error = _unusable(response, settings, failure)
+    if error is not None:
+        what = "the response to a request for an image cannot be used"
+        raise quoting(error, what, _quotable(response), settings, failure)
+    return ImageResult(data=response.body, content_type=image_type(response), model=model.name)
+
+
+def _unusable(response: BufferedResponse, settings: Settings, failure: TransportError | None) -> ResponseError | None:
+    """Return the error of a response that is not a complete picture; ``None`` if it is one."""
     try:
         check_type(response, settings, "image")
-        flaw = _flaw_of(response, failure)
-        if flaw:
-            raise unreadable(flaw, response, settings)
     except ResponseError as error:
-        what = "the response to a request for an image cannot be used"
-        raise quoting(error, what, _quotable(response), settings, failure) from None
-    return ImageResult(data=response.body, content_type=image_type(response), model=model.name)
+        return error.with_traceback(None)
+    flaw = _flaw_of(response, failure)
+    return unreadable(flaw, response, settings) if flaw else None
 
 
 def _flaw_of(response: BufferedResponse, failure: TransportError | None) -> str:
@@ -147,6 +164,8 @@ def _flaw_of(response: BufferedResponse, failure: TransportError | None) -> str:
         return f"it is larger than {IMAGE_LIMIT // 1024**2} MiB"
     if is_complete([body]):
         return ""
+    if response.status == 206:
+        return "it is a part of an image"
     if failure is not None:
         return f"it ended after {len(body)} bytes: {failure.message.rstrip('.')}"
     if announced not in (None, len(body)):
@@ -156,9 +175,6 @@ def _flaw_of(response: BufferedResponse, failure: TransportError | None) -> str:
 
 def _quotable(response: BufferedResponse) -> BufferedResponse:
     """Return a response whose body is fit to be quoted: the start of a text, or how many bytes there were."""
-    start = response.body[:ERROR_LIMIT]
-    try:
-        start.decode()
-    except UnicodeDecodeError:
-        start = f"{len(response.body)} bytes that are not text".encode()
-    return attrs.evolve(response, body=start)
+    start = text_of(response.body[:ERROR_LIMIT])
+    quoted = f"{len(response.body)} bytes that are not text" if _CONTROLS.search(start) else start
+    return attrs.evolve(response, body=quoted.encode())

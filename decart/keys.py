@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
+from weakref import WeakSet
 
 import attrs
 
@@ -15,6 +18,22 @@ KEPT = 3600.0
 
 AGAIN = 30.0
 """The least number of seconds between two fetches because of an unknown key id."""
+
+_lock = threading.RLock()  # of all caches, for a few instructions; a signal handler may need it in between
+_caches: WeakSet[KeyCache] = WeakSet()
+
+
+def _reset_after_fork() -> None:  # pragma: no cover - it runs in child processes only
+    """Forget what other threads of the parent were doing: holding the lock, and fetching keys."""
+    global _lock
+    _lock = threading.RLock()
+    for cache in list(_caches):
+        if cache.pending:
+            cache.abandon()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 class Next(Enum):
@@ -28,6 +47,8 @@ class Next(Enum):
 @attrs.define(eq=False)
 class KeyCache:
     """The keys by their id, and when they were fetched. All times are seconds on the transport's clock.
+
+    Any number of threads may use it: of those that need the keys at the same time, one is told to fetch them.
 
     Keys are fetched at first use and once an hour. A token with an unknown key id may be forged, or signed with a key
     that was published since; so it causes a fetch, too, but at most one every 30 s, however many such tokens there are.
@@ -46,28 +67,41 @@ class KeyCache:
     pending: bool = False
     failure: DecartSDKError | None = None
 
-    def next_step(self, key_id: str, now: float) -> Next:
-        """Say what to do about a key id."""
-        fresh = now - self.fetched < KEPT
-        if fresh and key_id in self.keys:
-            return Next.USE
-        recent = now - self.attempted < AGAIN
-        if self.pending and recent:  # an attempt of another process, before a fork, never ends here
-            return Next.WAIT
-        return Next.USE if fresh and recent else Next.FETCH
+    def __attrs_post_init__(self) -> None:
+        _caches.add(self)
 
-    def start(self, now: float) -> None:
-        """Note that the keys are being fetched."""
-        self.attempted, self.pending, self.failure = now, True, None
+    def next_step(self, key_id: str, now: float, *, waited: bool = False) -> Next | DecartSDKError:
+        """Say what to do about a key id; an error says why nothing can be decided.
+
+        Whoever is told to fetch the keys must call ``finish``, ``fail`` or ``abandon``.
+
+        Args:
+            waited: Whether the call has waited for a fetch, and so shares its failure.
+        """
+        with _lock:
+            fresh, recent = now - self.fetched < KEPT, now - self.attempted < AGAIN
+            if fresh and key_id in self.keys:
+                return Next.USE
+            if self.pending and recent:
+                return Next.WAIT
+            if self.failure is not None and (waited or (fresh and recent)):
+                return self.failure
+            if fresh and recent:
+                return Next.USE
+            self.attempted, self.pending, self.failure = now, True, None
+            return Next.FETCH
 
     def finish(self, keys: Mapping[str, Any], now: float) -> None:
         """Take the keys that were received."""
-        self.keys, self.fetched, self.pending = keys, now, False
+        with _lock:
+            self.keys, self.fetched, self.pending = keys, now, False
 
     def fail(self, cause: DecartSDKError | None) -> None:
         """Note that they could not be fetched."""
-        self.failure, self.pending = cause, False
+        with _lock:
+            self.failure, self.pending = cause, False
 
     def abandon(self) -> None:
         """Note that the call that fetched them was interrupted, so that the next one may try at once."""
-        self.attempted, self.pending = float("-inf"), False
+        with _lock:
+            self.attempted, self.pending = float("-inf"), False

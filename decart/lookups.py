@@ -9,11 +9,11 @@ from typing import Any
 import attrs
 
 from .config import Settings
-from .errors import CallError, DecartSDKError, ModelNotFoundError
+from .errors import CallError, DecartSDKError, InvalidInputError, ModelNotFoundError
 from .inputs import refuse
 from .protocol import Call, JsonBody, form_request, is_id
-from .redaction import holds_key, redact_secret
-from .responses import BufferedResponse, api_error, doubt_of_path, load_json, text_of, unreadable
+from .redaction import holds_key, redact_json, redact_secret
+from .responses import BufferedResponse, api_error, doubt_of_path, load_json, no_such_route, reason, unreadable
 from .transports.base import HttpRequest
 from .uploads import upload
 
@@ -36,32 +36,35 @@ def resolve_call(settings: Settings, names: str | tuple[str, ...]) -> Call[dict[
     )
 
 
-def checked_names(names: object) -> str | tuple[str, ...]:
+def checked_names(names: object, settings: Settings) -> str | tuple[str, ...]:
     """Check a name, or a list of names.
 
     Raises:
-        InvalidInputError: It is neither, or the list is empty.
+        InvalidInputError: It is neither, or the list is empty, or the API key is among them.
     """
-    several = (names,) if isinstance(names, str) else names
-    if not isinstance(several, (list, tuple)) or not several:
+    if not isinstance(names, (str, list, tuple)) or not names:
         raise refuse("names", MODEL_NAMES, names)
-    for name in several:
+    for name in _several(names):
         if not isinstance(name, str) or not name.strip():
             raise refuse("names", MODEL_NAMES, name)
-    return names if isinstance(names, str) else tuple(several)
+        if holds_key(name, settings):
+            raise InvalidInputError("names must be model names, not the API key.")
+    return names if isinstance(names, str) else tuple(names)
+
+
+def _several(names: Any) -> Any:
+    return (names,) if isinstance(names, str) else names
 
 
 def _parse_names(response: BufferedResponse, settings: Settings, names: str | tuple[str, ...]) -> dict[str, str]:
     """Return the canonical name for each name."""
-    body = load_json(response.body)
-    if response.status == 404 and isinstance(body, dict) and not doubt_of_path(response, settings):
-        raise _unknown(names, api_error(response, settings))
     if not response.ok:
-        raise api_error(response, settings)
+        raise _refusal(response, settings, names)
+    body = load_json(response.body)
     values = body if isinstance(body, dict) else {}
     found = {names: values.get("model_id")} if isinstance(names, str) else values.get("model_ids")
     resolved: dict[str, str] = {}
-    for name in (names,) if isinstance(names, str) else names:
+    for name in _several(names):
         value = found.get(name) if isinstance(found, dict) else None
         if not isinstance(value, str) or not is_id(value) or holds_key(value, settings):
             raise unreadable(f"it does not name the model {name[:100]!r}", response, settings)
@@ -69,12 +72,24 @@ def _parse_names(response: BufferedResponse, settings: Settings, names: str | tu
     return resolved
 
 
+def _refusal(response: BufferedResponse, settings: Settings, names: str | tuple[str, ...]) -> DecartSDKError:
+    """Return the error of a refusal: a 404 may be about a name, or about a route that a server or proxy lacks."""
+    said = reason(load_json(response.body))
+    about_a_name = "model" in said.lower() or any(name in said for name in _several(names))
+    if response.status == 404 and about_a_name and not doubt_of_path(response, settings):
+        return _unknown(names, api_error(response, settings))
+    advice = no_such_route(response, settings)
+    if response.status in (401, 403):
+        advice = "The server wants a key, but the service needs none for this, and none was sent; check the base URL."
+    return api_error(response, settings, advice=advice)
+
+
 def _unknown(names: str | tuple[str, ...], cause: DecartSDKError) -> ModelNotFoundError:
     """Return the error for a name that the service does not know: of several, the one that its reason mentions."""
-    reason = cause.data["detail"]
-    mentioned = [names] if isinstance(names, str) else [name for name in names if name in reason]
+    said = cause.data["detail"]
+    mentioned = [names] if isinstance(names, str) else [name for name in names if name in said]
     name = max(mentioned, key=len, default="")
-    what = f"has no model named {name[:100]!r}" if name else f"does not know all of these models ({reason})"
+    what = f"has no model named {name[:100]!r}" if name else f"does not know all of these models ({said})"
     return ModelNotFoundError(f"The service {what}.", model=name, cause=cause)
 
 
@@ -121,18 +136,19 @@ def verify_call(settings: Settings, file: object, on_sent: Callable[[int, int], 
 
 
 def _parse_verdict(response: BufferedResponse, settings: Settings) -> Provenance:
-    if response.status == 501:
-        raise api_error(response, settings, advice="The service at this address does not check files for a watermark.")
     if not response.ok:
-        raise api_error(response, settings)
-    data = load_json(redact_secret(text_of(response.body), settings.api_key).encode())
+        no_check = "The service at this address does not check files for a watermark."
+        advice = no_check if response.status == 501 else no_such_route(response, settings)
+        raise api_error(response, settings, advice=advice)
+    data = redact_json(load_json(response.body), partial(redact_secret, key=settings.api_key))
     if not isinstance(data, dict):
         raise unreadable("it is not a JSON object", response, settings)
     detected, confidence = data.get("detected"), data.get("confidence")
-    is_number = isinstance(confidence, (int, float)) and not isinstance(confidence, bool)
+    if isinstance(confidence, bool) or not isinstance(confidence, (int, float)) or not abs(confidence) < float("inf"):
+        confidence = None  # NaN is not less than anything
     return Provenance(
         detected=detected if isinstance(detected, bool) else None,
-        confidence=confidence if is_number else None,
+        confidence=confidence,
         data=data,
     )
 

@@ -11,6 +11,7 @@ from .errors import (
     APIError,
     CallError,
     DecartSDKError,
+    ProcessingCancelledError,
     ProcessingError,
     ProcessingOutcomeUnknownError,
     QueueError,
@@ -141,9 +142,11 @@ def submit_cancelled() -> WaitCancelledError:
     return WaitCancelledError("The wait was cancelled before the job was submitted; nothing was sent or billed.")
 
 
-def process_cancelled() -> WaitCancelledError:
+def process_cancelled() -> ProcessingCancelledError:
     """Return the error of an image that was cancelled before it was requested."""
-    return WaitCancelledError("The call was cancelled before the image was requested; nothing was sent or billed.")
+    return ProcessingCancelledError(
+        "The call was cancelled before the image was requested; nothing was sent or billed."
+    )
 
 
 def wait_cancelled(job_id: str) -> WaitCancelledError:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 from .config import Settings
 
@@ -32,6 +34,22 @@ def redact_secret(text: str, key: str) -> str:
         return text
     cut = next((n for n in range(len(key) - 1, SHORT_KEY - 2, -1) if text.endswith(key[:n])), 0)
     return text[: len(text) - cut] + "***" if cut else text
+
+
+def redact_json(value: Any, hide: Callable[[str], str]) -> Any:
+    """Return a JSON value in which ``hide`` has redacted every text; ``None`` if it is nested too deeply."""
+    try:
+        return _redact_json(value, hide)
+    except RecursionError:
+        return None
+
+
+def _redact_json(value: Any, hide: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        return {hide(name): _redact_json(item, hide) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_redact_json(item, hide) for item in value]
+    return hide(value) if isinstance(value, str) else value
 
 
 def holds_key(text: str, settings: Settings) -> bool:

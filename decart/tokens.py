@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Any, NotRequired, Self, TypedDict, cast
 
 import attrs
@@ -16,15 +17,18 @@ from .errors import APIError, DecartSDKError, InvalidInputError, TokenCreateErro
 from .inputs import read, refuse, seconds_of
 from .models import ModelDefinition
 from .protocol import Call, JsonBody
-from .responses import BufferedResponse, api_error, load_json, no_such_route, time_of, unreadable
+from .redaction import holds_key, redact_json, redact_secret
+from .responses import BufferedResponse, api_error, load_json, no_such_route, text_of, time_of, unreadable
 from .transports.base import HttpRequest
 
 LONGEST = 3600
 MOST_NAMES = 20
 ORIGIN_LIMIT = 253
 SHORTEST_SESSION = 10
+TIERS = {"0": 0, "1": 1, "2": 2, "3": 3}
 
-_SECRETS = re.compile(rb"(ek_|eyJ)[\w.-]+")
+_SECRETS = re.compile(r"(ek_|eyJ)[\w.-]+", re.ASCII)
+_VISIBLE = re.compile(r"[!-~]+")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 
 
@@ -99,14 +103,13 @@ class ClientTokenClaims:
     def of(cls, claims: Mapping[str, Any]) -> Self:
         """Read the claims of a token, leaving out what has another type than documented."""
         expires = _of_type(claims, "exp", int, float)
-        tier = 3 if claims.get("priority") is True else _of_type(claims, "service_tier", int)
         return cls(
             subject=_of_type(claims, "sub", str),
             expires_at=None if expires is None else datetime.fromtimestamp(expires, UTC),
             organization_id=_of_type(claims, "organizationId", str),
             api_key_id=_of_type(claims, "parent_api_key_id", str) or _of_type(claims, "jti", str),
             api_key_name=_of_type(claims, "api_key_name", str),
-            service_tier=tier,
+            service_tier=_tier(claims),
             models=_names(claims.get("models")),
             origins=_names(claims.get("origins")),
             constraints=_of_type(claims, "constraints", dict),
@@ -122,6 +125,12 @@ class VerifiedClientToken(ClientTokenClaims):
 def _of_type(claims: Mapping[str, Any], name: str, *kinds: type) -> Any:
     value = claims.get(name)
     return value if isinstance(value, kinds) and not isinstance(value, bool) else None
+
+
+def _tier(claims: Mapping[str, Any]) -> int | None:
+    """Return the tier, which may be digits in a text; without one, the older claim ``priority`` means the highest."""
+    tier = claims.get("service_tier")
+    return 3 if tier is None and claims.get("priority") is True else TIERS.get(str(tier))
 
 
 def _names(value: object) -> tuple[str, ...] | None:
@@ -165,9 +174,10 @@ def _list(field: str, values: Iterable[str | ModelDefinition] | None) -> list[st
         return None
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise InvalidInputError(f"{field} must be a list: write {field}=[{values!r}].")
-    names = read(field, lambda: [value.name if isinstance(value, ModelDefinition) else value for value in values])
-    if len(names) > MOST_NAMES:
-        raise InvalidInputError(f"{field} may have at most {MOST_NAMES} entries, not {len(names)}.")
+    given = read(field, lambda: list(islice(values, MOST_NAMES + 1)))  # it may never end
+    names = [value.name if isinstance(value, ModelDefinition) else value for value in given]
+    if not 1 <= len(names) <= MOST_NAMES:  # to the service, an empty list might mean all as well as none
+        raise InvalidInputError(f"{field} must have 1 to {MOST_NAMES} entries; leave it out to allow all.")
     for name in names:
         if not isinstance(name, str) or not name.strip():
             raise refuse(field, "a list of non-empty str", name)
@@ -231,24 +241,36 @@ def token_error(cause: DecartSDKError) -> TokenCreateError:
 def _parse_token(response: BufferedResponse, settings: Settings) -> CreateTokenResponse:
     """Read a new token. No error quotes the response, which contains the token."""
     if not response.ok:
-        response = attrs.evolve(response, body=_SECRETS.sub(b"***", response.body))
-        raise api_error(response, settings, advice=no_such_route(response, settings))
+        raise api_error(_redacted(response), settings, advice=no_such_route(response, settings))
     body = load_json(response.body)
     if not isinstance(body, dict):
         raise unreadable("it is not a JSON object" if response.body else "it is empty", response, settings)
     key, token, expires = body.get("apiKey"), body.get("token"), time_of(body.get("expiresAt"))
-    if not isinstance(key, str) or not key:
+    if not isinstance(key, str) or not _VISIBLE.fullmatch(key):
         raise unreadable("it has no apiKey", response, settings)
+    if holds_key(f"{key} {token}", settings):  # which must never reach a browser
+        raise unreadable("in place of a token, it has the API key", response, settings)
     if expires is None:
         raise unreadable("it does not say when the token expires", response, settings)
-    permissions, constraints = body.get("permissions"), body.get("constraints")
+    permissions, constraints = (_shown(body.get(name), settings) for name in ("permissions", "constraints"))
     return CreateTokenResponse(
         api_key=Secret(key),
-        token=Secret(token) if isinstance(token, str) and token else None,
+        token=Secret(token) if isinstance(token, str) and _VISIBLE.fullmatch(token) else None,
         expires_at=expires,
         permissions=_permissions(permissions) if isinstance(permissions, dict) else None,
         constraints=cast(TokenConstraints, constraints) if isinstance(constraints, dict) else None,
     )
+
+
+def _redacted(response: BufferedResponse) -> BufferedResponse:
+    """Return a response without anything that may be a token."""
+    headers = {name: _SECRETS.sub("***", value) for name, value in response.headers.items()}
+    return attrs.evolve(response, headers=headers, body=_SECRETS.sub("***", text_of(response.body)).encode())
+
+
+def _shown(value: object, settings: Settings) -> Any:
+    """Return a part of a new token that is shown in its ``repr``, without anything that may be a token or the key."""
+    return redact_json(value, lambda text: redact_secret(_SECRETS.sub("***", text), settings.api_key))
 
 
 def _permissions(value: Mapping[str, Any]) -> TokenPermissions:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from support.fakes import KEY, FakeTransport, Takes, client_of, make_response
-from support.images import HAT, PNG, cut, image, picture, unframed
+from support.images import HAT, PNG, cut, image, part_of, picture, unframed
 
 from decart import (
     AsyncDecartClient,
     ClientClosedError,
+    ImageResult,
     ModelRetiredError,
     PaymentRequiredError,
+    ProcessingCancelledError,
     ProcessingError,
     ProcessingOutcomeUnknownError,
+    QueueError,
     Timeout,
     TransportError,
-    WaitCancelledError,
     models,
 )
 from decart.images import IMAGE_LIMIT
@@ -102,6 +105,7 @@ def test_a_refusal_is_one_although_its_body_was_cut_off() -> None:
             f"it has {len(PNG) - 3} of 999 bytes",
         ),
         (image(content_encoding="br"), "its content encoding is not supported"),
+        (part_of(PNG), "it is a part of an image"),
         (image(b"\x80" * (IMAGE_LIMIT + 1)), "it is larger than 64 MiB"),
         (cut(PNG[:-3]), f"it ended after {len(PNG) - 3} bytes: The connection broke off"),
         (cut(PNG[:-3], length=len(PNG)), "The connection broke off"),
@@ -131,6 +135,30 @@ def test_the_error_and_the_log_quote_what_arrived(caplog: pytest.LogCaptureFixtu
     assert KEY not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("body", "quoted"),
+    [
+        ('{"queued": "j-17"}'.encode("utf-16"), '{"queued": "j-17"}'),
+        ("demandé : j-17".encode("latin-1"), "demand\ufffd : j-17"),
+        (("é" * 40_000).encode(), "é" * 1999 + "…"),  # what is read of it ends inside of a character
+    ],
+    ids=["UTF-16", "Latin-1", "long"],
+)
+def test_a_text_is_quoted_in_any_encoding(body: bytes, quoted: str) -> None:
+    with pytest.raises(ProcessingOutcomeUnknownError) as caught:
+        client_of(FakeTransport(image(b"a" * (len(body) % 2) + body, "text/plain"))).process(HAT)
+    assert caught.value.data["body"].removeprefix("a") == quoted
+
+
+def test_an_error_refers_to_no_other_one_that_keeps_the_response() -> None:
+    for response in (image(b"<html>"), image(b"{}", "application/json"), cut(PNG[:60])):
+        with pytest.raises(ProcessingOutcomeUnknownError) as caught:
+            client_of(FakeTransport(response)).process(HAT)
+        cause = caught.value.cause
+        assert cause is not None
+        assert (cause.__context__, cause.__traceback__) == (None, None)
+
+
 def test_of_half_a_picture_the_error_quotes_the_number_of_bytes() -> None:
     with pytest.raises(ProcessingOutcomeUnknownError) as caught:
         client_of(FakeTransport(cut(PNG[:60]))).process(HAT)
@@ -149,6 +177,43 @@ def test_an_interrupt_once_the_body_is_under_way_says_that_it_may_be_billed(capl
         "your account before you ask for it again."
     )
     assert note in caplog.text
+
+
+def interrupted(after: str) -> Any:
+    """Respond with a picture; Ctrl-C is pressed when all of it has been read, or when the connection is given back."""
+
+    def press() -> None:
+        raise KeyboardInterrupt
+
+    def chunks() -> Iterator[bytes]:
+        yield PNG
+        press()
+
+    headers = {"Content-Type": "image/png"}
+    if after == "reading":
+        return lambda request: HttpResponse(200, headers, chunks())
+    return lambda request: HttpResponse(200, headers, iter([PNG]), press)
+
+
+@pytest.mark.parametrize("after", ["reading", "closing"])
+def test_a_picture_that_arrived_before_the_interrupt_is_not_lost(after: str) -> None:
+    with pytest.raises(KeyboardInterrupt) as caught:
+        client_of(FakeTransport(interrupted(after))).process(HAT)
+    assert caught.value.image == ImageResult(data=PNG, content_type="image/png", model="lucy-image-2")  # type: ignore[attr-defined]
+    (note,) = caught.value.__notes__
+    assert note.startswith("The image was made and billed, and may not be saved.")
+
+
+def test_of_half_a_picture_an_interrupt_has_none() -> None:
+    def chunks() -> Iterator[bytes]:
+        yield PNG[:60]
+        raise KeyboardInterrupt
+
+    transport = FakeTransport(lambda request: HttpResponse(200, {"Content-Type": "image/png"}, chunks()))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        client_of(transport).process(HAT)
+    assert not hasattr(caught.value, "image")
+    assert "you may have been charged" in caught.value.__notes__[0]
 
 
 def test_a_task_that_is_cancelled_says_the_same() -> None:
@@ -179,8 +244,18 @@ def test_an_interrupt_before_anything_was_sent_says_nothing() -> None:
 def test_a_cancelled_image_is_not_requested() -> None:
     cancel = threading.Event()
     cancel.set()
-    with pytest.raises(WaitCancelledError, match="nothing was sent or billed"):
+    with pytest.raises(ProcessingCancelledError, match="nothing was sent or billed") as caught:
         client_of(FakeTransport()).process(HAT, cancel=cancel)
+    assert isinstance(caught.value, ProcessingError)
+    assert not isinstance(caught.value, QueueError)
+
+
+def test_an_image_that_is_cancelled_in_the_pause_after_a_refusal_is_not_requested_again() -> None:
+    cancel, transport = threading.Event(), FakeTransport(make_response(429, retry_after="60"))
+    transport.at(1, cancel.set)
+    with pytest.raises(ProcessingCancelledError):
+        client_of(transport).process(HAT, cancel=cancel)
+    assert (len(transport.posts), transport.now()) == (1, 1)
 
 
 @pytest.mark.parametrize("end", ["cancel", "close"])
@@ -195,7 +270,7 @@ def test_once_it_is_cancelled_or_closed_no_body_leaves_any_more(end: str) -> Non
         raise AssertionError("it was sent")
 
     client = client_of(FakeTransport(connected))
-    with pytest.raises(WaitCancelledError if end == "cancel" else ClientClosedError):
+    with pytest.raises(ProcessingCancelledError if end == "cancel" else ClientClosedError):
         client.process(HAT, cancel=cancel)
 
 

@@ -22,6 +22,7 @@ from decart import (
     InvalidInputError,
     ModelDefinition,
     Progress,
+    RetryPolicy,
     SavedImage,
     Timeout,
     models,
@@ -95,6 +96,8 @@ def test_the_queue_refuses_a_model_for_images_and_names_the_call(call: str) -> N
     [
         ({}, Timeout(read=180)),
         ({"timeout": 20}, Timeout(read=20)),
+        ({"timeout": 60}, Timeout(read=60)),
+        ({"timeout": Timeout()}, Timeout()),
         ({"timeout": None}, Timeout(connect=None, read=None)),
     ],
 )
@@ -102,6 +105,14 @@ def test_the_default_timeout_fits_an_image_and_an_explicit_one_is_obeyed(client:
     transport = FakeTransport(Takes(20, image()))
     client_of(transport, **client).process(HAT)
     assert transport.requests[0].timeout == expected
+
+
+def test_a_timeout_that_is_set_later_is_obeyed_although_it_equals_the_default() -> None:
+    transport = FakeTransport(image(), image())
+    client = client_of(transport)
+    client.with_options(retry=RetryPolicy(attempts=1)).process(HAT)
+    client.with_options(timeout=(10, 60)).process(HAT)
+    assert [sent.timeout.read for sent in transport.requests] == [180, 60]
 
 
 # ---------------------------------------------------------------- results

@@ -12,6 +12,7 @@ from support.fakes import KEY, MP4, FakeTransport, client_of, make_response
 from decart import (
     CallError,
     ConnectError,
+    DecartClient,
     EventHook,
     InvalidInputError,
     ModelNotFoundError,
@@ -77,15 +78,41 @@ def test_an_unknown_name_is_a_model_that_was_not_found(names: Any, detail: str, 
 
 @pytest.mark.parametrize(
     ("body", "client"),
-    [(b"<html><title>Not Found", {}), ({"detail": "Not Found"}, {"base_url": "https://api.test/api"})],
+    [
+        (b"<html><title>No such model", {}),
+        ({"detail": "Not Found"}, {}),
+        ({"message": "no Route matched with those values"}, {}),
+        ({}, {}),
+        ({"detail": "Unknown model"}, {"base_url": "https://api.test/api"}),
+    ],
 )
-def test_a_404_of_something_else_says_nothing_about_the_model(body: Any, client: Any) -> None:
-    with pytest.raises(CallError, match="The model name was not resolved: ") as caught:
-        resolved(body, "lucy-latest", 404, **client)
+@pytest.mark.parametrize("names", ["lucy-latest", ["lucy-latest", "lucy-clip"]])
+def test_a_404_of_something_else_says_nothing_about_the_model(names: Any, body: Any, client: Any) -> None:
+    with pytest.raises(CallError, match="not resolved: .*The service has no such route; check the base URL") as caught:
+        resolved(body, names, 404, **client)
     assert caught.value.status_code == 404
 
 
-@pytest.mark.parametrize("names", ["", " ", [], [""], [5], None, b"lucy", {"lucy": 1}, 5])
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_server_that_wants_a_key_for_it_is_not_the_service(status: int) -> None:
+    with pytest.raises(CallError, match="the service needs none for this, and none was sent; check the base URL"):
+        resolved({"detail": "Missing API key"}, "lucy-latest", status)
+
+
+@pytest.mark.parametrize("names", [KEY, [KEY], ["lucy-latest", f"lucy-{KEY}"]])
+def test_the_api_key_in_place_of_a_name_is_neither_sent_nor_shown(names: Any) -> None:
+    with pytest.raises(InvalidInputError, match="names must be model names, not the API key") as caught:
+        client_of(FakeTransport()).models.resolve(names)
+    assert KEY not in caught.value.message
+
+
+def test_a_name_that_is_asked_for_twice_is_resolved_once() -> None:
+    assert resolved({"model_ids": {"lucy-latest": "lucy-2.5"}}, ["lucy-latest"] * 2) == {"lucy-latest": "lucy-2.5"}
+
+
+@pytest.mark.parametrize(
+    "names", ["", " ", [], [""], [5], [None], None, b"lucy", {"lucy": 1}, {"lucy"}, iter(["lucy"]), 5]
+)
 def test_what_is_no_name_is_refused_before_anything_is_sent(names: Any) -> None:
     with pytest.raises(InvalidInputError, match="names must be a model name .* or a non-empty list"):
         client_of(FakeTransport()).models.resolve(names)
@@ -150,6 +177,7 @@ def test_a_file_is_sent_and_the_verdict_comes_back(tmp_path: Path) -> None:
         ({"detected": False, "confidence": 0}, False, 0),
         ({"detected": "yes", "confidence": True}, None, None),
         ({"detected": None, "confidence": "high"}, None, None),
+        ({"detected": 1, "confidence": 95}, None, 95),
         ({"verdict": "made by lucy"}, None, None),
     ],
 )
@@ -157,8 +185,25 @@ def test_what_the_service_does_not_say_is_none(body: Any, detected: bool | None,
     assert verdict(body) == Provenance(detected=detected, confidence=confidence, data=body)
 
 
+def test_a_confidence_that_is_no_number_of_json_is_none() -> None:
+    for number in (b"NaN", b"Infinity", b"1e999"):
+        assert verdict(b'{"confidence": ' + number + b"}").confidence is None
+
+
 def test_the_key_is_in_no_verdict() -> None:
-    assert verdict({"asked_by": KEY}).data == {"asked_by": "***"}
+    assert verdict({"asked_by": KEY, KEY: [f"by {KEY}"]}).data == {"asked_by": "***", "***": ["by ***"]}
+
+
+@pytest.mark.parametrize("key", ["5", "true", "12345", 'n1"'])
+def test_a_short_key_does_not_damage_a_verdict(key: str) -> None:
+    body = {"detected": True, "confidence": 0.5, "took": 12345, "note": "\n1"}
+    client = DecartClient(key, transport=FakeTransport(make_response(200, body)))
+    assert client.verify(b"a file").data == body
+
+
+def test_a_verdict_that_is_nested_too_deeply_is_an_error() -> None:
+    with pytest.raises(CallError, match="it is not a JSON object"):
+        verdict(b'{"a":' * 100_000 + b"1" + b"}" * 100_000)
 
 
 @pytest.mark.parametrize("body", [b"", b"OK", [True]])
@@ -172,6 +217,12 @@ def test_a_service_without_the_check_is_said_to_be_one() -> None:
     with pytest.raises(CallError, match="does not check files for a watermark.*no upstream") as caught:
         client_of(transport).verify(b"a file")
     assert (caught.value.status_code, len(transport.posts)) == (501, 1)
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_server_without_the_route_is_said_to_be_one(status: int) -> None:
+    with pytest.raises(CallError, match="The service has no such route; check the base URL"):
+        verdict({"detail": "Not Found"}, status)
 
 
 @pytest.mark.parametrize("status", [401, 413, 500])

@@ -21,7 +21,7 @@ from support.fakes import LAKE, FakeTransport, make_response, status
 from decart import DecartClient, DecartSDKError, RetryPolicy, Timeout, TransportError
 from decart.config import Secret, settings
 from decart.protocol import ERROR_LIMIT
-from decart.redaction import SHORT_KEY, TEXT_LIMIT, clean, holds_key, redact_secret
+from decart.redaction import SHORT_KEY, TEXT_LIMIT, clean, holds_key, redact_json, redact_secret
 from decart.responses import BODY_LIMIT, BufferedResponse, api_error
 from decart.transports.base import HttpResponse
 
@@ -204,3 +204,16 @@ def test_a_stream_passes_no_header_on_that_echoes_the_key(tmp_path: Path) -> Non
 
 def test_the_key_is_a_secret_itself() -> None:
     assert repr(Secret(KEY)) == "'***'"
+
+
+def test_json_is_redacted_text_by_text_and_keeps_its_shape() -> None:
+    value = {"by": KEY, "more": [f"for {KEY}", 5, None, True, 0.5], KEY: {}}
+    hidden = redact_json(value, lambda text: redact_secret(text, KEY))
+    assert hidden == {"by": "***", "more": ["for ***", 5, None, True, 0.5], "***": {}}
+
+
+def test_json_that_is_nested_too_deeply_is_not_shown() -> None:
+    value: Any = KEY
+    for _ in range(100_000):
+        value = [value]
+    assert redact_json(value, str) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import itertools
 import json
 import logging
 import pickle
@@ -63,6 +64,8 @@ def test_a_token_is_ordered_with_the_key_and_json() -> None:
     assert (request.headers["X-API-KEY"], request.headers["Content-Type"]) == (KEY, "application/json")
 
 
+CIRCLE: dict[str, Any] = {}
+CIRCLE["itself"] = CIRCLE
 LIMITS = {"realtime": {"maxSessionDuration": 120}}
 
 
@@ -112,13 +115,16 @@ def test_everything_can_be_given_at_once() -> None:
     [
         *[{"expires_in": value} for value in (0, 3601, -1, 1.5, float("nan"), float("inf"), True, "60")],
         {"expires_in": timedelta(hours=2)},
-        *[{"allowed_models": value} for value in ("lucy", [""], [5], ["m"] * 21, 7, b"m")],
+        *[{"allowed_models": value} for value in ("lucy", [""], [5], [None], ["m"] * 21, 7, b"m", [], {})],
+        {"allowed_models": itertools.repeat("lucy-2.5")},
         *[{"allowed_origins": [value]} for value in ("example.com", "https://Example.com", "https://a.com/path", "*")],
         {"allowed_origins": ["https://" + "a" * 250 + ".com"]},
         {"allowed_origins": ["https://example.com"] * 21},
+        {"allowed_origins": ["https://example.com\n"]},
+        {"allowed_origins": ()},
         *[{"constraints": value} for value in ([], {"other": 1}, {"realtime": 5}, {"realtime": {"other": 1}})],
         *[{"constraints": {"realtime": {"maxSessionDuration": value}}} for value in (9, True, "60", 10.5)],
-        *[{"metadata": value} for value in ([], "x", {"a": object()}, {"a": float("nan")})],
+        *[{"metadata": value} for value in ([], "x", {"a": object()}, {"a": float("nan")}, {(1, 2): "a"}, CIRCLE)],
     ],
 )
 def test_a_value_out_of_bounds_is_refused_before_anything_is_sent(arguments: dict[str, Any]) -> None:
@@ -161,7 +167,11 @@ def test_a_response_without_a_signed_form_or_a_time_zone_is_read() -> None:
         (b"", "it is empty"),
         (b'"' + API_KEY.encode() + b'"', "it is not a JSON object"),
         (b'{"apiKey": "' + API_KEY.encode(), "it is not a JSON object"),
-        ({**CREATED, "apiKey": None}, "it has no apiKey"),
+        *[
+            ({**CREATED, "apiKey": value}, "it has no apiKey")
+            for value in (None, "", " ", "ek_a\n", "ek_a b", "ek_é", 5)
+        ],
+        *[({**CREATED, name: KEY}, "in place of a token, it has the API key") for name in ("apiKey", "token")],
         ({**CREATED, "expiresAt": API_KEY}, "it does not say when the token expires"),
         ({**CREATED, "expiresAt": None}, "it does not say when the token expires"),
     ],
@@ -172,6 +182,13 @@ def test_a_response_that_cannot_be_read_is_an_error_that_does_not_quote_it(body:
         create(transport)
     assert isinstance(caught.value.cause, ResponseError)
     assert_secret(caught.value)
+
+
+def test_what_the_response_echoes_is_shown_without_secrets() -> None:
+    echo = {"models": [f"{API_KEY} or {KEY}"], "origins": ["https://example.com"]}
+    token = create(FakeTransport(created(permissions=echo, constraints={"realtime": {JWT: [KEY, 5, None]}})))
+    assert token.permissions == {"models": ["*** or ***"], "origins": ["https://example.com"]}
+    assert token.constraints == {"realtime": {"***": ["***", 5, None]}}
 
 
 def assert_secret(error: BaseException) -> None:
@@ -209,8 +226,11 @@ def test_a_refusal_is_a_token_create_error_with_its_cause(status: int, kind: typ
     assert len(transport.requests) == 1
 
 
-def test_a_token_in_the_body_of_a_failure_is_not_shown() -> None:
-    transport = FakeTransport(*[make_response(500, {"message": f"lost {API_KEY}", **CREATED}) for _ in range(4)])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("status", [302, 400, 500])
+def test_a_token_in_a_failure_is_not_shown(status: int, encoding: str) -> None:
+    body = json.dumps({"message": f"lost {API_KEY}", **CREATED}).encode(encoding)
+    transport = FakeTransport(*[make_response(status, body, location=f"/login?token={JWT}") for _ in range(4)])
     with pytest.raises(TokenCreateError, match=r"lost \*\*\*") as caught:
         create(transport)
     assert_secret(caught.value)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.fakes import KEY, SILENCE, FakeTransport, Takes, always, client_of, make_response
+from support.servers import PATIENCE
 from support.signing import Signer, key_set
 
 from decart import (
@@ -30,7 +35,7 @@ from decart import (
     TransportTimeout,
 )
 from decart.events import Operation
-from decart.transports.base import AsyncHttpResponse, HttpRequest
+from decart.transports.base import AsyncHttpResponse, HttpRequest, HttpResponse
 
 OLD, NEW = Signer("old"), Signer("new")
 ONCE = RetryPolicy(attempts=1)
@@ -166,6 +171,24 @@ def test_a_server_without_keys_is_reported_as_one() -> None:
     assert isinstance(caught.value.cause, NotFoundError)
 
 
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (301, "The public keys are not there"),
+        (401, "The public keys are not there"),
+        (408, "try again"),
+        (429, "Too many requests; wait and try again"),
+        (500, "try again later"),
+    ],
+)
+def test_the_advice_is_about_the_keys_and_not_about_the_base_url_or_the_api_key(status: int, says: str) -> None:
+    elsewhere = "https://platform.decart.ai/keys"
+    transport = FakeTransport(make_response(status, {"detail": "No."}, location=elsewhere))
+    with pytest.raises(CallError, match=says) as caught:
+        client_of(transport, retry=ONCE).tokens.verify(OLD.sign())
+    assert "base_url" not in caught.value.message and "API key" not in caught.value.message
+
+
 def test_an_outage_does_not_concern_tokens_whose_key_is_known() -> None:
     transport = FakeTransport(key_set(OLD), always(lambda: make_response(503)))
     client = client_of(transport, retry=ONCE)
@@ -223,6 +246,43 @@ def test_calls_at_the_same_time_wait_for_one_request() -> None:
     assert len(transport.requests) == 1
 
 
+class Meeting(FakeTransport):
+    """A transport on whose clock two threads meet: when they have been told what to do, and before either does it."""
+
+    def __init__(self, *script: Any) -> None:
+        super().__init__(*script)
+        self._thread, self._both, self._answered = threading.local(), threading.Barrier(2), threading.Event()
+
+    def _meet(self) -> None:
+        if not getattr(self._thread, "met", False):
+            self._thread.met = True
+            self._both.wait(PATIENCE)
+
+    def now(self) -> float:
+        self._thread.times = getattr(self._thread, "times", 0) + 1
+        if self._thread.times > 1:
+            self._meet()
+        return super().now()
+
+    def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
+        self._meet()
+        assert self._answered.wait(PATIENCE)
+
+    def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
+        response = super().send(request, timeout=timeout)
+        self._answered.set()
+        return response
+
+
+def test_of_two_threads_at_the_same_time_one_fetches_the_keys() -> None:
+    transport = Meeting(always(lambda: key_set(OLD)))
+    client, token = client_of(transport), OLD.sign()
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(client.tokens.verify, [token, token], timeout=PATIENCE))
+    assert [each.subject for each in found] == ["user_1", "user_1"]
+    assert len(transport.requests) == 1
+
+
 def test_calls_at_the_same_time_share_an_outage() -> None:
     transport = Held(make_response(503))
 
@@ -253,8 +313,28 @@ def test_a_task_that_is_cancelled_does_not_keep_the_others_from_fetching() -> No
     assert len(transport.requests) == 2
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_does_not_wait_for_the_request_of_its_parent() -> None:
+    def forking(request: HttpRequest) -> HttpResponse:
+        child = os.fork()
+        if child == 0:
+            with suppress(BaseException):
+                client.tokens.verify(NEW.sign())
+                os._exit(0 if transport.sleeps == [] else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        return key_set(OLD)
+
+    transport = FakeTransport(key_set(OLD), forking, key_set(NEW))
+    client = client_of(transport)
+    client.tokens.verify(OLD.sign())
+    transport.sleep(60)
+    transport.sleeps.clear()
+    assert reason(client, NEW.sign()) == "key"
+
+
 def test_no_call_waits_for_a_request_that_never_ends() -> None:
-    """A forked child may have inherited the note that its parent was fetching the keys."""
     subjects: list[str | None] = []
 
     def meanwhile(request: HttpRequest) -> Any:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 from support.fakes import FakeTransport, client_of, make_response
@@ -27,6 +26,7 @@ from decart import (
 )
 
 SIGNER = Signer()
+P256 = ec.SECP256R1()
 
 
 def verify(token: Any, *published: Signer) -> VerifiedClientToken:
@@ -70,13 +70,42 @@ def test_the_id_of_the_key_may_be_in_jti_and_the_tier_in_priority() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "tier"),
+    [
+        ({"service_tier": 0}, 0), ({"service_tier": "2"}, 2), ({"service_tier": 3}, 3), ({"service_tier": 4}, None),
+        ({"service_tier": -1}, None), ({"service_tier": True}, None), ({"service_tier": "pro"}, None),
+        ({"service_tier": [2]}, None), ({"service_tier": None}, None), ({"service_tier": 0, "priority": True}, 0),
+        ({"service_tier": None, "priority": "yes"}, None),
+    ],
+)  # fmt: skip
+def test_the_tier_is_read_as_the_service_reads_it(said: dict[str, Any], tier: int | None) -> None:
+    token = SIGNER.sign(**said)
+    assert verify(token).service_tier == client_of(FakeTransport()).tokens.decode(token).service_tier == tier
+
+
+def at(moment: float, **changes: float) -> str:
+    """Verify a token at a time of the transport's clock; return ``"accepted"``, or why it is refused."""
+    client = client_of(FakeTransport(key_set(SIGNER), start=moment))
+    try:
+        client.tokens.verify(SIGNER.sign(**changes))
+    except TokenVerifyError as error:
+        return error.reason
+    return "accepted"
+
+
+@pytest.mark.parametrize(
     "changes",
-    [{"exp": -20}, {"nbf": 20}, {"iat": 20}],
-    ids=["expired", "not before", "issued"],
+    [
+        {"exp": 999_971},
+        {"exp": 999_970.001},
+        {"nbf": 1_000_030},
+        {"iat": 1_000_030},
+        {"nbf": 1_000_029.999},
+        {"nbf": 5},
+    ],
 )
-def test_clocks_may_differ_by_half_a_minute(changes: dict[str, int]) -> None:
-    now = int(time.time())
-    verify(SIGNER.sign(**{name: now + seconds for name, seconds in changes.items()}))
+def test_clocks_may_differ_by_half_a_minute(changes: dict[str, float]) -> None:
+    assert at(1_000_000, **{"exp": 2_000_000, **changes}) == "accepted"
 
 
 def test_a_token_for_several_audiences_is_accepted() -> None:
@@ -85,6 +114,12 @@ def test_a_token_for_several_audiences_is_accepted() -> None:
 
 def test_the_key_is_found_by_its_id_among_others() -> None:
     verify(SIGNER.sign(), Signer("key-0"), SIGNER, Signer("key-2"))
+
+
+def test_a_published_key_may_lack_what_is_optional() -> None:
+    key = {name: value for name, value in SIGNER.public().items() if name in ("kty", "crv", "x", "kid")}
+    client = client_of(FakeTransport(make_response(200, {"keys": [key]})))
+    assert client.tokens.verify(SIGNER.sign()).subject == "user_1"
 
 
 def test_keys_of_other_kinds_are_ignored() -> None:
@@ -104,14 +139,30 @@ def test_keys_of_other_kinds_are_ignored() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"exp": -45}, "expired"),
-        ({"nbf": 45}, "not_yet_valid"),
-        ({"iat": 45}, "not_yet_valid"),
+        ({"exp": 999_970}, "expired"),
+        ({"exp": 999_969.999}, "expired"),
+        ({"exp": 0}, "expired"),
+        ({"exp": -1e12}, "expired"),
+        ({"nbf": 1_000_030.001}, "not_yet_valid"),
+        ({"nbf": 1_000_031}, "not_yet_valid"),
+        ({"iat": 1_000_031}, "not_yet_valid"),
+        ({"iat": 5, "nbf": 1_000_031}, "not_yet_valid"),
     ],
 )
-def test_a_token_beyond_the_leeway_is_refused(changes: dict[str, int], reason: str) -> None:
-    now = int(time.time())
-    assert refusal(SIGNER.sign(**{name: now + seconds for name, seconds in changes.items()})) == reason
+def test_a_token_beyond_the_leeway_is_refused(changes: dict[str, float], reason: str) -> None:
+    assert at(1_000_000, **{"exp": 2_000_000, **changes}) == reason
+
+
+def test_a_transport_without_a_clock_of_its_own_has_that_of_the_system() -> None:
+    class NoTime(FakeTransport):
+        def __getattribute__(self, name: str) -> Any:
+            if name == "time":
+                raise AttributeError(name)
+            return super().__getattribute__(name)
+
+    assert client_of(NoTime(key_set(SIGNER))).tokens.verify(SIGNER.sign(exp=4_000_000_000)).subject == "user_1"
+    with pytest.raises(TokenVerifyError, match="has expired"):
+        client_of(NoTime(key_set(SIGNER))).tokens.verify(SIGNER.sign())
 
 
 @pytest.mark.parametrize(
@@ -122,8 +173,19 @@ def test_a_token_beyond_the_leeway_is_refused(changes: dict[str, int], reason: s
         ({"iss": "https://example.com"}, "issuer"),
         ({"iss": PLATFORM + "."}, "issuer"),
         *[({name: None}, "incomplete") for name in ("exp", "sub", "iss", "aud")],
+        ({"aud": []}, "incomplete"),
+        ({"aud": {"x": PLATFORM}}, "audience"),
+        ({"iss": [PLATFORM]}, "issuer"),
         ({"exp": "soon"}, "malformed"),
+        ({"exp": "2000000000"}, "malformed"),
+        ({"exp": float("inf")}, "malformed"),
+        ({"exp": float("nan")}, "malformed"),
+        ({"exp": 10**400}, "malformed"),
+        ({"exp": 10**30}, "malformed"),
         ({"exp": [1]}, "malformed"),
+        *[({name: True}, "malformed") for name in ("exp", "nbf", "iat")],
+        *[({name: "5"}, "malformed") for name in ("exp", "nbf", "iat")],
+        *[({name: float("nan")}, "malformed") for name in ("nbf", "iat")],
         ({"sub": ["user_1"]}, "malformed"),
     ],
 )
@@ -161,8 +223,38 @@ def test_a_token_that_is_signed_with_the_public_key_as_a_password_is_refused(for
 
 
 def test_a_token_of_another_algorithm_is_refused() -> None:
-    key = rsa.generate_private_key(65537, 2048)
-    assert refusal(jwt.encode(claims(), key, "RS256", {"kid": "key-1"})) == "algorithm"
+    for key, algorithm in ((rsa.generate_private_key(65537, 2048), "RS256"), (ec.generate_private_key(P256), "ES256")):
+        assert refusal(jwt.encode(claims(), key, algorithm, {"kid": "key-1"})) == "algorithm"
+
+
+def test_a_token_that_brings_its_own_key_is_refused() -> None:
+    forger = Signer()
+    own = {"jwk": forger.public(), "jku": "https://forger.test/keys", "x5u": "https://forger.test/cert"}
+    assert refusal(forger.sign(own)) == "signature"
+
+
+@pytest.mark.parametrize("critical", [["exp"], ["made-up"], ["b64"], [], "made-up", [1], None])
+def test_a_token_with_a_critical_extension_that_is_not_understood_is_refused(critical: Any) -> None:
+    head = {"alg": "EdDSA", "kid": "key-1", "crit": critical, "made-up": True}
+    signed = f"{part(head)}.{part(claims())}"
+    assert refusal(f"{signed}.{part(SIGNER.private.sign(signed.encode()))}") == "malformed"
+
+
+def test_a_token_whose_payload_is_elsewhere_is_refused() -> None:
+    head = {"alg": "EdDSA", "kid": "key-1", "crit": ["b64"], "b64": False}
+    signed = f"{part(head)}.{part(claims())}"
+    assert refusal(f"{signed}.{part(SIGNER.private.sign(signed.encode()))}") == "malformed"
+
+
+def test_a_token_of_more_than_64_kib_is_refused_unread() -> None:
+    long = SIGNER.sign(padding="x" * 70_000)
+    client = client_of(FakeTransport())
+    with pytest.raises(TokenVerifyError, match="longer than any of the service's") as caught:
+        client.tokens.verify(long)
+    assert caught.value.reason == "malformed"
+    with pytest.raises(TokenDecodeError, match="longer than any of the service's"):
+        client.tokens.decode(long)
+    assert verify(SIGNER.sign(padding="x" * 30_000)).subject == "user_1"
 
 
 @pytest.mark.parametrize("key_id", [None, "", "key-7"])
@@ -179,8 +271,9 @@ def test_a_token_of_a_key_that_is_published_no_more_is_refused() -> None:
 @pytest.mark.parametrize(
     "garbage",
     [
-        "", " ", "x", "a.b.c", "..", "eyJ.eyJ.x", "é.è.ê", "\ud800", "\0", f"{part([])}.{part({})}.x",
-        f"{part({'alg': 'EdDSA', 'kid': 7})}.{part({})}.x", part(b"[" * 50_000) + ".x.y", "ek_0123456789",
+        "", " ", "x", "a.b", "a.b.c.d", "a.b.c.d.e", "a.b.c", "..", "eyJ.eyJ.x", "é.è.ê", "\ud800", "\0",
+        f"{part([])}.{part({})}.x",
+        f"{part({'alg': 'EdDSA', 'kid': 7})}.{part({})}.x", part(b"[" * 45_000) + ".x.y", "ek_0123456789",
     ],
 )  # fmt: skip
 def test_garbage_is_refused_without_a_request(garbage: str) -> None:
@@ -258,6 +351,12 @@ def test_decode_reads_any_token_without_a_request_and_without_checking_it() -> N
 def test_decode_needs_no_await() -> None:
     client = AsyncDecartClient("dct_x", transport=FakeTransport())
     assert client.tokens.decode(SIGNER.sign()).subject == "user_1"
+
+
+def test_decode_reads_text_of_any_language() -> None:
+    token = SIGNER.sign(attribution={"note": "héllo ✓"})
+    said = client_of(FakeTransport()).tokens.decode(token).claims
+    assert said["attribution"] == {"note": "héllo ✓"}
 
 
 def test_decode_takes_a_token_whose_time_cannot_be_one_for_none() -> None:

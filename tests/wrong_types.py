@@ -14,10 +14,12 @@ from decart import (
     APIError,
     AsyncDecartClient,
     DecartClient,
+    ImageToImageInput,
     ImageToVideoInput,
     ImageToVideoOptions,
     ModelDefinition,
     QueueError,
+    TextToImageInput,
     TextToVideoInput,
     TextToVideoOptions,
     VideoEditOptions,
@@ -27,7 +29,7 @@ from decart import (
 client = DecartClient()
 submit, submit_and_poll = client.queue.submit, client.queue.submit_and_poll
 t2v, i2v, motion = models.video("lucy-pro-t2v"), models.video("lucy-pro-i2v"), models.video("lucy-motion")
-edit = models.video("lucy-2.5")
+edit, t2i, i2i = models.video("lucy-2.5"), models.image("lucy-pro-t2i"), models.image("lucy-image-2")
 picture, target = Path("image.jpg"), Path("lake.mp4")
 
 # a dict in place: a wrong key, a missing option, an option of another task, a wrong value
@@ -46,6 +48,9 @@ submit({"model": ModelDefinition(name="m", task="motion"), "prompt": "x"})  # E:
 submit({"model": models.image("lucy-pro-t2i"), "prompt": "A lake"})  # E: arg-type | reportArgumentType
 client.process({"model": t2v, "prompt": "A lake"})  # E: call-overload | reportArgumentType
 client.process({"model": models.image("lucy-image-2"), "prompt": "oil"})  # E: call-overload | reportArgumentType
+submit(TextToImageInput(model=t2i, prompt="A lake"))  # E: arg-type | reportArgumentType | "TextToImageInput"
+submit_and_poll(ImageToImageInput(model=i2i, prompt="oil", data=picture))  # E: call-overload | reportArgumentType
+client.process(TextToVideoInput(model=t2v, prompt="A lake"))  # E: call-overload | reportArgumentType
 submit({"model": models.image("lucy-image-2"), "prompt": "oil", "data": picture})  # E: arg-type | reportArgumentType
 submit_and_poll({"model": t2v, "promt": "A lake"})  # E: call-overload | reportArgumentType
 submit_and_poll({"model": i2v, "prompt": "wind"}, save_to="a.mp4")  # E: call-overload | reportArgumentType,reportCallIssue

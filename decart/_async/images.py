@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -28,25 +29,40 @@ async def process(
     cancel: CancelEvent | None,
 ) -> ImageResult | SavedImage:
     """Request an image, and return it, or the file that it was saved to; see ``client.process``."""
-    state = CallState(if_sent=PROCESS_ENDED)
+    state, received = CallState(if_sent=PROCESS_ENDED), list[ImageResult]()
     try:
         with shown_progress(progress, awaited=AWAITED) as shown:
             arguments = wait_arguments(None, None, cancel, save_to, shown, awaited=AWAITED)
-            image = await request(engine, from_options(options, "image"), arguments, state)
-            if arguments.save_to is None:
-                return image
-            state.if_sent = IMAGE_NOT_SAVED
-            return await saved(image, arguments.save_to)
+            inputs = from_options(options, "image")
+            image = await request(engine, inputs, arguments, state, received.append)
+            return image if arguments.save_to is None else await saved(image, arguments.save_to)
     except BaseException as error:
+        if received:  # it was paid for, and cannot be fetched again
+            state.if_sent = IMAGE_NOT_SAVED
+            with suppress(Exception):  # an exception that takes no attributes
+                error.image = received[0]  # type: ignore[attr-defined]
         state.explain(error)
         raise
 
 
-async def request(engine: AsyncEngine, inputs: JobInput, arguments: WaitArguments, state: CallState) -> ImageResult:
-    """Request an image."""
+async def request(
+    engine: AsyncEngine,
+    inputs: JobInput,
+    arguments: WaitArguments,
+    state: CallState,
+    on_image: Callable[[ImageResult], None],
+) -> ImageResult:
+    """Request an image; ``on_image`` is called with it even if the call is interrupted before it can return it."""
     cancellation = Cancellation(arguments.cancel, process_cancelled)
     sending = engine.sending(state, arguments.on_progress, cancellation)
-    build = partial(process_call, engine.settings, inputs, on_sent=sending.on_sent, may_start=sending.may_start)
+    build = partial(
+        process_call,
+        engine.settings,
+        inputs,
+        on_sent=sending.on_sent,
+        may_start=sending.may_start,
+        on_image=on_image,
+    )
     call = await in_thread(build) if inputs.has_files else build()
     operation = Operation(name="process", model=inputs.model.name)
     timeout = patient(engine.settings.timeout)
@@ -54,11 +70,6 @@ async def request(engine: AsyncEngine, inputs: JobInput, arguments: WaitArgument
 
 
 async def saved(image: ImageResult, target: Path) -> SavedImage:
-    """Save an image that was paid for; what prevents that gets it as its attribute ``image``."""
-    try:
-        await finish_in_thread(partial(write_to, target, os.curdir, image.data))
-    except BaseException as error:
-        with suppress(Exception):  # an exception that takes no attributes
-            error.image = image  # type: ignore[attr-defined]
-        raise
+    """Save an image."""
+    await finish_in_thread(partial(write_to, target, os.curdir, image.data))
     return SavedImage(path=target, content_type=image.content_type, model=image.model)

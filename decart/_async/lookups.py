@@ -46,7 +46,7 @@ class AsyncModelsClient:
             >>> await client.models.resolve("lucy-latest")
             'lucy-2.5'
         """
-        checked = checked_names(names)
+        checked = checked_names(names, self._engine.settings)
         call = resolve_call(self._engine.settings, checked)
         try:
             found = await self._engine.call(Operation(name="resolve"), call, repeat_read, resolve_error)

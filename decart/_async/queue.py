@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack, overload
 
 from ..arguments import WaitArguments, shown_progress, wait_arguments
 from ..downloads import RequestedRange
-from ..inputs import JobInput
+from ..file_inputs import VideoInput
 from ..jobs import (
     CompletedJob,
     FailedJob,
@@ -52,7 +52,7 @@ class AsyncQueueClient:
         self._operations = AsyncOperations(engine)
 
     async def submit(
-        self, options: JobOptions | JobInput, *, progress: ShowProgress | None = None
+        self, options: JobOptions | VideoInput, *, progress: ShowProgress | None = None
     ) -> JobSubmitResponse:
         """Submit a job and return at once, with its id.
 
@@ -255,15 +255,15 @@ class AsyncQueueClient:
 
     @overload
     async def submit_and_poll(
-        self, options: JobOptions | JobInput, *, save_to: None = None, **wait: Unpack[WaitOptions]
+        self, options: JobOptions | VideoInput, *, save_to: None = None, **wait: Unpack[WaitOptions]
     ) -> CompletedJob | FailedJob: ...
     @overload
     async def submit_and_poll(
-        self, options: JobOptions | JobInput, *, save_to: str | os.PathLike[str], **wait: Unpack[WaitOptions]
+        self, options: JobOptions | VideoInput, *, save_to: str | os.PathLike[str], **wait: Unpack[WaitOptions]
     ) -> SavedJob | FailedJob: ...
     async def submit_and_poll(
         self,
-        options: JobOptions | JobInput,
+        options: JobOptions | VideoInput,
         *,
         on_status_change: OnStatusChange | None = None,
         poll: PollPolicy | None = None,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from ..errors import CallError
+from ..errors import CallError, DecartSDKError
 from ..events import Operation
 from ..keys import Next
 from ..models import ModelDefinition
@@ -47,8 +48,8 @@ class AsyncTokensClient:
 
         Args:
             expires_in: Seconds until it expires, 1 to 3600, or a ``timedelta``; the service's default is 60.
-            allowed_models: The only models that it may be used for, at most 20; all by default.
-            allowed_origins: The only origins of web pages that may use it, such as ``"https://example.com"``, at most
+            allowed_models: The only models that it may be used for, 1 to 20; all by default.
+            allowed_origins: The only origins of web pages that may use it, such as ``"https://example.com"``, 1 to
                 20; all by default.
             constraints: Limits of realtime sessions, such as ``{"realtime": {"maxSessionDuration": 120}}`` in seconds.
             metadata: A dict of JSON values, sent to the service. Whether the signed token has it is not published.
@@ -75,10 +76,11 @@ class AsyncTokensClient:
     async def verify(self, token: str) -> VerifiedClientToken:
         """Verify a signed client token (``eyJ...``): its signature, issuer, audience and times. Free of charge.
 
-        The clocks may differ by 30 s. Whether a token was withdrawn early cannot be checked. The
-        service's public keys are fetched without the API key, from https://platform.decart.ai, or from the origin of
-        the base URL if that is not the service's. They are kept for an hour, and fetched again for an unknown key id,
-        at most every 30 s. Only a call that fetches them makes a request.
+        The clocks may differ by 30 s; the time is that of the transport, which a test may advance. Whether a token was
+        withdrawn early cannot be checked. The service's public keys are fetched without the API key, from
+        https://platform.decart.ai, or from the origin of the base URL if that is not the service's. They are kept for
+        an hour, and fetched again for an unknown key id, at most every 30 s. Only a call that fetches them makes a
+        request.
 
         Raises:
             TokenVerifyError: The token must not be accepted; ``reason`` says why.
@@ -94,7 +96,9 @@ class AsyncTokensClient:
 
         self._engine.check_open()
         key_id = key_id_of(token)
-        return verify_token(token, await self._key(key_id))
+        key = await self._key(key_id)
+        now: Callable[[], float] = getattr(self._engine.transport, "time", time.time)
+        return verify_token(token, key, now())
 
     def decode(self, token: str) -> ClientTokenClaims:
         """Read the claims of a signed client token **without verifying them**: anybody can write such a token.
@@ -118,23 +122,21 @@ class AsyncTokensClient:
 
         transport, cache = self._engine.transport, self._engine.shared.keys
         step = cache.next_step(key_id, transport.now())
-        waited = step is Next.WAIT
         while step is Next.WAIT:
             await transport.asleep(PAUSE)
-            step = cache.next_step(key_id, transport.now())
-        if step is Next.FETCH and not (waited and cache.failure):
+            step = cache.next_step(key_id, transport.now(), waited=True)
+        if step is Next.FETCH:
             await self._fetch_keys()
-        elif cache.failure and (step is Next.FETCH or key_id not in cache.keys):
-            raise keys_error(cache.failure)  # of a fetch by another call, or a moment ago
+        elif isinstance(step, DecartSDKError):
+            raise keys_error(step)  # of a fetch by another call, or a moment ago
         return cache.keys.get(key_id)
 
     async def _fetch_keys(self) -> None:
         from ..integrations.signed_tokens import KEYS_TIMEOUT, keys_call, keys_error  # needs an extra
 
         engine, cache = self._engine, self._engine.shared.keys
-        cache.start(engine.transport.now())
-        call, timeout = keys_call(engine.settings), engine.settings.timeout.within(KEYS_TIMEOUT)
         try:
+            call, timeout = keys_call(engine.settings), engine.settings.timeout.within(KEYS_TIMEOUT)
             keys = await engine.call(Operation(name="token"), call, repeat_read, keys_error, timeout=timeout)
         except CallError as error:
             cache.fail(error.cause)

@@ -8,17 +8,16 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import NoReturn, Self, overload
 
-from ..config import UNCHANGED, ClientConfig, Shared, Unchanged, check_hooks, settings
+from ..config import DEFAULT_TIMEOUT, UNCHANGED, ClientConfig, Shared, Unchanged, check_hooks, settings
 from ..events import EventHook
-from ..file_inputs import ImageToImageInput
+from ..file_inputs import ImageInput
 from ..images import ImageResult, SavedImage
-from ..inputs import TextToImageInput
 from ..lookups import Provenance
 from ..options import ImageOptions
 from ..policies import PollPolicy, RetryPolicy
 from ..progress import ShowProgress
 from ..transports import AnyTransport, make_transport
-from ..transports.base import AnyTimeout, Transport, Timeout
+from ..transports.base import AnyTimeout, Transport
 from ..uploads import FileInput
 from .backend import CancelEvent, adapt
 from .engine import Engine
@@ -66,7 +65,7 @@ class SyncDecartClient:
         api_key: str | None = None,
         *,
         base_url: str | None = None,
-        timeout: AnyTimeout = Timeout(),  # noqa: B008 - it is frozen
+        timeout: AnyTimeout = DEFAULT_TIMEOUT,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - it is frozen
         poll: PollPolicy | None = None,
         transport: AnyTransport | None = None,
@@ -124,7 +123,7 @@ class SyncDecartClient:
     @overload
     def process(
         self,
-        options: ImageOptions | TextToImageInput | ImageToImageInput,
+        options: ImageOptions | ImageInput,
         *,
         save_to: None = None,
         progress: ShowProgress | None = None,
@@ -133,7 +132,7 @@ class SyncDecartClient:
     @overload
     def process(
         self,
-        options: ImageOptions | TextToImageInput | ImageToImageInput,
+        options: ImageOptions | ImageInput,
         *,
         save_to: str | os.PathLike[str],
         progress: ShowProgress | None = None,
@@ -141,7 +140,7 @@ class SyncDecartClient:
     ) -> SavedImage: ...
     def process(
         self,
-        options: ImageOptions | TextToImageInput | ImageToImageInput,
+        options: ImageOptions | ImageInput,
         *,
         save_to: str | os.PathLike[str] | None = None,
         progress: ShowProgress | None = None,
@@ -165,7 +164,7 @@ class SyncDecartClient:
             InvalidInputError: An input cannot be used, or the model makes videos; nothing was sent.
             ProcessingError: The image was not made; nothing was billed.
             ProcessingOutcomeUnknownError: It may have been made and billed; check before asking for it again.
-            WaitCancelledError: ``cancel`` was set; nothing was sent.
+            ProcessingCancelledError: ``cancel`` was set; nothing was sent or billed. It is a ``ProcessingError``, too.
             OSError: The image was made and could not be saved; the error has it as ``image``.
 
         Example:

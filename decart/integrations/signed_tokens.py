@@ -6,6 +6,8 @@ token, so a token that is not signed at all, or "signed" with a public key as an
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -37,6 +39,9 @@ ALGORITHM = "EdDSA"
 LEEWAY = 30
 """Seconds by which the clocks of the service and of this machine may differ."""
 
+LONGEST = 64 * 1024
+"""Characters of the longest token that is read; the service's have about a thousand."""
+
 _REASONS: tuple[tuple[type[Exception], str, str], ...] = (
     (jwt.ExpiredSignatureError, "expired", "has expired"),
     (jwt.ImmatureSignatureError, "not_yet_valid", "is not valid yet"),
@@ -65,10 +70,9 @@ def keys_call(settings: Settings) -> Call[dict[str, jwt.PyJWK]]:
 
 def _parse_keys(response: BufferedResponse, settings: Settings) -> dict[str, jwt.PyJWK]:
     """Return the Ed25519 keys of a JSON Web Key Set by their id."""
-    if 400 <= response.status < 500:
-        raise api_error(response, settings, advice="The public keys are not there.")
     if not response.ok:
-        raise api_error(response, settings)
+        is_there = response.status >= 500 or response.status in (408, 425, 429)
+        raise api_error(response, settings, advice=None if is_there else "The public keys are not there.")
     body = load_json(response.body)
     published = body.get("keys") if isinstance(body, dict) else None
     keys: dict[str, jwt.PyJWK] = {}
@@ -113,8 +117,12 @@ def key_id_of(token: str) -> str:
     return key_id
 
 
-def verify_token(token: str, key: jwt.PyJWK | None) -> VerifiedClientToken:
-    """Verify a token with the published key that it claims to be signed with; ``None`` if there is no such key.
+def verify_token(token: str, key: jwt.PyJWK | None, now: float) -> VerifiedClientToken:
+    """Verify a token.
+
+    Args:
+        key: The published key that it claims to be signed with; ``None`` if there is no such key.
+        now: The UNIX time in seconds.
 
     Raises:
         TokenVerifyError: The token must not be accepted; ``reason`` says why.
@@ -128,13 +136,30 @@ def verify_token(token: str, key: jwt.PyJWK | None) -> VerifiedClientToken:
             algorithms=[ALGORITHM],
             issuer=ISSUER,
             audience=ISSUER,
-            leeway=LEEWAY,
-            options={"require": ["exp", "sub", "iss", "aud"]},
+            options={
+                "require": ["exp", "sub", "iss", "aud"],
+                "verify_exp": False,  # PyJWT has no clock but the system's, and takes a text for a time
+                "verify_nbf": False,
+                "verify_iat": False,
+            },
         )
+        _check_times(claims, now)
         return VerifiedClientToken.of(claims)
     except Exception as error:
         reason, words = next((reason, words) for kind, reason, words in _REASONS if isinstance(error, kind))
     raise TokenVerifyError(f"The token {words}.", reason=reason)
+
+
+def _check_times(claims: Mapping[str, Any], now: float) -> None:
+    """Raise one of PyJWT's errors if a token has expired, or is not valid yet."""
+    times = {name: claims[name] for name in ("exp", "nbf", "iat") if name in claims}
+    for time in times.values():
+        if isinstance(time, bool) or not isinstance(time, (int, float)) or not math.isfinite(time):
+            raise jwt.DecodeError
+    if times["exp"] <= now - LEEWAY:
+        raise jwt.ExpiredSignatureError
+    if max(times.get("nbf", now), times.get("iat", now)) > now + LEEWAY:
+        raise jwt.ImmatureSignatureError
 
 
 def decode_token(token: str) -> ClientTokenClaims:
@@ -157,4 +182,6 @@ def _not_signed(token: object) -> str | None:
         raise InvalidInputError(f"token must be a str, not {type(token).__name__}.")
     if token.startswith("ek_"):
         return "This is the key of a client token (ek_...); pass its signed form (eyJ...), the attribute token."
+    if len(token) > LONGEST:  # reading it would keep the caller's server busy
+        return "The token is longer than any of the service's."
     return None if token else "The token is empty."

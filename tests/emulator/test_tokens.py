@@ -7,6 +7,10 @@ from typing import Any
 import jwt
 import pytest
 from support.raw import BufferedResponse, RawClient
+from support.studio import Studio
+
+from decart import TokenVerifyError
+from decart.emulator import VirtualEmulator
 
 PLATFORM = "https://platform.decart.ai"
 LAKE = {"prompt": "a lake"}
@@ -119,3 +123,14 @@ def test_tokens_of_configured_keys_are_accepted(raw: RawClient) -> None:
 def test_a_token_shares_the_files_of_its_key(raw: RawClient) -> None:
     file_id = raw.form("/v1/files", {}, {"file": b"x"}).json["id"]
     assert raw.get(f"/v1/files/{file_id}", key=mint(raw)["apiKey"]).status == 200
+
+
+def test_a_token_expires_on_the_virtual_clock() -> None:
+    with VirtualEmulator(renderer=Studio()) as emulator, emulator.client() as client:
+        emulator.clock.advance(3600)
+        token = client.tokens.create(expires_in=60).token or ""
+        emulator.clock.advance(89)
+        assert client.tokens.verify(token).subject
+        emulator.clock.advance(2)
+        with pytest.raises(TokenVerifyError, match="has expired"):
+            client.tokens.verify(token)

@@ -31,6 +31,13 @@ def unframed(data: bytes, kind: str = "image/png") -> HttpResponse:
     return make_response(200, data, content_type=kind)
 
 
+def part_of(data: bytes) -> HttpResponse:
+    """Respond with the first half of a picture, as if that had been asked for."""
+    half = data[: len(data) // 2]
+    headers = {"content_range": f"bytes 0-{len(half) - 1}/{len(data)}", "content_length": str(len(half))}
+    return make_response(206, half, content_type="image/png", **headers)
+
+
 def cut(data: bytes, kind: str = "image/png", status: int = 200, length: int | None = None) -> Any:
     """Respond with the beginning of a body, after which the connection breaks off."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from typing import Any
 
 import attrs
@@ -20,14 +19,13 @@ PLATFORM = "https://platform.decart.ai"
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Return the claims of a valid token; a change to ``None`` leaves a claim out."""
-    now = int(time.time())
+    """Return the claims of a token that is valid on the clock of a test; a change to ``None`` leaves a claim out."""
     valid = {
         "iss": PLATFORM,
         "aud": PLATFORM,
         "sub": "user_1",
-        "iat": now,
-        "exp": now + 300,
+        "iat": 0,
+        "exp": 1_000_000,
         "organizationId": "org_1",
         "parent_api_key_id": "key_1",
         "jti": "token_1",

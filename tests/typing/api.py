@@ -24,6 +24,7 @@ from decart import (
     FileReference,
     ImageOptions,
     ImageResult,
+    ImageToImageInput,
     ImageToVideoOptions,
     JobOptions,
     JobStatusResponse,
@@ -43,6 +44,7 @@ from decart import (
     Timeout,
     Urllib3Transport,
     VerifiedClientToken,
+    VideoEditInput,
     VideoModelName,
     models,
 )
@@ -105,6 +107,8 @@ def each_task(picture: Path, file: BinaryIO) -> None:
     client.process({"model": models.image("lucy-pro-t2i"), "prompt": "A lake", "orientation": "portrait"})
     client.process({"model": models.image("lucy-image-2"), "prompt": "oil", "data": picture, "reference_image": b""})
     submit(TextToVideoInput(model=models.video("lucy-pro-t2v"), prompt="A lake"))
+    submit(VideoEditInput(model=models.video("lucy-2.5"), data=picture))
+    client.process(ImageToImageInput(model=models.image("lucy-image-2"), prompt="oil", data=picture))
 
 
 def any_name(name: str, listed: VideoModelName, model: ModelDefinition) -> None:
