@@ -32,6 +32,7 @@ from ..transports.base import HttpResponse, Transport, HttpRequest, Timeout
 T = TypeVar("T")
 
 PauseAfter = Callable[[DecartSDKError], float | None]
+OnRetry = Callable[[BaseException, int, float], None]
 
 NEVER = Cancellation()
 
@@ -41,30 +42,27 @@ class Attempts:
 
     Attributes:
         loop: Yields attempts until one is the last.
-        seconds: The pause before the attempt that it yielded; ``None`` before the first.
+        pause_after, on_retry: See `Engine.with_retries`.
+        seconds: The pause before the attempt that the loop yielded; ``None`` before the first.
         value: What the last attempt returned.
         error: What it raised.
     """
 
+    pause_after: PauseAfter | None = None
+    on_retry: OnRetry | None = None
+    seconds: float | None = None
+    value: Any = None
+    error: BaseException | None = None
+
     def __init__(self) -> None:
         self.loop = Retrying(retry=self._repeats, wait=self._wait, sleep=_sleep_before_the_attempt)
-        self.start(None, None)
-
-    def start(
-        self, pause_after: PauseAfter | None, on_retry: Callable[[BaseException, int, float], None] | None
-    ) -> None:
-        """Begin another call, or with ``None`` forget the last one; see `Engine.with_retries`."""
-        self._pause_after, self._on_retry = pause_after, on_retry
-        self.value: Any = None
-        self.error: BaseException | None = None
-        self.seconds: float | None = None
 
     def _repeats(self, state: RetryCallState) -> bool:
         """Decide whether there is another attempt, and report it."""
-        if self._pause_after is not None and isinstance(self.error, FAILURES):
-            self.seconds = self._pause_after(self.error)
-            if self.seconds is not None and self._on_retry is not None:
-                self._on_retry(self.error, state.attempt_number, self.seconds)
+        if self.pause_after is not None and isinstance(self.error, FAILURES):
+            self.seconds = self.pause_after(self.error)
+            if self.seconds is not None and self.on_retry is not None:
+                self.on_retry(self.error, state.attempt_number, self.seconds)
         else:
             self.seconds = self.value.seconds if isinstance(self.value, Wait) else None
         return self.seconds is not None
@@ -180,7 +178,7 @@ class Engine:
             attempts = self._idle.pop()
         except IndexError:
             attempts = Attempts()
-        attempts.start(pause_after, partial(self.reporter.retry, job_id, what=what))
+        attempts.pause_after, attempts.on_retry = pause_after, partial(self.reporter.retry, job_id, what=what)
         event: Any = cancel.event  # that it is one of this side was checked with the other arguments
         try:
             for attempted in attempts.loop:
@@ -194,7 +192,8 @@ class Engine:
                         attempts.error = error
             value, failure = attempts.value, attempts.error
         finally:
-            attempts.start(None, None)
+            attempts.pause_after = attempts.on_retry = None
+            attempts.value = attempts.error = attempts.seconds = None
             self._idle.append(attempts)
         if failure is None:
             return cast(T, value)
