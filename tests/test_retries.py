@@ -131,6 +131,19 @@ def test_after_each_failure_one_function_decides_and_the_retry_is_reported_befor
     assert transport.sleeps == [0.5, 1.0]
 
 
+def test_a_hook_may_make_another_call_of_the_same_client_while_one_is_being_repeated() -> None:
+    class Nested(EventHook):
+        def retry(self, event: Retry) -> None:
+            seen.append(client.queue.status("j2").status)
+
+    seen: list[str] = []
+    transport = FakeTransport(ConnectError("no network"), status("processing", "j2"), status("pending"))
+    client = client_of(transport, retry=RetryPolicy(jitter=0), event_hooks=[Nested()])
+    assert client.queue.status("j1").status == "pending"
+    assert seen == ["processing"]
+    assert transport.sleeps == [0.5]
+
+
 @pytest.mark.parametrize("last", [KeyboardInterrupt(), ZeroDivisionError(), SystemExit()])
 def test_an_error_that_is_not_retried_is_raised_itself(last: BaseException) -> None:
     transport = FakeTransport(TransportError("cut"), last)
