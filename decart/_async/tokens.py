@@ -80,7 +80,7 @@ class AsyncTokensClient:
         withdrawn early cannot be checked. The service's public keys are fetched without the API key, from
         https://platform.decart.ai, or from the origin of the base URL if that is not the service's. They are kept for
         an hour, and fetched again for an unknown key id, at most every 30 s. Only a call that fetches them makes a
-        request.
+        request. In an outage, one call in 30 s tries to fetch them; the others that need them fail at once.
 
         Raises:
             TokenVerifyError: The token must not be accepted; ``reason`` says why.
@@ -124,7 +124,7 @@ class AsyncTokensClient:
         step = cache.next_step(key_id, transport.now())
         while step is Next.WAIT:
             await transport.asleep(PAUSE)
-            step = cache.next_step(key_id, transport.now(), waited=True)
+            step = cache.next_step(key_id, transport.now())
         if step is Next.FETCH:
             await self._fetch_keys()
         elif isinstance(step, DecartSDKError):
@@ -139,7 +139,7 @@ class AsyncTokensClient:
             call, timeout = keys_call(engine.settings), engine.settings.timeout.within(KEYS_TIMEOUT)
             keys = await engine.call(Operation(name="token"), call, repeat_read, keys_error, timeout=timeout)
         except CallError as error:
-            cache.fail(error.cause)
+            cache.fail(error.cause, engine.transport.now())
             raise
         except BaseException:
             cache.abandon()

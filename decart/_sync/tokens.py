@@ -81,7 +81,7 @@ class TokensClient:
         withdrawn early cannot be checked. The service's public keys are fetched without the API key, from
         https://platform.decart.ai, or from the origin of the base URL if that is not the service's. They are kept for
         an hour, and fetched again for an unknown key id, at most every 30 s. Only a call that fetches them makes a
-        request.
+        request. In an outage, one call in 30 s tries to fetch them; the others that need them fail at once.
 
         Raises:
             TokenVerifyError: The token must not be accepted; ``reason`` says why.
@@ -125,7 +125,7 @@ class TokensClient:
         step = cache.next_step(key_id, transport.now())
         while step is Next.WAIT:
             transport.sleep(PAUSE)
-            step = cache.next_step(key_id, transport.now(), waited=True)
+            step = cache.next_step(key_id, transport.now())
         if step is Next.FETCH:
             self._fetch_keys()
         elif isinstance(step, DecartSDKError):
@@ -140,7 +140,7 @@ class TokensClient:
             call, timeout = keys_call(engine.settings), engine.settings.timeout.within(KEYS_TIMEOUT)
             keys = engine.call(Operation(name="token"), call, repeat_read, keys_error, timeout=timeout)
         except CallError as error:
-            cache.fail(error.cause)
+            cache.fail(error.cause, engine.transport.now())
             raise
         except BaseException:
             cache.abandon()
