@@ -176,9 +176,9 @@ def test_a_server_without_keys_is_reported_as_one() -> None:
     [
         (301, "The public keys are not there"),
         (401, "The public keys are not there"),
-        (408, "try again"),
+        (408, "waited too long for the request"),
         (429, "Too many requests; wait and try again"),
-        (500, "try again later"),
+        (500, "The service failed"),
     ],
 )
 def test_the_advice_is_about_the_keys_and_not_about_the_base_url_or_the_api_key(status: int, says: str) -> None:
