@@ -25,7 +25,7 @@ integrations.notebook integrations.pillow results
 file_sources uploads file_inputs jobs progress options integrations.progress_bar
 policies pace keys config
 redaction responses content protocol reporter polling downloads outcomes arguments
-images lookups tokens integrations.signed_tokens files
+images lookups tokens claims integrations.signed_tokens files
 transports.urllib3 transports.requests transports.threaded transports.aiohttp transports
 _async _sync
 client

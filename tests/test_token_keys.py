@@ -424,6 +424,6 @@ def test_the_import_error_of_a_broken_package_is_raised_unchanged(
 ) -> None:
     (tmp_path / "jwt.py").write_text("raise ImportError('it is broken')")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path(__file__).parent.parent}")
-    script = "import decart; decart.DecartClient('dct_x').tokens.decode('')"
+    script = "import decart; decart.DecartClient('dct_x').tokens.verify('')"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert ended.stderr.splitlines()[-1] == "ImportError: it is broken"
