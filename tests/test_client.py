@@ -64,7 +64,7 @@ def test_python_names_the_public_class_if_a_keyword_is_wrong(kind: Any) -> None:
     client = kind(KEY, transport=FakeTransport())
     for call in (client.process, client.with_options, client.verify, kind):
         with pytest.raises(TypeError, match=rf"^{kind.__name__}\.\w+\(\) got an unexpected keyword argument 'wait'$"):
-            call(**{"wait": 3})
+            call(wait=3)
 
 
 def test_a_missing_key_or_a_bad_base_url_is_refused_at_construction() -> None:
