@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from ._sync.queue import QueueClient
     from ._sync.tokens import TokensClient
     from ._sync.transfers import VideoStream
+    from .claims import ClientTokenClaims, VerifiedClientToken
     from .client import DecartClient
     from .events import EventHook
     from .file_inputs import (
@@ -113,12 +114,10 @@ if TYPE_CHECKING:
     from .policies import PollPolicy, RetryPolicy
     from .progress import OnProgress, Progress
     from .tokens import (
-        ClientTokenClaims,
         CreateTokenResponse,
         RealtimeConstraints,
         TokenConstraints,
         TokenPermissions,
-        VerifiedClientToken,
     )
     from .transports.aiohttp import AiohttpTransport as AiohttpTransport
     from .transports.base import Timeout
@@ -247,6 +246,7 @@ _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs 
     "_sync.queue": "QueueClient",
     "_sync.tokens": "TokensClient",
     "_sync.transfers": "VideoStream",
+    "claims": "ClientTokenClaims VerifiedClientToken",
     "client": "DecartClient",
     "events": "EventHook",
     "uploads": "FileInput",
@@ -262,8 +262,7 @@ _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs 
     "JobOptions TextToImageOptions TextToVideoOptions VideoEditOptions VideoRestyleOptions VideoToVideoOptions",
     "policies": "PollPolicy RetryPolicy",
     "progress": "OnProgress Progress",
-    "tokens": "ClientTokenClaims CreateTokenResponse RealtimeConstraints TokenConstraints TokenPermissions "
-    "VerifiedClientToken",
+    "tokens": "CreateTokenResponse RealtimeConstraints TokenConstraints TokenPermissions",
     "transports.aiohttp": "AiohttpTransport",
     "transports.base": "Timeout",
     "transports.requests": "RequestsTransport",

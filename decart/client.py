@@ -6,7 +6,7 @@ from types import TracebackType
 
 from ._async.backend import adapt
 from ._async.client import AsyncDecartClient
-from ._sync.client import SyncDecartClient
+from ._sync.client import DecartClient as SyncDecartClient
 from .config import Shared
 from .transports.threaded import ThreadedTransport
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import quote
 
 import attrs
@@ -26,6 +26,7 @@ from .responses import (
     time_of,
     unreadable,
 )
+from .results import NotAFile
 from .transports.base import HttpRequest
 from .uploads import OCTET_STREAM, FileInput, Upload, upload
 
@@ -37,7 +38,7 @@ Ttl = int | timedelta | Literal["persistent"]
 
 
 @attrs.frozen(kw_only=True)
-class FileReference:
+class FileReference(NotAFile):
     """A file that the service keeps.
 
     Attributes:
@@ -48,6 +49,8 @@ class FileReference:
         created_at: When it was uploaded.
         expires_at: When the service deletes it; ``None`` if never.
     """
+
+    instead: ClassVar[str] = "stored files are for realtime sessions only; pass the file itself"
 
     id: str
     filename: str | None

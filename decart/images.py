@@ -22,7 +22,7 @@ from .inputs import JobInput
 from .models import ModelDefinition
 from .protocol import ERROR_LIMIT, Call, check_accepted, form_fields, form_request, quoting
 from .responses import BufferedResponse, text_of, unreadable
-from .results import Savable, size_of, write_to
+from .results import FileResult, Savable, size_of, write_to
 from .transports.base import Timeout
 
 _CONTROLS = re.compile(r"[\0-\x08\x0e-\x1f]")  # of which there are some in any picture, and none in a text
@@ -38,7 +38,7 @@ PATIENCE = 180.0
 
 
 @attrs.frozen(kw_only=True)
-class ImageResult(Savable):
+class ImageResult(Savable, FileResult):
     """An image in memory.
 
     Attributes:
@@ -76,7 +76,7 @@ class ImageResult(Savable):
 
 
 @attrs.frozen(kw_only=True)
-class SavedImage:
+class SavedImage(FileResult):
     """An image in a file (``save_to=``).
 
     Attributes:

@@ -23,7 +23,7 @@ from typing import Any, Literal, overload
 import attrs
 
 from .errors import JobFailedError, JobTimeoutError
-from .results import InNotebook, Savable, size_of, write_to
+from .results import FileResult, InNotebook, Savable, size_of, write_to
 
 JobStatus = Literal["pending", "processing", "completed", "failed"]
 KNOWN = frozenset({"pending", "processing", "completed", "failed"})
@@ -152,7 +152,7 @@ class QueueJobResult(Savable):
 
 
 @attrs.frozen(kw_only=True)
-class CompletedJob(QueueJobResult):
+class CompletedJob(QueueJobResult, FileResult):
     """The result of a job that completed, with the video or image in memory as ``data``."""
 
     status: Literal["completed"] = attrs.field(default="completed", init=False)
@@ -163,7 +163,7 @@ class CompletedJob(QueueJobResult):
 
 
 @attrs.frozen(kw_only=True)
-class SavedJob(QueueJobResult):
+class SavedJob(QueueJobResult, FileResult):
     """The result of a job that completed, with the video or image in the file ``path`` (``save_to=``)."""
 
     status: Literal["completed"] = attrs.field(default="completed", init=False)

@@ -11,6 +11,7 @@ import attrs
 from .config import Settings
 from .errors import CallError, DecartSDKError, InvalidInputError, ModelNotFoundError
 from .inputs import refuse
+from .models import ModelDefinition
 from .protocol import Call, JsonBody, form_request, is_id
 from .redaction import holds_key, redact_json, redact_secret
 from .responses import BufferedResponse, api_error, doubt_of_path, load_json, no_such_route, reason, unreadable
@@ -20,6 +21,11 @@ from .uploads import upload
 # ---------------------------------------------------------------- model names
 
 MODEL_NAMES = "a model name (str) or a non-empty list of model names"
+
+Name = str | ModelDefinition
+"""The name of a model; a model of the catalogue stands for its name."""
+
+Names = list[Name] | tuple[Name, ...]
 
 
 def resolve_call(settings: Settings, names: str | tuple[str, ...]) -> Call[dict[str, str]]:
@@ -37,19 +43,21 @@ def resolve_call(settings: Settings, names: str | tuple[str, ...]) -> Call[dict[
 
 
 def checked_names(names: object, settings: Settings) -> str | tuple[str, ...]:
-    """Check a name, or a list of names.
+    """Check a name, or a list of names; a model stands for its name.
 
     Raises:
         InvalidInputError: It is neither, or the list is empty, or the API key is among them.
     """
-    if not isinstance(names, (str, list, tuple)) or not names:
+    given: Any = names if isinstance(names, (list, tuple)) else (names,)
+    if not given:
         raise refuse("names", MODEL_NAMES, names)
-    for name in _several(names):
+    checked = tuple(name.name if isinstance(name, ModelDefinition) else name for name in given)
+    for name in checked:
         if not isinstance(name, str) or not name.strip():
             raise refuse("names", MODEL_NAMES, name)
         if holds_key(name, settings):
             raise InvalidInputError("names must be model names, not the API key.")
-    return names if isinstance(names, str) else tuple(names)
+    return checked if given is names else checked[0]
 
 
 def _several(names: Any) -> Any:

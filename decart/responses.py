@@ -86,7 +86,7 @@ def unreadable(why: str, response: BufferedResponse, settings: Settings) -> Resp
     kind = clean(response.headers.get("content-type", "no content type"), settings, limit=100)
     reason = f"The server sent status {response.status}, but the response cannot be used: {why} ({kind})"
     return ResponseError(
-        f"{reason}. The service or a proxy is at fault; try again.",
+        f"{reason}. The service or a proxy is at fault.",
         data={"status_code": response.status, "reason": reason},
     )
 
@@ -96,7 +96,8 @@ def contents_of(response: BufferedResponse, settings: Settings) -> dict[str, str
     return {"body": clean(text_of(response.body), settings, limit=BODY_LIMIT), **_location(response, settings)}
 
 
-# status -> the error, and the advice: what is at fault, and what to do
+# status -> the error, and the advice: what is at fault, and what to do. It may be the cause of an error that says that
+# money was spent, so none of those that leave that open advises to try again: the error of the call knows.
 _STATUS: dict[int, tuple[type[APIError], str]] = {
     400: (ValidationError, "The service refused the input; correct it and submit again."),
     401: (AuthenticationError, "The API key{source} was refused; check it or create a new one."),
@@ -104,7 +105,7 @@ _STATUS: dict[int, tuple[type[APIError], str]] = {
     403: (AuthenticationError, "The API key{source} lacks the permission for this; use one that has it."),
     404: (NotFoundError, "The service found no such job or model; check the job id, the model name and the base URL."),
     405: (APIError, "The service does not accept this request at this address; check the model name and the base URL."),
-    408: (APIError, "The service waited too long for the request; check the connection and try again."),
+    408: (APIError, "The service waited too long for the request; check the connection."),
     410: (ModelRetiredError, "The service no longer offers this model; choose another one."),
     413: (ValidationError, "The files are too large for the service; send smaller ones."),
     415: (ValidationError, "The service does not accept this kind of file; convert it and submit again."),
@@ -117,7 +118,7 @@ def _advice(response: BufferedResponse, settings: Settings) -> tuple[type[APIErr
     if 300 <= response.status < 400:
         return APIError, _redirect(response, settings)
     if response.status >= 500:
-        return ServerError, "The service failed, which is not your fault; try again later."
+        return ServerError, "The service failed, which is not your fault."
     kind, advice = _STATUS.get(response.status, (APIError, "The service refused the request; its reason follows."))
     return kind, doubt_of_path(response, settings) + advice.format(source=f" from {settings.key_source}")
 

@@ -1,4 +1,4 @@
-"""What results have in common: they are saved atomically, and display themselves in notebooks."""
+"""What results have in common: they are saved atomically, display themselves in notebooks, and are inputs of jobs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,31 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 from .partfile import write_atomically
 from .targets import current_folder, find_target
+
+
+class FileResult:
+    """Mark a result that can be the file input of another call: its bytes are ``data``, or its file is ``path``."""
+
+    __slots__ = ()
+
+
+class NotAFile:
+    """Mark a value that is easily mistaken for a file input; ``instead`` says what to pass."""
+
+    __slots__ = ()
+    instead: ClassVar[str]
+
+
+def file_of(result: Any) -> Any:
+    """Return the bytes or the path of a ``FileResult``, and anything else as it is."""
+    if not isinstance(result, FileResult):
+        return result
+    data = getattr(result, "data", None)
+    return getattr(result, "path", None) if data is None else data
 
 
 class InNotebook:

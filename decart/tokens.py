@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
-from typing import Any, NotRequired, Self, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 import attrs
 
@@ -25,7 +25,6 @@ LONGEST = 3600
 MOST_NAMES = 20
 ORIGIN_LIMIT = 253
 SHORTEST_SESSION = 10
-TIERS = {"0": 0, "1": 1, "2": 2, "3": 3}
 
 _SECRETS = re.compile(r"(ek_|eyJ)[\w.-]+", re.ASCII)
 _VISIBLE = re.compile(r"[!-~]+")
@@ -69,72 +68,6 @@ class CreateTokenResponse:
     expires_at: datetime
     permissions: TokenPermissions | None = None
     constraints: TokenConstraints | None = None
-
-
-@attrs.frozen(kw_only=True)
-class ClientTokenClaims:
-    """The claims of a signed client token, **unverified**: anybody can write such a token.
-
-    Attributes:
-        subject: The service's id of the token's owner (``sub``), not the id of a user of yours.
-        expires_at: When it expires.
-        organization_id: The organization of its owner.
-        api_key_id: The id of the key that it was made with.
-        api_key_name: The name of that key.
-        service_tier: 0 (free) to 3 (priority).
-        models: The only models that it may be used for; ``None`` for all.
-        origins: The only origins that it may be used from; ``None`` for all.
-        constraints: The limits that it carries.
-        claims: All claims, under the token's own names.
-    """
-
-    subject: str | None
-    expires_at: datetime | None
-    organization_id: str | None
-    api_key_id: str | None
-    api_key_name: str | None
-    service_tier: int | None
-    models: tuple[str, ...] | None
-    origins: tuple[str, ...] | None
-    constraints: TokenConstraints | None
-    claims: Mapping[str, Any] = attrs.field(repr=False)
-
-    @classmethod
-    def of(cls, claims: Mapping[str, Any]) -> Self:
-        """Read the claims of a token, leaving out what has another type than documented."""
-        expires = _of_type(claims, "exp", int, float)
-        return cls(
-            subject=_of_type(claims, "sub", str),
-            expires_at=None if expires is None else datetime.fromtimestamp(expires, UTC),
-            organization_id=_of_type(claims, "organizationId", str),
-            api_key_id=_of_type(claims, "parent_api_key_id", str) or _of_type(claims, "jti", str),
-            api_key_name=_of_type(claims, "api_key_name", str),
-            service_tier=_tier(claims),
-            models=_names(claims.get("models")),
-            origins=_names(claims.get("origins")),
-            constraints=_of_type(claims, "constraints", dict),
-            claims=dict(claims),
-        )
-
-
-@attrs.frozen(kw_only=True)
-class VerifiedClientToken(ClientTokenClaims):
-    """The claims of a token whose signature, issuer, audience and times were verified."""
-
-
-def _of_type(claims: Mapping[str, Any], name: str, *kinds: type) -> Any:
-    value = claims.get(name)
-    return value if isinstance(value, kinds) and not isinstance(value, bool) else None
-
-
-def _tier(claims: Mapping[str, Any]) -> int | None:
-    """Return the tier, which may be digits in a text; without one, the older claim ``priority`` means the highest."""
-    tier = claims.get("service_tier")
-    return 3 if tier is None and claims.get("priority") is True else TIERS.get(str(tier))
-
-
-def _names(value: object) -> tuple[str, ...] | None:
-    return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else None
 
 
 # ---------------------------------------------------------------- what is sent
@@ -276,8 +209,13 @@ def _shown(value: object, settings: Settings) -> Any:
 def _permissions(value: Mapping[str, Any]) -> TokenPermissions:
     """Return the restrictions of a token without those that are ``null``."""
     permissions = TokenPermissions()
-    if (models := _names(value.get("models"))) is not None:
+    if (models := names_of(value.get("models"))) is not None:
         permissions["models"] = list(models)
-    if (origins := _names(value.get("origins"))) is not None:
+    if (origins := names_of(value.get("origins"))) is not None:
         permissions["origins"] = list(origins)
     return permissions
+
+
+def names_of(value: object) -> tuple[str, ...] | None:
+    """Return the texts of a list in JSON; ``None`` if it is not a list."""
+    return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else None

@@ -8,13 +8,14 @@ value                                      what is sent
 an open binary file                        from its current position to its end, read while it is sent
 an upload of Django or Werkzeug (Flask)    the same, with the name and MIME type that the browser sent
 any object with ``read``                   the same; copied to a temporary file first if it cannot seek
+a result of a job or ``process``           its ``data``, or the content of the file at its ``path``
 a Pillow image                             in its own format (``image.format``) if it has one, else as PNG
 ``(name, file)``, ``(name, file, type)``   any of the above, with another name and MIME type
 =========================================  ==============================================================
 
-A ``str`` is refused: it could be a path, a URL or the content itself, and guessing is how files leak. A file whose
-``read`` is async is refused, too; pass its sync file if it has one (``upload.file`` in Starlette). How the bytes are
-read, by several threads and tasks at once and for each attempt again, is described in `decart.file_sources`.
+A ``str`` is refused: it could be a path, a URL or the content itself, and guessing is how files leak. So is a file
+whose ``read`` is async; pass its sync file if it has one (``upload.file`` in Starlette). For how bytes are read, by
+several threads and tasks at once and for each attempt again, see `decart.file_sources`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import attrs
 from .errors import InvalidInputError
 from .file_sources import Source, UnreadableFile, bytes_source, file_source, lock_of, path_source, text_mode_error
 from .inputs import one_line, reason_of
+from .results import FileResult, NotAFile, file_of
 from .transports.base import CHUNK
 
 OCTET_STREAM = "application/octet-stream"
@@ -56,7 +58,7 @@ class PILImage(Protocol):
     def save(self, fp: Any, format: str | None = ..., **options: Any) -> None: ...
 
 
-UnnamedFile = Union[bytes, bytearray, memoryview, "os.PathLike[str]", HasRead, PILImage]
+UnnamedFile = Union[bytes, bytearray, memoryview, "os.PathLike[str]", HasRead, PILImage, FileResult]
 FileInput = UnnamedFile | tuple[str | None, UnnamedFile] | tuple[str | None, UnnamedFile, str | None]
 
 
@@ -171,10 +173,9 @@ def upload(field: str, value: object) -> Upload:
     """Turn a file input into a part of a request, which can be sent more than once.
 
     Raises:
-        InvalidInputError: It is not a file; or it is missing, empty, closed, at its end, open in text mode or
-            unreadable for another reason, which the message gives.
+        InvalidInputError: It is not a file, or is missing, empty, closed, at its end, in text mode or unreadable.
     """
-    file, name, content_type = _from_tuple(field, value) if isinstance(value, tuple) else (value, None, None)
+    file, name, content_type = _from_tuple(field, value) if isinstance(value, tuple) else (file_of(value), None, None)
     display_name = one_line(name or "") or _display_name(file)
     with _file_errors(field, display_name):
         if _is_image(file):
@@ -202,7 +203,7 @@ def _from_tuple(field: str, value: tuple[Any, ...]) -> tuple[Any, str | None, st
         raise InvalidInputError(f"{field}: the name in a tuple (name, file) must be the name of a file, or None.")
     if content_type is not None and not _is_mime_type(content_type):
         raise InvalidInputError(f"{field}: the type in a tuple (name, file, type) must be like 'image/png', or None.")
-    return file, base, content_type
+    return file_of(file), base, content_type
 
 
 def _from_file(field: str, value: Any) -> tuple[str, str, Source]:
@@ -223,7 +224,7 @@ def _from_file(field: str, value: Any) -> tuple[str, str, Source]:
         # absolute, because the current folder may change before the file is sent
         return path.name, _guess_type(path.name), path_source(path.absolute())
     if not callable(getattr(value, "read", None)):
-        kind = one_line(type(value).__name__)
+        kind = one_line(type(value).__name__) + (f": {value.instead}" if isinstance(value, NotAFile) else "")
         raise InvalidInputError(f"{field}: expected a file (bytes, pathlib.Path or an open binary file), not {kind}.")
     if getattr(value, "closed", False) is True:
         raise UnreadableFile("the file is closed")
@@ -270,10 +271,8 @@ def _encoded(image: PILImage, kind: str) -> bytes:
 def _display_name(value: Any) -> str:
     """Return what errors call a file, whose name may be unreadable, too."""
     with suppress(Exception):
-        if isinstance(value, os.PathLike):
-            return one_line(os.fsdecode(value))
-        if hasattr(value, "read"):
-            return one_line(_name_of(value) or "")
+        name = os.fsdecode(value) if isinstance(value, os.PathLike) else hasattr(value, "read") and _name_of(value)
+        return one_line(name or "")
     return ""
 
 

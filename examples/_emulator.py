@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypedDict
 
 import __main__
-from decart import DecartClient
+from decart import DecartClient, InvalidAPIKeyError
 
 parser = argparse.ArgumentParser(description=(__main__.__doc__ or "").partition("\n")[0], allow_abbrev=False)
 parser.add_argument(
@@ -27,14 +28,20 @@ class Service(TypedDict, total=False):
 
 @contextmanager
 def service() -> Iterator[Service]:
-    """Parse the command line, and yield the arguments of a client; an emulator runs as long as the block."""
+    """Parse the command line, and yield the arguments of a client; an emulator runs as long as the block.
+
+    Without a key, the block ends the program with one line instead of a traceback.
+    """
     if parser.parse_args().emulator:
         from decart.emulator import EmulatorServer  # needs the extra
 
         with EmulatorServer() as server:
             yield {"api_key": "dct_local", "base_url": server.url}
     else:
-        yield {}
+        try:
+            yield {}
+        except InvalidAPIKeyError as error:
+            sys.exit(f"{error.message} With --emulator no key is needed.")
 
 
 @contextmanager

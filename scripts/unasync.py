@@ -28,7 +28,6 @@ RULES = [
     (r"\b__a(enter|exit|iter|next)__", r"__\1__"),
     (r"\banext\(", "next("),
     (r"\.a(send|sleep|read|chunks|close)\b", r".\1"),
-    (r"\bAsyncDecartClient\b", "SyncDecartClient"),
     (r"\bAsync([A-Z]\w+)", r"\1"),
     (r"\bAn async client\b", "A client"),
     (r"\n +With ``asyncio\.timeout``, .*\n", ""),

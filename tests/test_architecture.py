@@ -20,11 +20,12 @@ CLIENT = "backend engine transfers operations queue images lookups tokens files 
 ORDER = """
 _version errors extras events
 transports.timing transports.base transports.body transports.failures transports.routes
-models inputs targets workfile partfile file_sources uploads file_inputs
-integrations.notebook integrations.pillow results jobs progress options integrations.progress_bar
+models inputs targets workfile partfile
+integrations.notebook integrations.pillow results
+file_sources uploads file_inputs jobs progress options integrations.progress_bar
 policies pace keys config
 redaction responses content protocol reporter polling downloads outcomes arguments
-images lookups tokens integrations.signed_tokens files
+images lookups tokens claims integrations.signed_tokens files
 transports.urllib3 transports.requests transports.threaded transports.aiohttp transports
 _async _sync
 client

@@ -59,6 +59,14 @@ def test_key_and_base_url_come_from_the_environment_unless_given(monkeypatch: py
     ]
 
 
+@pytest.mark.parametrize("kind", [DecartClient, AsyncDecartClient])
+def test_python_names_the_public_class_if_a_keyword_is_wrong(kind: Any) -> None:
+    client = kind(KEY, transport=FakeTransport())
+    for call in (client.process, client.with_options, client.verify, kind):
+        with pytest.raises(TypeError, match=rf"^{kind.__name__}\.\w+\(\) got an unexpected keyword argument 'wait'$"):
+            call(wait=3)
+
+
 def test_a_missing_key_or_a_bad_base_url_is_refused_at_construction() -> None:
     with pytest.raises(InvalidAPIKeyError, match="DECART_API_KEY"):
         DecartClient()

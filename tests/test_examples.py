@@ -161,12 +161,15 @@ def test_the_example_of_a_token_prints_what_it_is_for_and_not_the_token(tmp_path
     assert not re.search("ek_|eyJ", ended.stdout)
 
 
-def test_without_an_emulator_an_example_needs_a_key(tmp_path: Path) -> None:
-    ended = run("error_handling.py", tmp_path)
-    assert (ended.returncode, ended.stderr) == (
-        1,
-        "SDK error: The API key is missing: pass api_key=... or set the environment variable DECART_API_KEY.\n",
+@pytest.mark.parametrize("example", ALL)
+def test_without_an_emulator_an_example_needs_a_key(example: str, tmp_path: Path) -> None:
+    ended = run(example, tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (
+        *(1, ""),
+        "The API key is missing: pass api_key=... or set the environment variable DECART_API_KEY. "
+        "With --emulator no key is needed.\n",
     )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("example", [*ALL, "make_media.py"])

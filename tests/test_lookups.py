@@ -53,6 +53,15 @@ def test_several_names_are_resolved_by_one_request(kind: Any) -> None:
     assert json.loads(transport.requests[0].body or b"") == {"models": ["lucy-latest", "lucy-clip"]}
 
 
+def test_a_model_of_the_catalogue_stands_for_its_name() -> None:
+    model = models.video("lucy-latest")
+    assert resolved({"model_id": "lucy-2.5"}, model) == "lucy-2.5"
+    assert resolved({"model_ids": {"lucy-latest": "lucy-2.5", "x": "y"}}, [model, "x"]) == {
+        "lucy-latest": "lucy-2.5",
+        "x": "y",
+    }
+
+
 def test_no_key_is_sent_because_none_is_needed() -> None:
     transport = FakeTransport(make_response(200, {"model_id": "lucy-2.5"}))
     client_of(transport).models.resolve("lucy-latest")

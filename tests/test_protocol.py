@@ -292,7 +292,7 @@ def test_a_good_status_with_an_unusable_body_is_a_response_error(
     parse: Callable[[BufferedResponse], object], body: bytes
 ) -> None:
     with pytest.raises(
-        ResponseError, match=r"^The server sent status 200, but the response cannot be used: .* try again\.$"
+        ResponseError, match=r"^The server sent status 200, but the response cannot be used: .* is at fault\.$"
     ):
         parse(reply(body))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import subprocess
+import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -346,6 +348,15 @@ def test_decode_reads_any_token_without_a_request_and_without_checking_it() -> N
         said = client.tokens.decode(token)
         assert (said.subject, said.expires_at) == ("user_1", datetime.fromtimestamp(1000, UTC))
         assert not isinstance(said, VerifiedClientToken)
+
+
+def test_decode_needs_no_extra() -> None:
+    script = (
+        "import sys; sys.modules['jwt'] = sys.modules['cryptography'] = None; import decart; "
+        f"print(decart.DecartClient('dct_x').tokens.decode('{SIGNER.sign(sub='user_9')}').subject)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.stdout, ended.stderr) == ("user_9\n", "")
 
 
 def test_decode_needs_no_await() -> None:

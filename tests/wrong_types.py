@@ -83,6 +83,8 @@ else:
 
 # images, tokens
 image = client.process({"model": models.image("lucy-image-2"), "prompt": "oil", "data": picture})
+client.verify(client.queue.result("id"))  # E: arg-type | reportArgumentType | "FailedJob"
+client.verify(client.files.get("file_id"))  # E: arg-type | reportArgumentType | "FileReference"
 print(image.path)  # E: attr-defined | reportAttributeAccessIssue | "path"
 print(client.process({"model": models.image("lucy-pro-t2i"), "prompt": "oil"}, save_to="a.png").data)  # E: attr-defined | reportAttributeAccessIssue | "data"
 client.tokens.verify(client.tokens.create().token)  # E: arg-type | reportArgumentType | "None"

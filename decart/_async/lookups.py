@@ -7,7 +7,7 @@ from typing import overload
 
 from ..arguments import shown_progress
 from ..events import Operation
-from ..lookups import Provenance, checked_names, resolve_call, resolve_error, verify_call, verify_error
+from ..lookups import Name, Names, Provenance, checked_names, resolve_call, resolve_error, verify_call, verify_error
 from ..outcomes import CallState
 from ..policies import repeat_read
 from ..progress import ShowProgress
@@ -23,16 +23,18 @@ class AsyncModelsClient:
         self._engine = engine
 
     @overload
-    async def resolve(self, names: str) -> str: ...
+    async def resolve(self, names: Name) -> str: ...
     @overload
-    async def resolve(self, names: list[str] | tuple[str, ...]) -> dict[str, str]: ...
-    async def resolve(self, names: str | list[str] | tuple[str, ...]) -> str | dict[str, str]:
+    async def resolve(self, names: list[str]) -> dict[str, str]: ...
+    @overload
+    async def resolve(self, names: Names) -> dict[str, str]: ...
+    async def resolve(self, names: Name | list[str] | Names) -> str | dict[str, str]:
         """Ask which model a name stands for now, such as one that ends in ``-latest``. Free of charge.
 
         No key is sent; the service needs none for this.
 
         Args:
-            names: A name, or a list of names.
+            names: A name, or a list of names; a model of the catalogue stands for its name.
 
         Returns:
             The canonical name; for a list, a dict of each name and its canonical name.

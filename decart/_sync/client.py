@@ -28,7 +28,7 @@ from .queue import QueueClient
 from .tokens import TokensClient
 
 
-class SyncDecartClient:
+class DecartClient:
     """A client of the service. One serves the whole program. Threads may share it, and it survives ``fork``.
 
     Args:
@@ -51,7 +51,7 @@ class SyncDecartClient:
         InvalidInputError: Another argument cannot be used.
 
     Example:
-        >>> with SyncDecartClient(api_key="your-api-key") as client:
+        >>> with DecartClient(api_key="your-api-key") as client:
         ...     job = client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake"})
     """
 

@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from ..claims import ClientTokenClaims, VerifiedClientToken, decode_token
 from ..errors import CallError, DecartSDKError
 from ..events import Operation
 from ..keys import Next
 from ..models import ModelDefinition
 from ..policies import repeat_read
 from ..tokens import (
-    ClientTokenClaims,
     CreateTokenResponse,
     TokenConstraints,
-    VerifiedClientToken,
     token_call,
     token_error,
     token_request,
@@ -78,10 +77,11 @@ class TokensClient:
         """Verify a signed client token (``eyJ...``): its signature, issuer, audience and times. Free of charge.
 
         The clocks may differ by 30 s; the time is that of the transport, which a test may advance. Whether a token was
-        withdrawn early cannot be checked. The service's public keys are fetched without the API key, from
-        https://platform.decart.ai, or from the origin of the base URL if that is not the service's. They are kept for
-        an hour, and fetched again for an unknown key id, at most every 30 s. Only a call that fetches them makes a
-        request.
+        withdrawn early cannot be checked. No API key is needed: a client that only verifies may have any text as its
+        key. The service's public keys are fetched without it, from https://platform.decart.ai, or from the origin of
+        the base URL if that is not the service's. They are kept for an hour, and fetched again for an unknown key id,
+        at most every 30 s. Only a call that fetches them makes a request. In an outage, one call in 30 s tries to fetch
+        them; the others that need them fail at once.
 
         Raises:
             TokenVerifyError: The token must not be accepted; ``reason`` says why.
@@ -106,15 +106,12 @@ class TokensClient:
 
         Raises:
             TokenDecodeError: It is not a signed token.
-            MissingExtraError: PyJWT is not installed (extra ``verify``).
             InvalidInputError: The token is not a str.
 
         Example:
             >>> client.tokens.decode(created.token).expires_at
             datetime.datetime(2026, 11, 26, 12, 0, tzinfo=datetime.timezone.utc)
         """
-        from ..integrations.signed_tokens import decode_token  # needs an extra
-
         return decode_token(token)
 
     def _key(self, key_id: str) -> Any:
@@ -125,7 +122,7 @@ class TokensClient:
         step = cache.next_step(key_id, transport.now())
         while step is Next.WAIT:
             transport.sleep(PAUSE)
-            step = cache.next_step(key_id, transport.now(), waited=True)
+            step = cache.next_step(key_id, transport.now())
         if step is Next.FETCH:
             self._fetch_keys()
         elif isinstance(step, DecartSDKError):
@@ -140,7 +137,7 @@ class TokensClient:
             call, timeout = keys_call(engine.settings), engine.settings.timeout.within(KEYS_TIMEOUT)
             keys = engine.call(Operation(name="token"), call, repeat_read, keys_error, timeout=timeout)
         except CallError as error:
-            cache.fail(error.cause)
+            cache.fail(error.cause, engine.transport.now())
             raise
         except BaseException:
             cache.abandon()

@@ -94,6 +94,11 @@ class RequestLog(Sequence[LoggedRequest]):
         """Every attempt to submit a job, whatever the response was."""
         return self.of(route="submit")
 
+    @property
+    def images(self) -> list[LoggedRequest]:
+        """Every attempt to make an image, whatever the response was."""
+        return self.of(route="generate", method="POST")
+
     def polls(self, job_id: str | None = None) -> list[float]:
         """Return the times of the status checks of a job, or of all jobs, in seconds on the emulator's clock."""
         wanted = {"route": "status"} if job_id is None else {"route": "status", "job_id": job_id}

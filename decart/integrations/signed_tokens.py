@@ -1,4 +1,4 @@
-"""Verify signed client tokens, or read them unverified (extra ``verify``).
+"""Verify signed client tokens (extra ``verify``).
 
 The service signs tokens with Ed25519 and publishes the keys. Which algorithm is used is decided here and never by the
 token, so a token that is not signed at all, or "signed" with a public key as an HMAC secret, is refused.
@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any
 from urllib.parse import urljoin
 
+from ..claims import VerifiedClientToken, not_signed
 from ..config import DEFAULT_BASE_URL, Settings
-from ..errors import CallError, DecartSDKError, InvalidInputError, TokenDecodeError, TokenVerifyError
+from ..errors import CallError, DecartSDKError, TokenVerifyError
 from ..extras import require
 from ..protocol import Call
 from ..responses import BufferedResponse, api_error, load_json, unreadable
-from ..tokens import ClientTokenClaims, VerifiedClientToken
 from ..transports.base import HttpRequest, origin
 
 try:
@@ -38,9 +38,6 @@ KEYS_TIMEOUT = 10.0
 ALGORITHM = "EdDSA"
 LEEWAY = 30
 """Seconds by which the clocks of the service and of this machine may differ."""
-
-LONGEST = 64 * 1024
-"""Characters of the longest token that is read; the service's have about a thousand."""
 
 _REASONS: tuple[tuple[type[Exception], str, str], ...] = (
     (jwt.ExpiredSignatureError, "expired", "has expired"),
@@ -101,7 +98,7 @@ def key_id_of(token: str) -> str:
         InvalidInputError: It is not a str.
         TokenVerifyError: It is not a token that the service could have signed.
     """
-    if why := _not_signed(token):
+    if why := not_signed(token):
         raise TokenVerifyError(why, reason="malformed")
     try:
         header = jwt.get_unverified_header(token)
@@ -160,28 +157,3 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
         raise jwt.ExpiredSignatureError
     if max(times.get("nbf", now), times.get("iat", now)) > now + LEEWAY:
         raise jwt.ImmatureSignatureError
-
-
-def decode_token(token: str) -> ClientTokenClaims:
-    """Read the claims of a signed token **without verifying anything**.
-
-    Raises:
-        InvalidInputError: It is not a str.
-        TokenDecodeError: It is not a signed token.
-    """
-    if why := _not_signed(token):
-        raise TokenDecodeError(why)
-    with suppress(Exception):  # a token may contain any JSON
-        return ClientTokenClaims.of(jwt.decode(token, options={"verify_signature": False}))
-    raise TokenDecodeError("The token is not a signed client token (JWT).")
-
-
-def _not_signed(token: object) -> str | None:
-    """Return why a text cannot be a signed token, if it is one of the mistakes that have a name."""
-    if not isinstance(token, str):
-        raise InvalidInputError(f"token must be a str, not {type(token).__name__}.")
-    if token.startswith("ek_"):
-        return "This is the key of a client token (ek_...); pass its signed form (eyJ...), the attribute token."
-    if len(token) > LONGEST:  # reading it would keep the caller's server busy
-        return "The token is longer than any of the service's."
-    return None if token else "The token is empty."

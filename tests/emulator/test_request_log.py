@@ -51,6 +51,14 @@ def test_a_submit_is_logged_with_all_its_fields(raw: RawClient) -> None:
     assert noted.received == int(noted.headers["content-length"])
 
 
+def test_each_attempt_to_make_an_image_is_counted_beside_the_submits(raw: RawClient) -> None:
+    raw.form("/v1/generate/lucy-image-2", {"prompt": "a hat"}, {"data": b"picture"})
+    raw.form("/v1/generate/lucy-image-2", {"prompt": "a hat"})
+    raw.get("/v1/generate/lucy-image-2")
+    assert [image.status for image in raw.emulator.requests.images] == [200, 422]
+    assert raw.emulator.requests.submits == []
+
+
 def test_no_key_is_stored_but_different_keys_can_be_distinguished(raw: RawClient) -> None:
     raw.get("/v1/jobs/x", key="dct_secret", Authorization="Bearer dct_secret", Cookie="a=dct_secret")
     raw.get("/v1/jobs/x", key="dct_other")

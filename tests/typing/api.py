@@ -86,7 +86,12 @@ assert_type(client.process(painting).to_pil(), Image.Image)
 assert_type(client.process(TextToImageInput(model=models.image("lucy-pro-t2i"), prompt="A lake")), ImageResult)
 assert_type(client.models.resolve("lucy-latest"), str)
 assert_type(client.models.resolve(["lucy-latest"]), dict[str, str])
+assert_type(client.models.resolve(models.video("lucy-latest")), str)
+assert_type(client.models.resolve([models.video("lucy-latest"), "lucy-clip"]), dict[str, str])
+assert_type(client.models.resolve((models.video("lucy-latest"), models.image("lucy-image-2"))), dict[str, str])
 assert_type(client.verify(Path("lake.mp4")), Provenance)
+assert_type(client.verify(client.process(painting)), Provenance)
+assert_type(client.verify(client.process(painting, save_to="oil.png")), Provenance)
 
 
 # Options
@@ -106,6 +111,10 @@ def each_task(picture: Path, file: BinaryIO) -> None:
     submit({"model": models.video("lucy-vton-3.6"), "data": picture, "reference_image": picture})
     client.process({"model": models.image("lucy-pro-t2i"), "prompt": "A lake", "orientation": "portrait"})
     client.process({"model": models.image("lucy-image-2"), "prompt": "oil", "data": picture, "reference_image": b""})
+    image, video = client.process(painting), client.queue.result("id")
+    client.process({"model": models.image("lucy-image-2"), "prompt": "oil", "data": image, "reference_image": image})
+    if video.status == "completed":
+        submit({"model": models.video("lucy-2.5"), "data": video, "reference_image": ("a.png", image)})
     submit(TextToVideoInput(model=models.video("lucy-pro-t2v"), prompt="A lake"))
     submit(VideoEditInput(model=models.video("lucy-2.5"), data=picture))
     client.process(ImageToImageInput(model=models.image("lucy-image-2"), prompt="oil", data=picture))
