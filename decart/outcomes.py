@@ -23,7 +23,7 @@ from .errors import (
 )
 from .events import log
 from .jobs import FailedJob, JobStatusResponse, JobSubmitResponse
-from .policies import outcome_unknown, repeat_submit
+from .policies import outcome_unknown, repeat_read, repeat_submit
 from .polling import JobPoll
 from .progress import Meter
 from .transports.base import Event
@@ -194,7 +194,7 @@ def process_error(cause: DecartSDKError) -> CallError:
 
 
 def _reason(cause: DecartSDKError) -> str:
-    """Return what happened, without the advice to try again, which would cost money here."""
+    """Return what happened, without the advice of an error of its own."""
     if isinstance(cause, APIError) and not 300 <= cause.status_code < 400:  # a redirect says where it leads
         detail = cause.data.get("detail")
         return f"HTTP {cause.status_code}: {detail}" if detail else f"HTTP {cause.status_code}"
@@ -204,13 +204,20 @@ def _reason(cause: DecartSDKError) -> str:
 def status_error(job_id: str, cause: DecartSDKError) -> QueueStatusError:
     """Return the error of a status check that failed."""
     cause = cause.with_traceback(None)
-    return QueueStatusError(f"The status of job {job_id} could not be read: {cause}", cause=cause, job_id=job_id)
+    message = f"The status of job {job_id} could not be read: {cause}{_repeat(cause, job_id)}"
+    return QueueStatusError(message, cause=cause, job_id=job_id)
 
 
 def result_error(job_id: str, cause: DecartSDKError) -> QueueResultError:
     """Return the error of a result that could not be fetched."""
     cause = cause.with_traceback(None)
-    return QueueResultError(f"The result of job {job_id} could not be fetched: {cause}", cause=cause, job_id=job_id)
+    message = f"The result of job {job_id} could not be fetched: {cause}{_repeat(cause, job_id)}"
+    return QueueResultError(message, cause=cause, job_id=job_id)
+
+
+def _repeat(cause: DecartSDKError, job_id: str) -> str:
+    """Return the advice to repeat what is free, if that may help."""
+    return f" client.queue.poll({job_id!r}) tries again, free of charge." if repeat_read(cause) else ""
 
 
 def finished(job: JobStatusResponse) -> JobStatusResponse:

@@ -55,9 +55,10 @@ WHERE = [
     (partial(status_error, "j1"), QueueStatusError, "The status of job j1 could not be read", "j1"),
     (partial(result_error, "j1"), QueueResultError, "The result of job j1 could not be fetched", "j1"),
 ]
+AGAIN = " client.queue.poll('j1') tries again, free of charge."
 
 
-@pytest.mark.parametrize("cause", [REFUSED, ConnectError("No network.")])
+@pytest.mark.parametrize(("cause", "may_pass"), [(REFUSED, False), (ConnectError("No network."), True)])
 @pytest.mark.parametrize(("error_of", "kind", "words", "job_id"), WHERE)
 def test_the_class_of_an_error_says_where_it_failed_and_its_cause_says_why(
     error_of: Callable[[DecartSDKError], QueueError],
@@ -65,10 +66,11 @@ def test_the_class_of_an_error_says_where_it_failed_and_its_cause_says_why(
     words: str,
     job_id: str | None,
     cause: DecartSDKError,
+    may_pass: bool,
 ) -> None:
     error = error_of(cause)
     assert type(error) is kind
-    assert error.message == f"{words}: {cause}"
+    assert error.message == f"{words}: {cause}{AGAIN if may_pass and job_id else ''}"
     assert error.cause is cause
     assert error.job_id == job_id
 

@@ -15,7 +15,7 @@ from werkzeug.test import EnvironBuilder
 
 from ..errors import InvalidInputError, TransportError
 from ..transports.base import HttpRequest, HttpResponse, Timeout
-from ..transports.failures import failure
+from ..transports.failures import failure, timed_out
 from .clock import VirtualClock
 from .faults.responses import ConnectionDropped
 from .service import Emulator
@@ -90,7 +90,7 @@ class EmulatorTransport:
             limit = min(float("inf") if timeout.read is None else timeout.read, ends - self.clock.now())
             self.clock.advance(min(seconds, limit))
             if seconds >= limit:
-                silence = failure("http://emulator", "timed out", sent=True, silent=True)
+                silence = failure("http://emulator", timed_out(timeout), sent=True, silent=True)
                 raise silence
 
         return sleep

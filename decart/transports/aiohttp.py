@@ -103,15 +103,15 @@ class AiohttpTransport(LoopClock):
             if upload is not None:
                 await catch_up()  # the loop may have been blocked while the server closed pooled connections
             if ends is not None:
-                check_total(ends, sent=False)
+                check_total(ends, timeout, sent=False)
             raw = await _exchange(state.session, request, timeout, route, upload)
         except _FAILURES as error:
             if upload is not None:
                 await upload.settle()  # a retry may start and read the same file
-            failure = failed_exchange(error, request.url, None if upload is None else upload.body, _KINDS)
+            failure = failed_exchange(error, request.url, timeout, None if upload is None else upload.body, _KINDS)
         else:
             state.responses.add(raw)
-            chunks = _Chunks(raw, upload, request.url, timeout.read)
+            chunks = _Chunks(raw, upload, request.url, timeout)
             response = AsyncHttpResponse(raw.status, raw.headers, chunks, chunks.aclose, chunks.salvage)
             if (flaw := response.headers.flaw) is None:
                 return response
@@ -222,10 +222,8 @@ def _times_of(timeout: Timeout) -> aiohttp.ClientTimeout:
 class _Chunks(AsyncIterator[bytes]):
     """The chunks of a response, decoded."""
 
-    def __init__(
-        self, response: aiohttp.ClientResponse, upload: Upload | None, url: str, seconds: float | None
-    ) -> None:
-        self._response, self._upload, self._url, self._seconds = response, upload, url, seconds
+    def __init__(self, response: aiohttp.ClientResponse, upload: Upload | None, url: str, timeout: Timeout) -> None:
+        self._response, self._upload, self._url, self._timeout = response, upload, url, timeout
         self._decoder = Decoder.of(response.headers, url)
         self._loop = asyncio.get_running_loop()
         self._failure: TransportError | None = None
@@ -267,10 +265,10 @@ class _Chunks(AsyncIterator[bytes]):
         if self._failure is None:
             content: Any = self._response.content
             try:
-                async with asyncio.timeout(self._seconds):  # aiohttp's own one fails after a malformed chunk
+                async with asyncio.timeout(self._timeout.read):  # aiohttp's own one fails after a malformed chunk
                     chunk = await content.read(CHUNK)
             except (*_FAILURES, RuntimeError) as error:  # aiohttp raises it for a connection that it closed itself
-                self._failure = failed_read(error, self._url)
+                self._failure = failed_read(error, self._url, self._timeout)
                 content.set_exception(None)  # aiohttp keeps what arrived before, and a download can resume after it
                 with suppress(*_FAILURES):  # the total timeout has expired
                     chunk = content.read_nowait()

@@ -17,6 +17,7 @@ import attrs
 from ..errors import ConfigurationError, ConnectError, TransportError, TransportTimeout
 from .base import place_of
 from .body import SentBody
+from .timing import Timeout
 
 _NO_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG")  # depends on the OpenSSL
 _UNSENDABLE = "the host name or a header cannot be sent"
@@ -51,13 +52,14 @@ class Kinds:
 
 
 def failed_exchange(
-    error: BaseException, url: str, body: SentBody | None, kinds: Kinds, reason: str = ""
+    error: BaseException, url: str, timeout: Timeout, body: SentBody | None, kinds: Kinds, reason: str = ""
 ) -> BaseException:
     """Return the error to raise for an exchange that ended without a response.
 
     Args:
         error: What the HTTP library raised.
         url: The URL of the request.
+        timeout: Its time limits.
         body: The body of the request, if it has one. If reading it failed, that error is returned.
         kinds: What the library's exceptions mean.
         reason: What happened, in words; by default, it is derived from the exception.
@@ -76,13 +78,15 @@ def failed_exchange(
         if flaws or unsendable:  # the text of an exception about a header would show its value, which may be the key
             why = next((flaw for flaw in flaws if flaw != _UNSENDABLE), _UNSENDABLE)
             return ConfigurationError(f"No request can be made to {place_of(url)}: {why}; nothing was sent.")
-    return failure(url, reason or _reason(behind), sent=sent, silent=any(_is_timeout(cause) for cause in behind))
+    return failure(
+        url, reason or _reason(behind, timeout), sent=sent, silent=any(_is_timeout(cause) for cause in behind)
+    )
 
 
-def failed_read(error: BaseException, url: str) -> TransportError:
+def failed_read(error: BaseException, url: str, timeout: Timeout) -> TransportError:
     """Return the error to raise for a response body that broke off."""
     behind = list(causes(error))
-    return failure(url, _reason(behind), sent=True, silent=any(_is_timeout(cause) for cause in behind))
+    return failure(url, _reason(behind, timeout), sent=True, silent=any(_is_timeout(cause) for cause in behind))
 
 
 def failure(url: str, reason: str, *, sent: bool, silent: bool) -> TransportError:
@@ -111,7 +115,13 @@ def _is_timeout(cause: BaseException) -> bool:
     return isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__
 
 
-def _reason(behind: list[BaseException]) -> str:
+def timed_out(timeout: Timeout) -> str:
+    """Say that a time limit was exceeded: one of these, and not every library reports which."""
+    limits = {name: seconds for name, seconds in attrs.asdict(timeout).items() if seconds is not None}
+    return "timed out; limits: " + ", ".join(f"{name} {seconds:.10g} s" for name, seconds in limits.items())
+
+
+def _reason(behind: list[BaseException], timeout: Timeout) -> str:
     """Return the operating system's message for the failure, or the name of the innermost exception."""
     for cause in behind:
         if limit := _LIMIT.search(str(cause)):
@@ -130,5 +140,5 @@ def _reason(behind: list[BaseException]) -> str:
         if type(cause).__name__ == "BadStatusLine":  # of http.client or of aiohttp
             return _TLS_ALERT if re.search(r"\x15\x03|\\x15\\x03", str(cause)) else "the response is not HTTP"
     if any(_is_timeout(cause) for cause in behind):
-        return "timed out"
+        return timed_out(timeout)
     return type(behind[-1]).__name__

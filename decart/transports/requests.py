@@ -88,7 +88,7 @@ class RequestsTransport(PooledTransport):
             prepared, settings = (self._prepare if self._given is None else self._prepare_in_session)(request, body)
             prepared.hooks["response"].append(_hide_location)
             if ends is not None:
-                check_total(ends, sent=False)
+                check_total(ends, timeout, sent=False)
             times: Any = times_of(timeout)
             try:
                 response = self._session.send(prepared, allow_redirects=False, timeout=times, **settings)
@@ -101,11 +101,13 @@ class RequestsTransport(PooledTransport):
                 raise
             raw: Any = response.raw
             if isinstance(raw, urllib3.BaseHTTPResponse):
-                return response_of(raw, request.url, ends, _read_content(response) if raw.closed else None)
+                return response_of(
+                    raw, request.url, ends, timeout, _read_content(response, timeout) if raw.closed else None
+                )
             close = getattr(raw, "close", _nothing)  # it is a mock, or comes from an adapter that is not for HTTP
-            return HttpResponse(response.status_code, response.headers, _read_content(response), close)
+            return HttpResponse(response.status_code, response.headers, _read_content(response, timeout), close)
         except FAILURES as error:
-            failure = failed_exchange(error, request.url, body, _KINDS, _own_words(error, request.headers))
+            failure = failed_exchange(error, request.url, timeout, body, _KINDS, _own_words(error, request.headers))
         finally:
             CURRENT.has_unparsed_head = outer
         raise failure  # outside the handler: the library's exception may hold the key, and must not be chained
@@ -158,12 +160,12 @@ def _hide_location(response: requests.Response, **kwargs: object) -> None:
     response.headers.pop("location", None)
 
 
-def _read_content(response: requests.Response) -> Iterator[bytes]:
+def _read_content(response: requests.Response, timeout: Timeout) -> Iterator[bytes]:
     """Yield a body that a hook has read already, or that comes from a mock or from an adapter that is not for HTTP."""
     try:
         yield from [response.content] if response.raw is None else response.iter_content(CHUNK)
     except FAILURES as error:
-        failure = failed_read(error, response.url)
+        failure = failed_read(error, response.url, timeout)
     else:
         return
     raise failure

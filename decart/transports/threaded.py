@@ -274,7 +274,7 @@ class _Threads:
         finally:
             call.is_wanted, call.future = False, None
         if call.has_started:
-            raise TransportTimeout("The exchange took longer than its total timeout.")
+            raise TransportTimeout(f"The exchange took longer than its total timeout of {seconds:.10g} s.")
         raise ConnectError("No thread was free in time; nothing was sent.")
 
     def close(self) -> None:

@@ -86,11 +86,12 @@ AnyTimeout = Timeout | float | tuple[float | None, float | None] | None
 """The types that a timeout argument accepts; see `Timeout.of`."""
 
 
-def check_total(ends: float, *, sent: bool = True) -> None:
-    """Raise ``TransportTimeout`` if ``ends``, the time at which ``Timeout.total`` expires, has passed."""
+def check_total(ends: float, timeout: Timeout, *, sent: bool = True) -> None:
+    """Raise ``TransportTimeout`` if ``ends``, the time at which ``timeout.total`` expires, has passed."""
     if time.monotonic() >= ends:
         raise TransportTimeout(
-            "The exchange took longer than its total timeout" + ("." if sent else "; nothing was sent."),
+            f"The exchange took longer than its total timeout of {timeout.total:.10g} s"
+            + ("." if sent else "; nothing was sent."),
             may_have_been_sent=sent,
         )
 

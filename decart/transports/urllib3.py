@@ -121,7 +121,7 @@ class Urllib3Transport(PooledTransport):
         try:
             pool = self._pools.get(scheme + host) or self._new_pool(f"{scheme}://{host}", scheme + host)
             if ends is not None:
-                check_total(ends, sent=False)
+                check_total(ends, timeout, sent=False)
             raw = pool.urlopen(
                 request.method,
                 request.url if isinstance(pool, urllib3.PoolManager) else slash + path or "/",
@@ -134,9 +134,9 @@ class Urllib3Transport(PooledTransport):
                 decode_content=False,
                 timeout=times_of(timeout),
             )
-            return response_of(raw, request.url, ends)
+            return response_of(raw, request.url, ends, timeout)
         except FAILURES as error:
-            failure = failed_exchange(error, request.url, body, KINDS)
+            failure = failed_exchange(error, request.url, timeout, body, KINDS)
         finally:
             CURRENT.has_unparsed_head = outer
         raise failure  # outside the handler: the library's exception may hold the key, and must not be chained
@@ -237,19 +237,18 @@ class _Current(threading.local):
 
 
 CURRENT = _Current()
-
 logging.getLogger("urllib3.connection").addFilter(_UnparsedHeads())
 
 
 def response_of(
-    raw: urllib3.BaseHTTPResponse, url: str, ends: float | None, chunks: Iterator[bytes] | None = None
+    raw: urllib3.BaseHTTPResponse, url: str, ends: float | None, timeout: Timeout, chunks: Iterator[bytes] | None = None
 ) -> HttpResponse:
     """Check the status and headers of a urllib3 response, and convert it.
 
     Args:
         raw: The response; its body must not have been decoded.
         url: The URL of the request.
-        ends: When the total timeout of the exchange expires, if it has one.
+        ends, timeout: When its total timeout expires, if it has one; and all of its time limits.
         chunks: The body, if it has been read already.
 
     Raises:
@@ -259,7 +258,7 @@ def response_of(
     salvage: Callable[[], bytes] = bytes
     if chunks is None:
         raw.decode_content = False  # urllib3 does not notice that an encoded body ends too early
-        chunks = _Received(raw, url, ends)
+        chunks = _Received(raw, url, ends, timeout)
         if "content-encoding" in raw.headers and (decoder := Decoder.of(raw.headers, url)) is not None:
             chunks, salvage = decoder.decoded(chunks), decoder.salvage
     response = HttpResponse(raw.status, raw.headers, chunks, raw.close, salvage)
@@ -280,15 +279,16 @@ class _Received(Iterator[bytes]):
     _raw: urllib3.BaseHTTPResponse
     _url: str
     _ends: float | None
+    _timeout: Timeout
 
     def __next__(self) -> bytes:
         if self._ends is not None and not self._raw.closed:
-            check_total(self._ends)
+            check_total(self._ends, self._timeout)
         try:
             if chunk := self._raw.read1(CHUNK):
                 return chunk
         except FAILURES as error:
-            failure = failed_read(error, self._url)
+            failure = failed_read(error, self._url, self._timeout)
         else:
             raise StopIteration
         raise failure
@@ -296,5 +296,5 @@ class _Received(Iterator[bytes]):
 
 @lru_cache(maxsize=64)
 def times_of(timeout: Timeout) -> urllib3.Timeout:
-    """Convert a timeout to that of urllib3, which copies it for each request."""
+    """Convert a timeout for urllib3, which copies it for each request."""
     return urllib3.Timeout(connect=timeout.connect, read=timeout.read, total=timeout.total)

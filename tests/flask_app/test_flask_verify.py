@@ -54,9 +54,16 @@ def test_a_forged_token_is_refused(visit: Any, signed: str) -> None:
     assert visit(Authorization=f"Bearer {signed[:-8]}AAAAAAAA").status_code == 401
 
 
-def test_an_outage_is_not_a_refusal_and_is_over_when_it_is_over(visit: Any, signed: str, emulator: Emulator) -> None:
+def test_an_outage_is_not_a_refusal_and_only_one_caller_waits_for_it(
+    visit: Any, signed: str, emulator: Emulator
+) -> None:
     emulator.faults.add("status:401,times=1")  # not retried
     assert visit(Authorization=f"Bearer {signed}").status_code == 503
+    assert visit(Authorization=f"Bearer {signed}").status_code == 503
+    assert len(emulator.requests.of(method="GET")) == 1
+
+
+def test_a_key_that_is_known_outlasts_an_outage(visit: Any, signed: str, emulator: Emulator) -> None:
     assert visit(Authorization=f"Bearer {signed}").status_code == 200
     emulator.faults.add("status:503,times=forever")
-    assert visit(Authorization=f"Bearer {signed}").status_code == 200  # the key is known
+    assert visit(Authorization=f"Bearer {signed}").status_code == 200

@@ -38,7 +38,8 @@ def test_a_silent_server_causes_a_read_timeout(transport: Transport, case: str, 
         error = failure(transport, make(server.url), SOON)
         assert transport.now() - began < PATIENCE / 2
         assert len(server.requests) == 1
-        assert error.message == f"127.0.0.1:{server.port} stopped responding (timed out)."
+        place, limits = f"127.0.0.1:{server.port}", "limits: connect 5 s, read 0.15 s"
+        assert error.message == f"{place} stopped responding (timed out; {limits})."
     assert type(error) is TransportTimeout
     assert error.may_have_been_sent is True
 

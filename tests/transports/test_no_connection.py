@@ -70,7 +70,8 @@ def test_a_connect_timeout_says_that_it_timed_out(transport: Transport, make: Ma
         error = failure(transport, make(url), Timeout(connect=0.1, read=PATIENCE))
     assert type(error) is ConnectError
     assert error.message.startswith(
-        f"Could not connect to {url.removeprefix('http://')} (timed out); nothing was sent."
+        f"Could not connect to {url.removeprefix('http://')} "
+        f"(timed out; limits: connect 0.1 s, read {PATIENCE:.10g} s); nothing was sent."
     )
 
 

@@ -43,11 +43,12 @@ from decart.transports.base import CHUNK, HttpRequest, Transport
 
 
 def check_timeout(transport: Transport, request: HttpRequest, timeout: Timeout) -> None:
-    """Check that an exchange ends by a timeout long before a test's patience does."""
+    """Check that an exchange ends by a timeout long before a test's patience does, and that the error has its limit."""
     began = transport.now()
     error = failure(transport, request, timeout)
     assert transport.now() - began < PATIENCE / 2
     assert type(error) is TransportTimeout
+    assert f"{min(filter(None, (timeout.connect, timeout.read, timeout.total))):.10g} s" in error.message
     assert error.may_have_been_sent is True
 
 
