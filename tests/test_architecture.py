@@ -19,6 +19,8 @@ CLIENT = "backend engine transfers operations queue images lookups tokens files 
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
 _version errors extras events
+journal.errors journal.records journal.owners journal.forks journal.rows journal.memory
+journal.connections journal.schema journal.sqlite journal.samples journal.conformance journal
 transports.timing transports.base transports.body transports.failures transports.routes
 models inputs targets workfile partfile file_sources uploads file_inputs
 integrations.notebook integrations.pillow results jobs progress options integrations.progress_bar
@@ -57,6 +59,7 @@ ONLY_IN = {
     "tqdm": {"integrations.progress_bar"},
     "jwt": {"integrations.signed_tokens"},
     "opentelemetry": {"integrations.otel"},
+    "sqlite3": {"journal.connections", "journal.schema", "journal.sqlite"},
     "pytest": {"integrations.pytest_plugin"},
 }
 LIMIT = 300

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
 from ..config import Settings
+from ..inputs import JobInput
 from ..uploads import Upload
 from .records import JobRecord
 
@@ -35,7 +37,9 @@ class Request:
         """Return what differs from the request of a record: names of inputs, ``model``, ``origin``, ``account``."""
         names = sorted({*self.fingerprint, *record.fingerprint})
         inputs = [name for name in names if self.fingerprint.get(name) != record.fingerprint.get(name)]
-        return [name for name in ("origin", "account", "model") if getattr(self, name) != getattr(record, name)] + inputs
+        return [
+            name for name in ("origin", "account", "model") if getattr(self, name) != getattr(record, name)
+        ] + inputs
 
 
 def request_of(fields: Mapping[str, str | Upload], model: str, settings: Settings) -> Request:
@@ -48,9 +52,13 @@ def request_of(fields: Mapping[str, str | Upload], model: str, settings: Setting
         name: _of_file(value) if isinstance(value, Upload) else _digest(value.encode("utf-8", "surrogatepass"))
         for name, value in fields.items()
     }
-    return Request(
-        fingerprint=fingerprint, model=model, origin=settings.origin, account=_digest(settings.api_key.encode())
-    )
+    origin, account = whose(settings)
+    return Request(fingerprint=fingerprint, model=model, origin=origin, account=account)
+
+
+def whose(settings: Settings) -> tuple[str, str]:
+    """Return the origin and the account of a client: where it sends requests, and a digest of its key."""
+    return settings.origin, _digest(settings.api_key.encode())
 
 
 def _digest(*parts: bytes) -> str:
@@ -67,3 +75,13 @@ def _of_file(file: Upload) -> str:
     starts = [last * number // 63 for number in range(64)]
     with file.source.open() as read_at:
         return _digest(str(file.size).encode(), *(read_at(start, BLOCK) for start in starts))
+
+
+def kept_inputs(job: JobInput) -> dict[str, Any]:
+    """Return the inputs of a job as JSON values, without its media."""
+    kept = {}
+    for field in attrs.fields(type(job)):
+        value = getattr(job, field.name)
+        if value is not None and field.name != "model" and not field.metadata.get("file"):
+            kept[field.name] = [attrs.asdict(point) for point in value] if isinstance(value, tuple) else value
+    return kept

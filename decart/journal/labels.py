@@ -68,8 +68,8 @@ def unknown(record: JobRecord) -> SubmitOutcomeUnknownError:
     """Return the error for a label of which it is not known whether its job exists."""
     label = record.label
     return SubmitOutcomeUnknownError(
-        f"The job with the label {label!r} may have been accepted and billed by an earlier submit, so nothing was sent. "
-        f"Check your account, then call client.jobs.settle({label!r}, job_id=...) if it exists, or "
+        f"The job with the label {label!r} may have been accepted and billed by an earlier submit, so nothing was "
+        f"sent. Check your account, then call client.jobs.settle({label!r}, job_id=...) if it exists, or "
         f"client.jobs.submit_again({label!r}, options) if it does not.",
         data={"label": label, "reason": record.error or "the process ended while it was sending"},
     )
