@@ -9,6 +9,7 @@ from collections.abc import Iterator, Callable, Collection
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 from ..arguments import wait_arguments
 from ..errors import DecartSDKError, InvalidInputError
@@ -17,7 +18,7 @@ from ..jobs import JobSubmitResponse
 from ..journal.owners import may_be_alive, this_process
 from ..journal.records import OPEN, STATES, JobRecord, State
 from ..journal.reports import Records, ResumedJob
-from ..models import models
+from ..models import video
 from ..options import JobOptions
 from ..outcomes import CallState
 from ..policies import PollPolicy
@@ -92,7 +93,7 @@ class JobsClient:
                 return found
 
     def __iter__(self) -> Iterator[JobRecord]:
-        for record in self.select():
+        for record in self.select():  # noqa: UP028 - an async generator cannot delegate
             yield record
 
     def pending(self) -> Records:
@@ -207,7 +208,8 @@ class JobsClient:
         if options is None:
             if record.inputs is None or set(record.fingerprint) != set(record.inputs):
                 raise InvalidInputError(f"options: the journal does not hold all inputs of the label {label!r}.")
-            options = {"model": models.video(record.model), **record.inputs}
+            given: Any = {"model": video(record.model), **record.inputs}
+            options = cast(JobOptions, given)
         reason = "The outcome was unknown, and it was submitted again on request."
         given_up = record.changed(self._recorder.now(), state="failed", error=reason)
         in_thread(partial(self._recorder.write, given_up))

@@ -246,6 +246,7 @@ class Operations:
         transfer = self.transfer(job_id, arguments=arguments, poll=poll)
         with self.engine.reporter.operation(Operation(name="download", job_id=job_id)):
             try:
+                result: AnyResult
                 if arguments.save_to is not None:
                     result = to_result(last, path=save(transfer, arguments.save_to))
                 else:
