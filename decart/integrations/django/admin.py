@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
@@ -11,12 +12,13 @@ from django.http import HttpRequest
 from .models import Job
 
 
-def detail(name: str) -> Callable[[JobAdmin, Job], Any]:
-    """Return a column that shows a field of a record."""
+def field(name: str) -> Callable[[Job], Any]:
+    """Return a column that shows a field of a record; of a time, the date."""
 
-    @admin.display(description=name.replace("_", " "))
-    def show(site: JobAdmin, job: Job) -> Any:
-        return job.detail(name)
+    @admin.display(description=name.removesuffix("_at").replace("_", " "))
+    def show(job: Job) -> Any:
+        value = getattr(job.record, name)
+        return datetime.fromtimestamp(value, UTC) if name.endswith("_at") else value
 
     return show
 
@@ -25,17 +27,11 @@ def detail(name: str) -> Callable[[JobAdmin, Job], Any]:
 class JobAdmin(admin.ModelAdmin):
     """Shows records, and changes none."""
 
-    status, error, saved_to, cost, origin, inputs = map(
-        detail, ("status", "error", "saved_to", "cost", "origin", "inputs")
-    )
-    list_display = ("label", "generation", "model", "state", "job_id", "saved_to", "cost", "created")
+    list_display = ("__str__", "state", field("status"), "model", "job_id", field("saved_to"), field("created_at"))
     list_filter = ("state", "model")
     search_fields = ("label", "job_id", "details")
-    fields = (
-        ("label", "generation"), "state", "job_id", "status", "error", "saved_to", "cost", "model", "origin",
-        ("created", "updated"), "inputs",
-    )  # fmt: skip
-    readonly_fields = ("status", "error", "saved_to", "cost", "origin", "created", "updated", "inputs")
+    readonly_fields = tuple(map(field, ("status", "error", "saved_to", "cost", "origin", "inputs", "updated_at")))
+    fields = ("label", "generation", "model", "job_id", "state", *readonly_fields)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Records are added by submits."""

@@ -16,19 +16,16 @@ from .models import Job
 
 T = TypeVar("T")
 
-REPEATABLE: frozenset[State] = frozenset({"completed", "failed", "delivered"})
-"""The states of which a lost write costs no money: the next status check or download makes it again."""
-
 
 class DjangoJournal:
     """Keeps records in the table of the app ``decart.integrations.django``. Safe to share between threads.
 
-    What money depends on is committed at once. So it cannot be written inside a transaction, which could be rolled back
-    after the job was paid for: with ``ATOMIC_REQUESTS``, a view that submits needs ``transaction.non_atomic_requests``.
-    Otherwise, give the journal connections of its own: a second entry in ``DATABASES`` for the same database, without
-    ``ATOMIC_REQUESTS``, whose name is ``using``. The transaction of a ``TestCase`` does not count.
-
-    Status checks and downloads work inside a transaction, and their records are written with it.
+    A record is committed at once until it holds the id of its job. So it cannot be written inside a transaction, which
+    could be rolled back after the job was paid for: with ``ATOMIC_REQUESTS``, a view that submits needs
+    ``transaction.non_atomic_requests``. Or give the journal connections of its own: a second entry in ``DATABASES`` for
+    the same database, without ``ATOMIC_REQUESTS``, whose name is ``using``. The transaction of a ``TestCase`` does not
+    count. What becomes of the job later, such as its status, is written with the transaction, if there is one: after a
+    rollback, the next status check finds it out again.
 
     It uses the connection of the current thread. One that it has to open itself it closes again, unless
     ``CONN_MAX_AGE`` says that connections persist.
@@ -62,12 +59,15 @@ class DjangoJournal:
 
     def replace(self, record: JobRecord) -> bool:
         """Write a later revision of a record; return ``False`` unless the stored one is the one before."""
-        before = {"label": record.label, "generation": record.generation, "revision": record.revision - 1}
 
         def replace() -> bool:
-            repeatable = record.state in REPEATABLE
-            with transaction.atomic(self.using) if repeatable else self._committed():
-                return self._jobs.filter(**before).update(**to_row(record)) == 1
+            stored = self._jobs.filter(label=record.label, generation=record.generation, revision=record.revision - 1)
+            ids = stored.values_list("job_id", flat=True)[:1]
+            if not ids:
+                return False
+            id_is_safe = record.job_id is not None and record.job_id == ids[0]
+            with transaction.atomic(self.using) if id_is_safe else self._committed():
+                return stored.update(**to_row(record)) == 1
 
         return self._run(replace)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime
-from typing import Any
-
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ...journal.records import JobRecord
+from ...journal.rows import COLUMNS, from_row
 
 COLLATIONS = {"postgresql": '"C"', "mysql": "utf8mb4_bin"}
 """By the vendor of a database, the collation that compares and orders text by its code points; SQLite does anyway."""
@@ -48,16 +47,7 @@ class Job(models.Model):
     def __str__(self) -> str:
         return self.label if self.generation == 1 else f"{self.label} ({self.generation})"
 
-    def detail(self, name: str) -> Any:
-        """Return another field of the record, such as ``saved_to`` or ``error``."""
-        return json.loads(self.details)[name]
-
     @property
-    def created(self) -> datetime:
-        """When the record was created."""
-        return datetime.fromtimestamp(self.created_at, UTC)
-
-    @property
-    def updated(self) -> datetime:
-        """When the record was written last."""
-        return datetime.fromtimestamp(self.updated_at, UTC)
+    def record(self) -> JobRecord:
+        """All that is known of the job."""
+        return from_row([getattr(self, name) for name in COLUMNS])
