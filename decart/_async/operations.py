@@ -11,7 +11,7 @@ import attrs
 
 from ..arguments import WaitArguments, check_policy
 from ..downloads import Download, RequestedRange
-from ..errors import InvalidInputError
+from ..errors import DecartSDKError, InvalidInputError, QueueError
 from ..events import Operation
 from ..inputs import JobInput
 from ..jobs import (
@@ -172,7 +172,7 @@ class AsyncOperations:
         return accepted
 
     async def status(
-        self, job_id: str, error_of: Callable[[str, Exception], Exception] = status_error
+        self, job_id: str, error_of: Callable[[str, DecartSDKError], QueueError] = status_error
     ) -> JobStatusResponse:
         """Check the status of a job once, and record it."""
         status = await self.engine.status(job_id, error_of)

@@ -12,7 +12,7 @@ import attrs
 
 from ..arguments import WaitArguments, check_policy
 from ..downloads import Download, RequestedRange
-from ..errors import InvalidInputError
+from ..errors import DecartSDKError, InvalidInputError, QueueError
 from ..events import Operation
 from ..inputs import JobInput
 from ..jobs import (
@@ -172,7 +172,9 @@ class Operations:
             engine.reporter.status(first_status(accepted), "was submitted, and is")
         return accepted
 
-    def status(self, job_id: str, error_of: Callable[[str, Exception], Exception] = status_error) -> JobStatusResponse:
+    def status(
+        self, job_id: str, error_of: Callable[[str, DecartSDKError], QueueError] = status_error
+    ) -> JobStatusResponse:
         """Check the status of a job once, and record it."""
         status = self.engine.status(job_id, error_of)
         if self.recorder is not None:

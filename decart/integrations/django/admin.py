@@ -30,8 +30,9 @@ class JobAdmin(admin.ModelAdmin):
     list_display = ("__str__", "state", field("status"), "model", "job_id", field("saved_to"), field("created_at"))
     list_filter = ("state", "model")
     search_fields = ("label", "job_id", "details")
-    readonly_fields = tuple(map(field, ("status", "error", "saved_to", "cost", "origin", "inputs", "updated_at")))
-    fields = ("label", "generation", "model", "job_id", "state", *readonly_fields)
+    shown: Any = [field(name) for name in ("status", "error", "saved_to", "cost", "origin", "inputs", "updated_at")]
+    readonly_fields = shown
+    fields = ["label", "generation", "model", "job_id", "state", *shown]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Records are added by submits."""
