@@ -30,7 +30,7 @@ images lookups tokens integrations.signed_tokens files
 transports.urllib3 transports.requests transports.threaded transports.aiohttp transports
 _async _sync
 client
-integrations.otel
+integrations.otel integrations.sql
 decart
 emulator
 integrations.pytest_plugin integrations
@@ -60,6 +60,7 @@ ONLY_IN = {
     "jwt": {"integrations.signed_tokens"},
     "opentelemetry": {"integrations.otel"},
     "sqlite3": {"journal.connections", "journal.schema", "journal.sqlite"},
+    "sqlalchemy": {"integrations.sql"},
     "pytest": {"integrations.pytest_plugin"},
 }
 LIMIT = 300
