@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import subprocess
+import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from support.journals import exit_code, in_child, in_children
 from support.postgres import PostgreSQL, server
 
 from decart import InvalidInputError, JournalError, MissingExtraError
 from decart.integrations.sql import SQLAlchemyJournal
 from decart.journal.conformance import JournalRules, at_once
 from decart.journal.samples import record
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +104,7 @@ class Rules(JournalRules):
         self.fill(record())
 
     def test_a_record_that_the_table_refuses_is_an_error_and_not_a_duplicate(self) -> None:
-        bad: Any = record(inputs={"prompt": "a secret"}, **{"created_at": None})
+        bad = record(inputs={"prompt": "a secret"}, created_at=None)
         with pytest.raises(JournalError, match="created_at") as raised:
             self.journal.insert(bad)
         text = "".join(traceback.format_exception(raised.value))
@@ -120,22 +123,26 @@ class Rules(JournalRules):
 
     def test_a_forked_child_uses_connections_of_its_own(self) -> None:
         self.fill(record())
-        child = multiprocessing.get_context("fork").Process(target=self.in_child)
-        child.start()
+        child = in_child(self.work_in_child)
         self.fill(record("of the parent"))
-        child.join()
-        assert child.exitcode == 0
+        assert exit_code(child) == 0
         assert {found.label for found in self.journal.select()} == {"order-1", "of the parent", "of the child"}
 
-    def in_child(self) -> None:
+    def work_in_child(self) -> bool:
         self.fill(record("of the child"))
         assert self.journal.insert(record()) is False
         self.journal.close()
+        return True
 
     def test_eight_processes_insert_each_label_once(self) -> None:
-        with multiprocessing.get_context("spawn").Pool(8) as pool:
-            inserted = pool.map(insert_50, [self.url] * 8)
-        assert sum(map(sum, inserted)) == 50
+        def insert_50() -> list[bool]:
+            journal = SQLAlchemyJournal(self.url)
+            inserted = [journal.insert(record(f"order-{number}")) for number in range(50)]
+            journal.close()
+            return inserted
+
+        inserted = in_children(8, insert_50)
+        assert [sum(column) for column in zip(*inserted, strict=True)] == [1] * 50
         assert len(self.journal.select()) == 50
 
 
@@ -164,20 +171,13 @@ class TestWithAnEngineOfTheCaller(OnPostgreSQL, JournalRules):
 
     def test_a_forked_child_leaves_the_connections_of_the_engine_alone(self) -> None:
         self.fill(record())
-        pid = os.fork()
-        if not pid:
-            inserted = self.journal.insert(record("of the child"))
-            self.own.dispose()
-            os._exit(0 if inserted else 1)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert exit_code(in_child(self.work_in_child)) == 0
         assert len(self.journal.select()) == 2
 
-
-def insert_50(url: str) -> list[bool]:
-    journal = SQLAlchemyJournal(url)
-    inserted = [journal.insert(record(f"order-{number}")) for number in range(50)]
-    journal.close()
-    return inserted
+    def work_in_child(self) -> bool:
+        self.fill(record("of the child"))
+        self.own.dispose()
+        return True
 
 
 def test_a_server_that_is_restarted_costs_nothing_but_the_calls_meanwhile(postgres: PostgreSQL, database: str) -> None:
@@ -252,3 +252,19 @@ def test_a_folder_that_is_missing_is_an_error(tmp_path: Path) -> None:
 def test_a_journal_keeps_inputs_only_if_it_is_asked_to() -> None:
     assert SQLAlchemyJournal("sqlite://").keep_inputs is False
     assert SQLAlchemyJournal("sqlite://", keep_inputs=True).keep_inputs is True
+
+
+def test_a_database_that_may_only_be_read_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    path.touch()
+    with pytest.raises(JournalError, match="attempt to write a readonly database. Check that the database"):
+        SQLAlchemyJournal(f"sqlite:///file:{path}?mode=ro&uri=true").insert(record())
+
+
+def test_without_sqlalchemy_the_extra_is_named() -> None:
+    program = "import sys; sys.modules['sqlalchemy'] = None; import decart.integrations.sql"
+    error = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stderr
+    assert error.splitlines()[-1] == (
+        "decart.errors.MissingExtraError: This feature needs sqlalchemy, from the extra 'sql': "
+        "pip install 'decart-queue[sql]'"
+    )

@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-import resource
 import sqlite3
 import stat
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.disks import mounted
+from support.journals import at_work, opened
 from support.programs import UNMEASURED
 from support.resources import nothing_left
 
 from decart import InvalidInputError, JournalError, SQLiteJournal
 from decart.journal.conformance import at_once
-from decart.journal.samples import FULL, record
+from decart.journal.samples import record
 from decart.journal.schema import MIGRATIONS, prepare
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "jobs.db"
-
-
-@pytest.fixture
-def journal(path: Path) -> Iterator[SQLiteJournal]:
-    made = SQLiteJournal(path, lock_timeout=0.05)
-    yield made
-    made.close()
-
-
-@contextlib.contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a database as another program does."""
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        yield connection
-
-
-def raises(journal: SQLiteJournal, reason: str) -> Any:
-    """Expect an error that names the file and says what is wrong and what to do, and has no statement in it."""
-    return pytest.raises(JournalError, match=rf"^The journal {journal.path} cannot be used: {reason}\. [A-Z].*\.$")
 
 
 def test_its_files_are_readable_by_their_owner_only_from_the_beginning(path: Path, journal: SQLiteJournal) -> None:
@@ -142,7 +113,9 @@ def test_a_newer_version_is_refused_and_left_alone(path: Path, journal: SQLiteJo
     with opened(path) as connection:
         connection.execute("PRAGMA user_version = 2")
     before = path.read_bytes()
-    with pytest.raises(JournalError, match=r"newer version of this package \(2, and this one knows 1\). Upgrade it: pip"):
+    with pytest.raises(
+        JournalError, match=r"newer version of this package \(2, and this one knows 1\). Upgrade it: pip"
+    ):
         journal.insert(record("order-2"))
     assert path.read_bytes() == before
 
@@ -174,206 +147,35 @@ def test_threads_that_open_a_new_file_at_once_all_succeed(path: Path) -> None:
         each.close()
 
 
-# faults
-
-
-@pytest.mark.parametrize(
-    "statement", ["CREATE TABLE users (name)", "PRAGMA user_version = 1", "PRAGMA application_id = 5"]
-)
-def test_the_database_of_another_program_is_refused_and_left_alone(
-    path: Path, journal: SQLiteJournal, statement: str
-) -> None:
-    with opened(path) as connection:
-        connection.execute(statement)
-    before = path.read_bytes()
-    with pytest.raises(JournalError, match=f"^{path} is the database of another program, not a journal. Choose"):
-        journal.insert(record())
-    assert path.read_bytes() == before
-
-
-def test_a_file_that_is_no_database_is_refused_and_left_alone(path: Path, journal: SQLiteJournal) -> None:
-    path.write_text("order-1\n" * 500)
-    with raises(journal, "it is not an SQLite database"):
-        journal.insert(record())
-    assert path.read_text() == "order-1\n" * 500
-
-
-def test_a_damaged_file_is_an_error_and_never_a_wrong_record(path: Path, journal: SQLiteJournal) -> None:
-    for number in range(200):
-        assert journal.insert(record(f"order-{number}", **FULL)) is True
-    journal.close()
-    size = path.stat().st_size
-    with path.open("r+b") as file:
-        for page in range(4096, size, 4096):
-            file.seek(page)
-            file.write(b"\xff" * 100)
-    for call in (lambda: journal.insert(record()), lambda: journal.latest("order-1"), journal.select):
-        with raises(journal, "it is damaged"):
-            call()
-
-
-def test_a_record_that_was_damaged_is_an_error(path: Path, journal: SQLiteJournal) -> None:
-    assert journal.insert(record()) is True
-    with opened(path) as connection:
-        connection.execute("UPDATE jobs SET details = '{'")
-    with raises(journal, "a value or a stored record is not valid text"):
-        journal.latest("order-1")
-
-
-def test_a_record_that_the_table_refuses_is_an_error_and_not_a_duplicate(journal: SQLiteJournal) -> None:
-    bad: Any = None
-    with raises(journal, r"an unexpected failure of SQLite \(SQLITE_CONSTRAINT_NOTNULL\)"):
-        journal.insert(record(created_at=bad))
-    with raises(journal, r"an unexpected failure of SQLite \((ProgrammingError|InterfaceError)\)"):
-        journal.insert(record(object()))  # type: ignore[arg-type]
-    assert journal.select() == []
-
-
-def test_a_folder_that_is_missing_is_not_created(tmp_path: Path) -> None:
-    journal = SQLiteJournal(tmp_path / "nowhere" / "jobs.db")
-    with raises(journal, "its folder does not exist"):
-        journal.insert(record())
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_path_below_a_file_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with raises(journal := SQLiteJournal(tmp_path / "file" / "jobs.db"), os.strerror(errno.ENOTDIR)):
-        journal.insert(record())
-
-
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with raises(journal := SQLiteJournal(tmp_path), "it cannot be opened"):
-        journal.insert(record())
-
-
-def test_a_read_only_file_is_an_error(tmp_path: Path) -> None:
-    journal = SQLiteJournal(tmp_path / "jobs.db")
-    assert journal.insert(record()) is True
-    journal.close()
-    with mounted("-t", "tmpfs", "tmpfs", str(tmp_path)):
-        subprocess.run(["mount", "-o", "remount,ro", str(tmp_path)], check=True)
-        with raises(journal, os.strerror(errno.EROFS)):
-            journal.insert(record("order-2"))
-    assert journal.insert(record("order-2")) is True
-    journal.close()
-
-
-def test_a_disk_that_becomes_read_only_is_an_error_and_loses_nothing(tmp_path: Path) -> None:
-    (tmp_path / "disk").mkdir()
-    with mounted("-t", "tmpfs", "tmpfs", str(tmp_path / "disk")):
-        journal = SQLiteJournal(tmp_path / "disk" / "jobs.db")
-        assert journal.insert(record()) is True
-        journal.close()
-        subprocess.run(["mount", "-o", "remount,ro", str(tmp_path / "disk")], check=True)
-        with raises(journal, "(it must not be written|it cannot be opened)"):
-            journal.insert(record("order-2"))
-        subprocess.run(["mount", "-o", "remount,rw", str(tmp_path / "disk")], check=True)
-        assert journal.insert(record("order-2")) is True
-        journal.close()
-
-
-def test_a_full_disk_is_an_error_that_changes_nothing_until_there_is_space(tmp_path: Path) -> None:
-    with mounted("-t", "tmpfs", "-o", "size=512k", "tmpfs", str(tmp_path)):
-        journal = SQLiteJournal(tmp_path / "jobs.db")
-        assert journal.insert(first := record()) is True
-        (tmp_path / "large").write_bytes(bytes(8 * 4096))
-        with contextlib.suppress(OSError), (tmp_path / "larger").open("wb", buffering=0) as file:
-            while True:
-                file.write(bytes(4096))
-        with raises(journal, "the disk is full"):
-            for number in range(100):
-                journal.insert(record(f"large-{number}", error="x" * 5000))
-        with raises(journal, "the disk is full"):
-            journal.replace(first.changed(1001.0, error="x" * 50_000))
-        assert journal.latest("order-1") == first
-        (tmp_path / "larger").unlink()
-        assert journal.replace(first.changed(1001.0, error="x" * 50_000)) is True
-        journal.close()
-
-
-def test_a_limit_to_the_size_of_files_is_an_error_that_changes_nothing(path: Path) -> None:
-    program = f"""
-import resource, signal
-from decart import SQLiteJournal
-from decart.journal.samples import record
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-journal = SQLiteJournal({str(path)!r})
-journal.insert(record())
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, {resource.RLIM_INFINITY}))
-for number in range(100):
-    journal.insert(record(f"large-{{number}}", error="x" * 9000))
-"""
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=UNMEASURED)
-    last = ended.stderr.splitlines()[-1]
-    assert last.startswith(f"decart.journal.errors.JournalError: The journal {path} cannot be used: its disk cannot be")
-    with contextlib.closing(SQLiteJournal(path)) as journal:
-        found = [each.label for each in journal.select(prefix="large-")]
-        assert 0 < len(found) < 100
-        assert sorted(found, key=lambda label: int(label[6:])) == [f"large-{number}" for number in range(len(found))]
-
-
-def test_a_locked_file_is_an_error_after_the_time_that_was_given(path: Path, journal: SQLiteJournal) -> None:
-    assert journal.insert(record()) is True
-    with opened(path) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with raises(journal, "another program has locked it"):
-            journal.insert(record("order-2"))
-        with raises(journal, "another program has locked it"):
-            journal.replace(record().changed(1001.0))
-        assert journal.latest("order-1") == record()
-        other.execute("COMMIT")
-    assert journal.insert(record("order-2")) is True
-
-
-def test_a_lock_that_ends_in_time_is_waited_for(path: Path) -> None:
-    journal = SQLiteJournal(path)
-    assert journal.insert(record()) is True
-    with opened(path) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with at_work(lambda: journal.insert(record("order-2"))) as inserted:
-            other.execute("COMMIT")
-    assert inserted == [True]
-    journal.close()
-
-
-def test_a_new_file_that_is_locked_meanwhile_is_an_error_too(path: Path, journal: SQLiteJournal) -> None:
-    with opened(path) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        with raises(journal, "another program has locked it"):
-            journal.insert(record())
-        other.execute("ROLLBACK")
-        other.execute("BEGIN IMMEDIATE")  # it can be read, and not be switched to WAL
-        began = time.monotonic()
-        with raises(journal, "another program has locked it"):
-            journal.insert(record())
-        assert time.monotonic() - began >= 0.05
-    assert journal.insert(record()) is True
-
-
-@contextlib.contextmanager
-def at_work(call: Any) -> Iterator[list[Any]]:
-    """Call a function in a thread that is awaited at the end."""
-    results: list[Any] = []
-    thread = threading.Thread(target=lambda: results.append(call()))
-    thread.start()
-    try:
-        yield results
-    finally:
-        thread.join()
-
-
 # what is open
 
 
-def test_nothing_is_left_open_by_threads_that_end_nor_by_a_journal_that_is_forgotten(path: Path) -> None:
+def test_threads_that_end_leave_nothing_open_for_each(path: Path) -> None:
     with nothing_left():
         journal = SQLiteJournal(path)
-        at_once([lambda number=number: journal.insert(record(f"{number}")) for number in range(20)])
-        open_files = [os.readlink(f"/dev/fd/{name}") for name in os.listdir("/dev/fd") if os.path.islink(f"/dev/fd/{name}")]
-        assert 1 <= open_files.count(str(path)) <= 8
+        for number in range(20):
+            with at_work(lambda number=number: journal.insert(record(f"{number}"))) as inserted:
+                pass
+            assert inserted == [True]
+        assert open_files().count(str(path)) == 1
+        at_once([lambda number=number: journal.insert(record(f"at once {number}")) for number in range(20)])
+        journal.close()
+        assert str(path) not in open_files()
+
+
+def test_a_journal_that_is_forgotten_closes_its_file(path: Path) -> None:
+    with nothing_left():
+        journal = SQLiteJournal(path)
+        assert journal.insert(record()) is True
         del journal
+        assert str(path) not in open_files()
     assert [file.name for file in path.parent.iterdir()] == ["jobs.db"]
+
+
+def open_files() -> list[str]:
+    """Return the paths of all files that this process has open."""
+    links = [f"/dev/fd/{name}" for name in os.listdir("/dev/fd")]
+    return [os.readlink(link) for link in links if os.path.islink(link)]
 
 
 def test_a_program_may_end_without_closing_its_journal(path: Path) -> None:
@@ -394,7 +196,8 @@ thread.join()
 
 def test_importing_the_package_or_the_journals_loads_no_sqlite() -> None:
     program = "import sys, decart, decart.journal; decart.MemoryJournal(); print('sqlite3' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "False\n"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=UNMEASURED)
+    assert ended.stdout == "False\n"
 
 
 @pytest.mark.slow

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import multiprocessing
 import os
 import random
 import signal
@@ -12,40 +10,20 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.journals import exit_code, in_child, in_children
 from support.programs import UNMEASURED
 
-from decart import JournalError, MemoryJournal, SQLiteJournal
+from decart import SQLiteJournal
 from decart.journal.samples import record
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="only where there is fork"),
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "jobs.db"
-
-
-def in_child(work: Callable[[], object], fork: Callable[[], int] = os.fork) -> int:
-    """Do something in a forked child; return its process id. It ends with 0 if the result is true."""
-    pid = fork()
-    if not pid:
-        status = 2
-        try:
-            status = 0 if work() else 1
-        finally:
-            os._exit(status)
-    return pid
-
-
-def exit_code(pid: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def check(path: Path) -> None:
@@ -77,16 +55,14 @@ def writing(journal: SQLiteJournal) -> Iterator[list[str]]:
         thread.join()
 
 
-def insert_50(path: str) -> list[bool]:
-    journal = SQLiteJournal(path)
-    inserted = [journal.insert(record(f"order-{number}")) for number in range(50)]
-    journal.close()
-    return inserted
-
-
 def test_eight_processes_insert_each_label_once(path: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(8) as pool:
-        inserted = pool.map(insert_50, [str(path)] * 8, chunksize=1)
+    def insert_50() -> list[bool]:
+        journal = SQLiteJournal(path)
+        inserted = [journal.insert(record(f"order-{number}")) for number in range(50)]
+        journal.close()
+        return inserted
+
+    inserted = in_children(8, insert_50)
     assert [sum(column) for column in zip(*inserted, strict=True)] == [1] * 50
     assert len(SQLiteJournal(path).select()) == 50
     check(path)
@@ -135,27 +111,25 @@ def test_the_records_of_a_child_outlive_the_parents_close_and_those_of_the_paren
 def test_children_of_children_work_too(path: Path) -> None:
     journal = SQLiteJournal(path)
     assert journal.insert(record("1")) is True
-    pid = in_child(lambda: journal.insert(record("2")) and exit_code(in_child(lambda: journal.insert(record("3")))) == 0)
+    pid = in_child(
+        lambda: journal.insert(record("2")) and exit_code(in_child(lambda: journal.insert(record("3")))) == 0
+    )
     assert exit_code(pid) == 0
     assert len(journal.select()) == 3
     journal.close()
 
 
-FORK_UNSEEN = """
-import ctypes, gc, os, sys, threading
+USED_DURING_A_FORK = """
+import gc, os, sys
+
+# the hooks of a fork are called in reverse order, so this one uses the journal after the journal has closed all
+os.register_at_fork(before=lambda: journal.latest("order-1"))
 from decart import JournalError, SQLiteJournal
 from decart.journal.samples import record
 
-def fork():
-    # as a program does that embeds Python, such as uWSGI
-    pid = ctypes.PyDLL(None).fork()
-    if not pid:
-        ctypes.pythonapi.PyOS_AfterFork_Child()
-    return pid
-
-journal, unused = SQLiteJournal(sys.argv[1]), SQLiteJournal(sys.argv[2])
+journal, unused = SQLiteJournal(sys.argv[1]), SQLiteJournal(sys.argv[1] + ".other")
 journal.insert(record())
-pid = fork()
+pid = os.fork()
 if not pid:
     assert unused.insert(record())
     try:
@@ -171,10 +145,35 @@ assert os.path.exists(sys.argv[1] + "-wal"), "the child has closed the parent's 
 assert journal.insert(record("parent"))
 """
 
+FORK_WITHIN = """
+import os, sys
+from decart import JournalError, SQLiteJournal
+from decart.journal.samples import record
 
-def test_a_child_of_which_the_parent_did_not_know_is_refused_and_closes_nothing(path: Path) -> None:
-    program = [sys.executable, "-W", "error", "-c", FORK_UNSEEN, str(path), f"{path}.other"]
-    ended = subprocess.run(program, capture_output=True, text=True, env={**os.environ, "PYTHONDEVMODE": "1"})
+def fork(event, _):
+    global pid
+    if event == "sqlite3.connect" and pid is None:
+        pid = os.fork()
+        if not pid:
+            try:
+                journal.latest("order-1")
+            except JournalError as error:
+                print(error, flush=True)
+            os._exit(0)
+
+pid = None
+journal = SQLiteJournal(sys.argv[1])
+sys.addaudithook(fork)
+assert journal.insert(record())
+assert os.waitpid(pid, 0)[1] == 0
+assert journal.insert(record("parent"))
+"""
+
+
+@pytest.mark.parametrize("program", [USED_DURING_A_FORK, FORK_WITHIN])
+def test_a_child_that_was_forked_during_a_use_is_refused_and_closes_nothing(path: Path, program: str) -> None:
+    """A fork cannot wait for what its own thread is doing, as when a signal handler forks."""
+    ended = subprocess.run([sys.executable, "-W", "error", "-c", program, path], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == (
         f"The journal {path} was in use when this process was forked, and cannot be used here. "
@@ -183,52 +182,29 @@ def test_a_child_of_which_the_parent_did_not_know_is_refused_and_closes_nothing(
     assert [found.label for found in SQLiteJournal(path).select()] == ["order-1", "parent"]
 
 
-def test_a_fork_in_the_middle_of_a_transaction_of_the_same_thread_does_not_hang(path: Path) -> None:
-    """A signal handler may fork. It cannot wait for what it has interrupted, so the child is refused."""
-    journal = SQLiteJournal(path)
-    assert journal.insert(record()) is True
-    codes: list[int] = []
+COPIES = """
+import os, sys
+from decart import MemoryJournal
+from decart.integrations.sql import SQLAlchemyJournal
+from decart.journal.samples import record
 
-    def refused() -> bool:
-        with pytest.raises(JournalError, match="was in use when this process was forked"):
-            journal.latest("order-1")
-        return True
-
-    class Forks(dict[str, str]):
-        """A mapping that is read while a record is inserted."""
-
-    def fork(*_: object) -> None:
-        codes.append(exit_code(in_child(refused)))
-
-    with forking_at_a_statement(fork):
-        assert journal.latest("order-1") == record()
-    assert codes == [0]
-    assert journal.insert(record("order-2")) is True
-    journal.close()
+journals = MemoryJournal(), SQLAlchemyJournal("sqlite:///" + sys.argv[1])
+assert all(journal.insert(record()) for journal in journals)
+pid = os.fork()
+assert [journal.insert(record()) for journal in journals] == [False, False]
+if not pid:
+    assert [journal.insert(record("child")) for journal in journals] == [True, True]
+    journals[1].close()
+    sys.exit()
+assert os.waitpid(pid, 0)[1] == 0
+assert [journal.insert(record("child")) for journal in journals] == [True, False]
+journals[1].close()
+"""
 
 
-@contextlib.contextmanager
-def forking_at_a_statement(fork: Callable[[], None]) -> Iterator[None]:
-    """Call a function when the next connection is opened, which happens in the middle of a use."""
-    pending = True
-
-    def hook(event: str, _: object) -> None:
-        nonlocal pending
-        if pending and event == "sqlite3.connect":
-            pending = False
-            fork()
-
-    sys.addaudithook(hook)
-    yield
-    pending = False
-
-
-def test_a_forked_child_has_a_copy_of_a_journal_in_memory() -> None:
-    journal = MemoryJournal()
-    assert journal.insert(record()) is True
-    assert exit_code(in_child(lambda: journal.insert(record("child")) and not journal.insert(record()))) == 0
-    assert len(journal.select()) == 1
-    assert journal.insert(record("child")) is True
+def test_a_forked_child_has_a_copy_of_a_journal_in_memory_and_shares_a_database(path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-W", "error", "-c", COPIES, path], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 KILLED = """
@@ -259,6 +235,8 @@ def test_a_process_that_is_killed_loses_nothing_that_was_written(path: Path) -> 
         found = {each.label: each.revision for each in journal.select(prefix=f"{attempt}-")}
         said = {f"{attempt}-{line.split()[0]}": int(line.split()[1]) for line in written if line.endswith("\n")}
         assert all(found[label] >= revision for label, revision in said.items())
-        assert sum(found.values()) + len(found) - sum(said.values()) - len(said) <= 1, "only the last write is uncertain"
+        assert sum(found.values()) + len(found) - sum(said.values()) - len(said) <= 1, (
+            "only the last write is uncertain"
+        )
         check(path)
     journal.close()
