@@ -50,6 +50,7 @@ class JobRecord:
         created_at: When the record was created, in UNIX seconds.
         updated_at: When it was written last, in UNIX seconds.
         job_id: The job's id, once it is known.
+        status: The last status that the service reported, in its words.
         error: Why it failed, was refused or is unknown.
         saved_to: The absolute path of the video, once it is saved.
         cost: What it costs by the caller's ``prices``, in the caller's unit.
@@ -68,6 +69,7 @@ class JobRecord:
     created_at: float
     updated_at: float
     job_id: str | None = None
+    status: str | None = None
     error: str | None = None
     saved_to: str | None = None
     cost: float | None = None
