@@ -30,7 +30,7 @@ images lookups tokens integrations.signed_tokens files
 transports.urllib3 transports.requests transports.threaded transports.aiohttp transports
 _async _sync
 client
-integrations.otel
+integrations.otel integrations.sql
 integrations.django.apps integrations.django.models integrations.django.admin integrations.django.journal
 integrations.django.migrations.0001_initial integrations.django.migrations integrations.django
 decart
@@ -65,6 +65,7 @@ ONLY_IN = {
         f"integrations.django.{name}" for name in ("apps", "models", "admin", "journal", "migrations.0001_initial")
     },
     "sqlite3": {"journal.connections", "journal.schema", "journal.sqlite"},
+    "sqlalchemy": {"integrations.sql"},
     "pytest": {"integrations.pytest_plugin"},
 }
 LIMIT = 300

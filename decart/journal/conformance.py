@@ -242,8 +242,7 @@ class JournalRules:
             found = self.journal.latest("order-1")
             assert found is not None
             assert (found.inputs, found.fingerprint) == ({"tags": ["a"]}, {"prompt": "1"})
-            if found.inputs is not None:
-                found.inputs["tags"].append("c")
+            dict(found.inputs or {})["tags"].append("c")
 
     def test_records_outlive_a_close(self) -> None:
         self.fill(record("old"), record())

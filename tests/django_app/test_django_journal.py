@@ -120,17 +120,6 @@ def test_on_commit_is_after_the_transaction() -> None:
     assert written == [True]
 
 
-def test_on_a_connection_of_its_own_it_is_independent_of_the_transactions_of_the_site() -> None:
-    connections.settings["journal"] = connections.settings["default"]
-    journal = DjangoJournal(using="journal")
-    with rolled_back():
-        assert User.objects.count() == 0
-        assert journal.insert(record()) is True
-    assert journal.select() == [record()]
-    connections["journal"].close()
-    del connections.settings["journal"]
-
-
 def atomic(request: HttpRequest) -> HttpResponse:
     """Insert a record, and then fail like any view may."""
     DjangoJournal().insert(record())

@@ -60,6 +60,18 @@ def test_a_transaction_goes_on_after_the_journal_has_refused_to_write_in_it() ->
         assert journal.select() == []
 
 
+def test_on_a_connection_of_its_own_it_is_independent_of_the_transactions_of_the_site() -> None:
+    connections.settings["journal"] = connections.settings["postgres"]
+    journal = DjangoJournal(using="journal")
+    with pytest.raises(ZeroDivisionError), transaction.atomic("postgres"):
+        Job.objects.using("postgres").count()
+        assert journal.insert(record()) is True
+        raise ZeroDivisionError
+    assert journal.select() == [record()]
+    connections["journal"].close()
+    del connections.settings["journal"]
+
+
 def test_a_restarted_server_is_found_again_and_a_stopped_one_is_an_error(postgres: PostgreSQL) -> None:
     journal, stored = DjangoJournal(using="postgres"), record()
     connections["postgres"].ensure_connection()
