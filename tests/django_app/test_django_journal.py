@@ -7,6 +7,7 @@ import types
 import unittest
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,11 +18,13 @@ from django.db import connection as database
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, TestCase, override_settings
 from django.urls import path
-from support.django_visits import visitor
+from support.django_visits import ACCEPTED, visitor
+from support.servers import answering, serving
 
+from decart import DecartClient, JobOptions, models
 from decart.integrations.django.journal import DjangoJournal
 from decart.integrations.django.models import Job
-from decart.journal.conformance import JournalRules
+from decart.journal.conformance import JournalRules, at_once
 from decart.journal.errors import JournalError
 from decart.journal.records import JobRecord
 from decart.journal.samples import FULL, record
@@ -158,6 +161,22 @@ def test_a_test_case_can_use_it_and_is_rolled_back() -> None:
     result = unittest.TestSuite([Test("test")]).run(unittest.TestResult())
     assert (result.errors, result.failures) == ([], [])
     assert DjangoJournal().select() == []
+
+
+def test_two_threads_that_submit_one_label_pay_once() -> None:
+    options: JobOptions = {"model": models.video("lucy-pro-t2v"), "prompt": "A lake"}
+
+    def submit(client: DecartClient) -> str:
+        return client.queue.submit(options, label="order-1").job_id
+
+    with (
+        serving(answering(lambda request, number: ACCEPTED)) as server,
+        DecartClient("dct_x", base_url=server.url, journal=DjangoJournal()) as one,
+        DecartClient("dct_x", base_url=server.url, journal=DjangoJournal()) as other,
+    ):
+        assert at_once([partial(submit, one), partial(submit, other)]) == ["j1", "j1"]
+    assert len(server.requests) == 1
+    assert [(found.state, found.job_id) for found in DjangoJournal().select()] == [("accepted", "j1")]
 
 
 def test_a_thread_whose_connection_it_opened_is_left_without_one(monkeypatch: pytest.MonkeyPatch) -> None:

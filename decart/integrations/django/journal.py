@@ -24,8 +24,9 @@ class DjangoJournal:
     could be rolled back after the job was paid for: with ``ATOMIC_REQUESTS``, a view that submits needs
     ``transaction.non_atomic_requests``. Or give the journal connections of its own: a second entry in ``DATABASES`` for
     the same database, without ``ATOMIC_REQUESTS``, whose name is ``using`` (not on SQLite, where only one of them can
-    write at a time). The transaction of a ``TestCase`` does not
-    count. What becomes of the job later, such as its status, is written with the transaction, if there is one: after a
+    write at a time). The transaction of a ``TestCase`` does not count.
+
+    What becomes of the job later, such as its status, is written with the transaction, if there is one: after a
     rollback, the next status check finds it out again.
 
     It uses the connection of the current thread. One that it has to open itself it closes again, unless
