@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import types
 import unittest
@@ -177,6 +178,28 @@ def test_two_threads_that_submit_one_label_pay_once() -> None:
         assert at_once([partial(submit, one), partial(submit, other)]) == ["j1", "j1"]
     assert len(server.requests) == 1
     assert [(found.state, found.job_id) for found in DjangoJournal().select()] == [("accepted", "j1")]
+
+
+def test_the_async_client_uses_it_in_threads() -> None:
+    async def main(url: str) -> str:
+        async with DecartClient("dct_x", base_url=url, journal=DjangoJournal()) as client:
+            job = await client.queue.submit(
+                {"model": models.video("lucy-pro-t2v"), "prompt": "A lake"}, label="order-1"
+            )
+            return job.job_id
+
+    with serving(answering(lambda request, number: ACCEPTED)) as server:
+        assert asyncio.run(main(server.url)) == "j1"
+    assert [(found.state, found.job_id) for found in DjangoJournal().select()] == [("accepted", "j1")]
+
+
+def test_on_an_event_loop_it_says_that_it_blocks() -> None:
+    async def main() -> None:
+        DjangoJournal().insert(record())
+
+    database.close()
+    with pytest.raises(JournalError, match="You cannot call this from an async context"):
+        asyncio.run(main())
 
 
 def test_a_thread_whose_connection_it_opened_is_left_without_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import closing
 
 import pytest
+from django.db import connection as database
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from support.django_app import RecordingEmulator, on_a_port, talking_to
 from support.django_visits import (
     ACCEPTED,
@@ -57,6 +60,31 @@ def test_each_status_check_sends_one_request_and_stores_the_changes(emulator: Re
         seen.append(status(ann, job)["status"])
         assert Job.objects.get().status == seen[-1]
     assert seen == ["pending", "processing", "processing", "completed"]
+
+
+def test_with_atomic_requests_changes_are_recorded_with_the_request(
+    emulator: RecordingEmulator, ann: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(database.settings_dict, "ATOMIC_REQUESTS", True)
+    send(ann)
+    for seconds, expected in ((2, "processing"), (10, "completed")):
+        emulator.clock.sleep(seconds)
+        assert status(ann, Job.objects.get())["status"] == Job.objects.get().status == expected
+    assert "the journal could not record" not in caplog.text
+
+
+def test_the_list_shows_the_status_of_each_job_and_reads_all_records_at_once(
+    ann: Client,
+) -> None:
+    row(job_id="j1", status="processing")
+    row(status="refused")
+    with CaptureQueriesContext(database) as of_two:
+        ann.get("/")
+    row(job_id="j3", status="completed")
+    with CaptureQueriesContext(database) as of_three:
+        page = ann.get("/").content.decode()
+    assert len(of_three) == len(of_two)
+    assert re.findall('data-status="(\\w+)"', page) == ["completed", "refused", "processing"]
 
 
 def test_a_status_check_is_one_request_and_waits_for_nothing(ann: Client) -> None:

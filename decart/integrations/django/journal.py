@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import Error, IntegrityError, InterfaceError, OperationalError, connections, transaction
 from django.db.models import Q, QuerySet
 
@@ -151,8 +152,9 @@ class DjangoJournal:
                     raise
                 connection.close()
                 return operation()
-        except (Error, ValueError) as error:  # ValueError: text that the database cannot store
+        except (Error, SynchronousOnlyOperation, ValueError) as error:  # the last: text that it cannot store
             raise JournalError(f"The journal in the database {self.using!r} cannot be used: {error}") from error
         finally:
-            if old is None and not connection.in_atomic_block and connection.settings_dict["CONN_MAX_AGE"] == 0:
+            opened = old is None and connection.connection is not None
+            if opened and not connection.in_atomic_block and connection.settings_dict["CONN_MAX_AGE"] == 0:
                 connection.close()

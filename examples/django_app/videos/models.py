@@ -73,7 +73,7 @@ class Job(models.Model):
 
 def read_records(jobs: Iterable[Job]) -> None:
     """Read the records of many jobs at once."""
-    rows = JournalRow.objects.filter(label__in=[job.label for job in jobs])
+    rows = JournalRow.objects.filter(label__in=[job.label for job in jobs]).order_by("generation")
     records = {row.label: row.record for row in rows}
     for job in jobs:
         job.record = records.get(job.label)
