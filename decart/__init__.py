@@ -96,6 +96,7 @@ if TYPE_CHECKING:
         QueueJobResult,
         SavedJob,
     )
+    from .journal import JobRecord, Journal, JournalError, LabelConflictError, MemoryJournal, SQLiteJournal
     from .lookups import Provenance
     from .models import ImageModelName, ModelDefinition, VideoModelName
     from .options import (
@@ -167,10 +168,15 @@ __all__ = [
     "JobFailedError",
     "JobInput",
     "JobOptions",
+    "JobRecord",
     "JobStatus",
     "JobStatusResponse",
     "JobSubmitResponse",
     "JobTimeoutError",
+    "Journal",
+    "JournalError",
+    "LabelConflictError",
+    "MemoryJournal",
     "MissingExtraError",
     "ModelDefinition",
     "ModelNotFoundError",
@@ -198,6 +204,7 @@ __all__ = [
     "RequestsTransport",
     "ResponseError",
     "RetryPolicy",
+    "SQLiteJournal",
     "SavedImage",
     "SavedJob",
     "ServerError",
@@ -253,6 +260,7 @@ _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs 
     "file_inputs": "FirstLastFrameInput ImageToImageInput ImageToMotionVideoInput ImageToVideoInput "
     "MotionTrajectoryInput VideoEditInput VideoRestyleInput VideoToVideoInput",
     "images": "ImageResult SavedImage",
+    "journal": "JobRecord Journal JournalError LabelConflictError MemoryJournal SQLiteJournal",
     "lookups": "Provenance",
     "files": "FileReference",
     "inputs": "JobInput TextToImageInput TextToVideoInput",

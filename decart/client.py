@@ -25,6 +25,10 @@ class DecartClient(SyncDecartClient):
                 transport=self._shared.transport,
                 memory=self._shared.memory,
                 keys=self._shared.keys,
+                journal=self._shared.journal,
+                prices=self._shared.prices,
+                unwritten=self._shared.unwritten,
+                waiting=self._shared.waiting,
                 parent=self._shared,
             )
             self._aio = AsyncDecartClient._made_of(self._config, shared, adapt(shared.transport))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,11 +21,15 @@ from ._version import __version__
 from .errors import InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError
 from .events import EventHook
 from .extras import DISTRIBUTION
-from .inputs import read
+from .inputs import JobInput, read
+from .journal.records import JobRecord, Journal
 from .keys import KeyCache
 from .pace import JobMemory
 from .policies import PollPolicy, RetryPolicy
 from .transports.base import AnyTimeout, AsyncTransport, Timeout, Transport, origin
+
+Prices = Mapping[str, float] | Callable[[JobInput], float | None]
+"""What a job costs: by the name of its model, or by a function of its inputs; ``None`` if that is not known."""
 
 DEFAULT_BASE_URL = "https://api.decart.ai"
 
@@ -248,6 +252,11 @@ class Shared:
         transport: What sends the requests.
         memory: The jobs that were submitted, and how long they took.
         keys: The public keys that client tokens are verified with.
+        journal: Where submits are recorded, if anywhere.
+        prices: What a job costs, by the caller.
+        owns_journal: Whether the journal is closed with the client.
+        unwritten: Records of jobs that were paid for, which the journal could not write yet.
+        waiting: The jobs that this process resumes right now.
         closed: Whether one of the clients was closed.
         parent: What the sync client shares, for its async side.
         async_sides: The async sides of these clients, which are closed with them.
@@ -256,6 +265,11 @@ class Shared:
     transport: Transport | AsyncTransport
     memory: JobMemory = attrs.field(factory=JobMemory)
     keys: KeyCache = attrs.field(factory=KeyCache)
+    journal: Journal | None = None
+    prices: Prices | None = None
+    owns_journal: bool = False
+    unwritten: list[JobRecord] = attrs.field(factory=list)
+    waiting: dict[str, object] = attrs.field(factory=dict)
     closed: bool = False
     parent: Shared | None = None
     async_sides: WeakSet[Any] = attrs.field(factory=WeakSet)

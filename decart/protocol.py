@@ -80,6 +80,7 @@ class Call(Generic[T]):
 def submit_call(
     settings: Settings,
     job: JobInput,
+    fields: Mapping[str, str | Upload] | None = None,
     *,
     on_sent: Callable[[int, int], None] | None = None,
     may_start: Callable[[], None] | None = None,
@@ -88,6 +89,7 @@ def submit_call(
     """Build the submit of a job: POST /v1/jobs/{model}.
 
     Args:
+        fields: The form fields of the job, if they have been made already.
         on_sent: Called with the bytes sent so far, and their total.
         may_start: Called before the first byte of the body is sent; it raises to stop the submit.
         on_accepted: Called as soon as the id of the job is known.
@@ -95,7 +97,7 @@ def submit_call(
     Raises:
         InvalidInputError: A file cannot be read.
     """
-    request = form_request(settings, job.model.endpoint, form_fields(job), on_sent, may_start)
+    request = form_request(settings, job.model.endpoint, fields or form_fields(job), on_sent, may_start)
 
     def parse(response: BufferedResponse, failure: TransportError | None = None) -> JobSubmitResponse:
         accepted = parse_submit(response, settings, job.model, failure)

@@ -47,6 +47,9 @@ VALUES: list[Any] = [
     decart.FileReference(
         id="file_1", filename="a.png", mime_type="image/png", size_bytes=1, created_at=NOW, expires_at=None
     ),
+    decart.JobRecord(
+        label="a", model="m", origin="o", account="a", owner="o", created_at=1.0, updated_at=1.5, cost=0.5
+    ),
     decart.ClientTokenClaims.of({"sub": "user_1", "exp": 1_800_000_000}),
     decart.VerifiedClientToken.of({"sub": "user_1", "exp": 1_800_000_000}),
 ]

@@ -56,7 +56,18 @@ def test_the_logger_is_silent_unless_the_program_sets_logging_up() -> None:
     assert _python(script) == ""
 
 
-HEAVY = ["asyncio", "concurrent.futures", "difflib", "email", "http.client", "inspect", "socket", "ssl", "tempfile"]
+HEAVY = [
+    "asyncio",
+    "concurrent.futures",
+    "difflib",
+    "email",
+    "http.client",
+    "inspect",
+    "socket",
+    "sqlite3",
+    "ssl",
+    "tempfile",
+]
 """Of the standard library: what takes long to load."""
 
 

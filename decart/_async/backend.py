@@ -51,3 +51,13 @@ async def finish_in_thread(function: Callable[[], T]) -> T:
             with suppress(asyncio.CancelledError):  # cancelled once more
                 await asyncio.wait([finishing])
         raise
+
+
+async def before_sending(write: Callable[[], None]) -> tuple[Callable[[], None], ...]:
+    """Write to the disk before a request is sent: at once, in a thread, since its first byte may be sent on the loop.
+
+    Returns:
+        What else to call at its first byte.
+    """
+    await asyncio.to_thread(write)
+    return ()

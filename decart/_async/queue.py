@@ -41,6 +41,13 @@ class WaitOptions(TypedDict, total=False):
     progress: ShowProgress | None
 
 
+class SubmitOptions(WaitOptions, total=False):
+    """The arguments of ``submit_and_poll``, for type checkers."""
+
+    label: str | None
+    again: bool
+
+
 class AsyncQueueClient:
     """The queue of one client; reach it as ``client.queue``. Any number of threads and tasks may use it at once.
 
@@ -52,7 +59,12 @@ class AsyncQueueClient:
         self._operations = AsyncOperations(engine)
 
     async def submit(
-        self, options: JobOptions | VideoInput, *, progress: ShowProgress | None = None
+        self,
+        options: JobOptions | VideoInput,
+        *,
+        label: str | None = None,
+        again: bool = False,
+        progress: ShowProgress | None = None,
     ) -> JobSubmitResponse:
         """Submit a job and return at once, with its id.
 
@@ -60,6 +72,9 @@ class AsyncQueueClient:
 
         Args:
             options: A dict with ``model`` and the model's inputs, or an input object such as ``TextToVideoInput``.
+            label: Your name for the job, such as an order number, for a client with a journal: however often, and
+                wherever, a label is submitted, there is one job, which is returned each time.
+            again: Submit it anew if the job of the label has ended.
             progress: Called with a ``Progress``, in bytes, at most ten times a second while the inputs are sent; True
                 for a bar (extra ``progress``).
 
@@ -70,6 +85,8 @@ class AsyncQueueClient:
             InvalidInputError: An input cannot be used; nothing was sent.
             QueueSubmitError: The job was not accepted; nothing was billed.
             SubmitOutcomeUnknownError: The job may have been accepted and billed; check before submitting again.
+            LabelConflictError: The label belongs to another request; nothing was sent.
+            JournalError: The journal cannot be used: nothing was sent, or the error has the ``job_id``.
 
         Example:
             >>> job = await client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake"})
@@ -79,7 +96,7 @@ class AsyncQueueClient:
         state = CallState()
         try:
             with shown_progress(progress, awaited=AWAITED) as (on_progress, _):
-                return await self._operations.submit(options, state, on_progress)
+                return await self._operations.submit(options, state, on_progress, label=label, again=again)
         except BaseException as error:
             state.explain(error)
             raise
@@ -98,7 +115,7 @@ class AsyncQueueClient:
         job_id = job_id_of(job, self._engine.settings)
         state = CallState(job_id)
         try:
-            return await self._engine.status(job_id)
+            return await self._operations.status(job_id)
         except BaseException as error:
             state.explain(error)
             raise
@@ -255,16 +272,18 @@ class AsyncQueueClient:
 
     @overload
     async def submit_and_poll(
-        self, options: JobOptions | VideoInput, *, save_to: None = None, **wait: Unpack[WaitOptions]
+        self, options: JobOptions | VideoInput, *, save_to: None = None, **wait: Unpack[SubmitOptions]
     ) -> CompletedJob | FailedJob: ...
     @overload
     async def submit_and_poll(
-        self, options: JobOptions | VideoInput, *, save_to: str | os.PathLike[str], **wait: Unpack[WaitOptions]
+        self, options: JobOptions | VideoInput, *, save_to: str | os.PathLike[str], **wait: Unpack[SubmitOptions]
     ) -> SavedJob | FailedJob: ...
     async def submit_and_poll(
         self,
         options: JobOptions | VideoInput,
         *,
+        label: str | None = None,
+        again: bool = False,
         on_status_change: OnStatusChange | None = None,
         poll: PollPolicy | None = None,
         cancel: CancelEvent | None = None,
@@ -275,6 +294,7 @@ class AsyncQueueClient:
 
         Args:
             options: As for ``submit``; a dict may hold ``on_status_change``, too.
+            label, again: As for ``submit``.
             on_status_change, save_to: As for ``poll``.
             cancel: As for ``poll``. A submit heeds it before it is sent, and not while it uploads; the wait does after.
             poll: As for ``poll``; its ``timeout`` counts from the accepted submit.
@@ -299,8 +319,12 @@ class AsyncQueueClient:
             callback = callback_of(options, on_status_change)
             with shown_progress(progress, awaited=AWAITED) as shown:
                 arguments = wait_arguments(callback, poll, cancel, save_to, shown, awaited=AWAITED)
-                job = await self._operations.submit(options, state, arguments.on_progress, cancel)
-                return await self._operations.wait(job.job_id, state, arguments, first_status(job))
+                job = await self._operations.submit(
+                    options, state, arguments.on_progress, cancel, label=label, again=again
+                )
+                known = None if state.job_id is None else first_status(job)
+                state.job_id = job.job_id
+                return await self._operations.wait(job.job_id, state, arguments, known)
         except BaseException as error:
             state.explain(error)
             raise

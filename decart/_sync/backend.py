@@ -44,6 +44,11 @@ def finish_in_thread(function: Callable[[], T]) -> T:
     return function()
 
 
+def before_sending(write: Callable[[], None]) -> tuple[Callable[[], None], ...]:
+    """Return what to call at the first byte of a request, to write to the disk: what comes before it sends nothing."""
+    return (write,)
+
+
 class _AsyncOnly(SystemClock):
     """The sync side of a client with an async transport."""
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from types import TracebackType
-from typing import NoReturn, Self, overload
+from typing import TYPE_CHECKING, NoReturn, Self, overload
 
-from ..config import DEFAULT_TIMEOUT, UNCHANGED, ClientConfig, Shared, Unchanged, check_hooks, settings
+from ..config import DEFAULT_TIMEOUT, UNCHANGED, ClientConfig, Prices, Shared, Unchanged, check_hooks, settings
 from ..events import EventHook
 from ..file_inputs import ImageInput
 from ..images import ImageResult, SavedImage
+from ..inputs import refuse
+from ..journal.records import Journal
 from ..lookups import Provenance
 from ..options import ImageOptions
 from ..policies import PollPolicy, RetryPolicy
@@ -26,6 +28,9 @@ from .images import process
 from .lookups import ModelsClient, verify
 from .queue import QueueClient
 from .tokens import TokensClient
+
+if TYPE_CHECKING:
+    from .jobs import JobsClient
 
 
 class DecartClient:
@@ -44,11 +49,15 @@ class DecartClient:
         event_hooks: Called for every request, response, retry, change of status and transfer; see `decart.events`.
         allow_http: Accept an ``http://`` base URL outside of this machine and private networks, which sends the key
             unencrypted.
+        journal: Where submits are recorded, so that no job is lost or paid for twice: the path of a file, or a journal
+            of `decart.journal`. See ``client.jobs``, and ``label`` of ``client.queue.submit``.
+        prices: What a job costs, for ``client.jobs.spent``: a dict of model names, or a function of the inputs.
 
     Raises:
         InvalidAPIKeyError: There is no key, or it cannot be one.
         InvalidBaseURLError: The base URL is not an http(s) address.
         InvalidInputError: Another argument cannot be used.
+        JournalError: The journal cannot be opened.
 
     Example:
         >>> with DecartClient(api_key="your-api-key") as client:
@@ -59,6 +68,17 @@ class DecartClient:
     models: ModelsClient
     tokens: TokensClient
     files: FilesClient
+
+    @property
+    def jobs(self) -> JobsClient:
+        """The jobs in the journal of this client.
+
+        Raises:
+            InvalidInputError: It has none.
+        """
+        from .jobs import JobsClient  # a client without a journal needs none of it
+
+        return JobsClient(self.queue._operations)
 
     def __init__(
         self,
@@ -72,6 +92,8 @@ class DecartClient:
         integration: str | None = None,
         event_hooks: Iterable[EventHook] = (),
         allow_http: bool = False,
+        journal: Journal | str | os.PathLike[str] | None = None,
+        prices: Prices | None = None,
     ) -> None:
         config = ClientConfig(
             settings=settings(api_key, base_url, timeout, integration, allow_http=allow_http),
@@ -79,7 +101,12 @@ class DecartClient:
             poll=poll,
             event_hooks=check_hooks(event_hooks),
         )
-        shared = Shared(transport=make_transport(transport))
+        shared = Shared(
+            transport=make_transport(transport),
+            journal=open_journal(journal),
+            owns_journal=isinstance(journal, (str, os.PathLike)),
+            prices=prices,
+        )
         self._start(config, shared, adapt(shared.transport))
 
     def _start(self, config: ClientConfig, shared: Shared, transport: Transport) -> None:
@@ -213,6 +240,8 @@ class DecartClient:
         if not self._shared.closed:
             self._shared.closed = True
             self._transport.close()
+            if self._shared.journal is not None and self._shared.owns_journal:
+                self._shared.journal.close()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._config.settings.base_url!r})"
@@ -222,3 +251,19 @@ class DecartClient:
             f"{type(self).__name__} holds a key and connections, and is neither copied nor pickled; make one in each "
             "process instead."
         )
+
+
+def open_journal(journal: object) -> Journal | None:
+    """Return the caller's journal, or one in the file of this name.
+
+    Raises:
+        InvalidInputError: It is neither.
+        JournalError: The file cannot be opened.
+    """
+    if isinstance(journal, (str, os.PathLike)):
+        from ..journal.sqlite import SQLiteJournal
+
+        return SQLiteJournal(journal)
+    if journal is not None and not isinstance(journal, Journal):
+        raise refuse("journal", "the path of a file, or a journal such as decart.journal.SQLiteJournal(path)", journal)
+    return journal

@@ -101,11 +101,17 @@ class Engine:
         status = self.call(operation, call, repeat_read, partial(error_of, job_id))
         return self.memory.with_age(status, self.transport.now())
 
-    def sending(self, state: CallState, on_progress: OnProgress | None, cancel: Cancellation = NEVER) -> Sending:
-        """Return what happens while the body of a billed request is sent."""
+    def sending(
+        self,
+        state: CallState,
+        on_progress: OnProgress | None,
+        cancel: Cancellation = NEVER,
+        first: tuple[Callable[[], None], ...] = (),
+    ) -> Sending:
+        """Return what happens while the body of a billed request is sent; ``first`` is called before its first byte."""
         listening = on_progress is not None or self.reporter.hooks
         meter = self.reporter.meter("upload", on_progress, self.transport.now) if listening else None
-        return Sending(state, (self.check_open, cancel.check), meter)
+        return Sending(state, (self.check_open, cancel.check, *first), meter)
 
     def call(
         self,

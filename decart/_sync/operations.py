@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from ..arguments import WaitArguments, check_policy
 from ..downloads import Download, RequestedRange
-from ..errors import InvalidInputError
+from ..errors import DecartSDKError, InvalidInputError, QueueError
 from ..events import Operation
 from ..inputs import JobInput
 from ..jobs import (
@@ -42,9 +42,13 @@ from ..policies import FAILURES, PollPolicy
 from ..polling import Failed, Finished, JobPoll, NextStep, TimedOut, Wait
 from ..progress import OnProgress
 from ..protocol import Call, status_call, submit_call
+from ..uploads import Upload
 from .backend import CancelEvent, in_thread, result_of
 from .engine import Engine
 from .transfers import Transfer, fetch, save
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
 
 AnyResult = CompletedJob | SavedJob | FailedJob
 
@@ -55,6 +59,7 @@ class JobWait:
 
     Attributes:
         engine: What sends the requests.
+        recorder: What records each new status, if the client has a journal.
         poll: Decides.
         now: The clock that ``poll`` counts on.
         call: The status check.
@@ -65,6 +70,7 @@ class JobWait:
     """
 
     engine: Engine
+    recorder: Recorder | None
     poll: JobPoll
     now: Callable[[], float]
     call: Call[JobStatusResponse]
@@ -92,6 +98,8 @@ class JobWait:
         if self.arguments.on_poll is not None:
             self.arguments.on_poll(status)
         if poll.status_changed:
+            if self.recorder is not None:
+                self.recorder.note(status)
             engine.reporter.status(status)
             if self.arguments.on_status_change is not None:
                 self.state.in_callback = True
@@ -105,6 +113,7 @@ class Operations:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.recorder = recorder_of(engine)
 
     def submit(
         self,
@@ -112,15 +121,41 @@ class Operations:
         state: CallState,
         on_progress: OnProgress | None,
         cancel: CancelEvent | None = None,
+        *,
+        label: str | None = None,
+        again: bool = False,
     ) -> JobSubmitResponse:
-        """Submit a job, and note its id as soon as it is known."""
-        engine, job = self.engine, from_options(options, "video")
-        cancellation = Cancellation(cancel, submit_cancelled)
-        sending = engine.sending(state, on_progress, cancellation)
+        """Submit a job, or return the one that its label names already."""
+        job = from_options(options, "video")
+        send = partial(self.send, job, state, on_progress, cancel)
+        if self.recorder is not None:
+            return self.recorder.submit(job, state, label, again, send)
+        if label is not None or again:
+            raise InvalidInputError("A label needs a journal: write DecartClient(journal='jobs.db'). Nothing was sent.")
+        return send()
+
+    def send(
+        self,
+        job: JobInput,
+        state: CallState,
+        on_progress: OnProgress | None,
+        cancel: CancelEvent | None,
+        fields: Mapping[str, str | Upload] | None = None,
+        first: tuple[Callable[[], None], ...] = (),
+    ) -> JobSubmitResponse:
+        """Submit a job, and note its id as soon as it is known.
+
+        Args:
+            fields: The form fields of the job, if they have been made already.
+            first: What to call before the first byte is sent.
+        """
+        engine, cancellation = self.engine, Cancellation(cancel, submit_cancelled)
+        sending = engine.sending(state, on_progress, cancellation, first)
         build = partial(
             submit_call,
             engine.settings,
             job,
+            fields,
             on_sent=sending.on_sent,
             may_start=sending.may_start,
             on_accepted=state.accept,
@@ -137,9 +172,18 @@ class Operations:
             engine.reporter.status(first_status(accepted), "was submitted, and is")
         return accepted
 
+    def status(
+        self, job_id: str, error_of: Callable[[str, DecartSDKError], QueueError] = status_error
+    ) -> JobStatusResponse:
+        """Check the status of a job once, and record it."""
+        status = self.engine.status(job_id, error_of)
+        if self.recorder is not None:
+            self.recorder.note(status)
+        return status
+
     def last_status(self, job_id: str) -> JobStatusResponse:
         """Return the last status of a job that has finished."""
-        return finished(self.engine.status(job_id, result_error))
+        return finished(self.status(job_id, result_error))
 
     def wait(
         self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None = None
@@ -149,6 +193,7 @@ class Operations:
         poll = self.new_poll(job_id, arguments.poll, now())
         wait = JobWait(
             engine=engine,
+            recorder=self.recorder,
             poll=poll,
             now=now,
             call=status_call(engine.settings, job_id),
@@ -178,7 +223,8 @@ class Operations:
         engine = self.engine
         now: Callable[[], float] = getattr(engine.transport, "time", time.time)
         poll = self.new_poll(job_id, policy, now()) if state is None else JobPoll.from_json(state, job_id)
-        wait = JobWait(engine=engine, poll=poll, now=now, call=status_call(engine.settings, job_id))
+        call = status_call(engine.settings, job_id)
+        wait = JobWait(engine=engine, recorder=self.recorder, poll=poll, now=now, call=call)
         with engine.reporter.operation(Operation(name="status", job_id=job_id)):
             step = wait.check()
             if isinstance(step, Failed):
@@ -206,11 +252,16 @@ class Operations:
         transfer = self.transfer(job_id, arguments=arguments, poll=poll)
         with self.engine.reporter.operation(Operation(name="download", job_id=job_id)):
             try:
+                result: AnyResult
                 if arguments.save_to is not None:
-                    return to_result(last, path=save(transfer, arguments.save_to))
-                return to_result(last, data=fetch(transfer))
+                    result = to_result(last, path=save(transfer, arguments.save_to))
+                else:
+                    result = to_result(last, data=fetch(transfer))
             except FAILURES as cause:
                 raise result_error(job_id, cause) from cause
+        if self.recorder is not None:
+            self.recorder.delivered(job_id, arguments.save_to)
+        return result
 
     def new_poll(self, job_id: str, policy: PollPolicy | None, now: float) -> JobPoll:
         """Begin a wait at a time on any clock."""
@@ -256,3 +307,13 @@ class Operations:
             meter=engine.reporter.meter("download", arguments.on_progress, engine.transport.now, job_id),
             cancel=Cancellation(arguments.cancel, partial(download_cancelled, job_id)),
         )
+
+
+def recorder_of(engine: Engine) -> Recorder | None:
+    """Return what records the jobs of a client with a journal."""
+    journal = engine.shared.journal
+    if journal is None:
+        return None
+    from .recorder import Recorder  # a client without a journal needs none of it
+
+    return Recorder(engine, journal)

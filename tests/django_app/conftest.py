@@ -23,6 +23,8 @@ from django.test.utils import (
 from support.django_visits import visitor
 from videos.models import Job
 
+from decart.integrations.django.models import Job as Record
+
 
 @pytest.fixture(scope="session", autouse=True)
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -40,7 +42,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def empty() -> Iterator[None]:
     """Delete what a test has stored."""
     yield
-    for model in (Job, LogEntry, Session, User):
+    for model in (Job, Record, LogEntry, Session, User):
         model.objects.all().delete()
 
 

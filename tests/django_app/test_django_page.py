@@ -7,9 +7,12 @@ import unittest
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client, override_settings
 from django.urls import include, path
 from support import documents
@@ -83,12 +86,22 @@ def test_the_views_of_the_page_keep_the_row_when_the_outcome_is_unknown(document
     with serving(reset()) as server, talking_to(server.url):
         assert send(documented).status_code == 302
     job = Job.objects.get()
-    assert (job.status, job.error[:34]) == ("unknown", "The job may have been accepted, an")
+    assert (job.status, job.settled, job.refusal) == ("unknown", True, "")
 
 
 def test_the_views_of_the_page_report_a_refusal_and_an_unreachable_service(documented: Client) -> None:
     with nobody() as url, talking_to(url):
         send(documented)
         assert Job.objects.get().status == "refused"
-        Job.objects.update(status="processing", job_id="j1")
-        assert status(documented, Job.objects.get())["reached"] is False
+        assert status(documented, row(job_id="j1", status="processing"))["reached"] is False
+
+
+def test_the_command_of_the_page_saves_videos_and_lists_the_rest(
+    emulator: RecordingEmulator, documented: Client, names: dict[str, Any], tmp_path: Path
+) -> None:
+    send(documented)
+    emulator.clock.sleep(10)
+    job, lost, out = Job.objects.get(), row(status="unknown"), StringIO()
+    call_command(names["Command"](), str(tmp_path), stdout=out)
+    assert (tmp_path / f"{job.label}.mp4").read_bytes() == VIDEO
+    assert out.getvalue().splitlines()[1:] == [f"{lost.label}: unknown"]

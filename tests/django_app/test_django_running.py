@@ -8,6 +8,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from django.core.management import call_command
 from django.test import Client
 from requests.adapters import HTTPAdapter
 from support.django_app import EXAMPLE, RecordingEmulator, environment
-from support.django_visits import MANAGE, MIB, MP4, hidden, row, send, visitor
+from support.django_visits import MANAGE, MIB, MP4, VIDEO, hidden, job_id, row, send, visitor
 from urllib3 import Retry
 from videos import service
 from videos.models import Job
@@ -144,21 +145,40 @@ def test_a_process_has_one_client_created_on_first_use(emulator: RecordingEmulat
 def test_the_admin_lists_jobs_and_finds_them_by_the_ids_in_a_log() -> None:
     User.objects.create_superuser("root")
     row(job_id="j1", status="completed")
-    row("bob", job_id="j2", status="failed")
-    page = "/admin/videos/job/"
+    second = row("bob", job_id="j2", status="failed")
     admin = visitor("root")
-    everything = admin.get(page).content.decode()
-    assert everything.count("field-__str__") == 2 and 'href="?status__exact=failed"' in everything
-    for question in ("?q=j2", "?q=bob", "?status__exact=failed"):
-        found = admin.get(page + question).content.decode()
-        assert found.count("field-__str__") == 1 and "j2" in found
+    for page, question in (
+        ("decart_jobs/job/", "?q=j2"),
+        ("decart_jobs/job/", "?state=failed"),
+        ("videos/job/", "?q=bob"),
+    ):
+        everything, found = (admin.get(f"/admin/{page}{part}").content.decode() for part in ("", question))
+        assert (everything.count("field-__str__"), found.count("field-__str__")) == (2, 1)
+        assert second.label in found
 
 
 def test_the_admin_does_not_change_a_jobs_id_and_makes_no_jobs() -> None:
     User.objects.create_superuser("root")
     job = row(job_id="j1", status="completed")
     admin = visitor("root")
-    assert "j1" in admin.get(f"/admin/videos/job/{job.pk}/change/").content.decode()
+    page = admin.get(f"/admin/videos/job/{job.pk}/change/").content.decode()
+    assert job.label in page and "completed" in page
     assert admin.post(f"/admin/videos/job/{job.pk}/change/", {"job_id": "j2", "prompt": "x"}).status_code == 403
-    assert (Job.objects.get().job_id, Job.objects.get().prompt) == ("j1", "A lake")
+    assert (job_id(Job.objects.get()), Job.objects.get().prompt) == ("j1", "A lake")
     assert admin.get("/admin/videos/job/add/").status_code == 403
+
+
+def test_a_command_resumes_all_jobs_and_lists_what_somebody_must_look_at(
+    emulator: RecordingEmulator, ann: Client, tmp_path: Path
+) -> None:
+    send(ann)
+    emulator.clock.sleep(10)
+    job, lost, out = Job.objects.get(), row(status="unknown"), StringIO()
+    for _ in range(2):
+        call_command("resume", str(tmp_path), stdout=out)
+    assert (tmp_path / f"{job.label}.mp4").read_bytes() == VIDEO
+    assert job.status == "completed"
+    assert len(emulator.forms) == 1
+    said = out.getvalue().splitlines()
+    assert [line.partition(":")[0] for line in said] == [job.label, lost.label, lost.label]
+    assert said[-1] == f"{lost.label}: unknown, see the README"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import closing
 
 import pytest
+from django.db import connection as database
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from support.django_app import RecordingEmulator, on_a_port, talking_to
 from support.django_visits import (
     ACCEPTED,
@@ -16,6 +19,7 @@ from support.django_visits import (
     browsing_by_hand,
     endless,
     fetch,
+    job_id,
     made,
     row,
     send,
@@ -24,6 +28,7 @@ from support.django_visits import (
     without_such_a_part,
 )
 from support.servers import PATIENCE, answering, nobody, serving
+from videos import service
 from videos.models import Job
 
 
@@ -57,6 +62,31 @@ def test_each_status_check_sends_one_request_and_stores_the_changes(emulator: Re
     assert seen == ["pending", "processing", "processing", "completed"]
 
 
+def test_with_atomic_requests_changes_are_recorded_with_the_request(
+    emulator: RecordingEmulator, ann: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(database.settings_dict, "ATOMIC_REQUESTS", True)
+    send(ann)
+    for seconds, expected in ((2, "processing"), (10, "completed")):
+        emulator.clock.sleep(seconds)
+        assert status(ann, Job.objects.get())["status"] == Job.objects.get().status == expected
+    assert "the journal could not record" not in caplog.text
+
+
+def test_the_list_shows_the_status_of_each_job_and_reads_all_records_at_once(
+    ann: Client,
+) -> None:
+    row(job_id="j1", status="processing")
+    row(status="refused")
+    with CaptureQueriesContext(database) as of_two:
+        ann.get("/")
+    row(job_id="j3", status="completed")
+    with CaptureQueriesContext(database) as of_three:
+        page = ann.get("/").content.decode()
+    assert len(of_three) == len(of_two)
+    assert re.findall('data-status="(\\w+)"', page) == ["completed", "refused", "processing"]
+
+
 def test_a_status_check_is_one_request_and_waits_for_nothing(ann: Client) -> None:
     job = row(job_id="j1", status="pending")
     with serving(answering(lambda request, number: PROCESSING)) as server, talking_to(server.url):
@@ -88,7 +118,7 @@ def test_a_service_that_cannot_be_reached_changes_nothing_and_is_reported(ann: C
         page = ann.get(f"/jobs/{job.pk}/").content.decode()
     assert (told["status"], told["notice"], told["settled"]) == ("processing", notice, False)
     assert notice in page and "processing" in page
-    assert (Job.objects.get().job_id, Job.objects.get().status) == ("j1", "processing")
+    assert (job_id(Job.objects.get()), Job.objects.get().status) == ("j1", "processing")
 
 
 def test_an_unknown_status_is_shown_and_the_wait_continues(ann: Client) -> None:
@@ -98,10 +128,10 @@ def test_an_unknown_status_is_shown_and_the_wait_continues(ann: Client) -> None:
 
 
 def test_a_late_response_does_not_undo_the_final_status() -> None:
-    late = row(job_id="j1", status="pending")
-    Job.objects.get().becomes("completed")
-    late.becomes("processing")
-    assert late.status == Job.objects.get().status == "completed"
+    job = row(job_id="j1", status="completed")
+    with serving(answering(lambda request, number: PROCESSING)) as server, talking_to(server.url):
+        assert service.client().queue.status("j1").status == "processing"
+    assert Job.objects.get(pk=job.pk).status == "completed"
 
 
 def test_a_video_is_passed_on_with_the_headers_that_a_browser_needs(emulator: RecordingEmulator, ann: Client) -> None:

@@ -6,16 +6,20 @@ import re
 import sqlite3
 import threading
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import IntegrityError
+from django.db import OperationalError
 from django.db import connection as database
 from django.test import Client, override_settings
 from support.django_app import EXAMPLE, RecordingEmulator, on_a_port, talking_to
 from support.django_visits import (
     ACCEPTED,
+    COMPLETED,
     JSON,
     MEDIA,
     MIB,
@@ -23,6 +27,7 @@ from support.django_visits import (
     browsing_by_hand,
     errors,
     hidden,
+    job_id,
     row,
     send,
     status,
@@ -38,11 +43,11 @@ def test_a_prompt_becomes_a_job_at_the_service_a_row_and_a_page(emulator: Record
     job = Job.objects.get()
     (form,) = emulator.forms
     assert (form.model.retired, form.values["prompt"], list(form.files)) == (None, "A serene lake", ["data"])
-    assert (job.owner.username, job.model, job.prompt) == ("ann", form.model.name, "A serene lake")
+    assert (job.owner.username, job.record.model, job.prompt) == ("ann", form.model.name, "A serene lake")
     assert job.status == "pending"
-    assert emulator.find(job.job_id) is not None
+    assert emulator.find(job_id(job)) is not None
     assert (response.status_code, response["Location"]) == (302, f"/jobs/{job.pk}/")
-    assert job.job_id in ann.get(response["Location"]).content.decode()
+    assert job_id(job) in ann.get(response["Location"]).content.decode()
     assert f'<a href="/jobs/{job.pk}/">A serene lake</a>' in ann.get("/").content.decode()
 
 
@@ -76,15 +81,15 @@ def test_the_row_is_committed_before_the_job_is_submitted(
 
     def look(request: Received, number: int) -> bytes:
         with sqlite3.connect(database.settings_dict["NAME"]) as other:
-            seen.extend(other.execute("select status, job_id from videos_job"))
+            seen.extend(other.execute("select state, job_id from decart_jobs_job"))
         other.close()
         return ACCEPTED
 
     monkeypatch.setitem(database.settings_dict, "ATOMIC_REQUESTS", atomic)
     with serving(answering(look)) as server, talking_to(server.url):
         send(ann)
-    assert seen == [("unknown", None)]
-    assert Job.objects.get().job_id == "j1"
+    assert seen == [("sending", None)]
+    assert job_id(Job.objects.get()) == "j1"
 
 
 def test_the_same_form_sent_again_is_the_same_job(emulator: RecordingEmulator, ann: Client) -> None:
@@ -130,8 +135,8 @@ def test_a_submit_whose_outcome_is_unknown_is_kept_and_reported_and_not_retried(
     with serving(reset()) as server, talking_to(server.url):
         response = ann.post("/submit/", {**form, "file": upload()})
         job = Job.objects.get()
-        assert (job.status, job.job_id) == ("unknown", None)
-        assert job.error.startswith("The job may have been accepted, and you may have been charged")
+        assert (job.status, job.record.job_id) == ("unknown", None)
+        assert "The job may have been accepted, and you may have been charged" in job.record.error
         page = ann.get(response["Location"]).content.decode()
         assert "no clear response arrived. It may have been accepted and billed, so it is not sent again." in page
         assert status(ann, job) == {
@@ -149,7 +154,7 @@ def test_a_refused_job_is_reported_on_the_form(ann: Client) -> None:
     with serving(answering(lambda request, number: refusal)) as server, talking_to(server.url):
         (told,) = errors(send(ann))
     assert "The job was not submitted" in told and "prompt: Too violent" in told
-    assert (Job.objects.get().status, Job.objects.get().error) == ("refused", told)
+    assert (Job.objects.get().status, Job.objects.get().refusal) == ("refused", told)
 
 
 def test_an_invalid_input_is_reported_on_the_form(emulator: RecordingEmulator, ann: Client) -> None:
@@ -185,28 +190,49 @@ def test_without_a_key_nothing_is_sent_and_the_row_is_refused(emulator: Recordin
     assert (Job.objects.get().status, emulator.forms) == ("refused", [])
 
 
-def test_an_id_that_cannot_be_stored_is_logged_with_its_row(ann: Client, caplog: pytest.LogCaptureFixture) -> None:
-    row(job_id="j1", status="completed")
-    caplog.set_level("INFO", "videos")
+def test_an_id_that_cannot_be_stored_is_logged_and_stored_later(ann: Client, caplog: pytest.LogCaptureFixture) -> None:
+    failed: list[str] = []
+
+    def fail_once(execute: Callable[..., Any], sql: str, params: Any, *rest: Any) -> Any:
+        if sql.startswith("UPDATE") and "j1" in params and not failed:
+            failed.append(sql)
+            raise OperationalError("database or disk is full")
+        return execute(sql, params, *rest)
+
     with (
         serving(answering(lambda request, number: ACCEPTED)) as server,
         talking_to(server.url),
-        pytest.raises(IntegrityError),  # an id is one row's
+        database.execute_wrapper(fail_once),
     ):
         send(ann)
-    job = Job.objects.get(job_id=None)
+    assert "job j1 was accepted, and the journal could not record it: " in caplog.text
+    assert job_id(Job.objects.get()) == "j1"
+
+
+def test_a_form_whose_first_submit_was_killed_before_it_was_sent_is_submitted_when_it_is_sent_again(
+    emulator: RecordingEmulator, ann: Client
+) -> None:
+    form = {"token": uuid.uuid4(), "prompt": "A serene lake"}
+    job = Job.objects.create(owner=User.objects.get(), **form)
     assert job.status == "unknown"
-    assert f"Job row {job.pk} is job j1" in caplog.messages
+    ann.post("/submit/", {**form, "file": upload()})
+    assert (len(emulator.forms), Job.objects.get().status) == (1, "pending")
 
 
-def test_the_command_of_the_readme_restores_the_id_of_a_row(emulator: RecordingEmulator, ann: Client) -> None:
-    send(ann)
+def test_the_command_of_the_readme_restores_the_id_of_an_unknown_job(ann: Client) -> None:
+    with serving(reset()) as server, talking_to(server.url):
+        send(ann)
     job = Job.objects.get()
-    Job.objects.update(job_id=None, status="unknown", error="no response")
     (command,) = re.findall(r'manage.py shell -c "(.+)"', (EXAMPLE / "README.md").read_text("utf-8"))
-    exec(command.replace("pk=7", f"pk={job.pk}").replace("THE-ID", str(job.job_id)), {})
-    emulator.clock.sleep(10)
-    assert status(ann, job)["status"] == "completed"
+    with serving(answering(lambda request, number: COMPLETED)) as server, talking_to(server.url):
+        exec(command.replace("video-7", job.label).replace("THE-ID", "j1"), {})
+        assert status(ann, job)["status"] == "completed"
+
+
+def test_a_job_that_turned_out_not_to_exist_is_refused() -> None:
+    job = row(status="refused")
+    assert (job.status, job.settled) == ("refused", True)
+    assert job.explanation == "The job was not accepted, and nothing was billed."
 
 
 @pytest.mark.parametrize("form", [{"prompt": "A lake"}, {"prompt": "A lake", "token": "x"}])

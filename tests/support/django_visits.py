@@ -22,6 +22,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from videos.models import Job
 
+from decart.integrations.django.journal import DjangoJournal
+from decart.journal.records import State
+from decart.journal.samples import record
+
 MIB = 1024 * 1024
 MEDIA = EXAMPLE.parent / "media"
 MP4 = b"\x00\x00\x00\x20ftypisom" + bytes(range(256)) * 8
@@ -63,11 +67,22 @@ def errors(response: Any) -> list[str]:
     return [str(error) for complaints in form.errors.values() for error in complaints]
 
 
-def row(name: str = "ann", **fields: Any) -> Job:
+STATES: dict[str, State] = {"pending": "accepted", "processing": "accepted", "completed": "completed"}
+
+
+def row(name: str = "ann", job_id: str | None = None, status: str = "unknown", error: str | None = None) -> Job:
     """Store a job as if it had been submitted."""
     owner = User.objects.get_or_create(username=name)[0]
-    job: Job = Job.objects.create(owner=owner, token=uuid.uuid4(), model="lucy-restyle-2", prompt="A lake", **fields)
+    job: Job = Job.objects.create(owner=owner, token=uuid.uuid4(), prompt="A lake")
+    state, told = STATES.get(status, status), None if job_id is None else status
+    DjangoJournal().insert(record(job.label, state=state, status=told, job_id=job_id, error=error))
     return job
+
+
+def job_id(job: Job) -> str:
+    """Return the id of a job that was accepted."""
+    assert job.record is not None and job.record.job_id is not None
+    return job.record.job_id
 
 
 def status(client: Client, job: Job) -> dict[str, Any]:

@@ -33,6 +33,7 @@ if os.environ.get("DJANGO_BEHIND_TLS_PROXY") == "1":  # the proxy overwrites thi
 
 INSTALLED_APPS = [
     "videos",
+    "decart.integrations.django",  # the journal
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -1,4 +1,4 @@
-"""The jobs in the admin, searchable by what the log says."""
+"""The jobs in the admin. What became of each is in the list of the journal, under its label."""
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -8,14 +8,14 @@ from .models import Job
 
 @admin.register(Job)
 class JobAdmin(admin.ModelAdmin):
-    list_display = ("pk", "__str__", "owner", "model", "status", "job_id", "created")
-    list_display_links = ("pk", "__str__")
-    list_filter = ("status", "model", "created")
+    list_display = ("label", "__str__", "owner", "created")
+    list_filter = ("created",)
     list_select_related = ("owner",)
-    search_fields = ("prompt", "job_id", "owner__username")
+    search_fields = ("prompt", "owner__username")
     date_hierarchy = "created"
     view_on_site = False  # only its owner can see a job's page
-    fields = ("owner", "job_id", "model", "prompt", "status", "error", "created", "updated")
+    readonly_fields = ("label", "status", "explanation")
+    fields = ("owner", "label", "prompt", "status", "explanation", "created")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # jobs are created by submitting them

@@ -1,37 +1,28 @@
 """The jobs of the site's users."""
 
+from collections.abc import Iterable
+
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
-from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.text import Truncator
+
+from decart import JobRecord
+from decart.integrations.django.journal import DjangoJournal
+from decart.integrations.django.models import Job as JournalRow
+
+JOURNAL = DjangoJournal()
 
 
 class Job(models.Model):
-    """A job, stored just before its submit. Any process can find it at the service by its ``job_id``."""
-
-    class Status(models.TextChoices):
-        """Two statuses of our own, and the four of the service, which may add more."""
-
-        UNKNOWN = "unknown"
-        REFUSED = "refused"
-        PENDING = "pending"
-        PROCESSING = "processing"
-        COMPLETED = "completed"
-        FAILED = "failed"
-
-    LAST = (Status.REFUSED, Status.COMPLETED, Status.FAILED)
+    """What a user asked for. What becomes of it is in the journal, under the job's ``label``."""
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="video_jobs")
     token = models.UUIDField(editable=False)  # of the form that submitted it
-    job_id = models.CharField(max_length=255, unique=True, null=True, editable=False)
-    model = models.CharField(max_length=100)
     prompt = models.TextField()
-    # The row is stored before the submit: until there is a response this is true, even if the process dies.
-    status = models.CharField(max_length=40, choices=Status.choices, default=Status.UNKNOWN)
-    error = models.TextField(blank=True)
+    refusal = models.TextField(blank=True)  # why it was not accepted, for its owner
     created = models.DateTimeField(auto_now_add=True)
-    updated = models.DateTimeField(auto_now=True)
 
     class Meta:
         ordering = ["-created", "-pk"]
@@ -44,20 +35,45 @@ class Job(models.Model):
         return reverse("videos:job", args=[self.pk])
 
     @property
+    def label(self) -> str:
+        """Its name in the journal."""
+        return f"video-{self.pk}"
+
+    @cached_property
+    def record(self) -> JobRecord | None:
+        """Its record in the journal, once there is one."""
+        return JOURNAL.latest(self.label)
+
+    @property
+    def status(self) -> str:
+        """A status of the service, or one of our own: ``refused`` and ``unknown``."""
+        record = self.record
+        if self.refusal or (record and record.state == "refused"):
+            return "refused"
+        if record is None or record.job_id is None:
+            return "unknown"
+        return record.status or "pending"
+
+    @property
     def settled(self) -> bool:
-        """Whether its status can no longer change."""
-        return self.status in self.LAST or (self.status == self.Status.UNKNOWN and bool(self.error))
+        """Whether its status can no longer change by itself."""
+        known = self.record is not None and self.record.state == "unknown"
+        return known or self.status in ("refused", "completed", "failed")
 
     @property
     def explanation(self) -> str:
         """A sentence about the status."""
-        if self.status == self.Status.UNKNOWN:
-            response = "no clear response arrived" if self.error else "there is no response yet"
+        if self.status == "unknown":
+            response = "no clear response arrived" if self.settled else "there is no response yet"
             return f"The job was sent, but {response}. It may have been accepted and billed, so it is not sent again."
-        return self.error
+        if self.status == "refused":
+            return self.refusal or "The job was not accepted, and nothing was billed."
+        return (self.record and self.record.error) or ""
 
-    def becomes(self, status: str, error: str = "") -> None:
-        """Store a new status, unless the job has ended: a response may arrive late."""
-        later = {"status": status[:40], "error": error, "updated": timezone.now()}
-        Job.objects.filter(pk=self.pk).exclude(status__in=self.LAST).update(**later)
-        self.refresh_from_db()
+
+def read_records(jobs: Iterable[Job]) -> None:
+    """Read the records of many jobs at once."""
+    rows = JournalRow.objects.filter(label__in=[job.label for job in jobs]).order_by("generation")
+    records = {row.label: row.record for row in rows}
+    for job in jobs:
+        job.record = records.get(job.label)

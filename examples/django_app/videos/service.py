@@ -5,18 +5,9 @@ import logging
 
 from django.conf import settings
 
-from decart import (
-    DecartClient,
-    DecartSDKError,
-    InvalidInputError,
-    JobOptions,
-    RetryPolicy,
-    SubmitOutcomeUnknownError,
-    Timeout,
-    ValidationError,
-)
+from decart import DecartClient, DecartSDKError, InvalidInputError, JobOptions, RetryPolicy, Timeout, ValidationError
 
-from .models import Job
+from .models import JOURNAL, Job
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +23,7 @@ def client() -> DecartClient:
         base_url=settings.DECART_BASE_URL,
         timeout=Timeout(connect=5, read=20),
         retry=RetryPolicy(attempts=2, timeout=5),
+        journal=JOURNAL,
     )
 
 
@@ -41,19 +33,17 @@ def quick_client() -> DecartClient:
 
 
 def submit(job: Job, options: JobOptions) -> None:
-    """Submit the job of a row, once, and store the outcome in the row."""
+    """Submit a job; the journal sees to it that this happens once, and records the outcome."""
     try:
-        accepted = client().queue.submit(options)
-    except SubmitOutcomeUnknownError as error:
-        log.error("Job row %s: %s", job.pk, error)
-        job.becomes(Job.Status.UNKNOWN, error.message)
+        accepted = client().queue.submit(options, label=job.label)
     except DecartSDKError as error:
-        log.error("Job row %s: %s", job.pk, error)
-        job.becomes(Job.Status.REFUSED, _reason(error))
+        log.error("%s: %s", job.label, error)
+        job.record = JOURNAL.latest(job.label)
+        if job.record is None or job.record.state == "refused":
+            job.refusal = _reason(error)
+            job.save(update_fields=["refusal"])
     else:
-        log.info("Job row %s is job %s", job.pk, accepted.job_id)  # in case the database fails now
-        job.job_id, job.status = accepted.job_id, accepted.status
-        job.save(update_fields=["job_id", "status", "updated"])
+        log.info("%s is job %s", job.label, accepted.job_id)
 
 
 def _reason(error: DecartSDKError) -> str:
@@ -64,14 +54,13 @@ def _reason(error: DecartSDKError) -> str:
 
 
 def refresh(job: Job) -> bool:
-    """Check and store the status of a job that has not finished; return whether the service could be reached."""
-    if job.settled or job.job_id is None:
+    """Check the status of a job that has not finished; return whether the service could be reached."""
+    if job.settled or job.record is None or job.record.job_id is None:
         return True
     try:
-        latest = quick_client().queue.status(job.job_id)
+        quick_client().queue.status(job.record.job_id)
     except DecartSDKError as error:
         log.warning("%s", error)
         return False
-    if latest.status != job.status:
-        job.becomes(latest.status, latest.error or "")
+    job.record = JOURNAL.latest(job.label)
     return True

@@ -14,7 +14,7 @@ from decart import DecartSDKError
 
 from . import service
 from .forms import JobForm
-from .models import Job
+from .models import Job, read_records
 
 SHOWN = 20  # jobs on the first page
 
@@ -31,28 +31,25 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def _index(request: HttpRequest, form: JobForm) -> HttpResponse:
     jobs = Job.objects.filter(owner=request.user)[:SHOWN]
+    read_records(jobs)
     return render(request, "videos/index.html", {"form": form, "token": uuid4(), "jobs": jobs})
 
 
 @require_POST
 @never_cache
 @login_required(redirect_field_name=None)  # a login leads to the form: this URL takes POST only
-@transaction.non_atomic_requests  # the row is committed before the submit, and stays whatever happens
+@transaction.non_atomic_requests  # the journal's record stays, whatever happens
 def submit(request: HttpRequest) -> HttpResponse:
-    """Submit a job, unless this form has been submitted before."""
+    """Submit a job, unless this form has been submitted before: another try of the browser is the same job."""
     form = JobForm(request.POST, request.FILES)
     if not form.is_valid():
         return _index(request, form)
-    options = form.options()
-    job, is_new = Job.objects.get_or_create(
-        owner=request.user,
-        token=form.cleaned_data["token"],
-        defaults={"model": options["model"].name, "prompt": form.cleaned_data["prompt"]},
-    )
-    if is_new:
-        service.submit(job, options)
-    if job.status == Job.Status.REFUSED:
-        form.add_error(None, job.error)
+    values = form.cleaned_data
+    job, _ = Job.objects.get_or_create(owner=request.user, token=values["token"], defaults={"prompt": values["prompt"]})
+    if job.record is None and not job.refusal:
+        service.submit(job, form.options())
+    if job.status == "refused":
+        form.add_error(None, job.explanation)
         return _index(request, form)
     return redirect(job)
 
@@ -95,11 +92,13 @@ def _latest(request: HttpRequest, pk: int) -> tuple[Job, str]:
 def job_video(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Stream a video, or the range that the browser asked for; for a HEAD, only the headers."""
     job = _own_job(request, pk)
-    if job.job_id is None or job.status != Job.Status.COMPLETED:
+    if job.record is None or job.record.job_id is None or job.status != "completed":
         raise Http404("This job has no video.")
     wanted = request.headers if request.method == "GET" else {}  # only GET has ranges
     try:
-        stream = service.client().queue.stream(job.job_id, range=wanted.get("Range"), if_range=wanted.get("If-Range"))
+        stream = service.client().queue.stream(
+            job.record.job_id, range=wanted.get("Range"), if_range=wanted.get("If-Range")
+        )
         stream.open()
     except DecartSDKError as error:
         log.warning("%s", error)

@@ -6,7 +6,9 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     initial = True
 
-    dependencies = [migrations.swappable_dependency(settings.AUTH_USER_MODEL)]
+    dependencies = [
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+    ]
 
     operations = [
         migrations.CreateModel(
@@ -14,27 +16,9 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("token", models.UUIDField(editable=False)),
-                ("job_id", models.CharField(editable=False, max_length=255, null=True, unique=True)),
-                ("model", models.CharField(max_length=100)),
                 ("prompt", models.TextField()),
-                (
-                    "status",
-                    models.CharField(
-                        choices=[
-                            ("unknown", "Unknown"),
-                            ("refused", "Refused"),
-                            ("pending", "Pending"),
-                            ("processing", "Processing"),
-                            ("completed", "Completed"),
-                            ("failed", "Failed"),
-                        ],
-                        default="unknown",
-                        max_length=40,
-                    ),
-                ),
-                ("error", models.TextField(blank=True)),
+                ("refusal", models.TextField(blank=True)),
                 ("created", models.DateTimeField(auto_now_add=True)),
-                ("updated", models.DateTimeField(auto_now=True)),
                 (
                     "owner",
                     models.ForeignKey(

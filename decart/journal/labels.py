@@ -1,0 +1,75 @@
+"""What a label means for a submit: whether to submit, or which job it names already. Pure functions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ..errors import InvalidInputError, SubmitOutcomeUnknownError
+from .errors import LabelConflictError
+from .fingerprints import Request
+from .records import JobRecord, State
+
+Step = Literal["submit", "take over", "submit again", "return", "wait", "note unknown"]
+"""What to do: submit as the first generation; submit in place of a process that died before it had sent anything;
+submit as the next generation; return the job; wait for the process that is submitting it; note that a process died
+while it was sending."""
+
+ENDED: frozenset[State] = frozenset({"completed", "failed", "delivered"})
+
+
+def next_step(record: JobRecord | None, request: Request, *, again: bool, alive: bool) -> Step:
+    """Return what to do about a submit with a label.
+
+    Args:
+        record: The record of the label's last generation.
+        request: What is to be submitted.
+        again: Whether the caller wants a job that has ended to be made once more.
+        alive: Whether the process that wrote the record last may be alive.
+
+    Raises:
+        LabelConflictError: The label belongs to another request.
+        SubmitOutcomeUnknownError: It is not known whether the job exists.
+        InvalidInputError: It is to be made again, and has not ended.
+    """
+    if record is None:
+        return "submit"
+    if differs := request.differences(record):
+        raise conflict(record, differs)
+    match record.state:
+        case "intended":
+            return "wait" if alive else "take over"
+        case "sending":
+            return "wait" if alive else "note unknown"
+        case "refused":
+            return "submit again"
+        case "unknown":
+            raise unknown(record)
+    if not again:
+        return "return"
+    if record.state not in ENDED:
+        raise InvalidInputError(
+            f"again: job {record.job_id} of the label {record.label!r} has not ended yet; nothing was sent."
+        )
+    return "submit again"
+
+
+def conflict(record: JobRecord, differs: list[str]) -> LabelConflictError:
+    """Return the error for a label that belongs to another request."""
+    what = " and ".join([", ".join(differs[:-1]), differs[-1]] if differs[1:] else differs)
+    return LabelConflictError(
+        f"The label {record.label!r} belongs to another request: {what} {'differ' if differs[1:] else 'differs'}. "
+        "Nothing was sent; use another label for another job.",
+        data={"differs": differs},
+        job_id=record.job_id,
+    )
+
+
+def unknown(record: JobRecord) -> SubmitOutcomeUnknownError:
+    """Return the error for a label of which it is not known whether its job exists."""
+    label = record.label
+    return SubmitOutcomeUnknownError(
+        f"The job with the label {label!r} may have been accepted and billed by an earlier submit, so nothing was "
+        f"sent. Check your account, then call client.jobs.settle({label!r}, job_id=...) if it exists, or "
+        f"client.jobs.submit_again({label!r}, options) if it does not.",
+        data={"label": label, "reason": record.error or "the process ended while it was sending"},
+    )

@@ -1,0 +1,139 @@
+"""What a journal keeps of a job: one record for each submit, and the interface of a place that keeps them.
+
+A record goes through these states. Only the first two ever change because a process died: then it is not known what it
+did after its last write.
+
+=============  ===============================================================================  =============
+state          meaning                                                                          billed
+=============  ===============================================================================  =============
+``intended``   it is about to be submitted; nothing has left this machine                       no
+``sending``    its request may be on its way                                                    perhaps
+``refused``    it was certainly not accepted                                                    no
+``unknown``    it may have been accepted, and its id is not known; a person must decide         perhaps
+``accepted``   the service has it, under ``job_id``                                             yes
+``completed``  its video is ready, and was not handed over yet                                  yes
+``failed``     it failed                                                                        yes
+``delivered``  its video was returned, or saved to ``saved_to``                                 yes
+=============  ===============================================================================  =============
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
+
+import attrs
+
+State = Literal["intended", "sending", "refused", "unknown", "accepted", "completed", "failed", "delivered"]
+
+STATES: tuple[State, ...] = get_args(State)
+
+OPEN: frozenset[State] = frozenset({"intended", "sending", "unknown", "accepted", "completed"})
+"""The states of records that somebody still has to act on. They are never pruned."""
+
+
+@attrs.frozen(kw_only=True)
+class JobRecord:
+    """What a journal knows of one submit. It holds no prompt, no media and never the key.
+
+    Attributes:
+        label: The caller's name for the job; a job without one gets a random label.
+        generation: 1 for the first submit of a label, 2 for the next one that the caller asked for, and so on.
+        revision: How often the record was written: 0 at first. A change is written only on the revision that it was
+            made from, so of two processes that act on a record at once, one finds that the other was faster.
+        state: See `decart.journal.records`.
+        fingerprint: A digest of each input (``"prompt"``, ``"data"``, ...), by which a repeated request is recognized.
+        model: The model's name.
+        origin: The scheme, host and port that it was sent to.
+        account: A digest of the API key.
+        owner: The process that wrote the record last; see `decart.journal.owners`.
+        created_at: When the record was created, in UNIX seconds.
+        updated_at: When it was written last, in UNIX seconds.
+        job_id: The job's id, once it is known.
+        status: The last status that the service reported, in its words.
+        error: Why it failed, was refused or is unknown.
+        saved_to: The absolute path of the video, once it is saved.
+        cost: What it costs by the caller's ``prices``, in the caller's unit.
+        inputs: Its inputs as JSON values, without media, if the journal is to keep them (``keep_inputs=True``).
+    """
+
+    label: str
+    generation: int = 1
+    revision: int = 0
+    state: State = "intended"
+    fingerprint: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    model: str
+    origin: str
+    account: str = attrs.field(repr=False)
+    owner: str = attrs.field(repr=False)
+    created_at: float
+    updated_at: float
+    job_id: str | None = None
+    status: str | None = None
+    error: str | None = None
+    saved_to: str | None = None
+    cost: float | None = None
+    inputs: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+
+    def changed(self, now: float, **fields: Any) -> JobRecord:
+        """Return the next revision, with some fields replaced."""
+        return attrs.evolve(self, revision=self.revision + 1, updated_at=now, **fields)
+
+
+@runtime_checkable
+class Journal(Protocol):
+    """A place that keeps records: a file, a database, memory. Safe to use from many threads at once.
+
+    Every method is one transaction, and returns once it is as durable as the place can make it. Each raises
+    ``JournalError`` if the place cannot do it, and has changed nothing then. ``decart.journal.conformance`` tests your
+    own.
+    """
+
+    keep_inputs: bool
+    """Whether records are to hold the inputs of their jobs."""
+
+    def insert(self, record: JobRecord) -> bool:
+        """Add a record; return ``False``, and change nothing, if there is one of its label and generation."""
+        ...
+
+    def replace(self, record: JobRecord) -> bool:
+        """Write a later revision of a record; return ``False`` unless the stored one is ``record.revision - 1``."""
+        ...
+
+    def latest(self, label: str) -> JobRecord | None:
+        """Return the record of the highest generation of a label."""
+        ...
+
+    def by_job(self, job_id: str) -> JobRecord | None:
+        """Return the record of a job; that of the highest generation if there are several."""
+        ...
+
+    def select(
+        self,
+        *,
+        states: Collection[State] | None = None,
+        model: str | None = None,
+        prefix: str = "",
+        since: float | None = None,
+        after: tuple[float, str, int] | None = None,
+        limit: int = 1000,
+    ) -> list[JobRecord]:
+        """Return records, oldest first: ordered by ``(created_at, label, generation)``.
+
+        Args:
+            states: Only those in these states.
+            model: Only those of this model.
+            prefix: Only those whose label begins with this text.
+            since: Only those created at this UNIX time or later.
+            after: Only those after this place in the order, for the next page.
+            limit: The most records to return.
+        """
+        ...
+
+    def delete(self, before: float, states: Collection[State]) -> int:
+        """Delete the records in these states that were last written before this UNIX time; return how many."""
+        ...
+
+    def close(self) -> None:
+        """Release what is open. The journal may be used again, and then opens what it needs."""
+        ...

@@ -1,0 +1,45 @@
+"""What ``client.jobs`` returns: records as a list that notebooks show as a table, and what a resume achieved."""
+
+from __future__ import annotations
+
+import html
+from datetime import UTC, datetime
+
+import attrs
+
+from ..errors import DecartSDKError
+from ..jobs import QueueJobResult
+from .records import JobRecord
+
+COLUMNS = ("label", "state", "model", "job", "created", "saved to", "cost")
+
+
+@attrs.frozen(kw_only=True)
+class ResumedJob:
+    """What became of a job that ``client.jobs.resume`` waited for.
+
+    Attributes:
+        record: Its record, as it was before.
+        result: Its result; ``None`` if the wait failed.
+        error: Why it failed.
+    """
+
+    record: JobRecord
+    result: QueueJobResult | None = None
+    error: DecartSDKError | OSError | None = None
+
+
+class Records(list[JobRecord]):
+    """Records, as a list. A notebook shows them as a table."""
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in COLUMNS)
+        rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in _cells(one))}</tr>" for one in self)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _cells(record: JobRecord) -> tuple[str, ...]:
+    label = record.label if record.generation == 1 else f"{record.label} ({record.generation})"
+    created = datetime.fromtimestamp(record.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    cost = "" if record.cost is None else f"{record.cost:g}"
+    return label, record.state, record.model, record.job_id or "", created, record.saved_to or "", cost
