@@ -115,7 +115,10 @@ class AsyncQueueClient:
         job_id = job_id_of(job, self._engine.settings)
         state = CallState(job_id)
         try:
-            return await self._engine.status(job_id)
+            status = await self._engine.status(job_id)
+            if self._operations.recorder is not None:
+                await self._operations.recorder.note(status)
+            return status
         except BaseException as error:
             state.explain(error)
             raise

@@ -116,7 +116,10 @@ class QueueClient:
         job_id = job_id_of(job, self._engine.settings)
         state = CallState(job_id)
         try:
-            return self._engine.status(job_id)
+            status = self._engine.status(job_id)
+            if self._operations.recorder is not None:
+                self._operations.recorder.note(status)
+            return status
         except BaseException as error:
             state.explain(error)
             raise
