@@ -19,9 +19,10 @@ ORDERS = {"order-1": "Anime style", "order-2": "A pencil sketch"}  # yours come 
 def run(client: DecartClient) -> None:
     """Submit what was never submitted, then wait for what is not finished yet and save it."""
     for label, style in ORDERS.items():
-        options = {"model": models.video("lucy-restyle-2"), "prompt": style, "data": VIDEO}
         try:
-            job = client.queue.submit(options, label=label)
+            job = client.queue.submit(
+                {"model": models.video("lucy-restyle-2"), "prompt": style, "data": VIDEO}, label=label
+            )
             print(f"{label}: job {job.job_id} is {job.status}")
         except QueueError as error:  # refused, and not billed; or unknown, and for a person to decide
             print(f"{label}: {error.message}")
