@@ -4,8 +4,9 @@ Run: python benchmarks/journal.py [--calls 200] [--records 100000] [--folder .] 
 Needs: pip install .
 
 The journals are SQLite files in ``--folder``, which should be on the disk that you ask about: most of the time is spent
-on its ``fsync``, which is measured, too. The server is a separate process that responds at once. In each turn every client submits once, in
-random order; what a journal costs is the median of the differences to the plain submit of the same turn.
+on its ``fsync``, which is measured, too. The server is a separate process that responds at once. In each turn every
+client submits once, in random order; what a journal costs is the median of the differences to the plain submit of the
+same turn.
 
 The target: a journal adds at most 5 ms to a submit, however many records it has.
 """

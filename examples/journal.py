@@ -2,7 +2,7 @@
 
 Run: python examples/journal.py [--emulator]
 It keeps its jobs in jobs.db, and saves order-1.mp4 and order-2.mp4, in the current folder.
-Cost: two jobs, by the length of the video, however often it runs; with --emulator nothing, and the videos are placeholders.
+Cost: two jobs, however often it runs; with --emulator nothing, and the videos are placeholders.
 """
 
 import sys
@@ -36,8 +36,9 @@ def run(client: DecartClient) -> None:
 
 
 def main() -> None:
-    emulator = parser.parse_args().emulator  # it forgets its jobs when this process exits, so the journal does, too
-    with service() as arguments, DecartClient(**arguments, journal=MemoryJournal() if emulator else "jobs.db") as client:
+    emulator = parser.parse_args().emulator
+    journal = MemoryJournal() if emulator else "jobs.db"  # the emulator forgets its jobs when this process exits
+    with service() as arguments, DecartClient(**arguments, journal=journal) as client:
         run(client)
         if emulator:
             run(client)  # as a second night would: both jobs are there, so nothing is submitted
