@@ -19,7 +19,7 @@ CLIENT = "backend engine transfers operations queue images lookups tokens files 
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
 _version errors extras events
-journal.errors journal.records journal.owners journal.forks journal.rows journal.memory
+journal.errors journal.records journal.recent journal.owners journal.forks journal.rows journal.memory
 journal.connections journal.schema journal.sqlite journal.samples journal.conformance journal
 transports.timing transports.base transports.body transports.failures transports.routes
 models inputs targets workfile partfile

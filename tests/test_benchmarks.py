@@ -87,3 +87,12 @@ def test_the_checks_detect_data_that_is_cut_moved_or_lost() -> None:
     program = WRONG.format(folder=str(BENCHMARKS))
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_the_cost_of_a_journal_is_measured(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "journal.py"), "--quick", "--folder", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    measured = [line.partition("  ")[0] for line in ended.stdout.splitlines()[1:-1]]
+    assert measured == ["plain", "empty journal", "100 records", "nothing but one fsync", "a label that has a job"]
+    assert list(tmp_path.iterdir()) == []

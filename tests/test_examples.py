@@ -25,6 +25,7 @@ RENDERED = {  # by the emulator of the example itself
     "text_to_video.py": ("lake.mp4", 125, LARGE),
     "restyle.py": ("restyled.mp4", 75, LARGE),
     "cron_step.py": ("anime.mp4", 75, LARGE),
+    "journal.py": ("order-1.mp4", 75, LARGE),
 }
 SERVED = {  # by a server that makes small videos
     "video_editing.py": ("anime.mp4", 4, SMALL),
@@ -40,7 +41,7 @@ VIDEOS = RENDERED | SERVED
 IMAGES = {"image.py": ("lake.png", (704, 1280)), "image_edit.py": ("drawing.png", (1280, 704))}
 TOKEN = "token_for_the_browser.py"
 ALL = [*VIDEOS, *IMAGES, TOKEN]
-MORE = {"async_many.py": ["sketch.mp4"], "cron_step.py": ["jobs.sqlite3"]}
+MORE = {"async_many.py": ["sketch.mp4"], "cron_step.py": ["jobs.sqlite3"], "journal.py": ["order-2.mp4"]}
 RETIRED = {  # those of the documented page, and text-to-image
     "text_to_video.py",
     "image_animation.py",
@@ -149,6 +150,36 @@ def test_a_wait_in_steps_continues_in_the_next_process(tmp_path: Path) -> None:
         assert runs[-1].stdout == "Video saved to out.mp4\n"
         assert run("cron_step.py", tmp_path, **service).stdout == ""  # there is nothing left to do
         assert len(server.emulator.requests.polls()) == 4  # the download checks once more
+
+
+def test_a_batch_that_is_killed_is_finished_by_the_next_run_and_each_order_is_paid_for_once(tmp_path: Path) -> None:
+    with EmulatorServer(VirtualEmulator(), seconds_per_check=2.0) as server:
+        service = {"DECART_API_KEY": "dct_test", "DECART_BASE_URL": server.url}
+        command = [sys.executable, "-u", EXAMPLES / "journal.py"]
+        surroundings = {**os.environ, **service}
+        with subprocess.Popen(command, cwd=tmp_path, env=surroundings, stdout=subprocess.PIPE, text=True) as first:
+            assert first.stdout is not None
+            submitted = [first.stdout.readline() for _ in range(2)]
+            first.kill()  # while it waits for the first of the two
+        runs = [run("journal.py", tmp_path, **service) for _ in range(2)]
+        submits = server.emulator.requests.submits
+        videos = {path.name for path in tmp_path.glob("*.mp4")}
+        downloads = server.emulator.requests.count(route="content")
+    assert [(ended.returncode, ended.stderr) for ended in runs] == [(0, "")] * 2
+    assert submitted == [f"order-{number}: job {job.job_id} is pending\n" for number, job in enumerate(submits, 1)]
+    assert videos == {"order-1.mp4", "order-2.mp4"}
+    assert runs[1].stdout == "".join(submitted).replace("pending", "completed")
+    assert (len(submits), downloads) == (2, 2)
+
+
+def test_a_batch_goes_on_after_an_order_that_was_refused(tmp_path: Path) -> None:
+    with EmulatorServer(VirtualEmulator(), seconds_per_check=2.0) as server:
+        server.emulator.faults.add("status:402,on=submit")
+        ended = run("journal.py", tmp_path, DECART_API_KEY="dct_test", DECART_BASE_URL=server.url)
+    first, second, saved = ended.stdout.splitlines()
+    assert first.startswith("order-1: The job was not submitted: The account has no credits left")
+    assert second.startswith("order-2: job ")
+    assert saved == f"order-2: saved to {tmp_path / 'order-2.mp4'}"
 
 
 def test_the_example_of_a_token_prints_what_it_is_for_and_not_the_token(tmp_path: Path) -> None:

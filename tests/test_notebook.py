@@ -259,11 +259,11 @@ def test_an_interrupted_submit_and_poll_shows_once_how_to_resume(
     assert shown == []
 
 
-def executed_cells(*cells: str) -> Any:
-    """Run cells, which have a client of an emulator, and return the notebook."""
-    setup = "from decart import DecartClient, models; client = DecartClient('dct_x', base_url={!r})"
+def executed_cells(*cells: str, **arguments: str) -> Any:
+    """Run cells, which have a client of an emulator with these arguments, and return the notebook."""
+    setup = "from decart import DecartClient, models; client = DecartClient('dct_x', base_url={!r}, **{!r})"
     with Emulator(pending=0, processing=0, renderer=Studio()) as emulator, EmulatorServer(emulator) as server:
-        sources = [setup.format(server.url), *cells]
+        sources = [setup.format(server.url, arguments), *cells]
         book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
         NotebookClient(book, timeout=60).execute()
     return book
@@ -286,6 +286,21 @@ def test_a_bar_is_finished_in_exported_html_although_the_widgets_are_not_stored(
     assert not re.search(r"(upload|download): +\d?\d%|wait \[", exported)
 
 
+def test_the_jobs_of_a_client_are_a_table(tmp_path: Path) -> None:
+    book = executed_cells(
+        "order = {'model': models.video('lucy-pro-t2v'), 'prompt': 'lake'}",
+        f"client.queue.submit_and_poll(order, label='order-1', save_to={str(tmp_path / 'lake.mp4')!r})",
+        "client.queue.submit(order, label='order-2')",
+        "client.jobs",
+        "client.jobs.pending()",
+        journal=str(tmp_path / "jobs.db"),
+    )
+    every, pending = map(output_of, book.cells[-2:])
+    facts = re.sub("(<[^>]*>)+", " ", every)
+    assert re.search(r"order-1 delivered lucy-pro-t2v \w{32} .* UTC /.*/lake\.mp4 .*order-2 accepted", facts)
+    assert ("order-1" in pending, "order-2" in pending) == (False, True)
+
+
 def test_a_bar_without_ipywidgets_is_text() -> None:
     book = executed_cells("import sys; sys.modules['ipywidgets'] = None", WITH_BAR)
     text = "".join(output["text"] for output in book.cells[-1].outputs if output.output_type == "stream")
@@ -306,6 +321,7 @@ def test_the_cells_of_the_docs_page_run_in_order(tmp_path: Path, monkeypatch: py
         for cell in programs("docs/in-a-notebook.md"):
             run_here(cell, names, "docs/in-a-notebook.md")
         names["client"].close()
+    assert [name.suffix for name in tmp_path.glob("noir.*")] == [".mp4"]
     assert (tmp_path / "anime.mp4").read_bytes() == b"video of Anime style"
     assert [result.data for result in names["results"]] == [b"video of Film noir", b"video of A pencil sketch"]
 

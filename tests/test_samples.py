@@ -24,15 +24,17 @@ from support.studio import Studio
 from decart.emulator import Emulator, EmulatorServer
 from decart.emulator.faults.kinds import KINDS
 from decart.emulator.routes import ROUTES
+from decart.journal.conformance import JournalRules
 
 PAGES = ["README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md"))]
+RULES = "(JournalRules):"  # a class with these tests
 DJANGO = "docs/in-django.md"  # tests/django_app/test_django_page.py runs it, in its site
 BLOCKS = {page: programs(page) for page in PAGES}
 TESTS = {
     f"{page}, {number}": block
     for page, blocks in BLOCKS.items()
     for number, block in enumerate(blocks, 1)
-    if "def test_" in block and page != DJANGO
+    if ("def test_" in block or RULES in block) and page != DJANGO
 }
 FILES = {
     f"{page}, {name[1]}": block
@@ -147,7 +149,8 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("name", TESTS)
 def test_a_block_with_tests_passes(name: str, outcomes: dict[str, list[str]]) -> None:
-    assert outcomes[name] == ["PASSED"] * TESTS[name].count("def test_")
+    inherited = sum(test.startswith("test_") for test in dir(JournalRules)) if RULES in TESTS[name] else 0
+    assert outcomes[name] == ["PASSED"] * (TESTS[name].count("def test_") + inherited)
 
 
 # ---------------------------------------------------------------- the page about the emulator

@@ -15,6 +15,7 @@ from ..errors import DecartSDKError, InvalidInputError
 from ..inputs import refuse
 from ..jobs import JobSubmitResponse
 from ..journal.owners import may_be_alive, this_process
+from ..journal.recent import recent
 from ..journal.records import OPEN, STATES, JobRecord, State
 from ..journal.reports import Records, ResumedJob
 from ..models import video
@@ -29,6 +30,9 @@ from .recorder import AsyncRecorder
 PAGE = 1000
 """Records to read at a time."""
 
+LAST = 20
+"""Records that a notebook shows of a journal."""
+
 SaveTo = str | os.PathLike[str] | Callable[[JobRecord], str | os.PathLike[str]]
 
 
@@ -42,6 +46,14 @@ class AsyncJobsClient:
 
     def __init__(self, operations: AsyncOperations) -> None:
         self._operations = operations
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._operations.engine.shared.journal!r})"
+
+    def _repr_html_(self) -> str | None:
+        """Show the last jobs in a notebook, as a table."""
+        recorder = self._operations.recorder
+        return None if recorder is None else Records(recent(recorder.journal, LAST, recorder.now()))._repr_html_()
 
     async def get(self, label: str) -> JobRecord | None:
         """Return the record of a label, or ``None``: that of the last generation.

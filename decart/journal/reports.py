@@ -11,6 +11,9 @@ from ..errors import DecartSDKError
 from ..jobs import QueueJobResult
 from .records import JobRecord
 
+SHOWN = 100
+"""Records of a list that a notebook shows."""
+
 COLUMNS = ("label", "state", "model", "job", "created", "saved to", "cost")
 
 
@@ -30,12 +33,14 @@ class ResumedJob:
 
 
 class Records(list[JobRecord]):
-    """Records, as a list. A notebook shows them as a table."""
+    """Records, as a list. A notebook shows them as a table; of a long list, the end."""
 
     def _repr_html_(self) -> str:
+        shown, left_out = self[-SHOWN:], len(self) - SHOWN
+        note = f"<caption>{left_out:,} earlier records are not shown.</caption>" if left_out > 0 else ""
         head = "".join(f"<th>{name}</th>" for name in COLUMNS)
-        rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in _cells(one))}</tr>" for one in self)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in _cells(one))}</tr>" for one in shown)
+        return f"<table>{note}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _cells(record: JobRecord) -> tuple[str, ...]:

@@ -1,34 +1,34 @@
-"""A Flask app that restyles its visitors' videos: a form, jobs in SQLite, and a page for each job.
+"""A Flask app that restyles its visitors' videos: a form, a list of jobs, and a page for each job.
 
 No view waits for a job: one submits it, one checks its status once, one streams the finished video.
-No job is paid for twice: its row is in the database before it is submitted, and a form makes one row.
+No job is paid for twice: a journal has its label, which is that of its form, before it is submitted.
 A job's page can be reloaded and shared: its address cannot be guessed, and anybody who has it can watch.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
 import secrets
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import click
 from flask import (
     Blueprint,
     Flask,
     Response,
     abort,
     current_app,
-    g,
     jsonify,
     redirect,
     render_template,
     request,
+    send_file,
     session,
     url_for,
 )
@@ -37,12 +37,15 @@ from werkzeug.exceptions import HTTPException
 
 from decart import (
     DecartClient,
-    DecartSDKError,
     InvalidInputError,
     JobFailedError,
+    JobRecord,
+    LabelConflictError,
     QueueResultError,
     QueueStatusError,
+    QueueSubmitError,
     RetryPolicy,
+    SQLiteJournal,
     SubmitOutcomeUnknownError,
     Timeout,
     ValidationError,
@@ -52,8 +55,9 @@ from decart import (
 
 MODEL = models.video("lucy-restyle-2")
 MIB = 1024 * 1024
+BUSY = "The service does not take jobs at the moment. Nothing was billed; try again later."
 
-pages = Blueprint("pages", __name__)
+pages = Blueprint("pages", __name__, cli_group=None)
 
 
 def create_app(config: Mapping[str, Any] | None = None) -> Flask:
@@ -72,19 +76,23 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     if not app.config["SECRET_KEY"]:
         raise RuntimeError("SECRET_KEY is missing: set it in the environment; README.md has a command that makes one.")
     app.logger.setLevel(logging.INFO)  # job ids, and errors that only the site's owner can fix
-    app.extensions["decart"] = DecartClient(  # threads share it, and forked workers may use it
+    database = Path(app.config["DATABASE"])
+    database.parent.mkdir(parents=True, exist_ok=True)
+    client = app.extensions["decart"] = DecartClient(  # threads share it, and forked workers may use it
         app.config["DECART_API_KEY"],
         base_url=app.config["DECART_BASE_URL"],
         retry=RetryPolicy(attempts=2, timeout=5),  # one quick retry: a view does not sleep
         timeout=Timeout(connect=5, read=20),  # a submit without a response ends before a worker's usual 30 s
+        journal=SQLiteJournal(database, keep_inputs=True),  # the pages show the prompts
     )
-    create_table(app.config["DATABASE"])
-    app.jinja_env.globals.update(csrf_token=csrf_token, size_limit=size_limit)
+    for job in client.jobs.select(states=["unknown"]):
+        app.logger.warning("Job %s may have been billed; README.md says what to do.", job.label)
+    shown = (csrf_token, size_limit, status_of, text_of, created)
+    app.jinja_env.globals.update({function.__name__: function for function in shown}, FINISHED=FINISHED)
     app.register_blueprint(pages)
     app.before_request(check_csrf)
     app.after_request(add_headers)
     app.register_error_handler(HTTPException, show_problem)
-    app.teardown_appcontext(close_database)
     return app
 
 
@@ -93,21 +101,9 @@ def client() -> DecartClient:
     return found
 
 
-# ---------------------------------------------------------------- jobs in the database
+# ---------------------------------------------------------------- jobs in the journal
 
-TABLE = """
-    CREATE TABLE IF NOT EXISTS job (
-        key TEXT PRIMARY KEY,
-        owner TEXT NOT NULL,
-        prompt TEXT NOT NULL,
-        status TEXT NOT NULL DEFAULT 'sending',
-        job_id TEXT,
-        error TEXT NOT NULL DEFAULT '',
-        created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP
-    )
-"""
-
-STATES = {
+STATUSES = {
     "sending": "Being sent to the service. If this does not change, the server was stopped: check the account.",
     "refused": "Not submitted. Nothing was billed.",
     "unknown": "It is unknown whether the service accepted this job. It may be billed: check the account.",
@@ -119,82 +115,44 @@ STATES = {
 FINISHED = ("refused", "unknown", "completed", "failed")
 
 
-@dataclass(frozen=True)
-class Job:
-    """A row: one submitted form. ``key`` is the form's; ``job_id`` is the service's, once it has accepted the job."""
-
-    key: str
-    owner: str
-    prompt: str
-    status: str
-    job_id: str | None
-    error: str
-    created: str
-
-    @property
-    def text(self) -> str:
-        """What the status means; one that the service may introduce later is shown as it is."""
-        return STATES.get(self.status, self.status)
-
-    @property
-    def finished(self) -> bool:
-        """Whether the status can no longer change."""
-        return self.status in FINISHED
+def status_of(job: JobRecord) -> str:
+    """Return the service's word for the state of a job, or ours for one that it does not have."""
+    if job.state == "accepted":
+        return job.status or "pending"
+    return {"intended": "sending", "delivered": "completed"}.get(job.state, job.state)
 
 
-def create_table(path: str) -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")  # readers do not wait for writers
-        connection.execute(TABLE)
+def text_of(job: JobRecord) -> str:
+    """Say what the status means; one that the service may introduce later is shown as it is."""
+    return STATUSES.get(status_of(job), status_of(job))
 
 
-def database() -> sqlite3.Connection:
-    """Return this request's connection. Each statement commits by itself."""
-    if "database" not in g:
-        g.database = sqlite3.connect(current_app.config["DATABASE"], isolation_level=None)
-        g.database.row_factory = sqlite3.Row
-    connection: sqlite3.Connection = g.database
-    return connection
+def created(job: JobRecord) -> str:
+    return datetime.fromtimestamp(job.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def close_database(error: BaseException | None) -> None:
-    if "database" in g:
-        g.pop("database").close()
+def mine() -> str:
+    """Return what the labels of the visitor's jobs begin with. It is in their addresses, so it is not the id."""
+    return hashlib.sha256(visitor().encode()).hexdigest()[:16] + "."
 
 
-def find_job(key: str) -> Job:
-    row = database().execute("SELECT * FROM job WHERE key = ?", (key,)).fetchone()
-    return Job(**row) if row is not None else abort(404)
-
-
-def store(key: str, status: str, *, job_id: str | None = None, error: str | None = None) -> None:
-    """Store the status of a job. One that has finished stays so, even if an older response arrives late."""
-    database().execute(
-        "UPDATE job SET status = ?, job_id = coalesce(?, job_id), error = ? WHERE key = ?"
-        f" AND status NOT IN {FINISHED}",
-        (status, job_id, error or "", key),
-    )
+def find_job(label: str) -> JobRecord:
+    return client().jobs.get(label) or abort(404)
 
 
 # ---------------------------------------------------------------- the views
 
 
-@pages.get("/")
-def index() -> ResponseReturnValue:
-    return form_page()
-
-
+@pages.get("/", endpoint="index")
 def form_page(problem: str = "", prompt: str = "", code: int = 200) -> ResponseReturnValue:
     """Show the form, each time with a new key, and the visitor's own jobs."""
-    rows = database().execute("SELECT * FROM job WHERE owner = ? ORDER BY rowid DESC LIMIT 20", (visitor(),))
-    jobs, key = [Job(**row) for row in rows], secrets.token_urlsafe()
+    jobs, key = client().jobs.select(label_prefix=mine())[:-21:-1], secrets.token_urlsafe()
     return render_template("form.html", problem=problem, prompt=prompt, key=key, jobs=jobs), code
 
 
 @pages.post("/jobs")
 def submit() -> ResponseReturnValue:
-    """Store and submit a job, which takes as long as its upload. This is the view that costs money."""
+    """Submit a job, which takes as long as its upload. This is the view that costs money."""
     key, prompt = request.form.get("key", ""), request.form.get("prompt", "")
     file: Any = request.files.get("video")
     if not re.fullmatch(r"[\w-]{43}", key, re.ASCII):
@@ -205,73 +163,57 @@ def submit() -> ResponseReturnValue:
         order = VideoRestyleInput(model=MODEL, prompt=prompt, data=file)
     except InvalidInputError as error:
         return form_page(error.message, prompt, 422)
-    added = database().execute(
-        "INSERT INTO job (key, owner, prompt) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (key, visitor(), prompt)
-    )
-    problem = send(key, order) if added.rowcount else ""  # a form that is sent again leads to its first job
-    return form_page(problem, prompt, 502) if problem else redirect(url_for(".show", key=key), 303)
-
-
-def send(key: str, order: VideoRestyleInput) -> str:
-    """Submit a job and store the outcome; return what the visitor should correct, if anything."""
+    label = mine() + key
+    page = redirect(url_for(".show", label=label), 303)
+    if client().jobs.get(label) is not None:  # a form that is sent again leads to its first job at once
+        return page
     try:
-        accepted = client().queue.submit(order)
-    except SubmitOutcomeUnknownError as error:  # it may be billed, so the row stays, and nothing is sent again
-        current_app.logger.error("Job %s: %s", key, error)
-        store(key, "unknown")
-    except DecartSDKError as error:  # any other error: the job was not accepted
-        current_app.logger.error("Job %s: %s", key, error)
-        store(key, "refused", error=(problem := reason(error)))
-        return problem
-    else:
-        current_app.logger.info("Job %s is %s at the service.", key, accepted.job_id)  # in case the database fails now
-        store(key, accepted.status, job_id=accepted.job_id)
-    return ""
+        client().queue.submit(order, label=label)
+    except (SubmitOutcomeUnknownError, LabelConflictError) as error:  # its page says what became of the first submit
+        current_app.logger.error("Job %s: %s", label, error)
+    except (InvalidInputError, QueueSubmitError) as error:  # not accepted; some reasons only the owner can fix
+        current_app.logger.error("Job %s: %s", label, error)
+        fixable = isinstance(error, InvalidInputError) or isinstance(error.cause, ValidationError)
+        return form_page(error.message if fixable else BUSY, prompt, 502)
+    return page
 
 
-def reason(error: DecartSDKError) -> str:
-    """Say why a job was not accepted. What the visitor cannot fix (the key, the credits) is only logged."""
-    if isinstance(error, InvalidInputError) or isinstance(error.cause, ValidationError):
-        return error.message
-    return "The service does not take jobs at the moment. Nothing was billed; try again later."
-
-
-@pages.get("/jobs/<key>")
-def show(key: str) -> ResponseReturnValue:
+@pages.get("/jobs/<label>")
+def show(label: str) -> ResponseReturnValue:
     """Show a job, its video or its error; the page's script keeps it up to date."""
-    job, note = latest(key)
+    job, note = latest(label)
     return render_template("job.html", job=job, note=note)
 
 
-@pages.get("/jobs/<key>/status")
-def status(key: str) -> ResponseReturnValue:
+@pages.get("/jobs/<label>/status")
+def status(label: str) -> ResponseReturnValue:
     """Return the status of a job, for the page's script."""
-    job, note = latest(key)
-    return jsonify(status=job.status, text=job.text, note=note, finished=job.finished)
+    job, note = latest(label)
+    return jsonify(status=status_of(job), text=text_of(job), note=note, finished=status_of(job) in FINISHED)
 
 
-def latest(key: str) -> tuple[Job, str]:
+def latest(label: str) -> tuple[JobRecord, str]:
     """Return a job after one status check, if it has not finished, and its error or what else is to be said."""
-    job = find_job(key)
-    if job.job_id is None or job.finished:
-        return job, job.error
-    try:
-        found = client().queue.status(job.job_id)
-    except QueueStatusError as error:
-        current_app.logger.warning("%s", error)
-        return job, "The service cannot be reached at the moment; this is the last known status."
-    if found.status != job.status:
-        store(key, found.status, error=found.error)
-        job = find_job(key)
-    return job, job.error
+    job = find_job(label)
+    if job.state == "accepted" and job.job_id is not None:
+        try:
+            client().queue.status(job.job_id)
+        except QueueStatusError as error:
+            current_app.logger.warning("%s", error)
+            return job, "The service cannot be reached at the moment; this is the last known status."
+        job = find_job(label)  # a status that arrives late does not replace a later one
+    return job, (job.error or "") if job.state == "failed" else ""
 
 
-@pages.get("/jobs/<key>/video")
-def video(key: str) -> ResponseReturnValue:
+@pages.get("/jobs/<label>/video")
+def video(label: str) -> ResponseReturnValue:
     """Stream the video, or the range that the browser asked for, without holding it in memory."""
-    job = find_job(key)
-    if job.job_id is None or job.status != "completed":
+    job, download = find_job(label), "download" in request.args
+    name = f"video-{label[-8:]}.mp4"
+    if job.job_id is None or status_of(job) != "completed":
         abort(404)
+    if job.saved_to is not None:
+        return send_file(job.saved_to, "video/mp4", as_attachment=download, download_name=name)
     wanted, condition = request.headers.get("Range"), request.headers.get("If-Range")
     stream = client().queue.stream(job.job_id, range=wanted, if_range=condition)
     try:
@@ -281,9 +223,20 @@ def video(key: str) -> ResponseReturnValue:
         code = getattr(error, "status_code", None)
         abort(code if code in (404, 416) else 502)
     response = Response(stream, stream.status, stream.headers)  # Flask closes it, also if the browser disconnects
-    if "download" in request.args:
-        response.headers.set("Content-Disposition", "attachment", filename=f"video-{key[:8]}.mp4")
+    if download:
+        response.headers.set("Content-Disposition", "attachment", filename=name)
     return response
+
+
+@pages.cli.command("finish")
+def finish() -> None:
+    """Save the videos of jobs that a stopped server left, and list the jobs that may have been billed."""
+    folder = Path(current_app.config["DATABASE"]).absolute().parent / "videos"
+    folder.mkdir(exist_ok=True)
+    for resumed in client().jobs.resume(save_to=lambda job: folder / f"{job.label}.mp4"):
+        click.echo(f"{resumed.record.label}: {resumed.error or resumed.result}")
+    for job in client().jobs.select(states=["sending", "unknown"]):
+        click.echo(f"{job.label}: {text_of(job)}")
 
 
 # ---------------------------------------------------------------- uploads, cookies, headers, errors
@@ -329,8 +282,9 @@ def add_headers(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = CSP
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"  # the address of a job's page is a secret
-    private = (response.mimetype or "").startswith("video/")
-    response.headers.setdefault("Cache-Control", "private" if private else "no-store")
+    response.headers.setdefault("Cache-Control", "no-store")
+    if (response.mimetype or "").startswith("video/"):
+        response.headers["Cache-Control"] = "private"
     return response
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 import threading
@@ -37,10 +38,11 @@ from support.servers import (
 from decart import models
 
 
-def test_a_prompt_becomes_a_row_and_a_job(visitor: Visitor, site: Site, emulator: RunningEmulator) -> None:
+def test_a_form_becomes_a_job_and_its_record(visitor: Visitor, site: Site, emulator: RunningEmulator) -> None:
     page = visitor.submit("a lake & a hill")
-    (row,) = site.rows()
-    assert (row["status"], row["prompt"]) == ("pending", "a lake & a hill")
+    (job,) = site.jobs()
+    assert job.inputs is not None
+    assert (site.statuses(), job.inputs["prompt"]) == (["pending"], "a lake & a hill")
     emulator.finish()
     assert visitor.status(page)["status"] == "completed"
     assert [order.prompt for order in emulator.studio.orders] == ["a lake & a hill"]
@@ -73,12 +75,12 @@ def test_a_file_that_is_no_video_is_refused_on_the_form_and_the_prompt_is_kept(
     assert response.status_code == 422
     assert "Choose a video: an MP4 file." in response.text
     assert ">my &lt;prompt&gt;</textarea>" in response.text
-    assert site.rows() == []
+    assert site.jobs() == []
 
 
 def test_an_empty_prompt_is_reported_on_the_form(visitor: Visitor, site: Site) -> None:
     response = visitor.send(visitor.form(), " ")
-    assert (response.status_code, site.rows()) == (422, [])
+    assert (response.status_code, site.jobs()) == (422, [])
     assert "prompt must not be empty." in response.text
 
 
@@ -91,7 +93,7 @@ def test_an_upload_that_is_too_large_is_refused_in_a_clear_sentence(
         response = visitor.send(visitor.form(), prompt, ("in.mp4", MP4 + bytes(size)))
         assert response.status_code == 413
         assert "This is too large: a video may have 1 MiB, and a prompt 500 kB." in response.text
-        assert site.rows() == []
+        assert site.jobs() == []
 
 
 def test_text_of_visitors_and_of_the_service_is_escaped(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_a_form_without_the_token_of_the_session_is_refused(token: str | None, v
     form = visitor.form()
     del form["csrf"]
     response = visitor.send(form if token is None else {**form, "csrf": token})
-    assert (response.status_code, site.rows()) == (400, [])
+    assert (response.status_code, site.jobs()) == (400, [])
     assert "too old, or your browser keeps no cookies" in response.text
 
 
@@ -120,7 +122,7 @@ def test_a_form_with_the_token_of_another_session_is_refused(site: Site) -> None
     mine, other = site.visitor(), site.visitor()
     assert mine.send({**mine.form(), "csrf": other.form()["csrf"]}).status_code == 400
     assert site.visitor().send(mine.form()).status_code == 400  # no session at all
-    assert site.rows() == []
+    assert site.jobs() == []
 
 
 def test_a_form_that_is_sent_twice_pays_once(tmp_path: Path) -> None:
@@ -154,7 +156,7 @@ def test_a_form_that_is_sent_again_during_its_submit_pays_once(tmp_path: Path) -
         assert visitor.status(page)["status"] == "sending"
         go.set()
         thread.join()
-        assert (first[0].headers["Location"], site.rows()[0]["status"]) == (page, "pending")
+        assert (first[0].headers["Location"], site.statuses()) == (page, ["pending"])
     assert methods(service) == ["POST"]
 
 
@@ -168,10 +170,10 @@ def test_another_form_pays_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["", "short", "/" * 43, "x" * 44, "ü" * 43])
 def test_a_malformed_key_of_a_form_is_refused(key: str, visitor: Visitor, site: Site) -> None:
     assert visitor.send({**visitor.form(), "key": key}).status_code == 400
-    assert site.rows() == []
+    assert site.jobs() == []
 
 
-def test_a_submit_with_an_unknown_outcome_keeps_its_row_and_is_reported_and_never_retried(
+def test_a_submit_with_an_unknown_outcome_is_kept_and_is_reported_and_never_retried(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with serving(reset()) as service, site_of(service.url, tmp_path) as site:
@@ -181,27 +183,50 @@ def test_a_submit_with_an_unknown_outcome_keeps_its_row_and_is_reported_and_neve
         assert visitor.send(form).headers["Location"] == page
         told = visitor.status(page)
         shown = visitor.get(page).text
-        (row,) = site.rows()
+        (status,) = site.statuses()
     assert methods(service) == ["POST"]
-    assert (row["status"], told["status"], told["finished"]) == ("unknown", "unknown", True)
+    assert (status, told["status"], told["finished"]) == ("unknown", "unknown", True)
     assert "It is unknown whether the service accepted this job." in shown
     assert "It may be billed: check the account." in told["text"]
     assert "you may have been charged" in caplog.text
 
 
-def test_the_id_of_an_accepted_job_is_logged_even_if_the_database_fails(
+def rename_table(folder: Path, old: str, new: str) -> None:
+    with closing(sqlite3.connect(folder / "jobs.sqlite3")) as database:
+        database.execute(f"ALTER TABLE {old} RENAME TO {new}")
+
+
+def test_the_id_of_an_accepted_job_is_logged_while_the_database_fails_and_recorded_when_it_works_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def break_the_database(request: Received, connection: int) -> bytes:
-        with closing(sqlite3.connect(tmp_path / "jobs.sqlite3")) as database:
-            database.execute("DROP TABLE job")
+    def accept_and_break_the_database(request: Received, connection: int) -> bytes:
+        rename_table(tmp_path, "jobs", "gone")
         return ACCEPTED
 
-    with serving(answering(break_the_database)) as service, site_of(service.url, tmp_path) as site:
+    class Repair(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "job j1 was accepted, and the journal could not record it" in record.getMessage():
+                rename_table(tmp_path, "gone", "jobs")
+
+    repair = Repair(logging.ERROR)
+    logging.getLogger("decart").addHandler(repair)
+    try:
+        with serving(answering(accept_and_break_the_database)) as service, site_of(service.url, tmp_path) as site:
+            visitor = site.visitor()
+            visitor.submit()
+            assert [job.job_id for job in site.jobs()] == ["j1"]
+    finally:
+        logging.getLogger("decart").removeHandler(repair)
+    assert "job j1 was accepted, and the journal could not record it" in caplog.text
+
+
+def test_a_submit_without_a_working_database_sends_nothing(tmp_path: Path) -> None:
+    with serving(clerk()) as service, site_of(service.url, tmp_path) as site:
         visitor = site.visitor()
         form = visitor.form()
+        rename_table(tmp_path, "jobs", "gone")
         assert visitor.send(form).status_code == 500
-    assert f"Job {form['key']} is j1 at the service." in caplog.text
+    assert methods(service) == []
 
 
 def test_a_refused_submit_is_reported_on_a_form_that_can_be_sent_again(tmp_path: Path) -> None:
@@ -215,7 +240,7 @@ def test_a_refused_submit_is_reported_on_a_form_that_can_be_sent_again(tmp_path:
         assert ">a lake</textarea>" in response.text
         assert "Not submitted. Nothing was billed." in visitor.get(visitor.send(old).headers["Location"]).text
         visitor.submit()
-        assert [row["status"] for row in site.rows()] == ["refused", "pending"]
+        assert site.statuses() == ["refused", "pending"]
     assert methods(service) == ["POST", "POST"]
 
 

@@ -102,7 +102,7 @@ def test_the_status_is_reported_while_the_job_is_running(
         emulator.clock.sleep(seconds)
         told = visitor.status(page)
         seen.append((told["status"], told["text"], told["finished"]))
-        assert site.rows()[0]["status"] == told["status"]
+        assert site.statuses() == [told["status"]]
     assert seen == [
         ("pending", "Waiting in the queue.", False),
         ("processing", "Being processed.", False),
@@ -138,7 +138,7 @@ def test_a_service_that_is_down_is_reported_and_the_job_kept(tmp_path: Path) -> 
         visitor = site.visitor()
         page = visitor.submit()
         told = visitor.status(page)
-        assert (told["status"], told["finished"], site.rows()[0]["status"]) == ("pending", False, "pending")
+        assert (told["status"], told["finished"], site.statuses()) == ("pending", False, ["pending"])
         assert told["note"].startswith("The service cannot be reached at the moment")
         assert visitor.status(page) == {
             "status": "completed", "text": "Your video is ready.", "note": "", "finished": True
@@ -219,7 +219,9 @@ def refusing(request: Received, connection: int) -> bytes:
 def test_the_status_of_a_video_that_cannot_be_fetched(theirs: int, ours: int, tmp_path: Path) -> None:
     with serving(answering(refusing)) as service, site_of(service.url, tmp_path) as site:
         visitor = site.visitor()
-        response = visitor.get(f"{visitor.submit()}/video", headers={"Range": f"bytes={theirs}-"})
+        page = visitor.submit()
+        visitor.status(page)
+        response = visitor.get(f"{page}/video", headers={"Range": f"bytes={theirs}-"})
     assert (response.status_code, "Content-Range" in response.headers) == (ours, False)
 
 
@@ -251,9 +253,11 @@ def test_a_video_that_cannot_be_fetched_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_completed_job_that_turns_out_to_have_failed_has_no_video(tmp_path: Path) -> None:
-    with serving(then(COMPLETED, clerk("failed"))) as service, site_of(service.url, tmp_path) as site:
+    with serving(then(ACCEPTED, then(COMPLETED, clerk("failed")))) as service, site_of(service.url, tmp_path) as site:
         visitor = site.visitor()
-        assert visitor.get(f"{visitor.submit()}/video").status_code == 502
+        page = visitor.submit()
+        assert visitor.status(page)["status"] == "completed"
+        assert visitor.get(f"{page}/video").status_code == 502
 
 
 def endless(connection: Connection) -> None:
@@ -270,6 +274,7 @@ def test_a_browser_that_disconnects_ends_the_download_from_the_service(method: s
     with serving(endless) as service, site_of(service.url, tmp_path) as site:
         visitor = site.visitor()
         page = visitor.submit()
+        visitor.status(page)
         with visitor.session.request(method, f"{site.url}{page}/video", stream=True, timeout=SECONDS) as response:
             assert (response.status_code, response.headers["Content-Length"]) == (200, str(1 << 40))
             assert len(response.raw.read(1000)) == (1000 if method == "GET" else 0)

@@ -6,12 +6,11 @@ import importlib.util
 import json
 import os
 import re
-import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +20,7 @@ import requests
 from flask import Flask
 from werkzeug.serving import make_server
 
+from decart import JobRecord
 from decart.emulator import Emulator, EmulatorServer, VirtualClock
 from support.browser import PATIENCE
 from support.documents import ROOT
@@ -92,11 +92,13 @@ class Site:
     def visitor(self) -> Visitor:
         return Visitor(self.url)
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the rows of the database, the oldest job first."""
-        with closing(sqlite3.connect(self.app.config["DATABASE"])) as connection:
-            connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute("SELECT * FROM job ORDER BY rowid")]
+    def jobs(self) -> list[JobRecord]:
+        """Return the jobs in the journal, the oldest first."""
+        return [*self.app.extensions["decart"].jobs]
+
+    def statuses(self) -> list[str]:
+        """Return the status of each job as its page shows it, the oldest first."""
+        return [flask_example.status_of(job) for job in self.jobs()]
 
 
 @contextmanager

@@ -1,0 +1,109 @@
+"""The jobs of a journal as tables in a notebook."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fakes import LAKE
+
+from decart import DecartClient, MemoryJournal, SQLiteJournal
+from decart.emulator import VirtualEmulator
+from decart.journal.recent import recent
+from decart.journal.samples import record
+
+NOW = 1_790_000_000.0
+
+
+class Counting(MemoryJournal):
+    """Counts the records that are read from it."""
+
+    read = 0
+
+    def select(self, **filters: Any) -> Any:
+        found = super().select(**filters)
+        self.read += len(found)
+        return found
+
+
+def filled(times: list[float]) -> Counting:
+    journal = Counting()
+    for number, when in enumerate(times):
+        journal.insert(record(f"{number:06d}", created_at=when))
+    return journal
+
+
+def last_labels(journal: MemoryJournal, count: int = 20) -> list[str]:
+    return [each.label for each in recent(journal, count, NOW)]
+
+
+@pytest.mark.parametrize("many", [0, 1, 19, 20])
+def test_a_short_journal_is_shown_completely(many: int) -> None:
+    assert last_labels(filled([NOW - 5.0] * many)) == [f"{number:06d}" for number in range(many)]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [NOW - 86_400 * 30 + number for number in range(5000)],
+        [*(NOW - 1e8 + number for number in range(3000)), *(NOW - 0.01 * (2000 - number) for number in range(2000))],
+        [*(NOW - 1e8 for _ in range(3000)), *(NOW for _ in range(25))],
+        [NOW - 7.0] * 25,
+    ],
+    ids=["evenly", "a burst at the end", "many at once", "all at once"],
+)
+def test_the_last_records_are_found_without_reading_the_others(times: list[float]) -> None:
+    journal = filled(times)
+    expected = [f"{number:06d}" for number in range(len(times))][-20:]
+    assert last_labels(journal) == expected
+    assert journal.read <= 50 * 21
+
+
+def text_of(table: str) -> str:
+    return re.sub("<[^>]*>+", " ", table)
+
+
+@pytest.fixture
+def client() -> Iterator[DecartClient]:
+    with VirtualEmulator() as emulator, emulator.client(journal=MemoryJournal(), prices=lambda job: 0.5) as client:
+        yield client
+
+
+def test_the_jobs_of_a_client_are_a_table_of_the_last_twenty(client: DecartClient, tmp_path: Path) -> None:
+    for number in range(22):
+        client.queue.submit(LAKE, label=f"order-{number:02d}")
+    client.queue.submit_and_poll(LAKE, label="order-21", save_to=tmp_path / "lake.mp4")
+    shown = client.jobs._repr_html_()
+    assert shown is not None
+    assert re.findall(r"order-\d\d", shown) == [f"order-{number:02d}" for number in range(2, 22)]
+    assert f"{tmp_path / 'lake.mp4'}  0.5" in text_of(shown)
+    assert client.aio.jobs._repr_html_() == shown
+
+
+def test_a_label_is_escaped_and_a_later_generation_is_named(client: DecartClient) -> None:
+    client.queue.submit_and_poll(LAKE, label="<b>1</b>")
+    client.queue.submit(LAKE, label="<b>1</b>", again=True)
+    shown = client.jobs.select()._repr_html_()
+    assert "<td>&lt;b&gt;1&lt;/b&gt; (2)</td><td>accepted</td>" in shown
+    assert "<b>" not in shown
+
+
+def test_of_a_long_list_the_end_is_shown(client: DecartClient) -> None:
+    for number in range(103):
+        client.queue.submit(LAKE, label=f"order-{number:03d}")
+    shown = client.jobs.pending()._repr_html_()
+    assert shown.count("<tr>") == 101
+    assert "3 earlier records are not shown." in text_of(shown)
+    assert "order-102" in shown
+
+
+def test_the_jobs_of_a_client_are_named_after_its_journal(tmp_path: Path) -> None:
+    with VirtualEmulator() as emulator:
+        with emulator.client(journal=SQLiteJournal(tmp_path / "jobs.db")) as client:
+            assert repr(client.jobs) == f"JobsClient(SQLiteJournal('{tmp_path / 'jobs.db'}'))"
+        with emulator.client() as client:
+            assert repr(client.jobs) == "JobsClient(None)"
+            assert client.jobs._repr_html_() is None
