@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import finalize
 
 from ..errors import InvalidInputError, MissingExtraError
 from ..extras import require
@@ -63,6 +64,8 @@ class SQLAlchemyJournal:
         self._jobs, self._versions = _tables(table)
         self._prepared = False
         self._gate = Gate(_PATIENCE)
+        if self._owned:
+            finalize(self, self._engine.dispose)
         watch(self)
 
     def __repr__(self) -> str:
@@ -248,7 +251,7 @@ def _make_engine(url: str | sa.URL) -> sa.Engine:
             f"The driver {error.name} of this database is not installed. Install it, or write the name of the one that "
             "is in the URL, as in postgresql+psycopg://user@host/name"
         ) from error
-    except (ArgumentError, ValueError):  # its text contains the password
+    except (ArgumentError, AttributeError, ValueError):  # its text contains the password
         raise InvalidInputError(
             "This is no URL of a database that SQLAlchemy knows. Write, for example, "
             "postgresql+psycopg://user@host/name"
