@@ -137,7 +137,8 @@ def mine() -> str:
 
 
 def find_job(label: str) -> JobRecord:
-    return client().jobs.get(label) or abort(404)
+    known = client().jobs.get(label) if re.fullmatch(r"[\w.-]{60}", label, re.ASCII) else None
+    return known or abort(404)
 
 
 # ---------------------------------------------------------------- the views
