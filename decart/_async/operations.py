@@ -11,7 +11,7 @@ import attrs
 
 from ..arguments import WaitArguments, check_policy
 from ..downloads import Download, RequestedRange
-from ..errors import InvalidInputError
+from ..errors import DecartSDKError, InvalidInputError, QueueError
 from ..events import Operation
 from ..inputs import JobInput
 from ..jobs import (
@@ -171,12 +171,18 @@ class AsyncOperations:
             engine.reporter.status(first_status(accepted), "was submitted, and is")
         return accepted
 
-    async def last_status(self, job_id: str) -> JobStatusResponse:
-        """Return the last status of a job that has finished."""
-        status = finished(await self.engine.status(job_id, result_error))
+    async def status(
+        self, job_id: str, error_of: Callable[[str, DecartSDKError], QueueError] = status_error
+    ) -> JobStatusResponse:
+        """Check the status of a job once, and record it."""
+        status = await self.engine.status(job_id, error_of)
         if self.recorder is not None:
             await self.recorder.note(status)
         return status
+
+    async def last_status(self, job_id: str) -> JobStatusResponse:
+        """Return the last status of a job that has finished."""
+        return finished(await self.status(job_id, result_error))
 
     async def wait(
         self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None = None

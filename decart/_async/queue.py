@@ -115,10 +115,7 @@ class AsyncQueueClient:
         job_id = job_id_of(job, self._engine.settings)
         state = CallState(job_id)
         try:
-            status = await self._engine.status(job_id)
-            if self._operations.recorder is not None:
-                await self._operations.recorder.note(status)
-            return status
+            return await self._operations.status(job_id)
         except BaseException as error:
             state.explain(error)
             raise

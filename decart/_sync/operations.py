@@ -12,7 +12,7 @@ import attrs
 
 from ..arguments import WaitArguments, check_policy
 from ..downloads import Download, RequestedRange
-from ..errors import InvalidInputError
+from ..errors import DecartSDKError, InvalidInputError, QueueError
 from ..events import Operation
 from ..inputs import JobInput
 from ..jobs import (
@@ -172,12 +172,18 @@ class Operations:
             engine.reporter.status(first_status(accepted), "was submitted, and is")
         return accepted
 
-    def last_status(self, job_id: str) -> JobStatusResponse:
-        """Return the last status of a job that has finished."""
-        status = finished(self.engine.status(job_id, result_error))
+    def status(
+        self, job_id: str, error_of: Callable[[str, DecartSDKError], QueueError] = status_error
+    ) -> JobStatusResponse:
+        """Check the status of a job once, and record it."""
+        status = self.engine.status(job_id, error_of)
         if self.recorder is not None:
             self.recorder.note(status)
         return status
+
+    def last_status(self, job_id: str) -> JobStatusResponse:
+        """Return the last status of a job that has finished."""
+        return finished(self.status(job_id, result_error))
 
     def wait(
         self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None = None

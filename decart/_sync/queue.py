@@ -116,10 +116,7 @@ class QueueClient:
         job_id = job_id_of(job, self._engine.settings)
         state = CallState(job_id)
         try:
-            status = self._engine.status(job_id)
-            if self._operations.recorder is not None:
-                self._operations.recorder.note(status)
-            return status
+            return self._operations.status(job_id)
         except BaseException as error:
             state.explain(error)
             raise
