@@ -231,7 +231,7 @@ def video(label: str) -> ResponseReturnValue:
 
 @pages.cli.command("finish")
 def finish() -> None:
-    """Save the videos of jobs that a stopped server left, and list the jobs that may have been billed."""
+    """Wait for what is under way, save all videos, and list the jobs that may have been billed."""
     folder = Path(current_app.config["DATABASE"]).absolute().parent / "videos"
     folder.mkdir(exist_ok=True)
     for resumed in client().jobs.resume(save_to=lambda job: folder / f"{job.label}.mp4"):
