@@ -9,8 +9,7 @@ is not noticed. A stream that cannot seek is copied for the upload anyway, and t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from itertools import chain
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -50,7 +49,7 @@ def request_of(fields: Mapping[str, str | Upload], model: str, settings: Setting
         InvalidInputError: A file cannot be read.
     """
     fingerprint = {
-        name: _of_file(value) if isinstance(value, Upload) else _digest([value.encode("utf-8", "surrogatepass")])
+        name: _of_file(value) if isinstance(value, Upload) else _digest(value.encode("utf-8", "surrogatepass"))
         for name, value in fields.items()
     }
     origin, account = whose(settings)
@@ -59,11 +58,10 @@ def request_of(fields: Mapping[str, str | Upload], model: str, settings: Setting
 
 def whose(settings: Settings) -> tuple[str, str]:
     """Return the origin and the account of a client: where it sends requests, and a digest of its key."""
-    return settings.origin, _digest([settings.api_key.encode()])
+    return settings.origin, _digest(settings.api_key.encode())
 
 
-def _digest(parts: Iterable[bytes]) -> str:
-    """Return the digest of parts, of which one is in memory at a time."""
+def _digest(*parts: bytes) -> str:
     digest = hashlib.blake2b(digest_size=12, person=b"decart-journal")
     for part in parts:
         digest.update(part)
@@ -72,11 +70,11 @@ def _digest(parts: Iterable[bytes]) -> str:
 
 def _of_file(file: Upload) -> str:
     if file.size <= SAMPLED:
-        return _digest(file.chunks())
+        return _digest(*file.chunks())
     last = file.size - BLOCK
     starts = [last * number // 63 for number in range(64)]
     with file.source.open() as read_at:
-        return _digest(chain([str(file.size).encode()], (read_at(start, BLOCK) for start in starts)))
+        return _digest(str(file.size).encode(), *(read_at(start, BLOCK) for start in starts))
 
 
 def kept_inputs(job: JobInput) -> dict[str, Any]:

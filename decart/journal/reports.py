@@ -11,9 +11,6 @@ from ..errors import DecartSDKError
 from ..jobs import QueueJobResult
 from .records import JobRecord
 
-SHOWN = 100
-"""Records of a list that a notebook shows."""
-
 COLUMNS = ("label", "state", "model", "job", "created", "saved to", "cost")
 
 
@@ -30,6 +27,10 @@ class ResumedJob:
     record: JobRecord
     result: QueueJobResult | None = None
     error: DecartSDKError | OSError | None = None
+
+
+SHOWN = 100
+"""Records of a list that a notebook shows."""
 
 
 class Records(list[JobRecord]):

@@ -137,7 +137,8 @@ def mine() -> str:
 
 
 def find_job(label: str) -> JobRecord:
-    return client().jobs.get(label) or abort(404)
+    known = client().jobs.get(label) if re.fullmatch(r"[\w.-]{60}", label, re.ASCII) else None
+    return known or abort(404)
 
 
 # ---------------------------------------------------------------- the views
@@ -230,7 +231,7 @@ def video(label: str) -> ResponseReturnValue:
 
 @pages.cli.command("finish")
 def finish() -> None:
-    """Save the videos of jobs that a stopped server left, and list the jobs that may have been billed."""
+    """Wait for what is under way, save all videos, and list the jobs that may have been billed."""
     folder = Path(current_app.config["DATABASE"]).absolute().parent / "videos"
     folder.mkdir(exist_ok=True)
     for resumed in client().jobs.resume(save_to=lambda job: folder / f"{job.label}.mp4"):

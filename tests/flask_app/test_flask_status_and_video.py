@@ -32,8 +32,8 @@ def test_a_job_can_be_shared_by_its_address_and_no_other_address_exists(
     page = owner.submit("a lake")
     emulator.finish()
     owner.status(page)
-    codes = [friend.get(path + view).status_code for path in (page, page[:-1], "/jobs/none")]
-    assert codes == [200, 404, 404]
+    others = (page[:-1], page[:-1] + "!", "/jobs/none", "/jobs/%00", "/jobs/" + "x" * 300)
+    assert [friend.get(path + view).status_code for path in (page, *others)] == [200] + [404] * len(others)
 
 
 def test_a_reloaded_page_shows_the_status_the_error_and_the_video_without_a_script(
