@@ -115,7 +115,7 @@ class AsyncQueueClient:
         job_id = job_id_of(job, self._engine.settings)
         state = CallState(job_id)
         try:
-            return await self._engine.status(job_id)
+            return await self._operations.status(job_id)
         except BaseException as error:
             state.explain(error)
             raise
@@ -314,7 +314,7 @@ class AsyncQueueClient:
             >>> result.save("lake.mp4")
             PosixPath('lake.mp4')
         """
-        state = CallState()
+        state = CallState(waits=True)
         try:
             callback = callback_of(options, on_status_change)
             with shown_progress(progress, awaited=AWAITED) as shown:

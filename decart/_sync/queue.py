@@ -116,7 +116,7 @@ class QueueClient:
         job_id = job_id_of(job, self._engine.settings)
         state = CallState(job_id)
         try:
-            return self._engine.status(job_id)
+            return self._operations.status(job_id)
         except BaseException as error:
             state.explain(error)
             raise
@@ -313,7 +313,7 @@ class QueueClient:
             >>> result.save("lake.mp4")
             PosixPath('lake.mp4')
         """
-        state = CallState()
+        state = CallState(waits=True)
         try:
             callback = callback_of(options, on_status_change)
             with shown_progress(progress, awaited=AWAITED) as shown:

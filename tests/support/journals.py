@@ -1,0 +1,79 @@
+"""Clients with a journal, and journals that fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from decart import DecartClient, JobRecord, JobSubmitResponse, JournalError, MemoryJournal, models
+from decart.emulator import VirtualEmulator
+
+LAKE: dict[str, Any] = {"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake"}
+OCEAN = LAKE | {"prompt": "A stormy ocean"}
+
+
+def posts(emulator: Any) -> int:
+    """Return how many submits reached an emulator."""
+    return sum(request.route == "submit" for request in emulator.requests)
+
+
+def accepted(emulator: Any) -> list[str]:
+    """Return the ids of the jobs that an emulator accepted."""
+    return [request.job_id for request in emulator.requests if request.route == "submit" and request.job_id]
+
+
+def states(client: DecartClient) -> dict[str, list[str]]:
+    """Return the states of all records: label -> that of each generation."""
+    found: dict[str, list[str]] = {}
+    for record in client.jobs:
+        found.setdefault(record.label, []).append(record.state)
+    return found
+
+
+class Failing(MemoryJournal):
+    """A journal in memory whose methods fail when ``fails(method, record)`` says so.
+
+    Attributes:
+        error: What they raise.
+        after: Whether they do what they should before they fail, as a database may whose connection breaks.
+        calls: The names of the methods that were called.
+    """
+
+    def __init__(self, fails: Callable[[str, Any], bool] = lambda method, value: False, **options: Any) -> None:
+        super().__init__(**options)
+        self.fails, self.after = fails, False
+        self.error: Exception = JournalError("The disk is full.")
+        self.calls: list[str] = []
+
+    def _maybe(self, name: str, value: Any, call: Callable[[], Any]) -> Any:
+        self.calls.append(name)
+        if not self.fails(name, value):
+            return call()
+        if self.after:
+            call()
+        raise self.error
+
+    def insert(self, record: JobRecord) -> bool:
+        return bool(self._maybe("insert", record, lambda: super(Failing, self).insert(record)))
+
+    def replace(self, record: JobRecord) -> bool:
+        return bool(self._maybe("replace", record, lambda: super(Failing, self).replace(record)))
+
+    def latest(self, label: str) -> JobRecord | None:
+        found: JobRecord | None = self._maybe("latest", label, lambda: super(Failing, self).latest(label))
+        return found
+
+    def by_job(self, job_id: str) -> JobRecord | None:
+        found: JobRecord | None = self._maybe("by_job", job_id, lambda: super(Failing, self).by_job(job_id))
+        return found
+
+
+def writes_of(*names: str) -> Callable[[str, Any], bool]:
+    """Return a rule for ``Failing``: writes of these states fail."""
+    return lambda method, value: method in ("insert", "replace") and value.state in names
+
+
+def submitted(emulator: VirtualEmulator, journal: Any, label: str = "order-1") -> JobSubmitResponse:
+    """Submit a job from a client that is gone afterwards."""
+    with emulator.client(journal=journal) as client:
+        return client.queue.submit(LAKE, label=label)
