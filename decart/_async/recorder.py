@@ -44,6 +44,7 @@ STATUS: dict[State, str] = {"completed": "completed", "delivered": "completed", 
 """What the service would say of a job in this state; of the others, "pending"."""
 
 REVISED: dict[str, dict[str, Any]] = {
+    "note refused": {"state": "refused", "error": "The call ended before it had sent anything."},
     "note unknown": {"state": "unknown"},
     "give up": {"state": "failed", "error": "Its outcome was unknown, and a person decided to submit another job."},
 }
@@ -153,9 +154,6 @@ class AsyncRecorder:
                 if await finish_in_thread(partial(entry.insert, record)):
                     return None
                 again = decided = False  # another call was faster, and its job will do
-            elif step == "take over":
-                if await finish_in_thread(partial(entry.take_over, last)):
-                    return None
             elif step in REVISED:
                 await in_thread(partial(self.journal.replace, last.changed(self.now(), **REVISED[step])))
             elif last.job_id is not None:

@@ -30,15 +30,8 @@ class Entry:
 
     def insert(self, record: JobRecord) -> bool:
         """Claim a label or its next generation; return whether nobody was faster."""
-        return self._claimed(record, self.journal.insert)
-
-    def take_over(self, left: JobRecord) -> bool:
-        """Claim what a process left that died before it sent anything; return whether nobody was faster."""
-        return self._claimed(left.changed(self.now(), owner=self.claim.owner), self.journal.replace)
-
-    def _claimed(self, record: JobRecord, write: Callable[[JobRecord], bool]) -> bool:
         self.record = record  # first: an interrupt may hide that it was written
-        if write(record):
+        if self.journal.insert(record):
             return True
         self.record = None
         return False

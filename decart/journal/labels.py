@@ -10,10 +10,9 @@ from .errors import LabelConflictError
 from .fingerprints import Request
 from .records import JobRecord, State
 
-Step = Literal["submit", "take over", "return", "wait", "note unknown", "give up"]
-"""What to do: submit as the next generation; submit in place of a call that died before it had sent anything; return
-the job; wait for the call that is submitting it; note that a call died while it was sending; note that a person gave
-the job up."""
+Step = Literal["submit", "return", "wait", "note refused", "note unknown", "give up"]
+"""What to do: submit as the next generation; return the job; wait for the call that is submitting it; note that a call
+died before, or while, it was sending; note that a person gave the job up."""
 
 ENDED: frozenset[State] = frozenset({"completed", "failed", "delivered"})
 
@@ -49,17 +48,17 @@ def next_step(
         SubmitOutcomeUnknownError: It is not known whether the job exists.
         InvalidInputError: It is to be made again, and has not ended.
     """
-    if record is None:
+    if record is None or record.state == "refused":
         return "submit"
+    if record.state == "intended" and not alive:
+        return "note refused"
     if differs := request.differences(record):
         raise conflict(record, differs)
     match record.state:
         case "intended":
-            return "wait" if alive else "take over"
+            return "wait"
         case "sending":
             return "wait" if alive else "note unknown"
-        case "refused":
-            return "submit"
         case "unknown" if decided:
             return "give up"
         case "unknown":

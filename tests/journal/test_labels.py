@@ -268,6 +268,19 @@ def test_a_refused_label_may_be_submitted_at_once(make: Make) -> None:
         assert client.jobs.spent() == 0
 
 
+def test_a_label_that_was_refused_is_free_for_another_request() -> None:
+    with (
+        VirtualEmulator(faults="status:422,on=submit") as emulator,
+        emulator.client(journal=MemoryJournal()) as client,
+    ):
+        with pytest.raises(QueueSubmitError):
+            client.queue.submit(LAKE, label="order-1")
+        client.queue.submit(OCEAN, label="order-1")
+        with pytest.raises(LabelConflictError):
+            client.queue.submit(LAKE, label="order-1")
+        assert states(client) == {"order-1": ["refused", "accepted"]}
+
+
 @EVERY
 @pytest.mark.parametrize("fault", ["drop-before", "drop-after", "status:500,on=submit", "redirect,on=submit"])
 def test_an_unknown_outcome_is_never_submitted_again_by_itself(make: Make, fault: str) -> None:
