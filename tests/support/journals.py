@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from decart import DecartClient, JobRecord, JobSubmitResponse, JournalError, MemoryJournal, models
+import pytest
+
+from decart import (
+    DecartClient,
+    JobRecord,
+    JobSubmitResponse,
+    JournalError,
+    MemoryJournal,
+    SubmitOutcomeUnknownError,
+    models,
+)
 from decart.emulator import VirtualEmulator
 
 LAKE: dict[str, Any] = {"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake"}
+ANOTHER = "another-machine/1/2/3"
+"""The owner of a record of another machine."""
+
 OCEAN = LAKE | {"prompt": "A stormy ocean"}
 
 
@@ -28,6 +41,27 @@ def states(client: DecartClient) -> dict[str, list[str]]:
     for record in client.jobs:
         found.setdefault(record.label, []).append(record.state)
     return found
+
+
+def record_of(client: DecartClient, label: str = "order-1") -> JobRecord:
+    """Return the record of a label."""
+    record = client.jobs.get(label)
+    assert record is not None
+    return record
+
+
+def unknown(client: DecartClient, label: str = "order-1", options: Any = LAKE) -> None:
+    """Submit a job whose outcome is not known."""
+    with pytest.raises(SubmitOutcomeUnknownError):
+        client.queue.submit(options, label=label)
+
+
+def leave(journal: Any, state: str, **fields: Any) -> JobRecord:
+    """Leave the record of order-1 as another process would that died, or is on another machine."""
+    record = journal.latest("order-1")
+    changed: JobRecord = record.changed(record.updated_at, state=state, **fields)
+    assert journal.replace(changed)
+    return changed
 
 
 class Failing(MemoryJournal):
