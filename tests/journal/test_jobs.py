@@ -75,7 +75,12 @@ def test_records_are_found_by_what_they_are() -> None:
     + [{"model": models.video("lucy-pro-t2v")}],
 )
 def test_a_filter_that_cannot_be_one_is_refused(filters: Any) -> None:
-XX
+    with (
+        VirtualEmulator() as emulator,
+        emulator.client(journal=MemoryJournal()) as client,
+        pytest.raises(InvalidInputError),
+    ):
+        client.jobs.select(**filters)
 
 
 def test_many_records_are_read_in_pages() -> None:

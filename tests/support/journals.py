@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,16 @@ ANOTHER = "another-machine/1/2/3"
 """The owner of a record of another machine."""
 
 OCEAN = LAKE | {"prompt": "A stormy ocean"}
+
+
+def content(prompt: str | None) -> bytes:
+    """Return the video that ``render`` makes of a prompt."""
+    return f"{prompt}; ".encode() * 5000
+
+
+def render(job: Any, target: Path) -> None:
+    """Make a video at once, for an emulator."""
+    target.write_bytes(content(job.prompt))
 
 
 def posts(emulator: Any) -> int:
