@@ -61,11 +61,13 @@ if TYPE_CHECKING:
     from . import models
     from ._async.client import AsyncDecartClient
     from ._async.files import AsyncFilesClient
+    from ._async.jobs import AsyncJobsClient
     from ._async.lookups import AsyncModelsClient
     from ._async.queue import AsyncQueueClient
     from ._async.tokens import AsyncTokensClient
     from ._async.transfers import AsyncVideoStream
     from ._sync.files import FilesClient
+    from ._sync.jobs import JobsClient
     from ._sync.lookups import ModelsClient
     from ._sync.queue import QueueClient
     from ._sync.tokens import TokensClient
@@ -131,6 +133,7 @@ __all__ = [
     "APIError",
     "AsyncDecartClient",
     "AsyncFilesClient",
+    "AsyncJobsClient",
     "AsyncModelsClient",
     "AsyncQueueClient",
     "AsyncTokensClient",
@@ -173,6 +176,7 @@ __all__ = [
     "JobStatusResponse",
     "JobSubmitResponse",
     "JobTimeoutError",
+    "JobsClient",
     "Journal",
     "JournalError",
     "LabelConflictError",
@@ -238,18 +242,19 @@ __all__ = [
     "__version__",
     "models",
 ]
-
 logging.getLogger("decart").addHandler(logging.NullHandler())
 
 _LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs an extra
     "_async.client": "AsyncDecartClient",
     "_async.lookups": "AsyncModelsClient",
     "_async.files": "AsyncFilesClient",
+    "_async.jobs": "AsyncJobsClient",
     "_async.queue": "AsyncQueueClient",
     "_async.tokens": "AsyncTokensClient",
     "_async.transfers": "AsyncVideoStream",
     "_sync.lookups": "ModelsClient",
     "_sync.files": "FilesClient",
+    "_sync.jobs": "JobsClient",
     "_sync.queue": "QueueClient",
     "_sync.tokens": "TokensClient",
     "_sync.transfers": "VideoStream",

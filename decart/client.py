@@ -28,7 +28,6 @@ class DecartClient(SyncDecartClient):
                 journal=self._shared.journal,
                 prices=self._shared.prices,
                 unwritten=self._shared.unwritten,
-                waiting=self._shared.waiting,
                 parent=self._shared,
             )
             self._aio = AsyncDecartClient._made_of(self._config, shared, adapt(shared.transport))

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
@@ -22,11 +22,13 @@ from .errors import InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError
 from .events import EventHook
 from .extras import DISTRIBUTION
 from .inputs import JobInput, read
-from .journal.records import JobRecord, Journal
 from .keys import KeyCache
 from .pace import JobMemory
 from .policies import PollPolicy, RetryPolicy
 from .transports.base import AnyTimeout, AsyncTransport, Timeout, Transport, origin
+
+if TYPE_CHECKING:
+    from .journal.records import JobRecord, Journal
 
 Prices = Mapping[str, float] | Callable[[JobInput], float | None]
 """What a job costs: by the name of its model, or by a function of its inputs; ``None`` if that is not known."""
@@ -255,8 +257,7 @@ class Shared:
         journal: Where submits are recorded, if anywhere.
         prices: What a job costs, by the caller.
         owns_journal: Whether the journal is closed with the client.
-        unwritten: Records of jobs that were paid for, which the journal could not write yet.
-        waiting: The jobs that this process resumes right now.
+        unwritten: Records of submits that have ended, which the journal could not write yet, by label and generation.
         closed: Whether one of the clients was closed.
         parent: What the sync client shares, for its async side.
         async_sides: The async sides of these clients, which are closed with them.
@@ -268,8 +269,7 @@ class Shared:
     journal: Journal | None = None
     prices: Prices | None = None
     owns_journal: bool = False
-    unwritten: list[JobRecord] = attrs.field(factory=list)
-    waiting: dict[str, object] = attrs.field(factory=dict)
+    unwritten: dict[tuple[str, int], JobRecord] = attrs.field(factory=dict)
     closed: bool = False
     parent: Shared | None = None
     async_sides: WeakSet[Any] = attrs.field(factory=WeakSet)

@@ -3,7 +3,7 @@
 ::
 
     DecartSDKError                      .message .data .cause .job_id
-    ├── InvalidAPIKeyError, InvalidBaseURLError, ClientClosedError, ModelNotFoundError
+    ├── InvalidAPIKeyError, InvalidBaseURLError, ClientClosedError, ModelNotFoundError, JournalError, LabelConflictError
     ├── InvalidInputError (ValueError)  refused before anything was sent
     ├── MissingExtraError (ImportError) a feature whose packages are not installed
     ├── CallError                       .status_code .retry_after .request_id: where it went wrong

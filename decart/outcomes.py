@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -27,6 +28,9 @@ from .policies import outcome_unknown, repeat_read, repeat_submit
 from .polling import JobPoll
 from .progress import Meter
 from .transports.base import Event
+
+if TYPE_CHECKING:
+    from .journal.owners import Claim
 
 SUBMIT_ENDED = (
     "The submit ended before its response arrived. The job may have been accepted, and you may have been charged: "
@@ -52,6 +56,8 @@ class CallState:
         finished: Whether the job is known to have finished.
         in_callback: Whether the caller's callback is running: what ends the call then is the caller's.
         if_sent: The advice if the call ends once something was sent, and no job is known.
+        waits: Whether a submit is to be followed by a wait.
+        claim: In a journal, the right of this call to wait for the job; no other call resumes it meanwhile.
     """
 
     job_id: str | None = None
@@ -59,6 +65,8 @@ class CallState:
     finished: bool = False
     in_callback: bool = False
     if_sent: str = SUBMIT_ENDED
+    waits: bool = False
+    claim: Claim | None = None
 
     def accept(self, job: JobSubmitResponse) -> None:
         """Take note of an accepted job."""
@@ -114,19 +122,24 @@ class Sending:
         state: How far the call has come.
         check: Raises if the call must not start: the client is closed, or the caller has cancelled.
         meter: Reports the progress, if anybody wants it.
+        first: Called before the first byte, and once more by a transport that does not call ``may_start``.
     """
 
     state: CallState
     check: tuple[Callable[[], None], ...]
     meter: Meter | None
+    first: tuple[Callable[[], None], ...] = ()
 
     def may_start(self) -> None:
         """Raise if the body must not be sent any more."""
-        for check in self.check:
+        for check in (*self.check, *self.first):
             check()
 
     def on_sent(self, done: int, total: int) -> None:
         """Take note of the bytes that were sent."""
+        if not self.state.sent:
+            for write in self.first:
+                write()
         self.state.sent = True
         if self.meter is not None:
             self.meter.at(done, total)

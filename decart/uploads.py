@@ -93,7 +93,7 @@ class Upload:
                 in that case, so that no server takes the request for a complete one.
         """
         done = 0
-        with _file_errors(self.field, self.display_name), self.source.open() as read_at:
+        with file_errors(self.field, self.display_name), self.source.open() as read_at:
             while done < self.size:
                 chunk = read_at(done, min(CHUNK, self.size - done))
                 done += len(chunk)
@@ -106,7 +106,7 @@ class Upload:
 
 
 @contextmanager
-def _file_errors(field: str, display_name: str) -> Iterator[None]:
+def file_errors(field: str, display_name: str) -> Iterator[None]:
     """Turn any error of the caller's file into one sentence that names the field and the file."""
     try:
         yield
@@ -177,7 +177,7 @@ def upload(field: str, value: object) -> Upload:
     """
     file, name, content_type = _from_tuple(field, value) if isinstance(value, tuple) else (file_of(value), None, None)
     display_name = one_line(name or "") or _display_name(file)
-    with _file_errors(field, display_name):
+    with file_errors(field, display_name):
         if _is_image(file):
             own_name, own_type, source = _from_image(field, file)
             content_type = content_type or own_type  # which is that of the encoding, whatever the name

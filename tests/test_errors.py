@@ -34,9 +34,12 @@ from decart.errors import (
     TransportTimeout,
     WaitCancelledError,
 )
+from decart.journal import errors as journal_errors
 
 CLASSES: dict[str, type[DecartSDKError]] = {
-    name: kind for name, kind in vars(errors).items() if inspect.isclass(kind) and issubclass(kind, DecartSDKError)
+    name: kind
+    for name, kind in (vars(errors) | vars(journal_errors)).items()
+    if inspect.isclass(kind) and issubclass(kind, DecartSDKError)
 }
 OWN: list[tuple[type[DecartSDKError], dict[str, Any]]] = [
     (ModelNotFoundError, {"model": "lucy-pro-t2w"}),

@@ -12,7 +12,6 @@ from ..events import EventHook
 from ..file_inputs import ImageInput
 from ..images import ImageResult, SavedImage
 from ..inputs import refuse
-from ..journal.records import Journal
 from ..lookups import Provenance
 from ..options import ImageOptions
 from ..policies import PollPolicy, RetryPolicy
@@ -29,6 +28,7 @@ from .queue import AsyncQueueClient
 from .tokens import AsyncTokensClient
 
 if TYPE_CHECKING:
+    from ..journal.records import Journal
     from .jobs import AsyncJobsClient
 
 
@@ -56,7 +56,6 @@ class AsyncDecartClient:
         InvalidAPIKeyError: There is no key, or it cannot be one.
         InvalidBaseURLError: The base URL is not an http(s) address.
         InvalidInputError: Another argument cannot be used.
-        JournalError: The journal cannot be opened.
 
     Example:
         >>> async with AsyncDecartClient(api_key="your-api-key") as client:
@@ -70,11 +69,7 @@ class AsyncDecartClient:
 
     @property
     def jobs(self) -> AsyncJobsClient:
-        """The jobs in the journal of this client.
-
-        Raises:
-            InvalidInputError: It has none.
-        """
+        """The jobs in the journal of this client; without one, its methods raise ``InvalidInputError``."""
         from .jobs import AsyncJobsClient  # a client without a journal needs none of it
 
         return AsyncJobsClient(self.queue._operations)
@@ -238,9 +233,11 @@ class AsyncDecartClient:
         """
         if not self._shared.closed:
             self._shared.closed = True
-            await self._transport.aclose()
-            if self._shared.journal is not None and self._shared.owns_journal:
-                self._shared.journal.close()
+            try:
+                await self._transport.aclose()
+            finally:
+                if self.queue._operations.recorder is not None:
+                    await self.queue._operations.recorder.close()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._config.settings.base_url!r})"
@@ -257,12 +254,13 @@ def open_journal(journal: object) -> Journal | None:
 
     Raises:
         InvalidInputError: It is neither.
-        JournalError: The file cannot be opened.
     """
-    if isinstance(journal, (str, os.PathLike)):
-        from ..journal.sqlite import SQLiteJournal
+    if journal is None:
+        return None
+    from ..journal import Journal, SQLiteJournal  # a client without a journal needs none of it
 
+    if isinstance(journal, (str, os.PathLike)):
         return SQLiteJournal(journal)
-    if journal is not None and not isinstance(journal, Journal):
-        raise refuse("journal", "the path of a file, or a journal such as decart.journal.SQLiteJournal(path)", journal)
+    if not isinstance(journal, Journal):
+        raise refuse("journal", "the path of a file, or a journal such as decart.SQLiteJournal(path)", journal)
     return journal

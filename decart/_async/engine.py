@@ -110,7 +110,7 @@ class AsyncEngine:
         """Return what happens while the body of a billed request is sent; ``first`` is called before its first byte."""
         listening = on_progress is not None or self.reporter.hooks
         meter = self.reporter.meter("upload", on_progress, self.transport.now) if listening else None
-        return Sending(state, (self.check_open, cancel.check, *first), meter)
+        return Sending(state, (self.check_open, cancel.check), meter, first)
 
     async def call(
         self,

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import AsyncIterator, Callable, Collection
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from ..arguments import wait_arguments
+import attrs
+
+from ..arguments import WaitArguments, wait_arguments
 from ..errors import DecartSDKError, InvalidInputError
 from ..inputs import refuse
 from ..jobs import JobSubmitResponse
-from ..journal.owners import may_be_alive, this_process
+from ..journal.labels import check_label
+from ..journal.owners import Claim
 from ..journal.recent import recent
-from ..journal.records import OPEN, STATES, JobRecord, State
-from ..journal.reports import Records, ResumedJob
+from ..journal.records import OPEN, STATES, UNFINISHED, JobRecord, State
+from ..journal.reports import Records, ResumedJob, files_named
 from ..models import video
 from ..options import JobOptions
 from ..outcomes import CallState
 from ..policies import PollPolicy
 from ..protocol import is_id
+from ..targets import check_target
 from .backend import AWAITED, CancelEvent, in_thread
 from .operations import AsyncOperations
 from .recorder import AsyncRecorder
@@ -61,6 +64,8 @@ class AsyncJobsClient:
         Raises:
             JournalError: The journal cannot be read.
         """
+        label = check_label(label)
+        await self._recorder.write_again()
         return await in_thread(partial(self._recorder.journal.latest, label))
 
     async def select(
@@ -84,10 +89,15 @@ class AsyncJobsClient:
         """
         if states is not None and (isinstance(states, str) or not set(states) <= set(STATES)):
             raise refuse("states", f"a list of {', '.join(STATES)}", states)
+        if not isinstance(label_prefix, str) or not isinstance(model, (str, type(None))):
+            raise InvalidInputError("label_prefix and model must be str; model is the name of a model.")
         seconds = since.timestamp() if isinstance(since, datetime) else since
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float, type(None))):
+            raise refuse("since", "a datetime, or UNIX seconds", since)
+        await self._recorder.write_again()
         found = Records()
         while True:
-            after = (found[-1].created_at, found[-1].label, found[-1].generation) if found else None
+            after = found[-1].place if found else None
             page = await in_thread(
                 partial(
                     self._recorder.journal.select,
@@ -104,28 +114,32 @@ class AsyncJobsClient:
                 return found
 
     async def __aiter__(self) -> AsyncIterator[JobRecord]:
-        for record in await self.select():  # noqa: UP028 - an async generator cannot delegate
-            yield record
+        after: tuple[float, str, int] | None = None
+        while page := await in_thread(partial(self._recorder.journal.select, after=after, limit=PAGE)):
+            for record in page:
+                after = record.place
+                yield record
 
     async def pending(self) -> Records:
-        """Return what is unfinished: jobs that run, videos that were not handed over, and unknown outcomes."""
-        return Records(record for record in await self.select(states=OPEN) if not self._superseded(record))
+        """Return what is unfinished: jobs that run, videos that were not handed over, and unknown outcomes.
 
-    def _superseded(self, record: JobRecord) -> bool:
-        """Return whether nobody has to act on a record: a process is submitting it right now, or never sent it."""
-        return record.state == "intended" and not self._recorder.is_under_way(record)
+        What another call is submitting at this moment counts, and what died before it sent anything does not.
+        """
+        records = await self.select(states=OPEN)
+        return Records(each for each in records if each.state != "intended" or self._recorder.is_under_way(each))
 
     async def resume(
         self, *, save_to: SaveTo, poll: PollPolicy | None = None, cancel: CancelEvent | None = None
     ) -> list[ResumedJob]:
         """Wait for every unfinished job of this account, and save its video. Nothing is submitted, or billed.
 
-        A job that another live process has taken up is left to it; two processes that resume at once share the work.
+        A job that another live call is waiting for, here or in another process, is left to it: two processes that
+        resume at once share the work. Of another machine, a process counts as live for 10 minutes after its last write.
 
         Args:
             save_to: The file of each video: a function of its record, or a name with ``{label}``, ``{job_id}``,
-                ``{model}`` or ``{generation}``. In a label, everything but letters, digits, ``.``, ``-`` and ``_`` is
-                replaced by ``_``.
+                ``{model}`` or ``{generation}``. What cannot be part of the name of a file is replaced in them, and a
+                digest added.
             poll: As for ``client.queue.poll``; the time counts for each job.
             cancel: As for ``client.queue.poll``.
 
@@ -135,55 +149,47 @@ class AsyncJobsClient:
         Raises:
             InvalidInputError: ``save_to`` would save several videos to one file.
             JournalError: The journal cannot be read.
+            WaitCancelledError: ``cancel`` was set.
 
         Example:
             >>> for job in await client.jobs.resume(save_to="videos/{label}.mp4"):
             ...     print(job.record.label, job.result or job.error)
         """
-        wait_arguments(None, poll, cancel, None, (None, None), awaited=AWAITED)
-        if not callable(save_to) and not re.search(r"\{(label|job_id)\}", os.fspath(save_to)):
-            raise InvalidInputError("save_to must contain {label} or {job_id}, or be a function of the record.")
-        await in_thread(self._recorder.write_again)
-        done = []
-        for record in await self.select(states=("accepted", "completed")):
-            if self._is_mine(record) and record.job_id is not None:
-                key = self._recorder.shared.waiting
-                token = object()
-                if key.setdefault(record.job_id, token) is not token:
-                    continue  # another thread of this process has it
-                try:
-                    if await in_thread(partial(self._recorder.take, record)):
-                        done.append(await self._resume(record, record.job_id, save_to, poll, cancel))
-                finally:
-                    key.pop(record.job_id, None)
+        arguments = wait_arguments(None, poll, cancel, None, (None, None), awaited=AWAITED)
+        file_of = save_to if callable(save_to) else files_named(save_to)
+        files: dict[Path, str | None] = {}
+
+        def target_of(record: JobRecord) -> Path:
+            target = check_target(file_of(record), "save_to")
+            if files.setdefault(target, record.job_id) != record.job_id:
+                raise InvalidInputError(f"save_to: {target} has the video of another job; use {{job_id}} in it.")
+            return target
+
+        ours, done = (self._recorder.origin, self._recorder.account), []
+        for record in await self.select(states=UNFINISHED):
+            if record.job_id is not None and (record.origin, record.account) == ours:
+                resumed = await self._resume(record, record.job_id, target_of, arguments)
+                done += [] if resumed is None else [resumed]
         return done
 
     async def _resume(
-        self, record: JobRecord, job_id: str, save_to: SaveTo, poll: PollPolicy | None, cancel: CancelEvent | None
-    ) -> ResumedJob:
-        """Wait for one job, and save its video."""
-        state = CallState(job_id)
+        self, record: JobRecord, job_id: str, target_of: Callable[[JobRecord], Path], arguments: WaitArguments
+    ) -> ResumedJob | None:
+        """Wait for a job, and save its video, unless another call has taken it up."""
+        state, claim = CallState(job_id), Claim()
         try:
-            target = save_to(record) if callable(save_to) else file_of(record, os.fspath(save_to))
-            arguments = wait_arguments(None, poll, cancel, target, (None, None), awaited=AWAITED)
-            result = await self._operations.wait(job_id, state, arguments)
-            return ResumedJob(record=record, result=result)
-        except (DecartSDKError, OSError) as error:
-            if cancel is not None and cancel.is_set():
-                raise
-            state.explain(error)
-            return ResumedJob(record=record, error=error)
+            if not await self._recorder.take(job_id, claim):
+                return None
+            arguments = attrs.evolve(arguments, save_to=target_of(record))
+            return ResumedJob(record=record, result=await self._operations.wait(job_id, state, arguments))
         except BaseException as error:
             state.explain(error)
-            raise
-
-    def _is_mine(self, record: JobRecord) -> bool:
-        """Return whether a record is of this account, and no other live process has it."""
-        recorder = self._recorder
-        ours = recorder.origin == record.origin and recorder.account == record.account
-        return ours and (
-            record.owner == this_process() or not may_be_alive(record.owner, record.updated_at, recorder.now())
-        )
+            cancelled = arguments.cancel is not None and arguments.cancel.is_set()
+            if cancelled or not isinstance(error, (DecartSDKError, OSError)):
+                raise
+            return ResumedJob(record=record, error=error)
+        finally:
+            await self._recorder.release(job_id, claim)
 
     async def settle(self, label: str, *, job_id: str | None) -> JobRecord:
         """Decide about a label whose outcome is unknown, after a look at the account. Nothing is sent.
@@ -199,8 +205,8 @@ class AsyncJobsClient:
             raise refuse("job_id", "the id of a job, or None", job_id)
         record = await self._unknown(label)
         state: State = "refused" if job_id is None else "accepted"
-        settled = record.changed(self._recorder.now(), state=state, job_id=job_id, error=None, owner=this_process())
-        await in_thread(partial(self._recorder.write, settled))
+        settled = record.changed(self._recorder.now(), state=state, job_id=job_id, error=None, owner="")
+        await self._recorder.write(settled)
         return settled
 
     async def submit_again(self, label: str, options: JobOptions | None = None) -> JobSubmitResponse:
@@ -221,10 +227,7 @@ class AsyncJobsClient:
                 raise InvalidInputError(f"options: the journal does not hold all inputs of the label {label!r}.")
             given: Any = {"model": video(record.model), **record.inputs}
             options = cast(JobOptions, given)
-        reason = "The outcome was unknown, and it was submitted again on request."
-        given_up = record.changed(self._recorder.now(), state="failed", error=reason)
-        await in_thread(partial(self._recorder.write, given_up))
-        return await self._operations.submit(options, CallState(), None, label=label, again=True)
+        return await self._operations.submit(options, CallState(), None, label=label, decided=True)
 
     async def _unknown(self, label: str) -> JobRecord:
         """Return the record of a label whose outcome is unknown."""
@@ -258,6 +261,9 @@ class AsyncJobsClient:
         """Return what the submits cost by the ``prices`` of the client, in their unit.
 
         Submits whose outcome is unknown count, those that were refused do not, and those without a price count as 0.
+
+        Args:
+            since, model, label_prefix: As for ``select``.
         """
         records = await self.select(since=since, model=model, label_prefix=label_prefix)
         return sum(record.cost or 0.0 for record in records if record.state not in ("intended", "refused"))
@@ -268,13 +274,3 @@ class AsyncJobsClient:
         if recorder is None:
             raise InvalidInputError("client.jobs needs a journal: write DecartClient(journal='jobs.db').")
         return recorder
-
-
-def file_of(record: JobRecord, template: str) -> Path:
-    """Return the file of a record by a template such as ``videos/{label}.mp4``."""
-    fields = {name: str(getattr(record, name)) for name in ("label", "job_id", "model", "generation")}
-    safe = {name: re.sub(r"[^\w.-]", "_", value) for name, value in fields.items()}
-    try:
-        return Path(template.format(**safe))
-    except (KeyError, IndexError, ValueError) as error:
-        raise InvalidInputError(f"save_to: {template!r} cannot be filled in ({error!r}).") from error

@@ -5,22 +5,24 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import attrs
 
-from ..errors import InvalidInputError
+from ..errors import APIError, DecartSDKError, InvalidInputError
 from ..events import log
-from ..inputs import JobInput, refuse, shown
+from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse
+from ..journal.entries import Entry, leave, write, write_again
 from ..journal.errors import JournalError
 from ..journal.fingerprints import Request, kept_inputs, request_of, whose
-from ..journal.labels import next_step
-from ..journal.owners import may_be_alive, this_process
-from ..journal.records import JobRecord, Journal, State
-from ..outcomes import CallState
+from ..journal.labels import check_label, next_step
+from ..journal.owners import LEASE, Claim, may_be_alive
+from ..journal.prices import check_prices, cost_of
+from ..journal.records import UNFINISHED, JobRecord, Journal, State
+from ..outcomes import CallState, Cancellation
 from ..protocol import form_fields
 from ..uploads import Upload
 from .backend import before_sending, finish_in_thread, in_thread
@@ -29,8 +31,8 @@ from .engine import AsyncEngine
 Fields = Mapping[str, str | Upload]
 Send = Callable[[Fields, tuple[Callable[[], None], ...]], Awaitable[JobSubmitResponse]]
 
-PATIENCE = 600.0
-"""Seconds to wait for another thread or process that is submitting a job with the same label."""
+PATIENCE = LEASE + 60
+"""Seconds to wait for another thread or process that is submitting a job with the same label; most waits are short."""
 
 PAUSE = 0.1
 """Seconds between two looks at its record."""
@@ -38,14 +40,32 @@ PAUSE = 0.1
 WRITES = 6
 """How often the id of a job is written, over 6 seconds, before the error is raised."""
 
-LABEL_LIMIT = 200
-"""Characters of a label."""
-
-_under_way: list[tuple[str, int]] = []
-"""The labels and generations that this process is submitting: a record of its own that is not among them was left."""
-
 STATUS: dict[State, str] = {"completed": "completed", "delivered": "completed", "failed": "failed"}
 """What the service would say of a job in this state; of the others, "pending"."""
+
+REVISED: dict[str, dict[str, Any]] = {
+    "note refused": {"state": "refused", "error": "The call ended before it had sent anything."},
+    "note unknown": {"state": "unknown"},
+    "give up": {"state": "failed", "error": "Its outcome was unknown, and a person decided to submit another job."},
+}
+"""What the steps that only change a record write into it."""
+
+
+@attrs.frozen(kw_only=True)
+class LabelArguments:
+    """What a caller asked of a submit, beside its inputs; see ``client.queue.submit``.
+
+    Attributes:
+        label: The label.
+        again: Submit it anew if its job has ended.
+        decided: Submit it anew if its outcome is unknown.
+        cancel: Ends the wait for another call with the same label.
+    """
+
+    label: str | None = None
+    again: bool = False
+    decided: bool = False
+    cancel: Cancellation = Cancellation()
 
 
 class AsyncRecorder:
@@ -53,91 +73,96 @@ class AsyncRecorder:
 
     def __init__(self, engine: AsyncEngine, journal: Journal) -> None:
         self.engine, self.journal, self.shared = engine, journal, engine.shared
+        self.prices = check_prices(engine.shared.prices)
         self.origin, self.account = whose(engine.settings)
 
     def now(self) -> float:
         """Return the UNIX time, by the transport's clock."""
         return float(getattr(self.engine.transport, "time", time.time)())
 
-    async def submit(
-        self, job: JobInput, state: CallState, label: str | None, again: bool, send: Send
-    ) -> JobSubmitResponse:
+    async def submit(self, job: JobInput, state: CallState, arguments: LabelArguments, send: Send) -> JobSubmitResponse:
         """Submit a job unless its label has one already; record it before and after.
 
         Args:
             send: Submits the form fields that it is given. It calls the functions before the first byte is sent.
 
         Raises:
+            InvalidInputError: The label cannot be used.
             JournalError: The journal cannot be used: nothing was sent, or the error has the ``job_id``.
             LabelConflictError: The label belongs to another request.
             SubmitOutcomeUnknownError: It is not known whether an earlier submit with this label was accepted.
         """
-        await in_thread(self.write_again)
+        self.engine.check_open()
+        if arguments.label is None:
+            if arguments.again:
+                raise InvalidInputError("again needs the label of the job that is to be submitted anew.")
+            arguments = attrs.evolve(arguments, label=f"unlabelled-{uuid.uuid4().hex}")
+        draft = self._draft(job, check_label(arguments.label))
+        await self.write_again()
         fields, request = await in_thread(partial(self._read, job))
-        label, mine = check_label(label), list[tuple[str, int]]()
+        entry = Entry(self.journal, self.now)
         try:
-            record = await self._claim(job, request, label, again, mine)
-            if record.job_id is None:
-                return await self._submit(record, state, fields, send)
-            return JobSubmitResponse(
-                job_id=record.job_id, status=STATUS.get(record.state, "pending"), model=record.model
-            )
-        finally:
-            for key in mine:
-                _under_way.remove(key)
-
-    async def _submit(self, record: JobRecord, state: CallState, fields: Fields, send: Send) -> JobSubmitResponse:
-        """Submit a job that this call has claimed."""
-        entry = Entry(self.journal, record, self.now)
-        try:
+            known = await self._claim(attrs.evolve(draft, fingerprint=request.fingerprint), request, arguments, entry)
+            if known is not None:
+                return known
             accepted = await send(fields, await before_sending(entry.sending))
-            await self._accepted(entry, accepted.job_id)
+            await self._accepted(entry, accepted.job_id, state)
+            state.claim = entry.claim if state.waits else None
             return accepted
         except BaseException as error:
-            if isinstance(error, JournalError) and error.job_id is not None:
-                raise
-            with suppress(JournalError):  # it is in the log
-                if state.job_id is not None:
-                    await self._accepted(entry, state.job_id)
-                else:
-                    outcome: State = "unknown" if state.sent else "refused"
-                    await finish_in_thread(partial(entry.ended, outcome, f"{type(error).__name__}: {error}"))
+            if entry.record is not None and not (isinstance(error, JournalError) and error.job_id is not None):
+                await self._ended(entry, entry.record, state, error)
             raise
+        finally:
+            entry.claim.ended = state.claim is None  # no call: an interrupt could keep it from being made
 
     def _read(self, job: JobInput) -> tuple[Fields, Request]:
         """Read the inputs of a job."""
         fields = form_fields(job)
         return fields, request_of(fields, job.model.name, self.engine.settings)
 
-    async def _claim(
-        self, job: JobInput, request: Request, label: str, again: bool, mine: list[tuple[str, int]]
-    ) -> JobRecord:
-        """Return a record that is to be submitted now, by this call only, or one that has a job already.
+    def _draft(self, job: JobInput, label: str) -> JobRecord:
+        """Return the record of a submit, without what is known later: its fingerprint, owner and time."""
+        return JobRecord(
+            label=label,
+            model=job.model.name,
+            origin=self.origin,
+            account=self.account,
+            owner="",
+            created_at=0.0,
+            updated_at=0.0,
+            cost=cost_of(self.prices, job),
+            inputs=kept_inputs(job) if self.journal.keep_inputs else None,
+        )
 
-        Args:
-            mine: Gets the label and generation of each record that this call may submit.
-        """
-        waited, cost = 0.0, self._cost(job)
+    async def _claim(
+        self, draft: JobRecord, request: Request, arguments: LabelArguments, entry: Entry
+    ) -> JobSubmitResponse | None:
+        """Claim the record of a job that is to be submitted now, by this call only, or return the job if it has one."""
+        waited, label, again, decided = 0.0, draft.label, arguments.again, arguments.decided
+        event: Any = arguments.cancel.event  # its type was checked with the other arguments
         while True:
             last = await in_thread(partial(self.journal.latest, label))
-            step = next_step(last, request, again=again, alive=last is not None and self.is_under_way(last))
-            if last is None or step == "submit again":
-                record = self._new_record(job, request, label, 1 if last is None else last.generation + 1, cost)
-                _begin(record, mine)
-                if await in_thread(partial(self.journal.insert, record)):
-                    return record
-                again = False  # another call was faster, and its job will do
-            elif step == "take over":
-                record = last.changed(self.now(), owner=this_process())
-                _begin(record, mine)
-                if await in_thread(partial(self.journal.replace, record)):
-                    return record
-            elif step == "note unknown":
-                await in_thread(partial(self.journal.replace, last.changed(self.now(), state="unknown")))
-            elif step == "return":
-                return last
+            alive = last is not None and self.is_under_way(last)
+            step = next_step(last, request, again=again, decided=decided, alive=alive)
+            if last is None or step == "submit":
+                generation = 1 if last is None else last.generation + 1
+                now = self.now()
+                record = attrs.evolve(
+                    draft, generation=generation, owner=entry.claim.owner, created_at=now, updated_at=now
+                )
+                if await finish_in_thread(partial(entry.insert, record)):
+                    return None
+                again = decided = False  # another call was faster, and its job will do
+            elif step in REVISED:
+                await in_thread(partial(self.journal.replace, last.changed(self.now(), **REVISED[step])))
+            elif last.job_id is not None:
+                status = STATUS.get(last.state, "pending")
+                return JobSubmitResponse(job_id=last.job_id, status=status, model=last.model)
             elif waited < PATIENCE:
-                await self.engine.transport.asleep(PAUSE)
+                arguments.cancel.check()
+                self.engine.check_open()
+                await self.engine.transport.asleep(PAUSE, event)
                 waited += PAUSE
             else:
                 raise JournalError(
@@ -145,58 +170,25 @@ class AsyncRecorder:
                     f"{PATIENCE:.0f} s; nothing was sent by this call."
                 )
 
-    def is_under_way(self, record: JobRecord) -> bool:
-        """Return whether a thread or process may be submitting a record right now."""
-        if record.owner == this_process():
-            return (record.label, record.generation) in _under_way
-        return may_be_alive(record.owner, record.updated_at, self.now())
-
-    def _new_record(
-        self, job: JobInput, request: Request, label: str, generation: int, cost: float | None
-    ) -> JobRecord:
-        now = self.now()
-        return JobRecord(
-            label=label,
-            generation=generation,
-            fingerprint=request.fingerprint,
-            model=request.model,
-            origin=request.origin,
-            account=request.account,
-            owner=this_process(),
-            created_at=now,
-            updated_at=now,
-            cost=cost,
-            inputs=kept_inputs(job) if self.journal.keep_inputs else None,
-        )
-
-    def _cost(self, job: JobInput) -> float | None:
-        """Return what a job costs, by the caller's prices."""
-        prices = self.shared.prices
-        if prices is None:
-            return None
-        try:
-            cost = prices.get(job.model.name) if isinstance(prices, Mapping) else prices(job)
-            return None if cost is None else float(cost)
-        except Exception as error:
-            raise InvalidInputError(f"prices: {shown(error)}; nothing was sent.") from error
-
-    async def _accepted(self, entry: Entry, job_id: str) -> None:
+    async def _accepted(self, entry: Entry, job_id: str, state: CallState) -> None:
         """Record the id of a job that is being paid for.
 
         Raises:
             JournalError: It could not be written. It is in the error and in the log, and is written with the next use.
         """
-        record = entry.record.changed(self.now(), state="accepted", job_id=job_id)
-        self.shared.unwritten.append(record)
+        assert entry.record is not None  # it was claimed
+        free = entry.record.changed(self.now(), state="accepted", job_id=job_id, owner="")
+        leave(self.shared.unwritten, attrs.evolve(free, owner=entry.claim.owner) if state.waits else free)
         for attempt in range(WRITES):
             try:
-                await finish_in_thread(self.write_again)
+                await self.write_again()
                 return
-            except JournalError as error:
+            except Exception as error:  # also one that a journal of the caller's should not raise
                 log.error("job %s was accepted, and the journal could not record it: %s", job_id, error)
-                cause = error
+                cause = error if isinstance(error, DecartSDKError) else JournalError(str(error))
             if attempt < WRITES - 1:
                 await self.engine.transport.asleep(PAUSE * 2 ** (attempt + 1))
+        leave(self.shared.unwritten, free)
         raise JournalError(
             f"Job {job_id} was accepted and is billed, and the journal could not record it: {cause} "
             f"client.queue.poll({job_id!r}) waits for it. It is recorded with the next use of the journal.",
@@ -204,109 +196,100 @@ class AsyncRecorder:
             job_id=job_id,
         )
 
-    def write_again(self) -> None:
-        """Write what could not be written before."""
-        for record in list(self.shared.unwritten):
-            keep_id(self.journal, record)
-            with suppress(ValueError):  # another thread was faster
-                self.shared.unwritten.remove(record)
+    async def _ended(self, entry: Entry, record: JobRecord, state: CallState, error: BaseException) -> None:
+        """Record how a submit ended that raised an exception."""
+        fields: dict[str, Any] = {"state": "accepted", "job_id": state.job_id, "owner": ""}
+        if state.job_id is None:
+            text = f": {error}" if self.journal.keep_inputs else ""  # it may quote the prompt, or the path of a file
+            fields = {"state": "unknown" if state.sent else "refused", "error": f"{kind_of(error)}{text[:1000]}"}
+        leave(self.shared.unwritten, record.changed(self.now(), **fields))
+        try:
+            await self.write_again()
+        except Exception as failure:
+            log.warning("the journal could not record how the label %r ended: %s", record.label, failure)
+        if state.job_id is not None:
+            await self.release(state.job_id, entry.claim)
+
+    async def write_again(self) -> None:
+        """Write how submits ended that could not be written yet.
+
+        Raises:
+            JournalError: The journal cannot be written.
+        """
+        if self.shared.unwritten:
+            await finish_in_thread(partial(write_again, self.journal, self.shared.unwritten))
 
     async def note(self, job: JobStatusResponse) -> None:
         """Record a status of a job that is in the journal."""
         fields = {"status": job.status, "error": job.error}
-        if job.status in ("completed", "failed"):
+        if job.finished:
             fields["state"] = job.status
-        await in_thread(partial(self._note, job.job_id, fields, ("accepted",)))
+        await in_thread(partial(self._revise, job.job_id, ("accepted",), fields))
 
     async def delivered(self, job_id: str, path: Path | None) -> None:
         """Record that the video of a job was handed over, or saved to a file."""
-        fields = {"state": "delivered", "status": "completed", "saved_to": None if path is None else str(path)}
-        await in_thread(partial(self._note, job_id, fields, ("accepted", "completed", "delivered")))
+        fields = {"state": "delivered", "status": "completed", "owner": ""}
+        if path is not None:
+            fields["saved_to"] = str(path)
+        await in_thread(partial(self._revise, job_id, (*UNFINISHED, "delivered"), fields))
 
-    def take(self, record: JobRecord) -> bool:
-        """Take up a job that another process may have left; return whether nobody was faster."""
-        return self.journal.replace(record.changed(self.now(), owner=this_process()))
+    async def release(self, job_id: str, claim: Claim) -> None:
+        """Leave a job to others, unless its video was handed over."""
+        await finish_in_thread(partial(self._revise, job_id, UNFINISHED, {"owner": ""}, claim.owner))
+        claim.ended = True
 
-    def write(self, record: JobRecord) -> None:
+    async def take(self, job_id: str, claim: Claim) -> bool:
+        """Take up an unfinished job that no live call has; return whether nobody was faster."""
+        return await finish_in_thread(partial(self._take, job_id, claim.owner))
+
+    def _take(self, job_id: str, owner: str) -> bool:
+        while True:
+            record = self.journal.by_job(job_id)
+            if record is None or record.state not in UNFINISHED or self.is_under_way(record):
+                return False
+            if self.journal.replace(record.changed(self.now(), owner=owner)):
+                return True
+
+    def is_under_way(self, record: JobRecord) -> bool:
+        """Return whether a call, of any process, may be acting on a record right now."""
+        return may_be_alive(record.owner, record.updated_at, self.now())
+
+    async def write(self, record: JobRecord) -> None:
         """Write a revision, or raise ``JournalError`` if another process was faster."""
-        write(self.journal, record)
+        await finish_in_thread(partial(write, self.journal, record))
 
-    def _note(self, job_id: str, fields: Mapping[str, str | None], states: tuple[State, ...]) -> None:
-        """Change the record of a job in these states; a failure is logged, since the caller's video matters more."""
+    async def close(self) -> None:
+        """Write what is left to write, and close the journal if the client has made it."""
+        try:
+            await self.write_again()
+        except Exception as error:
+            log.error("the client is closed, and the journal could not record how some submits ended: %s", error)
+        if self.shared.owns_journal:
+            await in_thread(self.journal.close)
+
+    def _revise(
+        self, job_id: str, states: tuple[State, ...], fields: Mapping[str, str | None], owner: str | None = None
+    ) -> None:
+        """Change the record of a job in these states, and of this owner if it is given.
+
+        A failure is logged, since the caller's video matters more.
+        """
         try:
             while True:
                 record = self.journal.by_job(job_id)
-                if record is None or record.state not in states:
+                if record is None or record.state not in states or owner not in (None, record.owner):
                     return
                 if all(getattr(record, name) == value for name, value in fields.items()):
                     return
                 if self.journal.replace(record.changed(self.now(), **fields)):
                     return
-        except JournalError as error:
+        except Exception as error:  # also one that a journal of the caller's should not raise
             log.warning("the journal could not record what became of job %s: %s", job_id, error)
 
 
-def check_label(label: str | None) -> str:
-    """Return a label, or a random one for a job without.
-
-    Raises:
-        InvalidInputError: It cannot be one.
-    """
-    if label is None:
-        return f"unlabelled-{uuid.uuid4().hex}"
-    if not isinstance(label, str) or not label.isprintable() or not label.strip() or len(label) > LABEL_LIMIT:
-        raise refuse("label", f"a str of 1 to {LABEL_LIMIT} printable characters", label)
-    return str.__str__(label)
-
-
-def _begin(record: JobRecord, mine: list[tuple[str, int]]) -> None:
-    """Note that this process submits a record, before others can see it."""
-    key = (record.label, record.generation)
-    _under_way.append(key)
-    mine.append(key)
-
-
-class Entry:
-    """The record of a submit that is under way."""
-
-    def __init__(self, journal: Journal, record: JobRecord, now: Callable[[], float]) -> None:
-        self.journal, self.record, self.now = journal, record, now
-
-    def sending(self) -> None:
-        """Record that the request may be on its way from now on; called before each attempt."""
-        if self.record.state != "sending":
-            self._write(state="sending")
-
-    def ended(self, state: State, reason: str) -> None:
-        """Record that the job was refused, or that its outcome is unknown."""
-        try:
-            self._write(state=state, error=reason[:1000])
-        except JournalError as error:
-            log.warning("the journal could not record that the label %r is %s: %s", self.record.label, state, error)
-            raise
-
-    def _write(self, **fields: str) -> None:
-        record = self.record.changed(self.now(), **fields)
-        write(self.journal, record)
-        self.record = record
-
-
-def write(journal: Journal, record: JobRecord) -> None:
-    """Write a revision of a record.
-
-    Raises:
-        JournalError: Another process was faster, or the journal cannot be written.
-    """
-    if not journal.replace(record):
-        raise JournalError(f"Another process has changed the record of the label {record.label!r}; look at it again.")
-
-
-def keep_id(journal: Journal, record: JobRecord) -> None:
-    """Write the id of a job, whoever has changed its record meanwhile; a person may have settled it."""
-    while not journal.replace(record):
-        last = journal.latest(record.label)
-        if last is None or last.generation != record.generation or last.job_id is not None:
-            if last is None or last.job_id != record.job_id:
-                log.error("the label %r has job %s, and its record says otherwise", record.label, record.job_id)
-            return
-        record = attrs.evolve(record, revision=last.revision + 1)
+def kind_of(error: BaseException) -> str:
+    """Return what went wrong, without a word of the inputs."""
+    cause = error.cause if isinstance(error, DecartSDKError) else None
+    status = f", HTTP {cause.status_code}" if isinstance(cause, APIError) else ""
+    reason = "" if cause is None else f" ({type(cause).__name__}{status})"
+    return f"{type(error).__name__}{reason}"

@@ -111,7 +111,7 @@ class Engine:
         """Return what happens while the body of a billed request is sent; ``first`` is called before its first byte."""
         listening = on_progress is not None or self.reporter.hooks
         meter = self.reporter.meter("upload", on_progress, self.transport.now) if listening else None
-        return Sending(state, (self.check_open, cancel.check, *first), meter)
+        return Sending(state, (self.check_open, cancel.check), meter, first)
 
     def call(
         self,

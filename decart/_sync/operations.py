@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from ..arguments import WaitArguments, check_policy
 from ..downloads import Download, RequestedRange
 from ..errors import DecartSDKError, InvalidInputError, QueueError
@@ -39,73 +37,19 @@ from ..outcomes import (
     wait_cancelled,
 )
 from ..policies import FAILURES, PollPolicy
-from ..polling import Failed, Finished, JobPoll, NextStep, TimedOut, Wait
+from ..polling import Failed, Finished, JobPoll, TimedOut, Wait
 from ..progress import OnProgress
-from ..protocol import Call, status_call, submit_call
+from ..protocol import status_call, submit_call
 from ..uploads import Upload
-from .backend import CancelEvent, in_thread, result_of
+from .backend import CancelEvent, in_thread
 from .engine import Engine
 from .transfers import Transfer, fetch, save
+from .waits import JobWait
 
 if TYPE_CHECKING:
     from .recorder import Recorder
 
 AnyResult = CompletedJob | SavedJob | FailedJob
-
-
-@attrs.define(kw_only=True, eq=False)
-class JobWait:
-    """The status checks of one wait.
-
-    Attributes:
-        engine: What sends the requests.
-        recorder: What records each new status, if the client has a journal.
-        poll: Decides.
-        now: The clock that ``poll`` counts on.
-        call: The status check.
-        arguments: What the caller asked for.
-        cancel: What ends it.
-        known: A first status that need not be requested: the response to the submit.
-        state: How far the call has come.
-    """
-
-    engine: Engine
-    recorder: Recorder | None
-    poll: JobPoll
-    now: Callable[[], float]
-    call: Call[JobStatusResponse]
-    arguments: WaitArguments = WaitArguments()
-    cancel: Cancellation = Cancellation()
-    known: JobStatusResponse | None = None
-    state: CallState = attrs.field(factory=CallState)
-
-    def check(self) -> NextStep:
-        """Check the status once, report it, and say what is next."""
-        engine, poll = self.engine, self.poll
-        status, self.known = self.known, None
-        try:
-            if status is None:
-                timeout = engine.settings.timeout.within(poll.time_for_check(self.now()))
-                status = engine.send_once(self.call, timeout, self.cancel)
-                status = engine.memory.with_age(status, engine.transport.now())
-        except FAILURES as error:
-            error.__traceback__ = None  # an event hook may keep the error, and its frames hold the request
-            step = poll.observe_error(error, self.now())
-            if isinstance(step, Wait):
-                engine.reporter.retry(poll.job_id, error, poll.failures, step.seconds)
-            return step
-        step = poll.observe(status, self.now())
-        if self.arguments.on_poll is not None:
-            self.arguments.on_poll(status)
-        if poll.status_changed:
-            if self.recorder is not None:
-                self.recorder.note(status)
-            engine.reporter.status(status)
-            if self.arguments.on_status_change is not None:
-                self.state.in_callback = True
-                result_of(self.arguments.on_status_change(status))
-                self.state.in_callback = False
-        return step
 
 
 class Operations:
@@ -124,12 +68,17 @@ class Operations:
         *,
         label: str | None = None,
         again: bool = False,
+        decided: bool = False,
     ) -> JobSubmitResponse:
-        """Submit a job, or return the one that its label names already."""
+        """Submit a job, or return the one that its label names already; ``decided`` gives up an unknown one."""
         job = from_options(options, "video")
         send = partial(self.send, job, state, on_progress, cancel)
         if self.recorder is not None:
-            return self.recorder.submit(job, state, label, again, send)
+            from .recorder import LabelArguments  # it is loaded
+
+            cancellation = Cancellation(cancel, submit_cancelled)
+            arguments = LabelArguments(label=label, again=again, decided=decided, cancel=cancellation)
+            return self.recorder.submit(job, state, arguments, send)
         if label is not None or again:
             raise InvalidInputError("A label needs a journal: write DecartClient(journal='jobs.db'). Nothing was sent.")
         return send()
@@ -189,6 +138,15 @@ class Operations:
         self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None = None
     ) -> AnyResult:
         """Check the status of a job until it finishes or the wait ends, and fetch its result."""
+        try:
+            return self._wait(job_id, state, arguments, known)
+        finally:
+            if self.recorder is not None and state.claim is not None:
+                self.recorder.release(job_id, state.claim)
+
+    def _wait(
+        self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None
+    ) -> AnyResult:
         engine, now = self.engine, self.engine.transport.now
         poll = self.new_poll(job_id, arguments.poll, now())
         wait = JobWait(

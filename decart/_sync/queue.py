@@ -313,7 +313,7 @@ class QueueClient:
             >>> result.save("lake.mp4")
             PosixPath('lake.mp4')
         """
-        state = CallState()
+        state = CallState(waits=True)
         try:
             callback = callback_of(options, on_status_change)
             with shown_progress(progress, awaited=AWAITED) as shown:

@@ -9,14 +9,16 @@ is not noticed. A stream that cannot seek is copied for the upload anyway, and t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import attrs
 
 from ..config import Settings
+from ..file_sources import UnreadableFile
 from ..inputs import JobInput
-from ..uploads import Upload
+from ..uploads import Upload, file_errors
 from .records import JobRecord
 
 BLOCK = 1024 * 1024
@@ -49,7 +51,7 @@ def request_of(fields: Mapping[str, str | Upload], model: str, settings: Setting
         InvalidInputError: A file cannot be read.
     """
     fingerprint = {
-        name: _of_file(value) if isinstance(value, Upload) else _digest(value.encode("utf-8", "surrogatepass"))
+        name: _of_file(value) if isinstance(value, Upload) else _digest([value.encode("utf-8", "surrogatepass")])
         for name, value in fields.items()
     }
     origin, account = whose(settings)
@@ -58,10 +60,10 @@ def request_of(fields: Mapping[str, str | Upload], model: str, settings: Setting
 
 def whose(settings: Settings) -> tuple[str, str]:
     """Return the origin and the account of a client: where it sends requests, and a digest of its key."""
-    return settings.origin, _digest(settings.api_key.encode())
+    return settings.origin, _digest([settings.api_key.encode()])
 
 
-def _digest(*parts: bytes) -> str:
+def _digest(parts: Iterable[bytes]) -> str:
     digest = hashlib.blake2b(digest_size=12, person=b"decart-journal")
     for part in parts:
         digest.update(part)
@@ -70,11 +72,23 @@ def _digest(*parts: bytes) -> str:
 
 def _of_file(file: Upload) -> str:
     if file.size <= SAMPLED:
-        return _digest(*file.chunks())
+        return _digest(file.chunks())
     last = file.size - BLOCK
     starts = [last * number // 63 for number in range(64)]
-    with file.source.open() as read_at:
-        return _digest(str(file.size).encode(), *(read_at(start, BLOCK) for start in starts))
+    return _digest(chain([str(file.size).encode()], _blocks(file, starts)))
+
+
+def _blocks(file: Upload, starts: Iterable[int]) -> Iterator[bytes]:
+    """Read the blocks of a file that begin at these positions."""
+    with file_errors(file.field, file.display_name), file.source.open() as read_at:
+        for start in starts:
+            done = 0
+            while done < BLOCK:
+                chunk = read_at(start + done, BLOCK - done)
+                if not chunk:
+                    raise UnreadableFile("the file became shorter while it was being read")
+                done += len(chunk)
+                yield chunk
 
 
 def kept_inputs(job: JobInput) -> dict[str, Any]:

@@ -5,52 +5,73 @@ from __future__ import annotations
 from typing import Literal
 
 from ..errors import InvalidInputError, SubmitOutcomeUnknownError
+from ..inputs import refuse
 from .errors import LabelConflictError
 from .fingerprints import Request
 from .records import JobRecord, State
 
-Step = Literal["submit", "take over", "submit again", "return", "wait", "note unknown"]
-"""What to do: submit as the first generation; submit in place of a process that died before it had sent anything;
-submit as the next generation; return the job; wait for the process that is submitting it; note that a process died
-while it was sending."""
+Step = Literal["submit", "return", "wait", "note refused", "note unknown", "give up"]
+"""What to do: submit as the next generation; return the job; wait for the call that is submitting it; note that a call
+died before, or while, it was sending; note that a person gave the job up."""
 
 ENDED: frozenset[State] = frozenset({"completed", "failed", "delivered"})
 
+LABEL_LIMIT = 200
+"""Characters of a label."""
 
-def next_step(record: JobRecord | None, request: Request, *, again: bool, alive: bool) -> Step:
+
+def check_label(label: object) -> str:
+    """Return a label as a plain str.
+
+    Raises:
+        InvalidInputError: It cannot be a label.
+    """
+    if not isinstance(label, str) or not label.isprintable() or not label.strip() or len(label) > LABEL_LIMIT:
+        raise refuse("label", f"a str of 1 to {LABEL_LIMIT} printable characters", label)
+    return str.__str__(label)
+
+
+def next_step(
+    record: JobRecord | None, request: Request, *, again: bool = False, decided: bool = False, alive: bool = False
+) -> Step:
     """Return what to do about a submit with a label.
 
     Args:
         record: The record of the label's last generation.
         request: What is to be submitted.
         again: Whether the caller wants a job that has ended to be made once more.
-        alive: Whether the process that wrote the record last may be alive.
+        decided: Whether a person decided to give up a job whose outcome is unknown, and to submit another.
+        alive: Whether the call that wrote the record last may still act on it.
 
     Raises:
         LabelConflictError: The label belongs to another request.
         SubmitOutcomeUnknownError: It is not known whether the job exists.
         InvalidInputError: It is to be made again, and has not ended.
     """
-    if record is None:
+    if record is None or record.state == "refused":
         return "submit"
+    if record.state == "intended" and not alive:
+        return "note refused"
     if differs := request.differences(record):
         raise conflict(record, differs)
     match record.state:
         case "intended":
-            return "wait" if alive else "take over"
+            return "wait"
         case "sending":
             return "wait" if alive else "note unknown"
-        case "refused":
-            return "submit again"
+        case "unknown" if decided:
+            return "give up"
         case "unknown":
             raise unknown(record)
+    if record.job_id is None:  # it was given up
+        return "submit"
     if not again:
         return "return"
     if record.state not in ENDED:
         raise InvalidInputError(
             f"again: job {record.job_id} of the label {record.label!r} has not ended yet; nothing was sent."
         )
-    return "submit again"
+    return "submit"
 
 
 def conflict(record: JobRecord, differs: list[str]) -> LabelConflictError:

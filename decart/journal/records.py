@@ -31,6 +31,9 @@ STATES: tuple[State, ...] = get_args(State)
 OPEN: frozenset[State] = frozenset({"intended", "sending", "unknown", "accepted", "completed"})
 """The states of records that somebody still has to act on. They are never pruned."""
 
+UNFINISHED: tuple[State, ...] = ("accepted", "completed")
+"""The states of jobs that somebody has to wait for, or whose video nobody has yet."""
+
 
 @attrs.frozen(kw_only=True)
 class JobRecord:
@@ -46,7 +49,7 @@ class JobRecord:
         model: The model's name.
         origin: The scheme, host and port that it was sent to.
         account: A digest of the API key.
-        owner: The process that wrote the record last; see `decart.journal.owners`.
+        owner: The call that is submitting the job, or waiting for it; see `decart.journal.owners`.
         created_at: When the record was created, in UNIX seconds.
         updated_at: When it was written last, in UNIX seconds.
         job_id: The job's id, once it is known.
@@ -74,6 +77,11 @@ class JobRecord:
     saved_to: str | None = None
     cost: float | None = None
     inputs: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+
+    @property
+    def place(self) -> tuple[float, str, int]:
+        """Its place in the order of ``Journal.select``."""
+        return self.created_at, self.label, self.generation
 
     def changed(self, now: float, **fields: Any) -> JobRecord:
         """Return the next revision, with some fields replaced."""

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
+import os
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+from string import Formatter
 
 import attrs
 
 from ..errors import DecartSDKError
+from ..inputs import refuse
 from ..jobs import QueueJobResult
 from .records import JobRecord
+
+FIELDS = ("label", "job_id", "model", "generation")
+"""What the name of a file may be made of."""
+
+NAME_LIMIT = 160
+"""Bytes of one of them; file systems allow 255 for all of a name."""
 
 COLUMNS = ("label", "state", "model", "job", "created", "saved to", "cost")
 
@@ -49,3 +62,36 @@ def _cells(record: JobRecord) -> tuple[str, ...]:
     created = datetime.fromtimestamp(record.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     cost = "" if record.cost is None else f"{record.cost:g}"
     return label, record.state, record.model, record.job_id or "", created, record.saved_to or "", cost
+
+
+def files_named(template: str | os.PathLike[str]) -> Callable[[JobRecord], Path]:
+    """Return a function that gives each record a file of its own, by a template such as ``videos/{label}.mp4``.
+
+    Raises:
+        InvalidInputError: The template cannot do that.
+    """
+    text = os.fspath(template) if isinstance(template, (str, os.PathLike)) else None
+    try:
+        used = {name for _, name, *_ in Formatter().parse(text)} - {None} if isinstance(text, str) else set()
+    except ValueError:  # such as a single brace
+        used = set()
+    if not isinstance(text, str) or not used & {"label", "job_id"} or not used <= set(FIELDS):
+        rule = f"a path with {{label}} or {{job_id}}, and no other fields than {', '.join(FIELDS)}; or a function"
+        raise refuse("save_to", rule, template)
+    pieces = list(Formatter().parse(text))
+
+    def file_of(record: JobRecord) -> Path:
+        parts = [before + ("" if name is None else _safe(getattr(record, name))) for before, name, *_ in pieces]
+        return Path("".join(parts))
+
+    return file_of
+
+
+def _safe(value: object) -> str:
+    """Return a text that can be part of the name of a file: another one for each value."""
+    text = str(value)
+    name = re.sub(r"[^\w.-]|^\.", "_", text)
+    if name == text and len(name.encode()) <= NAME_LIMIT:
+        return name
+    short = name.encode()[: NAME_LIMIT - 9].decode("utf-8", "ignore")
+    return f"{short}-{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"

@@ -1,0 +1,173 @@
+"""A submit that is interrupted at any line, or cancelled at any moment, loses no id, blocks no label and bills once."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+from support.journalled import LAKE, accepted, posts, record_of, render
+
+import decart
+from decart import DecartClient, MemoryJournal, SQLiteJournal, SubmitOutcomeUnknownError, WaitCancelledError
+from decart.emulator import Emulator, EmulatorServer, VirtualEmulator
+
+FOLDER = decart.__path__[0]
+PLACES = tuple(f"{FOLDER}/{name}" for name in ("_sync/recorder", "_sync/operations", "_sync/backend", "journal/"))
+
+
+class Interrupt(KeyboardInterrupt):
+    """Raised at a line."""
+
+
+class Lines:
+    """Counts the lines that are run of what records a submit, and interrupts one of them.
+
+    Attributes:
+        count: The lines so far.
+    """
+
+    def __init__(self, at: int | None) -> None:
+        self.count, self._at = 0, at
+
+    def during(self, call: Callable[[], Any]) -> Any:
+        before = sys.gettrace()
+        sys.settrace(self._frame)
+        try:
+            return call()
+        finally:
+            sys.settrace(before)
+
+    def _frame(self, frame: FrameType, event: str, _: Any) -> Any:
+        return self._line if frame.f_code.co_filename.startswith(PLACES) else None
+
+    def _line(self, frame: FrameType, event: str, _: Any) -> Any:
+        if event == "line":
+            self.count += 1
+            if self.count - 1 == self._at:
+                raise Interrupt
+        return self._line
+
+
+def check(client: DecartClient, emulator: VirtualEmulator) -> str:
+    """Submit a label once more after an interrupt, and return in which state it was."""
+    record = client.jobs.get("order-1")
+    state = "nothing" if record is None else record.state
+    paid = accepted(emulator)
+    if state == "accepted":
+        assert record is not None
+        assert [record.job_id] == paid
+    elif state in ("nothing", "intended", "refused"):
+        assert paid == []
+    try:
+        job = client.queue.submit(LAKE, label="order-1")
+    except SubmitOutcomeUnknownError:
+        client.jobs.settle("order-1", job_id=paid[0] if paid else None)
+        job = client.queue.submit(LAKE, label="order-1")
+    assert accepted(emulator) == [job.job_id]
+    assert record_of(client).job_id == job.job_id
+    assert sum(emulator.clock.sleeps) < 1, "it waited for a call that is over"
+    assert len(client.jobs.resume(save_to="{label}.mp4")) == 1
+    return state
+
+
+@pytest.mark.slow
+def test_a_submit_may_be_interrupted_at_any_line(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    number, found, interrupted = 0, dict[str, int](), True
+    while interrupted:
+        interrupted = False
+        with VirtualEmulator(renderer=render) as emulator, emulator.client(journal=MemoryJournal()) as client:
+            lines = Lines(number)
+            try:
+                lines.during(lambda client=client: client.queue.submit(LAKE, label="order-1"))
+            except Interrupt:  # its traceback keeps all frames meanwhile, as a notebook's does
+                interrupted = True
+                state = check(client, emulator)
+                found[state] = found.get(state, 0) + 1
+        number += 1
+    assert number > 100
+    assert set(found) >= {"nothing", "refused", "accepted"}
+
+
+def test_a_task_may_be_cancelled_at_any_moment(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def cancelled(client: Any, moment: int) -> bool:
+        task = asyncio.ensure_future(client.aio.queue.submit(LAKE, label="order-1"))
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    found = set()
+    for moment in [*range(30), *range(30, 3000, 100)]:
+        with (
+            VirtualEmulator(renderer=render) as emulator,
+            emulator.client(journal=SQLiteJournal(tmp_path / f"{moment}.db")) as client,
+        ):
+            if asyncio.run(cancelled(client, moment)):
+                found.add(check(client, emulator))
+    assert found >= {"nothing", "refused"}
+
+
+# transports
+
+
+@pytest.mark.parametrize("transport", ["requests", "urllib3", "aiohttp", "threaded"])
+@pytest.mark.parametrize("fault", [None, "drop-after", "status:503,on=submit,retry_after=0"])
+def test_a_label_is_submitted_once_over_each_transport(transport: str, fault: str | None, tmp_path: Any) -> None:
+    async def submit(label: str) -> str:
+        try:
+            async with decart.AsyncDecartClient(
+                "dct_test",
+                base_url=server.url,
+                transport={"threaded": "requests"}.get(transport, transport),
+                journal=tmp_path / "jobs.db",
+            ) as client:
+                return (await client.queue.submit(LAKE, label=label)).job_id
+        except SubmitOutcomeUnknownError:
+            return "unknown"
+
+    with Emulator(renderer=render) as emulator, EmulatorServer(emulator) as server:
+        if fault is not None:
+            server.emulator.faults.add(fault)
+        if transport in ("requests", "urllib3"):
+            with DecartClient(
+                "dct_test", base_url=server.url, transport=transport, journal=tmp_path / "jobs.db"
+            ) as client:
+                try:
+                    first = client.queue.submit(LAKE, label="order-1").job_id
+                except SubmitOutcomeUnknownError:
+                    first = "unknown"
+        else:
+            first = asyncio.run(submit("order-1"))
+        assert asyncio.run(submit("order-1")) == first
+        assert (first == "unknown") is (fault == "drop-after")
+        assert len(accepted(server.emulator)) == 1
+        assert posts(server.emulator) == (2 if fault == "status:503,on=submit,retry_after=0" else 1)
+
+
+def test_a_wait_for_another_thread_may_be_cancelled(tmp_path: Any) -> None:
+    sending, go_on, cancel = threading.Event(), threading.Event(), threading.Event()
+
+    def first(progress: Any) -> None:
+        sending.set()
+        go_on.wait(10)
+
+    with VirtualEmulator(renderer=render) as emulator, emulator.client(journal=MemoryJournal()) as client:
+        thread = threading.Thread(target=client.queue.submit, args=[LAKE], kwargs={"label": "x", "progress": first})
+        thread.start()
+        sending.wait(10)
+        cancel.set()
+        with pytest.raises(WaitCancelledError):
+            client.queue.submit_and_poll(LAKE, label="x", cancel=cancel)
+        assert [record.state for record in client.jobs.pending()] == ["sending"]
+        go_on.set()
+        thread.join()
+        assert posts(emulator) == 1

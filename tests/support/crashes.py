@@ -1,0 +1,198 @@
+"""A program that runs workers with a journal, and kills them.
+
+A worker makes the videos of some labels: it submits, waits, downloads and saves. It is forked from a small process, so
+that a start is quick. For each line of JSON that the program reads, it runs the workers once and prints a line::
+
+    python -m support.crashes <<< '{"url": "http://127.0.0.1:1234", "folder": "/tmp/x", "labels": ["a"], "plans": [{}]}'
+
+A plan has the transport, ``how`` the worker works, and the kill: ``at`` a step, by its number, or ``after`` seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from decart import DecartClient, EventHook, JobRecord, PollPolicy, SQLiteJournal, SubmitOutcomeUnknownError, models
+
+POLL = PollPolicy(interval=0.01, max_interval=0.02)
+AUDITED = ("open", "os.rename", "os.remove", "os.truncate", "fcntl.flock", "socket.connect")
+DONE, UNKNOWN, FAILED = 0, 3, 4
+"""Exit codes: all videos are saved; all but those whose submit has an unknown outcome; something else went wrong."""
+
+
+class Steps:
+    """What a worker does, step by step.
+
+    Args:
+        kill_at: The number of the step before which it is killed.
+        note: The file that gets the names of the steps.
+    """
+
+    def __init__(self, kill_at: int | None, note: Path | None) -> None:
+        self.kill_at, self.note, self.names = kill_at, note, list[str]()
+
+    def step(self, name: str) -> None:
+        if len(self.names) == self.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.names.append(name)
+
+    def audit(self, folder: str) -> None:
+        """Count system calls as steps, too."""
+
+        def heard(event: str, arguments: tuple[Any, ...]) -> None:
+            if event in AUDITED and (event == "socket.connect" or folder in str(arguments)):
+                self.step(event)
+
+        sys.addaudithook(heard)
+
+    def write(self) -> None:
+        if self.note is not None:
+            self.note.write_text(json.dumps(self.names))
+
+
+class Watched(SQLiteJournal):
+    """A journal whose writes are steps."""
+
+    def __init__(self, path: Path, steps: Steps) -> None:
+        super().__init__(path)
+        self._steps = steps
+
+    def _write_between(self, name: str, write: Callable[[], bool]) -> bool:
+        self._steps.step(f"before {name}")
+        done = write()
+        self._steps.step(f"after {name}")
+        return done
+
+    def insert(self, record: JobRecord) -> bool:
+        return self._write_between("insert", lambda: super(Watched, self).insert(record))
+
+    def replace(self, record: JobRecord) -> bool:
+        return self._write_between(f"{record.state} {record.status}", lambda: super(Watched, self).replace(record))
+
+
+class Hook(EventHook):
+    """Makes steps of what the client reports."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+
+    def request_sent(self, event: Any) -> None:
+        self._steps.step(f"{event.method}")
+
+    def response_received(self, event: Any) -> None:
+        self._steps.step(f"response {event.method}")
+
+    def bytes_moved(self, event: Any) -> None:
+        self._steps.step(event.direction)
+
+    def status_changed(self, event: Any) -> None:
+        self._steps.step(event.status)
+
+
+def options_of(label: str) -> Any:
+    return {"model": models.video("lucy-pro-t2v"), "prompt": f"The video of {label}"}
+
+
+def work(client: DecartClient, folder: Path, labels: list[str], how: str) -> int:
+    """Make all videos; return the exit code."""
+    code = DONE
+    if how == "resume":
+        code |= FAILED * any(one.error for one in client.jobs.resume(save_to=folder / "{label}.mp4", poll=POLL))
+    if how == "submit first":
+        for label in labels:
+            code |= one(lambda label=label: client.queue.submit(options_of(label), label=label))
+    for index, label in enumerate(labels):
+        if how == "fork" and index == 1:
+            os.fork()  # both continue with the same labels
+        target = folder / f"{label}.mp4"
+        if how == "async":
+            made = client.aio.queue.submit_and_poll
+            code |= one(
+                lambda label=label, target=target, made=made: asyncio.run(
+                    made(options_of(label), label=label, save_to=target, poll=POLL)
+                )
+            )
+        else:
+            code |= one(
+                lambda label=label, target=target: client.queue.submit_and_poll(
+                    options_of(label), label=label, save_to=target, poll=POLL
+                )
+            )
+    return code
+
+
+def one(call: Callable[[], Any]) -> int:
+    try:
+        call()
+    except SubmitOutcomeUnknownError:
+        return UNKNOWN
+    return DONE
+
+
+def start(url: str, folder: Path, labels: list[str], plan: dict[str, Any]) -> int:
+    """Start a worker in a process group of its own; return its process id."""
+    child = os.fork()
+    if child:
+        return child
+    code = FAILED
+    try:
+        os.setpgid(0, 0)
+        steps = Steps(plan.get("at"), Path(plan["note"]) if "note" in plan else None)
+        steps.audit(str(folder))
+        with DecartClient(
+            "dct_test",
+            base_url=url,
+            transport=plan.get("transport"),
+            journal=Watched(folder / "jobs.db", steps),
+            event_hooks=[Hook(steps)],
+            poll=POLL,
+        ) as client:
+            code = work(client, folder, labels, plan.get("how", ""))
+        steps.write()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def run(url: str, folder: str, labels: list[str], plans: list[dict[str, Any]]) -> list[int]:
+    """Run workers at once, and return their exit codes; that of a killed one is -9."""
+    workers = [start(url, Path(folder), labels, plan) for plan in plans]
+    began = time.monotonic()
+    for worker, plan in sorted(zip(workers, plans, strict=True), key=lambda both: both[1].get("after", 0)):
+        if "after" in plan:
+            time.sleep(max(0, began + plan["after"] - time.monotonic()))
+            try:
+                os.killpg(worker, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):  # it is not in its group yet, or has ended
+                os.kill(worker, signal.SIGKILL)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) for worker in workers]
+    for worker in workers:  # what it forked goes on, unless it is killed, too
+        await_group(worker, kill="after" in plans[workers.index(worker)])
+    return codes
+
+
+def await_group(group: int, *, kill: bool) -> None:
+    """Wait until a group of processes has ended."""
+    try:
+        while True:
+            os.killpg(group, signal.SIGKILL if kill else 0)
+            time.sleep(0.001)
+    except ProcessLookupError:
+        return
+
+
+if __name__ == "__main__":
+    import decart._sync.jobs  # noqa: F401 - and all the others: each worker would import them again
+
+    for line in sys.stdin:
+        print(json.dumps(run(**json.loads(line))), flush=True)
