@@ -82,6 +82,9 @@ class AsyncEngine:
         config: How the client behaves.
         shared: What it shares with the clients derived from it.
         transport: What sends its requests.
+
+    Attributes:
+        on_status: Records each status that ``status`` reads, if the client has a journal.
     """
 
     def __init__(self, config: ClientConfig, shared: Shared, transport: AsyncTransport) -> None:
@@ -90,6 +93,7 @@ class AsyncEngine:
         self.memory = shared.memory
         self.reporter = Reporter(config.settings, config.event_hooks)
         self._idle: list[Attempts] = []
+        self.on_status: Callable[[JobStatusResponse], Awaitable[None]] | None = None
 
     async def status(
         self, job_id: str, error_of: Callable[[str, DecartSDKError], QueueError] = status_error
@@ -98,7 +102,10 @@ class AsyncEngine:
         call = status_call(self.settings, job_id)
         operation = Operation(name="status", job_id=job_id)
         status = await self.call(operation, call, repeat_read, partial(error_of, job_id))
-        return self.memory.with_age(status, self.transport.now())
+        status = self.memory.with_age(status, self.transport.now())
+        if self.on_status is not None:
+            await self.on_status(status)
+        return status
 
     def sending(
         self,

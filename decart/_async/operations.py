@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..arguments import WaitArguments, check_policy
 from ..downloads import Download, RequestedRange
-from ..errors import DecartSDKError, InvalidInputError, QueueError
+from ..errors import InvalidInputError
 from ..events import Operation
 from ..inputs import JobInput
 from ..jobs import (
@@ -57,6 +57,7 @@ class AsyncOperations:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.recorder = recorder_of(engine)
+        engine.on_status = None if self.recorder is None else self.recorder.note
 
     async def submit(
         self,
@@ -120,18 +121,9 @@ class AsyncOperations:
             engine.reporter.status(first_status(accepted), "was submitted, and is")
         return accepted
 
-    async def status(
-        self, job_id: str, error_of: Callable[[str, DecartSDKError], QueueError] = status_error
-    ) -> JobStatusResponse:
-        """Check the status of a job once, and record it."""
-        status = await self.engine.status(job_id, error_of)
-        if self.recorder is not None:
-            await self.recorder.note(status)
-        return status
-
     async def last_status(self, job_id: str) -> JobStatusResponse:
         """Return the last status of a job that has finished."""
-        return finished(await self.status(job_id, result_error))
+        return finished(await self.engine.status(job_id, result_error))
 
     async def wait(
         self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None = None

@@ -115,7 +115,7 @@ class AsyncQueueClient:
         job_id = job_id_of(job, self._engine.settings)
         state = CallState(job_id)
         try:
-            return await self._operations.status(job_id)
+            return await self._engine.status(job_id)
         except BaseException as error:
             state.explain(error)
             raise

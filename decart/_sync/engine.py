@@ -83,6 +83,9 @@ class Engine:
         config: How the client behaves.
         shared: What it shares with the clients derived from it.
         transport: What sends its requests.
+
+    Attributes:
+        on_status: Records each status that ``status`` reads, if the client has a journal.
     """
 
     def __init__(self, config: ClientConfig, shared: Shared, transport: Transport) -> None:
@@ -91,6 +94,7 @@ class Engine:
         self.memory = shared.memory
         self.reporter = Reporter(config.settings, config.event_hooks)
         self._idle: list[Attempts] = []
+        self.on_status: Callable[[JobStatusResponse], None] | None = None
 
     def status(
         self, job_id: str, error_of: Callable[[str, DecartSDKError], QueueError] = status_error
@@ -99,7 +103,10 @@ class Engine:
         call = status_call(self.settings, job_id)
         operation = Operation(name="status", job_id=job_id)
         status = self.call(operation, call, repeat_read, partial(error_of, job_id))
-        return self.memory.with_age(status, self.transport.now())
+        status = self.memory.with_age(status, self.transport.now())
+        if self.on_status is not None:
+            self.on_status(status)
+        return status
 
     def sending(
         self,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..arguments import WaitArguments, check_policy
 from ..downloads import Download, RequestedRange
-from ..errors import DecartSDKError, InvalidInputError, QueueError
+from ..errors import InvalidInputError
 from ..events import Operation
 from ..inputs import JobInput
 from ..jobs import (
@@ -58,6 +58,7 @@ class Operations:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.recorder = recorder_of(engine)
+        engine.on_status = None if self.recorder is None else self.recorder.note
 
     def submit(
         self,
@@ -121,18 +122,9 @@ class Operations:
             engine.reporter.status(first_status(accepted), "was submitted, and is")
         return accepted
 
-    def status(
-        self, job_id: str, error_of: Callable[[str, DecartSDKError], QueueError] = status_error
-    ) -> JobStatusResponse:
-        """Check the status of a job once, and record it."""
-        status = self.engine.status(job_id, error_of)
-        if self.recorder is not None:
-            self.recorder.note(status)
-        return status
-
     def last_status(self, job_id: str) -> JobStatusResponse:
         """Return the last status of a job that has finished."""
-        return finished(self.status(job_id, result_error))
+        return finished(self.engine.status(job_id, result_error))
 
     def wait(
         self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None = None

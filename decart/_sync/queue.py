@@ -116,7 +116,7 @@ class QueueClient:
         job_id = job_id_of(job, self._engine.settings)
         state = CallState(job_id)
         try:
-            return self._operations.status(job_id)
+            return self._engine.status(job_id)
         except BaseException as error:
             state.explain(error)
             raise
