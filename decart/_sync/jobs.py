@@ -112,10 +112,10 @@ class JobsClient:
                 after = record.place
                 yield record
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> str | None:
         """Show the last records in a notebook, as a table."""
         if self._operations.recorder is None:
-            return ""
+            return None
         found: list[JobRecord] = []
         while page := self._recorder.journal.select(after=found[-1].place if found else None, limit=PAGE):
             found = [*found, *page][-SHOWN:]

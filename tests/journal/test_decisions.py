@@ -150,6 +150,13 @@ def test_of_threads_that_submit_again_one_submits() -> None:
         assert posts(emulator) == 2
 
 
+def test_a_job_without_a_label_cannot_be_made_again() -> None:
+    with BothSides() as emulator, emulator.client(journal=MemoryJournal()) as client:
+        with pytest.raises(InvalidInputError, match="again needs the label"):
+            client.queue.submit(LAKE, again=True)
+        assert posts(emulator) == 0
+
+
 # a submit whose process died
 
 

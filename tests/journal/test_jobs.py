@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from support.journals import (
     ANOTHER,
     LAKE,
@@ -25,6 +27,7 @@ from support.journals import (
 )
 
 from decart import (
+    DecartClient,
     InvalidInputError,
     JobRecord,
     JournalError,
@@ -113,6 +116,44 @@ def test_what_is_under_way_is_pending_and_what_never_left_is_not() -> None:
         assert client.jobs.pending() == []
         leave(journal, "intended", job_id=None, owner=ANOTHER)
         assert len(client.jobs.pending()) == 1
+
+
+def test_a_client_without_a_journal_has_no_jobs() -> None:
+    with BothSides() as emulator, emulator.client() as client:
+        with pytest.raises(InvalidInputError, match=r"client.jobs needs a journal: write DecartClient\(journal="):
+            client.jobs.get("order-1")
+        assert shown(client.jobs) is None
+
+
+def shown(value: Any) -> str | None:
+    """Return what a notebook shows of a value, if it is more than its text."""
+    html: str | None = DisplayFormatter().format(value)[0].get("text/html")
+    return html
+
+
+def test_a_notebook_shows_a_table() -> None:
+    journal = MemoryJournal()
+    with BothSides() as emulator, emulator.client(journal=journal, prices={"lucy-pro-t2v": 0.5}) as client:
+        client.queue.submit_and_poll(LAKE, label="<b>order</b>", save_to="lake.mp4")
+        client.queue.submit_and_poll(LAKE, label="<b>order</b>", save_to="lake.mp4", again=True)
+        client.queue.submit(OCEAN, label="order-1")
+        jobs = client.jobs if isinstance(client, DecartClient) else client.aio.jobs
+        html = shown(jobs)
+        assert html == shown(client.jobs.select()) is not None
+        assert re.findall("<th>(.*?)</th>", html) == ["label", "state", "model", "job", "created", "saved to", "cost"]
+        rows = [re.findall("<td>(.*?)</td>", row) for row in html.split("<tr>")[2:]]
+        assert [row[:3] for row in rows] == [
+            ["&lt;b&gt;order&lt;/b&gt;", "delivered", "lucy-pro-t2v"],
+            ["&lt;b&gt;order&lt;/b&gt; (2)", "delivered", "lucy-pro-t2v"],
+            ["order-1", "accepted", "lucy-pro-t2v"],
+        ]
+        assert [row[5:] for row in rows] == [[str(Path("lake.mp4").absolute()), "0.5"]] * 2 + [["", "0.5"]]
+        assert all(re.fullmatch(r"[\d-]+ [\d:]+ UTC", row[4]) for row in rows)
+        record = record_of(client)
+        for number in range(1200):
+            journal.insert(attrs.evolve(record, label=f"x-{number}", created_at=number, job_id=None, cost=None))
+        assert str(shown(jobs)).count("<tr>") == 101
+        assert "<td>order-1</td>" in str(shown(jobs))
 
 
 # after a crash
