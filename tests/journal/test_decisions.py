@@ -12,6 +12,7 @@ from support.journalled import (
     ANOTHER,
     LAKE,
     OCEAN,
+    BothSides,
     Failing,
     accepted,
     leave,
@@ -33,16 +34,21 @@ from decart import (
     WaitCancelledError,
     models,
 )
-from decart.emulator import VirtualEmulator
 
 ONCE = RetryPolicy(attempts=1)
+
+
+@pytest.fixture(autouse=True, params=["sync", "async"])
+def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(BothSides, "side", request.param)
+    return str(request.param)
 
 
 # what a person decides
 
 
 def test_the_job_of_an_unknown_label_that_was_found_is_waited_for() -> None:
-    with VirtualEmulator(faults="drop-after") as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides(faults="drop-after") as emulator, emulator.client(journal=MemoryJournal()) as client:
         unknown(client)
         [job_id] = accepted(emulator)
         record = client.jobs.settle("order-1", job_id=job_id)
@@ -53,14 +59,14 @@ def test_the_job_of_an_unknown_label_that_was_found_is_waited_for() -> None:
 
 
 def test_an_unknown_label_that_was_not_accepted_may_be_submitted() -> None:
-    with VirtualEmulator(faults="drop-before") as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides(faults="drop-before") as emulator, emulator.client(journal=MemoryJournal()) as client:
         unknown(client)
         assert client.jobs.settle("order-1", job_id=None).state == "refused"
         assert client.queue.submit(LAKE, label="order-1").job_id in accepted(emulator)
 
 
 def test_only_an_unknown_label_is_decided_about() -> None:
-    with VirtualEmulator() as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides() as emulator, emulator.client(journal=MemoryJournal()) as client:
         client.queue.submit(LAKE, label="order-1")
         for label, reason in (("order-1", "is accepted, so there is nothing to decide"), ("x", "has no record of 'x'")):
             with pytest.raises(InvalidInputError, match=reason):
@@ -74,7 +80,7 @@ def test_only_an_unknown_label_is_decided_about() -> None:
 
 
 def test_an_unknown_job_is_submitted_again_on_request() -> None:
-    with VirtualEmulator(faults="drop-after") as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides(faults="drop-after") as emulator, emulator.client(journal=MemoryJournal()) as client:
         unknown(client)
         with pytest.raises(InvalidInputError, match="does not hold all inputs"):
             client.jobs.submit_again("order-1")
@@ -94,7 +100,7 @@ def test_the_inputs_are_taken_from_a_journal_that_keeps_them() -> None:
         "trajectory": [{"frame": 0, "x": 0.5, "y": 0.25}, {"frame": 10, "x": 1, "y": 1}],
     }
     journal = MemoryJournal(keep_inputs=True)
-    with VirtualEmulator(faults="drop-after") as emulator, emulator.client(journal=journal) as client:
+    with BothSides(faults="drop-after") as emulator, emulator.client(journal=journal) as client:
         unknown(client, options=LAKE | {"seed": 5, "resolution": "480p"})
         client.jobs.submit_again("order-1")
         first, second = [request.fields for request in emulator.requests if request.route == "submit"]
@@ -109,7 +115,7 @@ def test_the_inputs_are_taken_from_a_journal_that_keeps_them() -> None:
 
 def test_one_of_two_people_who_decide_at_once_is_too_late() -> None:
     journal = Failing()
-    with VirtualEmulator(faults="drop-after") as emulator, emulator.client(journal=journal) as client:
+    with BothSides(faults="drop-after") as emulator, emulator.client(journal=journal) as client:
         unknown(client)
         record = record_of(client)
 
@@ -125,7 +131,7 @@ def test_one_of_two_people_who_decide_at_once_is_too_late() -> None:
 
 
 def test_of_threads_that_submit_again_one_submits() -> None:
-    with VirtualEmulator(faults="drop-after") as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides(faults="drop-after") as emulator, emulator.client(journal=MemoryJournal()) as client:
         unknown(client)
         found: list[Any] = []
 
@@ -144,12 +150,19 @@ def test_of_threads_that_submit_again_one_submits() -> None:
         assert posts(emulator) == 2
 
 
+def test_a_job_without_a_label_cannot_be_made_again() -> None:
+    with BothSides() as emulator, emulator.client(journal=MemoryJournal()) as client:
+        with pytest.raises(InvalidInputError, match="again needs the label"):
+            client.queue.submit(LAKE, again=True)
+        assert posts(emulator) == 0
+
+
 # a submit whose process died
 
 
 def test_a_process_that_died_before_it_sent_anything_leaves_its_label_free() -> None:
     journal = MemoryJournal()
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         submitted(emulator, journal)
         leave(journal, "intended", job_id=None, owner=ANOTHER)
         emulator.clock.sleep(601)
@@ -159,7 +172,7 @@ def test_a_process_that_died_before_it_sent_anything_leaves_its_label_free() -> 
 
 def test_a_process_that_died_while_it_was_sending_leaves_an_unknown_outcome() -> None:
     journal = MemoryJournal()
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         submitted(emulator, journal)
         leave(journal, "sending", job_id=None, owner=ANOTHER)
         with pytest.raises(InvalidInputError, match="is sending, so there is nothing to decide"):
@@ -174,7 +187,7 @@ def test_a_process_that_died_while_it_was_sending_leaves_an_unknown_outcome() ->
 
 def test_a_submit_of_another_machine_is_waited_for_until_it_is_silent() -> None:
     journal = MemoryJournal()
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         submitted(emulator, journal)
         leave(journal, "sending", job_id=None, owner=ANOTHER)
         with pytest.raises(SubmitOutcomeUnknownError):
@@ -184,7 +197,7 @@ def test_a_submit_of_another_machine_is_waited_for_until_it_is_silent() -> None:
 
 def test_a_wait_for_another_submit_ends_when_it_is_cancelled_or_the_patience_is_over() -> None:
     journal = Failing()
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         submitted(emulator, journal)
         record = leave(journal, "sending", job_id=None, owner=ANOTHER)
         cancel = threading.Event()
@@ -221,14 +234,14 @@ def test_a_call_that_was_taken_for_dead_still_records_its_job(state: str, caplog
 
     posts_before: list[int] = []
     journal.fails = fails
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         job = client.queue.submit(LAKE, label="order-1")
         assert next(iter(client.jobs)).job_id == job.job_id
         assert states(client)["order-1"][0] == "accepted"
 
 
 def test_a_record_that_is_gone_is_written_anew_and_another_job_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    with VirtualEmulator() as emulator:
+    with BothSides() as emulator:
         for change in ("deleted", "settled"):
             journal = Failing(writes_of("accepted"))
             with emulator.client(journal=journal) as client:
@@ -257,7 +270,7 @@ def test_a_call_that_lost_its_record_sends_nothing() -> None:
         return False
 
     journal.fails = fails
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         with pytest.raises(JournalError, match="this call has sent nothing"):
             client.queue.submit(LAKE, label="order-1")
         assert posts(emulator) == 0
@@ -269,7 +282,7 @@ def test_a_call_that_lost_its_record_sends_nothing() -> None:
 
 def test_prune_never_removes_what_is_open() -> None:
     with (
-        VirtualEmulator(faults=["status:402,on=submit", "drop-after"]) as emulator,
+        BothSides(faults=["status:402,on=submit", "drop-after"]) as emulator,
         emulator.client(journal=MemoryJournal(), retry=ONCE) as client,
     ):
         with pytest.raises(Exception, match="not submitted"):
@@ -292,7 +305,7 @@ def test_costs_are_recorded_and_summed() -> None:
     faults = ["status:402,on=submit", "drop-after", "job-fails"]
     prices = {"lucy-pro-t2v": 0.5}
     with (
-        VirtualEmulator(faults=faults) as emulator,
+        BothSides(faults=faults) as emulator,
         emulator.client(journal=MemoryJournal(), prices=prices, retry=ONCE) as client,
     ):
         with pytest.raises(Exception, match="not submitted"):
@@ -311,7 +324,7 @@ def test_costs_are_recorded_and_summed() -> None:
 
 
 def test_prices_may_be_a_function() -> None:
-    with VirtualEmulator() as emulator:
+    with BothSides() as emulator:
         price = {"720p": 0.5, "480p": 0.2}
         with emulator.client(journal=MemoryJournal(), prices=lambda job: price[job.resolution]) as client:
             client.queue.submit(LAKE | {"resolution": "480p"}, label="order-1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 
 import attrs
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from support.journalled import (
     ANOTHER,
     LAKE,
     OCEAN,
+    BothSides,
     Failing,
     leave,
     posts,
@@ -24,6 +27,7 @@ from support.journalled import (
 )
 
 from decart import (
+    DecartClient,
     InvalidInputError,
     JobRecord,
     JournalError,
@@ -35,9 +39,14 @@ from decart import (
     WaitCancelledError,
     models,
 )
-from decart.emulator import VirtualEmulator
 
 ONCE = RetryPolicy(attempts=1)
+
+
+@pytest.fixture(autouse=True, params=["sync", "async"])
+def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(BothSides, "side", request.param)
+    return str(request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +58,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_records_are_found_by_what_they_are() -> None:
-    with VirtualEmulator() as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides() as emulator, emulator.client(journal=MemoryJournal()) as client:
         for number in range(6):
             client.queue.submit(LAKE if number % 2 else OCEAN, label=f"{'ab'[number % 2]}-{number}")
             emulator.clock.sleep(10)
@@ -63,7 +72,7 @@ def test_records_are_found_by_what_they_are() -> None:
         assert labels(states=["delivered"]) == ["a-2"]
         assert labels(label_prefix="b-") == ["b-1", "b-3", "b-5"]
         assert labels(model="lucy-2.5") == []
-        assert labels(since=began + 40) == labels(since=datetime.fromtimestamp(began + 40, UTC)) == ["a-4", "b-5"]
+        assert labels(since=began + 35) == labels(since=datetime.fromtimestamp(began + 35, UTC)) == ["a-4", "b-5"]
         assert labels(states=["accepted"], label_prefix="a", since=began + 1) == ["a-4"]
         assert client.jobs.get("a") is None
         assert len(client.jobs.pending()) == 5
@@ -76,7 +85,7 @@ def test_records_are_found_by_what_they_are() -> None:
 )
 def test_a_filter_that_cannot_be_one_is_refused(filters: Any) -> None:
     with (
-        VirtualEmulator() as emulator,
+        BothSides() as emulator,
         emulator.client(journal=MemoryJournal()) as client,
         pytest.raises(InvalidInputError),
     ):
@@ -85,7 +94,7 @@ def test_a_filter_that_cannot_be_one_is_refused(filters: Any) -> None:
 
 def test_many_records_are_read_in_pages() -> None:
     journal = MemoryJournal()
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         client.queue.submit(LAKE, label="order-1")
         record = record_of(client)
         for number in range(2500):
@@ -101,12 +110,50 @@ def test_many_records_are_read_in_pages() -> None:
 
 def test_what_is_under_way_is_pending_and_what_never_left_is_not() -> None:
     journal = MemoryJournal()
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         submitted(emulator, journal)
         leave(journal, "intended", job_id=None, owner="")
         assert client.jobs.pending() == []
         leave(journal, "intended", job_id=None, owner=ANOTHER)
         assert len(client.jobs.pending()) == 1
+
+
+def test_a_client_without_a_journal_has_no_jobs() -> None:
+    with BothSides() as emulator, emulator.client() as client:
+        with pytest.raises(InvalidInputError, match=r"client.jobs needs a journal: write DecartClient\(journal="):
+            client.jobs.get("order-1")
+        assert shown(client.jobs) is None
+
+
+def shown(value: Any) -> str | None:
+    """Return what a notebook shows of a value, if it is more than its text."""
+    html: str | None = DisplayFormatter().format(value)[0].get("text/html")
+    return html
+
+
+def test_a_notebook_shows_a_table() -> None:
+    journal = MemoryJournal()
+    with BothSides() as emulator, emulator.client(journal=journal, prices={"lucy-pro-t2v": 0.5}) as client:
+        client.queue.submit_and_poll(LAKE, label="<b>order</b>", save_to="lake.mp4")
+        client.queue.submit_and_poll(LAKE, label="<b>order</b>", save_to="lake.mp4", again=True)
+        client.queue.submit(OCEAN, label="order-1")
+        jobs = client.jobs if isinstance(client, DecartClient) else client.aio.jobs
+        html = shown(jobs)
+        assert html == shown(client.jobs.select()) is not None
+        assert re.findall("<th>(.*?)</th>", html) == ["label", "state", "model", "job", "created", "saved to", "cost"]
+        rows = [re.findall("<td>(.*?)</td>", row) for row in html.split("<tr>")[2:]]
+        assert [row[:3] for row in rows] == [
+            ["&lt;b&gt;order&lt;/b&gt;", "delivered", "lucy-pro-t2v"],
+            ["&lt;b&gt;order&lt;/b&gt; (2)", "delivered", "lucy-pro-t2v"],
+            ["order-1", "accepted", "lucy-pro-t2v"],
+        ]
+        assert [row[5:] for row in rows] == [[str(Path("lake.mp4").absolute()), "0.5"]] * 2 + [["", "0.5"]]
+        assert all(re.fullmatch(r"[\d-]+ [\d:]+ UTC", row[4]) for row in rows)
+        record = record_of(client)
+        for number in range(1200):
+            journal.insert(attrs.evolve(record, label=f"x-{number}", created_at=number, job_id=None, cost=None))
+        assert str(shown(jobs)).count("<tr>") == 101
+        assert "<td>order-1</td>" in str(shown(jobs))
 
 
 # after a crash
@@ -115,7 +162,7 @@ def test_what_is_under_way_is_pending_and_what_never_left_is_not() -> None:
 @pytest.mark.parametrize("make", [MemoryJournal, lambda: SQLiteJournal("jobs.db")])
 def test_resume_waits_for_all_that_is_unfinished_and_saves_it(make: Any) -> None:
     journal = make()
-    with VirtualEmulator(faults=[]) as emulator:
+    with BothSides(faults=[]) as emulator:
         with emulator.client(journal=journal, retry=ONCE) as client:
             for label in ("a/b", "a_b", "../../etc/passwd", "東京"):
                 client.queue.submit(LAKE, label=label)
@@ -143,7 +190,7 @@ def test_resume_waits_for_all_that_is_unfinished_and_saves_it(make: Any) -> None
 
 
 def test_resume_takes_a_function_and_any_template() -> None:
-    with VirtualEmulator() as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides() as emulator, emulator.client(journal=MemoryJournal()) as client:
         job = client.queue.submit(LAKE, label="." + "a" * 199)
         [one] = client.jobs.resume(save_to="{model} {generation} {{x}} {job_id}.mp4")
         assert one.result.path.name == f"lucy-pro-t2v 1 {{x}} {job.job_id}.mp4"
@@ -160,14 +207,14 @@ def test_resume_takes_a_function_and_any_template() -> None:
     "save_to", ["lake.mp4", "{model}.mp4", "{label}{x}", "{label", "{label.x}", "{0}", "", 5, b"{label}", None]
 )
 def test_what_would_not_give_each_video_its_file_is_refused(save_to: Any) -> None:
-    with VirtualEmulator() as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides() as emulator, emulator.client(journal=MemoryJournal()) as client:
         client.queue.submit(LAKE, label="order-1")
         with pytest.raises(InvalidInputError, match="save_to must be a path with {label} or {job_id}"):
             client.jobs.resume(save_to=save_to)
 
 
 def test_no_video_takes_the_place_of_another() -> None:
-    with VirtualEmulator() as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides() as emulator, emulator.client(journal=MemoryJournal()) as client:
         for label in ("order-1", "order-2"):
             client.queue.submit(LAKE, label=label)
         first, second = client.jobs.resume(save_to=lambda record: "lake.mp4")
@@ -179,7 +226,7 @@ def test_no_video_takes_the_place_of_another() -> None:
 
 
 def test_resume_reports_what_it_cannot_save_and_continues() -> None:
-    with VirtualEmulator() as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides() as emulator, emulator.client(journal=MemoryJournal()) as client:
         fails = client.queue.submit(LAKE, label="a fails")
         emulator.clock.sleep(60)
         emulator.faults.add("job-never-ends")
@@ -214,7 +261,7 @@ def test_resume_reports_what_it_cannot_save_and_continues() -> None:
 
 
 def test_a_failed_job_is_resumed_once() -> None:
-    with VirtualEmulator(faults="job-fails") as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides(faults="job-fails") as emulator, emulator.client(journal=MemoryJournal()) as client:
         client.queue.submit(LAKE, label="order-1")
         [one] = client.jobs.resume(save_to="{label}.mp4")
         assert one.result.status == "failed"
@@ -228,7 +275,7 @@ def test_a_cancelled_resume_ends_at_once_and_leaves_the_rest() -> None:
         cancel.set()
         return f"{record.label}.mp4"
 
-    with VirtualEmulator() as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides() as emulator, emulator.client(journal=MemoryJournal()) as client:
         for label in ("order-1", "order-2"):
             client.queue.submit(LAKE, label=label)
         with pytest.raises(WaitCancelledError):
@@ -238,7 +285,7 @@ def test_a_cancelled_resume_ends_at_once_and_leaves_the_rest() -> None:
 
 def test_what_another_live_call_waits_for_is_left_to_it() -> None:
     journal = MemoryJournal()
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         seen: list[Any] = []
 
         def look(_: Any) -> None:
@@ -255,7 +302,7 @@ def test_what_another_live_call_waits_for_is_left_to_it() -> None:
 
 def test_two_that_resume_at_once_share_the_work() -> None:
     journal = MemoryJournal()
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         for number in range(20):
             client.queue.submit(LAKE, label=f"order-{number}")
         done: list[Any] = []
@@ -275,7 +322,7 @@ def test_two_that_resume_at_once_share_the_work() -> None:
 
 def test_a_job_of_another_machine_is_taken_up_when_its_process_is_silent() -> None:
     journal = MemoryJournal()
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         submitted(emulator, journal)
         leave(journal, "accepted", owner=ANOTHER)
         assert client.jobs.resume(save_to="{label}.mp4") == []
@@ -285,7 +332,7 @@ def test_a_job_of_another_machine_is_taken_up_when_its_process_is_silent() -> No
 
 def test_a_job_of_another_account_or_origin_is_left_to_it() -> None:
     journal = MemoryJournal()
-    with VirtualEmulator() as emulator:
+    with BothSides() as emulator:
         submitted(emulator, journal)
         for settings in ({"api_key": "dct_other"}, {"base_url": "http://elsewhere"}):
             with emulator.client(journal=journal, **settings) as client:
@@ -296,7 +343,7 @@ def test_a_job_of_another_account_or_origin_is_left_to_it() -> None:
 
 def test_a_journal_that_fails_during_a_resume_is_reported_for_each_job() -> None:
     journal = Failing(lambda method, value: method == "by_job")
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         client.queue.submit(LAKE, label="order-1")
         [one] = client.jobs.resume(save_to="{label}.mp4")
         assert isinstance(one.error, JournalError)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import platform
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import decart
 from decart.journal.owners import LEASE, Claim, may_be_alive, this_process
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
@@ -82,3 +85,24 @@ def test_a_child_has_an_owner_of_its_own() -> None:
     assert owner.split("/")[:2] == [this_process().split("/")[0], str(child)]
     assert parent_is_alive == "True"
     assert not alive(f"{owner}/1", -1)
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_where_the_system_says_less_a_process_is_alive_for_a_while(
+    hidden: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_text", fail)  # as on macOS, or where /proc hides the processes of others
+    if hidden:
+        monkeypatch.setattr(os, "kill", fail)
+    owners = runpy.run_path(str(Path(decart.__path__[0], "journal", "owners.py")))
+    machine, pid, started = owners["this_process"]().split("/")
+    assert machine.startswith(f"{platform.node()}:")
+    assert (pid, started) == (str(os.getpid()), "unknown")
+    other = f"{machine}/{os.getppid()}/unknown/1"
+    assert owners["may_be_alive"](other, 1000.0, 1000.0)
+    assert not owners["may_be_alive"](other, 1000.0, 1000.0 + LEASE)
+    if not hidden:
+        assert not owners["may_be_alive"](f"{machine}/{2**22 + 1}/unknown/1", 1000.0, 1000.0)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.journalled import LAKE, Failing, accepted, posts, states, submitted, writes_of
+from support.journalled import LAKE, BothSides, Failing, accepted, posts, states, submitted, writes_of
 
 from decart import (
     AsyncDecartClient,
@@ -26,27 +25,28 @@ from decart import (
     WaitCancelledError,
     models,
 )
-from decart.emulator import VirtualEmulator
 
 ONCE = RetryPolicy(attempts=1)
 SECRET = "A secret meadow"
 HIDDEN: dict[str, Any] = {"model": models.video("lucy-pro-t2v"), "prompt": SECRET, "seed": 42}
 
 
+@pytest.fixture(autouse=True, params=["sync", "async"])
+def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(BothSides, "side", request.param)
+    return str(request.param)
+
+
 # before the submit
 
 
 @pytest.mark.parametrize("when", ["latest", "insert", "sending"])
-@pytest.mark.parametrize("side", ["sync", "async"])
-def test_a_journal_that_fails_before_the_submit_lets_nothing_be_sent(when: str, side: str) -> None:
+def test_a_journal_that_fails_before_the_submit_lets_nothing_be_sent(when: str) -> None:
     rules = {"latest": lambda method, value: method == "latest", "insert": writes_of("intended")}
     journal = Failing(rules.get(when, writes_of("sending")))
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         with pytest.raises(JournalError, match="The disk is full") as caught:
-            if side == "sync":
-                client.queue.submit(LAKE, label="order-1")
-            else:
-                asyncio.run(client.aio.queue.submit(LAKE, label="order-1"))
+            client.queue.submit(LAKE, label="order-1")
         assert caught.value.job_id is None
         assert posts(emulator) == 0
         journal.fails = lambda method, value: False
@@ -59,7 +59,7 @@ def test_a_journal_that_fails_before_the_submit_lets_nothing_be_sent(when: str, 
 def test_a_write_that_is_done_and_reported_as_failed_leaves_no_label_behind(state: str) -> None:
     journal = Failing(writes_of(state))
     journal.after = True
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         with pytest.raises(JournalError):
             client.queue.submit(LAKE, label="order-1")
         assert states(client) == {"order-1": ["refused"]}
@@ -70,7 +70,7 @@ def test_a_write_that_is_done_and_reported_as_failed_leaves_no_label_behind(stat
 
 def test_a_file_that_cannot_be_a_journal_stops_the_submit(tmp_path: Path) -> None:
     (tmp_path / "jobs.db").write_bytes(b"not a database" * 100)
-    with VirtualEmulator() as emulator, emulator.client(journal=tmp_path / "jobs.db") as client:
+    with BothSides() as emulator, emulator.client(journal=tmp_path / "jobs.db") as client:
         with pytest.raises(JournalError, match="not an SQLite database"):
             client.queue.submit(LAKE, label="order-1")
         assert posts(emulator) == 0
@@ -90,7 +90,7 @@ def test_the_id_of_a_job_is_written_until_it_is() -> None:
         return False
 
     journal.fails = fails
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         job = client.queue.submit(LAKE, label="order-1")
         assert emulator.clock.sleeps == pytest.approx([0.2, 0.4, 0.8])
         record = client.jobs.get("order-1")
@@ -99,18 +99,14 @@ def test_the_id_of_a_job_is_written_until_it_is() -> None:
 
 
 @pytest.mark.parametrize("error", [JournalError("The disk is full."), RuntimeError("The disk is full.")])
-@pytest.mark.parametrize("side", ["sync", "async"])
 def test_an_id_that_cannot_be_written_is_in_the_error_and_the_log_and_written_later(
-    error: Exception, side: str, caplog: pytest.LogCaptureFixture
+    error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal = Failing(writes_of("accepted"))
     journal.error = error
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         with pytest.raises(JournalError, match="was accepted and is billed.*The disk is full") as caught:
-            if side == "sync":
-                client.queue.submit_and_poll(LAKE, label="order-1")
-            else:
-                asyncio.run(client.aio.queue.submit_and_poll(LAKE, label="order-1"))
+            client.queue.submit_and_poll(LAKE, label="order-1")
         assert [caught.value.job_id] == accepted(emulator)
         assert emulator.clock.sleeps == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2])
         assert caplog.text.count(f"job {caught.value.job_id} was accepted, and the journal could not record it") == 6
@@ -129,7 +125,7 @@ def test_what_is_left_to_write_is_written_when_the_client_is_closed(
     works: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal = Failing(writes_of("accepted"))
-    with VirtualEmulator() as emulator:
+    with BothSides() as emulator:
         client = emulator.client(journal=journal)
         with pytest.raises(JournalError):
             client.queue.submit(LAKE, label="order-1")
@@ -147,7 +143,7 @@ def test_an_end_that_cannot_be_written_is_written_with_the_next_use(
     fault: str, state: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     journal = Failing(writes_of("refused", "unknown"))
-    with VirtualEmulator(faults=fault) as emulator, emulator.client(journal=journal) as client:
+    with BothSides(faults=fault) as emulator, emulator.client(journal=journal) as client:
         with pytest.raises((QueueSubmitError, SubmitOutcomeUnknownError)):
             client.queue.submit(LAKE, label="order-1")
         assert "the journal could not record how the label 'order-1' ended: The disk is full" in caplog.text
@@ -161,7 +157,7 @@ def test_an_end_that_cannot_be_written_is_written_with_the_next_use(
 def test_a_journal_that_fails_later_ends_no_wait(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     journal = Failing(lambda method, value: method == "by_job")
     journal.error = error
-    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
         result = client.queue.submit_and_poll(LAKE, label="order-1")
         assert result.status == "completed"
         assert "the journal could not record what became of job" in caplog.text
@@ -181,7 +177,7 @@ def test_a_record_follows_its_job(tmp_path: Path) -> None:
         assert record is not None
         seen.append((record.state, record.status))
 
-    with VirtualEmulator() as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides() as emulator, emulator.client(journal=MemoryJournal()) as client:
         began = emulator.clock.time()
         client.queue.submit_and_poll(LAKE, label="order-1", on_status_change=look, save_to=tmp_path / "lake.mp4")
         assert seen == [("accepted", "pending"), ("accepted", "processing"), ("completed", "completed")]
@@ -194,7 +190,7 @@ def test_a_record_follows_its_job(tmp_path: Path) -> None:
 
 
 def test_each_call_that_learns_a_status_records_it(tmp_path: Path) -> None:
-    with VirtualEmulator() as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides() as emulator, emulator.client(journal=MemoryJournal()) as client:
         job = client.queue.submit(LAKE, label="order-1")
 
         def state() -> tuple[str, str | None]:
@@ -216,7 +212,7 @@ def test_each_call_that_learns_a_status_records_it(tmp_path: Path) -> None:
 
 
 def test_a_job_of_another_client_is_none_of_its_business() -> None:
-    with VirtualEmulator() as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides() as emulator, emulator.client(journal=MemoryJournal()) as client:
         with emulator.client() as other:
             job = other.queue.submit(LAKE)
         assert client.queue.poll(job).status == "completed"
@@ -233,7 +229,7 @@ def test_no_prompt_key_or_path_is_recorded_unless_it_is_asked_for(
     image.write_bytes(b"\x89PNG\r\n")
     still: Any = {"model": models.video("lucy-pro-i2v"), "prompt": SECRET, "data": image}
     fault = {"name": "status", "code": 422, "on": "submit", "detail": f"prompt {SECRET!r} is refused", "times": 2}
-    with VirtualEmulator(faults=fault) as emulator, emulator.client(journal=make(keep_inputs=keeps)) as client:
+    with BothSides(faults=fault) as emulator, emulator.client(journal=make(keep_inputs=keeps)) as client:
         for options in (HIDDEN, still):
             with pytest.raises(QueueSubmitError):
                 client.queue.submit(options, label=f"order {len(options)}")
@@ -265,11 +261,11 @@ def test_a_journal_changes_nothing_of_what_is_reported() -> None:
     reports = []
     for journal in (None, MemoryJournal()):
         seen: list[Any] = []
-        with VirtualEmulator() as emulator, emulator.client(journal=journal, event_hooks=[Hook()]) as client:
+        with BothSides() as emulator, emulator.client(journal=journal, event_hooks=[Hook()]) as client:
             client.queue.submit_and_poll(LAKE, progress=lambda progress, seen=seen: seen.append(progress.done > 0))
-        reports.append(seen)
+        reports.append(([one for one in seen if isinstance(one, str)], set(seen)))
     assert reports[0] == reports[1]
-    assert len(reports[0]) > 5
+    assert len(reports[0][1]) > 5
 
 
 # the end of a call
@@ -278,7 +274,7 @@ def test_a_journal_changes_nothing_of_what_is_reported() -> None:
 def test_a_cancelled_submit_leaves_its_label_free() -> None:
     cancel = threading.Event()
     cancel.set()
-    with VirtualEmulator() as emulator, emulator.client(journal=MemoryJournal()) as client:
+    with BothSides() as emulator, emulator.client(journal=MemoryJournal()) as client:
         with pytest.raises(WaitCancelledError):
             client.queue.submit_and_poll(LAKE, label="order-1", cancel=cancel)
         client.queue.submit(LAKE, label="order-1")
@@ -288,12 +284,67 @@ def test_a_cancelled_submit_leaves_its_label_free() -> None:
 
 def test_a_wait_that_ends_early_leaves_its_job_to_others() -> None:
     journal = MemoryJournal()
-    with VirtualEmulator(faults="job-never-ends") as emulator, emulator.client(journal=journal) as client:
+    with BothSides(faults="job-never-ends") as emulator, emulator.client(journal=journal) as client:
         result = client.queue.submit_and_poll(LAKE, label="order-1", poll=PollPolicy(timeout=5))
         assert result.status == "failed"
         record = client.jobs.get("order-1")
         assert record is not None
         assert (record.state, record.owner) == ("accepted", "")
+
+
+def test_an_interrupt_after_the_submit_was_accepted_loses_no_id() -> None:
+    class Hook(EventHook):
+        def status_changed(self, event: Any) -> None:
+            raise KeyboardInterrupt
+
+    for works in (True, False):
+        journal = Failing(writes_of() if works else writes_of("accepted"))
+        with BothSides() as emulator, emulator.client(journal=journal, event_hooks=[Hook()]) as client:
+            with pytest.raises(KeyboardInterrupt) as caught:
+                client.queue.submit_and_poll(LAKE, label="order-1")
+            assert [caught.value.job_id] == accepted(emulator)  # type: ignore[attr-defined]
+            assert emulator.clock.sleeps == []
+            journal.fails = writes_of()
+            record = client.jobs.get("order-1")
+            assert (record.state, record.job_id, record.owner) == ("accepted", *accepted(emulator), "")
+
+
+def test_what_changes_meanwhile_is_not_overwritten() -> None:
+    journal, changes = Failing(), {"note", "take"}
+
+    def fails(method: str, value: Any) -> bool:
+        if method == "replace" and (what := "take" if value.owner else "note") in changes:
+            changes.remove(what)
+            record = journal.latest("order-1")
+            assert record is not None
+            assert MemoryJournal.replace(journal, record.changed(record.updated_at))
+        return False
+
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
+        job = client.queue.submit(LAKE, label="order-1")
+        journal.fails = fails
+        client.queue.status(job)
+        assert (client.jobs.get("order-1").status, changes) == ("pending", {"take"})
+        assert len(client.jobs.resume(save_to=Path.cwd() / "{label}.mp4")) == 1
+        assert (states(client), changes) == ({"order-1": ["delivered"]}, set())
+
+
+def test_what_two_threads_write_again_is_written_once() -> None:
+    journal = Failing(writes_of("accepted"))
+    with BothSides() as emulator, emulator.client(journal=journal) as client:
+        with pytest.raises(JournalError):
+            client.queue.submit(LAKE, label="order-1")
+        journal.fails = lambda method, value: False
+        seen: list[Any] = []
+
+        def fails(method: str, value: Any) -> bool:
+            if method == "latest" and not seen:
+                seen.append(method)
+                seen.append(client.jobs.get("order-1"))  # as another thread would
+            return False
+
+        journal.fails = fails
+        assert client.jobs.get("order-1") == seen[1]
 
 
 # the client's own journal
@@ -307,7 +358,7 @@ def test_a_journal_of_the_client_is_closed_with_it_and_one_of_the_callers_is_not
             self.closed += 1
 
     journal = Closes()
-    with VirtualEmulator() as emulator:
+    with BothSides() as emulator:
         submitted(emulator, journal)
         assert journal.closed == 0
         submitted(emulator, tmp_path / "jobs.db")
@@ -326,6 +377,6 @@ def test_what_cannot_be_a_journal_or_prices_is_refused() -> None:
 
 def test_a_client_without_a_journal_says_nothing_of_one(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with VirtualEmulator() as emulator, emulator.client() as client:
+    with BothSides() as emulator, emulator.client() as client:
         client.queue.submit_and_poll(LAKE)
     assert "journal" not in caplog.text

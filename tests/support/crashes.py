@@ -21,7 +21,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from decart import DecartClient, EventHook, JobRecord, PollPolicy, SQLiteJournal, SubmitOutcomeUnknownError, models
+from decart import (
+    DecartClient,
+    EventHook,
+    JobRecord,
+    MemoryJournal,
+    PollPolicy,
+    SQLiteJournal,
+    SubmitOutcomeUnknownError,
+    models,
+)
 
 POLL = PollPolicy(interval=0.01, max_interval=0.02)
 AUDITED = ("open", "os.rename", "os.remove", "os.truncate", "fcntl.flock", "socket.connect")
@@ -192,7 +201,8 @@ def await_group(group: int, *, kill: bool) -> None:
 
 
 if __name__ == "__main__":
-    import decart._sync.jobs  # noqa: F401 - and all the others: each worker would import them again
+    with DecartClient("dct_test", journal=MemoryJournal()) as client:  # it imports what each worker would import again
+        assert client.jobs.pending() == []
 
     for line in sys.stdin:
         print(json.dumps(run(**json.loads(line))), flush=True)

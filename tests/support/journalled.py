@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import inspect
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +125,49 @@ def submitted(emulator: VirtualEmulator, journal: Any, label: str = "order-1") -
     """Submit a job from a client that is gone afterwards."""
     with emulator.client(journal=journal) as client:
         return client.queue.submit(LAKE, label=label)
+
+
+class BothSides(VirtualEmulator):
+    """An emulator whose clients are of the side that a test is run for; an async one is awaited in a thread.
+
+    Attributes:
+        side: ``"sync"`` or ``"async"``.
+    """
+
+    side = "sync"
+
+    def client(self, **settings: Any) -> Any:
+        return super().client(**settings) if self.side == "sync" else Awaited(self.async_client(**settings))
+
+
+class Awaited:
+    """What an async client has, with calls that block."""
+
+    def __init__(self, awaited: Any) -> None:
+        self._awaited = awaited
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "aio":
+            return self._awaited
+        value = getattr(self._awaited, name)
+        if inspect.iscoroutinefunction(value):
+            return lambda *arguments, **options: in_a_thread(value(*arguments, **options))
+        return value if callable(value) else Awaited(value)
+
+    def __iter__(self) -> Iterator[Any]:
+        async def every() -> list[Any]:
+            return [one async for one in self._awaited]
+
+        return iter(in_a_thread(every()))
+
+    def __enter__(self) -> Awaited:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def in_a_thread(call: Coroutine[Any, Any, Any]) -> Any:
+    """Await a call on an event loop of its own; a callback that runs on one may do so, too."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, call).result()
