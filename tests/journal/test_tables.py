@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from support.fakes import LAKE
 
 from decart import DecartClient, MemoryJournal, SQLiteJournal
@@ -62,6 +63,11 @@ def test_the_last_records_are_found_without_reading_the_others(times: list[float
     assert journal.read <= 50 * 21
 
 
+def shown_by_a_notebook(value: Any) -> str | None:
+    html: str | None = DisplayFormatter().format(value)[0].get("text/html")
+    return html
+
+
 def text_of(table: str) -> str:
     return re.sub("<[^>]*>+", " ", table)
 
@@ -76,17 +82,18 @@ def test_the_jobs_of_a_client_are_a_table_of_the_last_twenty(client: DecartClien
     for number in range(22):
         client.queue.submit(LAKE, label=f"order-{number:02d}")
     client.queue.submit_and_poll(LAKE, label="order-21", save_to=tmp_path / "lake.mp4")
-    shown = client.jobs._repr_html_()
+    shown = shown_by_a_notebook(client.jobs)
     assert shown is not None
     assert re.findall(r"order-\d\d", shown) == [f"order-{number:02d}" for number in range(2, 22)]
     assert f"{tmp_path / 'lake.mp4'}  0.5" in text_of(shown)
-    assert client.aio.jobs._repr_html_() == shown
+    assert shown_by_a_notebook(client.aio.jobs) == shown
 
 
 def test_a_label_is_escaped_and_a_later_generation_is_named(client: DecartClient) -> None:
     client.queue.submit_and_poll(LAKE, label="<b>1</b>")
     client.queue.submit(LAKE, label="<b>1</b>", again=True)
-    shown = client.jobs.select()._repr_html_()
+    shown = shown_by_a_notebook(client.jobs.select())
+    assert shown is not None
     assert "<td>&lt;b&gt;1&lt;/b&gt; (2)</td><td>accepted</td>" in shown
     assert "<b>" not in shown
 
@@ -94,7 +101,8 @@ def test_a_label_is_escaped_and_a_later_generation_is_named(client: DecartClient
 def test_of_a_long_list_the_end_is_shown(client: DecartClient) -> None:
     for number in range(103):
         client.queue.submit(LAKE, label=f"order-{number:03d}")
-    shown = client.jobs.pending()._repr_html_()
+    shown = shown_by_a_notebook(client.jobs.pending())
+    assert shown is not None
     assert shown.count("<tr>") == 101
     assert "3 earlier records are not shown." in text_of(shown)
     assert "order-102" in shown
@@ -106,4 +114,4 @@ def test_the_jobs_of_a_client_are_named_after_its_journal(tmp_path: Path) -> Non
             assert repr(client.jobs) == f"JobsClient(SQLiteJournal('{tmp_path / 'jobs.db'}'))"
         with emulator.client() as client:
             assert repr(client.jobs) == "JobsClient(None)"
-            assert client.jobs._repr_html_() is None
+            assert shown_by_a_notebook(client.jobs) is None
