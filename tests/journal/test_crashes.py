@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from support.crashes import DONE, UNKNOWN
-from support.journals import accepted, content, render
+from support.labelled import accepted, content, render
 from workers.running import small_environment
 
 from decart import DecartClient
