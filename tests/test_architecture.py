@@ -31,7 +31,7 @@ journal.fingerprints journal.labels journal.entries journal.prices journal.repor
 transports.urllib3 transports.requests transports.threaded transports.aiohttp transports
 _async _sync
 client
-integrations.otel
+integrations.otel integrations.sql
 decart
 emulator
 integrations.pytest_plugin integrations
@@ -61,6 +61,7 @@ ONLY_IN = {
     "jwt": {"integrations.signed_tokens"},
     "opentelemetry": {"integrations.otel"},
     "sqlite3": {"journal.connections", "journal.schema", "journal.sqlite"},
+    "sqlalchemy": {"integrations.sql"},
     "pytest": {"integrations.pytest_plugin"},
 }
 LIMIT = 300

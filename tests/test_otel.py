@@ -146,7 +146,12 @@ print([name for name in sys.modules if name.startswith("opentelemetry")])
 
 
 @pytest.mark.parametrize(
-    ("package", "module"), [("opentelemetry", "decart.integrations.otel"), ("tqdm", "decart.integrations.progress_bar")]
+    ("package", "module"),
+    [
+        ("opentelemetry", "decart.integrations.otel"),
+        ("tqdm", "decart.integrations.progress_bar"),
+        ("sqlalchemy", "decart.integrations.sql"),
+    ],
 )
 def test_the_import_error_of_a_broken_package_is_raised_unchanged(
     package: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

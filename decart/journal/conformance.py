@@ -242,8 +242,7 @@ class JournalRules:
             found = self.journal.latest("order-1")
             assert found is not None
             assert (found.inputs, found.fingerprint) == ({"tags": ["a"]}, {"prompt": "1"})
-            if found.inputs is not None:
-                found.inputs["tags"].append("c")
+            dict(found.inputs or {})["tags"].append("c")
 
     def test_records_outlive_a_close(self) -> None:
         self.fill(record("old"), record())
@@ -258,11 +257,13 @@ class JournalRules:
         assert self.journal.insert(record()) is False
 
     def test_a_close_disturbs_no_other_thread(self) -> None:
+        journal = self.journal  # which is made by its first use
+
         def work(number: int) -> None:
             for index in range(5):
-                assert self.journal.insert(record(f"{number} {index}")) is True
-                self.journal.close()
-                assert self.journal.latest(f"{number} {index}") is not None
+                assert journal.insert(record(f"{number} {index}")) is True
+                journal.close()
+                assert journal.latest(f"{number} {index}") is not None
 
         at_once([partial(work, number) for number in range(8)])
-        assert len(self.journal.select()) == 40
+        assert len(journal.select()) == 40

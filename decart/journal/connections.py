@@ -10,14 +10,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import ClassVar
 from weakref import finalize
 
 from .errors import JournalError
-from .forks import watch
+from .forks import Gate, watch
 
 KEPT = 8
 """Open connections to keep between transactions; if more threads write at once, the others are closed again."""
@@ -46,10 +45,7 @@ class Connections:
     def __init__(self, path: str, lock_timeout: float, prepare: Callable[[sqlite3.Connection], None]) -> None:
         self._path, self._lock_timeout, self._prepare = path, lock_timeout, prepare
         self._idle: list[Connection] = []
-        self._uses: dict[object, int] = {}  # those under way, and the thread of each
-        self._closings = 0
-        self._no_fork = threading.Event()
-        self._no_fork.set()
+        self._gate = Gate(lock_timeout + _MARGIN)
         self._forked_in_use = False
         finalize(self, _close_all, self._idle)
         watch(self)
@@ -57,65 +53,47 @@ class Connections:
     @contextmanager
     def use(self) -> Iterator[sqlite3.Connection]:
         """Provide a connection; it is closed, which rolls its transaction back, unless the block succeeds."""
-        use, closings = object(), self._closings
-        try:
-            self._enter(use)
+        with self._gate.use():
+            if self._forked_in_use:
+                raise JournalError(
+                    f"The journal {self._path} was in use when this process was forked, and cannot be used here. "
+                    "Call its close() before the fork."
+                )
             connection = self._take()
             try:
                 yield connection
             except BaseException:
                 connection.close()
                 raise
-            if closings == self._closings and len(self._idle) < KEPT:
+            if len(self._idle) < KEPT:
                 self._idle.append(connection)
             else:
                 connection.close()
-        finally:
-            self._uses.pop(use, None)
 
     def close(self) -> None:
-        """Close all connections, those in use as soon as they are not."""
-        self._closings += 1
-        _close_all(self._idle)
+        """Wait until other threads use no connection, and close all."""
+        with self._gate.alone():
+            _close_all(self._idle)
 
     def before_fork(self) -> None:
         """Wait until no connection is in use, let nobody begin to use one, and close all."""
-        self._no_fork.clear()
-        deadline = time.monotonic() + self._lock_timeout + _MARGIN
-        while self._uses and threading.get_ident() not in list(self._uses.values()) and time.monotonic() < deadline:
-            time.sleep(0.001)
+        self._gate.shut()
         _close_all(self._idle)
 
     def after_fork_in_parent(self) -> None:
         """Let connections be used again."""
-        self._no_fork.set()
+        self._gate.open()
 
     def after_fork_in_child(self) -> None:
         """Start without connections. If there are any, keep them forever: closing them could damage the file."""
-        self._no_fork = threading.Event()
-        self._no_fork.set()
         Connections._creating = threading.Lock()
-        self._forked_in_use = bool(self._uses or self._idle)
-        self._uses.clear()
+        self._forked_in_use = self._gate.reset() or bool(self._idle)
         if self._idle:
             import ctypes  # not needed otherwise
 
             for connection in self._idle:
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
             self._idle.clear()
-
-    def _enter(self, use: object) -> None:
-        """Begin to use a connection, but not during a fork."""
-        self._uses[use] = threading.get_ident()
-        while not self._no_fork.is_set():
-            del self._uses[use]
-            self._no_fork.wait()
-            self._uses[use] = threading.get_ident()
-        if self._forked_in_use:
-            raise JournalError(
-                f"The journal {self._path} was in use when this process was forked, and cannot be used here. "
-                "Call its close() before the fork."
-            )
 
     def _take(self) -> Connection:
         """Return an idle connection, or a new one. What was opened on a file that was removed since is not used."""

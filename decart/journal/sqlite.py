@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from ..errors import InvalidInputError
@@ -65,9 +66,8 @@ class SQLiteJournal:
             )
         self.keep_inputs = keep_inputs
         self.path = os.path.abspath(text)
-        self._connections = Connections(
-            self.path, lock_timeout, lambda connection: prepare(connection, self.path, lock_timeout, MIGRATIONS)
-        )
+        set_up = partial(prepare, path=self.path, lock_timeout=lock_timeout, steps=MIGRATIONS)
+        self._connections = Connections(self.path, lock_timeout, set_up)
 
     def __repr__(self) -> str:
         return f"SQLiteJournal({self.path!r})"

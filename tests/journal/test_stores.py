@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
+from decart import journal
 from decart.journal import JobRecord, MemoryJournal, SQLiteJournal
 from decart.journal.conformance import JournalRules
 from decart.journal.records import OPEN, State
@@ -213,3 +214,9 @@ def test_a_journal_that_breaks_no_rule_passes_all() -> None:
 def test_the_rules_need_a_journal() -> None:
     with pytest.raises(NotImplementedError):
         JournalRules().make()
+
+
+def test_the_package_of_journals_has_the_public_names_and_no_others() -> None:
+    assert set(journal.__all__) <= set(dir(journal))
+    with pytest.raises(AttributeError, match="no attribute 'RedisJournal'"):
+        journal.RedisJournal  # type: ignore[attr-defined]  # noqa: B018
