@@ -87,9 +87,9 @@ class Workshop:
         return [one.job_id for one in log if one.job_id is not None]
 
     def settle(self, folder: Path) -> None:
-        """Decide about the labels whose outcome is unknown, as a person does who sees what the service has."""
+        """Decide about what workers found unknown, as a person does who sees what the service has."""
         with self.client(folder) as client:
-            open_ones = [record for record in client.jobs.pending() if record.state in ("unknown", "sending")]
+            open_ones = [record for record in client.jobs.pending() if record.state == "unknown"]
             if open_ones:
                 await_silence(self.server.url)
             for record in open_ones:
