@@ -20,6 +20,7 @@ from .errors import (
     QueueStatusError,
     QueueSubmitError,
     SubmitOutcomeUnknownError,
+    TransportError,
     WaitCancelledError,
 )
 from .events import log
@@ -53,6 +54,7 @@ class CallState:
     Attributes:
         job_id: The job, once it is known and the arguments of the call are checked.
         sent: Whether any of the body of a billed request may have been sent.
+        over: Whether the call has ended: a thread that it has left behind must not begin to send.
         finished: Whether the job is known to have finished.
         in_callback: Whether the caller's callback is running: what ends the call then is the caller's.
         if_sent: The advice if the call ends once something was sent, and no job is known.
@@ -62,6 +64,7 @@ class CallState:
 
     job_id: str | None = None
     sent: bool = False
+    over: bool = False
     finished: bool = False
     in_callback: bool = False
     if_sent: str = SUBMIT_ENDED
@@ -78,6 +81,7 @@ class CallState:
         The traceback of an error of ours begins at the call: the frames below it are of no use to the caller, unless
         the error came through code of the caller's own, such as a callback.
         """
+        self.over = True
         if isinstance(error, DecartSDKError):
             if not self.in_callback:
                 error.__traceback__ = None
@@ -140,7 +144,9 @@ class Sending:
         if not self.state.sent:
             for write in self.first:
                 write()
-        self.state.sent = True
+            self.state.sent = True  # and then: a call that ends sets `over` before it reads `sent`
+            if self.state.over:
+                raise TransportError("The caller stopped waiting; nothing was sent.", may_have_been_sent=False)
         if self.meter is not None:
             self.meter.at(done, total)
 

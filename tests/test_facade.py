@@ -111,6 +111,15 @@ fakes.client_of(fakes.FakeTransport(fakes.accepted())).queue.submit(fakes.LAKE)
     assert not {"requests", "urllib3", "aiohttp", "http.client"} & names
 
 
+def test_a_client_without_a_journal_loads_none() -> None:
+    names = loaded_by("import decart; decart.DecartClient('dct_test').close()")
+    assert "decart.client" in names
+    assert not {name for name in names if name.startswith(("decart.journal", "sqlite3", "decart._sync.recorder"))}
+    with_journal = loaded_by("import decart; decart.DecartClient('dct_test', journal=decart.MemoryJournal()).close()")
+    assert "decart._sync.recorder" in with_journal
+    assert not {"sqlite3", "decart.journal.sqlite"} & with_journal
+
+
 def test_every_name_is_listed_and_looked_up_once() -> None:
     assert set(decart.__all__) <= set(dir(decart))
     assert decart.DecartClient is vars(decart)["DecartClient"]

@@ -89,6 +89,13 @@ print(image.path)  # E: attr-defined | reportAttributeAccessIssue | "path"
 print(client.process({"model": models.image("lucy-pro-t2i"), "prompt": "oil"}, save_to="a.png").data)  # E: attr-defined | reportAttributeAccessIssue | "data"
 client.tokens.verify(client.tokens.create().token)  # E: arg-type | reportArgumentType | "None"
 
+# journals
+client.jobs.settle("order-1")  # E: call-arg | reportCallIssue | "job_id"
+client.jobs.select(states=["done"])  # E: list-item | reportArgumentType
+print(client.jobs.get("order-1").job_id)  # E: union-attr | reportOptionalMemberAccess
+DecartClient(journal=5)  # E: arg-type | reportArgumentType
+submit({"model": t2v, "prompt": "A lake"}, label=5)  # E: arg-type | reportArgumentType
+
 # errors
 QueueError("m", None)  # E: call-arg | reportCallIssue
 APIError("m")  # E: call-arg | reportCallIssue | "status_code"

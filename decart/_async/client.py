@@ -257,10 +257,12 @@ def open_journal(journal: object) -> Journal | None:
     """
     if journal is None:
         return None
-    from ..journal import Journal, SQLiteJournal  # a client without a journal needs none of it
-
     if isinstance(journal, (str, os.PathLike)):
+        from ..journal.sqlite import SQLiteJournal  # only a journal of this kind loads SQLite
+
         return SQLiteJournal(journal)
+    from ..journal.records import Journal  # a client without a journal needs none of it
+
     if not isinstance(journal, Journal):
         raise refuse("journal", "the path of a file, or a journal such as decart.SQLiteJournal(path)", journal)
     return journal

@@ -252,7 +252,7 @@ class JobsClient:
         seconds = older_than.total_seconds() if isinstance(older_than, timedelta) else older_than
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < float("inf"):
             raise refuse("older_than", "a timedelta or a number of seconds, 0 or more", older_than)
-        ended = [state for state in STATES if state not in OPEN]
+        ended: list[State] = [state for state in STATES if state not in OPEN]
         before = self._recorder.now() - seconds
         return in_thread(partial(self._recorder.journal.delete, before, ended))
 

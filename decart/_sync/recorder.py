@@ -38,8 +38,8 @@ PATIENCE = LEASE + 60
 PAUSE = 0.1
 """Seconds between two looks at its record."""
 
-WRITES = 6
-"""How often the id of a job is written, over 6 seconds, before the error is raised."""
+PAUSES = (0.2, 0.4, 0.8, 1.6, 3.2)
+"""Seconds between the attempts to write the id of a job, before the error is raised."""
 
 STATUS: dict[State, str] = {"completed": "completed", "delivered": "completed", "failed": "failed"}
 """What the service would say of a job in this state; of the others, "pending"."""
@@ -180,25 +180,26 @@ class Recorder:
         assert entry.record is not None  # it was claimed
         free = entry.record.changed(self.now(), state="accepted", job_id=job_id, owner="")
         leave(self.shared.unwritten, attrs.evolve(free, owner=entry.claim.owner) if state.waits else free)
-        for attempt in range(WRITES):
+        for pause in (*PAUSES, None):
             try:
                 self.write_again()
                 return
             except Exception as error:  # also one that a journal of the caller's should not raise
                 log.error("job %s was accepted, and the journal could not record it: %s", job_id, error)
                 cause = error if isinstance(error, DecartSDKError) else JournalError(str(error))
-            if attempt < WRITES - 1:
-                self.engine.transport.sleep(PAUSE * 2 ** (attempt + 1))
-        leave(self.shared.unwritten, free)
-        raise JournalError(
-            f"Job {job_id} was accepted and is billed, and the journal could not record it: {cause} "
-            f"client.queue.poll({job_id!r}) waits for it. It is recorded with the next use of the journal.",
-            cause=cause,
-            job_id=job_id,
-        )
+            if pause is None:
+                leave(self.shared.unwritten, free)
+                raise JournalError(
+                    f"Job {job_id} was accepted and is billed, and the journal could not record it: {cause} "
+                    f"client.queue.poll({job_id!r}) waits for it. It is recorded with the next use of the journal.",
+                    cause=cause,
+                    job_id=job_id,
+                )
+            self.engine.transport.sleep(pause)
 
     def _ended(self, entry: Entry, record: JobRecord, state: CallState, error: BaseException) -> None:
         """Record how a submit ended that raised an exception."""
+        state.over = True  # from now on, no thread begins to send
         fields: dict[str, Any] = {"state": "accepted", "job_id": state.job_id, "owner": ""}
         if state.job_id is None:
             text = f": {error}" if self.journal.keep_inputs else ""  # it may quote the prompt, or the path of a file

@@ -10,17 +10,20 @@ import os
 import random
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.crashes import DONE, UNKNOWN
-from support.journalled import accepted, content, render
+from support.crashes import BROKEN, FAILED
+from support.labelled import accepted, content, render
+from support.postgres import PostgreSQL, server
 from workers.running import small_environment
 
 from decart import DecartClient
 from decart.emulator import Emulator, EmulatorServer
+from decart.integrations.sql import SQLAlchemyJournal
 
 CRASHES = int(os.environ.get("CRASHES", "300"))
 AT_STEPS = 60  # at least so many are killed at named steps
@@ -38,10 +41,13 @@ class Workshop:
 
     def __init__(self, folder: Path, server: EmulatorServer, program: subprocess.Popen[str]) -> None:
         self.folder, self.server, self.program = folder, server, program
-        self.kills = self.unknown = self.rounds = 0
+        self.kills = self.unknown = self.rounds = self.broken = 0
+        self.postgres: PostgreSQL | None = None
 
     def run(self, folder: Path, labels: list[str], plans: list[dict[str, Any]]) -> list[int]:
         """Run workers once, and return their exit codes."""
+        if self.postgres is not None:
+            plans = [plan | {"database": self.postgres.url} for plan in plans]
         order = {"url": self.server.url, "folder": str(folder), "labels": labels, "plans": plans}
         assert self.program.stdin is not None
         assert self.program.stdout is not None
@@ -49,8 +55,15 @@ class Workshop:
         self.program.stdin.flush()
         codes: list[int] = json.loads(self.program.stdout.readline())
         self.kills += codes.count(KILLED)
-        assert set(codes) <= {DONE, UNKNOWN, KILLED}
+        self.broken += sum(code != KILLED and bool(code & BROKEN) for code in codes)
+        assert all(code == KILLED or not code & FAILED for code in codes)
+        assert self.postgres is not None or not self.broken
         return codes
+
+    def client(self, folder: Path) -> DecartClient:
+        """Return a client with the journal of the workers."""
+        journal = folder / "jobs.db" if self.postgres is None else SQLAlchemyJournal(self.postgres.url)
+        return DecartClient("dct_test", base_url=self.server.url, journal=journal)
 
     def make(self, number: int, *plans: list[dict[str, Any]]) -> None:
         """Make some videos: run workers by each of the plans, then others until all is done, and check everything."""
@@ -59,7 +72,10 @@ class Workshop:
         folder.mkdir()
         labels = [f"label-{self.rounds}-{index}" for index in range(number)]
         for plan in plans:
+            restart = threading.Thread(target=getattr(self.postgres, "restart", bool))
+            restart.start()
             self.run(folder, labels, plan)
+            restart.join()
             self.settle(folder)
         while any(self.run(folder, labels, [{"how": random.choice(["", "resume"])}])):
             self.settle(folder)
@@ -71,9 +87,9 @@ class Workshop:
         return [one.job_id for one in log if one.job_id is not None]
 
     def settle(self, folder: Path) -> None:
-        """Decide about the labels whose outcome is unknown, as a person does who sees what the service has."""
-        with DecartClient("dct_test", base_url=self.server.url, journal=folder / "jobs.db") as client:
-            open_ones = [record for record in client.jobs.pending() if record.state in ("unknown", "sending")]
+        """Decide about what workers found unknown, as a person does who sees what the service has."""
+        with self.client(folder) as client:
+            open_ones = [record for record in client.jobs.pending() if record.state == "unknown"]
             if open_ones:
                 await_silence(self.server.url)
             for record in open_ones:
@@ -83,7 +99,7 @@ class Workshop:
                 self.unknown += 1
 
     def check(self, folder: Path, labels: list[str]) -> None:
-        with DecartClient("dct_test", base_url=self.server.url, journal=folder / "jobs.db") as client:
+        with self.client(folder) as client:
             assert client.jobs.pending() == []
             for label in labels:
                 record = client.jobs.get(label)
@@ -92,7 +108,8 @@ class Workshop:
                 assert record.state == "delivered"
                 assert record.saved_to == str(folder / f"{label}.mp4")
                 assert Path(record.saved_to).read_bytes() == content(f"The video of {label}")
-        assert {path.name for path in folder.iterdir()} == {"jobs.db", *(f"{label}.mp4" for label in labels)}
+        journal = {"jobs.db"} if self.postgres is None else set()
+        assert {path.name for path in folder.iterdir()} == journal | {f"{label}.mp4" for label in labels}
 
 
 def await_silence(url: str) -> None:
@@ -171,3 +188,12 @@ def test_workers_may_be_killed_at_any_time(workshop: Workshop, workers: int, how
 def test_eight_processes_submit_a_label_once(workshop: Workshop) -> None:
     workshop.make(3, [{}] * 8)
     assert (workshop.kills, workshop.unknown) == (0, 0)
+
+
+def test_the_database_may_be_restarted_in_between(workshop: Workshop) -> None:
+    with server() as postgres:
+        workshop.postgres = postgres
+        for _ in range(max(2, CRASHES // 100)):
+            workshop.make(3, [{}, {}], plans_of(2, ["", "submit first"], 1.0), [{}])
+        print(f"{workshop.kills} kills, {workshop.broken} broken journals, {workshop.unknown} unknown")
+        assert workshop.broken

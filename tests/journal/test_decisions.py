@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
-from support.journalled import (
+from support.labelled import (
     ANOTHER,
     LAKE,
     OCEAN,

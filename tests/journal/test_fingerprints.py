@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from support.journalled import posts, render
+from support.labelled import posts, render
 
 from decart import InvalidInputError, LabelConflictError, MemoryJournal, models
 from decart.config import settings

@@ -10,11 +10,12 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from support.journalled import LAKE, accepted, posts, record_of, render
+from support.labelled import LAKE, accepted, posts, record_of, render
 
 import decart
 from decart import DecartClient, MemoryJournal, SQLiteJournal, SubmitOutcomeUnknownError, WaitCancelledError
-from decart.emulator import Emulator, EmulatorServer, VirtualEmulator
+from decart.emulator import Emulator, EmulatorServer, EmulatorTransport, VirtualEmulator
+from decart.transports.base import HttpRequest, HttpResponse, Timeout
 
 FOLDER = decart.__path__[0]
 PLACES = tuple(f"{FOLDER}/{name}" for name in ("_sync/recorder", "_sync/operations", "_sync/backend", "journal/"))
@@ -51,6 +52,31 @@ class Lines:
             if self.count - 1 == self._at:
                 raise Interrupt
         return self._line
+
+
+class Counting(EmulatorTransport):
+    """A transport that knows how many requests it is sending."""
+
+    def __init__(self, emulator: VirtualEmulator) -> None:
+        super().__init__(emulator)
+        self._sending, self._changed = 0, threading.Condition()
+
+    def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
+        self._change(1)
+        try:
+            return super().send(request, timeout=timeout)
+        finally:
+            self._change(-1)
+
+    def _change(self, by: int) -> None:
+        with self._changed:
+            self._sending += by
+            self._changed.notify_all()
+
+    def wait(self) -> None:
+        """Wait until a thread that was left behind has sent its request."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._sending)
 
 
 def check(client: DecartClient, emulator: VirtualEmulator) -> str:
@@ -106,14 +132,55 @@ def test_a_task_may_be_cancelled_at_any_moment(tmp_path: Any, monkeypatch: pytes
         return task.cancelled()
 
     found = set()
-    for moment in [*range(30), *range(30, 3000, 100)]:
+    for moment in [*range(30), *range(30, 3000, 60)]:
         with (
             VirtualEmulator(renderer=render) as emulator,
-            emulator.client(journal=SQLiteJournal(tmp_path / f"{moment}.db")) as client,
+            emulator.client(
+                journal=SQLiteJournal(tmp_path / f"{moment}.db"), transport=(transport := Counting(emulator))
+            ) as client,
         ):
             if asyncio.run(cancelled(client, moment)):
+                transport.wait()
                 found.add(check(client, emulator))
     assert found >= {"nothing", "refused"}
+
+
+class Late(EmulatorTransport):
+    """A transport that heeds nothing, and is slow to begin."""
+
+    def __init__(self, emulator: VirtualEmulator) -> None:
+        super().__init__(emulator)
+        self.begun, self.go_on, self.errors = threading.Event(), threading.Event(), list[Exception]()
+
+    def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
+        self.begun.set()
+        self.go_on.wait(10)
+        try:
+            return super().send(request, timeout=timeout)
+        except Exception as error:
+            self.errors.append(error)
+            raise
+
+
+def test_a_thread_that_a_cancelled_task_left_behind_sends_nothing() -> None:
+    async def cancelled(client: Any) -> None:
+        task = asyncio.ensure_future(client.queue.submit(LAKE, label="order-1"))
+        while not transport.begun.is_set():
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert (await client.jobs.get("order-1")).state == "refused"
+        transport.go_on.set()
+        while not transport.errors:
+            await asyncio.sleep(0)
+
+    with (
+        VirtualEmulator() as emulator,
+        emulator.client(journal=MemoryJournal(), transport=(transport := Late(emulator))) as client,
+    ):
+        asyncio.run(cancelled(client.aio))
+        assert posts(emulator) == 0
+        assert [str(error) for error in transport.errors] == ["The caller stopped waiting; nothing was sent."]
 
 
 # transports

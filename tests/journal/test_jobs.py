@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import pytest
 from IPython.core.formatters import DisplayFormatter
-from support.journalled import (
+from support.labelled import (
     ANOTHER,
     LAKE,
     OCEAN,

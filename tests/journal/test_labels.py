@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
-from support.journalled import LAKE, OCEAN, accepted, posts, states, submitted
+from support.labelled import LAKE, OCEAN, accepted, posts, states, submitted
 
 from decart import (
     ClientClosedError,

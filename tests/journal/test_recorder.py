@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.journalled import LAKE, BothSides, Failing, accepted, posts, states, submitted, writes_of
+from support.labelled import LAKE, BothSides, Failing, accepted, posts, states, submitted, writes_of
 
 from decart import (
     AsyncDecartClient,

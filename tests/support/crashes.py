@@ -25,17 +25,20 @@ from decart import (
     DecartClient,
     EventHook,
     JobRecord,
+    JournalError,
     MemoryJournal,
     PollPolicy,
     SQLiteJournal,
     SubmitOutcomeUnknownError,
     models,
 )
+from decart.integrations.sql import SQLAlchemyJournal
 
 POLL = PollPolicy(interval=0.01, max_interval=0.02)
 AUDITED = ("open", "os.rename", "os.remove", "os.truncate", "fcntl.flock", "socket.connect")
-DONE, UNKNOWN, FAILED = 0, 3, 4
-"""Exit codes: all videos are saved; all but those whose submit has an unknown outcome; something else went wrong."""
+DONE, UNKNOWN, FAILED, BROKEN = 0, 1, 2, 4
+"""Exit codes, which may be combined: all videos are saved; a submit has an unknown outcome; something else went wrong;
+the journal could not be used."""
 
 
 class Steps:
@@ -115,7 +118,7 @@ def work(client: DecartClient, folder: Path, labels: list[str], how: str) -> int
     """Make all videos; return the exit code."""
     code = DONE
     if how == "resume":
-        code |= FAILED * any(one.error for one in client.jobs.resume(save_to=folder / "{label}.mp4", poll=POLL))
+        code |= one(lambda: client.jobs.resume(save_to=folder / "{label}.mp4", poll=POLL))
     if how == "submit first":
         for label in labels:
             code |= one(lambda label=label: client.queue.submit(options_of(label), label=label))
@@ -144,6 +147,8 @@ def one(call: Callable[[], Any]) -> int:
         call()
     except SubmitOutcomeUnknownError:
         return UNKNOWN
+    except JournalError:
+        return BROKEN
     return DONE
 
 
@@ -161,7 +166,7 @@ def start(url: str, folder: Path, labels: list[str], plan: dict[str, Any]) -> in
             "dct_test",
             base_url=url,
             transport=plan.get("transport"),
-            journal=Watched(folder / "jobs.db", steps),
+            journal=SQLAlchemyJournal(plan["database"]) if "database" in plan else Watched(folder / "jobs.db", steps),
             event_hooks=[Hook(steps)],
             poll=POLL,
         ) as client:
