@@ -180,14 +180,15 @@ class Recorder:
         assert entry.record is not None  # it was claimed
         free = entry.record.changed(self.now(), state="accepted", job_id=job_id, owner="")
         leave(self.shared.unwritten, attrs.evolve(free, owner=entry.claim.owner) if state.waits else free)
-        for pause in (*PAUSES, None):
+        pauses = iter(PAUSES)
+        while True:
             try:
                 self.write_again()
                 return
             except Exception as error:  # also one that a journal of the caller's should not raise
                 log.error("job %s was accepted, and the journal could not record it: %s", job_id, error)
                 cause = error if isinstance(error, DecartSDKError) else JournalError(str(error))
-            if pause is None:
+            if (pause := next(pauses, None)) is None:
                 leave(self.shared.unwritten, free)
                 raise JournalError(
                     f"Job {job_id} was accepted and is billed, and the journal could not record it: {cause} "
