@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
-from support.labelled import LAKE, OCEAN, accepted, posts, states, submitted
+from support.labelled import LAKE, OCEAN, BothSides, accepted, posts, states, submitted
 
 from decart import (
     ClientClosedError,
@@ -226,8 +226,10 @@ def test_what_cannot_be_a_label_is_refused_before_anything_is_sent(label: Any) -
         assert posts(emulator) == len(list(client.jobs)) == 0
 
 
-def test_a_label_needs_a_journal() -> None:
-    with VirtualEmulator() as emulator, emulator.client() as client:
+@pytest.mark.parametrize("side", ["sync", "async"])
+def test_a_label_needs_a_journal(side: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BothSides, "side", side)
+    with BothSides() as emulator, emulator.client() as client:
         for arguments in ({"label": "order-1"}, {"again": True}):
             with pytest.raises(InvalidInputError, match=r"DecartClient\(journal='jobs.db'\)"):
                 client.queue.submit(LAKE, **arguments)
