@@ -13,13 +13,15 @@ import decart
 
 ROOT = Path(decart.__file__).parent
 
-CLIENT = "backend engine transfers recorder waits operations queue images lookups tokens files jobs client".split()  # noqa: SIM905
+CLIENT = """
+backend engine transfers recorder waits operations queue images lookups tokens files resuming jobs client
+""".split()  # noqa: SIM905
 """The modules of `decart._async` and of `decart._sync`, which is generated from it."""
 
 # a module may import what stands in a line above its own, or to its left
 ORDER = """
 _version errors extras events
-journal.errors journal.records journal.recent journal.owners journal.forks journal.rows journal.memory
+journal.errors journal.records journal.owners journal.forks journal.rows journal.memory
 journal.connections journal.schema journal.sqlite journal.samples journal.conformance journal
 transports.timing transports.base transports.body transports.failures transports.routes
 models inputs targets workfile partfile

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Collection
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import attrs
 
-from ..arguments import WaitArguments, wait_arguments
-from ..errors import DecartSDKError, InvalidInputError
+from ..arguments import wait_arguments
+from ..errors import InvalidInputError, NotFoundError, QueueStatusError
 from ..inputs import refuse
 from ..jobs import JobSubmitResponse
-from ..journal.labels import check_label
-from ..journal.owners import Claim
-from ..journal.recent import recent
+from ..journal.labels import check_label, decided
 from ..journal.records import OPEN, STATES, UNFINISHED, JobRecord, State
 from ..journal.reports import Records, ResumedJob, files_named
 from ..models import video
@@ -25,10 +22,10 @@ from ..options import JobOptions
 from ..outcomes import CallState
 from ..policies import PollPolicy
 from ..protocol import is_id
-from ..targets import check_target
 from .backend import AWAITED, CancelEvent, in_thread
 from .operations import AsyncOperations
-from .recorder import AsyncRecorder
+from .recorder import REVISED, AsyncRecorder
+from .resuming import FileOf, resume
 
 PAGE = 1000
 """Records to read at a time."""
@@ -36,7 +33,7 @@ PAGE = 1000
 LAST = 20
 """Records that a notebook shows of a journal."""
 
-SaveTo = str | os.PathLike[str] | Callable[[JobRecord], str | os.PathLike[str]]
+SaveTo = str | os.PathLike[str] | FileOf
 
 
 class AsyncJobsClient:
@@ -56,7 +53,10 @@ class AsyncJobsClient:
     def _repr_html_(self) -> str | None:
         """Show the last jobs in a notebook, as a table."""
         recorder = self._operations.recorder
-        return None if recorder is None else Records(recent(recorder.journal, LAST, recorder.now()))._repr_html_()
+        if recorder is None:
+            return None
+        last = recorder.journal.select(limit=LAST, newest_first=True)
+        return Records(self._as_it_is(record) for record in reversed(last))._repr_html_()
 
     async def get(self, label: str) -> JobRecord | None:
         """Return the record of a label, or ``None``: that of the last generation.
@@ -66,7 +66,8 @@ class AsyncJobsClient:
         """
         label = check_label(label)
         await self._recorder.write_again()
-        return await in_thread(partial(self._recorder.journal.latest, label))
+        record = await in_thread(partial(self._recorder.journal.latest, label))
+        return None if record is None else self._as_it_is(record)
 
     async def select(
         self,
@@ -75,14 +76,18 @@ class AsyncJobsClient:
         model: str | None = None,
         label_prefix: str = "",
         since: datetime | float | None = None,
+        limit: int | None = None,
+        newest_first: bool = False,
     ) -> Records:
-        """Return records, oldest first; in a notebook, they are a table.
+        """Return records, oldest first unless you say otherwise; in a notebook, they are a table.
 
         Args:
             states: Only those in these states; see `decart.journal.records`.
             model: Only those of the model with this name.
             label_prefix: Only those whose label begins with this text.
             since: Only those created at this time or later: a ``datetime`` or UNIX seconds.
+            limit: The most records to return; all by default.
+            newest_first: Return the newest first; with a ``limit``, those are the last ones.
 
         Raises:
             JournalError: The journal cannot be read.
@@ -94,31 +99,39 @@ class AsyncJobsClient:
         seconds = since.timestamp() if isinstance(since, datetime) else since
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float, type(None))):
             raise refuse("since", "a datetime, or UNIX seconds", since)
+        if isinstance(limit, bool) or not isinstance(limit, (int, type(None))) or (limit or 0) < 0:
+            raise refuse("limit", "a number of records, 0 or more", limit)
         await self._recorder.write_again()
-        found = Records()
-        while True:
-            after = found[-1].place if found else None
+        stored = states if states is None or "unknown" not in states else {*states, "sending"}  # see `_as_it_is`
+        size = PAGE if limit is None else min(limit, PAGE)
+        found, after = Records(), None
+        while limit is None or len(found) < limit:
             page = await in_thread(
                 partial(
                     self._recorder.journal.select,
-                    states=states,
+                    states=stored,
                     model=model,
                     prefix=label_prefix,
                     since=seconds,
                     after=after,
-                    limit=PAGE,
+                    limit=size,
+                    newest_first=newest_first,
                 )
             )
-            found += page
-            if len(page) < PAGE:
-                return found
+            records = map(self._as_it_is, page)
+            found += [record for record in records if states is None or record.state in states]
+            if len(page) < size:
+                break
+            after = page[-1].place
+        return Records(found[:limit])
 
     async def __aiter__(self) -> AsyncIterator[JobRecord]:
+        await self._recorder.write_again()
         after: tuple[float, str, int] | None = None
         while page := await in_thread(partial(self._recorder.journal.select, after=after, limit=PAGE)):
             for record in page:
                 after = record.place
-                yield record
+                yield self._as_it_is(record)
 
     async def pending(self) -> Records:
         """Return what is unfinished: jobs that run, videos that were not handed over, and unknown outcomes.
@@ -157,57 +170,62 @@ class AsyncJobsClient:
         """
         arguments = wait_arguments(None, poll, cancel, None, (None, None), awaited=AWAITED)
         file_of = save_to if callable(save_to) else files_named(save_to)
-        files: dict[Path, str | None] = {}
-
-        def target_of(record: JobRecord) -> Path:
-            target = check_target(file_of(record), "save_to")
-            if files.setdefault(target, record.job_id) != record.job_id:
-                raise InvalidInputError(f"save_to: {target} has the video of another job; use {{job_id}} in it.")
-            return target
-
-        ours, done = (self._recorder.origin, self._recorder.account), []
-        for record in await self.select(states=UNFINISHED):
-            if record.job_id is not None and (record.origin, record.account) == ours:
-                resumed = await self._resume(record, record.job_id, target_of, arguments)
-                done += [] if resumed is None else [resumed]
-        return done
-
-    async def _resume(
-        self, record: JobRecord, job_id: str, target_of: Callable[[JobRecord], Path], arguments: WaitArguments
-    ) -> ResumedJob | None:
-        """Wait for a job, and save its video, unless another call has taken it up."""
-        state, claim = CallState(job_id), Claim()
-        try:
-            if not await self._recorder.take(job_id, claim):
-                return None
-            arguments = attrs.evolve(arguments, save_to=target_of(record))
-            return ResumedJob(record=record, result=await self._operations.wait(job_id, state, arguments))
-        except BaseException as error:
-            state.explain(error)
-            cancelled = arguments.cancel is not None and arguments.cancel.is_set()
-            if cancelled or not isinstance(error, (DecartSDKError, OSError)):
-                raise
-            return ResumedJob(record=record, error=error)
-        finally:
-            await self._recorder.release(job_id, claim)
+        return await resume(self._operations, self._recorder, await self.select(states=UNFINISHED), file_of, arguments)
 
     async def settle(self, label: str, *, job_id: str | None) -> JobRecord:
-        """Decide about a label whose outcome is unknown, after a look at the account. Nothing is sent.
+        """Decide about a label whose outcome is unknown, once you have checked your account. Nothing is submitted.
+
+        A ``job_id`` is verified with a status check, which is free. A job that was accepted, and that the service no
+        longer knows, can be ended with ``job_id=None``, too: it has failed then.
 
         Args:
             label: The label.
             job_id: The job that it turned out to be; ``None`` if there is none, so that the label may be submitted.
 
         Raises:
-            InvalidInputError: Its outcome is known, or ``job_id`` cannot be an id.
+            InvalidInputError: Its outcome is known, or ``job_id`` is that of another label, or of no job.
+            QueueStatusError: The status could not be read; nothing was changed.
         """
         if job_id is not None and (not isinstance(job_id, str) or not is_id(job_id)):
             raise refuse("job_id", "the id of a job, or None", job_id)
-        record = await self._unknown(label)
-        state: State = "refused" if job_id is None else "accepted"
-        settled = record.changed(self._recorder.now(), state=state, job_id=job_id, error=None, owner="")
+        record = await self._record(label)
+        changes: dict[str, Any]
+        if job_id is None and record.state == "accepted" and record.job_id is not None:
+            if await self._exists(record.job_id):
+                raise InvalidInputError(
+                    f"The label {label!r} has job {record.job_id}, which the service knows. Nothing was changed."
+                )
+            changes = {"state": "failed", "error": "The service no longer has this job."}
+        elif record.state != "unknown":
+            raise decided(record)
+        elif job_id is None:
+            changes = {"state": "refused", "error": None}
+        else:
+            await self._check_found(job_id, label)
+            changes = {"state": "accepted", "job_id": job_id, "error": None}
+        settled = record.changed(self._recorder.now(), owner="", **changes)
         await self._recorder.write(settled)
         return settled
+
+    async def _check_found(self, job_id: str, label: str) -> None:
+        """Refuse an id that a person cannot have found for a label whose outcome is unknown."""
+        known = await in_thread(partial(self._recorder.journal.by_job, job_id))
+        if known is not None:
+            raise InvalidInputError(f"Job {job_id} is that of the label {known.label!r}; {label!r} is still unknown.")
+        if not await self._exists(job_id):
+            raise InvalidInputError(
+                f"The service ({self._recorder.origin}) has no job {job_id!r} for this key; {label!r} is still unknown."
+            )
+
+    async def _exists(self, job_id: str) -> bool:
+        """Return whether the service has a job."""
+        try:
+            await self._operations.engine.status(job_id)
+        except QueueStatusError as error:
+            if isinstance(error.cause, NotFoundError):
+                return False
+            raise
+        return True
 
     async def submit_again(self, label: str, options: JobOptions | None = None) -> JobSubmitResponse:
         """Submit a job whose outcome is unknown once more, which may bill it twice: a person must have decided so.
@@ -221,7 +239,9 @@ class AsyncJobsClient:
             InvalidInputError: Its outcome is known, or the options are needed.
             LabelConflictError: The options are not those of the label.
         """
-        record = await self._unknown(label)
+        record = await self._record(label)
+        if record.state != "unknown":
+            raise decided(record)
         if options is None:
             if record.inputs is None or set(record.fingerprint) != set(record.inputs):
                 raise InvalidInputError(f"options: the journal does not hold all inputs of the label {label!r}.")
@@ -229,15 +249,18 @@ class AsyncJobsClient:
             options = cast(JobOptions, given)
         return await self._operations.submit(options, CallState(), None, label=label, decided=True)
 
-    async def _unknown(self, label: str) -> JobRecord:
-        """Return the record of a label whose outcome is unknown."""
+    async def _record(self, label: str) -> JobRecord:
+        """Return the record of a label that must have one."""
         record = await self.get(label)
         if record is None:
-            raise InvalidInputError(f"label: the journal has no record of {label!r}.")
-        died = record.state == "sending" and not self._recorder.is_under_way(record)
-        if record.state != "unknown" and not died:
-            raise InvalidInputError(f"label: {label!r} is {record.state}, so there is nothing to decide.")
+            raise InvalidInputError(f"The journal has no job with the label {label!r}.")
         return record
+
+    def _as_it_is(self, record: JobRecord) -> JobRecord:
+        """Return a record as what it is: one that is being sent by a process that died is unknown."""
+        if record.state != "sending" or self._recorder.is_under_way(record):
+            return record
+        return attrs.evolve(record, **REVISED["note unknown"])
 
     async def prune(self, *, older_than: timedelta | float) -> int:
         """Delete the records of jobs that have ended and were last written longer ago. What is open always stays.

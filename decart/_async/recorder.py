@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from ..errors import APIError, DecartSDKError, InvalidInputError
+from ..errors import DecartSDKError, InvalidInputError
 from ..events import log
 from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse
-from ..journal.entries import Entry, leave, write, write_again
+from ..journal.entries import Entry, kind_of, leave, write, write_again
 from ..journal.errors import JournalError
 from ..journal.fingerprints import Request, kept_inputs, request_of, whose
-from ..journal.labels import check_label, next_step
+from ..journal.labels import advice, check_label, next_step
 from ..journal.owners import LEASE, Claim, may_be_alive
 from ..journal.prices import check_prices, cost_of
 from ..journal.records import UNFINISHED, JobRecord, Journal, State
@@ -45,7 +46,7 @@ STATUS: dict[State, str] = {"completed": "completed", "delivered": "completed", 
 
 REVISED: dict[str, dict[str, Any]] = {
     "note refused": {"state": "refused", "error": "The call ended before it had sent anything."},
-    "note unknown": {"state": "unknown"},
+    "note unknown": {"state": "unknown", "error": "The process ended while it was sending."},
     "give up": {"state": "failed", "error": "Its outcome was unknown, and a person decided to submit another job."},
 }
 """What the steps that only change a record write into it."""
@@ -211,6 +212,9 @@ class AsyncRecorder:
             log.warning("the journal could not record how the label %r ended: %s", record.label, failure)
         if state.job_id is not None:
             await self.release(state.job_id, entry.claim)
+        elif state.sent:
+            with suppress(Exception):  # an exception that takes no attributes
+                error.add_note(f"The label of the job is {record.label!r}. {advice(record.label)}")
 
     async def write_again(self) -> None:
         """Write how submits ended that could not be written yet.
@@ -287,11 +291,3 @@ class AsyncRecorder:
                     return
         except Exception as error:  # also one that a journal of the caller's should not raise
             log.warning("the journal could not record what became of job %s: %s", job_id, error)
-
-
-def kind_of(error: BaseException) -> str:
-    """Return what went wrong, without a word of the inputs."""
-    cause = error.cause if isinstance(error, DecartSDKError) else None
-    status = f", HTTP {cause.status_code}" if isinstance(cause, APIError) else ""
-    reason = "" if cause is None else f" ({type(cause).__name__}{status})"
-    return f"{type(error).__name__}{reason}"

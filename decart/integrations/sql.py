@@ -123,8 +123,9 @@ class SQLAlchemyJournal:
         since: float | None = None,
         after: tuple[float, str, int] | None = None,
         limit: int = 1000,
+        newest_first: bool = False,
     ) -> list[JobRecord]:
-        """Return records, oldest first; see `decart.journal.records.Journal`.
+        """Return records; see `decart.journal.records.Journal`.
 
         Raises:
             JournalError: The database cannot be read.
@@ -133,6 +134,7 @@ class SQLAlchemyJournal:
             return []
         c, end = self._jobs.c, prefix_end(prefix)
         order = (c.created_at, c.label, c.generation)
+        directed = sa.desc if newest_first else sa.asc
         query = sa.select(self._jobs)
         if model is not None:
             query = query.where(c.model == model)
@@ -143,13 +145,14 @@ class SQLAlchemyJournal:
         if since is not None:
             query = query.where(c.created_at >= since)
         if after is not None:
-            query = query.where(sa.tuple_(*order) > after)
-        query = query.order_by(*order).limit(limit)
+            here = sa.tuple_(*order)
+            query = query.where(here < after if newest_first else here > after)
+        query = query.order_by(*map(directed, order)).limit(limit)
         if states is not None:
             # one query for each state, as an index has the order of each one's records, and not of several together
             parts = [query.where(c.state == state).subquery().select() for state in sorted(set(states))]
             found = sa.union_all(*parts).subquery()
-            query = sa.select(found).order_by(*(found.c[column.name] for column in order)).limit(limit)
+            query = sa.select(found).order_by(*(directed(found.c[column.name]) for column in order)).limit(limit)
         return self._read(query)
 
     def delete(self, before: float, states: Collection[State]) -> int:

@@ -22,6 +22,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
+from itertools import product
 from typing import Any, TypeVar
 
 import attrs
@@ -52,7 +53,7 @@ class JournalRules:
 
     def make(self) -> Journal:
         """Return an empty journal, which keeps its records apart from those of all other tests."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs a method make(self) that returns an empty journal.")
 
     def reopen(self, journal: Journal) -> Journal:
         """Close a journal; return one that has its records, as another process would open it."""
@@ -215,12 +216,13 @@ class JournalRules:
         for filters in choices:
             everything = self.journal.select(**filters)
             assert everything == sorted(everything, key=place)
-            for limit in (1, 5, 7):
+            for limit, newest_first in product((1, 5, 7), (False, True)):
                 pages: list[JobRecord] = []
-                while page := self.journal.select(**filters, limit=limit, after=place(pages[-1]) if pages else None):
+                order: dict[str, Any] = {"limit": limit, "newest_first": newest_first}
+                while page := self.journal.select(**filters, **order, after=place(pages[-1]) if pages else None):
                     assert len(page) <= limit
                     pages += page
-                assert pages == everything
+                assert pages == (everything[::-1] if newest_first else everything)
         assert len(self.journal.select()) == len(keys)
 
     def test_only_old_records_in_the_given_states_are_deleted(self) -> None:

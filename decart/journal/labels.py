@@ -27,7 +27,7 @@ def check_label(label: object) -> str:
         InvalidInputError: It cannot be a label.
     """
     if not isinstance(label, str) or not label.isprintable() or not label.strip() or len(label) > LABEL_LIMIT:
-        raise refuse("label", f"a str of 1 to {LABEL_LIMIT} printable characters", label)
+        raise refuse("label", f"a str of 1 to {LABEL_LIMIT} printable characters, and not only spaces", label)
     return str.__str__(label)
 
 
@@ -69,7 +69,8 @@ def next_step(
         return "return"
     if record.state not in ENDED:
         raise InvalidInputError(
-            f"again: job {record.job_id} of the label {record.label!r} has not ended yet; nothing was sent."
+            f"again: job {record.job_id} of the label {record.label!r} has not ended yet; nothing was sent. Wait for "
+            f"it with client.queue.poll({record.job_id!r}) first, or use another label for another job."
         )
     return "submit"
 
@@ -85,12 +86,28 @@ def conflict(record: JobRecord, differs: list[str]) -> LabelConflictError:
     )
 
 
+def advice(label: str) -> str:
+    """Say what a person does about a label whose outcome is unknown."""
+    return (
+        f"Check your account, then call client.jobs.settle({label!r}, job_id=...) if the job is there, or "
+        f"client.jobs.settle({label!r}, job_id=None) if it is not."
+    )
+
+
 def unknown(record: JobRecord) -> SubmitOutcomeUnknownError:
     """Return the error for a label of which it is not known whether its job exists."""
     label = record.label
     return SubmitOutcomeUnknownError(
         f"The job with the label {label!r} may have been accepted and billed by an earlier submit, so nothing was "
-        f"sent. Check your account, then call client.jobs.settle({label!r}, job_id=...) if it exists, or "
-        f"client.jobs.submit_again({label!r}, options) if it does not.",
+        f"sent. {advice(label)}",
         data={"label": label, "reason": record.error or "the process ended while it was sending"},
+    )
+
+
+def decided(record: JobRecord) -> InvalidInputError:
+    """Return the error for a label that leaves nothing to decide."""
+    job = f" as job {record.job_id}" if record.job_id is not None else ""
+    return InvalidInputError(
+        f"The label {record.label!r} is {record.state}{job}: only one whose outcome is unknown can be settled or "
+        "submitted again. Nothing was changed."
     )

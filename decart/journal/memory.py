@@ -65,8 +65,9 @@ class MemoryJournal:
         since: float | None = None,
         after: tuple[float, str, int] | None = None,
         limit: int = 1000,
+        newest_first: bool = False,
     ) -> list[JobRecord]:
-        """Return records, oldest first; see `decart.journal.records.Journal`."""
+        """Return records; see `decart.journal.records.Journal`."""
 
         def place(row: dict[str, Any]) -> tuple[float, str, int]:
             return row["created_at"], row["label"], row["generation"]
@@ -78,9 +79,9 @@ class MemoryJournal:
             and (model is None or row["model"] == model)
             and row["label"].startswith(prefix)
             and (since is None or row["created_at"] >= since)
-            and (after is None or place(row) > after)
+            and (after is None or (place(row) < after if newest_first else place(row) > after))
         ]
-        return [_record(row) for row in sorted(rows, key=place)[:limit]]
+        return [_record(row) for row in sorted(rows, key=place, reverse=newest_first)[:limit]]
 
     def delete(self, before: float, states: Collection[State]) -> int:
         """Delete the records in these states that were last written before this UNIX time; return how many."""

@@ -20,6 +20,7 @@ state          meaning                                                          
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import attrs
@@ -50,7 +51,7 @@ class JobRecord:
         origin: The scheme, host and port that it was sent to.
         account: A digest of the API key.
         owner: The call that is submitting the job, or waiting for it; see `decart.journal.owners`.
-        created_at: When the record was created, in UNIX seconds.
+        created_at: When the record was created, in UNIX seconds; ``created`` is the same as a ``datetime``.
         updated_at: When it was written last, in UNIX seconds.
         job_id: The job's id, once it is known.
         status: The last status that the service reported, in its words.
@@ -79,6 +80,11 @@ class JobRecord:
     inputs: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
 
     @property
+    def created(self) -> datetime:
+        """When the record was created, in UTC."""
+        return datetime.fromtimestamp(self.created_at, UTC)
+
+    @property
     def place(self) -> tuple[float, str, int]:
         """Its place in the order of ``Journal.select``."""
         return self.created_at, self.label, self.generation
@@ -93,8 +99,9 @@ class Journal(Protocol):
     """A place that keeps records: a file, a database, memory. Safe to use from many threads at once.
 
     Every method is one transaction, and returns once it is as durable as the place can make it. Each raises
-    ``JournalError`` if the place cannot do it, and has changed nothing then. ``decart.journal.conformance`` tests your
-    own.
+    ``JournalError`` if the place cannot do it, and has changed nothing then. What it keeps is a copy, since the
+    mappings of a record may change later; ``decart.journal.rows`` turns records into rows of a table.
+    ``decart.journal.conformance`` tests a journal of your own.
     """
 
     keep_inputs: bool
@@ -125,8 +132,9 @@ class Journal(Protocol):
         since: float | None = None,
         after: tuple[float, str, int] | None = None,
         limit: int = 1000,
+        newest_first: bool = False,
     ) -> list[JobRecord]:
-        """Return records, oldest first: ordered by ``(created_at, label, generation)``.
+        """Return records, ordered by ``(created_at, label, generation)``.
 
         Args:
             states: Only those in these states.
@@ -135,6 +143,7 @@ class Journal(Protocol):
             since: Only those created at this UNIX time or later.
             after: Only those after this place in the order, for the next page.
             limit: The most records to return.
+            newest_first: Whether the order is the opposite one, also for ``after`` and ``limit``.
         """
         ...
 

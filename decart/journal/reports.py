@@ -7,7 +7,6 @@ import html
 import os
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from string import Formatter
 
@@ -32,7 +31,7 @@ class ResumedJob:
     """What became of a job that ``client.jobs.resume`` waited for.
 
     Attributes:
-        record: Its record, as it was before.
+        record: Its record, as it is now.
         result: Its result; ``None`` if the wait failed.
         error: Why it failed.
     """
@@ -59,7 +58,7 @@ class Records(list[JobRecord]):
 
 def _cells(record: JobRecord) -> tuple[str, ...]:
     label = record.label if record.generation == 1 else f"{record.label} ({record.generation})"
-    created = datetime.fromtimestamp(record.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    created = f"{record.created:%Y-%m-%d %H:%M:%S UTC}"
     cost = "" if record.cost is None else f"{record.cost:g}"
     return label, record.state, record.model, record.job_id or "", created, record.saved_to or "", cost
 

@@ -36,7 +36,7 @@ _REPLACE = (
     f"UPDATE jobs SET ({_COLUMNS}) = (:{', :'.join(COLUMNS)}) "
     "WHERE label = :label AND generation = :generation AND revision = :revision - 1"
 )
-_ORDER = "created_at, label, generation"
+_ORDER = ("created_at", "label", "generation")
 
 
 class SQLiteJournal:
@@ -114,8 +114,9 @@ class SQLiteJournal:
         since: float | None = None,
         after: tuple[float, str, int] | None = None,
         limit: int = 1000,
+        newest_first: bool = False,
     ) -> list[JobRecord]:
-        """Return records, oldest first; see `decart.journal.records.Journal`.
+        """Return records; see `decart.journal.records.Journal`.
 
         Raises:
             JournalError: The file cannot be read.
@@ -126,14 +127,15 @@ class SQLiteJournal:
             "label >= ?": (prefix,) if prefix else None,
             "label < ?": None if end is None else (end,),
             "created_at >= ?": None if since is None else (since,),
-            f"({_ORDER}) > (?, ?, ?)": after,
+            f"({', '.join(_ORDER)}) {'<' if newest_first else '>'} (?, ?, ?)": after,
         }
         used = {text: values for text, values in conditions.items() if values is not None}
         parts = [used] if states is None else [{"state = ?": (state,), **used} for state in sorted(set(states))]
         if not parts:
             return []
         # one query for each state, as an index has the order of each one's records, and not of several together
-        order = f"ORDER BY {_ORDER} LIMIT ?"
+        direction = "DESC" if newest_first else "ASC"
+        order = f"ORDER BY {', '.join(f'{name} {direction}' for name in _ORDER)} LIMIT ?"
         queries = [
             f"SELECT * FROM (SELECT {_COLUMNS} FROM jobs WHERE {' AND '.join(part) or 'true'} {order})"
             for part in parts

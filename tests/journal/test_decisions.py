@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import attrs
@@ -29,6 +31,7 @@ from decart import (
     JournalError,
     LabelConflictError,
     MemoryJournal,
+    QueueStatusError,
     RetryPolicy,
     SubmitOutcomeUnknownError,
     WaitCancelledError,
@@ -67,16 +70,56 @@ def test_an_unknown_label_that_was_not_accepted_may_be_submitted() -> None:
 
 def test_only_an_unknown_label_is_decided_about() -> None:
     with BothSides() as emulator, emulator.client(journal=MemoryJournal()) as client:
-        client.queue.submit(LAKE, label="order-1")
-        for label, reason in (("order-1", "is accepted, so there is nothing to decide"), ("x", "has no record of 'x'")):
-            with pytest.raises(InvalidInputError, match=reason):
-                client.jobs.settle(label, job_id=None)
-            with pytest.raises(InvalidInputError, match=reason):
-                client.jobs.submit_again(label, LAKE)
+        job_id = client.queue.submit(LAKE, label="order-1").job_id
+        for call in (partial(client.jobs.settle, job_id=job_id), partial(client.jobs.submit_again, options=LAKE)):
+            with pytest.raises(
+                InvalidInputError, match=f"'order-1' is accepted as job {job_id}: only one whose outcome"
+            ):
+                call("order-1")
+            with pytest.raises(InvalidInputError, match="has no job with the label 'x'"):
+                call("x")
+        with pytest.raises(InvalidInputError, match="which the service knows"):
+            client.jobs.settle("order-1", job_id=None)
         for job_id in ("", "a\nb", 5, ".."):
             with pytest.raises(InvalidInputError, match="job_id must be the id of a job, or None"):
                 client.jobs.settle("order-1", job_id=job_id)  # type: ignore[arg-type]
         assert posts(emulator) == 1
+
+
+def test_an_id_that_the_service_does_not_know_settles_nothing() -> None:
+    with BothSides(faults="drop-after") as emulator, emulator.client(journal=MemoryJournal(), retry=ONCE) as client:
+        unknown(client)
+        with pytest.raises(
+            InvalidInputError, match=r"The service \(http://emulator:80\) has no job 'mistyped' for this key"
+        ):
+            client.jobs.settle("order-1", job_id="mistyped")
+        emulator.faults.add("status:500,on=status")
+        with pytest.raises(QueueStatusError):
+            client.jobs.settle("order-1", job_id=accepted(emulator)[0])
+        assert states(client) == {"order-1": ["unknown"]}
+        other = client.queue.submit(OCEAN, label="order-2").job_id
+        with pytest.raises(InvalidInputError, match=f"Job {other} is that of the label 'order-2'; 'order-1' is still"):
+            client.jobs.settle("order-1", job_id=other)
+        assert client.jobs.settle("order-1", job_id=accepted(emulator)[0]).state == "accepted"
+
+
+def test_a_job_that_the_service_no_longer_knows_can_be_ended() -> None:
+    journal = MemoryJournal()
+    with BothSides() as emulator:
+        submitted(emulator, journal)
+        emulator.faults.add("status:404,on=status,times=forever")
+        with emulator.client(journal=journal) as client:
+            assert client.jobs.settle("order-1", job_id=None).state == "failed"
+            assert client.jobs.pending() == []
+            client.queue.submit(LAKE, label="order-1", again=True)
+            assert states(client) == {"order-1": ["failed", "accepted"]}
+
+
+def test_an_unknown_outcome_says_how_to_settle_it() -> None:
+    with BothSides(faults="drop-after") as emulator, emulator.client(journal=MemoryJournal()) as client:
+        with pytest.raises(SubmitOutcomeUnknownError) as caught:
+            client.queue.submit(LAKE, label="order-1")
+        assert re.search(r"client.jobs.settle\('order-1', job_id=", caught.value.__notes__[0])
 
 
 def test_an_unknown_job_is_submitted_again_on_request() -> None:
@@ -175,13 +218,20 @@ def test_a_process_that_died_while_it_was_sending_leaves_an_unknown_outcome() ->
     with BothSides() as emulator, emulator.client(journal=journal) as client:
         submitted(emulator, journal)
         leave(journal, "sending", job_id=None, owner=ANOTHER)
-        with pytest.raises(InvalidInputError, match="is sending, so there is nothing to decide"):
+        with pytest.raises(InvalidInputError, match="is sending: only one whose outcome is unknown"):
             client.jobs.settle("order-1", job_id=None)
         emulator.clock.sleep(601)
+        [record] = client.jobs.pending()
+        assert (
+            record == client.jobs.get("order-1") == client.jobs.select(states=["unknown"])[0] == next(iter(client.jobs))
+        )
+        assert (record.state, record.error) == ("unknown", "The process ended while it was sending.")
+        assert client.jobs.select(states=["sending"]) == []
+        assert client.jobs.prune(older_than=0) == 0
         with pytest.raises(SubmitOutcomeUnknownError, match="may have been accepted"):
             client.queue.submit(LAKE, label="order-1")
         leave(journal, "sending", owner="")
-        client.jobs.settle("order-1", job_id="j1")
+        client.jobs.settle("order-1", job_id=accepted(emulator)[0])
         assert posts(emulator) == 1
 
 
@@ -329,12 +379,18 @@ def test_prices_may_be_a_function() -> None:
         with emulator.client(journal=MemoryJournal(), prices=lambda job: price[job.resolution]) as client:
             client.queue.submit(LAKE | {"resolution": "480p"}, label="order-1")
             assert client.jobs.spent() == 0.2
-            with pytest.raises(InvalidInputError, match="prices: KeyError.*nothing was sent"):
-                client.queue.submit(LAKE)
-        for odd in (float("nan"), "much", object()):
-            with (
-                emulator.client(journal=MemoryJournal(), prices={"lucy-pro-t2v": odd}) as client,
-                pytest.raises(InvalidInputError, match="prices"),
-            ):
+            with pytest.raises(InvalidInputError, match="The function prices raised KeyError: None; nothing was sent"):
                 client.queue.submit(LAKE)
         assert posts(emulator) == 1
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -1, "0.5", True, object()])
+def test_what_is_no_price_is_refused(odd: Any) -> None:
+    with BothSides() as emulator:
+        with pytest.raises(InvalidInputError, match="prices must be finite numbers of 0 or more"):
+            emulator.client(journal=MemoryJournal(), prices={"lucy-pro-t2v": odd})
+        with emulator.client(journal=MemoryJournal(), prices=lambda job: odd) as client:
+            with pytest.raises(InvalidInputError, match="prices must be finite numbers of 0 or more"):
+                client.queue.submit(LAKE)
+            assert client.jobs.select() == []
+        assert posts(emulator) == 0

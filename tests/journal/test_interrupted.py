@@ -54,6 +54,40 @@ class Lines:
         return self._line
 
 
+class Twice(Lines):
+    """Interrupts a line, and then, while that interrupt ends the call, one of the calls of Python's that follow.
+
+    Attributes:
+        hits: The interrupts so far.
+    """
+
+    def __init__(self, at: int, gap: int) -> None:
+        super().__init__(at)
+        self.hits, self._gap = 0, gap
+
+    def during(self, call: Callable[[], Any]) -> Any:
+        before = sys.getprofile()
+        sys.setprofile(self._event)  # an exception that a trace function raises ends all tracing, but no profiling
+        try:
+            return super().during(call)
+        finally:
+            sys.setprofile(before)
+
+    def _line(self, frame: FrameType, event: str, argument: Any) -> Any:
+        try:
+            return super()._line(frame, event, argument)
+        except Interrupt:
+            self.hits = 1
+            raise
+
+    def _event(self, frame: FrameType, event: str, _: Any) -> None:
+        if self.hits == 1 and frame.f_code.co_filename.startswith(PLACES):
+            self._gap -= 1
+            if self._gap < 0:
+                self.hits = 2
+                raise Interrupt
+
+
 class Counting(EmulatorTransport):
     """A transport that knows how many requests it is sending."""
 
@@ -118,6 +152,22 @@ def test_a_submit_may_be_interrupted_at_any_line(tmp_path: Any, monkeypatch: pyt
         number += 1
     assert number > 100
     assert set(found) >= {"nothing", "refused", "accepted"}
+
+
+def test_a_submit_may_be_interrupted_twice(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found, twice = dict[str, int](), 0
+    for number in range(0, 200, 9):
+        for gap in range(0, 60, 7):
+            with VirtualEmulator(renderer=render) as emulator, emulator.client(journal=MemoryJournal()) as client:
+                lines = Twice(number, gap)
+                with pytest.raises(Interrupt):
+                    lines.during(lambda client=client: client.queue.submit(LAKE, label="order-1"))
+                twice += lines.hits == 2
+                state = check(client, emulator)
+                found[state] = found.get(state, 0) + 1
+    assert twice > 50
+    assert set(found) >= {"nothing", "intended", "refused", "accepted"}
 
 
 def test_a_task_may_be_cancelled_at_any_moment(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,9 @@ def test_records_are_found_by_what_they_are() -> None:
         assert labels(model="lucy-2.5") == []
         assert labels(since=began + 35) == labels(since=datetime.fromtimestamp(began + 35, UTC)) == ["a-4", "b-5"]
         assert labels(states=["accepted"], label_prefix="a", since=began + 1) == ["a-4"]
+        assert labels(newest_first=True, limit=2) == ["b-5", "a-4"]
+        assert labels(limit=4) == ["a-0", "b-1", "a-2", "b-3"]
+        assert labels(limit=0) == []
         assert client.jobs.get("a") is None
         assert len(client.jobs.pending()) == 5
 
@@ -81,7 +84,7 @@ def test_records_are_found_by_what_they_are() -> None:
 @pytest.mark.parametrize(
     "filters",
     [{"states": "accepted"}, {"states": ["done"]}, {"since": "2026"}, {"since": True}, {"label_prefix": None}]
-    + [{"model": models.video("lucy-pro-t2v")}],
+    + [{"model": models.video("lucy-pro-t2v")}, {"limit": -1}, {"limit": True}, {"limit": "20"}],
 )
 def test_a_filter_that_cannot_be_one_is_refused(filters: Any) -> None:
     with (
@@ -101,6 +104,7 @@ def test_many_records_are_read_in_pages() -> None:
             journal.insert(attrs.evolve(record, label=f"x-{number:04}", job_id=f"j{number}"))
         assert len(list(client.jobs)) == len(client.jobs.select()) == 2501
         assert client.jobs.select(label_prefix="x")[2000].label == "x-2000"
+        assert [each.label for each in client.jobs.select(limit=1500, newest_first=True)][-1] == "x-1000"
 
         async def count() -> int:
             return len([record async for record in client.aio.jobs])
@@ -180,6 +184,9 @@ def test_resume_waits_for_all_that_is_unfinished_and_saves_it(make: Any) -> None
             assert len(names) == 4
             assert {"a_b.mp4", "東京.mp4"} < names
             assert all(one.result.path.parent == Path("videos").absolute() for one in done)
+            assert {(one.record.state, one.record.saved_to) for one in done} == {
+                ("delivered", str(one.result.path)) for one in done
+            }
             assert {record.saved_to for record in client.jobs.select(label_prefix="a")} < {
                 str(path.absolute()) for path in Path("videos").iterdir()
             }

@@ -13,7 +13,6 @@ from support.fakes import LAKE
 
 from decart import DecartClient, MemoryJournal, SQLiteJournal
 from decart.emulator import VirtualEmulator
-from decart.journal.recent import recent
 from decart.journal.samples import record
 
 NOW = 1_790_000_000.0
@@ -30,37 +29,15 @@ class Counting(MemoryJournal):
         return found
 
 
-def filled(times: list[float]) -> Counting:
+def test_of_many_records_only_those_that_are_shown_are_read() -> None:
     journal = Counting()
-    for number, when in enumerate(times):
-        journal.insert(record(f"{number:06d}", created_at=when))
-    return journal
-
-
-def last_labels(journal: MemoryJournal, count: int = 20) -> list[str]:
-    return [each.label for each in recent(journal, count, NOW)]
-
-
-@pytest.mark.parametrize("many", [0, 1, 19, 20])
-def test_a_short_journal_is_shown_completely(many: int) -> None:
-    assert last_labels(filled([NOW - 5.0] * many)) == [f"{number:06d}" for number in range(many)]
-
-
-@pytest.mark.parametrize(
-    "times",
-    [
-        [NOW - 86_400 * 30 + number for number in range(5000)],
-        [*(NOW - 1e8 + number for number in range(3000)), *(NOW - 0.01 * (2000 - number) for number in range(2000))],
-        [*(NOW - 1e8 for _ in range(3000)), *(NOW for _ in range(25))],
-        [NOW - 7.0] * 25,
-    ],
-    ids=["evenly", "a burst at the end", "many at once", "all at once"],
-)
-def test_the_last_records_are_found_without_reading_the_others(times: list[float]) -> None:
-    journal = filled(times)
-    expected = [f"{number:06d}" for number in range(len(times))][-20:]
-    assert last_labels(journal) == expected
-    assert journal.read <= 50 * 21
+    for number in range(3000):
+        journal.insert(record(f"{number:06d}", created_at=NOW))
+    with VirtualEmulator() as emulator, emulator.client(journal=journal) as client:
+        shown = shown_by_a_notebook(client.jobs)
+        assert shown is not None
+        assert re.findall(r"\d{6}", text_of(shown)) == [f"{number:06d}" for number in range(2980, 3000)]
+        assert journal.read == 20
 
 
 def shown_by_a_notebook(value: Any) -> str | None:

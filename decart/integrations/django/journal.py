@@ -91,18 +91,22 @@ class DjangoJournal:
         since: float | None = None,
         after: tuple[float, str, int] | None = None,
         limit: int = 1000,
+        newest_first: bool = False,
     ) -> list[JobRecord]:
-        """Return records, oldest first; see `decart.journal.records.Journal`."""
+        """Return records; see `decart.journal.records.Journal`."""
         given = {"state__in": states, "model": model, "label__gte": prefix or None, "label__lt": prefix_end(prefix)}
         wanted = Q(**{name: value for name, value in (given | {"created_at__gte": since}).items() if value is not None})
         if after is not None:
             created_at, label, generation = after
+            past = "lt" if newest_first else "gt"
             wanted &= (
-                Q(created_at__gt=created_at)
-                | Q(created_at=created_at, label__gt=label)
-                | Q(created_at=created_at, label=label, generation__gt=generation)
+                Q(**{f"created_at__{past}": created_at})
+                | Q(**{"created_at": created_at, f"label__{past}": label})
+                | Q(**{"created_at": created_at, "label": label, f"generation__{past}": generation})
             )
-        rows = self._jobs.filter(wanted).order_by("created_at", "label", "generation").values_list(*COLUMNS)
+        sign = "-" if newest_first else ""
+        order = (f"{sign}{name}" for name in ("created_at", "label", "generation"))
+        rows = self._jobs.filter(wanted).order_by(*order).values_list(*COLUMNS)
         return self._run(lambda: [from_row(row) for row in rows[:limit]])
 
     def delete(self, before: float, states: Collection[State]) -> int:
