@@ -6,14 +6,15 @@
 
     client = DecartClient(journal=SQLAlchemyJournal("postgresql+psycopg://user@host/name"))
 
-It is tested with PostgreSQL and SQLite. The table and its version, in a second one, are created if they are missing.
+It is tested with PostgreSQL and SQLite. The table and its version, in a second one, are created if they are missing,
+and brought up to date if an older version of this package created them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 from weakref import finalize
 
 from ..errors import InvalidInputError, MissingExtraError
@@ -31,14 +32,13 @@ except ImportError:
     require("sql", "sqlalchemy")
     raise
 
-VERSION = 1
-"""The version of the tables."""
-
 _PATIENCE = 15.0  # seconds to wait for the transactions of other threads before the connections are closed
 
 
 class SQLAlchemyJournal:
     """Keeps records in a table. Safe to share between threads, processes and machines, and across ``fork``.
+
+    Its methods raise ``JournalError`` if the database cannot be used.
 
     Args:
         database: Its URL, or an engine, which is yours to close.
@@ -52,6 +52,9 @@ class SQLAlchemyJournal:
     Example:
         >>> journal = SQLAlchemyJournal("postgresql+psycopg://user@host/name?connect_timeout=5")
     """
+
+    migrations: ClassVar[Sequence[Callable[[sa.Connection, sa.Table], None]]] = ()
+    """What leads from each version of the tables to the next; version 1 has had none. New tables are the newest."""
 
     def __init__(
         self, database: str | sa.URL | sa.Engine, *, keep_inputs: bool = False, table: str = "decart_jobs"
@@ -72,11 +75,7 @@ class SQLAlchemyJournal:
         return f"SQLAlchemyJournal({self._place!r})"
 
     def insert(self, record: JobRecord) -> bool:
-        """Add a record; return ``False`` if there is one of its label and generation.
-
-        Raises:
-            JournalError: The database cannot be written.
-        """
+        """Add a record; return ``False`` if there is one of its label and generation."""
         row = to_row(record)
         with self._use() as engine:
             try:
@@ -90,28 +89,16 @@ class SQLAlchemyJournal:
             return True
 
     def replace(self, record: JobRecord) -> bool:
-        """Write a later revision of a record; return ``False`` unless the stored one is the one before.
-
-        Raises:
-            JournalError: The database cannot be written.
-        """
+        """Write a later revision of a record; return ``False`` unless the stored one is the one before."""
         before = self._jobs.c.revision == record.revision - 1
         return self._write(self._jobs.update().where(*self._is(record), before).values(to_row(record))) == 1
 
     def latest(self, label: str) -> JobRecord | None:
-        """Return the record of the highest generation of a label.
-
-        Raises:
-            JournalError: The database cannot be read.
-        """
+        """Return the record of the highest generation of a label."""
         return self._highest(self._jobs.c.label == label)
 
     def by_job(self, job_id: str) -> JobRecord | None:
-        """Return the record of a job; that of the highest generation if there are several.
-
-        Raises:
-            JournalError: The database cannot be read.
-        """
+        """Return the record of a job; that of the highest generation if there are several."""
         return self._highest(self._jobs.c.job_id == job_id)
 
     def select(
@@ -125,11 +112,7 @@ class SQLAlchemyJournal:
         limit: int = 1000,
         newest_first: bool = False,
     ) -> list[JobRecord]:
-        """Return records; see `decart.journal.records.Journal`.
-
-        Raises:
-            JournalError: The database cannot be read.
-        """
+        """Return records; see `decart.journal.records.Journal`."""
         if states is not None and not states:
             return []
         c, end = self._jobs.c, prefix_end(prefix)
@@ -156,11 +139,7 @@ class SQLAlchemyJournal:
         return self._read(query)
 
     def delete(self, before: float, states: Collection[State]) -> int:
-        """Delete the records in these states that were last written before this UNIX time; return how many.
-
-        Raises:
-            JournalError: The database cannot be written.
-        """
+        """Delete the records in these states that were last written before this UNIX time; return how many."""
         c = self._jobs.c
         return self._write(self._jobs.delete().where(c.updated_at < before, c.state.in_(list(states))))
 
@@ -218,32 +197,43 @@ class SQLAlchemyJournal:
             raise JournalError(f"The journal {self._place} cannot be used: {_reason(error)}") from None
 
     def _prepare(self, engine: sa.Engine) -> None:
-        """Create what is missing; another process may do so at the same time."""
-        version = self._version(engine)
-        if version is None:
+        """Bring the tables up to date; another process may do so at the same time."""
+        newest = 1 + len(self.migrations)
+        while (version := self._version(engine)) < newest:
             try:
                 with engine.begin() as connection:
-                    connection.execute(CreateTable(self._jobs, if_not_exists=True))
-                    for index in self._jobs.indexes:
-                        connection.execute(CreateIndex(index, if_not_exists=True))
-                    connection.execute(CreateTable(self._versions, if_not_exists=True))
-                    connection.execute(self._versions.insert().values(version=VERSION))
+                    if version:
+                        self._migrate(connection, version)
+                    else:
+                        self._create(connection, newest)
             except DBAPIError:
-                if self._version(engine) is None:
+                if self._version(engine) == version:  # no other process was faster
                     raise
-            version = self._version(engine) or VERSION
-        if version > VERSION:
+        if version > newest:
             raise JournalError(
                 f"The journal {self._place} was written by a newer version of this package ({version}, and this one "
-                f"knows {VERSION}). Upgrade it: pip install --upgrade decart-queue"
+                f"knows {newest}). Upgrade it: pip install --upgrade decart-queue"
             )
         self._prepared = True
 
-    def _version(self, engine: sa.Engine) -> int | None:
+    def _create(self, connection: sa.Connection, version: int) -> None:
+        connection.execute(CreateTable(self._jobs, if_not_exists=True))
+        for index in self._jobs.indexes:
+            connection.execute(CreateIndex(index, if_not_exists=True))
+        connection.execute(CreateTable(self._versions, if_not_exists=True))
+        connection.execute(self._versions.insert().values(version=version))
+
+    def _migrate(self, connection: sa.Connection, version: int) -> None:
+        """Carry out one migration. Of several processes, all but one wait here for the first, and then fail."""
+        connection.execute(self._versions.insert().values(version=version + 1))
+        self.migrations[version - 1](connection, self._jobs)
+
+    def _version(self, engine: sa.Engine) -> int:
+        """Return the version of the tables; 0 if there are none."""
         with engine.connect() as connection:
             if not sa.inspect(connection).has_table(self._versions.name):
-                return None
-            return connection.execute(sa.select(sa.func.max(self._versions.c.version))).scalar()
+                return 0
+            return connection.execute(sa.select(sa.func.max(self._versions.c.version))).scalar() or 0
 
 
 def _make_engine(url: str | sa.URL) -> sa.Engine:

@@ -45,6 +45,10 @@ class SQLiteJournal:
     The file and those that SQLite keeps next to it can be read by their owner only. They are created at the first use,
     not by the constructor. Each change is on the disk before the call returns.
 
+    Threads share a pool of connections. That is as safe as one for each: a connection is used by one thread at a time,
+    for one transaction, which leaves nothing behind in it, and none is open while the process forks, so each process
+    has its own. And a program with hundreds of threads keeps eight connections open, and not hundreds.
+
     Args:
         path: The file; its folder must exist, on a disk of this machine.
         keep_inputs: Whether records are to hold the inputs of their jobs.

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ def database(postgres: PostgreSQL) -> Iterator[str]:
         connection.execute(sa.text("DROP SCHEMA public CASCADE"))
         connection.execute(sa.text("CREATE SCHEMA public"))
     yield postgres.url
+
+
+def add_column(connection: sa.Connection, jobs: sa.Table, name: str) -> None:
+    """Migrate the table of the records."""
+    connection.execute(sa.text(f"ALTER TABLE {jobs.name} ADD COLUMN {name} TEXT"))
 
 
 class OnPostgreSQL:
@@ -95,6 +101,32 @@ class Rules(JournalRules):
             connection.execute(sa.text("UPDATE decart_jobs_version SET version = 1"))
         assert SQLAlchemyJournal(engine).select() == [record()]
         engine.dispose()
+
+    def test_tables_of_an_older_version_are_brought_up_to_date_once(self) -> None:
+        class Newer(SQLAlchemyJournal):
+            migrations = (partial(add_column, name="first"), partial(add_column, name="second"))
+
+        self.fill(record())
+        journals = [Newer(self.url) for _ in range(4)]
+        assert at_once([each.select for each in journals]) == [[record()]] * 4
+        for each in journals:
+            each.close()
+        engine = sa.create_engine(self.url)
+        names = [column["name"] for column in sa.inspect(engine).get_columns("decart_jobs")]
+        engine.dispose()
+        assert names[-2:] == ["first", "second"]
+        self.journal.close()
+        with pytest.raises(JournalError, match="newer version"):
+            SQLAlchemyJournal(self.url).select()
+
+    def test_a_migration_that_fails_changes_nothing(self) -> None:
+        class Broken(SQLAlchemyJournal):
+            migrations = (partial(add_column, name="label"),)  # there is one
+
+        self.fill(record())
+        with pytest.raises(JournalError, match="label"):
+            Broken(self.url).select()
+        assert self.journal.select() == SQLAlchemyJournal(self.url).select() == [record()]
 
     def test_an_interrupted_creation_of_the_tables_is_completed(self) -> None:
         engine = sa.create_engine(self.url)
