@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ from werkzeug.exceptions import HTTPException
 
 from decart import (
     DecartClient,
+    DecartSDKError,
     InvalidInputError,
     JobFailedError,
     JobRecord,
@@ -104,7 +104,7 @@ def client() -> DecartClient:
 # ---------------------------------------------------------------- jobs in the journal
 
 STATUSES = {
-    "sending": "Being sent to the service. If this does not change, the server was stopped: check the account.",
+    "sending": "Being sent to the service.",
     "refused": "Not submitted. Nothing was billed.",
     "unknown": "It is unknown whether the service accepted this job. It may be billed: check the account.",
     "pending": "Waiting in the queue.",
@@ -128,7 +128,7 @@ def text_of(job: JobRecord) -> str:
 
 
 def created(job: JobRecord) -> str:
-    return datetime.fromtimestamp(job.created_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{job.created:%Y-%m-%d %H:%M:%S UTC}"
 
 
 def mine() -> str:
@@ -147,7 +147,8 @@ def find_job(label: str) -> JobRecord:
 @pages.get("/", endpoint="index")
 def form_page(problem: str = "", prompt: str = "", code: int = 200) -> ResponseReturnValue:
     """Show the form, each time with a new key, and the visitor's own jobs."""
-    jobs, key = client().jobs.select(label_prefix=mine())[:-21:-1], secrets.token_urlsafe()
+    jobs = client().jobs.select(label_prefix=mine(), newest_first=True, limit=20)
+    key = secrets.token_urlsafe()
     return render_template("form.html", problem=problem, prompt=prompt, key=key, jobs=jobs), code
 
 
@@ -229,15 +230,27 @@ def video(label: str) -> ResponseReturnValue:
     return response
 
 
-@pages.cli.command("finish")
-def finish() -> None:
+@pages.cli.command("resume")
+def resume() -> None:
     """Wait for what is under way, save all videos, and list the jobs that may have been billed."""
     folder = Path(current_app.config["DATABASE"]).absolute().parent / "videos"
     folder.mkdir(exist_ok=True)
     for resumed in client().jobs.resume(save_to=lambda job: folder / f"{job.label}.mp4"):
         click.echo(f"{resumed.record.label}: {resumed.error or resumed.result}")
-    for job in client().jobs.select(states=["sending", "unknown"]):
+    for job in client().jobs.select(states=["unknown"]):
         click.echo(f"{job.label}: {text_of(job)}")
+
+
+@pages.cli.command("settle")
+@click.argument("label")
+@click.argument("job_id", required=False)
+def settle(label: str, job_id: str | None) -> None:
+    """Say what became of a job that may have been billed: its id in the account, or none if it is not there."""
+    try:
+        job = client().jobs.settle(label, job_id=job_id)
+    except DecartSDKError as error:
+        raise click.ClickException(error.message) from error
+    click.echo(f"{job.label}: {text_of(job)}")
 
 
 # ---------------------------------------------------------------- uploads, cookies, headers, errors

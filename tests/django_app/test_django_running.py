@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 from requests.adapters import HTTPAdapter
 from support.django_app import EXAMPLE, RecordingEmulator, environment
@@ -23,6 +24,7 @@ from urllib3 import Retry
 from videos import service
 from videos.models import Job
 
+from decart import DecartClient, models
 from decart.emulator import EmulatorServer
 from decart.emulator.render import RenderJob
 
@@ -182,3 +184,15 @@ def test_a_command_resumes_all_jobs_and_lists_what_somebody_must_look_at(
     said = out.getvalue().splitlines()
     assert [line.partition(":")[0] for line in said] == [job.label, lost.label, lost.label]
     assert said[-1] == f"{lost.label}: unknown, see the README"
+
+
+def test_a_command_settles_a_job_whose_outcome_is_unknown(emulator: RecordingEmulator, ann: Client) -> None:
+    lost, out = row(status="unknown"), StringIO()
+    with DecartClient(settings.DECART_API_KEY, base_url=settings.DECART_BASE_URL) as elsewhere:
+        found = elsewhere.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A lake"})
+    with pytest.raises(CommandError, match="has no job 'mistyped' for this key"):
+        call_command("settle", lost.label, "mistyped", stdout=out)
+    call_command("settle", lost.label, found.job_id, stdout=out)
+    call_command("settle", row(status="unknown").label, stdout=out)
+    assert [line.partition(": ")[2] for line in out.getvalue().splitlines()] == ["accepted", "refused"]
+    assert Job.objects.get(pk=lost.pk).status == "pending"

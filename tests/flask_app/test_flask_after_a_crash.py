@@ -37,8 +37,8 @@ def test_videos_that_nobody_fetched_are_saved_and_played_from_their_files(
         emulator.finish()
     with site_of(emulator.url, tmp_path) as restarted:
         label = page.removeprefix("/jobs/")
-        assert command(restarted, "finish").startswith(f"{label}: SavedJob(")
-        assert command(restarted, "finish") == ""
+        assert command(restarted, "resume").startswith(f"{label}: SavedJob(")
+        assert command(restarted, "resume") == ""
     assert (tmp_path / "videos" / f"{label}.mp4").read_bytes() == b"video of a lake"
     with serving() as gone, site_of(gone.url, tmp_path) as site:  # the service does not keep videos forever
         visitor = site.visitor()
@@ -70,10 +70,11 @@ def test_a_job_that_was_being_sent_when_the_server_was_killed_is_reported_and_ne
         with site_of(service.url, tmp_path, SECRET_KEY="x") as site:
             visitor.url = site.url
             page = visitor.send(form).headers["Location"]
-            assert "Being sent to the service. If this does not change" in visitor.get(page).text
+            unknown = "It is unknown whether the service accepted this job."
+            assert unknown in visitor.get(page).text
             label = page.removeprefix("/jobs/")
-            assert command(site, "finish").startswith(f"{label}: Being sent to the service.")
-            site.app.extensions["decart"].jobs.settle(label, job_id=None)
+            assert command(site, "resume").startswith(f"{label}: {unknown}")
+            assert command(site, "settle", label) == f"{label}: Not submitted. Nothing was billed.\n"
             assert "Not submitted. Nothing was billed." in visitor.get(page).text
     assert methods(service) == ["POST"]
 
@@ -93,5 +94,8 @@ def test_a_job_that_may_be_billed_is_logged_when_the_app_starts(
         caplog.clear()
         with site_of(service.url, tmp_path) as site:
             assert f"Job {page.removeprefix('/jobs/')} may have been billed" in caplog.text
-            site.app.extensions["decart"].jobs.settle(page.removeprefix("/jobs/"), job_id="j1")
+            label = page.removeprefix("/jobs/")
+            assert command(site, "settle", label, "j1") == f"{label}: Waiting in the queue.\n"
+            again = site.app.test_cli_runner().invoke(args=["settle", label, "j1"])
+            assert (again.exit_code, again.output.startswith("Error: The label ")) == (1, True)
             assert site.visitor().status(page)["status"] == "processing"

@@ -1,0 +1,25 @@
+"""``python manage.py settle LABEL [JOB_ID]``, for a job whose outcome is unknown."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from decart import DecartSDKError
+
+from ... import service
+
+
+class Command(BaseCommand):
+    help = "Say what became of a job that may have been billed: its id in the account, or none if it is not there."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("label")
+        parser.add_argument("job_id", nargs="?", help="the job in your account; without it, there is certainly none")
+
+    def handle(self, *, label: str, job_id: str | None, **options: Any) -> None:
+        """Submit nothing, and cost nothing."""
+        try:
+            record = service.client().jobs.settle(label, job_id=job_id)
+        except DecartSDKError as error:
+            raise CommandError(error.message) from error
+        self.stdout.write(f"{record.label}: {record.state}")
