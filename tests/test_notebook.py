@@ -346,8 +346,9 @@ def test_the_example_notebook_runs_and_displays_its_jobs_and_two_players(execute
     assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
     shown = [output_of(cell) for cell in cells]
     assert "pending" in shown[1]
-    assert [text.count("<video") for text in shown] == [0, 0, 0, 1, 1, 0]
-    assert "lucy-restyle-2" in shown[5]
+    assert [text.count("<video") for text in shown] == [0, 0, 0, 1, 1, 0, 0, 0]
+    assert "<td>lantern</td><td>delivered</td><td>lucy-2.6</td>" in shown[5]
+    assert "lucy-restyle-2" in shown[7]
     assert len(nbformat.writes(executed)) < 20 * 1024 * 1024
 
 

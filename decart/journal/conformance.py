@@ -35,6 +35,9 @@ T = TypeVar("T")
 
 THREADS = 16
 
+MEMBERS = ("keep_inputs", "insert", "replace", "latest", "by_job", "select", "delete", "close")
+"""What a journal has."""
+
 
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
     """Make calls in threads that start together; return their results."""
@@ -79,6 +82,8 @@ class JournalRules:
             assert self.journal.insert(each) is True
 
     def test_it_is_a_journal(self) -> None:
+        missing = [name for name in MEMBERS if not hasattr(self.journal, name)]
+        assert missing == []
         assert isinstance(self.journal, Journal)
         assert isinstance(self.journal.keep_inputs, bool)
 

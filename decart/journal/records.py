@@ -105,7 +105,7 @@ class Journal(Protocol):
     """
 
     keep_inputs: bool
-    """Whether records are to hold the inputs of their jobs."""
+    """Whether records are to hold the inputs of their jobs: a client then fills in their ``inputs``."""
 
     def insert(self, record: JobRecord) -> bool:
         """Add a record; return ``False``, and change nothing, if there is one of its label and generation."""

@@ -145,6 +145,10 @@ class NewestFirst(MemoryJournal):
         return super().select(**filters)[::-1]
 
 
+class OldestFirst(Selects):
+    change = staticmethod(lambda filters: filters | {"newest_first": False})
+
+
 class FirstGeneration(MemoryJournal):
     def latest(self, label: str) -> JobRecord | None:
         return next((record for record in self.select() if record.label == label), None)
@@ -198,6 +202,7 @@ def broken_rules(kind: type[MemoryJournal]) -> set[str]:
         (NoModel, "test_select_filters"),
         (NoSince, "test_select_filters"),
         (NewestFirst, "test_pages_follow_each_other_in_order_and_leave_out_nothing"),
+        (OldestFirst, "test_pages_follow_each_other_in_order_and_leave_out_nothing"),
         (FirstGeneration, "test_the_latest_is_that_of_the_highest_generation"),
         (Lends, "test_a_record_is_no_part_of_what_it_was_made_from"),
     ],
@@ -212,8 +217,19 @@ def test_a_journal_that_breaks_no_rule_passes_all() -> None:
 
 
 def test_the_rules_need_a_journal() -> None:
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError, match=r"JournalRules needs a method make\(self\)"):
         JournalRules().make()
+
+
+def test_the_rules_say_what_a_journal_lacks() -> None:
+    class Half:
+        keep_inputs = False
+        insert = replace = latest = by_job = select = lambda self: None
+
+    rules = JournalRules()
+    rules.make = Half  # type: ignore[assignment, method-assign]
+    with pytest.raises(AssertionError, match="'delete', 'close'"):
+        rules.test_it_is_a_journal()
 
 
 def test_the_package_of_journals_has_the_public_names_and_no_others() -> None:
