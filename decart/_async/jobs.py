@@ -102,7 +102,9 @@ class AsyncJobsClient:
         if isinstance(limit, bool) or not isinstance(limit, (int, type(None))) or (limit or 0) < 0:
             raise refuse("limit", "a number of records, 0 or more", limit)
         await self._recorder.write_again()
-        stored = states if states is None or "unknown" not in states else {*states, "sending"}  # see `_as_it_is`
+        stored: Collection[State] | None = states
+        if states is not None and "unknown" in states:
+            stored = {*states, "sending"}  # see `_as_it_is`
         size = PAGE if limit is None else min(limit, PAGE)
         found, after = Records(), None
         while limit is None or len(found) < limit:
@@ -213,9 +215,7 @@ class AsyncJobsClient:
         if known is not None:
             raise InvalidInputError(f"Job {job_id} is that of the label {known.label!r}; {label!r} is still unknown.")
         if not await self._exists(job_id):
-            raise InvalidInputError(
-                f"The service ({self._recorder.origin}) has no job {job_id!r} for this key; {label!r} is still unknown."
-            )
+            raise InvalidInputError(f"The service has no job {job_id!r} for this key; {label!r} is still unknown.")
 
     async def _exists(self, job_id: str) -> bool:
         """Return whether the service has a job."""

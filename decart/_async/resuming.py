@@ -73,5 +73,6 @@ async def resume_one(
     finally:
         await recorder.release(job_id, claim)
     with suppress(Exception):  # the journal may fail now, and the video matters more
-        record = await in_thread(partial(recorder.journal.by_job, job_id)) or record
-    return attrs.evolve(resumed, record=record)
+        current = await in_thread(partial(recorder.journal.by_job, job_id))
+        resumed = attrs.evolve(resumed, record=current or record)
+    return resumed

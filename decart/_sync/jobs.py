@@ -103,7 +103,9 @@ class JobsClient:
         if isinstance(limit, bool) or not isinstance(limit, (int, type(None))) or (limit or 0) < 0:
             raise refuse("limit", "a number of records, 0 or more", limit)
         self._recorder.write_again()
-        stored = states if states is None or "unknown" not in states else {*states, "sending"}  # see `_as_it_is`
+        stored: Collection[State] | None = states
+        if states is not None and "unknown" in states:
+            stored = {*states, "sending"}  # see `_as_it_is`
         size = PAGE if limit is None else min(limit, PAGE)
         found, after = Records(), None
         while limit is None or len(found) < limit:
@@ -214,9 +216,7 @@ class JobsClient:
         if known is not None:
             raise InvalidInputError(f"Job {job_id} is that of the label {known.label!r}; {label!r} is still unknown.")
         if not self._exists(job_id):
-            raise InvalidInputError(
-                f"The service ({self._recorder.origin}) has no job {job_id!r} for this key; {label!r} is still unknown."
-            )
+            raise InvalidInputError(f"The service has no job {job_id!r} for this key; {label!r} is still unknown.")
 
     def _exists(self, job_id: str) -> bool:
         """Return whether the service has a job."""

@@ -89,9 +89,7 @@ def test_only_an_unknown_label_is_decided_about() -> None:
 def test_an_id_that_the_service_does_not_know_settles_nothing() -> None:
     with BothSides(faults="drop-after") as emulator, emulator.client(journal=MemoryJournal(), retry=ONCE) as client:
         unknown(client)
-        with pytest.raises(
-            InvalidInputError, match=r"The service \(http://emulator:80\) has no job 'mistyped' for this key"
-        ):
+        with pytest.raises(InvalidInputError, match="The service has no job 'mistyped' for this key"):
             client.jobs.settle("order-1", job_id="mistyped")
         emulator.faults.add("status:500,on=status")
         with pytest.raises(QueueStatusError):
