@@ -8,11 +8,13 @@ import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 from django.db import OperationalError
 from django.db import connection as database
 from django.test import Client, override_settings
@@ -223,9 +225,9 @@ def test_the_command_of_the_readme_restores_the_id_of_an_unknown_job(ann: Client
     with serving(reset()) as server, talking_to(server.url):
         send(ann)
     job = Job.objects.get()
-    (command,) = re.findall(r'manage.py shell -c "(.+)"', (EXAMPLE / "README.md").read_text("utf-8"))
+    (command,) = re.findall("manage.py (settle .* THE-JOB-ID)", (EXAMPLE / "README.md").read_text("utf-8"))
     with serving(answering(lambda request, number: COMPLETED)) as server, talking_to(server.url):
-        exec(command.replace("video-7", job.label).replace("THE-ID", "j1"), {})
+        call_command(*command.replace("video-7", job.label).replace("THE-JOB-ID", "j1").split(), stdout=StringIO())
         assert status(ann, job)["status"] == "completed"
 
 
