@@ -178,7 +178,9 @@ class JobInput:
     one_of: ClassVar[tuple[str, ...]] = ()
 
     model: ModelDefinition = attrs.field(validator=_is_model)
-    seed: int | None = attrs.field(default=None, converter=whole, validator=optional(_is_seed))
+    seed: int | None = attrs.field(
+        default=None, converter=attrs.converters.optional(whole), validator=optional(_is_seed)
+    )
     resolution: Resolution | None = None
 
     def __attrs_post_init__(self) -> None:
