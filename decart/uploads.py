@@ -154,9 +154,7 @@ class MultipartBody:
             text = "\r\n"
         self._pieces.append(f"{text}--{boundary}--\r\n".encode("utf-8", "replace"))
         self.in_memory = len(self._pieces) == 1
-        self._length = 0
-        for piece in self._pieces:
-            self._length += len(piece) if isinstance(piece, bytes) else piece.size
+        self._length = sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in self._pieces)
 
     def __len__(self) -> int:
         return self._length
