@@ -196,16 +196,12 @@ class JobInput:
         for name in sorted(self.model.lacks):
             if getattr(self, name, None) is not None:
                 raise InvalidInputError(f"{self.model.name} does not accept {name}.")
-        self._check()
 
     @property
     def has_files(self) -> bool:
         """Whether the job has a file to upload."""
         fields = attrs.fields(type(self))
         return any(getattr(self, field.name) is not None for field in fields if field.metadata.get("file"))
-
-    def _check(self) -> None:
-        """Check rules that involve more than one field."""
 
 
 @attrs.frozen(kw_only=True)
