@@ -11,6 +11,7 @@ import attrs
 from .config import Settings
 from .redaction import clean, holds_key
 from .responses import BufferedResponse, unreadable
+from .transports.base import content_codings
 
 BEGINNING = 64
 """Bytes at the start of a result that are checked for text."""
@@ -61,12 +62,6 @@ def is_text(beginning: bytes) -> bool:
     return _TEXT.match(beginning) is not None
 
 
-def content_codings(headers: Mapping[str, str]) -> list[str]:
-    """Return the content encodings of a body; most have none."""
-    named = headers.get("content-encoding", "").lower().split(",")
-    return [coding for name in named if (coding := name.strip()) not in ("", "identity")]
-
-
 def is_framed(headers: Mapping[str, str]) -> bool:
     """Return whether HTTP shows where a body ends: it has a length or is chunked, and is not encoded."""
     is_chunked = headers.get("transfer-encoding", "").strip().lower() == "chunked"
@@ -86,11 +81,13 @@ def validator_of(headers: Mapping[str, str], settings: Settings) -> str | None:
     validator is kept in a file.
     """
     etag, date = headers.get("etag", ""), headers.get("last-modified", "")
-    if content_codings(headers) or holds_key(etag, settings) or holds_key(date, settings):
-        return None
     if _STRONG_ETAG.fullmatch(etag):
-        return etag
-    return date if _DATE.fullmatch(date) else None
+        validator = etag
+    elif _DATE.fullmatch(date):
+        validator = date
+    else:
+        return None
+    return None if content_codings(headers) or holds_key(validator, settings) else validator
 
 
 @attrs.frozen(kw_only=True)

@@ -36,7 +36,6 @@ from .content import (
     Structure,
     announced_length,
     check_type,
-    content_codings,
     is_framed,
     is_text,
     validator_of,
@@ -46,7 +45,7 @@ from .inputs import refuse
 from .policies import TICK, RetryPolicy, next_pause, repeat_read, retry_after, seconds_until_visible
 from .protocol import content_request
 from .responses import BufferedResponse, unreadable
-from .transports.base import HttpRequest
+from .transports.base import HttpRequest, content_codings
 
 _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-\d{1,18})", re.ASCII)
 _IF_RANGE = re.compile(r"[\x20-\x7e]{1,500}")
@@ -206,10 +205,11 @@ class Download:
             raise self._error("it is empty")
         if self.total not in (None, self.size):
             raise self._error(f"it has {self.size} of {self.total} bytes")
-        is_whole = (ends is None and is_framed(self.headers)) or (self._structure and self._structure.is_complete)
-        if self.total is None and not is_whole:
-            self.validator = None  # nothing can be appended
-            raise self._error("no length was announced, and the file seems to be truncated")
+        if self.total is None:
+            is_whole = (ends is None and is_framed(self.headers)) or (self._structure and self._structure.is_complete)
+            if not is_whole:
+                self.validator = None  # nothing can be appended
+                raise self._error("no length was announced, and the file seems to be truncated")
         self.complete = True
 
     def pause_after(self, error: BaseException, now: float) -> float | None:

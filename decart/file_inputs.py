@@ -192,7 +192,8 @@ class VideoRestyleInput(JobInput):
     reference_image: FileInput | None = attrs.field(default=None, repr=False, metadata=_FILE)
     enhance_prompt: bool | None = attrs.field(default=None, validator=optional(_is_bool))
 
-    def _check(self) -> None:
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
         if (self.prompt is None) == (self.reference_image is None):
             raise InvalidInputError(f"Pass exactly one of {' and '.join(self.one_of)}.")
         if self.prompt is None and self.enhance_prompt is not None:

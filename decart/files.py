@@ -100,7 +100,7 @@ def upload_call(
     settings: Settings,
     file: FileInput,
     ttl_seconds: str | None,
-    on_sent: Callable[[int, int], object],
+    on_sent: Callable[[int, int], object] | None,
     may_start: Callable[[], None],
 ) -> Call[FileReference]:
     """Build an upload: POST /v1/files; the arguments are those of ``submit_call``.

@@ -178,7 +178,9 @@ class JobInput:
     one_of: ClassVar[tuple[str, ...]] = ()
 
     model: ModelDefinition = attrs.field(validator=_is_model)
-    seed: int | None = attrs.field(default=None, converter=whole, validator=optional(_is_seed))
+    seed: int | None = attrs.field(
+        default=None, converter=attrs.converters.optional(whole), validator=optional(_is_seed)
+    )
     resolution: Resolution | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -194,16 +196,12 @@ class JobInput:
         for name in sorted(self.model.lacks):
             if getattr(self, name, None) is not None:
                 raise InvalidInputError(f"{self.model.name} does not accept {name}.")
-        self._check()
 
     @property
     def has_files(self) -> bool:
         """Whether the job has a file to upload."""
         fields = attrs.fields(type(self))
         return any(getattr(self, field.name) is not None for field in fields if field.metadata.get("file"))
-
-    def _check(self) -> None:
-        """Check rules that involve more than one field."""
 
 
 @attrs.frozen(kw_only=True)

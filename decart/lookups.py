@@ -130,7 +130,9 @@ class Provenance:
     data: dict[str, Any] = attrs.field(repr=False)
 
 
-def verify_call(settings: Settings, file: object, on_sent: Callable[[int, int], object]) -> Call[Provenance]:
+def verify_call(
+    settings: Settings, file: object, on_sent: Callable[[int, int], object] | None = None
+) -> Call[Provenance]:
     """Build the request that looks for the watermark in a file: POST /v1/verify.
 
     Args:

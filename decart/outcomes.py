@@ -27,7 +27,6 @@ from .events import log
 from .jobs import FailedJob, JobStatusResponse, JobSubmitResponse
 from .policies import outcome_unknown, repeat_read, repeat_submit
 from .polling import JobPoll
-from .progress import Meter
 from .transports.base import Event
 
 if TYPE_CHECKING:
@@ -125,13 +124,13 @@ class Sending:
     Attributes:
         state: How far the call has come.
         check: Raises if the call must not start: the client is closed, or the caller has cancelled.
-        meter: Reports the progress, if anybody wants it.
+        meter: Called with the bytes sent so far and their total, if anybody wants to know.
         first: Called before the first byte, and once more by a transport that does not call ``may_start``.
     """
 
     state: CallState
     check: tuple[Callable[[], None], ...]
-    meter: Meter | None
+    meter: Callable[[int, int], None] | None
     first: tuple[Callable[[], None], ...] = ()
 
     def may_start(self) -> None:
@@ -148,7 +147,7 @@ class Sending:
             if self.state.over:
                 raise TransportError("The caller stopped waiting; nothing was sent.", may_have_been_sent=False)
         if self.meter is not None:
-            self.meter.at(done, total)
+            self.meter(done, total)
 
     def repeat(self, error: BaseException) -> bool:
         """Return whether the request may be sent again; after a refusal, it has cost nothing so far."""

@@ -21,7 +21,6 @@ from .errors import DecartSDKError, InvalidInputError, NotFoundError
 from .jobs import FINISHED, JobStatusResponse
 from .pace import Expectation
 from .policies import (
-    LAST_REQUEST,
     TICK,
     PollPolicy,
     RetryPolicy,
@@ -152,10 +151,6 @@ class JobPoll:
     def remaining(self, now: float) -> float:
         """Return the seconds until the deadline of the wait."""
         return float("inf") if self.policy.timeout is None else max(0.0, self.started + self.policy.timeout - now)
-
-    def time_for_check(self, now: float) -> float:
-        """Return the seconds that a status check begun now may take."""
-        return max(self.remaining(now), LAST_REQUEST)
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as a dict of JSON values."""

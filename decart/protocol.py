@@ -24,7 +24,6 @@ import attrs
 from .config import Settings
 from .errors import InvalidInputError, ModelRetiredError, ResponseError, TransportError
 from .events import log
-from .file_inputs import MotionTrajectoryInput
 from .inputs import JobInput, refuse
 from .jobs import KNOWN, JobStatusResponse, JobSubmitResponse, QueueJobResult
 from .models import ModelDefinition, retirement
@@ -84,7 +83,7 @@ def submit_call(
     *,
     on_sent: Callable[[int, int], None] | None = None,
     may_start: Callable[[], None] | None = None,
-    on_accepted: Callable[[JobSubmitResponse], None] = lambda accepted: None,
+    on_accepted: Callable[[JobSubmitResponse], None] | None = None,
 ) -> Call[JobSubmitResponse]:
     """Build the submit of a job: POST /v1/jobs/{model}.
 
@@ -98,12 +97,7 @@ def submit_call(
         InvalidInputError: A file cannot be read.
     """
     request = form_request(settings, job.model.endpoint, fields or form_fields(job), on_sent, may_start)
-
-    def parse(response: BufferedResponse, failure: TransportError | None = None) -> JobSubmitResponse:
-        accepted = parse_submit(response, settings, job.model, failure)
-        on_accepted(accepted)
-        return accepted
-
+    parse = partial(parse_submit, settings=settings, model=job.model, on_accepted=on_accepted)
     return Call(request=request, parse=parse, salvage=parse)
 
 
@@ -121,8 +115,11 @@ def content_request(
     settings: Settings, job_id: str, part: str | None = None, validator: str | None = None
 ) -> HttpRequest:
     """Ask for a result, or for a part of it (``bytes=100-199``) if it is still the one that ``validator`` names."""
-    conditions = {"Range": part, "If-Range": validator if part else None}
-    headers = {**settings.headers, **{name: value for name, value in conditions.items() if value is not None}}
+    headers = dict(settings.headers)
+    if part is not None:
+        headers["Range"] = part
+    if part and validator is not None:
+        headers["If-Range"] = validator
     url = f"{settings.base_url}/v1/jobs/{quote(job_id, safe='')}/content"
     return HttpRequest(method="GET", url=url, headers=headers)
 
@@ -180,21 +177,26 @@ def form_fields(job: JobInput) -> dict[str, str | Upload]:
     fields: dict[str, str | Upload] = {}
     for field in attrs.fields(type(job)):
         value = getattr(job, field.name)
-        if value is not None and field.name != "model":
-            fields[field.name] = upload(field.name, value) if field.metadata.get("file") else _form_text(value)
+        if value is None or field.name == "model":
+            continue
+        if field.metadata.get("file"):
+            fields[field.name] = upload(field.name, value)
+        elif isinstance(value, str):
+            fields[field.name] = value
+        elif isinstance(value, tuple):  # a trajectory
+            fields[field.name] = json.dumps([attrs.asdict(point) for point in value], separators=(",", ":"))
+        else:
+            fields[field.name] = json.dumps(value)
     return fields
 
 
-def _form_text(value: bool | int | str | tuple[MotionTrajectoryInput, ...]) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, tuple):
-        return json.dumps([attrs.asdict(point) for point in value], separators=(",", ":"))
-    return json.dumps(value)
-
-
 def parse_submit(
-    response: BufferedResponse, settings: Settings, model: ModelDefinition, failure: TransportError | None = None
+    response: BufferedResponse,
+    failure: TransportError | None = None,
+    *,
+    settings: Settings,
+    model: ModelDefinition,
+    on_accepted: Callable[[JobSubmitResponse], None] | None = None,
 ) -> JobSubmitResponse:
     """Read the response to a submit.
 
@@ -203,6 +205,7 @@ def parse_submit(
 
     Args:
         failure: Why the connection broke off, if the response is only what arrived before.
+        on_accepted: Called as soon as the id of the job is known.
     """
     check_accepted(response, settings, model, failure)
     job = find_job(response.body)
@@ -219,7 +222,10 @@ def parse_submit(
     status = job.get("status")
     if not isinstance(status, str) or status not in KNOWN:
         status = (clean(status, settings) if isinstance(status, str) else "") or "pending"
-    return JobSubmitResponse(job_id=job_id, status=status, model=model.name)
+    accepted = JobSubmitResponse(job_id=job_id, status=status, model=model.name)
+    if on_accepted is not None:
+        on_accepted(accepted)
+    return accepted
 
 
 def check_accepted(
@@ -230,12 +236,13 @@ def check_accepted(
         failure.may_have_been_sent = True  # a response began: whatever broke it off, the request was received
         if not response.ok and (response.status in (408, 429) or not 400 <= response.status < 500):
             raise failure  # a submit is repeated after a complete refusal only
+    if response.ok:
+        return
     if response.status in (404, 405, 410) and model.retired:
         if doubt := doubt_of_path(response, settings):
             raise api_error(response, settings, advice=f"{doubt}If it is right: {retirement(model)}")
         raise api_error(response, settings, ModelRetiredError, retirement(model))
-    if not response.ok:
-        raise api_error(response, settings)
+    raise api_error(response, settings)
 
 
 def quoting(

@@ -116,14 +116,16 @@ class Reporter:
         on_progress: OnProgress | None,
         now: Callable[[], float],
         job_id: str | None = None,
-    ) -> Meter:
-        """Return what reports the progress of a transfer to a callback and to the event hooks."""
+    ) -> Callable[[int, int | None], None] | None:
+        """Return what is called with the bytes of a transfer so far and in all; ``None`` if nobody wants to know."""
+        if on_progress is None and not self.hooks:
+            return None
 
         def report(progress: Progress) -> None:
             event = BytesMoved(job_id=job_id, direction=direction, done=progress.done, total=progress.total)
             self._call("bytes_moved", lambda hook: hook.bytes_moved(event))
 
-        return Meter(callback=on_progress, direction=direction, now=now, report=report if self.hooks else None)
+        return Meter(callback=on_progress, direction=direction, now=now, report=report if self.hooks else None).at
 
     @contextmanager
     def _operation(self, operation: Operation) -> Iterator[None]:

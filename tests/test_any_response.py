@@ -20,7 +20,7 @@ from decart.responses import BufferedResponse
 SET: Settings = settings(KEY, "https://api.test/base", Timeout(), None)
 JSON = {"content-type": "application/json"}
 PARSERS: list[Callable[[BufferedResponse], object]] = [
-    lambda response: parse_submit(response, SET, OWN_MODEL),
+    lambda response: parse_submit(response, settings=SET, model=OWN_MODEL),
     lambda response: parse_status(response, SET, "j1"),
 ]
 every_parser = pytest.mark.parametrize("parse", PARSERS, ids=["submit", "status"])

@@ -37,6 +37,6 @@ def test_the_path_is_not_doubted_if_the_server_found_something(status: int) -> N
 def test_only_410_surely_means_that_a_model_was_retired(status: int, kind: type[APIError], doubt: str) -> None:
     model = models.video("lucy-motion")
     with pytest.raises(APIError) as caught:
-        parse_submit(BufferedResponse(status=status, headers={}, body=b"Not Found"), BELOW, model)
+        parse_submit(BufferedResponse(status=status, headers={}, body=b"Not Found"), settings=BELOW, model=model)
     assert type(caught.value) is kind
     assert caught.value.message == f"{doubt}{models.retirement(model)} (HTTP {status}: Not Found)"

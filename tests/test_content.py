@@ -10,9 +10,10 @@ from support.fakes import KEY, MP4
 
 from decart import ResponseError, RetryPolicy, Timeout
 from decart.config import settings
-from decart.content import announced_length, content_codings, is_framed
+from decart.content import announced_length, is_framed
 from decart.downloads import Download
 from decart.responses import BufferedResponse
+from decart.transports.base import content_codings
 
 SET = settings(KEY, "https://api.test/base", Timeout(), None)
 

@@ -28,7 +28,7 @@ from decart import (
     TransportTimeout,
 )
 from decart.pace import Expectation
-from decart.policies import LAST_REQUEST, VISIBLE_AFTER
+from decart.policies import VISIBLE_AFTER
 from decart.polling import MISSING, Failed, Finished, JobPoll, NextStep, TimedOut, Wait
 
 MISSING_JOB = NotFoundError("HTTP 404.", status_code=404)
@@ -171,14 +171,13 @@ def test_the_last_pause_is_clipped_to_the_deadline() -> None:
 
 def test_a_wait_without_a_timeout_has_no_deadline() -> None:
     poll = new_poll(timeout=None)
-    assert poll.remaining(1e9) == poll.time_for_check(1e9) == math.inf
+    assert poll.remaining(1e9) == math.inf
     assert poll.observe(status("pending"), 1e9) == Wait(0.5)
 
 
-def test_a_status_check_may_take_as_long_as_the_wait_or_one_second_at_the_end() -> None:
+def test_nothing_remains_of_a_wait_after_its_deadline() -> None:
     poll = new_poll(timeout=10)
     assert [poll.remaining(now) for now in (100.0, 109.5, 111.0)] == [10.0, 0.5, 0.0]
-    assert [poll.time_for_check(now) for now in (100.0, 109.5, 111.0)] == [10.0, LAST_REQUEST, LAST_REQUEST]
 
 
 # what was learned

@@ -57,7 +57,7 @@ def reply(body: object, status: int = 200, **headers: str) -> BufferedResponse:
 
 
 def submit_of(answer: BufferedResponse) -> JobSubmitResponse:
-    return parse_submit(answer, SET, OWN_MODEL)
+    return parse_submit(answer, settings=SET, model=OWN_MODEL)
 
 
 def status_of(answer: BufferedResponse) -> JobStatusResponse:
@@ -146,13 +146,15 @@ def test_a_submit_reports_what_was_sent_and_the_job_as_soon_as_it_is_known() -> 
 def test_an_error_that_breaks_off_is_the_failure_of_the_connection(code: int) -> None:
     failure = TransportError("The connection broke off.")
     with pytest.raises(TransportError) as caught:
-        parse_submit(reply(b'{"detail"', code), SET, OWN_MODEL, failure)
+        parse_submit(reply(b'{"detail"', code), failure, settings=SET, model=OWN_MODEL)
     assert caught.value is failure
 
 
 def test_a_refusal_that_breaks_off_is_a_refusal() -> None:
     with pytest.raises(ValidationError):
-        parse_submit(reply(b'{"detail"', 400), SET, OWN_MODEL, TransportError("The connection broke off."))
+        parse_submit(
+            reply(b'{"detail"', 400), TransportError("The connection broke off."), settings=SET, model=OWN_MODEL
+        )
 
 
 def test_a_submit_that_may_not_start_sends_nothing() -> None:
@@ -311,7 +313,7 @@ def test_a_retired_model_is_named_with_its_date_and_its_successors(status: int) 
     for name in ("lucy-motion", "lucy-fast-v2v"):
         model = models.video(name)
         with pytest.raises(ModelRetiredError) as caught:
-            parse_submit(reply({"detail": "Not Found"}, status), AT_ROOT, model)
+            parse_submit(reply({"detail": "Not Found"}, status), settings=AT_ROOT, model=model)
         assert caught.value.message == f"{models.retirement(model)} (HTTP {status}: Not Found)"
 
 
@@ -325,5 +327,5 @@ def test_a_model_that_is_not_known_to_be_retired_is_not_said_to_be(status: int, 
 
 def test_other_errors_of_a_retired_model_are_what_they_are() -> None:
     with pytest.raises(APIError) as caught:
-        parse_submit(reply({}, 401), SET, models.video("lucy-motion"))
+        parse_submit(reply({}, 401), settings=SET, model=models.video("lucy-motion"))
     assert not isinstance(caught.value, ModelRetiredError)

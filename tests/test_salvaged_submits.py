@@ -33,7 +33,9 @@ PLAIN = b'{"job_id": "j-1", "status": "pending"}'
 
 
 def submitted(body: bytes, status: int = 200, **headers: str) -> str:
-    return parse_submit(BufferedResponse(status=status, headers=headers, body=body), SET, OWN_MODEL).job_id
+    return parse_submit(
+        BufferedResponse(status=status, headers=headers, body=body), settings=SET, model=OWN_MODEL
+    ).job_id
 
 
 ODD = {

@@ -31,7 +31,6 @@ from ..transports.base import AsyncHttpResponse, AsyncTransport, HttpRequest, Ti
 T = TypeVar("T")
 
 PauseAfter = Callable[[DecartSDKError], float | None]
-OnRetry = Callable[[BaseException, int, float], None]
 
 NEVER = Cancellation()
 
@@ -39,40 +38,37 @@ NEVER = Cancellation()
 class Attempts:
     """A tenacity loop and what it asks, for one call after another: to make a new one costs more than to use it.
 
+    Args:
+        reporter: What retries are reported to.
+
     Attributes:
-        loop: Yields attempts until one is the last.
-        pause_after, on_retry: See `AsyncEngine.with_retries`.
+        loop: Yields attempts until one is the last. It does not sleep: `AsyncEngine.with_retries` does, which only the
+            async client can await.
+        pause_after, job_id, what: See `AsyncEngine.with_retries`.
         seconds: The pause before the attempt that the loop yielded; ``None`` before the first.
         value: What the last attempt returned.
         error: What it raised.
     """
 
     pause_after: PauseAfter | None = None
-    on_retry: OnRetry | None = None
+    job_id: str | None = None
+    what: str = ""
     seconds: float | None = None
     value: Any = None
     error: BaseException | None = None
 
-    def __init__(self) -> None:
-        self.loop = Retrying(retry=self._repeats, wait=self._wait, sleep=_sleep_before_the_attempt)
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+        self.loop = Retrying(retry=self._repeats, sleep=lambda seconds: None)
 
     def _repeats(self, state: RetryCallState) -> bool:
         """Decide whether there is another attempt, and report it."""
+        self.seconds = self.value.seconds if isinstance(self.value, Wait) else None
         if self.pause_after is not None and isinstance(self.error, FAILURES):
             self.seconds = self.pause_after(self.error)
-            if self.seconds is not None and self.on_retry is not None:
-                self.on_retry(self.error, state.attempt_number, self.seconds)
-        else:
-            self.seconds = self.value.seconds if isinstance(self.value, Wait) else None
+            if self.seconds is not None:
+                self.reporter.retry(self.job_id, self.error, state.attempt_number, self.seconds, self.what)
         return self.seconds is not None
-
-    def _wait(self, state: RetryCallState) -> float:
-        """Return the pause until then."""
-        return self.seconds or 0.0
-
-
-def _sleep_before_the_attempt(seconds: float) -> None:
-    """Return at once: `AsyncEngine.with_retries` sleeps, which only the async client can await."""
 
 
 class AsyncEngine:
@@ -115,8 +111,7 @@ class AsyncEngine:
         first: tuple[Callable[[], None], ...] = (),
     ) -> Sending:
         """Return what happens while the body of a billed request is sent; ``first`` is called before its first byte."""
-        listening = on_progress is not None or self.reporter.hooks
-        meter = self.reporter.meter("upload", on_progress, self.transport.now) if listening else None
+        meter = self.reporter.meter("upload", on_progress, self.transport.now)
         return Sending(state, (self.check_open, cancel.check), meter, first)
 
     async def call(
@@ -189,8 +184,8 @@ class AsyncEngine:
         try:
             attempts = self._idle.pop()
         except IndexError:
-            attempts = Attempts()
-        attempts.pause_after, attempts.on_retry = pause_after, partial(self.reporter.retry, job_id, what=what)
+            attempts = Attempts(self.reporter)
+        attempts.pause_after, attempts.job_id, attempts.what = pause_after, job_id, what
         event: Any = cancel.event  # that it is one of this side was checked with the other arguments
         try:
             for attempted in attempts.loop:
@@ -204,8 +199,7 @@ class AsyncEngine:
                         attempts.error = error
             value, failure = attempts.value, attempts.error
         finally:
-            attempts.pause_after = attempts.on_retry = None
-            attempts.value = attempts.error = attempts.seconds = None
+            attempts.pause_after = attempts.value = attempts.error = attempts.seconds = None
             self._idle.append(attempts)
         if failure is None:
             return cast(T, value)
@@ -224,26 +218,28 @@ class AsyncEngine:
         if cancel.event is not None:
             cancel.check()
         check = cancel.check if call.request.body is None else NEVER.check  # a submit that was sent is read to its end
-        async with await self.open(call.request, timeout) as response:
-            limit = call.limit if 200 <= response.status < 300 else ERROR_LIMIT
-            received = partial(BufferedResponse, status=response.status, headers=response.headers)  # hides the body
-            failure: TransportError | None = None
+        response = await self.open(call.request, timeout)
+        try:
+            status, failure = response.status, None
             try:
-                try:
-                    await response.aread(limit, check=check)
-                except TransportError as error:
-                    if call.salvage is None:
-                        raise
-                    failure = error.with_traceback(None)
-                # not in the handler: an error that these raise must not refer to the request
-                if failure is None or call.salvage is None:
-                    return call.parse(received(body=response.received))
-                return call.salvage(received(body=response.received), failure)
-            except BaseException as end:
-                if call.salvage is not None and response.received and not isinstance(end, FAILURES):  # such as Ctrl-C
-                    with suppress(DecartSDKError):  # it names no job
-                        call.salvage(received(body=response.received), TransportError("Interrupted."))
-                raise
+                await response.aread(call.limit if 200 <= status < 300 else ERROR_LIMIT, check=check)
+            except TransportError as error:
+                if call.salvage is None:
+                    raise
+                failure = error.with_traceback(None)
+            # not in the handler: an error that these raise must not refer to the request
+            received = BufferedResponse(status=status, headers=response.headers, body=response.received)
+            if failure is None or call.salvage is None:
+                return call.parse(received)
+            return call.salvage(received, failure)
+        except BaseException as end:
+            if call.salvage is not None and response.received and not isinstance(end, FAILURES):  # such as Ctrl-C
+                received = BufferedResponse(status=response.status, headers=response.headers, body=response.received)
+                with suppress(DecartSDKError):  # it names no job
+                    call.salvage(received, TransportError("Interrupted."))
+            raise
+        finally:
+            await response.aclose()
 
     async def open(self, request: HttpRequest, timeout: Timeout) -> AsyncHttpResponse:
         """Send a request, and return the response, whose body is still to be read.

@@ -60,9 +60,7 @@ class AsyncFilesClient:
         engine, ttl_seconds = self._engine, ttl_text(ttl)
         with shown_progress(progress, awaited=AWAITED) as (on_progress, _):
             meter = engine.reporter.meter("upload", on_progress, engine.transport.now)
-            call = await in_thread(
-                partial(upload_call, engine.settings, file, ttl_seconds, meter.at, engine.check_open)
-            )
+            call = await in_thread(partial(upload_call, engine.settings, file, ttl_seconds, meter, engine.check_open))
             return await engine.call(Operation(name="file"), call, repeat_submit, upload_error)
 
     async def get(self, file: AnyFile) -> FileReference:

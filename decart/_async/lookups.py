@@ -63,7 +63,7 @@ async def verify(engine: AsyncEngine, file: FileInput, progress: ShowProgress | 
     try:
         with shown_progress(progress, awaited=AWAITED) as (on_progress, _):
             meter = engine.reporter.meter("upload", on_progress, engine.transport.now)
-            call = await in_thread(partial(verify_call, engine.settings, file, meter.at))
+            call = await in_thread(partial(verify_call, engine.settings, file, meter))
             return await engine.call(Operation(name="verify"), call, repeat_read, verify_error)
     except BaseException as error:
         CallState().explain(error)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import attrs
 
@@ -16,7 +16,6 @@ from ..jobs import JobStatusResponse, to_result
 from ..outcomes import Cancellation, result_error
 from ..partfile import PartFile
 from ..policies import FAILURES, LAST_REQUEST
-from ..progress import Meter
 from ..protocol import ERROR_LIMIT
 from ..redaction import holds_key
 from ..responses import BufferedResponse, api_error
@@ -30,14 +29,6 @@ PASSED_ON = ("Content-Type", "Content-Range", "Accept-Ranges", "ETag", "Last-Mod
 """Headers of a response that describe the video, and not the connection that it came over."""
 
 
-class Destination(Protocol):
-    """Where the bytes of a download go."""
-
-    def begin(self, validator: str | None, total: int | None) -> None: ...
-
-    def write(self, data: bytes, /) -> object: ...
-
-
 @attrs.define(kw_only=True, eq=False)
 class AsyncTransfer:
     """A download under way.
@@ -45,48 +36,27 @@ class AsyncTransfer:
     Attributes:
         engine: What sends the requests.
         download: Decides what to request, and when to give up.
-        meter: Reports the progress.
+        meter: Called with the bytes received so far and their total, if anybody wants to know.
         cancel: Ends it early.
-        destination: Where the bytes go, unless the caller takes them.
-        on_disk: Whether the destination is a file, which is written in a thread.
+        memory, file: Where the bytes go; neither for a stream, whose caller takes them.
     """
 
     engine: AsyncEngine
     download: Download
-    meter: Meter
+    meter: Callable[[int, int | None], None] | None = None
     cancel: Cancellation = NEVER
-    destination: Destination | None = None
-    on_disk: bool = False
+    memory: io.BytesIO | None = None
+    file: PartFile | None = None
     _response: AsyncHttpResponse | None = attrs.field(default=None, init=False)
 
-    async def open(self) -> None:
-        """Send a request and read the head of its response, with retries."""
-        await self._with_retries(self._request)
-
-    async def next_chunk(self) -> bytes | None:
-        """Return the next bytes, over another connection if need be; ``None`` at the end."""
-        return None if self.download.complete else await self._with_retries(self._read)
-
-    async def run(self) -> None:
-        """Receive everything, over as many connections as that needs."""
-        await self._with_retries(self._read_all)
-
-    async def close(self) -> None:
-        """Release the connection, whether everything was read or not."""
-        response, self._response = self._response, None
-        if response is not None:
-            await response.aclose()
-
-    async def _with_retries(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        now = self.engine.transport.now
+    async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Call ``request`` or ``receive``, and repeat it where that is worth it and the policy allows it."""
+        download, now = self.download, self.engine.transport.now
         return await self.engine.with_retries(
-            attempt,
-            lambda error: self.download.pause_after(error, now()),
-            job_id=self.download.job_id,
-            cancel=self.cancel,
+            attempt, lambda error: download.pause_after(error, now()), job_id=download.job_id, cancel=self.cancel
         )
 
-    async def _request(self) -> AsyncHttpResponse:
+    async def request(self) -> AsyncHttpResponse:
         """Request everything, or what is missing, and read the head of the response."""
         self.cancel.check()
         download, engine = self.download, self.engine
@@ -96,70 +66,59 @@ class AsyncTransfer:
             head = BufferedResponse(status=response.status, headers=response.headers)
             if not download.observe_head(head):
                 raise api_error(attrs.evolve(head, body=await response.aread(ERROR_LIMIT)), engine.settings)
-            if self.destination is not None and not download.size:
-                await self._work(partial(self.destination.begin, download.validator, download.total))
+            if not download.size and self.file is not None:
+                await in_thread(partial(self.file.begin, download.validator, download.total))
+            if not download.size and self.memory is not None:
+                self.memory.seek(0)
+                self.memory.truncate()
         except BaseException:
             await response.aclose()
             raise
-        self.meter.at(download.size, download.total)
+        if self.meter is not None:
+            self.meter(download.size, download.total)
         self._response = response
         return response
 
-    async def _read(self) -> bytes | None:
-        """Read the next bytes of the response under way, or of a new one."""
-        while True:
-            response = self._response or await self._request()
+    async def receive(self) -> bytes | None:
+        """Receive the next bytes of a stream, or everything into memory or a file; return ``None`` at the end."""
+        download = self.download
+        while not download.complete:
+            response = self._response or await self.request()
             try:
                 chunk = await anext(response.achunks(), None)
-                await self._receive(chunk)
+                self.cancel.check()
+                if chunk is None:
+                    download.observe_end(self.engine.transport.now())
+                elif (flaw := download.observe_data(chunk)) is not None:
+                    raise flaw
+                elif self.file is not None:
+                    await in_thread(partial(self.file.write, chunk))
+                elif self.memory is not None:
+                    self.memory.write(chunk)
+                if chunk is not None and self.meter is not None:
+                    self.meter(download.size, download.total)
             except BaseException:
-                chunk = None  # it may echo the key, and this frame is part of the traceback
+                chunk = flaw = None  # the chunk may echo the key, and this frame is part of the traceback
                 await self.close()
                 raise
-            if chunk is None or self.download.complete:
+            if chunk is None or download.complete:
                 await self.close()
-            if chunk is not None or self.download.complete:
+            if chunk is not None and self.file is None and self.memory is None:
                 return chunk
+        return None
 
-    async def _read_all(self) -> None:
-        while not self.download.complete:
-            await self._read()
-
-    async def _receive(self, chunk: bytes | None) -> None:
-        """Check bytes, and pass them on."""
-        self.cancel.check()
-        if chunk is None:
-            self.download.observe_end(self.engine.transport.now())
-            return
-        flaw = self.download.observe_data(chunk)
-        if flaw is not None:
-            del chunk
-            raise flaw
-        if self.destination is not None:
-            await self._work(partial(self.destination.write, chunk))
-        self.meter.at(self.download.size, self.download.total)
-
-    async def _work(self, function: Callable[[], object]) -> None:
-        if self.on_disk:
-            await in_thread(function)
-        else:
-            function()
-
-
-class Memory(io.BytesIO):
-    """A download in memory."""
-
-    def begin(self, validator: str | None, total: int | None) -> None:
-        """Start over."""
-        self.seek(0)
-        self.truncate()
+    async def close(self) -> None:
+        """Release the connection, whether everything was read or not."""
+        response, self._response = self._response, None
+        if response is not None:
+            await response.aclose()
 
 
 async def fetch(transfer: AsyncTransfer) -> bytes:
     """Download into memory."""
-    transfer.destination = memory = Memory()
+    transfer.memory = memory = io.BytesIO()
     try:
-        await transfer.run()
+        await transfer.run(transfer.receive)
     finally:
         await transfer.close()
     return memory.getvalue()
@@ -169,11 +128,11 @@ async def save(transfer: AsyncTransfer, target: Path) -> Path:
     """Download into a file; continue with what an earlier download into it left."""
     download = transfer.download
     part = PartFile(target, f"{download.settings.base_url} {download.job_id}")
-    transfer.destination, transfer.on_disk = part, True
+    transfer.file = part
     try:
         await in_thread(part.open)
         download.resume(part.size, part.total, part.validator)
-        await transfer.run()
+        await transfer.run(transfer.receive)
         return await finish_in_thread(part.finish)
     finally:
         part.close()
@@ -251,7 +210,7 @@ class AsyncVideoStream:
             if last.status == "failed":
                 to_result(last).raise_for_status()
             try:
-                await self._transfer.open()
+                await self._transfer.run(self._transfer.request)
             except FAILURES as cause:
                 raise result_error(self.job_id, cause) from cause
         return self
@@ -262,7 +221,7 @@ class AsyncVideoStream:
     async def __anext__(self) -> bytes:
         await self.open()
         try:
-            chunk = await self._transfer.next_chunk()
+            chunk = await self._transfer.run(self._transfer.receive)
         except FAILURES as cause:
             raise result_error(self.job_id, cause) from cause
         if chunk is None:

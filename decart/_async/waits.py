@@ -10,7 +10,7 @@ import attrs
 from ..arguments import WaitArguments
 from ..jobs import JobStatusResponse
 from ..outcomes import CallState, Cancellation
-from ..policies import FAILURES
+from ..policies import FAILURES, LAST_REQUEST
 from ..polling import JobPoll, NextStep, Wait
 from ..protocol import Call
 from .backend import result_of
@@ -52,7 +52,7 @@ class AsyncJobWait:
         status, self.known = self.known, None
         try:
             if status is None:
-                timeout = engine.settings.timeout.within(poll.time_for_check(self.now()))
+                timeout = engine.settings.timeout.within(max(poll.remaining(self.now()), LAST_REQUEST))
                 status = await engine.send_once(self.call, timeout, self.cancel)
                 status = engine.memory.with_age(status, engine.transport.now())
         except FAILURES as error:

@@ -64,7 +64,7 @@ def verify(engine: Engine, file: FileInput, progress: ShowProgress | None) -> Pr
     try:
         with shown_progress(progress, awaited=AWAITED) as (on_progress, _):
             meter = engine.reporter.meter("upload", on_progress, engine.transport.now)
-            call = in_thread(partial(verify_call, engine.settings, file, meter.at))
+            call = in_thread(partial(verify_call, engine.settings, file, meter))
             return engine.call(Operation(name="verify"), call, repeat_read, verify_error)
     except BaseException as error:
         CallState().explain(error)

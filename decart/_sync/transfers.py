@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import attrs
 
@@ -17,7 +17,6 @@ from ..jobs import JobStatusResponse, to_result
 from ..outcomes import Cancellation, result_error
 from ..partfile import PartFile
 from ..policies import FAILURES, LAST_REQUEST
-from ..progress import Meter
 from ..protocol import ERROR_LIMIT
 from ..redaction import holds_key
 from ..responses import BufferedResponse, api_error
@@ -31,14 +30,6 @@ PASSED_ON = ("Content-Type", "Content-Range", "Accept-Ranges", "ETag", "Last-Mod
 """Headers of a response that describe the video, and not the connection that it came over."""
 
 
-class Destination(Protocol):
-    """Where the bytes of a download go."""
-
-    def begin(self, validator: str | None, total: int | None) -> None: ...
-
-    def write(self, data: bytes, /) -> object: ...
-
-
 @attrs.define(kw_only=True, eq=False)
 class Transfer:
     """A download under way.
@@ -46,48 +37,27 @@ class Transfer:
     Attributes:
         engine: What sends the requests.
         download: Decides what to request, and when to give up.
-        meter: Reports the progress.
+        meter: Called with the bytes received so far and their total, if anybody wants to know.
         cancel: Ends it early.
-        destination: Where the bytes go, unless the caller takes them.
-        on_disk: Whether the destination is a file, which is written in a thread.
+        memory, file: Where the bytes go; neither for a stream, whose caller takes them.
     """
 
     engine: Engine
     download: Download
-    meter: Meter
+    meter: Callable[[int, int | None], None] | None = None
     cancel: Cancellation = NEVER
-    destination: Destination | None = None
-    on_disk: bool = False
+    memory: io.BytesIO | None = None
+    file: PartFile | None = None
     _response: HttpResponse | None = attrs.field(default=None, init=False)
 
-    def open(self) -> None:
-        """Send a request and read the head of its response, with retries."""
-        self._with_retries(self._request)
-
-    def next_chunk(self) -> bytes | None:
-        """Return the next bytes, over another connection if need be; ``None`` at the end."""
-        return None if self.download.complete else self._with_retries(self._read)
-
-    def run(self) -> None:
-        """Receive everything, over as many connections as that needs."""
-        self._with_retries(self._read_all)
-
-    def close(self) -> None:
-        """Release the connection, whether everything was read or not."""
-        response, self._response = self._response, None
-        if response is not None:
-            response.close()
-
-    def _with_retries(self, attempt: Callable[[], T]) -> T:
-        now = self.engine.transport.now
+    def run(self, attempt: Callable[[], T]) -> T:
+        """Call ``request`` or ``receive``, and repeat it where that is worth it and the policy allows it."""
+        download, now = self.download, self.engine.transport.now
         return self.engine.with_retries(
-            attempt,
-            lambda error: self.download.pause_after(error, now()),
-            job_id=self.download.job_id,
-            cancel=self.cancel,
+            attempt, lambda error: download.pause_after(error, now()), job_id=download.job_id, cancel=self.cancel
         )
 
-    def _request(self) -> HttpResponse:
+    def request(self) -> HttpResponse:
         """Request everything, or what is missing, and read the head of the response."""
         self.cancel.check()
         download, engine = self.download, self.engine
@@ -97,70 +67,59 @@ class Transfer:
             head = BufferedResponse(status=response.status, headers=response.headers)
             if not download.observe_head(head):
                 raise api_error(attrs.evolve(head, body=response.read(ERROR_LIMIT)), engine.settings)
-            if self.destination is not None and not download.size:
-                self._work(partial(self.destination.begin, download.validator, download.total))
+            if not download.size and self.file is not None:
+                in_thread(partial(self.file.begin, download.validator, download.total))
+            if not download.size and self.memory is not None:
+                self.memory.seek(0)
+                self.memory.truncate()
         except BaseException:
             response.close()
             raise
-        self.meter.at(download.size, download.total)
+        if self.meter is not None:
+            self.meter(download.size, download.total)
         self._response = response
         return response
 
-    def _read(self) -> bytes | None:
-        """Read the next bytes of the response under way, or of a new one."""
-        while True:
-            response = self._response or self._request()
+    def receive(self) -> bytes | None:
+        """Receive the next bytes of a stream, or everything into memory or a file; return ``None`` at the end."""
+        download = self.download
+        while not download.complete:
+            response = self._response or self.request()
             try:
                 chunk = next(response.chunks(), None)
-                self._receive(chunk)
+                self.cancel.check()
+                if chunk is None:
+                    download.observe_end(self.engine.transport.now())
+                elif (flaw := download.observe_data(chunk)) is not None:
+                    raise flaw
+                elif self.file is not None:
+                    in_thread(partial(self.file.write, chunk))
+                elif self.memory is not None:
+                    self.memory.write(chunk)
+                if chunk is not None and self.meter is not None:
+                    self.meter(download.size, download.total)
             except BaseException:
-                chunk = None  # it may echo the key, and this frame is part of the traceback
+                chunk = flaw = None  # the chunk may echo the key, and this frame is part of the traceback
                 self.close()
                 raise
-            if chunk is None or self.download.complete:
+            if chunk is None or download.complete:
                 self.close()
-            if chunk is not None or self.download.complete:
+            if chunk is not None and self.file is None and self.memory is None:
                 return chunk
+        return None
 
-    def _read_all(self) -> None:
-        while not self.download.complete:
-            self._read()
-
-    def _receive(self, chunk: bytes | None) -> None:
-        """Check bytes, and pass them on."""
-        self.cancel.check()
-        if chunk is None:
-            self.download.observe_end(self.engine.transport.now())
-            return
-        flaw = self.download.observe_data(chunk)
-        if flaw is not None:
-            del chunk
-            raise flaw
-        if self.destination is not None:
-            self._work(partial(self.destination.write, chunk))
-        self.meter.at(self.download.size, self.download.total)
-
-    def _work(self, function: Callable[[], object]) -> None:
-        if self.on_disk:
-            in_thread(function)
-        else:
-            function()
-
-
-class Memory(io.BytesIO):
-    """A download in memory."""
-
-    def begin(self, validator: str | None, total: int | None) -> None:
-        """Start over."""
-        self.seek(0)
-        self.truncate()
+    def close(self) -> None:
+        """Release the connection, whether everything was read or not."""
+        response, self._response = self._response, None
+        if response is not None:
+            response.close()
 
 
 def fetch(transfer: Transfer) -> bytes:
     """Download into memory."""
-    transfer.destination = memory = Memory()
+    transfer.memory = memory = io.BytesIO()
     try:
-        transfer.run()
+        transfer.run(transfer.receive)
     finally:
         transfer.close()
     return memory.getvalue()
@@ -170,11 +129,11 @@ def save(transfer: Transfer, target: Path) -> Path:
     """Download into a file; continue with what an earlier download into it left."""
     download = transfer.download
     part = PartFile(target, f"{download.settings.base_url} {download.job_id}")
-    transfer.destination, transfer.on_disk = part, True
+    transfer.file = part
     try:
         in_thread(part.open)
         download.resume(part.size, part.total, part.validator)
-        transfer.run()
+        transfer.run(transfer.receive)
         return finish_in_thread(part.finish)
     finally:
         part.close()
@@ -252,7 +211,7 @@ class VideoStream:
             if last.status == "failed":
                 to_result(last).raise_for_status()
             try:
-                self._transfer.open()
+                self._transfer.run(self._transfer.request)
             except FAILURES as cause:
                 raise result_error(self.job_id, cause) from cause
         return self
@@ -263,7 +222,7 @@ class VideoStream:
     def __next__(self) -> bytes:
         self.open()
         try:
-            chunk = self._transfer.next_chunk()
+            chunk = self._transfer.run(self._transfer.receive)
         except FAILURES as cause:
             raise result_error(self.job_id, cause) from cause
         if chunk is None:

@@ -11,7 +11,7 @@ import attrs
 from ..arguments import WaitArguments
 from ..jobs import JobStatusResponse
 from ..outcomes import CallState, Cancellation
-from ..policies import FAILURES
+from ..policies import FAILURES, LAST_REQUEST
 from ..polling import JobPoll, NextStep, Wait
 from ..protocol import Call
 from .backend import result_of
@@ -53,7 +53,7 @@ class JobWait:
         status, self.known = self.known, None
         try:
             if status is None:
-                timeout = engine.settings.timeout.within(poll.time_for_check(self.now()))
+                timeout = engine.settings.timeout.within(max(poll.remaining(self.now()), LAST_REQUEST))
                 status = engine.send_once(self.call, timeout, self.cancel)
                 status = engine.memory.with_age(status, engine.transport.now())
         except FAILURES as error:

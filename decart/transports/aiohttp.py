@@ -29,7 +29,7 @@ from .base import CHUNK, FRESH, AsyncHttpResponse, HttpRequest, Timeout, place_o
 from .body import Decoder, Upload, catch_up
 from .failures import Kinds, failed_exchange, failed_read
 from .routes import Route, find_route
-from .timing import LoopClock, check_total
+from .timing import LoopClock, total_exceeded
 
 try:
     import aiohttp
@@ -102,8 +102,8 @@ class AiohttpTransport(LoopClock):
             route = await self._route_to(request.url)
             if upload is not None:
                 await catch_up()  # the loop may have been blocked while the server closed pooled connections
-            if ends is not None:
-                check_total(ends, timeout, sent=False)
+            if ends is not None and time.monotonic() >= ends:
+                raise total_exceeded(timeout, sent=False)
             raw = await _exchange(state.session, request, timeout, route, upload)
         except _FAILURES as error:
             if upload is not None:

@@ -99,6 +99,14 @@ class Headers(dict[str, str]):
             self.flaw = "an unknown Transfer-Encoding"
 
 
+def content_codings(headers: Mapping[str, str]) -> list[str]:
+    """Return the content encodings of a body; most have none."""
+    named = headers.get("content-encoding")
+    if named is None:
+        return []
+    return [coding for name in named.lower().split(",") if (coding := name.strip()) not in ("", "identity")]
+
+
 _iterator: Callable[[Iterable[bytes]], Iterator[bytes]] = iter
 
 

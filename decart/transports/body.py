@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..errors import TransportError
-from .base import CHUNK, Body, place_of
+from .base import CHUNK, Body, content_codings, place_of
 
 BLOCK = 64 * 1024
 """The bytes to send at a time; smaller parts are joined, larger ones split."""
@@ -59,26 +59,21 @@ class SentBody:
             if self._may_start is not None:
                 self._may_start()
             self.touched = True
-            yield from blocks(self._body)
+            block = b""
+            for part in self._body:  # small parts are joined, large ones are split
+                if len(block) + len(part) < BLOCK:
+                    block += part
+                    continue
+                view = memoryview(block + part if block else part)
+                end = len(view) // BLOCK * BLOCK
+                for start in range(0, end, BLOCK):
+                    yield bytes(view[start : start + BLOCK])
+                block = bytes(view[end:])
+            if block:
+                yield block
         except Exception as error:
             self.error = error
             raise
-
-
-def blocks(parts: Body) -> Iterator[bytes]:
-    """Join small parts and split large ones, so that no write is wastefully small or takes long."""
-    block = b""
-    for part in parts:
-        if len(block) + len(part) < BLOCK:
-            block += part
-            continue
-        view = memoryview(block + part if block else part)
-        end = len(view) // BLOCK * BLOCK
-        for start in range(0, end, BLOCK):
-            yield bytes(view[start : start + BLOCK])
-        block = bytes(view[end:])
-    if block:
-        yield block
 
 
 class Decoder:
@@ -93,9 +88,8 @@ class Decoder:
     @classmethod
     def of(cls, headers: Mapping[str, str], url: str) -> Decoder | None:
         """Return the decoder for a response, or ``None`` if its body must be passed on as received."""
-        named = [part.strip().lower() for part in headers.get("content-encoding", "").split(",")]
-        encodings = [name for name in named if name not in ("", "identity")]
-        return cls(encodings[0], url) if len(encodings) == 1 and encodings[0] in _WINDOW_BITS else None
+        codings = content_codings(headers)
+        return cls(codings[0], url) if len(codings) == 1 and codings[0] in _WINDOW_BITS else None
 
     def decode(self, raw: bytes) -> Iterator[bytes]:
         """Decode the next piece of the body, and yield it in chunks.

@@ -28,7 +28,7 @@ from .base import CHUNK, FRESH, HttpRequest, HttpResponse, Timeout
 from .body import SentBody
 from .failures import Kinds, failed_exchange, failed_read
 from .routes import find_route, merged_settings
-from .timing import check_total
+from .timing import total_exceeded
 from .urllib3 import CURRENT, FAILURES, KINDS, PooledTransport, response_of, times_of
 
 _KINDS = Kinds(
@@ -87,8 +87,8 @@ class RequestsTransport(PooledTransport):
         try:
             prepared, settings = (self._prepare if self._given is None else self._prepare_in_session)(request, body)
             prepared.hooks["response"].append(_hide_location)
-            if ends is not None:
-                check_total(ends, timeout, sent=False)
+            if ends is not None and time.monotonic() >= ends:
+                raise total_exceeded(timeout, sent=False)
             times: Any = times_of(timeout)
             try:
                 response = self._session.send(prepared, allow_redirects=False, timeout=times, **settings)
@@ -117,9 +117,9 @@ class RequestsTransport(PooledTransport):
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url, prepared.hooks = request.method, request.url, {"response": []}
         prepared.headers = CaseInsensitiveDict(request.headers)
-        if body is not None:
+        if request.body is not None:
             prepared.body = body  # type: ignore[assignment]  # its type does not include iterables of bytes
-            prepared.headers["Content-Length"] = str(len(body))
+            prepared.headers["Content-Length"] = str(len(request.body))
         scheme, _, rest = request.url.partition("://")
         key = scheme + rest.partition("/")[0]
         settings = self._routes.get(key)

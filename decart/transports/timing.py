@@ -7,7 +7,7 @@ import reprlib
 import threading
 import time
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 import attrs
 
@@ -18,17 +18,6 @@ MOST_SECONDS = 2_000_000
 
 PAUSE = 0.1
 """The seconds between two checks of an event that cannot be awaited, such as a `threading.Event`."""
-
-
-def _seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MOST_SECONDS:
-        raise InvalidInputError(
-            f"timeout: {attribute.name} must be a number of seconds above 0 and up to {MOST_SECONDS}, "
-            f"not {reprlib.repr(value)[:100]}."
-        )
-
-
-_seconds_or_none: Any = attrs.validators.optional(_seconds)
 
 
 @attrs.frozen(kw_only=True)
@@ -50,9 +39,20 @@ class Timeout:
     - Over requests and urllib3, ``total`` does not bound response headers that arrive byte by byte.
     """
 
-    connect: float | None = attrs.field(default=10.0, validator=_seconds_or_none)
-    read: float | None = attrs.field(default=60.0, validator=_seconds_or_none)
-    total: float | None = attrs.field(default=None, validator=_seconds_or_none)
+    connect: float | None = 10.0
+    read: float | None = 60.0
+    total: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        limits: dict[str, object] = {"connect": self.connect, "read": self.read, "total": self.total}
+        for name, value in limits.items():
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MOST_SECONDS:
+                raise InvalidInputError(
+                    f"timeout: {name} must be a number of seconds above 0 and up to {MOST_SECONDS}, "
+                    f"not {reprlib.repr(value)[:100]}."
+                )
 
     @classmethod
     def of(cls, value: AnyTimeout) -> Timeout:
@@ -86,14 +86,13 @@ AnyTimeout = Timeout | float | tuple[float | None, float | None] | None
 """The types that a timeout argument accepts; see `Timeout.of`."""
 
 
-def check_total(ends: float, timeout: Timeout, *, sent: bool = True) -> None:
-    """Raise ``TransportTimeout`` if ``ends``, the time at which ``timeout.total`` expires, has passed."""
-    if time.monotonic() >= ends:
-        raise TransportTimeout(
-            f"The exchange took longer than its total timeout of {timeout.total:.10g} s"
-            + ("." if sent else "; nothing was sent."),
-            may_have_been_sent=sent,
-        )
+def total_exceeded(timeout: Timeout, *, sent: bool = True) -> TransportTimeout:
+    """Return the error of an exchange that took longer than ``timeout.total``."""
+    return TransportTimeout(
+        f"The exchange took longer than its total timeout of {timeout.total:.10g} s"
+        + ("." if sent else "; nothing was sent."),
+        may_have_been_sent=sent,
+    )
 
 
 class Event(Protocol):

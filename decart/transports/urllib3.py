@@ -28,7 +28,7 @@ from .base import CHUNK, FRESH, KEPT_CONNECTIONS, HttpRequest, HttpResponse, Tim
 from .body import Decoder, SentBody
 from .failures import Kinds, failed_exchange, failed_read
 from .routes import find_route
-from .timing import SystemClock, check_total
+from .timing import SystemClock, total_exceeded
 
 FAILURES = (exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
 """The exceptions of urllib3, requests and the modules below them; a `requests.RequestException` is an OSError."""
@@ -114,14 +114,14 @@ class Urllib3Transport(PooledTransport):
         headers, body = request.headers, None
         if request.body is not None:
             body = SentBody(request.body, request.may_start)
-            headers = {**headers, "Content-Length": str(len(body))}
+            headers = {**headers, "Content-Length": str(len(request.body))}
         scheme, _, rest = request.url.partition("://")
         host, slash, path = rest.partition("/")
         outer, CURRENT.has_unparsed_head = CURRENT.has_unparsed_head, False
         try:
             pool = self._pools.get(scheme + host) or self._new_pool(f"{scheme}://{host}", scheme + host)
-            if ends is not None:
-                check_total(ends, timeout, sent=False)
+            if ends is not None and time.monotonic() >= ends:
+                raise total_exceeded(timeout, sent=False)
             raw = pool.urlopen(
                 request.method,
                 request.url if isinstance(pool, urllib3.PoolManager) else slash + path or "/",
@@ -272,7 +272,7 @@ def response_of(
     return response
 
 
-@attrs.frozen
+@attrs.define
 class _Received(Iterator[bytes]):
     """The body of a response as it is received; exceptions of the library are translated."""
 
@@ -282,8 +282,8 @@ class _Received(Iterator[bytes]):
     _timeout: Timeout
 
     def __next__(self) -> bytes:
-        if self._ends is not None and not self._raw.closed:
-            check_total(self._ends, self._timeout)
+        if self._ends is not None and not self._raw.closed and time.monotonic() >= self._ends:
+            raise total_exceeded(self._timeout)
         try:
             if chunk := self._raw.read1(CHUNK):
                 return chunk
