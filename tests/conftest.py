@@ -30,8 +30,8 @@ settings.load_profile("untimed")
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist, there is no such hook
 def pytest_xdist_auto_num_workers() -> int:
-    """Have ``-n auto`` use one process more than there are cores: every other second, a test waits for something."""
-    return (os.cpu_count() or 1) + 1
+    """Have ``-n auto`` use two processes more than there are cores: half of the time, a test waits for something."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_finish() -> None:

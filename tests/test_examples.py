@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import av
 import pytest
 from PIL import Image
 from support.documents import ROOT
+from support.forked import starter
 
 from decart import models
 from decart.emulator import Emulator, EmulatorServer, VirtualEmulator
@@ -51,6 +53,8 @@ RETIRED = {  # those of the documented page, and text-to-image
     "image.py",
 }
 
+Fork = Callable[..., subprocess.CompletedProcess[str]]
+
 pytestmark = pytest.mark.slow
 
 
@@ -60,6 +64,17 @@ def run(example: str, folder: Path, *arguments: str, **environment: str) -> subp
     return subprocess.run(
         command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=120, check=False
     )
+
+
+@pytest.fixture(scope="module")
+def fork() -> Iterator[Fork]:
+    """Run an example like ``run``, in a fork of a process that has imported decart: for what it does as it starts."""
+    if not hasattr(os, "fork"):
+        pytest.skip("no fork here")
+    with starter() as warm:
+        yield lambda example, folder, *arguments, **variables: warm.run(
+            EXAMPLES / example, *arguments, folder=folder, **variables
+        )
 
 
 @pytest.fixture(scope="module")
@@ -193,8 +208,8 @@ def test_the_example_of_a_token_prints_what_it_is_for_and_not_the_token(tmp_path
 
 
 @pytest.mark.parametrize("example", ALL)
-def test_without_an_emulator_an_example_needs_a_key(example: str, tmp_path: Path) -> None:
-    ended = run(example, tmp_path)
+def test_without_an_emulator_an_example_needs_a_key(example: str, tmp_path: Path, fork: Fork) -> None:
+    ended = fork(example, tmp_path)
     assert (ended.returncode, ended.stdout, ended.stderr) == (
         *(1, ""),
         "The API key is missing: pass api_key=... or set the environment variable DECART_API_KEY. "
@@ -204,8 +219,8 @@ def test_without_an_emulator_an_example_needs_a_key(example: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("example", [*ALL, "make_media.py"])
-def test_help_says_in_one_line_what_an_example_does(example: str, tmp_path: Path) -> None:
-    shown = run(example, tmp_path, "--help", COLUMNS="200")
+def test_help_says_in_one_line_what_an_example_does(example: str, tmp_path: Path, fork: Fork) -> None:
+    shown = fork(example, tmp_path, "--help", COLUMNS="200")
     usage, _, description, _, *options = shown.stdout.splitlines()
     assert (shown.returncode, shown.stderr) == (0, "")
     assert usage.startswith(f"usage: {example} [-h]")
@@ -215,8 +230,8 @@ def test_help_says_in_one_line_what_an_example_does(example: str, tmp_path: Path
 
 @pytest.mark.parametrize("example", [*ALL, "make_media.py"])
 @pytest.mark.parametrize("wrong", ["--emulate", "extra"])
-def test_an_example_refuses_other_arguments(example: str, wrong: str, tmp_path: Path) -> None:
-    refused = run(example, tmp_path, wrong)
+def test_an_example_refuses_other_arguments(example: str, wrong: str, tmp_path: Path, fork: Fork) -> None:
+    refused = fork(example, tmp_path, wrong)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.startswith("usage: ")
     assert refused.stderr.endswith(f"error: unrecognized arguments: {wrong}\n")

@@ -176,11 +176,11 @@ def test_nothing_is_made_up_about_a_job_of_another_client() -> None:
 # ---------------------------------------------------------------- in a kernel
 
 
-@pytest.fixture
-def kernel(tmp_path: Path) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
-    """A real kernel, with a client of an emulator whose jobs never finish."""
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
+    """A real kernel for several tests, with a client of an emulator whose jobs never finish."""
     with Emulator(pending=0, processing=10_000, renderer=Studio()) as emulator, EmulatorServer(emulator) as server:
-        manager, client = start_new_kernel(cwd=str(tmp_path))
+        manager, client = start_new_kernel(cwd=str(tmp_path_factory.mktemp("kernel")))
         try:
             run(
                 client,

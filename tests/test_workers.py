@@ -98,15 +98,24 @@ def test_a_worker_with_threads_or_greenlets_is_not(options: str, at: Running) ->
 # ---------------------------------------------------------------- forks
 
 
-def test_a_fork_in_the_middle_of_calls_disturbs_neither_the_parent_nor_the_children(at: Running) -> None:
-    calls: list[Gave] = run(at, "forks")
+@pytest.fixture(scope="module")
+def forked() -> Iterator[tuple[Running, list[Gave]]]:
+    """A service, and the calls of a program that forks while its threads call; its children close the client."""
+    with service() as at:
+        yield at, run(at, "forks")
+
+
+def test_a_fork_in_the_middle_of_calls_disturbs_neither_the_parent_nor_the_children(
+    forked: tuple[Running, list[Gave]],
+) -> None:
+    at, calls = forked
     check(calls, at)
     assert len(calls) >= CALLS
 
 
-def test_children_that_close_the_client_leave_the_parents_connections_open(at: Running) -> None:
-    parent = run(at, "forks")[0]["process"]
-    assert processes(at).count(str(parent)) == 6  # as many as it has threads; none was opened again
+def test_children_that_close_the_client_leave_the_parents_connections_open(forked: tuple[Running, list[Gave]]) -> None:
+    at, calls = forked
+    assert processes(at).count(str(calls[0]["process"])) == 6  # as many as it has threads; none was opened again
 
 
 def test_a_stream_continues_in_the_parent_when_the_child_releases_it(at: Running) -> None:

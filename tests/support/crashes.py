@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -20,6 +21,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import attrs
 
 from decart import (
     DecartClient,
@@ -152,11 +155,43 @@ def one(call: Callable[[], Any]) -> int:
     return DONE
 
 
-def start(url: str, folder: Path, labels: list[str], plan: dict[str, Any]) -> int:
-    """Start a worker in a process group of its own; return its process id."""
+@attrs.frozen
+class Worker:
+    """A worker in a process group of its own.
+
+    Attributes:
+        group: Its process id, and that of its group.
+        alive: A pipe whose writing end it and the processes that it forks hold until they end.
+    """
+
+    group: int
+    alive: int
+
+    def has_ended(self, within: float | None = None) -> bool:
+        """Wait until it and what it forked have ended, at most for some seconds; return whether they have."""
+        return bool(select.select([self.alive], [], [], within)[0])
+
+    def kill(self) -> None:
+        """Kill it with what it forked."""
+        try:
+            os.killpg(self.group, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):  # it is not in its group yet, or has ended
+            os.kill(self.group, signal.SIGKILL)
+
+    def exit_code(self) -> int:
+        """Wait until all have ended, and return its exit code; that of a killed one is -9."""
+        self.has_ended()
+        os.close(self.alive)
+        return os.waitstatus_to_exitcode(os.waitpid(self.group, 0)[1])
+
+
+def start(url: str, folder: Path, labels: list[str], plan: dict[str, Any]) -> Worker:
+    """Start a worker."""
+    alive, held = os.pipe()
     child = os.fork()
     if child:
-        return child
+        os.close(held)
+        return Worker(child, alive)
     code = FAILED
     try:
         os.setpgid(0, 0)
@@ -183,26 +218,9 @@ def run(url: str, folder: str, labels: list[str], plans: list[dict[str, Any]]) -
     workers = [start(url, Path(folder), labels, plan) for plan in plans]
     began = time.monotonic()
     for worker, plan in sorted(zip(workers, plans, strict=True), key=lambda both: both[1].get("after", 0)):
-        if "after" in plan:
-            time.sleep(max(0, began + plan["after"] - time.monotonic()))
-            try:
-                os.killpg(worker, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):  # it is not in its group yet, or has ended
-                os.kill(worker, signal.SIGKILL)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) for worker in workers]
-    for worker in workers:  # what it forked goes on, unless it is killed, too
-        await_group(worker, kill="after" in plans[workers.index(worker)])
-    return codes
-
-
-def await_group(group: int, *, kill: bool) -> None:
-    """Wait until a group of processes has ended."""
-    try:
-        while True:
-            os.killpg(group, signal.SIGKILL if kill else 0)
-            time.sleep(0.001)
-    except ProcessLookupError:
-        return
+        if "after" in plan and not worker.has_ended(max(0, began + plan["after"] - time.monotonic())):
+            worker.kill()
+    return [worker.exit_code() for worker in workers]
 
 
 if __name__ == "__main__":
