@@ -21,7 +21,7 @@ from .wsgi import SLEEP, EmulatorApp
 THREADS = 64  # concurrent responses: a stalled one occupies a thread, an idle connection does not
 BACKLOG = 512  # connections to be accepted, or idle; with few, a burst of clients gets resets
 IDLE = 75  # seconds that an idle connection is kept; less would close some as their next request arrives
-LISTEN = 0.1  # seconds between checks of an idle server whether it should stop
+LISTEN = 0.02  # seconds between checks of an idle server whether it should stop
 DISCONNECT_CHECK = 0.25  # seconds between checks that a stalled client is still connected
 
 
