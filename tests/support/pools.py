@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +14,8 @@ import pytest
 
 from decart import PollPolicy, RetryPolicy, models
 from decart.emulator import VirtualEmulator
+from decart.emulator.transport import EmulatorTransport
+from decart.transports.base import HttpRequest
 
 PATIENCE = 30.0
 DOORS = ["sync", "async"]
@@ -81,6 +83,12 @@ class Door:
         else:
             self.call(self.pool.close())
 
+    def close_client(self) -> None:
+        if self._loop is None:
+            self.client.close()
+        else:
+            self.call(self.client.close())
+
     def call(self, awaitable: Any) -> Any:
         """Await something on the loop of the pool."""
         assert self._loop is not None
@@ -102,6 +110,30 @@ class Door:
             self.pool.__exit__(*error)
         else:
             self.call(self.pool.__aexit__(*error))
+
+
+class Held(EmulatorTransport):
+    """A transport to an emulator that holds some requests up, whichever client it serves.
+
+    Attributes:
+        reached: Set when a request is held up.
+        go_on: What it waits for.
+    """
+
+    def __init__(self, emulator: VirtualEmulator, what: Callable[[HttpRequest], bool]) -> None:
+        super().__init__(emulator)
+        self._what = what
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    def send(self, request: HttpRequest, *, timeout: Any) -> Any:
+        if self._what(request):
+            self.reached.set()
+            assert self.go_on.wait(PATIENCE)
+        return super().send(request, timeout=timeout)
+
+    def release(self, *_: object) -> None:
+        """Let the requests go on; a callback of a future."""
+        self.go_on.set()
 
 
 class Future:
