@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from typing import Literal
 
 from ..errors import InvalidInputError, SubmitOutcomeUnknownError
@@ -29,6 +31,11 @@ def check_label(label: object) -> str:
     if not isinstance(label, str) or not label.isprintable() or not label.strip() or len(label) > LABEL_LIMIT:
         raise refuse("label", f"a str of 1 to {LABEL_LIMIT} printable characters, and not only spaces", label)
     return str.__str__(label)
+
+
+def new_label() -> str:
+    """Return the label of a job that the caller gave none."""
+    return f"unlabelled-{uuid.uuid4().hex}"
 
 
 def next_step(
@@ -111,3 +118,11 @@ def decided(record: JobRecord) -> InvalidInputError:
         f"The label {record.label!r} is {record.state}{job}: only one whose outcome is unknown can be settled or "
         "submitted again. Nothing was changed."
     )
+
+
+def default_label(request: Request, index: int) -> str:
+    """Return the label of a job that is known by its request and its index: the same in each run of a program."""
+    digest = hashlib.blake2b(digest_size=8, person=b"decart-label")
+    for name, value in sorted({**request.fingerprint, "model": request.model}.items()):
+        digest.update(f"{name}={value};".encode())
+    return f"{digest.hexdigest()}-{index}"
