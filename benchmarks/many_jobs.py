@@ -102,7 +102,7 @@ def virtual(url: str, many: list[int], seconds: list[float], in_flight: int) -> 
         server, number = peers[peer]
         given = {"server": server, "many": number, "in_flight": in_flight, "shortest": shortest, "longest": longest}
         figures = work("virtual", "decart", url=url, **given)
-        per_job = {name: figures[name] / number for name in ("checks", "lag") if name in figures}
+        per_job: Figures = {name: figures[name] / number for name in ("checks", "lag") if name in figures}
         return {**figures, **per_job, "memory": figures["extra"] / MIB}
 
     claims = (

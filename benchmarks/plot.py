@@ -1,4 +1,4 @@
-"""Plot the medians of decart next to its peers: a panel of bars, or of lines over the number of jobs, for each figure."""
+"""Plot the medians of decart next to its peers: bars, or lines over the number of jobs, for each figure."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ def finish(axes: Axes, title: str, unit: str, limit: float | None) -> None:
     top = axes.get_ylim()[1]
     if limit is not None and limit < 3 * top:
         axes.axhline(limit, color=QUIET, linestyle="--", linewidth=1)
-        axes.annotate("target: at most", (1, limit), (0, 2), axes.get_yaxis_transform(), "offset points", ha="right", color=QUIET)
+        place = axes.get_yaxis_transform()
+        axes.annotate("target: at most", (1, limit), (0, 2), place, "offset points", ha="right", color=QUIET)
         top = max(top, limit * 1.12)
     axes.set(xlim=(0, None), ylim=(0, top), xlabel="jobs at once")
     axes.set_title(title, fontsize=8.5, fontweight="bold", loc="left", pad=12, x=0)

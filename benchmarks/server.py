@@ -2,8 +2,8 @@
 
 It receives and discards uploads, responds to status checks, and generates videos while it sends them. It validates
 uploads, so that a fast but wrong one cannot win: the response has the ID
-``<verdict>-<announced>-<received>-<number>-<due>``, where the verdict is ``complete``, ``cut`` or ``wrong``, and ``due``
-is the time at which the job will be completed, on the monotonic clock that all processes share. The job
+``<verdict>-<announced>-<received>-<number>-<due>``, where the verdict is ``complete``, ``cut`` or ``wrong``, and
+``due`` is the time at which the job will be completed, on the monotonic clock that all processes share. The job
 ``video.<bytes>`` always exists, and its video has that size.
 
 A video, in either direction, consists of zeros with a number at the start of each block. It costs next to nothing to

@@ -136,11 +136,11 @@ def virtual(peer: Peer, server: str, many: int, in_flight: int, **durations: flo
     return {**figures, **seen, "correct": count == len(sizes) == many and len(set(sizes)) == 1}
 
 
-def waiter(peer: Peer, many: int, **durations: float) -> Figures:
+def waiter(peer: Peer, many: int, shortest: float, longest: float) -> Figures:
     """Compute the status checks of a single waiter for the same jobs; see ``virtual.py``."""
     from virtual import single_waiter  # it imports the decart of the peer
 
-    return single_waiter(**durations, many=many)
+    return single_waiter(shortest, longest, many)
 
 
 @contextmanager
