@@ -17,6 +17,7 @@ if os.path.exists(os.path.join(__path__[0], "_user_agent.py")):  # a module that
         "one: pip uninstall decart decart-queue; pip install decart-queue"
     )
 
+from ._names import LATER
 from ._version import __version__
 from .errors import (
     APIError,
@@ -63,12 +64,14 @@ if TYPE_CHECKING:
     from ._async.files import AsyncFilesClient
     from ._async.jobs import AsyncJobsClient
     from ._async.lookups import AsyncModelsClient
+    from ._async.pool import AsyncJobPool
     from ._async.queue import AsyncQueueClient
     from ._async.tokens import AsyncTokensClient
     from ._async.transfers import AsyncVideoStream
     from ._sync.files import FilesClient
     from ._sync.jobs import JobsClient
     from ._sync.lookups import ModelsClient
+    from ._sync.pool import JobPool
     from ._sync.queue import QueueClient
     from ._sync.tokens import TokensClient
     from ._sync.transfers import VideoStream
@@ -115,6 +118,7 @@ if TYPE_CHECKING:
         VideoToVideoOptions,
     )
     from .policies import PollPolicy, RetryPolicy
+    from .pool.spending import SpendLimitError
     from .progress import OnProgress, Progress
     from .tokens import (
         CreateTokenResponse,
@@ -133,6 +137,7 @@ __all__ = [
     "APIError",
     "AsyncDecartClient",
     "AsyncFilesClient",
+    "AsyncJobPool",
     "AsyncJobsClient",
     "AsyncModelsClient",
     "AsyncQueueClient",
@@ -171,6 +176,7 @@ __all__ = [
     "JobFailedError",
     "JobInput",
     "JobOptions",
+    "JobPool",
     "JobRecord",
     "JobStatus",
     "JobStatusResponse",
@@ -212,6 +218,7 @@ __all__ = [
     "SavedImage",
     "SavedJob",
     "ServerError",
+    "SpendLimitError",
     "SubmitOutcomeUnknownError",
     "TextToImageInput",
     "TextToImageOptions",
@@ -244,45 +251,7 @@ __all__ = [
 ]
 logging.getLogger("decart").addHandler(logging.NullHandler())
 
-_LATER = {  # module -> its names; AiohttpTransport is not in __all__: it needs an extra
-    "_async.client": "AsyncDecartClient",
-    "_async.lookups": "AsyncModelsClient",
-    "_async.files": "AsyncFilesClient",
-    "_async.jobs": "AsyncJobsClient",
-    "_async.queue": "AsyncQueueClient",
-    "_async.tokens": "AsyncTokensClient",
-    "_async.transfers": "AsyncVideoStream",
-    "_sync.lookups": "ModelsClient",
-    "_sync.files": "FilesClient",
-    "_sync.jobs": "JobsClient",
-    "_sync.queue": "QueueClient",
-    "_sync.tokens": "TokensClient",
-    "_sync.transfers": "VideoStream",
-    "claims": "ClientTokenClaims VerifiedClientToken",
-    "client": "DecartClient",
-    "events": "EventHook",
-    "uploads": "FileInput",
-    "file_inputs": "FirstLastFrameInput ImageToImageInput ImageToMotionVideoInput ImageToVideoInput "
-    "MotionTrajectoryInput VideoEditInput VideoRestyleInput VideoToVideoInput",
-    "images": "ImageResult SavedImage",
-    "journal": "JobRecord Journal JournalError LabelConflictError MemoryJournal SQLiteJournal",
-    "lookups": "Provenance",
-    "files": "FileReference",
-    "inputs": "JobInput TextToImageInput TextToVideoInput",
-    "jobs": "CompletedJob FailedJob JobStatus JobStatusResponse JobSubmitResponse PollStep QueueJobResult SavedJob",
-    "models": "ImageModelName ModelDefinition VideoModelName",
-    "options": "FirstLastFrameOptions ImageOptions ImageToImageOptions ImageToMotionVideoOptions ImageToVideoOptions "
-    "JobOptions TextToImageOptions TextToVideoOptions VideoEditOptions VideoRestyleOptions VideoToVideoOptions",
-    "policies": "PollPolicy RetryPolicy",
-    "progress": "OnProgress Progress",
-    "tokens": "CreateTokenResponse RealtimeConstraints TokenConstraints TokenPermissions",
-    "transports.aiohttp": "AiohttpTransport",
-    "transports.base": "Timeout",
-    "transports.requests": "RequestsTransport",
-    "transports.threaded": "ThreadedTransport",
-    "transports.urllib3": "Urllib3Transport",
-}
-_WHERE = {name: module for module, names in _LATER.items() for name in names.split()}
+_WHERE = {name: module for module, names in LATER.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> object:

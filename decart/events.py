@@ -39,7 +39,7 @@ class SafeLog(logging.LoggerAdapter[logging.Logger]):
 
 log = SafeLog(logging.getLogger("decart"))
 
-OperationName = Literal["submit", "status", "wait", "download", "process", "token", "file", "resolve", "verify"]
+OperationName = Literal["submit", "status", "wait", "download", "job", "process", "token", "file", "resolve", "verify"]
 
 
 @attrs.frozen(kw_only=True)
@@ -149,10 +149,11 @@ class Operation:
     """One operation as the caller sees it; its requests and retries happen inside it.
 
     Attributes:
-        name: ``"submit"``, ``"status"``, ``"wait"`` or ``"download"`` (also into memory) for a job; ``"process"`` for
-            an image; ``"token"``, ``"file"``, ``"resolve"`` or ``"verify"``.
+        name: ``"submit"``, ``"status"``, ``"wait"`` or ``"download"`` (also into memory) for a job; ``"job"`` for all
+            that a pool does about one; ``"process"`` for an image; ``"token"``, ``"file"``, ``"resolve"`` or
+            ``"verify"``.
         job_id: The job; ``None`` for a submit, and where there is no job.
-        model: The model's name, for a submit or an image.
+        model: The model's name, for a submit, an image or a job of a pool.
     """
 
     name: OperationName

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import reprlib
@@ -12,6 +13,9 @@ from pathlib import Path
 from .errors import InvalidInputError
 
 _DEVICE = re.compile("con|prn|aux|nul|conin\\$|conout\\$|(com|lpt)[0-9¹²³]", re.IGNORECASE)
+NAME_LIMIT = 160
+"""Bytes of a value that is part of the name of a file; file systems allow 255 for all of a name."""
+
 _FORBIDDEN = re.compile(r'[<>:"|?*/\\\x00-\x1f]')  # a colon would name a stream inside another file
 
 
@@ -127,3 +131,13 @@ def _is_open_file(path: Path) -> bool:
 def resolved(target: Path) -> Path:
     """Return the file that a path leads to, whether it exists or not."""
     return Path(os.path.realpath(target))
+
+
+def safe_name(value: object) -> str:
+    """Return a text that can be part of the name of a file: another one for each value."""
+    text = str(value)
+    name = re.sub(r"[^\w.-]|^\.", "_", text)
+    if name == text and len(name.encode()) <= NAME_LIMIT:
+        return name
+    short = name.encode()[: NAME_LIMIT - 9].decode("utf-8", "ignore")
+    return f"{short}-{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"

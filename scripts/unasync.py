@@ -3,8 +3,8 @@
 Run: python scripts/unasync.py [--check]
 
 ``--check`` changes nothing, and fails if a generated file is not up to date. A rule that matches nothing is an error.
-``backend.py`` exists in both packages and is written by hand: it holds what cannot be translated. The result is not
-formatted, so that this needs nothing but Python.
+``backend.py`` and ``workers.py`` exist in both packages and are written by hand: they hold what cannot be
+translated. The result is not formatted, so that this needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "decart"
 SOURCE, TARGET = PACKAGE / "_async", PACKAGE / "_sync"
-BY_HAND = {"__init__.py", "backend.py"}
+BY_HAND = {"__init__.py", "backend.py", "workers.py"}
 
 RULES = [
     (r"^(\"\"\".*\n)", "# Generated from decart/_async by scripts/unasync.py. Do not edit.\n\\1"),

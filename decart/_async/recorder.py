@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from ..jobs import JobStatusResponse, JobSubmitResponse
 from ..journal.entries import Entry, leave, write, write_again
 from ..journal.errors import JournalError
 from ..journal.fingerprints import Request, kept_inputs, request_of, whose
-from ..journal.labels import check_label, next_step
+from ..journal.labels import check_label, new_label, next_step
 from ..journal.owners import LEASE, Claim, may_be_alive
 from ..journal.prices import check_prices, cost_of
 from ..journal.records import UNFINISHED, JobRecord, Journal, State
@@ -59,12 +58,16 @@ class LabelArguments:
         label: The label.
         again: Submit it anew if its job has ended.
         decided: Submit it anew if its outcome is unknown.
+        repeated: Use the record of the submit that was refused before once more.
+        fields: The form fields of the job, if they have been made already.
         cancel: Ends the wait for another call with the same label.
     """
 
     label: str | None = None
     again: bool = False
     decided: bool = False
+    repeated: bool = False
+    fields: Fields | None = None
     cancel: Cancellation = Cancellation()
 
 
@@ -96,10 +99,10 @@ class AsyncRecorder:
         if arguments.label is None:
             if arguments.again:
                 raise InvalidInputError("again needs the label of the job that is to be submitted anew.")
-            arguments = attrs.evolve(arguments, label=f"unlabelled-{uuid.uuid4().hex}")
+            arguments = attrs.evolve(arguments, label=new_label())
         draft = self._draft(job, check_label(arguments.label))
         await self.write_again()
-        fields, request = await in_thread(partial(self._read, job))
+        fields, request = await in_thread(partial(self._read, job, arguments.fields))
         entry = Entry(self.journal, self.now)
         try:
             known = await self._claim(attrs.evolve(draft, fingerprint=request.fingerprint), request, arguments, entry)
@@ -116,9 +119,9 @@ class AsyncRecorder:
         finally:
             entry.claim.ended = state.claim is None  # no call: an interrupt could keep it from being made
 
-    def _read(self, job: JobInput) -> tuple[Fields, Request]:
+    def _read(self, job: JobInput, fields: Fields | None) -> tuple[Fields, Request]:
         """Read the inputs of a job."""
-        fields = form_fields(job)
+        fields = fields or form_fields(job)
         return fields, request_of(fields, job.model.name, self.engine.settings)
 
     def _draft(self, job: JobInput, label: str) -> JobRecord:
@@ -146,12 +149,8 @@ class AsyncRecorder:
             alive = last is not None and self.is_under_way(last)
             step = next_step(last, request, again=again, decided=decided, alive=alive)
             if last is None or step == "submit":
-                generation = 1 if last is None else last.generation + 1
-                now = self.now()
-                record = attrs.evolve(
-                    draft, generation=generation, owner=entry.claim.owner, created_at=now, updated_at=now
-                )
-                if await finish_in_thread(partial(entry.insert, record)):
+                record = attrs.evolve(draft, owner=entry.claim.owner)
+                if await finish_in_thread(partial(entry.begin, record, last, reuse=arguments.repeated)):
                     return None
                 again = decided = False  # another call was faster, and its job will do
             elif step in REVISED:

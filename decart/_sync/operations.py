@@ -49,6 +49,9 @@ from .waits import JobWait
 if TYPE_CHECKING:
     from .recorder import Recorder
 
+Send = Callable[..., JobSubmitResponse]
+"""Submits a job, of form fields if they were made already; what else it is given, it calls before the first byte."""
+
 AnyResult = CompletedJob | SavedJob | FailedJob
 
 
@@ -74,11 +77,33 @@ class Operations:
         """Submit a job, or return the one that its label names already; ``decided`` gives up an unknown one."""
         job = from_options(options, "video")
         send = partial(self.send, job, state, on_progress, cancel)
+        return self.record(job, state, send, cancel, label=label, again=again, decided=decided)
+
+    def record(
+        self,
+        job: JobInput,
+        state: CallState,
+        send: Send,
+        cancel: CancelEvent | None,
+        *,
+        label: str | None,
+        again: bool = False,
+        decided: bool = False,
+        repeated: bool = False,
+        fields: Mapping[str, str | Upload] | None = None,
+    ) -> JobSubmitResponse:
+        """Submit a job by a function and record it, if there is a journal."""
         if self.recorder is not None:
             from .recorder import LabelArguments  # it is loaded
 
-            cancellation = Cancellation(cancel, submit_cancelled)
-            arguments = LabelArguments(label=label, again=again, decided=decided, cancel=cancellation)
+            arguments = LabelArguments(
+                label=label,
+                again=again,
+                decided=decided,
+                repeated=repeated,
+                fields=fields,
+                cancel=Cancellation(cancel, submit_cancelled),
+            )
             return self.recorder.submit(job, state, arguments, send)
         if label is not None or again:
             raise InvalidInputError("A label needs a journal: write DecartClient(journal='jobs.db'). Nothing was sent.")
@@ -139,12 +164,27 @@ class Operations:
     def _wait(
         self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None
     ) -> AnyResult:
+        engine = self.engine
+        wait = self.new_wait(job_id, state, arguments, known)
+        with engine.reporter.operation(Operation(name="wait", job_id=job_id)):
+            try:
+                step = engine.with_retries(wait.check, None, job_id=job_id, cancel=wait.cancel)
+            finally:  # a callback may end it once the job is done
+                state.finished = wait.poll.status is not None and wait.poll.status.status == "completed"
+            last = wait.end(step)
+        if isinstance(last, FailedJob):
+            return last
+        return self.result(last, state, arguments, wait.poll)
+
+    def new_wait(
+        self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None
+    ) -> JobWait:
+        """Begin a wait for a job."""
         engine, now = self.engine, self.engine.transport.now
-        poll = self.new_poll(job_id, arguments.poll, now())
-        wait = JobWait(
+        return JobWait(
             engine=engine,
             recorder=self.recorder,
-            poll=poll,
+            poll=self.new_poll(job_id, arguments.poll, now()),
             now=now,
             call=status_call(engine.settings, job_id),
             arguments=arguments,
@@ -152,18 +192,6 @@ class Operations:
             known=known,
             state=state,
         )
-        with engine.reporter.operation(Operation(name="wait", job_id=job_id)):
-            try:
-                step = engine.with_retries(wait.check, None, job_id=job_id, cancel=wait.cancel)
-            finally:  # a callback may end it once the job is done
-                state.finished = poll.status is not None and poll.status.status == "completed"
-            if isinstance(step, Finished) and step.status.status == "completed" and poll.last_running is not None:
-                engine.memory.completed(job_id, now(), poll.last_running)
-            if isinstance(step, Failed):
-                raise status_error(job_id, step.error) from step.error
-        if isinstance(step, Finished):
-            return self.result(step.status, state, arguments, poll)
-        return timed_out(poll)
 
     def poll_once(self, job_id: str, state: dict[str, Any] | None, policy: PollPolicy | None) -> PollStep:
         """Make one status check of a wait whose times are UNIX times."""

@@ -4,33 +4,21 @@
 from __future__ import annotations
 
 import os
-from functools import partial
-from pathlib import Path
-from typing import Any, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
-from ..arguments import WaitArguments, shown_progress, wait_arguments
-from ..downloads import RequestedRange
+from ..arguments import shown_progress, wait_arguments
 from ..file_inputs import VideoInput
-from ..jobs import (
-    CompletedJob,
-    FailedJob,
-    JobStatusResponse,
-    JobSubmitResponse,
-    PollStep,
-    QueueJobResult,
-    SavedJob,
-    first_status,
-)
+from ..jobs import CompletedJob, FailedJob, JobSubmitResponse, PollStep, QueueJobResult, SavedJob, first_status
 from ..options import JobOptions, OnStatusChange, callback_of
 from ..outcomes import CallState
 from ..policies import PollPolicy
 from ..progress import ShowProgress
 from ..protocol import AnyJob, job_id_of
-from ..targets import check_target
 from .backend import AWAITED, CancelEvent
-from .engine import Engine
-from .operations import Operations
-from .transfers import VideoStream
+from .finished import FinishedJobs
+
+if TYPE_CHECKING:
+    from .pool import JobPool
 
 
 class WaitOptions(TypedDict, total=False):
@@ -49,15 +37,11 @@ class SubmitOptions(WaitOptions, total=False):
     again: bool
 
 
-class QueueClient:
+class QueueClient(FinishedJobs):
     """The queue of one client; reach it as ``client.queue``. Any number of threads and tasks may use it at once.
 
     Wherever a job is asked for, its id will do, from any process, and so will what ``submit`` or ``status`` returned.
     """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._operations = Operations(engine)
 
     def submit(
         self,
@@ -101,116 +85,6 @@ class QueueClient:
         except BaseException as error:
             state.explain(error)
             raise
-
-    def status(self, job: AnyJob) -> JobStatusResponse:
-        """Check the status of a job. Free of charge.
-
-        Raises:
-            InvalidInputError: ``job`` is not a job id.
-            QueueStatusError: The status could not be read; ``cause`` says why.
-
-        Example:
-            >>> (client.queue.status(job)).status
-            'processing'
-        """
-        job_id = job_id_of(job, self._engine.settings)
-        state = CallState(job_id)
-        try:
-            return self._engine.status(job_id)
-        except BaseException as error:
-            state.explain(error)
-            raise
-
-    def result(self, job: AnyJob) -> CompletedJob | FailedJob:
-        """Fetch the result of a finished job, with the video in memory. Free of charge, and can be repeated.
-
-        Returns:
-            The video as ``data``, or for a failed job the reason as ``error``.
-
-        Raises:
-            InvalidInputError: ``job`` is not a job id.
-            QueueResultError: The job has not finished yet, or its result could not be fetched.
-
-        Example:
-            >>> (client.queue.result(job)).save("lake.mp4")
-            PosixPath('lake.mp4')
-        """
-        job_id = job_id_of(job, self._engine.settings)
-        state = CallState(job_id)
-        try:
-            result = self._operations.result(self._operations.last_status(job_id), state)
-            assert not isinstance(result, SavedJob)  # it is in memory
-            return result
-        except BaseException as error:
-            state.explain(error)
-            raise
-
-    def download(
-        self, job: AnyJob, path: str | os.PathLike[str], *, progress: ShowProgress | None = None
-    ) -> Path:
-        """Download the video of a finished job into a file, without holding it in memory. Free of charge.
-
-        The bytes go to a hidden part file beside ``path``, which replaces ``path`` once it is complete and on disk. A
-        broken connection is not a failure as long as each attempt receives some data; after a crash, the same call
-        continues where it stopped.
-
-        Args:
-            job: The job, from any process.
-            path: The file. One that exists is replaced and its permissions are kept; a symlink is followed; a FIFO or
-                device is refused.
-            progress: Called with a ``Progress``, in bytes, at most ten times a second; True for a bar.
-
-        Returns:
-            The absolute path.
-
-        Raises:
-            InvalidInputError: ``job`` is not a job id, or ``path`` cannot be written to; nothing was sent.
-            QueueResultError: The job has not finished yet, or its video could not be fetched; what arrived is kept.
-            JobFailedError: The job failed, and there is no video.
-            OSError: The disk is full.
-
-        Example:
-            >>> (client.queue.download(job, "lake.mp4")).name
-            'lake.mp4'
-        """
-        job_id, target = job_id_of(job, self._engine.settings), check_target(path)
-        state = CallState(job_id)
-        try:
-            with shown_progress(progress, awaited=AWAITED) as (on_progress, _):
-                arguments = WaitArguments(save_to=target, on_progress=on_progress)
-                result = self._operations.result(self._operations.last_status(job_id), state, arguments)
-            result.raise_for_status()
-            return target
-        except BaseException as error:
-            state.explain(error)
-            raise
-
-    def stream(self, job: AnyJob, *, range: str | None = None, if_range: str | None = None) -> VideoStream:
-        """Return the video of a finished job piece by piece, for a web view. Free of charge.
-
-        Nothing is sent until the stream is opened, by ``with``, ``open()`` or the first chunk.
-
-        Args:
-            job: The job, from any process.
-            range: The requested part: a browser's ``Range`` header as it came (``"bytes=100-199"``). The stream has the
-                complete video for ``None``, for a header that HTTP lets a server ignore, and where the service does not
-                support ranges.
-            if_range: The browser's ``If-Range`` header, which goes with it.
-
-        Returns:
-            A context manager and iterator of ``bytes``, with ``status`` (200, or 206 for a part), ``headers``,
-            ``length`` and ``content_type``.
-
-        Raises:
-            InvalidInputError: ``job`` is not a job id, or a header is not a str.
-
-        Example:
-            >>> with client.queue.stream(job) as video:
-            ...     size = sum([len(chunk) for chunk in video])
-        """
-        job_id = job_id_of(job, self._engine.settings)
-        transfer = self._operations.transfer(job_id, restartable=False, requested=RequestedRange.parse(range, if_range))
-        return VideoStream(transfer, partial(self._operations.last_status, job_id))
 
     @overload
     def poll(
@@ -360,3 +234,41 @@ class QueueClient:
         except BaseException as error:
             call_state.explain(error)
             raise
+
+    def pool(
+        self,
+        max_in_flight: int = 20,
+        *,
+        workers: int = 16,
+        max_checks_per_second: float = 200.0,
+        max_spend: float | None = None,
+    ) -> JobPool:
+        """Return a pool that runs many jobs with a few threads or tasks, for a ``with`` block.
+
+        ``pool.submit(options, label=None, save_to=None)`` returns a future of what ``submit_and_poll`` returns.
+        ``pool.map(jobs, order_outputs=True, return_exceptions=False, save_to=None, label=None, resume=False)`` yields
+        the results of any number of jobs. Leaving the block waits for all jobs.
+
+        The status of each job is checked at the pace of ``poll``. Where the service asks for it (429, 503), the pool
+        slows down, and submits again what was refused.
+
+        Args:
+            max_in_flight: The most jobs that are submitted and have not ended.
+            workers: The most requests at once, and threads of the sync client.
+            max_checks_per_second: The most status checks, of all jobs together.
+            max_spend: What the jobs of this pool may cost by the ``prices`` of the client. A job that would exceed it
+                fails with ``SpendLimitError`` before it is sent. What earlier runs have paid for does not count.
+
+        Raises:
+            InvalidInputError: An argument cannot be used.
+
+        Example:
+            >>> with client.queue.pool() as pool:
+            ...     job = pool.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A lake"}, save_to="lake.mp4")
+        """
+        from ..pool.options import PoolLimits  # only a program that uses a pool loads one
+        from ..pool.spending import Spending
+        from .pool import JobPool
+
+        limits = PoolLimits(max_in_flight=max_in_flight, workers=workers, max_checks_per_second=max_checks_per_second)
+        return JobPool(self._operations, limits, Spending(self._engine.shared.prices, max_spend))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from ..arguments import WaitArguments
-from ..jobs import JobStatusResponse
-from ..outcomes import CallState, Cancellation
+from ..errors import DecartSDKError
+from ..jobs import FailedJob, JobStatusResponse
+from ..outcomes import CallState, Cancellation, status_error, timed_out
 from ..policies import FAILURES
-from ..polling import JobPoll, NextStep, Wait
+from ..polling import Failed, Finished, JobPoll, NextStep, Wait
 from ..protocol import Call
 from .backend import result_of
 from .engine import Engine
@@ -35,6 +36,7 @@ class JobWait:
         cancel: What ends it.
         known: A first status that need not be requested: the response to the submit.
         state: How far the call has come.
+        error: Why the last status check failed, if it did.
     """
 
     engine: Engine
@@ -46,11 +48,12 @@ class JobWait:
     cancel: Cancellation = Cancellation()
     known: JobStatusResponse | None = None
     state: CallState = attrs.field(factory=CallState)
+    error: DecartSDKError | None = attrs.field(default=None, init=False)
 
     def check(self) -> NextStep:
         """Check the status once, report it, and say what is next."""
         engine, poll = self.engine, self.poll
-        status, self.known = self.known, None
+        status, self.known, self.error = self.known, None, None
         try:
             if status is None:
                 timeout = engine.settings.timeout.within(poll.time_for_check(self.now()))
@@ -58,6 +61,7 @@ class JobWait:
                 status = engine.memory.with_age(status, engine.transport.now())
         except FAILURES as error:
             error.__traceback__ = None  # an event hook may keep the error, and its frames hold the request
+            self.error = error
             step = poll.observe_error(error, self.now())
             if isinstance(step, Wait):
                 engine.reporter.retry(poll.job_id, error, poll.failures, step.seconds)
@@ -74,3 +78,20 @@ class JobWait:
                 result_of(self.arguments.on_status_change(status))
                 self.state.in_callback = False
         return step
+
+    def end(self, step: NextStep) -> JobStatusResponse | FailedJob:
+        """Return the last status of a wait that has ended, or what the caller gets if its deadline has passed.
+
+        How long the job took is remembered.
+
+        Raises:
+            QueueStatusError: No status check can succeed.
+        """
+        poll = self.poll
+        if isinstance(step, Failed):
+            raise status_error(poll.job_id, step.error) from step.error
+        if not isinstance(step, Finished):
+            return timed_out(poll)
+        if step.status.status == "completed" and poll.last_running is not None:
+            self.engine.memory.completed(poll.job_id, self.now(), poll.last_running)
+        return step.status

@@ -12,6 +12,7 @@ span              kind      contents
 decart submit     CLIENT    ``decart.model``, ``decart.job.id``
 decart wait       INTERNAL  ``decart.job.id``, ``decart.job.status``; a span event for each change of the status
 decart download   CLIENT    ``decart.job.id``, ``decart.bytes``
+decart job        INTERNAL  a job of a pool, with all of the above but ``wait`` below it; attributes as of both
 decart process    CLIENT    ``decart.model``
 decart token      CLIENT    creating a client token, or fetching the public keys
 decart file       CLIENT    uploading, finding or deleting a file
@@ -35,7 +36,7 @@ except ImportError:
     require("otel", "opentelemetry")
     raise
 
-_INTERNAL = ("wait",)  # operations that are not requests to the service, but contain some
+_INTERNAL = ("wait", "job")  # operations that are not requests to the service, but contain some
 
 
 class Tracing(EventHook):

@@ -28,10 +28,25 @@ class Entry:
         self.claim = Claim()
         self.record: JobRecord | None = None
 
-    def insert(self, record: JobRecord) -> bool:
-        """Claim a label or its next generation; return whether nobody was faster."""
+    def begin(self, draft: JobRecord, last: JobRecord | None, *, reuse: bool) -> bool:
+        """Claim a label or its next generation; return whether nobody was faster.
+
+        Args:
+            draft: The record, without its generation and times.
+            last: The label's last record.
+            reuse: Whether to write it over the last record, if that one was refused.
+        """
+        now, write = self.now(), self.journal.insert
+        record = attrs.evolve(draft, created_at=now, updated_at=now)
+        if last is not None and last.state == "refused" and reuse:
+            write = self.journal.replace
+            record = attrs.evolve(
+                record, generation=last.generation, revision=last.revision + 1, created_at=last.created_at
+            )
+        elif last is not None:
+            record = attrs.evolve(record, generation=last.generation + 1)
         self.record = record  # first: an interrupt may hide that it was written
-        if self.journal.insert(record):
+        if write(record):
             return True
         self.record = None
         return False

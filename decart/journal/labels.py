@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from typing import Literal
 
 from ..errors import InvalidInputError, SubmitOutcomeUnknownError
@@ -29,6 +31,11 @@ def check_label(label: object) -> str:
     if not isinstance(label, str) or not label.isprintable() or not label.strip() or len(label) > LABEL_LIMIT:
         raise refuse("label", f"a str of 1 to {LABEL_LIMIT} printable characters", label)
     return str.__str__(label)
+
+
+def new_label() -> str:
+    """Return the label of a job that the caller gave none."""
+    return f"unlabelled-{uuid.uuid4().hex}"
 
 
 def next_step(
@@ -94,3 +101,11 @@ def unknown(record: JobRecord) -> SubmitOutcomeUnknownError:
         f"client.jobs.submit_again({label!r}, options) if it does not.",
         data={"label": label, "reason": record.error or "the process ended while it was sending"},
     )
+
+
+def default_label(request: Request, index: int) -> str:
+    """Return the label of a job that is known by its request and its index: the same in each run of a program."""
+    digest = hashlib.blake2b(digest_size=8, person=b"decart-label")
+    for name, value in sorted({**request.fingerprint, "model": request.model}.items()):
+        digest.update(f"{name}={value};".encode())
+    return f"{digest.hexdigest()}-{index}"

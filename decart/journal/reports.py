@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import html
 import os
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +14,11 @@ import attrs
 from ..errors import DecartSDKError
 from ..inputs import refuse
 from ..jobs import QueueJobResult
+from ..targets import safe_name
 from .records import JobRecord
 
 FIELDS = ("label", "job_id", "model", "generation")
 """What the name of a file may be made of."""
-
-NAME_LIMIT = 160
-"""Bytes of one of them; file systems allow 255 for all of a name."""
 
 COLUMNS = ("label", "state", "model", "job", "created", "saved to", "cost")
 
@@ -81,17 +77,7 @@ def files_named(template: str | os.PathLike[str]) -> Callable[[JobRecord], Path]
     pieces = list(Formatter().parse(text))
 
     def file_of(record: JobRecord) -> Path:
-        parts = [before + ("" if name is None else _safe(getattr(record, name))) for before, name, *_ in pieces]
+        parts = [before + ("" if name is None else safe_name(getattr(record, name))) for before, name, *_ in pieces]
         return Path("".join(parts))
 
     return file_of
-
-
-def _safe(value: object) -> str:
-    """Return a text that can be part of the name of a file: another one for each value."""
-    text = str(value)
-    name = re.sub(r"[^\w.-]|^\.", "_", text)
-    if name == text and len(name.encode()) <= NAME_LIMIT:
-        return name
-    short = name.encode()[: NAME_LIMIT - 9].decode("utf-8", "ignore")
-    return f"{short}-{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"

@@ -1,0 +1,229 @@
+"""The steps of the jobs of a pool: one exchange each, as `decart.pool.schedule` says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import attrs
+
+from ..errors import DecartSDKError, QueueError, WaitCancelledError
+from ..events import Operation, log
+from ..jobs import FailedJob, JobSubmitResponse, QueueJobResult, first_status, to_result
+from ..journal.owners import Claim
+from ..journal.records import UNFINISHED
+from ..outcomes import CallState, download_cancelled, submit_cancelled, wait_cancelled
+from ..polling import JobPoll, Wait
+from ..pool.saving import Targets, result_on_record
+from ..pool.schedule import FOREVER, Schedule, Step
+from ..pool.spending import Spending
+from ..pool.throttle import SubmitRetries
+from ..protocol import form_fields
+from ..uploads import Upload
+from .backend import CancelEvent, in_thread
+from .engine import AsyncEngine
+from .operations import AsyncOperations
+from .pooljob import AsyncPoolJob
+from .recorder import AsyncRecorder
+from .waits import AsyncJobWait
+from .workers import begin, settle
+
+LOOK_AGAIN = 5.0
+"""Seconds until a job that another call is waiting for is looked up again."""
+
+
+class AsyncJobSteps:
+    """Carries out the steps of a pool's jobs.
+
+    Args:
+        operations: Those of the client.
+        schedule: Decides what is due. It is only touched through ``report``.
+        spending: What the pool has spent.
+        stop: Set when the pool is left early.
+        report: Has a function called that changes the schedule, when no other one does.
+
+    Attributes:
+        targets: The files of unfinished jobs.
+        running: The ids of jobs that the service has accepted and whose outcome is not known yet, in order.
+        sending: The jobs whose submit is under way.
+    """
+
+    def __init__(
+        self,
+        operations: AsyncOperations,
+        schedule: Schedule[AsyncPoolJob],
+        spending: Spending,
+        stop: CancelEvent,
+        report: Callable[..., None],
+    ) -> None:
+        self._operations, self._schedule, self._spending, self._stop = operations, schedule, spending, stop
+        self._report = report
+        engine = operations.engine
+        self._engine, self._now = engine, engine.transport.now
+        retry = attrs.evolve(engine.config.retry, attempts=1)  # the schedule decides about further ones
+        self._once = AsyncOperations(
+            AsyncEngine(attrs.evolve(engine.config, retry=retry), engine.shared, engine.transport)
+        )
+        self.targets = Targets()
+        self.running: dict[str, None] = {}
+        self.sending: set[AsyncPoolJob] = set()
+
+    async def run(self, step: Step[AsyncPoolJob]) -> None:
+        """Carry out a step, and report what is next, or end its job."""
+        try:
+            outcome: QueueJobResult | BaseException | None = await self._outcome(step, step.job)
+        except BaseException as error:
+            outcome = error
+        if outcome is not None:
+            await self._end(step, step.job, outcome)
+        del outcome  # the traceback of an error refers to this frame
+
+    async def _outcome(self, step: Step[AsyncPoolJob], job: AsyncPoolJob) -> QueueJobResult | BaseException | None:
+        """Carry out a step; return how its job ended, or ``None`` if it goes on."""
+        if step.kind == "leave" and not job.begun:
+            job.future.cancel()
+        is_wanted = not job.future.cancelled() if job.begun else begin(job.future)
+        job.begun = True
+        if step.kind == "leave" or not is_wanted:
+            return self._left(job)
+        if step.kind == "submit":
+            return await self._submit(step, job)
+        assert job.wait is not None  # it was submitted
+        if step.kind == "check":
+            return await self._check(step, job, job.wait)
+        assert job.last is not None  # it is done
+        return await self._operations.result(job.last, job.state, job.arguments, job.wait.poll)
+
+    async def _submit(self, step: Step[AsyncPoolJob], job: AsyncPoolJob) -> QueueJobResult | None:
+        """Make one attempt to submit a job, or take up the one that its label names."""
+        if job.operation is None:
+            job.operation = self._engine.reporter.operation(Operation(name="job", model=job.input.model.name))
+            job.operation.__enter__()
+            job.retries = SubmitRetries(policy=self._engine.config.retry, started=self._now())
+        assert job.retries is not None
+        is_repeated = job.retries.failures + job.retries.refusals > 0
+        job.state = state = CallState(waits=True)
+        make = partial(form_fields, job.input)
+        job.fields = job.fields or (await in_thread(make) if job.input.has_files else make())
+        send = partial(self._send, job)
+        self.sending.add(job)
+        try:
+            accepted = await self._operations.record(
+                job.input, state, send, self._stop, label=job.label, repeated=is_repeated, fields=job.fields
+            )
+        except QueueError as error:
+            seconds = None if error.cause is None else self._seconds_until_repeat(step, job.retries, error.cause)
+            if seconds is None:
+                raise
+            self._report(self._schedule.submit_at, step, self._now() + seconds, repeat=True)
+            return None
+        finally:
+            self.sending.discard(job)
+        if state.job_id is None:
+            return await self._take_up(step, job, accepted.job_id)
+        self._report(self._schedule.observe, step, None, self._now())
+        self.running[accepted.job_id] = None
+        job.wait = self._operations.new_wait(accepted.job_id, state, job.arguments, first_status(accepted))
+        return await self._check(step, job, job.wait)
+
+    async def _send(
+        self,
+        job: AsyncPoolJob,
+        fields: Mapping[str, str | Upload] | None = None,
+        first: tuple[Callable[[], None], ...] = (),
+    ) -> JobSubmitResponse:
+        """Submit a job once, unless that is too expensive."""
+        if not job.reserved:
+            self._spending.reserve(job.cost)
+            job.reserved = job.cost
+        return await self._once.send(job.input, job.state, None, self._stop, job.fields, first)
+
+    def _seconds_until_repeat(
+        self, step: Step[AsyncPoolJob], retries: SubmitRetries, cause: DecartSDKError
+    ) -> float | None:
+        """Take note of a submit that failed, and return when to repeat it, if at all."""
+        now = self._now()
+        self._report(self._schedule.observe, step, cause, now)
+        seconds = retries.pause_after(cause, now)
+        if seconds is not None:
+            attempt = retries.failures + retries.refusals
+            self._engine.reporter.retry(None, cause, attempt, seconds, what="submit")
+        return seconds
+
+    async def _take_up(self, step: Step[AsyncPoolJob], job: AsyncPoolJob, job_id: str) -> QueueJobResult | None:
+        """Continue with a job of an earlier run, which its label names; nothing was sent.
+
+        While another call is waiting for it, it is left to that call.
+        """
+        recorder, state = self._recorder, job.state
+        record = await in_thread(partial(recorder.journal.by_job, job_id))
+        if record is not None and (result := result_on_record(record, job.arguments.save_to)) is not None:
+            return result
+        if record is not None and record.state in UNFINISHED:
+            claim = Claim()
+            if not await recorder.take(job_id, claim):
+                self._report(self._schedule.submit_at, step, self._now() + LOOK_AGAIN, repeat=False)
+                return None
+            state.claim = claim
+        state.job_id = job_id
+        self.running[job_id] = None
+        job.wait = wait = self._operations.new_wait(job_id, state, job.arguments, None)
+        self._report(self._schedule.check_at, step, wait.poll.started, deadline_of(wait.poll), repeat=False)
+        return None
+
+    async def _check(self, step: Step[AsyncPoolJob], job: AsyncPoolJob, wait: AsyncJobWait) -> QueueJobResult | None:
+        """Check the status of a job once."""
+        found = await wait.check()
+        now = self._now()
+        if step.kind == "check":
+            self._report(self._schedule.observe, step, wait.error, now)
+        if isinstance(found, Wait):
+            at, is_repeat = now + found.seconds, wait.error is not None
+            self._report(self._schedule.check_at, step, at, deadline_of(wait.poll), repeat=is_repeat)
+            return None
+        last = wait.end(found)
+        if isinstance(last, FailedJob):
+            return last
+        if last.status == "failed":
+            return to_result(last)
+        job.last, job.state.finished = last, True
+        self._report(self._schedule.fetch, step, now)
+        return None
+
+    def _left(self, job: AsyncPoolJob) -> WaitCancelledError:
+        """Return the error of a job that nobody waits for any more."""
+        job_id = None if job.wait is None else job.wait.poll.job_id
+        if job_id is None:
+            return submit_cancelled()
+        error = wait_cancelled(job_id) if job.last is None else download_cancelled(job_id)
+        log.warning("%s", error)
+        return error
+
+    async def _end(self, step: Step[AsyncPoolJob], job: AsyncPoolJob, outcome: QueueJobResult | BaseException) -> None:
+        """Leave a job, and hand over its result or its error."""
+        state, error = job.state, outcome if isinstance(outcome, BaseException) else None
+        if error is not None:
+            state.explain(error)
+        if job.operation is not None:
+            job.operation.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+        if state.claim is not None and state.job_id is not None:
+            await self._recorder.release(state.job_id, state.claim)
+        if state.job_id is None and not state.sent:
+            self._spending.release(job.reserved)
+        if job.arguments.save_to is not None:
+            self.targets.release(job.arguments.save_to, job)
+        if state.job_id is not None and not isinstance(error, WaitCancelledError):
+            self.running.pop(state.job_id, None)
+        self._report(self._schedule.ended, step)
+        settle(job.future, outcome)
+
+    @property
+    def _recorder(self) -> AsyncRecorder:
+        """What records the jobs; only for a client with a journal."""
+        assert self._operations.recorder is not None
+        return self._operations.recorder
+
+
+def deadline_of(poll: JobPoll) -> float:
+    """Return when a wait ends at the latest."""
+    return FOREVER if poll.policy.timeout is None else poll.started + poll.policy.timeout

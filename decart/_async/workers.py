@@ -1,0 +1,56 @@
+"""What the async client's pool of jobs is made of: futures, workers, a mailbox. `decart._sync.workers` has the same.
+
+Both are written by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+Future = asyncio.Future
+Lock = asyncio.Lock
+Mailbox = asyncio.Queue
+WakeEvent = asyncio.Event
+Worker = asyncio.Task[None]
+
+
+def new_future() -> Future[Any]:
+    """Return a future that nobody has set."""
+    return asyncio.get_running_loop().create_future()
+
+
+def begin(future: Future[Any]) -> bool:
+    """Return whether somebody still wants the result of a job that is about to be submitted."""
+    return not future.cancelled()
+
+
+def settle(future: Future[T], outcome: T | BaseException) -> None:
+    """Set the result or the exception of a future, unless it was cancelled."""
+    if future.cancelled():
+        return
+    if not isinstance(outcome, BaseException):
+        future.set_result(outcome)
+    elif isinstance(outcome, asyncio.CancelledError):  # the event loop is ending
+        future.cancel()
+    else:
+        future.set_exception(outcome)
+
+
+def start_worker(function: Callable[[], Coroutine[Any, Any, None]], name: str) -> Worker:
+    """Call a function beside the caller."""
+    return asyncio.create_task(function(), name=name)
+
+
+async def join(worker: Worker) -> None:
+    """Wait until a worker has ended; a caller who is cancelled meanwhile does not cancel it."""
+    await asyncio.wait([worker])
+
+
+async def run_in(context: Context, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Call a function in a context."""
+    await asyncio.create_task(function(), context=context)

@@ -1,0 +1,66 @@
+# Generated from decart/_async by scripts/unasync.py. Do not edit.
+"""One job of a pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import Context
+from decimal import Decimal
+
+import attrs
+
+from ..arguments import WaitArguments
+from ..inputs import JobInput
+from ..jobs import JobStatusResponse, QueueJobResult
+from ..outcomes import CallState
+from ..pool.spending import FREE
+from ..pool.throttle import SubmitRetries
+from ..uploads import Upload
+from .waits import JobWait
+from .workers import Future, settle
+
+
+@attrs.define(kw_only=True, eq=False)
+class PoolJob:
+    """One job of a pool.
+
+    Attributes:
+        future: What the caller gets.
+        context: The context that all its steps run in: that of the caller.
+        input: What is submitted.
+        label: Its label; with a journal, one of ours if the caller gave none.
+        cost: What it costs.
+        arguments: What the caller asked of its wait.
+        fields: Its form fields, made once: a stream can be read only once.
+        begun: Whether its first step has begun.
+        operation: What the event hooks returned for it.
+        retries: The attempts to submit it.
+        reserved: What was reserved for it.
+        state: How far its submit and its wait have come.
+        wait: Its status checks.
+        last: Its last status, once it is known to have completed.
+    """
+
+    future: Future[QueueJobResult]
+    context: Context
+    input: JobInput = attrs.field(init=False)
+    label: str | None = None
+    cost: Decimal = FREE
+    arguments: WaitArguments = WaitArguments()
+    fields: Mapping[str, str | Upload] | None = None
+    begun: bool = False
+    operation: AbstractContextManager[object] | None = None
+    retries: SubmitRetries | None = None
+    reserved: Decimal = FREE
+    state: CallState = attrs.field(factory=CallState)
+    wait: JobWait | None = None
+    last: JobStatusResponse | None = None
+
+    @contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Make what is wrong with the arguments of the job the exception of its future: other jobs go on."""
+        try:
+            yield
+        except Exception as error:
+            settle(self.future, error)

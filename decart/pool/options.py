@@ -1,0 +1,55 @@
+"""The arguments of a pool, and what is said about it when it is left early."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import islice
+from typing import Any
+
+import attrs
+
+from ..inputs import real, refuse
+
+MOST_NAMED = 20
+"""Jobs that a note names."""
+
+
+def _number(least: float, most: float) -> Any:
+    def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        is_number = isinstance(value, int if isinstance(least, int) else (int, float)) and not isinstance(value, bool)
+        if not is_number or not least <= value <= most:  # type: ignore[operator]
+            kind = "a whole number" if isinstance(least, int) else "a number"
+            raise refuse(attribute.name, f"{kind} from {least} to {most:,}", value)
+
+    return check
+
+
+@attrs.frozen(kw_only=True)
+class PoolLimits:
+    """How much a pool does at once; see ``client.queue.pool``."""
+
+    max_in_flight: int = attrs.field(converter=real, validator=_number(1, 100_000))
+    workers: int = attrs.field(converter=real, validator=_number(1, 256))
+    max_checks_per_second: float = attrs.field(converter=real, validator=_number(0.01, 100_000))
+
+
+def left_early(running: Collection[str], sending: int, most: int = MOST_NAMED, *, journal: bool) -> str:
+    """Return what to say about a pool that was left early, and of which something continues.
+
+    Args:
+        running: The ids of the jobs that the service has accepted, and whose results were not fetched.
+        sending: How many submits are still under way.
+        most: How many jobs to name.
+        journal: Whether the client has one.
+    """
+    said = []
+    if running:
+        more = f" and {len(running) - most} more, which are in the log" if len(running) > most else ""
+        again = ", or submit the same labels in a pool again, or client.jobs.resume(save_to=...)" if journal else ""
+        said.append(
+            f"{len(running)} jobs of this pool continue, and are billed: {', '.join(islice(running, most))}{more}. "
+            f"To wait for one: client.queue.poll(job_id){again}."
+        )
+    if sending:
+        said.append(f"{sending} submits are still under way, and may be billed: their ids will be in the log.")
+    return " ".join(said)
