@@ -273,8 +273,8 @@ class AsyncJobPool:
 
     async def _leave(self, error: BaseException) -> None:
         """Submit nothing more, wait for the submits that are under way, and say in the error what continues."""
-        self._stop.set()
         try:
+            self._stop.set()
             await self.close()
         except BaseException as second:  # such as Ctrl-C once more
             self._explain(second)

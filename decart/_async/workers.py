@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
+from ..errors import WaitCancelledError
+
 T = TypeVar("T")
 
 Future = asyncio.Future
@@ -39,6 +41,8 @@ def settle(future: Future[T], outcome: T | BaseException) -> None:
         future.cancel()
     else:
         future.set_exception(outcome)
+        if isinstance(outcome, WaitCancelledError):  # the pool was left early
+            future.exception()  # so that asyncio does not log that nobody has asked for it
 
 
 def start_worker(function: Callable[[], Coroutine[Any, Any, None]], name: str) -> Worker:

@@ -274,8 +274,8 @@ class JobPool:
 
     def _leave(self, error: BaseException) -> None:
         """Submit nothing more, wait for the submits that are under way, and say in the error what continues."""
-        self._stop.set()
         try:
+            self._stop.set()
             self.close()
         except BaseException as second:  # such as Ctrl-C once more
             self._explain(second)

@@ -81,7 +81,7 @@ class RetryBudget:
     def ready_at(self, due: float, now: float) -> float:
         """Return when a repeat that is due at some time may begin, as far as is known now."""
         self.tokens = min(MOST_TOKENS, self.tokens + max(0.0, now - self._at) * TOKENS_PER_SECOND)
-        self._at = now
+        self._at = max(self._at, now)
         if self.tokens >= 1:
             return now
         return min(now + (1 - self.tokens) / TOKENS_PER_SECOND, due + LONGEST_DELAY)

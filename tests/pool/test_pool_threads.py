@@ -1,0 +1,120 @@
+"""Threads, tasks and contexts of a pool, and one run over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+from support.pools import both_doors, content, door_of, emulator_of, lake, render
+
+from decart import AsyncDecartClient, DecartClient, EventHook, PollPolicy
+from decart.emulator import Emulator, EmulatorServer
+from decart.integrations.otel import Tracing
+
+ORDER: ContextVar[str] = ContextVar("order", default="none")
+
+
+def pool_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("decart-pool")]
+
+
+def test_a_pool_starts_threads_as_it_needs_them_and_ends_them() -> None:
+    with emulator_of() as emulator, emulator.client() as client:
+        with client.queue.pool(workers=4) as pool:
+            assert pool_threads() == []
+            pool.submit(lake()).result()
+            assert pool_threads() in (["decart-pool_0"], ["decart-pool_0", "decart-pool_1"])
+            list(pool.map(map(lake, range(40))))
+            assert len(pool_threads()) <= 4
+        assert pool_threads() == []
+
+
+@both_doors
+def test_each_job_runs_in_the_context_of_its_caller(door: str) -> None:
+    seen: dict[str, set[str]] = {}
+
+    class Seeing(EventHook):
+        def status_changed(self, event: Any) -> None:
+            seen.setdefault(event.job_id, set()).add(ORDER.get())
+
+    def submit(number: int) -> Any:
+        ORDER.set(f"order {number}")
+        return pool.submit(lake(number))
+
+    with emulator_of() as emulator, door_of(door, emulator, {"event_hooks": [Seeing()]}, workers=4) as pool, pool:
+        for number in range(5):
+            submit(number).result()
+    assert sorted(seen.values(), key=str) == [{f"order {number}"} for number in range(5)]
+
+
+@both_doors
+def test_the_spans_of_a_job_are_below_its_own_and_that_is_below_the_callers(door: str) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with emulator_of(faults="job-fails,after=1") as emulator:
+        with door_of(door, emulator, {"event_hooks": [Tracing(provider)]}, workers=4) as pool, pool:
+            with provider.get_tracer("program").start_as_current_span("order"):
+                futures = [pool.submit(lake(number)) for number in range(2)]
+            for future in futures:
+                future.result()
+    spans = exporter.get_finished_spans()
+    order = next(span for span in spans if span.name == "order")
+    jobs = [span for span in spans if span.name == "decart job"]
+    assert [job.parent.span_id if job.parent else 0 for job in jobs] == [order.context.span_id] * 2
+    below = {
+        job.attributes["decart.job.id"]: [s.name for s in spans if s.parent and s.parent.span_id == job.context.span_id]
+        for job in jobs
+    }
+    assert sorted(below.values()) == [["decart submit"], ["decart submit", "decart download"]]
+    ends = {job.attributes["decart.job.status"]: job.status.status_code for job in jobs}
+    assert ends == {"completed": StatusCode.UNSET, "failed": StatusCode.ERROR}
+
+
+def test_a_callback_may_submit_the_next_job() -> None:
+    done = threading.Event()
+    with emulator_of() as emulator, emulator.client() as client, client.queue.pool() as pool:
+        pool.submit(lake()).add_done_callback(
+            lambda future: pool.submit(lake(1)).add_done_callback(lambda future: done.set())
+        )
+        assert done.wait(30)
+
+
+def run_over_sockets(url: str, folder: Path, jobs: int) -> list[bytes]:
+    settings: dict[str, Any] = {
+        "api_key": "dct_test",
+        "base_url": url,
+        "poll": PollPolicy(interval=0.05, max_interval=0.2),
+    }
+    with DecartClient(**settings) as client, client.queue.pool(max_in_flight=50) as pool:
+        results = list(pool.map(map(lake, range(jobs)), save_to=folder / "{index}.mp4"))
+
+    async def awaited() -> list[Any]:
+        async with AsyncDecartClient(**settings) as client, client.queue.pool(max_in_flight=50) as pool:
+            return [result async for result in pool.map(map(lake, range(jobs)))]
+
+    assert [result.data for result in asyncio.run(awaited())] == [content(number) for number in range(jobs)]
+    return [result.path.read_bytes() for result in results if result.path]
+
+
+def test_a_pool_works_over_real_sockets(tmp_path: Path) -> None:
+    """Beside threads, sockets and files, the service refuses and drops some requests."""
+    faults = [
+        "status:429,on=submit,times=3",
+        "status:503,on=status,times=5,retry_after=0.1",
+        "drop-before,on=content,times=2",
+    ]
+    emulator = Emulator(pending=0.1, processing=0.3, renderer=render, faults=faults)
+    began = time.monotonic()
+    with EmulatorServer(emulator, port=0) as server:
+        found = run_over_sockets(server.url, tmp_path, 60)
+    assert found == [content(number) for number in range(60)]
+    assert time.monotonic() - began < 60
+    assert len([request for request in emulator.requests.submits if request.status == 200]) == 120
