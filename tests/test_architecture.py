@@ -14,8 +14,8 @@ import decart
 ROOT = Path(decart.__file__).parent
 
 CLIENT = """
-backend workers engine transfers recorder waits operations pooljob steps taken pool finished queue images lookups tokens files
-jobs client
+backend workers engine transfers recorder waits operations pooljob steps taken pool finished queue images lookups tokens
+files jobs client
 """.split()  # noqa: SIM905
 """The modules of `decart._async` and of `decart._sync`, which is generated from it."""
 

@@ -36,18 +36,25 @@ SERVED = {  # by a server that makes small videos
     "async_with.py": ("cityscape.mp4", 4, SMALL),
     "async_many.py": ("anime.mp4", 4, SMALL),
     "async_beside_sync.py": ("noir.mp4", 4, SMALL),
+    "many_jobs.py": ("lake-0.mp4", 4, SMALL),
 }
 VIDEOS = RENDERED | SERVED
 IMAGES = {"image.py": ("lake.png", (704, 1280)), "image_edit.py": ("drawing.png", (1280, 704))}
 TOKEN = "token_for_the_browser.py"
 ALL = [*VIDEOS, *IMAGES, TOKEN]
-MORE = {"async_many.py": ["sketch.mp4"], "cron_step.py": ["jobs.sqlite3"], "journal.py": ["order-2.mp4"]}
+MORE = {
+    "async_many.py": ["sketch.mp4"],
+    "cron_step.py": ["jobs.sqlite3"],
+    "journal.py": ["order-2.mp4"],
+    "many_jobs.py": ["lake-1.mp4", "lake-2.mp4"],
+}
 RETIRED = {  # those of the documented page, and text-to-image
     "text_to_video.py",
     "image_animation.py",
     "manual_polling.py",
     "error_handling.py",
     "async_with.py",
+    "many_jobs.py",
     "image.py",
 }
 

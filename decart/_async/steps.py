@@ -211,7 +211,7 @@ class AsyncJobSteps:
         if state.job_id is None and not state.sent:
             self._spending.release(job.reserved)
         if job.arguments.save_to is not None:
-            self.targets.release(job.arguments.save_to, job)
+            self.targets.release(job.arguments.save_to)
         if state.job_id is not None and not isinstance(error, WaitCancelledError):
             self.running.pop(state.job_id, None)
         self._report(self._schedule.ended, step)

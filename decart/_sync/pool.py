@@ -56,7 +56,8 @@ class JobPool:
         self._steps = JobSteps(operations, self._schedule, spending, self._stop, self._report)
         self._reports: deque[Callable[[], None]] = deque()
         self._workers: list[Worker] = []
-        self._numbers = count()
+        self._started = 0
+        self._numbers, self._added = count(), count()
         self._closed = False
 
     def submit(
@@ -199,17 +200,16 @@ class JobPool:
         """Check the arguments of a job, and hand it to the schedule."""
         job.cost = self._spending.cost(job.input)
         job.label = label
-        target = None
-        if file_of is not None:
-            target = prepared(file_of(index, label, job.input.model.name, options))
-            self._steps.targets.reserve(target, job)
+        target = None if file_of is None else prepared(file_of(index, label, job.input.model.name, options))
         job.arguments = wait_arguments(
             callback_of(options, None), None, self._stop, target, (None, None), awaited=AWAITED
         )
+        if target is not None:
+            self._steps.targets.reserve(target, job)
         if label is None and self._operations.recorder is not None:
             job.label = new_label()
         self._report(self._schedule.add, job, self._now())
-        if not self._workers:
+        if next(self._added) == 0:
             self._start_worker()
 
     def _report(self, function: Callable[..., None], *arguments: Any, **options: Any) -> None:
@@ -218,7 +218,8 @@ class JobPool:
         self._wake.set()
 
     def _start_worker(self) -> None:
-        self._workers.append(start_worker(self._work, f"decart-pool_{len(self._workers)}"))
+        self._started += 1  # first: the worker may ask how many there are before it is in the list
+        self._workers.append(start_worker(self._work, f"decart-pool_{self._started}"))
 
     def _work(self) -> None:
         """Carry out one step after the other."""
@@ -240,7 +241,7 @@ class JobPool:
                     self._schedule.stop()
                 found = self._schedule.due(self._now())
                 if isinstance(found, Step):
-                    if len(self._workers) <= self._schedule.under_way < self._limits.workers:
+                    if self._started <= self._schedule.under_way < self._limits.workers:
                         self._start_worker()  # to wait for the next step meanwhile
                     return found
                 if self._closed and self._schedule.is_idle:

@@ -47,9 +47,9 @@ def left_early(running: Collection[str], sending: int, most: int = MOST_NAMED, *
         more = f" and {len(running) - most} more, which are in the log" if len(running) > most else ""
         again = ", or submit the same labels in a pool again, or client.jobs.resume(save_to=...)" if journal else ""
         said.append(
-            f"{len(running)} jobs of this pool continue, and are billed: {', '.join(islice(running, most))}{more}. "
+            f"Jobs of this pool that still run, and are billed ({len(running)}): {', '.join(islice(running, most))}{more}. "
             f"To wait for one: client.queue.poll(job_id){again}."
         )
     if sending:
-        said.append(f"{sending} submits are still under way, and may be billed: their ids will be in the log.")
+        said.append(f"Submits that are under way, and may be billed: {sending}; their ids will be in the log.")
     return " ".join(said)

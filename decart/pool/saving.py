@@ -39,12 +39,11 @@ def files_of(save_to: SaveTo | None, *, many: bool = False) -> FileOf | None:
     if callable(save_to):
         function = save_to
         return lambda index, label, model, options: function(index, options)
-    try:
+    template, used = "", {""}
+    with suppress(TypeError, ValueError, LookupError, AttributeError):  # such as a single brace, or an unknown field
         template = os.fspath(save_to)
-        used = {name for _, name, *_ in Formatter().parse(template)} - {None}
         template.format(index=0, label="", model="")
-    except (TypeError, ValueError, LookupError, AttributeError):  # such as a single brace, or a field of another name
-        used = {""}
+        used = {name for _, name, *_ in Formatter().parse(template) if name is not None}
     if not used <= FIELDS or (many and not used & {"index", "label"}):
         need = "with {index} or {label} in it, or " if many else "that may have {index}, {label} and {model} in it, or "
         raise refuse("save_to", f"a path {need}a function", save_to)
@@ -85,11 +84,9 @@ class Targets:
                 f"save_to: the video of another job of this pool goes to {target}; nothing was sent."
             )
 
-    def release(self, target: Path, job: Hashable) -> None:
-        """Give a file back, if it is that of the job."""
-        file = resolved(target)
-        if self._jobs.get(file) is job:
-            del self._jobs[file]
+    def release(self, target: Path) -> None:
+        """Give the file of a job back."""
+        self._jobs.pop(resolved(target), None)
 
 
 def result_on_record(record: JobRecord, target: Path | None) -> QueueJobResult | None:

@@ -46,7 +46,9 @@ def test_an_exception_submits_nothing_more_and_says_which_jobs_continue(
         error = running.exception()
         assert isinstance(error, WaitCancelledError)
         assert error.job_id == job_id
-    note = f"1 jobs of this pool continue, and are billed: {job_id}. To wait for one: client.queue.poll(job_id)."
+    note = (
+        f"Jobs of this pool that still run, and are billed (1): {job_id}. To wait for one: client.queue.poll(job_id)."
+    )
     assert caught.value.__notes__ == [note]
     assert note in caplog.messages
 
@@ -55,11 +57,15 @@ def test_an_exception_submits_nothing_more_and_says_which_jobs_continue(
 def test_with_a_journal_the_note_names_the_ways_to_continue(door: str) -> None:
     seen = threading.Event()
     settings = ENDLESS | {"journal": MemoryJournal()}
-    with emulator_of(pending=1e9) as emulator, door_of(door, emulator, settings) as pool:
-        with pytest.raises(KeyboardInterrupt) as caught, pool:
-            pool.submit(accepted(seen))
-            assert seen.wait(PATIENCE)
-            raise KeyboardInterrupt
+    with (
+        emulator_of(pending=1e9) as emulator,
+        door_of(door, emulator, settings) as pool,
+        pytest.raises(KeyboardInterrupt) as caught,
+        pool,
+    ):
+        pool.submit(accepted(seen))
+        assert seen.wait(PATIENCE)
+        raise KeyboardInterrupt
     assert "the same labels in a pool again, or client.jobs.resume(save_to=...)" in caught.value.__notes__[0]
 
 
@@ -101,8 +107,8 @@ def interrupted_twice(caught: list[BaseException], emulator: Any) -> None:
     """Check what two interrupts of a pool say that has a job and is submitting another."""
     job_id = emulator.requests.submits[0].job_id
     for error in caught:
-        assert error.__notes__[0].startswith(f"1 jobs of this pool continue, and are billed: {job_id}.")
-        assert "1 submits are still under way, and may be billed" in error.__notes__[0]
+        assert error.__notes__[0].startswith(f"Jobs of this pool that still run, and are billed (1): {job_id}.")
+        assert "Submits that are under way, and may be billed: 1;" in error.__notes__[0]
 
 
 def second_post() -> Callable[[HttpRequest], bool]:
@@ -217,10 +223,66 @@ def test_a_client_that_is_closed_ends_the_jobs(door: str) -> None:
         assert isinstance(future.exception(), ClientClosedError)
 
 
+@both_doors
+def test_an_exception_of_a_pool_without_jobs_has_no_note(door: str) -> None:
+    with emulator_of() as emulator, door_of(door, emulator) as pool, pytest.raises(KeyError) as caught, pool:
+        pool.submit(lake()).result()
+        raise KeyError
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_ctrl_c_while_the_block_waits_for_its_jobs_is_an_early_end() -> None:
+    main = threading.get_ident()
+    options = lake() | {"on_status_change": lambda job: signal.pthread_kill(main, signal.SIGINT)}
+    with (
+        emulator_of(pending=1e9) as emulator,
+        emulator.client(**ENDLESS) as client,
+        pytest.raises(KeyboardInterrupt) as caught,
+        client.queue.pool() as pool,
+    ):
+        pool.submit(options)
+    assert "still run, and are billed (1)" in caught.value.__notes__[0]
+
+
+def test_a_task_that_is_cancelled_while_the_block_waits_is_an_early_end() -> None:
+    notes: list[str] = []
+
+    async def main(emulator: Any) -> None:
+        async with emulator.async_client(**ENDLESS) as client:
+            task = asyncio.current_task()
+            assert task is not None
+            try:
+                async with client.queue.pool() as pool:
+                    pool.submit(lake() | {"on_status_change": lambda job: task.cancel()})
+            except asyncio.CancelledError as error:
+                notes.extend(error.__notes__)
+
+    with emulator_of(pending=1e9) as emulator:
+        asyncio.run(main(emulator))
+    assert "still run, and are billed (1)" in notes[0]
+
+
+def test_an_event_loop_that_ends_cancels_the_futures(caplog: pytest.LogCaptureFixture) -> None:
+    async def main(emulator: Any) -> Any:
+        held = Held(emulator, lambda request: request.method == "GET")
+        client = emulator.async_client(transport=held, **ENDLESS)
+        future = client.queue.pool().submit(lake())
+        await asyncio.to_thread(held.reached.wait, PATIENCE)
+        return client, held, future
+
+    with emulator_of(pending=1e9) as emulator:
+        client, held, future = asyncio.run(main(emulator))
+        held.release()
+        job_id = emulator.requests.submits[0].job_id
+        asyncio.run(client.close())
+    assert future.cancelled()
+    assert f"Job {job_id} continues. Wait for it with client.queue.poll({job_id!r})." in caplog.messages
+
+
 def test_a_note_names_20_jobs_and_the_log_names_all() -> None:
     ids = [f"job-{number}" for number in range(25)]
     assert "job-19 and 5 more, which are in the log." in left_early(ids, 0, journal=False)
     assert "job-24. To wait" in left_early(ids, 0, 25, journal=False)
     assert left_early([], 2, journal=True) == (
-        "2 submits are still under way, and may be billed: their ids will be in the log."
+        "Submits that are under way, and may be billed: 2; their ids will be in the log."
     )
