@@ -1,6 +1,6 @@
 """Generate a video for each prompt of a list, with at most 16 threads.
 
-Run: python examples/many_jobs.py [--emulator]      It saves lake-0.mp4, lake-1.mp4 and lake-2.mp4 in the current folder.
+Run: python examples/many_jobs.py [--emulator]      It saves lake-0.mp4 to lake-2.mp4 in the current folder.
 Cost: three five-second videos; with --emulator nothing, and the videos are placeholders.
 With a journal and resume=True, it would continue where a killed run stopped: docs/many-jobs.md.
 The documented model was retired in March 2026; restyle.py uses a current one.

@@ -58,3 +58,6 @@ async def join(worker: Worker) -> None:
 async def run_in(context: Context, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Call a function in a context."""
     await asyncio.create_task(function(), context=context)
+    worker = asyncio.current_task()
+    if worker is not None and worker.cancelling():  # the event loop is ending, and the function has dealt with that
+        raise asyncio.CancelledError

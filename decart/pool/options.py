@@ -46,8 +46,9 @@ def left_early(running: Collection[str], sending: int, most: int = MOST_NAMED, *
     if running:
         more = f" and {len(running) - most} more, which are in the log" if len(running) > most else ""
         again = ", or submit the same labels in a pool again, or client.jobs.resume(save_to=...)" if journal else ""
+        named = ", ".join(islice(running, most))
         said.append(
-            f"Jobs of this pool that still run, and are billed ({len(running)}): {', '.join(islice(running, most))}{more}. "
+            f"Jobs of this pool that still run, and are billed ({len(running)}): {named}{more}. "
             f"To wait for one: client.queue.poll(job_id){again}."
         )
     if sending:
