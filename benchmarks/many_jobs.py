@@ -1,9 +1,9 @@
 """Run up to 1,000 jobs at once in one process, in a pool of decart and in a thread or task per job, and compare.
 
-    python benchmarks/many_jobs.py [--quick] [--only real,virtual] [--markdown] [--png docs/many-jobs.png]
+    python benchmarks/many_jobs.py [--quick] [--only real] [--markdown] [--json FILE] [--png docs/many-jobs.png]
 
 Needs: pip install -e '.[async,emulator]', and matplotlib for ``--png``. The service's own async SDK is also a peer if
-``DECART_PUBLIC_SDK_PYTHON`` is the path of the Python in an environment that has it. A full run takes a quarter of an
+``DECART_PUBLIC_SDK_PYTHON`` is the path of the Python in an environment that has it. A full run takes half an
 hour.
 
 The jobs take 5 to 60 s, spread evenly by the number of the job, and their videos of 200 KiB are saved to files. Each
@@ -13,6 +13,7 @@ computed on a virtual clock. Memory counts from the import of the library, and t
 
 10,000 jobs run on a virtual clock against two servers in the same process: an emulator, which keeps a log of its
 requests, and a plain server, which keeps nothing of a finished job, so that what grows with the number of jobs is ours.
+The CPU and the memory there are those of both sides.
 """
 
 from __future__ import annotations
@@ -142,16 +143,26 @@ def figures_of(outcomes: list[Outcome]) -> list[tuple[str, ...]]:
     return rows
 
 
+def measured(given: argparse.Namespace) -> list[Outcome]:
+    """Run the measures that the command line selects."""
+    shortest, longest = given.seconds
+    with service(shortest, longest=longest) as server:
+        outcomes = [measure(each, given.rounds, set(given.peers), report) for each in chosen(given, server)]
+    report("")
+    return outcomes
+
+
+def chosen(given: argparse.Namespace, server: Service) -> list[Measure]:
+    """Return the measures that the command line selects."""
+    on_real_clock = [real(server, many, given.seconds, many == max(given.jobs)) for many in given.jobs]
+    on_virtual_clock = [virtual(server.url, given.virtual, given.seconds, given.in_flight)]
+    return {"real": on_real_clock, "virtual": on_virtual_clock, None: on_real_clock + on_virtual_clock}[given.only]
+
+
 def main() -> None:
     """Run the measures and print the tables; fail only if a peer failed or returned a wrong result."""
     given = arguments()
-    shortest, longest = given.seconds
-    with service(shortest, longest=longest) as server:
-        chosen = [real(server, many, given.seconds, many == max(given.jobs)) for many in given.jobs]
-        on_virtual_clock = [virtual(server.url, given.virtual, given.seconds, given.in_flight)]
-        wanted = {"real": chosen, "virtual": on_virtual_clock, None: chosen + on_virtual_clock}[given.only]
-        outcomes = [measure(each, given.rounds, set(given.peers), report) for each in wanted]
-    report("")
+    outcomes = measured(given)
     show(outcomes, given)
     print("", *table(figures_of(outcomes), given.markdown), sep="\n")
     if given.png:
