@@ -131,11 +131,12 @@ class WorkFile:
 
 def remove_leftovers(target: Path, *, resumable: bool = False) -> None:
     """Delete what dead processes left next to a target; what a download can resume, only if ``resumable``."""
-    key = "[0-9a-f]{12}([0-9a-f]{4})?" if resumable else "[0-9a-f]{12}"
-    pattern = re.compile(re.escape(_prefix(target)) + key + r"\.json")
+    pattern = r"[0-9a-f]{12}([0-9a-f]{4})?\.json" if resumable else r"[0-9a-f]{12}\.json"
+    prefix = _prefix(target)
     names: list[str] = []
-    with suppress(OSError):
-        names = [name for name in os.listdir(target.parent) if pattern.fullmatch(name)]
+    with suppress(OSError):  # the folder may have many files
+        found = [name for name in os.listdir(target.parent) if name.startswith(prefix)]
+        names = [name for name in found if re.fullmatch(pattern, name.removeprefix(prefix))]
     for lock_path in map(target.with_name, names):
         with suppress(OSError):  # it is gone, in use or not ours
             lock_file = _open(lock_path)

@@ -42,6 +42,7 @@ def test_a_video_that_is_gone_or_wanted_elsewhere_is_fetched_again_free_of_charg
     with emulator_of() as emulator:
         run(door, emulator, journal, 1, save_to=str(tmp_path / "{index}.mp4"))
         (tmp_path / "0.mp4").unlink()
+        (tmp_path / "other-0.mp4").write_bytes(b"something else")
         for name in ("{index}.mp4", "other-{index}.mp4"):
             (result,) = run(door, emulator, journal, 1, save_to=str(tmp_path / name))
             assert result.path.read_bytes() == content(0)

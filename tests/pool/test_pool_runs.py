@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.pools import both_doors, content, door_of, emulator_of, lake
+from support.pools import Held, both_doors, content, door_of, emulator_of, lake
 
 from decart import (
     CompletedJob,
@@ -84,13 +84,16 @@ def test_videos_are_saved_to_files_whose_folder_is_created(
 @both_doors
 def test_two_unfinished_jobs_are_not_saved_to_one_file(door: str, tmp_path: Path) -> None:
     target = tmp_path / "lake.mp4"
-    with emulator_of() as emulator, door_of(door, emulator) as pool, pool:
-        first, second = pool.submit(lake(1), save_to=target), pool.submit(lake(2), save_to=target)
-        with pytest.raises(InvalidInputError, match="another job of this pool"):
-            second.result()
-        assert first.result().path == target
-        assert pool.submit(lake(3), save_to=target).result().path == target
-        assert len(emulator.requests.submits) == 2
+    with emulator_of() as emulator:
+        held = Held(emulator, lambda request: request.method == "POST")
+        with door_of(door, emulator, {"transport": held}) as pool, pool:
+            first, second = pool.submit(lake(1), save_to=target), pool.submit(lake(2), save_to=target)
+            held.release()
+            with pytest.raises(InvalidInputError, match="another job of this pool"):
+                second.result()
+            assert first.result().path == target
+            assert pool.submit(lake(3), save_to=target).result().path == target
+            assert len(emulator.requests.submits) == 2
     assert target.read_bytes() == content(3)
 
 
@@ -148,12 +151,16 @@ def test_an_error_of_one_job_leaves_the_others_alone(door: str, fault: Fault, er
 @pytest.mark.parametrize(("ordered", "places"), [(True, [0, 1, 2, 3]), (False, [1, 2, 3, 0])])
 def test_a_map_yields_the_results_in_order_or_as_they_come(door: str, ordered: bool, places: list[int]) -> None:
     """The first job does not end in time, and so is the last to have a result."""
-    with (
-        emulator_of(faults="job-never-ends") as emulator,
-        door_of(door, emulator, {"poll": PollPolicy(timeout=20, jitter=0)}) as pool,
-        pool,
-    ):
-        results = list(pool.map(map(lake, range(4)), order_outputs=ordered))
+    with emulator_of(faults="job-never-ends") as emulator:
+        held = Held(emulator, lambda request: request.method == "POST")
+
+        def jobs() -> Iterator[Any]:
+            yield from map(lake, range(4))
+            held.release()  # now that all are known, or the clock could run before they are
+
+        settings = {"poll": PollPolicy(timeout=20, jitter=0), "transport": held}
+        with door_of(door, emulator, settings) as pool, pool:
+            results = list(pool.map(jobs(), order_outputs=ordered))
     assert [result.data for result in results] == [None if number == 0 else content(number) for number in places]
 
 
