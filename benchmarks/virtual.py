@@ -37,6 +37,8 @@ class VirtualServer:
         worst: The longest of these.
     """
 
+    has_virtual_clock = True
+
     def __init__(self, durations: Durations) -> None:
         self._durations = durations
         self._lock = threading.Lock()
@@ -88,12 +90,9 @@ def opened(server: str, shortest: float, longest: float) -> Iterator[tuple[Decar
 
 
 def save(client: DecartClient, many: int, in_flight: int, folder: Path) -> int:
-    """Run jobs in a pool, save each to a file, keep nothing of it in memory, and return how many were completed.
-
-    The pool has one worker: with more, one would sleep, and so advance the clock, while the others send requests.
-    """
+    """Run jobs in a pool, save each to a file, keep nothing of it in memory, and return how many were completed."""
     jobs = (JOB for _ in range(many))
-    with client.queue.pool(max_in_flight=in_flight, workers=1) as pool:
+    with client.queue.pool(max_in_flight=in_flight) as pool:
         results = pool.map(jobs, order_outputs=False, save_to=str(folder / "{index:05}.mp4"))
         return sum(result.status == "completed" for result in results)
 

@@ -45,6 +45,7 @@ class AsyncJobPool:
         self._operations, self._limits, self._spending = operations, limits, spending
         engine = operations.engine
         self._now, self._sleep = engine.transport.now, engine.transport.asleep
+        self._is_virtual = getattr(engine.transport, "has_virtual_clock", False)
         self._schedule: Schedule[AsyncPoolJob] = Schedule(
             max_in_flight=limits.max_in_flight,
             workers=limits.workers,
@@ -250,7 +251,7 @@ class AsyncJobPool:
                     return found
                 if self._closed and self._schedule.is_idle:
                     return None
-                if found.seconds == FOREVER:
+                if found.seconds == FOREVER or (self._is_virtual and self._schedule.under_way):
                     await self._wake.wait()
                 else:
                     await self._sleep(found.seconds, self._wake)

@@ -46,6 +46,7 @@ class JobPool:
         self._operations, self._limits, self._spending = operations, limits, spending
         engine = operations.engine
         self._now, self._sleep = engine.transport.now, engine.transport.sleep
+        self._is_virtual = getattr(engine.transport, "has_virtual_clock", False)
         self._schedule: Schedule[PoolJob] = Schedule(
             max_in_flight=limits.max_in_flight,
             workers=limits.workers,
@@ -251,7 +252,7 @@ class JobPool:
                     return found
                 if self._closed and self._schedule.is_idle:
                     return None
-                if found.seconds == FOREVER:
+                if found.seconds == FOREVER or (self._is_virtual and self._schedule.under_way):
                     self._wake.wait()
                 else:
                     self._sleep(found.seconds, self._wake)
