@@ -26,7 +26,7 @@ class Progress:
         direction: ``"upload"`` or ``"download"``.
         done: The bytes sent or received so far. An upload that is retried starts at 0 again; a download that is resumed
             starts where it stopped.
-        total: The total number of bytes; ``None`` if the server did not announce it.
+        total: The total number of bytes; ``None`` before the end if the server did not announce it.
     """
 
     direction: Literal["upload", "download"]

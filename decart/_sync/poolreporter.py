@@ -42,10 +42,7 @@ class PoolReporter:
             return
         if self._bar is not None:
             self._bar.on_pool(self.tally.progress())  # in a notebook, below the cell of this thread
-        try:
-            self._worker = start_worker(self._work, "decart-pool_progress")
-        except Exception:  # there are too many threads
-            log.warning(FAILED, exc_info=True)
+        self._worker = start_worker(self._work, "decart-pool_progress")
 
     def stop(self) -> None:
         """Report for the last time, soon."""

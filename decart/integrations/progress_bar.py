@@ -101,6 +101,8 @@ class Bar:
                 draw()
             except Exception:
                 self._closed = True
+                with suppress(Exception):  # tqdm.refresh keeps its lock if it fails, and other threads would hang
+                    tqdm.get_lock().release()
                 log.warning("the progress bar cannot be drawn and is disabled", exc_info=True)
                 with suppress(Exception):
                     self._bar.disable = True  # else it draws once more when it is garbage-collected
