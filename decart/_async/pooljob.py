@@ -50,7 +50,7 @@ class AsyncPoolJob:
     cost: Decimal = FREE
     arguments: WaitArguments = WaitArguments()
     fields: Mapping[str, str | Upload] | None = None
-    place: Place | None = "waiting"
+    place: Place = "waiting"
     begun: bool = False
     operation: AbstractContextManager[object] | None = None
     retries: SubmitRetries | None = None

@@ -51,7 +51,7 @@ class PoolJob:
     cost: Decimal = FREE
     arguments: WaitArguments = WaitArguments()
     fields: Mapping[str, str | Upload] | None = None
-    place: Place | None = "waiting"
+    place: Place = "waiting"
     begun: bool = False
     operation: AbstractContextManager[object] | None = None
     retries: SubmitRetries | None = None

@@ -14,9 +14,9 @@ T = TypeVar("T")
 
 
 class Counted(Protocol):
-    """A job: where it is counted, if it is."""
+    """A job: where it is counted."""
 
-    place: Place | None
+    place: Place
 
 
 class Tally:
@@ -60,11 +60,10 @@ class Tally:
     def move(self, job: Counted, place: Place | None) -> None:
         """Count a job elsewhere; ``None``: no longer."""
         with self._lock:
-            if job.place is not None:
-                self._jobs[job.place] -= 1
+            self._jobs[job.place] -= 1
             if place is not None:
                 self._jobs[place] += 1
-            job.place = place
+                job.place = place
         self._changed()
 
     def receiver(self) -> OnProgress:

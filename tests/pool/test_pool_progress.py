@@ -359,6 +359,7 @@ LINES = {
     ),
     (65, 70): (progress(**FULL), " 40%|{bar:6}| [01:05] 38 done, 20 running, 40 waiting, 2 failed, 11.3MB"),
     (65, 66): (progress(**FULL), " 40%|{bar:6}| [01:05] 38 done, 20 running, 40 waiting, 2 failed"),
+    (65, 40): (progress(**FULL), " 40%|{bar:6}| [01:05] 38 done, 20 running, 40 waiting, 2 failed"),
     (9, None): (progress(**FULL), " 40%|{bar}| [00:09<00:13] 38 done, 20 running, 40 waiting, 2 failed, 11.3MB"),
     (9, 79): (progress(done=4, running=1), "  ?%|{bar:8}| [00:09<?] 4 done, 1 running"),
     (10, 79): (progress(done=4, total=4), "100%|{bar:8}| [00:10] 4 done"),
