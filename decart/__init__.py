@@ -118,7 +118,7 @@ if TYPE_CHECKING:
     )
     from .policies import PollPolicy, RetryPolicy
     from .pool.spending import SpendLimitError
-    from .progress import OnProgress, Progress
+    from .progress import OnPoolProgress, OnProgress, PoolProgress, Progress
     from .tokens import (
         CreateTokenResponse,
         RealtimeConstraints,
@@ -193,10 +193,12 @@ __all__ = [
     "ModelsClient",
     "MotionTrajectoryInput",
     "NotFoundError",
+    "OnPoolProgress",
     "OnProgress",
     "PaymentRequiredError",
     "PollPolicy",
     "PollStep",
+    "PoolProgress",
     "ProcessingCancelledError",
     "ProcessingError",
     "ProcessingOutcomeUnknownError",

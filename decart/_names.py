@@ -33,7 +33,7 @@ LATER = {
     "JobOptions TextToImageOptions TextToVideoOptions VideoEditOptions VideoRestyleOptions VideoToVideoOptions",
     "policies": "PollPolicy RetryPolicy",
     "pool.spending": "SpendLimitError",
-    "progress": "OnProgress Progress",
+    "progress": "OnPoolProgress OnProgress PoolProgress Progress",
     "tokens": "CreateTokenResponse RealtimeConstraints TokenConstraints TokenPermissions",
     "transports.aiohttp": "AiohttpTransport",
     "transports.base": "Timeout",

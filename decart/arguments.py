@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from inspect import iscoroutinefunction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -15,9 +16,20 @@ from .inputs import refuse
 from .jobs import JobStatusResponse
 from .options import OnStatusChange
 from .policies import PollPolicy
-from .progress import OnProgress, ShowProgress, callable_anywhere, is_async
+from .progress import (
+    OnPoolProgress,
+    OnProgress,
+    ShowPoolProgress,
+    ShowProgress,
+    callable_anywhere,
+    check_callback,
+    is_async,
+)
 from .targets import check_target
 from .transports.base import Event
+
+if TYPE_CHECKING:
+    from .integrations.progress_bar import Bar
 
 ProgressCallbacks = tuple[OnProgress | None, Callable[[JobStatusResponse], None] | None]
 """The callbacks for bytes and for status checks."""
@@ -102,6 +114,24 @@ def _bar(*, awaited: bool) -> Iterator[ProgressCallbacks]:
 
     with Bar() as bar:
         yield callable_anywhere(bar.on_progress, awaited=awaited), bar.on_poll
+
+
+def shown_pool(progress: ShowPoolProgress | None, *, awaited: bool) -> tuple[OnPoolProgress | None, Bar | None]:
+    """Return what is called with the progress of a pool, and the bar that it belongs to, if it is one.
+
+    Raises:
+        InvalidInputError: ``progress`` cannot be called.
+        MissingExtraError: The progress bar's package is not installed.
+    """
+    if progress is None or progress is False:
+        return None, None
+    if progress is True:
+        from .integrations.progress_bar import Bar  # needs an extra
+
+        bar = Bar()
+        return bar.on_pool, bar
+    check_callback(progress, awaited=awaited)
+    return progress, None
 
 
 def check_policy(poll: object) -> None:

@@ -1,4 +1,4 @@
-"""Report the progress of uploads and downloads to the caller, a few times per second."""
+"""Report the progress of uploads, downloads and pools to the caller, a few times per second."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .errors import InvalidInputError
 from .events import log
 from .inputs import refuse
 
-_FAILED = "the progress callback failed, and will not be called again"
+FAILED = "the progress callback failed, and will not be called again"
 
 PAUSE = 0.1
 """The minimum seconds between two calls: a bar that moves ten times per second looks smooth."""
@@ -26,7 +26,7 @@ class Progress:
         direction: ``"upload"`` or ``"download"``.
         done: The bytes sent or received so far. An upload that is retried starts at 0 again; a download that is resumed
             starts where it stopped.
-        total: The total number of bytes; ``None`` if the server did not announce it.
+        total: The total number of bytes; ``None`` before the end if the server did not announce it.
     """
 
     direction: Literal["upload", "download"]
@@ -37,6 +37,32 @@ class Progress:
 OnProgress = Callable[[Progress], object]
 ShowProgress = OnProgress | bool
 """A callback, or True for a progress bar in the notebook or terminal (extra ``progress``)."""
+
+
+@attrs.frozen(kw_only=True)
+class PoolProgress:
+    """The progress of the jobs of a pool.
+
+    Attributes:
+        done: The jobs that have completed, and whose videos were fetched.
+        failed: The jobs that failed, did not finish in time, or ended with an exception.
+        running: The jobs that the service has accepted, and that have not ended.
+        waiting: The jobs that are not submitted yet, as far as they are known. One that is cancelled does not count.
+        total: All of them; ``None`` while the input of a ``map`` has more jobs, and no length.
+        bytes_received: The bytes of videos that the pool has received.
+    """
+
+    done: int
+    failed: int
+    running: int
+    waiting: int
+    total: int | None
+    bytes_received: int
+
+
+OnPoolProgress = Callable[[PoolProgress], object]
+ShowPoolProgress = OnPoolProgress | bool
+"""The same for a pool."""
 
 
 @attrs.define(kw_only=True)
@@ -69,7 +95,7 @@ class Meter:
                 self.callback(progress)
         except Exception:
             self.callback = None
-            log.warning(_FAILED, exc_info=True)
+            log.warning(FAILED, exc_info=True)
 
 
 def is_async(callback: object) -> bool:
@@ -83,13 +109,20 @@ def callable_anywhere(callback: OnProgress, *, awaited: bool) -> OnProgress:
     Raises:
         InvalidInputError: It is not callable, or is a coroutine function although the client is synchronous.
     """
+    check_callback(callback, awaited=awaited)
+    return _on_this_loop(callback) if awaited else callback
+
+
+def check_callback(callback: object, *, awaited: bool) -> None:
+    """Refuse what is not a callback.
+
+    Raises:
+        InvalidInputError: It is not callable, or is a coroutine function although the client is synchronous.
+    """
     if not callable(callback):
         raise refuse("progress", "callable or True", callback)
-    if awaited:
-        return _on_this_loop(callback)
-    if is_async(callback):
+    if is_async(callback) and not awaited:
         raise InvalidInputError("progress is a coroutine function; only the async client can await it.")
-    return callback
 
 
 def _on_this_loop(callback: OnProgress) -> OnProgress:
@@ -107,7 +140,7 @@ def _on_this_loop(callback: OnProgress) -> OnProgress:
                 await outcome
         except Exception:
             failed = True
-            log.warning(_FAILED, exc_info=True)
+            log.warning(FAILED, exc_info=True)
 
     def start(progress: Progress) -> None:
         if not failed:

@@ -2,6 +2,7 @@
 
 Run: python examples/many_jobs.py [--emulator]      It saves lake-0.mp4 to lake-2.mp4 in the current folder.
 Cost: three five-second videos; with --emulator nothing, and the videos are placeholders.
+client.queue.pool(progress=True) would show a bar (extra progress).
 With a journal and resume=True, it would continue where a killed run stopped: docs/many-jobs.md.
 The documented model was retired in March 2026; restyle.py uses a current one.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from itertools import count
@@ -13,21 +12,22 @@ from typing import Any, Literal, Self, overload
 
 from ..arguments import wait_arguments
 from ..errors import ClientClosedError, InvalidInputError
-from ..events import log
 from ..file_inputs import VideoInput
 from ..inputs import read, refuse
 from ..jobs import QueueJobResult
 from ..journal.fingerprints import request_of
 from ..journal.labels import default_label, new_label
 from ..options import JobOptions, callback_of, from_options
-from ..pool.options import MOST_NAMED, PoolLimits, left_early
+from ..pool.options import PoolLimits
 from ..pool.saving import FileOf, SaveTo, files_of, prepared
 from ..pool.schedule import FOREVER, Schedule, Step
 from ..pool.spending import Spending
+from ..pool.tally import length_of
 from ..protocol import form_fields
 from .backend import AWAITED, in_thread
 from .operations import AsyncOperations
 from .pooljob import AsyncPoolJob
+from .poolreporter import AsyncPoolReporter
 from .steps import AsyncJobSteps
 from .taken import AsyncTakenJobs
 from .workers import Future, Lock, WakeEvent, Worker, join, new_future, run_in, start_worker
@@ -41,8 +41,10 @@ class AsyncJobPool:
     An exception in the block, such as Ctrl-C, submits nothing more. A note on it says which jobs continue.
     """
 
-    def __init__(self, operations: AsyncOperations, limits: PoolLimits, spending: Spending) -> None:
-        self._operations, self._limits, self._spending = operations, limits, spending
+    def __init__(
+        self, operations: AsyncOperations, limits: PoolLimits, spending: Spending, reporter: AsyncPoolReporter
+    ) -> None:
+        self._operations, self._limits, self._spending, self._reporter = operations, limits, spending, reporter
         engine = operations.engine
         self._now, self._sleep = engine.transport.now, engine.transport.asleep
         self._is_virtual = getattr(engine.transport, "has_virtual_clock", False)
@@ -53,7 +55,7 @@ class AsyncJobPool:
             retry=engine.config.retry,
         )
         self._stop, self._wake, self._turn = WakeEvent(), WakeEvent(), Lock()
-        self._steps = AsyncJobSteps(operations, self._schedule, spending, self._stop, self._report)
+        self._steps = AsyncJobSteps(operations, self._schedule, spending, self._stop, self._report, reporter.tally)
         self._reports: deque[Callable[[], None]] = deque()
         self._held: dict[AsyncPoolJob, list[Callable[[], None]]] = {}
         self._workers: list[Worker] = []
@@ -84,7 +86,9 @@ class AsyncJobPool:
             >>> future = pool.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A lake"}, save_to="lake.mp4")
         """
         job, index = self._new_job(), next(self._numbers)
-        with job.refusing():
+        self._reporter.tally.add()
+        self._reporter.start()
+        with job.refusing(self._reporter.tally):
             file_of = files_of(save_to)
             job.input = from_options(options, "video")
             self._add(job, options, index, label, file_of)
@@ -152,7 +156,8 @@ class AsyncJobPool:
         if label is not None and not callable(label):
             raise refuse("label", "a function of the index and the options", label)
         begin = partial(self._begin, label_of=label, file_of=files_of(save_to, many=True), resume=resume)
-        taken = AsyncTakenJobs(read("jobs", iter, jobs), begin, 2 * self._limits.max_in_flight, ordered=order_outputs)
+        source = self._reporter.tally.reading(read("jobs", iter, jobs), length_of(jobs))
+        taken = AsyncTakenJobs(source, begin, 2 * self._limits.max_in_flight, ordered=order_outputs)
         return self._results(taken, yields=return_exceptions)
 
     async def _results(self, taken: AsyncTakenJobs, *, yields: bool) -> AsyncIterator[QueueJobResult | Exception]:
@@ -179,7 +184,8 @@ class AsyncJobPool:
     ) -> AsyncPoolJob:
         """Add a job of a map."""
         job = self._new_job()
-        with job.refusing():
+        self._reporter.start()
+        with job.refusing(self._reporter.tally):
             label = None if label_of is None else label_of(index, options)
             job.input = from_options(options, "video")
             if resume:
@@ -203,7 +209,7 @@ class AsyncJobPool:
         job.label = label
         target = None if file_of is None else prepared(file_of(index, label, job.input.model.name, options))
         job.arguments = wait_arguments(
-            callback_of(options, None), None, self._stop, target, (None, None), awaited=AWAITED
+            callback_of(options, None), None, self._stop, target, (self._reporter.receiver(), None), awaited=AWAITED
         )
         if target is not None:
             self._steps.targets.reserve(target, job)
@@ -262,6 +268,7 @@ class AsyncJobPool:
         self._wake.set()
         for worker in self._workers:
             await join(worker)
+        await self._reporter.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -284,17 +291,8 @@ class AsyncJobPool:
             self._stop.set()
             await self.close()
         except BaseException as second:  # such as Ctrl-C once more
-            self._explain(second)
+            self._reporter.stop()
+            self._steps.explain(second)
             raise
         finally:
-            self._explain(error)
-
-    def _explain(self, error: BaseException) -> None:
-        """Add a note to an error, and log it: which jobs continue, and how to wait for them."""
-        running, sending = list(self._steps.running), len(self._steps.sending)
-        if not running and not sending:
-            return
-        explain = partial(left_early, running, sending, journal=self._operations.recorder is not None)
-        with suppress(Exception):  # an exception that takes no notes
-            error.add_note(explain(MOST_NAMED))
-        log.warning("%s", explain(len(running)))
+            self._steps.explain(error)

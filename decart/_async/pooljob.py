@@ -14,6 +14,7 @@ from ..inputs import JobInput
 from ..jobs import JobStatusResponse, QueueJobResult
 from ..outcomes import CallState
 from ..pool.spending import FREE
+from ..pool.tally import Place, Tally
 from ..pool.throttle import SubmitRetries
 from ..uploads import Upload
 from .waits import AsyncJobWait
@@ -32,6 +33,7 @@ class AsyncPoolJob:
         cost: What it costs.
         arguments: What the caller asked of its wait.
         fields: Its form fields, made once: a stream can be read only once.
+        place: Where the progress of the pool counts it.
         begun: Whether its first step has begun.
         operation: What the event hooks returned for it.
         retries: The attempts to submit it.
@@ -48,6 +50,7 @@ class AsyncPoolJob:
     cost: Decimal = FREE
     arguments: WaitArguments = WaitArguments()
     fields: Mapping[str, str | Upload] | None = None
+    place: Place = "waiting"
     begun: bool = False
     operation: AbstractContextManager[object] | None = None
     retries: SubmitRetries | None = None
@@ -57,9 +60,10 @@ class AsyncPoolJob:
     last: JobStatusResponse | None = None
 
     @contextmanager
-    def refusing(self) -> Iterator[None]:
+    def refusing(self, tally: Tally) -> Iterator[None]:
         """Make what is wrong with the arguments of the job the exception of its future: other jobs go on."""
         try:
             yield
         except Exception as error:
+            tally.move(self, "failed")
             settle(self.future, error)

@@ -95,8 +95,8 @@ class AsyncTransfer:
                     await in_thread(partial(self.file.write, chunk))
                 elif self.memory is not None:
                     self.memory.write(chunk)
-                if chunk is not None and self.meter is not None:
-                    self.meter(download.size, download.total)
+                if self.meter is not None and (chunk is not None or download.total is None):
+                    self.meter(download.size, download.size if chunk is None else download.total)
             except BaseException:
                 chunk = flaw = None  # the chunk may echo the key, and this frame is part of the traceback
                 await self.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -53,6 +54,13 @@ def start_worker(function: Callable[[], Coroutine[Any, Any, None]], name: str) -
 async def join(worker: Worker) -> None:
     """Wait until a worker has ended; a caller who is cancelled meanwhile does not cancel it."""
     await asyncio.wait([worker])
+
+
+async def pause(event: WakeEvent, seconds: float | None) -> None:
+    """Wait until an event is set, or some time has passed on the clock of the machine."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 async def run_in(context: Context, function: Callable[[], Coroutine[Any, Any, None]]) -> None:

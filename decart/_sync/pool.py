@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Callable, Iterable
-from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from itertools import count
@@ -14,21 +13,22 @@ from typing import Any, Literal, Self, overload
 
 from ..arguments import wait_arguments
 from ..errors import ClientClosedError, InvalidInputError
-from ..events import log
 from ..file_inputs import VideoInput
 from ..inputs import read, refuse
 from ..jobs import QueueJobResult
 from ..journal.fingerprints import request_of
 from ..journal.labels import default_label, new_label
 from ..options import JobOptions, callback_of, from_options
-from ..pool.options import MOST_NAMED, PoolLimits, left_early
+from ..pool.options import PoolLimits
 from ..pool.saving import FileOf, SaveTo, files_of, prepared
 from ..pool.schedule import FOREVER, Schedule, Step
 from ..pool.spending import Spending
+from ..pool.tally import length_of
 from ..protocol import form_fields
 from .backend import AWAITED, in_thread
 from .operations import Operations
 from .pooljob import PoolJob
+from .poolreporter import PoolReporter
 from .steps import JobSteps
 from .taken import TakenJobs
 from .workers import Future, Lock, WakeEvent, Worker, join, new_future, run_in, start_worker
@@ -42,8 +42,10 @@ class JobPool:
     An exception in the block, such as Ctrl-C, submits nothing more. A note on it says which jobs continue.
     """
 
-    def __init__(self, operations: Operations, limits: PoolLimits, spending: Spending) -> None:
-        self._operations, self._limits, self._spending = operations, limits, spending
+    def __init__(
+        self, operations: Operations, limits: PoolLimits, spending: Spending, reporter: PoolReporter
+    ) -> None:
+        self._operations, self._limits, self._spending, self._reporter = operations, limits, spending, reporter
         engine = operations.engine
         self._now, self._sleep = engine.transport.now, engine.transport.sleep
         self._is_virtual = getattr(engine.transport, "has_virtual_clock", False)
@@ -54,7 +56,7 @@ class JobPool:
             retry=engine.config.retry,
         )
         self._stop, self._wake, self._turn = WakeEvent(), WakeEvent(), Lock()
-        self._steps = JobSteps(operations, self._schedule, spending, self._stop, self._report)
+        self._steps = JobSteps(operations, self._schedule, spending, self._stop, self._report, reporter.tally)
         self._reports: deque[Callable[[], None]] = deque()
         self._held: dict[PoolJob, list[Callable[[], None]]] = {}
         self._workers: list[Worker] = []
@@ -85,7 +87,9 @@ class JobPool:
             >>> future = pool.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A lake"}, save_to="lake.mp4")
         """
         job, index = self._new_job(), next(self._numbers)
-        with job.refusing():
+        self._reporter.tally.add()
+        self._reporter.start()
+        with job.refusing(self._reporter.tally):
             file_of = files_of(save_to)
             job.input = from_options(options, "video")
             self._add(job, options, index, label, file_of)
@@ -153,7 +157,8 @@ class JobPool:
         if label is not None and not callable(label):
             raise refuse("label", "a function of the index and the options", label)
         begin = partial(self._begin, label_of=label, file_of=files_of(save_to, many=True), resume=resume)
-        taken = TakenJobs(read("jobs", iter, jobs), begin, 2 * self._limits.max_in_flight, ordered=order_outputs)
+        source = self._reporter.tally.reading(read("jobs", iter, jobs), length_of(jobs))
+        taken = TakenJobs(source, begin, 2 * self._limits.max_in_flight, ordered=order_outputs)
         return self._results(taken, yields=return_exceptions)
 
     def _results(self, taken: TakenJobs, *, yields: bool) -> Iterator[QueueJobResult | Exception]:
@@ -180,7 +185,8 @@ class JobPool:
     ) -> PoolJob:
         """Add a job of a map."""
         job = self._new_job()
-        with job.refusing():
+        self._reporter.start()
+        with job.refusing(self._reporter.tally):
             label = None if label_of is None else label_of(index, options)
             job.input = from_options(options, "video")
             if resume:
@@ -204,7 +210,7 @@ class JobPool:
         job.label = label
         target = None if file_of is None else prepared(file_of(index, label, job.input.model.name, options))
         job.arguments = wait_arguments(
-            callback_of(options, None), None, self._stop, target, (None, None), awaited=AWAITED
+            callback_of(options, None), None, self._stop, target, (self._reporter.receiver(), None), awaited=AWAITED
         )
         if target is not None:
             self._steps.targets.reserve(target, job)
@@ -263,6 +269,7 @@ class JobPool:
         self._wake.set()
         for worker in self._workers:
             join(worker)
+        self._reporter.close()
 
     def __enter__(self) -> Self:
         return self
@@ -285,17 +292,8 @@ class JobPool:
             self._stop.set()
             self.close()
         except BaseException as second:  # such as Ctrl-C once more
-            self._explain(second)
+            self._reporter.stop()
+            self._steps.explain(second)
             raise
         finally:
-            self._explain(error)
-
-    def _explain(self, error: BaseException) -> None:
-        """Add a note to an error, and log it: which jobs continue, and how to wait for them."""
-        running, sending = list(self._steps.running), len(self._steps.sending)
-        if not running and not sending:
-            return
-        explain = partial(left_early, running, sending, journal=self._operations.recorder is not None)
-        with suppress(Exception):  # an exception that takes no notes
-            error.add_note(explain(MOST_NAMED))
-        log.warning("%s", explain(len(running)))
+            self._steps.explain(error)

@@ -15,6 +15,7 @@ from ..inputs import JobInput
 from ..jobs import JobStatusResponse, QueueJobResult
 from ..outcomes import CallState
 from ..pool.spending import FREE
+from ..pool.tally import Place, Tally
 from ..pool.throttle import SubmitRetries
 from ..uploads import Upload
 from .waits import JobWait
@@ -33,6 +34,7 @@ class PoolJob:
         cost: What it costs.
         arguments: What the caller asked of its wait.
         fields: Its form fields, made once: a stream can be read only once.
+        place: Where the progress of the pool counts it.
         begun: Whether its first step has begun.
         operation: What the event hooks returned for it.
         retries: The attempts to submit it.
@@ -49,6 +51,7 @@ class PoolJob:
     cost: Decimal = FREE
     arguments: WaitArguments = WaitArguments()
     fields: Mapping[str, str | Upload] | None = None
+    place: Place = "waiting"
     begun: bool = False
     operation: AbstractContextManager[object] | None = None
     retries: SubmitRetries | None = None
@@ -58,9 +61,10 @@ class PoolJob:
     last: JobStatusResponse | None = None
 
     @contextmanager
-    def refusing(self) -> Iterator[None]:
+    def refusing(self, tally: Tally) -> Iterator[None]:
         """Make what is wrong with the arguments of the job the exception of its future: other jobs go on."""
         try:
             yield
         except Exception as error:
+            tally.move(self, "failed")
             settle(self.future, error)

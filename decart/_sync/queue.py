@@ -12,7 +12,7 @@ from ..jobs import CompletedJob, FailedJob, JobSubmitResponse, PollStep, QueueJo
 from ..options import JobOptions, OnStatusChange, callback_of
 from ..outcomes import CallState
 from ..policies import PollPolicy
-from ..progress import ShowProgress
+from ..progress import ShowPoolProgress, ShowProgress
 from ..protocol import AnyJob, job_id_of
 from .backend import AWAITED, CancelEvent
 from .finished import FinishedJobs
@@ -242,6 +242,7 @@ class QueueClient(FinishedJobs):
         workers: int = 16,
         max_checks_per_second: float = 200.0,
         max_spend: float | None = None,
+        progress: ShowPoolProgress | None = None,
     ) -> JobPool:
         """Return a pool that runs many jobs with a few threads or tasks, for a ``with`` block.
 
@@ -258,6 +259,8 @@ class QueueClient(FinishedJobs):
             max_checks_per_second: The most status checks, of all jobs together.
             max_spend: What the jobs of this pool may cost by the ``prices`` of the client. A job that would exceed it
                 fails with ``SpendLimitError`` before it is sent. What earlier runs have paid for does not count.
+            progress: Called with a ``PoolProgress`` when it has changed, at most ten times a second, and at the end;
+                True for one bar for all jobs (extra ``progress``).
 
         Raises:
             InvalidInputError: An argument cannot be used.
@@ -269,6 +272,8 @@ class QueueClient(FinishedJobs):
         from ..pool.options import PoolLimits  # only a program that uses a pool loads one
         from ..pool.spending import Spending
         from .pool import JobPool
+        from .poolreporter import PoolReporter
 
         limits = PoolLimits(max_in_flight=max_in_flight, workers=workers, max_checks_per_second=max_checks_per_second)
-        return JobPool(self._operations, limits, Spending(self._engine.shared.prices, max_spend))
+        spending = Spending(self._engine.shared.prices, max_spend)
+        return JobPool(self._operations, limits, spending, PoolReporter(progress))

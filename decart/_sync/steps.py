@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 import attrs
@@ -15,9 +16,11 @@ from ..journal.owners import Claim
 from ..journal.records import UNFINISHED
 from ..outcomes import CallState, download_cancelled, submit_cancelled, wait_cancelled
 from ..polling import JobPoll, Wait
+from ..pool.options import MOST_NAMED, left_early
 from ..pool.saving import Targets, result_on_record
 from ..pool.schedule import FOREVER, Schedule, Step
 from ..pool.spending import Spending
+from ..pool.tally import Tally
 from ..pool.throttle import SubmitRetries
 from ..protocol import form_fields
 from ..uploads import Upload
@@ -42,6 +45,7 @@ class JobSteps:
         spending: What the pool has spent.
         stop: Set when the pool is left early.
         report: Has a function called that changes the schedule, when no other one does.
+        tally: Counts the jobs.
 
     Attributes:
         targets: The files of unfinished jobs.
@@ -56,9 +60,10 @@ class JobSteps:
         spending: Spending,
         stop: CancelEvent,
         report: Callable[..., None],
+        tally: Tally,
     ) -> None:
         self._operations, self._schedule, self._spending, self._stop = operations, schedule, spending, stop
-        self._report = report
+        self._report, self._tally = report, tally
         engine = operations.engine
         self._engine, self._now = engine, engine.transport.now
         retry = attrs.evolve(engine.config.retry, attempts=1)  # the schedule decides about further ones
@@ -124,6 +129,7 @@ class JobSteps:
             return self._take_up(step, job, accepted.job_id)
         self._report(self._schedule.observe, step, None, self._now())
         self.running[accepted.job_id] = None
+        self._tally.move(job, "running")
         job.wait = self._operations.new_wait(accepted.job_id, state, job.arguments, first_status(accepted))
         return self._check(step, job, job.wait)
 
@@ -168,6 +174,7 @@ class JobSteps:
             state.claim = claim
         state.job_id = job_id
         self.running[job_id] = None
+        self._tally.move(job, "running")
         job.wait = wait = self._operations.new_wait(job_id, state, job.arguments, None)
         self._report(self._schedule.check_at, step, wait.poll.started, deadline_of(wait.poll), repeat=False)
         return None
@@ -216,7 +223,21 @@ class JobSteps:
         if state.job_id is not None and not isinstance(error, WaitCancelledError):
             self.running.pop(state.job_id, None)
         self._report(self._schedule.ended, step)
+        if job.future.cancelled() and not self._stop.is_set():
+            self._tally.move(job, None)
+        elif not isinstance(error, WaitCancelledError):  # else it stays where it is: the pool was left
+            self._tally.move(job, "failed" if error is not None or isinstance(outcome, FailedJob) else "done")
         settle(job.future, outcome)
+
+    def explain(self, error: BaseException) -> None:
+        """Add a note to what ends the pool early, and log it: which jobs continue, and how to wait for them."""
+        running, sending = list(self.running), len(self.sending)
+        if not running and not sending:
+            return
+        explain = partial(left_early, running, sending, journal=self._operations.recorder is not None)
+        with suppress(Exception):  # an exception that takes no notes
+            error.add_note(explain(MOST_NAMED))
+        log.warning("%s", explain(len(running)))
 
     @property
     def _recorder(self) -> Recorder:

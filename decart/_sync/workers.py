@@ -52,6 +52,11 @@ def join(worker: Worker) -> None:
     worker.join()
 
 
+def pause(event: WakeEvent, seconds: float | None) -> None:
+    """Wait until an event is set, or some time has passed on the clock of the machine."""
+    event.wait(seconds)
+
+
 def run_in(context: Context, function: Callable[[], None]) -> None:
     """Call a function in a context."""
     context.run(function)

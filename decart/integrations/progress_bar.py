@@ -1,5 +1,7 @@
 """The bar that ``progress=True`` shows: the job's status and the elapsed time during a wait, bytes during a transfer.
 
+For a pool, it shows how many of its jobs are done, running, waiting and failed, the bytes received, and the time.
+
 It is drawn by tqdm (extra ``progress``), which supports notebooks and terminals. Elsewhere, as in a log file, a cron
 job or a program without stderr, nothing is shown. If drawing fails, the log says why and the bar is abandoned: the call
 may be paid for and continues.
@@ -20,7 +22,7 @@ from ..events import log
 from ..extras import require
 from ..inputs import reason_of
 from ..jobs import JobStatusResponse
-from ..progress import Progress
+from ..progress import PoolProgress, Progress
 
 try:
     with warnings.catch_warnings():  # without ipywidgets, tqdm warns and falls back to text
@@ -75,6 +77,20 @@ class Bar:
 
         self._draw(draw)
 
+    def on_pool(self, progress: PoolProgress) -> None:
+        """Show the progress of a pool."""
+
+        def draw() -> None:
+            # the total may grow, but not that of a widget: it has the share of the jobs that have ended
+            if self._enter("pool", total=1, dynamic_ncols=True, bar_format=" "):
+                facts = self._bar.format_dict
+                ended = progress.done + progress.failed
+                self._bar.n = ended / progress.total if progress.total else 0
+                self._bar.bar_format = pool_line(progress, facts["elapsed"], facts["ncols"])
+                self._bar.refresh()
+
+        self._draw(draw)
+
     def _draw(self, draw: Callable[[], None]) -> None:
         """Let one thread at a time draw, until the first failure.
 
@@ -85,6 +101,8 @@ class Bar:
                 draw()
             except Exception:
                 self._closed = True
+                with suppress(Exception):  # tqdm.refresh keeps its lock if it fails, and other threads would hang
+                    tqdm.get_lock().release()
                 log.warning("the progress bar cannot be drawn and is disabled", exc_info=True)
                 with suppress(Exception):
                     self._bar.disable = True  # else it draws once more when it is garbage-collected
@@ -107,6 +125,35 @@ class Bar:
         bar.close()
         if output is not None:  # else a copy of the notebook that has no widgets would show the beginning of the bar
             output.update(bar.container)
+
+
+def pool_line(progress: PoolProgress, seconds: float, columns: int | None) -> str:
+    """Return what a bar for a pool shows, as a format with the bar in it.
+
+    What moves is on the right, so that the rest stays where it is. If there are fewer columns than that takes, the bar
+    is shorter, and the time that is left and the bytes are left out.
+    """
+    counts = [
+        f"{progress.done} done",
+        f"{progress.running} running" if progress.running else "",
+        f"{progress.waiting} waiting" if progress.waiting else "",
+        f"{progress.failed} failed" if progress.failed else "",
+    ]
+    received = tqdm.format_sizeof(progress.bytes_received, "B", 1024) if progress.bytes_received else ""
+    ended, total = progress.done + progress.failed, progress.total
+    percent = f"{100 * ended // total:3}" if total else "  ?"
+    elapsed = tqdm.format_interval(seconds)
+    left = "<" + tqdm.format_interval(seconds * (total / ended - 1)) if total and ended else "<?"
+    left = "" if ended == total else left
+    if columns is None:  # a widget
+        return f"{percent}%|{{bar}}| [{elapsed}{left}] {', '.join(filter(None, [*counts, received]))}"
+    line, longest = "", 20 if columns >= 100 else 8
+    for width, time, size in ((longest, left, received), (6, left, received), (6, "", received), (6, "", "")):
+        text = f"| [{elapsed}{time}] {', '.join(filter(None, [*counts, size]))}"
+        line = f"{percent}%|{{bar:{width}}}{text}"
+        if len(percent) + 2 + width + len(text) <= columns:
+            break
+    return line
 
 
 def _show(**options: Any) -> tuple[Any, Any]:

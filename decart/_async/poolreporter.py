@@ -1,0 +1,71 @@
+"""Report the progress of a pool to a callback, or show it in a bar."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from itertools import count
+
+from ..arguments import shown_pool
+from ..events import log
+from ..pool.tally import Tally
+from ..progress import FAILED, PAUSE, OnProgress, ShowPoolProgress
+from .backend import AWAITED, result_of
+from .workers import WakeEvent, Worker, join, pause, start_worker
+
+
+class AsyncPoolReporter:
+    """Reports in a thread, or task, of its own: a callback or a terminal that is slow delays no job.
+
+    Attributes:
+        tally: What is reported.
+
+    Raises:
+        InvalidInputError: ``progress`` cannot be called.
+        MissingExtraError: The progress bar's package is not installed.
+    """
+
+    def __init__(self, progress: ShowPoolProgress | None) -> None:
+        self._callback, self._bar = shown_pool(progress, awaited=AWAITED)
+        self._changed, self._ended = WakeEvent(), WakeEvent()
+        self._starts = count()
+        self._worker: Worker | None = None
+        self.tally = Tally(self._changed.set)
+
+    def receiver(self) -> OnProgress | None:
+        """Return what is called with the progress of one download, if anybody wants to know."""
+        return None if self._callback is None else self.tally.receiver()
+
+    def start(self) -> None:
+        """Start to report, unless that was done before."""
+        if self._callback is None or next(self._starts) > 0:
+            return
+        if self._bar is not None:
+            self._bar.on_pool(self.tally.progress())  # in a notebook, below the cell of this thread
+        self._worker = start_worker(self._work, "decart-pool_progress")
+
+    def stop(self) -> None:
+        """Report for the last time, soon."""
+        self._ended.set()
+        self._changed.set()
+
+    async def close(self) -> None:
+        """Wait until the last report is made."""
+        self.stop()
+        if self._worker is not None:
+            await join(self._worker)
+
+    async def _work(self) -> None:
+        """Report what has changed, at most ten times a second; a bar shows each second, too."""
+        assert self._callback is not None  # it was started
+        shown: AbstractContextManager[object] = self._bar or nullcontext()
+        is_last = False
+        with shown:
+            try:
+                while not is_last:
+                    await pause(self._changed, None if self._bar is None else 1.0)
+                    self._changed.clear()
+                    is_last = self._ended.is_set()
+                    await result_of(self._callback(self.tally.progress()))
+                    await pause(self._ended, PAUSE)
+            except Exception:
+                log.warning(FAILED, exc_info=True)
