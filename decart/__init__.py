@@ -17,7 +17,6 @@ if os.path.exists(os.path.join(__path__[0], "_user_agent.py")):  # a module that
         "one: pip uninstall decart decart-queue; pip install decart-queue"
     )
 
-from ._names import LATER
 from ._version import __version__
 from .errors import (
     APIError,
@@ -251,15 +250,15 @@ __all__ = [
 ]
 logging.getLogger("decart").addHandler(logging.NullHandler())
 
-_WHERE = {name: module for module, names in LATER.items() for name in names.split()}
-
 
 def __getattr__(name: str) -> object:
     if name == "models":
         return import_module(".models", __name__)
-    if name not in _WHERE:
+    from ._names import WHERE  # a program that only needs an error loads none of it
+
+    if name not in WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{_WHERE[name]}", __name__), name)
+    value = getattr(import_module(f".{WHERE[name]}", __name__), name)
     globals()[name] = value  # the next time, it is simply there
     return value
 

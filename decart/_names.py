@@ -42,3 +42,6 @@ LATER = {
     "transports.urllib3": "Urllib3Transport",
 }
 """Each module, and its names. AiohttpTransport is not in ``decart.__all__``: it needs an extra."""
+
+WHERE = {name: module for module, names in LATER.items() for name in names.split()}
+"""Each name, and its module."""
