@@ -122,7 +122,7 @@ def measure(wanted: Measure, rounds: int, only: set[str], report: Callable[[str]
                 continue
             report(f"{wanted.title}, round {turn + 1}: {peer}")
             try:
-                runs[peer].append(_run(wanted, peer))
+                runs[peer].append(wanted.run(peer))
             except NotAvailableError as why:
                 missing[peer] = str(why)
                 del runs[peer]
@@ -132,15 +132,17 @@ def measure(wanted: Measure, rounds: int, only: set[str], report: Callable[[str]
     return Outcome(wanted, runs, missing, broken)
 
 
-def _run(wanted: Measure, peer: str) -> Figures:
-    if peer == PUBLIC and not PUBLIC_PYTHON:
-        raise NotAvailableError("DECART_PUBLIC_SDK_PYTHON is not set")
-    return wanted.run(peer)
-
-
 def python_of(peer: str) -> str:
-    """Return the path of a Python that has the peer's library."""
-    return PUBLIC_PYTHON if peer == PUBLIC and PUBLIC_PYTHON else sys.executable
+    """Return the path of a Python that has the peer's library.
+
+    Raises:
+        NotAvailableError: There is none.
+    """
+    if peer != PUBLIC:
+        return sys.executable
+    if not PUBLIC_PYTHON:
+        raise NotAvailableError("DECART_PUBLIC_SDK_PYTHON is not set")
+    return PUBLIC_PYTHON
 
 
 class ProgramError(Exception):
@@ -224,12 +226,26 @@ class Service:
         counts: dict[str, int] = json.loads(self._out.readline())
         return counts
 
+    def jobs(self) -> dict[str, dict[str, Any]]:
+        """Return what became of each job that was submitted since the previous call, by its ID; see ``server.Job``."""
+        print("jobs", file=self._in, flush=True)
+        jobs: dict[str, dict[str, Any]] = json.loads(self._out.readline())
+        return jobs
+
 
 @contextmanager
-def service(seconds: float = 0.0, certificate: Certificate | None = None) -> Iterator[Service]:
-    """Run the server during the block, with jobs that take ``seconds``; over TLS if there is a certificate."""
+def service(
+    seconds: float = 0.0, certificate: Certificate | None = None, *, longest: float | None = None
+) -> Iterator[Service]:
+    """Run the server during the block; over TLS if there is a certificate.
+
+    Args:
+        seconds: How long each job takes.
+        certificate: The certificate.
+        longest: How long the longest job takes; the others are spread evenly between ``seconds`` and this.
+    """
     over_tls = (str(certificate.own), str(certificate.key)) if certificate else ()
-    command = [sys.executable, str(HERE / "server.py"), str(seconds), *over_tls]
+    command = [sys.executable, str(HERE / "server.py"), f"{seconds}-{longest or seconds}", *over_tls]
     with subprocess.Popen(
         command, env=ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -22,6 +22,9 @@ UNITS = {
     "share": "x its size",
     "call": "µs",
     "job": "ms",
+    "cpu": "s",
+    "lag": "s",
+    "worst": "s",
     "ms": "ms",
     "MiB": "MiB",
 }

@@ -1,4 +1,4 @@
-"""Plot the medians: a panel of bars for each figure, with decart next to its peers."""
+"""Plot the medians of decart next to its peers: bars, or lines over the number of jobs, for each figure."""
 
 from __future__ import annotations
 
@@ -34,6 +34,62 @@ def draw(outcomes: list[Outcome], path: Path, note: str) -> None:
             axes.set_visible(False)
         figure.supxlabel(note, fontsize=7, color=QUIET, x=0.995, ha="right")
         figure.savefig(path, dpi=200, metadata={"Software": None})
+
+
+LINES = {
+    "lag": "Mean lag from completion to file",
+    "cpu": "CPU",
+    "memory": "Peak memory, above the import",
+    "checks": "Status checks per job",
+}
+"""The figures that are plotted over the number of jobs, with their titles."""
+OURS_SHADES = (OURS, "#4b97c9", "#8fc1e3")
+OTHERS_SHADES = ("#8a5a00", "#c98a1b", "#8f8f8f", "#565656")
+
+
+def draw_lines(outcomes: list[Outcome], path: Path, note: str) -> None:
+    """Plot measures that differ in the number of jobs, with the targets as dashed lines, to a file.
+
+    Args:
+        outcomes: What came of them; the name of each measure is its number of jobs.
+        path: The file.
+        note: What to write below the plot.
+    """
+    peers = list(dict.fromkeys(peer for outcome in outcomes for peer in outcome.runs))
+    shades = {True: iter(OURS_SHADES), False: iter(OTHERS_SHADES)}
+    colors = {peer: next(shades["decart" in peer]) for peer in peers}
+    limits = {claim.figure: claim.most for outcome in outcomes for claim in outcome.measure.claims if not claim.peer}
+    with mpl.rc_context({"font.size": 7.5, "text.color": TEXT, "font.family": "DejaVu Sans"}):
+        figure = Figure((WIDTH, 5.2), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.07))
+        for axes, (name, title) in zip(figure.subplots(2, 2).flat, LINES.items(), strict=True):
+            for peer in peers:
+                points = [
+                    (int(outcome.measure.name), outcome.median(peer, name))
+                    for outcome in outcomes
+                    if name in next(iter(outcome.runs.get(peer, [])), {})
+                ]
+                width = 2.4 if "decart" in peer else 1.3
+                jobs, values = zip(*points, strict=True) if points else ((), ())
+                axes.plot(jobs, values, "o-", color=colors[peer], label=peer, markersize=3.5, linewidth=width)
+            unit = f"{UNITS[name]}, less is better" if name in UNITS else "less is better"
+            finish(axes, title, unit, limits.get(name))
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+        figure.supxlabel(note, fontsize=7, color=QUIET, x=0.995, ha="right")
+        figure.savefig(path, dpi=200, metadata={"Software": None})
+
+
+def finish(axes: Axes, title: str, unit: str, limit: float | None) -> None:
+    """Give a panel of lines its title, its axes from 0 on, and its target if that is not far away."""
+    top = axes.get_ylim()[1]
+    if limit is not None and limit < 3 * top:
+        axes.axhline(limit, color=QUIET, linestyle="--", linewidth=1)
+        place = axes.get_yaxis_transform()
+        axes.annotate("target: at most", (1, limit), (0, 2), place, "offset points", ha="right", color=QUIET)
+        top = max(top, limit * 1.12)
+    axes.set(xlim=(0, None), ylim=(0, top), xlabel="jobs at once")
+    axes.set_title(title, fontsize=8.5, fontweight="bold", loc="left", pad=12, x=0)
+    axes.annotate(unit, (0, 1), (0, 2), "axes fraction", "offset points", fontsize=7, color=QUIET, va="bottom")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def bars(outcome: Outcome) -> int:

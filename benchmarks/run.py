@@ -87,9 +87,9 @@ def _cell(peer: str, claim: Claim, outcome: Outcome) -> str:
 
 
 def table(rows: list[tuple[str, ...]], markdown: bool) -> Iterator[str]:
-    """Yield the lines of the table, as text or as Markdown."""
-    lines = [HEADINGS, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADINGS))]
+    """Yield the lines of a table whose first row has the headings, as text or as Markdown."""
+    lines = rows.copy()
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     if markdown:
         lines.insert(1, tuple("-" * width for width in widths))
     for line in lines:
@@ -97,11 +97,14 @@ def table(rows: list[tuple[str, ...]], markdown: bool) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |" if markdown else "  ".join(cells).rstrip()
 
 
+def report(text: str) -> None:
+    """Say on a terminal what is going on."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr)
+
+
 def measured(given: argparse.Namespace) -> list[Outcome]:
     """Run the measures that the command line selects."""
-    report = (
-        (lambda text: print(f"\r\033[K{text}", end="", file=sys.stderr)) if sys.stderr.isatty() else lambda text: None
-    )
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         quick, slow = (stack.enter_context(service(seconds)) for seconds in (0, given.seconds))
@@ -119,14 +122,12 @@ def measured(given: argparse.Namespace) -> list[Outcome]:
     return outcomes
 
 
-def main() -> None:
-    """Run the measures and print the table; fail only if a peer failed or returned a wrong result."""
-    given = arguments()
-    outcomes = measured(given)
+def show(outcomes: list[Outcome], given: argparse.Namespace) -> None:
+    """Print the table and the peers that did not run, and write the figures of every run to a file if asked."""
     if given.quick:
         print("A check that everything works: these figures are meaningless.\n")
     rows = [row(claim, outcome) for outcome in outcomes for claim in outcome.measure.claims]
-    print(*table(rows, given.markdown), sep="\n")
+    print(*table([HEADINGS, *rows], given.markdown), sep="\n")
     for outcome in outcomes:
         for peer, why in outcome.missing.items():
             print(f"\n{outcome.measure.title}: {peer} is not available: {why}", end="")
@@ -136,13 +137,25 @@ def main() -> None:
     if given.json:
         runs = {outcome.measure.title: outcome.runs for outcome in outcomes}
         given.json.write_text(json.dumps(runs, indent=1), "utf-8")
+
+
+def exit_if_wrong(outcomes: list[Outcome]) -> None:
+    """End the program with an error if a peer failed or returned a wrong result."""
+    wrong = [outcome.measure.title for outcome in outcomes if not outcome.is_correct]
+    if wrong:
+        sys.exit(f"A peer failed or returned a wrong result: {', '.join(wrong)}")
+
+
+def main() -> None:
+    """Run the measures and print the table; fail only if a peer failed or returned a wrong result."""
+    given = arguments()
+    outcomes = measured(given)
+    show(outcomes, given)
     if given.png:
         from plot import draw
 
         draw(outcomes, given.png, f"Medians of {given.rounds} rounds in one run, Python {platform.python_version()}")
-    wrong = [outcome.measure.title for outcome in outcomes if not outcome.is_correct]
-    if wrong:
-        sys.exit(f"A peer failed or returned a wrong result: {', '.join(wrong)}")
+    exit_if_wrong(outcomes)
 
 
 if __name__ == "__main__":

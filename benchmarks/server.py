@@ -1,15 +1,17 @@
 """A minimal server, on raw sockets and in a separate process, so that only the client is measured.
 
 It receives and discards uploads, responds to status checks, and generates videos while it sends them. It validates
-uploads, so that a fast but wrong one cannot win: the response has the ID ``<verdict>-<announced>-<received>-<due>``,
-where the verdict is ``complete``, ``cut`` or ``wrong``, and ``due`` is the time at which the job will be completed. The
-job ``video.<bytes>`` always exists, and its video has that size.
+uploads, so that a fast but wrong one cannot win: the response has the ID
+``<verdict>-<announced>-<received>-<number>-<due>``, where the verdict is ``complete``, ``cut`` or ``wrong``, and
+``due`` is the time at which the job will be completed, on the monotonic clock that all processes share. The job
+``video.<bytes>`` always exists, and its video has that size.
 
 A video, in either direction, consists of zeros with a number at the start of each block. It costs next to nothing to
 create and store (as a sparse file), and reveals bytes that were lost, duplicated or moved.
 
-Run by the harness: ``python server.py <seconds per job> [<certificate> <key>]``, with a certificate for TLS. It prints
-its port, and for each line on stdin the number of calls and connections since the last one. It exits when stdin ends.
+Run by the harness: ``python server.py <shortest>-<longest> [<certificate> <key>]``, with the seconds that a job takes
+and a certificate for TLS. It prints its port, and a report for each line on stdin, since the last one: the number of
+calls and connections, or after ``jobs`` what became of each submitted job. It exits when stdin ends.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 MIB = 1024 * 1024
@@ -30,8 +33,34 @@ STAMP = 8  # bytes of the number at the start of a block
 VIDEO = 200 * 1024  # bytes of the video of a submitted job
 MAX_HEAD = 64 * 1024  # bytes of a form within which its file must begin
 
+EVENLY = 0.6180339887498949  # the golden ratio: its multiples, modulo 1, are spread evenly, however many there are
+
+
+@dataclass
+class Job:
+    """What became of a submitted job: when it was completed, its status checks, and the requests for its result."""
+
+    due: float
+    checks: int = 0
+    fetches: int = 0
+    fetched: float | None = None  # when the last of these requests arrived
+
+
 counts = {"calls": 0, "connections": 0}
+jobs: dict[str, Job] = {}
 lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Durations:
+    """How many seconds jobs take: spread evenly between two limits, by the number of the job."""
+
+    shortest: float
+    longest: float
+
+    def of(self, number: int) -> float:
+        """Return the seconds that the job with this number takes."""
+        return self.shortest + (self.longest - self.shortest) * (number * EVENLY % 1)
 
 
 def stamp(number: int) -> bytes:
@@ -111,8 +140,8 @@ class Form:
 class Connection:
     """The connection of one client."""
 
-    def __init__(self, sock: socket.socket, seconds: float) -> None:
-        self._sock, self._seconds = sock, seconds
+    def __init__(self, sock: socket.socket, durations: Durations) -> None:
+        self._sock, self._durations = sock, durations
         self._buffer = memoryview(bytearray(MIB))
 
     def serve(self) -> None:
@@ -133,9 +162,22 @@ class Connection:
                 self._receive_form(_headers(lines), data)
                 data = b""
             elif path.endswith(b"/content"):
+                self._note_fetch(path.split(b"/")[-2].decode())
                 self._send_video(_headers(lines), _size(path))
             else:
-                self._send_status(path.rpartition(b"/")[2].decode(), time.monotonic() >= _due(path))
+                self._check(path.rpartition(b"/")[2].decode())
+
+    def _check(self, job_id: str) -> None:
+        with lock:
+            if job := jobs.get(job_id):
+                job.checks += 1
+        self._send_status(job_id, time.monotonic() >= _due(job_id))
+
+    def _note_fetch(self, job_id: str) -> None:
+        with lock:
+            if job := jobs.get(job_id):
+                job.fetches += 1
+                job.fetched = time.monotonic()
 
     def _send_status(self, job_id: str, done: bool) -> None:
         body = json.dumps({"job_id": job_id, "status": "completed" if done else "processing"}).encode()
@@ -152,8 +194,12 @@ class Connection:
                 return  # the client closed the connection
             received += got
             form.feed(self._buffer[:got])
-        due = int((time.monotonic() + self._seconds) * 1000)
-        self._send_status(f"{form.verdict()}-{announced}-{received}-{due}", False)
+        with lock:
+            number = len(jobs)
+            due = time.monotonic() + self._durations.of(number)
+            job_id = f"{form.verdict()}-{announced}-{received}-{number}-{due:.6f}"
+            jobs[job_id] = Job(due)
+        self._send_status(job_id, False)
 
     def _send_video(self, headers: dict[bytes, bytes], size: int) -> None:
         part = b"range" in headers
@@ -167,9 +213,10 @@ class Connection:
             *([b"Content-Range: bytes %d-%d/%d" % (first, size - 1, size)] if part else []),
         ]
         self._sock.sendall(b"\r\n".join(head) + b"\r\n\r\n")
-        self._buffer[:] = bytes(MIB)
+        room = min(MIB, size)
+        self._buffer[:room] = bytes(room)
         for start in range(first - first % MIB, size, MIB):
-            for at in range(0, MIB, BLOCK):
+            for at in range(0, room, BLOCK):
                 self._buffer[at : at + STAMP] = stamp((start + at) // BLOCK)
             self._sock.sendall(self._buffer[max(0, first - start) : size - start])
 
@@ -179,10 +226,10 @@ def _headers(lines: list[bytes]) -> dict[bytes, bytes]:
     return {name.lower(): value.strip() for name, _, value in pairs}
 
 
-def _due(path: bytes) -> float:
-    """Return the time at which the job of a path is completed; 0 for ``video.<bytes>``."""
-    last = path.rpartition(b"-")[2]
-    return int(last) / 1000 if last.isdigit() else 0.0
+def _due(job_id: str) -> float:
+    """Return the time at which a job is completed; 0 for ``video.<bytes>``."""
+    _, dash, due = job_id.rpartition("-")
+    return float(due) if dash else 0.0
 
 
 def _size(path: bytes) -> int:
@@ -191,37 +238,41 @@ def _size(path: bytes) -> int:
     return int(size) if kind == b"video" else VIDEO
 
 
-def serve(sock: socket.socket, seconds: float, tls: ssl.SSLContext | None) -> None:
+def serve(sock: socket.socket, durations: Durations, tls: ssl.SSLContext | None) -> None:
     """Serve one connection, in its own thread."""
     count("connections")
     with sock:
         try:
             with tls.wrap_socket(sock, server_side=True) if tls else sock as ours:
-                Connection(ours, seconds).serve()
+                Connection(ours, durations).serve()
         except (ConnectionError, ssl.SSLError):
             return  # the client is gone
 
 
-def accept(listener: socket.socket, seconds: float, tls: ssl.SSLContext | None) -> None:
+def accept(listener: socket.socket, durations: Durations, tls: ssl.SSLContext | None) -> None:
     """Accept connections forever."""
     while True:
         sock, _ = listener.accept()
-        threading.Thread(target=serve, args=(sock, seconds, tls), daemon=True).start()
+        threading.Thread(target=serve, args=(sock, durations, tls), daemon=True).start()
 
 
 def main() -> None:
-    seconds, certificate = float(sys.argv[1]), sys.argv[2:]
+    durations, certificate = Durations(*map(float, sys.argv[1].split("-"))), sys.argv[2:]
     tls = None
     if certificate:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(*certificate)
-    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    threading.Thread(target=accept, args=(listener, seconds, tls), daemon=True).start()
+    listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    threading.Thread(target=accept, args=(listener, durations, tls), daemon=True).start()
     print(listener.getsockname()[1], flush=True)
-    for _ in sys.stdin:
+    for line in sys.stdin:
         with lock:
-            print(json.dumps(counts), flush=True)
-            counts.update(calls=0, connections=0)
+            if line == "jobs\n":
+                print(json.dumps({job_id: asdict(job) for job_id, job in jobs.items()}), flush=True)
+                jobs.clear()
+            else:
+                print(json.dumps(counts), flush=True)
+                counts.update(calls=0, connections=0)
     os._exit(0)  # the threads are still waiting for their clients
 
 

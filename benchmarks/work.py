@@ -11,13 +11,16 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from peers import NotAvailableError, Peer, make
 from server import BLOCK, VIDEO, is_video, make_file
+from ways import WAYS
 
 SMALL = 64 * 1024  # bytes of the warm-up
 Figures = dict[str, Any]
@@ -73,7 +76,7 @@ def upload(peer: Peer, size: int, path: str) -> Figures:
         make_file(small, SMALL)
         peer.upload(small)
     job_id, figures = measured(lambda: peer.upload(Path(path)))
-    verdict, announced, received, _ = job_id.split("-")
+    verdict, announced, received, *_ = job_id.split("-")
     framing = int(received) - size
     correct = (verdict, announced) == ("complete", received) and 0 < framing < 1000
     return {**figures, "framing": framing, "correct": correct}
@@ -110,12 +113,66 @@ def jobs(peer: Peer, many: int) -> Figures:
     return {**figures, "correct": len(videos) == many and all(is_video(blocks(video), VIDEO) for video in videos)}
 
 
+def saved(peer: Peer, way: str, many: int) -> Figures:
+    """Run ``many`` jobs at once and save each to a file; the memory counts from the import of the peer's library."""
+    with tempfile.TemporaryDirectory() as folder, counted_threads() as counts:
+        times, figures = measured(lambda: WAYS[way](peer, many, Path(folder)))
+        videos = [path.read_bytes() for path in Path(folder).iterdir()]
+    correct = len(times) == len(videos) == many and all(is_video(blocks(video), VIDEO) for video in videos)
+    return {**figures, "saved": times, "threads": max(counts), "correct": correct}
+
+
+def virtual(peer: Peer, server: str, many: int, in_flight: int, **durations: float) -> Figures:
+    """Run ``many`` jobs in a pool on a virtual clock, and save them; see ``virtual.py``."""
+    from virtual import opened, save  # it imports the decart of the peer
+
+    with tempfile.TemporaryDirectory() as folder, opened(server, **durations) as (client, report):
+        videos = Path(folder, "videos")
+        save(client, 2, in_flight, Path(folder, "warm-up"))
+        before = report()
+        count, figures = measured(lambda: save(client, many, in_flight, videos))
+        seen = {name: value - before[name] for name, value in report().items()}
+        sizes = [path.stat().st_size for path in videos.iterdir()]
+    return {**figures, **seen, "correct": count == len(sizes) == many and len(set(sizes)) == 1}
+
+
+def waiter(peer: Peer, many: int, shortest: float, longest: float) -> Figures:
+    """Compute the status checks of a single waiter for the same jobs; see ``virtual.py``."""
+    from virtual import single_waiter  # it imports the decart of the peer
+
+    return single_waiter(shortest, longest, many)
+
+
+@contextmanager
+def counted_threads() -> Iterator[list[int]]:
+    """Count the threads of this process, without the one that counts, every 20 ms during the block."""
+    counts, over = [threading.active_count()], threading.Event()
+
+    def count() -> None:
+        while True:
+            ended = over.wait(0.02)
+            counts.append(threading.active_count() - 1)
+            if ended:
+                return
+
+    counter = threading.Thread(target=count)
+    counter.start()
+    try:
+        yield counts
+    finally:
+        over.set()
+        counter.join()
+
+
 VERBS: dict[str, Callable[..., Figures]] = {
     "upload": upload,
     "result": result,
     "download": download,
     "status": status,
     "jobs": jobs,
+    "saved": saved,
+    "virtual": virtual,
+    "waiter": waiter,
 }
 
 

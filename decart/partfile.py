@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from .targets import resolved
-from .workfile import WorkFile, flush, remove_leftovers
+from .workfile import WorkFile, flush, remove, remove_leftovers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -99,6 +99,7 @@ class PartFile:
         self._sync_interval = self._next_sync = sync_interval
         self._synced = 0
         self._work: WorkFile | None = None
+        self._leftovers: list[Path] = []
         self._in_use = threading.Lock()
         self._closed = False
 
@@ -109,7 +110,7 @@ class PartFile:
         Raises:
             OSError: The folder does not exist or is read-only, or the disk is full.
         """
-        remove_leftovers(self._file_path)
+        self._leftovers = remove_leftovers(self._file_path)
         self._work = work = WorkFile.open(self._file_path, self._source)
         work.copy_permissions(self._file_path, extra=0o600)  # the next download must be able to open it
         with suppress(OSError, ValueError, TypeError, KeyError):
@@ -175,7 +176,7 @@ class PartFile:
         work.replace(self._file_path)
         self._work = None
         work.discard()
-        remove_leftovers(self._file_path, resumable=True)  # the target exists now: nobody will resume them
+        remove(self._leftovers)  # the target exists now: nobody will resume them
         return self.target
 
     def close(self) -> None:

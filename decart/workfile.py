@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -129,15 +130,23 @@ class WorkFile:
             os.fchmod(self.file.fileno(), stat.S_IMODE(old.st_mode) & 0o777 | extra)
 
 
-def remove_leftovers(target: Path, *, resumable: bool = False) -> None:
-    """Delete what dead processes left next to a target; what a download can resume, only if ``resumable``."""
-    pattern = r"[0-9a-f]{12}([0-9a-f]{4})?\.json" if resumable else r"[0-9a-f]{12}\.json"
-    prefix = _prefix(target)
-    names: list[str] = []
-    with suppress(OSError):  # the folder may have many files
+def remove_leftovers(target: Path) -> list[Path]:
+    """Delete what dead processes left next to a target and nobody can resume; return the lock files of the rest."""
+    prefix, rest = _prefix(target), []
+    with suppress(OSError):  # the folder may have many files, so it is listed once for each of them
         found = [name for name in os.listdir(target.parent) if name.startswith(prefix)]
-        names = [name for name in found if re.fullmatch(pattern, name.removeprefix(prefix))]
-    for lock_path in map(target.with_name, names):
+        locks = [name for name in found if re.fullmatch(r"[0-9a-f]{12}([0-9a-f]{4})?\.json", name.removeprefix(prefix))]
+        for lock_path in map(target.with_name, locks):
+            if _is_private(lock_path):
+                remove([lock_path])
+            else:
+                rest.append(lock_path)
+    return rest
+
+
+def remove(lock_paths: Iterable[Path]) -> None:
+    """Delete lock files and their parts, unless a writer has them."""
+    for lock_path in lock_paths:
         with suppress(OSError):  # it is gone, in use or not ours
             lock_file = _open(lock_path)
             try:

@@ -26,9 +26,12 @@ PEERS = {
 }
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+MANY_JOBS = {"decart pool", "decart pool + urllib3", "decart async pool", "requests in threads", "aiohttp in tasks"}
+
+
+def run(*arguments: str, program: str = "run.py") -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "DECART_PUBLIC_SDK_PYTHON"}
-    command = [sys.executable, str(BENCHMARKS / "run.py"), *arguments]
+    command = [sys.executable, str(BENCHMARKS / program), *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -85,6 +88,47 @@ assert not server.is_video(work.blocks(bytes(size)), size)
 
 def test_the_checks_detect_data_that_is_cut_moved_or_lost() -> None:
     program = WRONG.format(folder=str(BENCHMARKS))
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_many_jobs_at_once_are_correct_for_every_peer_and_on_the_virtual_clock(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    ended = run("--quick", "--json", str(figures), program="many_jobs.py")
+    assert ended.returncode == 0, ended.stderr
+    outcomes = json.loads(figures.read_text("utf-8"))
+    assert outcomes["3 jobs"].keys() == MANY_JOBS | {"single waiter"}
+    assert len(outcomes["Virtual clock"]) == 4
+    assert all(one["correct"] for runs in outcomes.values() for those in runs.values() for one in those)
+    assert "\n3 jobs, decart pool  " in ended.stdout
+
+
+JUDGED = """
+import sys
+sys.path.insert(0, {folder!r})
+import many_jobs
+
+class Server:
+    def __init__(self, jobs):
+        self.jobs = lambda: jobs
+    counts = lambda self: {{}}
+
+def correct(saved, jobs, many=2, as_files=True):
+    return many_jobs.judged({{"saved": saved, "correct": as_files, "extra": 0}}, Server(jobs), many)["correct"]
+
+good = {{name: {{"due": 5.0, "checks": 3, "fetches": 1, "fetched": 5.1}} for name in "ab"}}
+assert correct({{"a": 6, "b": 7}}, good)
+assert not correct({{"a": 6, "b": 7}}, good, as_files=False)
+assert not correct({{"a": 6}}, good)
+assert not correct({{"a": 6, "b": 7}}, good, many=3)
+assert not correct({{"a": 6, "b": 4}}, good)
+assert not correct({{"a": 6, "b": 7}}, good | {{"b": good["b"] | {{"fetches": 2}}}})
+assert not correct({{"a": 6, "b": 7}}, good | {{"c": good["b"]}})
+"""
+
+
+def test_a_job_that_is_paid_twice_fetched_twice_too_early_or_never_is_not_correct() -> None:
+    program = JUDGED.format(folder=str(BENCHMARKS))
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
 

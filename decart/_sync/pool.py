@@ -46,6 +46,7 @@ class JobPool:
         self._operations, self._limits, self._spending = operations, limits, spending
         engine = operations.engine
         self._now, self._sleep = engine.transport.now, engine.transport.sleep
+        self._is_virtual = getattr(engine.transport, "has_virtual_clock", False)
         self._schedule: Schedule[PoolJob] = Schedule(
             max_in_flight=limits.max_in_flight,
             workers=limits.workers,
@@ -55,6 +56,7 @@ class JobPool:
         self._stop, self._wake, self._turn = WakeEvent(), WakeEvent(), Lock()
         self._steps = JobSteps(operations, self._schedule, spending, self._stop, self._report)
         self._reports: deque[Callable[[], None]] = deque()
+        self._held: dict[PoolJob, list[Callable[[], None]]] = {}
         self._workers: list[Worker] = []
         self._started = 0
         self._numbers, self._added = count(), count()
@@ -208,14 +210,14 @@ class JobPool:
             self._steps.targets.reserve(target, job)
         if label is None and self._operations.recorder is not None:
             job.label = new_label()
-        self._report(self._schedule.add, job, self._now())
+        self._reports.append(partial(self._schedule.add, job, self._now()))
+        self._wake.set()
         if next(self._added) == 0:
             self._start_worker()
 
-    def _report(self, function: Callable[..., None], *arguments: Any, **options: Any) -> None:
-        """Have the schedule changed by the worker whose turn it is."""
-        self._reports.append(partial(function, *arguments, **options))
-        self._wake.set()
+    def _report(self, function: Callable[..., None], step: Step[PoolJob], *rest: Any, **options: Any) -> None:
+        """Have the schedule changed once a step has ended: only one thread can be in its job's context."""
+        self._held.setdefault(step.job, []).append(partial(function, step, *rest, **options))
 
     def _start_worker(self) -> None:
         self._started += 1  # first: the worker may ask how many there are before it is in the list
@@ -224,7 +226,11 @@ class JobPool:
     def _work(self) -> None:
         """Carry out one step after the other."""
         while (step := self._next()) is not None:
-            run_in(step.job.context, partial(self._steps.run, step))
+            try:
+                run_in(step.job.context, partial(self._steps.run, step))
+            finally:
+                self._reports.extend(self._held.pop(step.job, ()))
+                self._wake.set()
             del step  # while this waits for the next one, nothing is kept of a job that has ended
 
     def _next(self) -> Step[PoolJob] | None:
@@ -246,7 +252,7 @@ class JobPool:
                     return found
                 if self._closed and self._schedule.is_idle:
                     return None
-                if found.seconds == FOREVER:
+                if found.seconds == FOREVER or (self._is_virtual and self._schedule.under_way):
                     self._wake.wait()
                 else:
                     self._sleep(found.seconds, self._wake)

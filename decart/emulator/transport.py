@@ -42,6 +42,8 @@ class EmulatorTransport:
         'completed'
     """
 
+    has_virtual_clock = True
+
     def __init__(self, emulator: Emulator | None = None) -> None:
         self.emulator = emulator or Emulator(clock=VirtualClock(), background=False)
         if not isinstance(self.emulator.clock, VirtualClock):

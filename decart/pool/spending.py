@@ -62,9 +62,8 @@ class Spending:
         if self._limit is None:
             return FREE
         cost = cost_of(self._prices, job)
-        if cost is None or cost < 0:
-            found = "no price" if cost is None else f"a price of {cost}"
-            raise InvalidInputError(f"max_spend: there is {found} for the model {job.model.name!r}; nothing was sent.")
+        if cost is None:
+            raise InvalidInputError(f"max_spend: there is no price for the model {job.model.name!r}; nothing was sent.")
         return Decimal(repr(cost))
 
     def reserve(self, cost: Decimal) -> None:

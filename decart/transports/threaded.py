@@ -51,7 +51,7 @@ class ThreadedTransport(LoopClock):
     """
 
     def __init__(self, transport: Transport, *, threads: int = KEPT_CONNECTIONS) -> None:
-        self._transport = transport
+        self._transport, self.has_virtual_clock = transport, getattr(transport, "has_virtual_clock", False)
         self._most_threads = threads
         self.after_fork()
         reset_after_fork(self)

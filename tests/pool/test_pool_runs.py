@@ -21,7 +21,8 @@ from decart import (
     SavedJob,
     SubmitOutcomeUnknownError,
 )
-from decart.emulator import Fault
+from decart.emulator import EmulatorTransport, Fault
+from decart.transports.base import HttpRequest, HttpResponse, Timeout
 
 
 @both_doors
@@ -52,6 +53,28 @@ def test_no_more_jobs_are_in_flight_than_asked_for(door: str) -> None:
         for request in emulator.requests:
             alive += (request.route == "submit") - (request.route == "content")
             assert alive <= 3
+
+
+@both_doors
+def test_a_virtual_clock_stands_still_while_a_request_is_under_way(door: str) -> None:
+    moved: list[bool] = []
+
+    class Timed(EmulatorTransport):
+        slept = threading.Event()
+
+        def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
+            self.slept.clear()
+            moved.append(self.slept.wait(0.02))  # for what must not happen
+            return super().send(request, timeout=timeout)
+
+        def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
+            super().sleep(seconds, cancel)
+            self.slept.set()
+
+    with emulator_of() as emulator, door_of(door, emulator, {"transport": Timed(emulator)}, workers=16) as pool:
+        with pool:
+            list(pool.map(map(lake, range(10))))
+        assert not any(moved)
 
 
 @both_doors

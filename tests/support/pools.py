@@ -120,6 +120,8 @@ class Held(EmulatorTransport):
         go_on: What it waits for.
     """
 
+    has_virtual_clock = False  # while a request is held up, the clock goes on
+
     def __init__(self, emulator: VirtualEmulator, what: Callable[[HttpRequest], bool]) -> None:
         super().__init__(emulator)
         self._what = what
