@@ -100,7 +100,7 @@ def moment(step: str | float) -> dict[str, Any]:
     return {"at": [step, random.randrange(3)]} if isinstance(step, str) else {"after": random.uniform(0.01, step)}
 
 
-def end_at_each(workshop: PoolWorkshop, transport: str, moments: Sequence[str | float], **how: Any) -> None:
+def end_at_each(workshop: PoolWorkshop, transport: str | None, moments: Sequence[str | float], **how: Any) -> None:
     """End a pool at each of these moments, in any order; begin with new jobs whenever all are done."""
     left = random.sample(moments, len(moments))
     while left:
@@ -130,13 +130,14 @@ def test_a_pool_may_be_killed_at_each_step(workshop: PoolWorkshop, transport: st
 
 
 def test_a_pool_may_be_killed_at_any_time(workshop: PoolWorkshop) -> None:
-    while workshop.kills < 0.07 * CRASHES:
-        workshop.make(JOBS, *([plan(**moment(0.1))] for _ in range(11)))
+    kills = round(0.06 * CRASHES)
+    end_at_each(workshop, None, [0.1] * kills)
     print(f"at random: {figures(workshop)}")
+    assert workshop.kills == kills
 
 
 def test_two_pools_with_the_same_labels_may_be_killed_at_any_time(workshop: PoolWorkshop) -> None:
-    while workshop.kills < 0.04 * CRASHES:
+    while workshop.kills < 0.03 * CRASHES:
         workshop.make(JOBS, *([plan(**moment(0.2)), plan(**moment(0.2))] for _ in range(6)))
     print(f"two that race: {figures(workshop)}")
 
@@ -162,7 +163,7 @@ def test_a_pool_takes_over_from_another_that_was_killed(workshop: PoolWorkshop) 
 @pytest.mark.parametrize("transport", ["requests", "aiohttp"])
 def test_an_interrupted_pool_names_what_runs_and_is_continued(workshop: PoolWorkshop, transport: str) -> None:
     steps = ["after insert", "POST", "before accepted None", "response GET", "os.rename", "after delivered completed"]
-    moments = [*steps, *[0.2] * (CRASHES // 75)]
+    moments = [*steps, *[0.2] * (CRASHES // 150)]
     end_at_each(workshop, transport, moments, interrupt=True)
     print(f"{transport}: {figures(workshop)}")
     assert (workshop.kills, workshop.unknown, workshop.interrupts) == (0, 0, len(moments))

@@ -13,11 +13,13 @@ SIGKILL. With ``pool``, the arguments of a pool, the worker makes all videos in 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import select
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -222,6 +224,7 @@ def perform(url: str, folder: Path, labels: list[str], plan: dict[str, Any]) -> 
     """Work as a plan says; return the exit code."""
     steps = Steps(plan.get("at"), signal_of(plan), Path(plan["note"]) if "note" in plan else None)
     steps.audit(str(folder))
+    threading.excepthook = fail
     settings: dict[str, Any] = {
         "api_key": "dct_test",
         "base_url": url,
@@ -242,6 +245,12 @@ def perform(url: str, folder: Path, labels: list[str], plan: dict[str, Any]) -> 
     return code
 
 
+def fail(of: threading.ExceptHookArgs) -> None:
+    """End a worker in which a thread fails; what the thread was to do would be missing."""
+    traceback.print_exception(of.exc_value)
+    os._exit(FAILED)
+
+
 def signal_of(plan: dict[str, Any]) -> signal.Signals:
     return signal.SIGINT if "interrupt" in plan else signal.SIGKILL
 
@@ -259,6 +268,8 @@ def run(url: str, folder: str, labels: list[str], plans: list[dict[str, Any]]) -
 if __name__ == "__main__":
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # a worker unblocks it once it can deal with it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.fsync = lambda _: None  # no power cut is tested
     pooled.warm_up()
+    gc.freeze()  # a worker whose collections touch what the program has made would copy it
     for line in sys.stdin:
         print(json.dumps(run(**json.loads(line))), flush=True)

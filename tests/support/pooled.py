@@ -15,6 +15,7 @@ HASTE = 20
 NOTES = "notes.json"
 """The file in its folder that gets the notes on the exception of a worker that was interrupted."""
 
+
 class Hasty(RequestsTransport):
     """A transport whose clock is fast, so that two pools do not wait long for each other."""
 
