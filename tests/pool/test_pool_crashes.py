@@ -114,8 +114,7 @@ def end_at_each(workshop: PoolWorkshop, transport: str | None, moments: Sequence
 
 
 def figures(workshop: PoolWorkshop) -> str:
-    log = workshop.server.emulator.requests
-    routes = ", ".join(f"{log.count(route=route)} {route}" for route in ("submit", "status", "content"))
+    routes = ", ".join(f"{workshop.routes[route]} {route}" for route in ("submit", "status", "content"))
     return (
         f"{workshop.kills} kills, {workshop.interrupts} interrupts, {workshop.rounds * JOBS} labels, {routes}, "
         f"{workshop.unknown} unknown"
@@ -146,8 +145,7 @@ def test_two_pools_share_the_jobs_of_the_same_labels(workshop: PoolWorkshop) -> 
     folder = workshop.begin(JOBS)
     assert workshop.run(folder, [plan("hasty"), plan("hasty")]) == [DONE, DONE]
     workshop.check(folder)
-    requests = workshop.server.emulator.requests
-    assert (requests.count(route="submit"), requests.count(route="content")) == (JOBS, JOBS)
+    assert (workshop.routes["submit"], workshop.routes["content"]) == (JOBS, JOBS)
 
 
 def test_a_pool_takes_over_from_another_that_was_killed(workshop: PoolWorkshop) -> None:

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,7 @@ class Workshop:
     Attributes:
         kills: Workers that were killed.
         unknown: Labels whose outcome was unknown, and which the test settled.
+        routes: How many requests of each kind reached the server in the rounds that are done.
         labels: The labels of the present round; they end with their index, as those do that a pool makes.
     """
 
@@ -56,7 +58,7 @@ class Workshop:
         self.kills = self.unknown = self.rounds = self.broken = 0
         self.labels: list[str] = []
         self.postgres: PostgreSQL | None = None
-        server.emulator.requests.clear()
+        self.routes = Counter[str]()
 
     def run(self, folder: Path, plans: list[dict[str, Any]]) -> list[int]:
         """Run workers once, and return their exit codes."""
@@ -94,7 +96,8 @@ class Workshop:
         self.finish(folder)
 
     def begin(self, number: int) -> Path:
-        """Begin a round with new labels, and return its folder."""
+        """Begin a round with new labels and an empty request log, which is limited; return its folder."""
+        self.server.emulator.requests.clear()
         self.rounds += 1
         self.labels = [f"label-{self.rounds}-{index}" for index in range(number)]
         folder = self.folder / str(self.rounds)
@@ -154,6 +157,7 @@ class Workshop:
             assert jobs[label] == [record.job_id], label
             assert (record.state, record.saved_to) == ("delivered", str(target))
             assert target.read_bytes() == content(f"The video of {label}")
+        self.routes.update(request.route for request in self.server.emulator.requests)
         journal = {"jobs.db"} if self.postgres is None else set()
         assert {path.name for path in folder.iterdir()} == journal | {f"{label}.mp4" for label in self.labels}
 
