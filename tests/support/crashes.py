@@ -5,20 +5,25 @@ that a start is quick. For each line of JSON that the program reads, it runs the
 
     python -m support.crashes <<< '{"url": "http://127.0.0.1:1234", "folder": "/tmp/x", "labels": ["a"], "plans": [{}]}'
 
-A plan has the transport, ``how`` the worker works, and the kill: ``at`` a step, by its number, or ``after`` seconds.
+A plan has the transport, ``how`` the worker works, and the kill: ``at`` a step, or ``after`` seconds. The step is given
+by its number, or by its name and how many of that name come before it. With ``interrupt``, it is Ctrl-C instead of
+SIGKILL. With ``pool``, the arguments of a pool, the worker makes all videos in one: see `support.pooled`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import select
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,35 +34,39 @@ from decart import (
     EventHook,
     JobRecord,
     JournalError,
-    MemoryJournal,
     PollPolicy,
     SQLiteJournal,
     SubmitOutcomeUnknownError,
     models,
 )
 from decart.integrations.sql import SQLAlchemyJournal
+from support import pooled
 
 POLL = PollPolicy(interval=0.01, max_interval=0.02)
 AUDITED = ("open", "os.rename", "os.remove", "os.truncate", "fcntl.flock", "socket.connect")
-DONE, UNKNOWN, FAILED, BROKEN = 0, 1, 2, 4
+DONE, UNKNOWN, FAILED, BROKEN, INTERRUPTED = 0, 1, 2, 4, 8
 """Exit codes, which may be combined: all videos are saved; a submit has an unknown outcome; something else went wrong;
-the journal could not be used."""
+the journal could not be used; it was interrupted."""
+
+PATIENCE = 60.0
+"""Seconds within which a worker ends by itself; never reached when all is well."""
 
 
 class Steps:
     """What a worker does, step by step.
 
     Args:
-        kill_at: The number of the step before which it is killed.
+        kill_at: The number of the step before which it is killed, or its name and how many of that name are before it.
+        by: The signal that kills it.
         note: The file that gets the names of the steps.
     """
 
-    def __init__(self, kill_at: int | None, note: Path | None) -> None:
-        self.kill_at, self.note, self.names = kill_at, note, list[str]()
+    def __init__(self, kill_at: int | list[Any] | None, by: signal.Signals, note: Path | None) -> None:
+        self.kill_at, self.by, self.note, self.names = kill_at, by, note, list[str]()
 
     def step(self, name: str) -> None:
-        if len(self.names) == self.kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.kill_at in (len(self.names), [name, self.names.count(name)]):
+            os.kill(os.getpid(), self.by)
         self.names.append(name)
 
     def audit(self, folder: str) -> None:
@@ -171,16 +180,18 @@ class Worker:
         """Wait until it and what it forked have ended, at most for some seconds; return whether they have."""
         return bool(select.select([self.alive], [], [], within)[0])
 
-    def kill(self) -> None:
+    def kill(self, by: signal.Signals) -> None:
         """Kill it with what it forked."""
         try:
-            os.killpg(self.group, signal.SIGKILL)
+            os.killpg(self.group, by)
         except (ProcessLookupError, PermissionError):  # it is not in its group yet, or has ended
-            os.kill(self.group, signal.SIGKILL)
+            os.kill(self.group, by)
 
     def exit_code(self) -> int:
         """Wait until all have ended, and return its exit code; that of a killed one is -9."""
-        self.has_ended()
+        if not self.has_ended(PATIENCE):
+            self.kill(signal.SIGKILL)
+            return FAILED
         os.close(self.alive)
         return os.waitstatus_to_exitcode(os.waitpid(self.group, 0)[1])
 
@@ -195,22 +206,54 @@ def start(url: str, folder: Path, labels: list[str], plan: dict[str, Any]) -> Wo
     code = FAILED
     try:
         os.setpgid(0, 0)
-        steps = Steps(plan.get("at"), Path(plan["note"]) if "note" in plan else None)
-        steps.audit(str(folder))
-        with DecartClient(
-            "dct_test",
-            base_url=url,
-            transport=plan.get("transport"),
-            journal=SQLAlchemyJournal(plan["database"]) if "database" in plan else Watched(folder / "jobs.db", steps),
-            event_hooks=[Hook(steps)],
-            poll=POLL,
-        ) as client:
-            code = work(client, folder, labels, plan.get("how", ""))
-        steps.write()
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+            code = perform(url, folder, labels, plan)
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    except KeyboardInterrupt as error:
+        code = INTERRUPTED
+        (folder / pooled.NOTES).write_text(json.dumps(pooled.notes_of(error)))
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def perform(url: str, folder: Path, labels: list[str], plan: dict[str, Any]) -> int:
+    """Work as a plan says; return the exit code."""
+    steps = Steps(plan.get("at"), signal_of(plan), Path(plan["note"]) if "note" in plan else None)
+    steps.audit(str(folder))
+    threading.excepthook = fail
+    sys.setswitchinterval(1e-5)  # so that threads overtake each other anywhere
+    settings: dict[str, Any] = {
+        "api_key": "dct_test",
+        "base_url": url,
+        "transport": plan.get("transport"),
+        "journal": SQLAlchemyJournal(plan["database"]) if "database" in plan else Watched(folder / "jobs.db", steps),
+        "event_hooks": [Hook(steps)],
+        "poll": POLL,
+    }
+    code = DONE
+    if "pool" in plan:
+        save_to = f"{folder}/{labels[0].rpartition('-')[0]}-{{index}}.mp4"
+        for result in pooled.make(settings, plan["pool"], map(options_of, labels), save_to):
+            code |= one(partial(pooled.check, result))
+    else:
+        with DecartClient(**settings) as client:
+            code = work(client, folder, labels, plan.get("how", ""))
+    steps.write()
+    return code
+
+
+def fail(of: threading.ExceptHookArgs) -> None:
+    """End a worker in which a thread fails; what the thread was to do would be missing."""
+    traceback.print_exception(of.exc_value)
+    os._exit(FAILED)
+
+
+def signal_of(plan: dict[str, Any]) -> signal.Signals:
+    return signal.SIGINT if "interrupt" in plan else signal.SIGKILL
 
 
 def run(url: str, folder: str, labels: list[str], plans: list[dict[str, Any]]) -> list[int]:
@@ -219,13 +262,15 @@ def run(url: str, folder: str, labels: list[str], plans: list[dict[str, Any]]) -
     began = time.monotonic()
     for worker, plan in sorted(zip(workers, plans, strict=True), key=lambda both: both[1].get("after", 0)):
         if "after" in plan and not worker.has_ended(max(0, began + plan["after"] - time.monotonic())):
-            worker.kill()
+            worker.kill(signal_of(plan))
     return [worker.exit_code() for worker in workers]
 
 
 if __name__ == "__main__":
-    with DecartClient("dct_test", journal=MemoryJournal()) as client:  # it imports what each worker would import again
-        assert client.jobs.pending() == []
-
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # a worker unblocks it once it can deal with it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.fsync = lambda _: None  # no power cut is tested
+    pooled.warm_up()
+    gc.freeze()  # a worker whose collections touch what the program has made would copy it
     for line in sys.stdin:
         print(json.dumps(run(**json.loads(line))), flush=True)
