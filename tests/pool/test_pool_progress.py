@@ -15,12 +15,14 @@ from typing import Any
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from support.fakes import MP4, FakeTransport, client_of, status
 from support.pools import PATIENCE, Held, both_doors, content, door_of, emulator_of, lake, render
 
 from decart import InvalidInputError, PoolProgress, Progress
 from decart.emulator import Emulator, EmulatorServer
 from decart.integrations.progress_bar import Bar, pool_line, tqdm
 from decart.pool.tally import Tally, length_of
+from decart.transports.base import HttpResponse
 
 SIZE = len(content())
 
@@ -71,7 +73,7 @@ def test_the_last_report_has_the_final_numbers(door: str, saved: bool, tmp_path:
         pool,
     ):
         list(pool.map([lake(number) for number in range(9)], save_to=save_to))
-        pool.submit(lake() | {"colour": "red"})
+        assert pool.submit(lake() | {"colour": "red"}).exception()
     assert reports[-1] == progress(done=8, failed=2, total=10, bytes_received=8 * SIZE)
 
 
@@ -186,6 +188,17 @@ def test_bytes_of_an_earlier_run_do_not_count_and_those_of_a_restart_do() -> Non
     for receiver, done in ((one, 100), (one, 150), (other, 0), (one, 0), (other, 30), (one, 70)):
         receiver(Progress(direction="download", done=done, total=None))
     assert tally.progress().bytes_received == 50 + 30 + 70
+
+
+def test_the_last_bytes_are_reported_although_no_length_was_announced(tmp_path: Path) -> None:
+    reported: list[Progress] = []
+    chunked = {"Content-Type": "video/mp4", "Transfer-Encoding": "chunked"}
+    transport = FakeTransport(
+        status("completed"), lambda request: HttpResponse(200, chunked, iter([MP4[:9], MP4[9:]]), lambda: None)
+    )
+    client_of(transport).queue.download("j1", tmp_path / "lake.mp4", progress=reported.append)
+    assert [report.total for report in reported] == [None, len(MP4)]
+    assert reported[-1].done == len(MP4)
 
 
 # ---------------------------------------------------------------- the callback
