@@ -20,8 +20,8 @@ from ..jobs import QueueJobResult
 from ..journal.fingerprints import request_of
 from ..journal.labels import default_label, new_label
 from ..options import JobOptions, callback_of, from_options
-from ..pool.options import MOST_NAMED, PoolLimits, left_early
-from ..pool.saving import FileOf, SaveTo, files_of, prepared
+from ..pool.options import MOST_NAMED, OneProcess, PoolLimits, left_early
+from ..pool.saving import FileOf, LabelOf, SaveTo, files_of, prepared
 from ..pool.schedule import FOREVER, Schedule, Step
 from ..pool.spending import Spending
 from ..protocol import form_fields
@@ -31,8 +31,6 @@ from .pooljob import AsyncPoolJob
 from .steps import AsyncJobSteps
 from .taken import AsyncTakenJobs
 from .workers import Future, Lock, WakeEvent, Worker, join, new_future, run_in, start_worker
-
-LabelOf = Callable[[int, JobOptions | VideoInput], str]
 
 
 class AsyncJobPool:
@@ -57,9 +55,9 @@ class AsyncJobPool:
         self._reports: deque[Callable[[], None]] = deque()
         self._held: dict[AsyncPoolJob, list[Callable[[], None]]] = {}
         self._workers: list[Worker] = []
-        self._started = 0
+        self._started, self._closed = 0, False
         self._numbers, self._added = count(), count()
-        self._closed = False
+        self._process = OneProcess()
 
     def submit(
         self, options: JobOptions | VideoInput, *, label: str | None = None, save_to: SaveTo | None = None
@@ -78,7 +76,7 @@ class AsyncJobPool:
             The future of what ``submit_and_poll`` returns or raises. It can be cancelled until the submit begins.
 
         Raises:
-            ClientClosedError: The pool is closed.
+            ClientClosedError: The pool is closed, or was used before a fork.
 
         Example:
             >>> future = pool.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A lake"}, save_to="lake.mp4")
@@ -167,6 +165,7 @@ class AsyncJobPool:
     def _new_job(self) -> AsyncPoolJob:
         if self._closed:
             raise ClientClosedError("This pool is closed, and the job was not submitted; submit it inside its block.")
+        self._process.check()
         return AsyncPoolJob(future=new_future(), context=copy_context())
 
     async def _begin(

@@ -21,8 +21,8 @@ from ..jobs import QueueJobResult
 from ..journal.fingerprints import request_of
 from ..journal.labels import default_label, new_label
 from ..options import JobOptions, callback_of, from_options
-from ..pool.options import MOST_NAMED, PoolLimits, left_early
-from ..pool.saving import FileOf, SaveTo, files_of, prepared
+from ..pool.options import MOST_NAMED, OneProcess, PoolLimits, left_early
+from ..pool.saving import FileOf, LabelOf, SaveTo, files_of, prepared
 from ..pool.schedule import FOREVER, Schedule, Step
 from ..pool.spending import Spending
 from ..protocol import form_fields
@@ -32,8 +32,6 @@ from .pooljob import PoolJob
 from .steps import JobSteps
 from .taken import TakenJobs
 from .workers import Future, Lock, WakeEvent, Worker, join, new_future, run_in, start_worker
-
-LabelOf = Callable[[int, JobOptions | VideoInput], str]
 
 
 class JobPool:
@@ -58,9 +56,9 @@ class JobPool:
         self._reports: deque[Callable[[], None]] = deque()
         self._held: dict[PoolJob, list[Callable[[], None]]] = {}
         self._workers: list[Worker] = []
-        self._started = 0
+        self._started, self._closed = 0, False
         self._numbers, self._added = count(), count()
-        self._closed = False
+        self._process = OneProcess()
 
     def submit(
         self, options: JobOptions | VideoInput, *, label: str | None = None, save_to: SaveTo | None = None
@@ -79,7 +77,7 @@ class JobPool:
             The future of what ``submit_and_poll`` returns or raises. It can be cancelled until the submit begins.
 
         Raises:
-            ClientClosedError: The pool is closed.
+            ClientClosedError: The pool is closed, or was used before a fork.
 
         Example:
             >>> future = pool.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A lake"}, save_to="lake.mp4")
@@ -168,6 +166,7 @@ class JobPool:
     def _new_job(self) -> PoolJob:
         if self._closed:
             raise ClientClosedError("This pool is closed, and the job was not submitted; submit it inside its block.")
+        self._process.check()
         return PoolJob(future=new_future(), context=copy_context())
 
     def _begin(
