@@ -65,12 +65,12 @@ class AsyncJobPool:
         """Submit a job as soon as fewer than ``max_in_flight`` are running. It does not wait.
 
         Args:
-            options: As for ``client.queue.submit``.
+            options: As for ``client.queue.submit``; ``on_status_change`` may be one of them.
             label: Your name for the job, for a client with a journal. A job that the label has already, from a run that
                 was killed for example, is continued and not paid for again; if its video is in ``save_to`` already, no
                 request is made.
             save_to: The file that the video goes to instead of memory; its folder is created. The path may have
-                ``{index}``, ``{label}`` and ``{model}`` in it, or be a function of the index and the options.
+                ``{index}`` (of this call, from 0), ``{label}`` and ``{model}``, or be a function of index and options.
 
         Returns:
             The future of what ``submit_and_poll`` returns or raises. It can be cancelled until the submit begins.
