@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -196,8 +197,7 @@ class AsyncJobSteps:
         if job_id is None:
             return submit_cancelled()
         error = wait_cancelled(job_id) if job.last is None else download_cancelled(job_id)
-        if step.kind != "leave":
-            log.warning("%s", error)
+        log.log(logging.DEBUG if step.kind == "leave" else logging.WARNING, "%s", error)
         return error
 
     async def _end(self, step: Step[AsyncPoolJob], job: AsyncPoolJob, outcome: QueueJobResult | BaseException) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -197,8 +198,7 @@ class JobSteps:
         if job_id is None:
             return submit_cancelled()
         error = wait_cancelled(job_id) if job.last is None else download_cancelled(job_id)
-        if step.kind != "leave":
-            log.warning("%s", error)
+        log.log(logging.DEBUG if step.kind == "leave" else logging.WARNING, "%s", error)
         return error
 
     def _end(self, step: Step[PoolJob], job: PoolJob, outcome: QueueJobResult | BaseException) -> None:

@@ -197,6 +197,19 @@ def test_a_future_can_be_cancelled_before_its_submit_and_costs_nothing(door: str
             assert len(emulator.requests.submits) == 2
 
 
+def test_a_task_that_is_cancelled_after_its_submit_leaves_its_job_and_the_log_names_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen = threading.Event()
+    with emulator_of(pending=1e9) as emulator, door_of("async", emulator, ENDLESS) as pool, pool:
+        future = pool.submit(accepted(seen))
+        assert seen.wait(PATIENCE)
+        assert future.cancel()
+    (submit,) = emulator.requests.submits
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.startswith(f"The wait for job {submit.job_id} was cancelled. The job continues, and is billed")
+
+
 @both_doors
 def test_closing_a_map_drops_the_jobs_that_were_not_submitted(door: str) -> None:
     with emulator_of() as emulator:
