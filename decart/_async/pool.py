@@ -18,8 +18,8 @@ from ..jobs import QueueJobResult
 from ..journal.fingerprints import request_of
 from ..journal.labels import default_label, new_label
 from ..options import JobOptions, callback_of, from_options
-from ..pool.options import PoolLimits
-from ..pool.saving import FileOf, SaveTo, files_of, prepared
+from ..pool.options import OneProcess, PoolLimits
+from ..pool.saving import FileOf, LabelOf, SaveTo, files_of, prepared
 from ..pool.schedule import FOREVER, Schedule, Step
 from ..pool.spending import Spending
 from ..pool.tally import length_of
@@ -31,8 +31,6 @@ from .poolreporter import AsyncPoolReporter
 from .steps import AsyncJobSteps
 from .taken import AsyncTakenJobs
 from .workers import Future, Lock, WakeEvent, Worker, join, new_future, run_in, start_worker
-
-LabelOf = Callable[[int, JobOptions | VideoInput], str]
 
 
 class AsyncJobPool:
@@ -59,9 +57,9 @@ class AsyncJobPool:
         self._reports: deque[Callable[[], None]] = deque()
         self._held: dict[AsyncPoolJob, list[Callable[[], None]]] = {}
         self._workers: list[Worker] = []
-        self._started = 0
+        self._started, self._closed = 0, False
         self._numbers, self._added = count(), count()
-        self._closed = False
+        self._process = OneProcess()
 
     def submit(
         self, options: JobOptions | VideoInput, *, label: str | None = None, save_to: SaveTo | None = None
@@ -69,18 +67,18 @@ class AsyncJobPool:
         """Submit a job as soon as fewer than ``max_in_flight`` are running. It does not wait.
 
         Args:
-            options: As for ``client.queue.submit``.
+            options: As for ``client.queue.submit``; ``on_status_change`` may be one of them.
             label: Your name for the job, for a client with a journal. A job that the label has already, from a run that
                 was killed for example, is continued and not paid for again; if its video is in ``save_to`` already, no
                 request is made.
             save_to: The file that the video goes to instead of memory; its folder is created. The path may have
-                ``{index}``, ``{label}`` and ``{model}`` in it, or be a function of the index and the options.
+                ``{index}`` (of this call, from 0), ``{label}`` and ``{model}``, or be a function of index and options.
 
         Returns:
             The future of what ``submit_and_poll`` returns or raises. It can be cancelled until the submit begins.
 
         Raises:
-            ClientClosedError: The pool is closed.
+            ClientClosedError: The pool is closed, or was used before a fork.
 
         Example:
             >>> future = pool.submit({"model": models.video("lucy-pro-t2v"), "prompt": "A lake"}, save_to="lake.mp4")
@@ -172,6 +170,7 @@ class AsyncJobPool:
     def _new_job(self) -> AsyncPoolJob:
         if self._closed:
             raise ClientClosedError("This pool is closed, and the job was not submitted; submit it inside its block.")
+        self._process.check()
         return AsyncPoolJob(future=new_future(), context=copy_context())
 
     async def _begin(

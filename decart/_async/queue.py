@@ -251,8 +251,8 @@ class AsyncQueueClient(AsyncFinishedJobs):
         ``pool.map(jobs, order_outputs=True, return_exceptions=False, save_to=None, label=None, resume=False)`` yields
         the results of any number of jobs. Leaving the block waits for all jobs.
 
-        The status of each job is checked at the pace of ``poll``. Where the service asks for it (429, 503), the pool
-        slows down, and submits again what was refused.
+        The status of each job is checked as by ``poll``, with the policy of the client. Where the service asks for it
+        (429, 503), the pool slows down, and submits again what was refused.
 
         Args:
             max_in_flight: The most jobs that are submitted and have not ended.

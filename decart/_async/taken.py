@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import Any
@@ -56,7 +57,11 @@ class AsyncTakenJobs:
             self._early.remove(index)
         else:
             index = await self._ended.get()
-        return self._jobs.pop(index).future
+        future = self._jobs.pop(index).future
+        if not future.cancelled() and (error := future.exception()) is not None:
+            with suppress(Exception):  # an exception that takes no notes
+                error.add_note(f"This is the job with index {index} of a map.")
+        return future
 
     def drop(self) -> None:
         """Cancel the jobs whose submit has not begun."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -91,7 +92,7 @@ class JobSteps:
         is_wanted = not job.future.cancelled() if job.begun else begin(job.future)
         job.begun = True
         if step.kind == "leave" or not is_wanted:
-            return self._left(job)
+            return self._left(step, job)
         if step.kind == "submit":
             return self._submit(step, job)
         assert job.wait is not None  # it was submitted
@@ -198,13 +199,13 @@ class JobSteps:
         self._report(self._schedule.fetch, step, now)
         return None
 
-    def _left(self, job: PoolJob) -> WaitCancelledError:
-        """Return the error of a job that nobody waits for any more."""
+    def _left(self, step: Step[PoolJob], job: PoolJob) -> WaitCancelledError:
+        """Return the error of a job that nobody waits for any more; a pool that is left names all of them at once."""
         job_id = None if job.wait is None else job.wait.poll.job_id
         if job_id is None:
             return submit_cancelled()
         error = wait_cancelled(job_id) if job.last is None else download_cancelled(job_id)
-        log.warning("%s", error)
+        log.log(logging.DEBUG if step.kind == "leave" else logging.WARNING, "%s", error)
         return error
 
     def _end(self, step: Step[PoolJob], job: PoolJob, outcome: QueueJobResult | BaseException) -> None:

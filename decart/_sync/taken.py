@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import Any
@@ -57,7 +58,11 @@ class TakenJobs:
             self._early.remove(index)
         else:
             index = self._ended.get()
-        return self._jobs.pop(index).future
+        future = self._jobs.pop(index).future
+        if not future.cancelled() and (error := future.exception()) is not None:
+            with suppress(Exception):  # an exception that takes no notes
+                error.add_note(f"This is the job with index {index} of a map.")
+        return future
 
     def drop(self) -> None:
         """Cancel the jobs whose submit has not begun."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from itertools import islice
 from typing import Any
 
 import attrs
 
+from ..errors import ClientClosedError
 from ..inputs import real, refuse
 
 MOST_NAMED = 20
@@ -31,6 +33,26 @@ class PoolLimits:
     max_in_flight: int = attrs.field(converter=real, validator=_number(1, 100_000))
     workers: int = attrs.field(converter=real, validator=_number(1, 256))
     max_checks_per_second: float = attrs.field(converter=real, validator=_number(0.01, 100_000))
+
+
+@attrs.define
+class OneProcess:
+    """The process whose threads run a pool: that of its first job. A forked child has none of them."""
+
+    _pid: int | None = attrs.field(default=None, init=False)
+
+    def check(self) -> None:
+        """Note the first process that calls this, and refuse others.
+
+        Raises:
+            ClientClosedError: It was called in another process before.
+        """
+        self._pid = self._pid or os.getpid()
+        if self._pid != os.getpid():
+            raise ClientClosedError(
+                "This pool was used before the fork, and its threads exist in the parent only. The job was not "
+                "submitted; create a pool in this process."
+            )
 
 
 def left_early(running: Collection[str], sending: int, most: int = MOST_NAMED, *, journal: bool) -> str:

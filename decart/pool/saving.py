@@ -21,6 +21,9 @@ FIELDS = {"index", "label", "model"}
 SaveTo = str | os.PathLike[str] | Callable[[int, Any], str | os.PathLike[str]]
 """The file of each job: a path, a template such as ``videos/{index:04}.mp4``, or a function of index and options."""
 
+LabelOf = Callable[[int, Any], str]
+"""The label of each job: a function of index and options."""
+
 FileOf = Callable[[int, str | None, str, Any], str | os.PathLike[str]]
 """Returns the file of a job by its index, its label, the name of its model, and its options."""
 
@@ -50,7 +53,9 @@ def files_of(save_to: SaveTo | None, *, many: bool = False) -> FileOf | None:
 
     def file_of(index: int, label: str | None, model: str, options: object) -> str:
         if label is None and "label" in used:
-            raise InvalidInputError("save_to: {label} is in it, and the job has no label.")
+            raise InvalidInputError(
+                "save_to has {label} in it, but the job has no label; pass label=..., too, which needs a journal."
+            )
         return template.format(index=index, label=safe_name(label or ""), model=safe_name(model))
 
     return file_of

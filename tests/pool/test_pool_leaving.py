@@ -50,7 +50,8 @@ def test_an_exception_submits_nothing_more_and_says_which_jobs_continue(
         f"Jobs of this pool that still run, and are billed (1): {job_id}. To wait for one: client.queue.poll(job_id)."
     )
     assert caught.value.__notes__ == [note]
-    assert note in caplog.messages
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == [note]  # one for all jobs
 
 
 @both_doors
@@ -194,6 +195,19 @@ def test_a_future_can_be_cancelled_before_its_submit_and_costs_nothing(door: str
             with pytest.raises((CancelledError, asyncio.CancelledError)):
                 second.result()
             assert len(emulator.requests.submits) == 2
+
+
+def test_a_task_that_is_cancelled_after_its_submit_leaves_its_job_and_the_log_names_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    seen = threading.Event()
+    with emulator_of(pending=1e9) as emulator, door_of("async", emulator, ENDLESS) as pool, pool:
+        future = pool.submit(accepted(seen))
+        assert seen.wait(PATIENCE)
+        assert future.cancel()
+    (submit,) = emulator.requests.submits
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.startswith(f"The wait for job {submit.job_id} was cancelled. The job continues, and is billed")
 
 
 @both_doors

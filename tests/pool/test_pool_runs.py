@@ -215,8 +215,30 @@ def test_a_map_raises_or_yields_the_error_of_a_job(door: str) -> None:
         assert [type(end) for end in ends] == [CompletedJob, InvalidInputError, CompletedJob]
         results = pool.map(jobs)
         assert next(results).data == content(0)
-        with pytest.raises(InvalidInputError, match="model"):
+        with pytest.raises(InvalidInputError, match="model") as caught:
             next(results)
+        assert caught.value.__notes__ == ["This is the job with index 1 of a map."]
+
+
+@both_doors
+def test_an_error_that_a_map_yields_as_it_comes_says_which_job_it_is_of(door: str) -> None:
+    with emulator_of() as emulator, door_of(door, emulator) as pool, pool:
+        jobs = [lake(0), lake(1) | {"promt": "a misspelled option"}, lake(2)]
+        ends = list(pool.map(jobs, order_outputs=False, return_exceptions=True))
+        (error,) = [end for end in ends if isinstance(end, InvalidInputError)]
+        assert error.__notes__ == ["This is the job with index 1 of a map."]
+        assert len(ends) == 3
+
+
+@both_doors
+def test_a_file_named_by_its_label_needs_one(door: str) -> None:
+    with emulator_of() as emulator, door_of(door, emulator) as pool, pool:
+        error = pool.submit(lake(), save_to="{label}.mp4").exception()
+        assert (
+            str(error)
+            == "save_to has {label} in it, but the job has no label; pass label=..., too, which needs a journal."
+        )
+        assert not emulator.requests.submits
 
 
 @both_doors

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 import time
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 from support.pools import both_doors, content, door_of, emulator_of, lake, render
 
-from decart import AsyncDecartClient, DecartClient, EventHook, PollPolicy
+from decart import AsyncDecartClient, ClientClosedError, DecartClient, EventHook, PollPolicy
 from decart.emulator import Emulator, EmulatorServer
 from decart.integrations.otel import Tracing
 
@@ -95,6 +99,41 @@ def test_a_callback_may_submit_the_next_job() -> None:
             lambda future: pool.submit(lake(1)).add_done_callback(lambda future: done.set())
         )
         assert done.wait(30)
+
+
+@both_doors
+def test_a_pool_that_was_used_before_a_fork_takes_no_job_in_the_child(door: str, monkeypatch: Any) -> None:
+    with emulator_of() as emulator, door_of(door, emulator) as pool, pool:
+        pool.submit(lake()).result()
+        with monkeypatch.context() as child, pytest.raises(ClientClosedError, match="before the fork"):
+            child.setattr(os, "getpid", lambda: -1)
+            pool.submit(lake(1))
+        assert len(emulator.requests.submits) == 1
+
+
+FORKED = """
+import os
+from decart import ClientClosedError, models
+from decart.emulator import VirtualEmulator
+
+LAKE = {"model": models.video("lucy-pro-t2v"), "prompt": "A lake"}
+with VirtualEmulator() as emulator, emulator.client() as client:
+    used, unused = client.queue.pool(), client.queue.pool()
+    used.submit(LAKE).result()
+    child = os.fork()
+    if child:
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    try:
+        used.submit(LAKE)
+    except ClientClosedError:
+        os._exit(0 if unused.submit(LAKE).result(timeout=30).status == "completed" else 2)
+    os._exit(1)
+"""
+
+
+def test_a_pool_without_jobs_works_in_a_forked_child() -> None:
+    ended = subprocess.run([sys.executable, "-c", FORKED], timeout=60, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, ""), ended.stderr
 
 
 def run_over_sockets(url: str, folder: Path, jobs: int) -> list[bytes]:

@@ -79,8 +79,7 @@ def test_a_wait_does_not_outlive_its_deadline_in_an_outage(door: str) -> None:
     fault = Fault("status", code=429, on="status", times="forever", retry_after=1000)
     with emulator_of(faults=fault) as emulator:
         results = run(door, emulator, 10, {"poll": PollPolicy(timeout=30)})
-        assert all(result.timed_out for result in results)
-        assert emulator.clock.now() < 32
+        assert all(result.timed_out and result.elapsed < 32 for result in results)
 
 
 @both_doors
