@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 import attrs
@@ -14,9 +15,10 @@ from ..journal.owners import Claim
 from ..journal.records import UNFINISHED
 from ..outcomes import CallState, download_cancelled, submit_cancelled, wait_cancelled
 from ..polling import JobPoll, Wait
+from ..pool.options import MOST_NAMED, left_early
 from ..pool.saving import Targets, result_on_record
 from ..pool.schedule import FOREVER, Schedule, Step
-from ..pool.spending import Spending
+from ..pool.spending import FREE, Spending
 from ..pool.throttle import SubmitRetries
 from ..protocol import form_fields
 from ..uploads import Upload
@@ -75,7 +77,12 @@ class AsyncJobSteps:
         except BaseException as error:
             outcome = error
         if outcome is not None:
-            await self._end(step, step.job, outcome)
+            try:
+                await self._end(step.job, outcome)
+            except BaseException as error:  # such as SystemExit of an event hook: what was paid for is handed over
+                log.error("a job of a pool has ended, and then %r was raised", error)
+            self._report(self._schedule.ended, step)
+            settle(step.job.future, outcome)
         del outcome  # the traceback of an error refers to this frame
 
     async def _outcome(self, step: Step[AsyncPoolJob], job: AsyncPoolJob) -> QueueJobResult | BaseException | None:
@@ -118,11 +125,13 @@ class AsyncJobSteps:
             self._report(self._schedule.submit_at, step, self._now() + seconds, repeat=True)
             return None
         finally:
+            if state.job_id is not None:  # it is never in neither of the two, and a note can name it
+                self.running[state.job_id] = None
             self.sending.discard(job)
+        job.fields = None  # it may hold files, and is not sent again
         if state.job_id is None:
             return await self._take_up(step, job, accepted.job_id)
         self._report(self._schedule.observe, step, None, self._now())
-        self.running[accepted.job_id] = None
         job.wait = self._operations.new_wait(accepted.job_id, state, job.arguments, first_status(accepted))
         return await self._check(step, job, job.wait)
 
@@ -165,7 +174,8 @@ class AsyncJobSteps:
                 self._report(self._schedule.submit_at, step, self._now() + LOOK_AGAIN, repeat=False)
                 return None
             state.claim = claim
-        state.job_id = job_id
+        self._spending.release(job.reserved)  # for an attempt that was refused before
+        job.reserved, state.job_id = FREE, job_id
         self.running[job_id] = None
         job.wait = wait = self._operations.new_wait(job_id, state, job.arguments, None)
         self._report(self._schedule.check_at, step, wait.poll.started, deadline_of(wait.poll), repeat=False)
@@ -199,23 +209,32 @@ class AsyncJobSteps:
         log.warning("%s", error)
         return error
 
-    async def _end(self, step: Step[AsyncPoolJob], job: AsyncPoolJob, outcome: QueueJobResult | BaseException) -> None:
-        """Leave a job, and hand over its result or its error."""
+    async def _end(self, job: AsyncPoolJob, outcome: QueueJobResult | BaseException) -> None:
+        """Leave a job that ends with a result or an error."""
         state, error = job.state, outcome if isinstance(outcome, BaseException) else None
         if error is not None:
             state.explain(error)
-        if job.operation is not None:
-            job.operation.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
-        if state.claim is not None and state.job_id is not None:
-            await self._recorder.release(state.job_id, state.claim)
         if state.job_id is None and not state.sent:
             self._spending.release(job.reserved)
-        if job.arguments.save_to is not None:
-            self.targets.release(job.arguments.save_to)
+        self.targets.release(job)
         if state.job_id is not None and not isinstance(error, WaitCancelledError):
             self.running.pop(state.job_id, None)
-        self._report(self._schedule.ended, step)
-        settle(job.future, outcome)
+        try:
+            if job.operation is not None:
+                job.operation.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+        finally:
+            if state.claim is not None and state.job_id is not None:
+                await self._recorder.release(state.job_id, state.claim)
+
+    def explain(self, error: BaseException) -> None:
+        """Add a note to an error that ends the pool, and log it: which jobs continue, and how to wait for them."""
+        sending, running = len(self.sending), list(self.running)  # in this order: a job goes from one to the other
+        if not running and not sending:
+            return
+        say = partial(left_early, running, sending, journal=self._operations.recorder is not None)
+        with suppress(Exception):  # an exception that takes no notes
+            error.add_note(say(MOST_NAMED))
+        log.warning("%s", say(len(running)))
 
     @property
     def _recorder(self) -> AsyncRecorder:

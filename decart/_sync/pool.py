@@ -5,23 +5,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Callable, Iterable
-from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from itertools import count
+from threading import RLock
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
 from ..arguments import wait_arguments
 from ..errors import ClientClosedError, InvalidInputError
-from ..events import log
 from ..file_inputs import VideoInput
 from ..inputs import read, refuse
 from ..jobs import QueueJobResult
 from ..journal.fingerprints import request_of
 from ..journal.labels import default_label, new_label
 from ..options import JobOptions, callback_of, from_options
-from ..pool.options import MOST_NAMED, PoolLimits, left_early
+from ..pool.options import PoolLimits
 from ..pool.saving import FileOf, SaveTo, files_of, prepared
 from ..pool.schedule import FOREVER, Schedule, Step
 from ..pool.spending import Spending
@@ -31,7 +30,7 @@ from .operations import Operations
 from .pooljob import PoolJob
 from .steps import JobSteps
 from .taken import TakenJobs
-from .workers import Future, Lock, WakeEvent, Worker, join, new_future, run_in, start_worker
+from .workers import Future, Lock, WakeEvent, Worker, current_worker, join, new_future, run_in, start_worker
 
 LabelOf = Callable[[int, JobOptions | VideoInput], str]
 
@@ -58,9 +57,9 @@ class JobPool:
         self._reports: deque[Callable[[], None]] = deque()
         self._held: dict[PoolJob, list[Callable[[], None]]] = {}
         self._workers: list[Worker] = []
-        self._started = 0
-        self._numbers, self._added = count(), count()
-        self._closed = False
+        self._most_workers = limits.workers
+        self._numbers = count()
+        self._closed, self._gate = False, RLock()
 
     def submit(
         self, options: JobOptions | VideoInput, *, label: str | None = None, save_to: SaveTo | None = None
@@ -165,9 +164,12 @@ class JobPool:
         finally:
             taken.drop()
 
-    def _new_job(self) -> PoolJob:
+    def _check_open(self) -> None:
         if self._closed:
             raise ClientClosedError("This pool is closed, and the job was not submitted; submit it inside its block.")
+
+    def _new_job(self) -> PoolJob:
+        self._check_open()
         return PoolJob(future=new_future(), context=copy_context())
 
     def _begin(
@@ -210,18 +212,16 @@ class JobPool:
             self._steps.targets.reserve(target, job)
         if label is None and self._operations.recorder is not None:
             job.label = new_label()
-        self._reports.append(partial(self._schedule.add, job, self._now()))
+        with self._gate:  # a job that came when it is closed would find no worker
+            self._check_open()
+            if not self._workers:
+                start_worker(self._work, self._workers)
+            self._reports.append(partial(self._schedule.add, job, self._now()))
         self._wake.set()
-        if next(self._added) == 0:
-            self._start_worker()
 
     def _report(self, function: Callable[..., None], step: Step[PoolJob], *rest: Any, **options: Any) -> None:
         """Have the schedule changed once a step has ended: only one thread can be in its job's context."""
         self._held.setdefault(step.job, []).append(partial(function, step, *rest, **options))
-
-    def _start_worker(self) -> None:
-        self._started += 1  # first: the worker may ask how many there are before it is in the list
-        self._workers.append(start_worker(self._work, f"decart-pool_{self._started}"))
 
     def _work(self) -> None:
         """Carry out one step after the other."""
@@ -241,16 +241,17 @@ class JobPool:
         with self._turn:
             while True:
                 self._wake.clear()
+                closed = self._closed  # before the reports, for there are no new jobs after it
                 while self._reports:
                     self._reports.popleft()()
                 if self._stop.is_set():
                     self._schedule.stop()
                 found = self._schedule.due(self._now())
                 if isinstance(found, Step):
-                    if self._started <= self._schedule.under_way < self._limits.workers:
-                        self._start_worker()  # to wait for the next step meanwhile
+                    if len(self._workers) <= self._schedule.under_way < self._most_workers:  # one waits for the next
+                        self._most_workers = start_worker(self._work, self._workers) or self._most_workers
                     return found
-                if self._closed and self._schedule.is_idle:
+                if closed and self._schedule.is_idle:
                     return None
                 if found.seconds == FOREVER or (self._is_virtual and self._schedule.under_way):
                     self._wake.wait()
@@ -258,8 +259,15 @@ class JobPool:
                     self._sleep(found.seconds, self._wake)
 
     def close(self) -> None:
-        """Wait until all jobs have ended. No job can be submitted any more."""
-        self._closed = True
+        """Wait until all jobs have ended. No job can be submitted any more.
+
+        Raises:
+            InvalidInputError: A callback of a job has called it, which would wait for itself.
+        """
+        if current_worker() in self._workers:
+            raise InvalidInputError("close: a callback of a job cannot wait for the pool that calls it.")
+        with self._gate:
+            self._closed = True
         self._wake.set()
         for worker in self._workers:
             join(worker)
@@ -285,17 +293,7 @@ class JobPool:
             self._stop.set()
             self.close()
         except BaseException as second:  # such as Ctrl-C once more
-            self._explain(second)
+            self._steps.explain(second)
             raise
         finally:
-            self._explain(error)
-
-    def _explain(self, error: BaseException) -> None:
-        """Add a note to an error, and log it: which jobs continue, and how to wait for them."""
-        running, sending = list(self._steps.running), len(self._steps.sending)
-        if not running and not sending:
-            return
-        explain = partial(left_early, running, sending, journal=self._operations.recorder is not None)
-        with suppress(Exception):  # an exception that takes no notes
-            error.add_note(explain(MOST_NAMED))
-        log.warning("%s", explain(len(running)))
+            self._steps.explain(error)

@@ -12,6 +12,8 @@ from contextvars import Context
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from ..events import log
+
 T = TypeVar("T")
 
 Lock = threading.Lock
@@ -34,17 +36,41 @@ def settle(future: Future[T], outcome: T | BaseException) -> None:
     """Set the result or the exception of a future, unless it was cancelled."""
     if future.cancelled():
         return
-    if isinstance(outcome, BaseException):
-        future.set_exception(outcome)
-    else:
-        future.set_result(outcome)
+    try:
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+    except BaseException as error:  # such as sys.exit() in a callback, which must not end the worker
+        log.error("a callback of a future of a pool raised %r", error)
 
 
-def start_worker(function: Callable[[], None], name: str) -> Worker:
-    """Call a function beside the caller. Python does not wait for it at exit."""
-    worker = threading.Thread(target=function, name=name, daemon=True)
-    worker.start()
-    return worker
+def start_worker(function: Callable[[], None], workers: list[Worker]) -> int | None:
+    """Call a function beside the caller, in a worker that is added to the others. Python does not wait for it at exit.
+
+    Returns:
+        How many workers there can be, if the system has no more threads.
+
+    Raises:
+        RuntimeError: There is not even one.
+    """
+    worker = threading.Thread(target=function, name=f"decart-pool_{len(workers) + 1}", daemon=True)
+    workers.append(worker)  # first: Ctrl-C may come when it has started
+    try:
+        worker.start()
+    except RuntimeError as error:
+        if len(workers) == 1:
+            raise
+        log.warning("a pool goes on with fewer threads than %d: %s", len(workers), error)
+        return len(workers) - 1
+    finally:
+        if worker.ident is None:
+            workers.remove(worker)
+    return None
+
+
+current_worker = threading.current_thread
+"""Return the worker that calls it, if it is one."""
 
 
 def join(worker: Worker) -> None:
