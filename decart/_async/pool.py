@@ -43,7 +43,7 @@ class AsyncJobPool:
     def __init__(self, operations: AsyncOperations, limits: PoolLimits, spending: Spending) -> None:
         self._operations, self._limits, self._spending = operations, limits, spending
         engine = operations.engine
-        self._now, self._sleep = engine.transport.now, engine.transport.asleep
+        self._now = engine.transport.now
         self._is_virtual = getattr(engine.transport, "has_virtual_clock", False)
         self._schedule: Schedule[AsyncPoolJob] = Schedule(
             max_in_flight=limits.max_in_flight,
@@ -255,7 +255,7 @@ class AsyncJobPool:
                 if found.seconds == FOREVER or (self._is_virtual and self._schedule.under_way):
                     await self._wake.wait()
                 else:
-                    await self._sleep(found.seconds, self._wake)
+                    await self._steps.sleep(found.seconds, self._wake)
 
     async def close(self) -> None:
         """Wait until all jobs have ended. No job can be submitted any more.

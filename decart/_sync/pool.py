@@ -44,7 +44,7 @@ class JobPool:
     def __init__(self, operations: Operations, limits: PoolLimits, spending: Spending) -> None:
         self._operations, self._limits, self._spending = operations, limits, spending
         engine = operations.engine
-        self._now, self._sleep = engine.transport.now, engine.transport.sleep
+        self._now = engine.transport.now
         self._is_virtual = getattr(engine.transport, "has_virtual_clock", False)
         self._schedule: Schedule[PoolJob] = Schedule(
             max_in_flight=limits.max_in_flight,
@@ -256,7 +256,7 @@ class JobPool:
                 if found.seconds == FOREVER or (self._is_virtual and self._schedule.under_way):
                     self._wake.wait()
                 else:
-                    self._sleep(found.seconds, self._wake)
+                    self._steps.sleep(found.seconds, self._wake)
 
     def close(self) -> None:
         """Wait until all jobs have ended. No job can be submitted any more.

@@ -29,7 +29,7 @@ from .operations import Operations
 from .pooljob import PoolJob
 from .recorder import Recorder
 from .waits import JobWait
-from .workers import begin, settle
+from .workers import WakeEvent, begin, settle
 
 LOOK_AGAIN = 5.0
 """Seconds until a job that another call is waiting for is looked up again."""
@@ -88,8 +88,10 @@ class JobSteps:
 
     def _outcome(self, step: Step[PoolJob], job: PoolJob) -> QueueJobResult | BaseException | None:
         """Carry out a step; return how its job ended, or ``None`` if it goes on."""
-        if step.kind == "leave" and not job.begun:
-            job.future.cancel()
+        if step.kind == "leave":
+            self._engine.check_open()
+            if not job.begun:
+                job.future.cancel()
         is_wanted = not job.future.cancelled() if job.begun else begin(job.future)
         job.begun = True
         if step.kind == "leave" or not is_wanted:
@@ -226,6 +228,14 @@ class JobSteps:
         finally:
             if state.claim is not None and state.job_id is not None:
                 self._recorder.release(state.job_id, state.claim)
+
+    def sleep(self, seconds: float, wake: WakeEvent) -> None:
+        """Sleep until the next step is due; if that cannot be, as once the client is closed, all jobs end now."""
+        try:
+            self._engine.transport.sleep(seconds, wake)
+        except Exception as error:
+            log.error("a pool ends, because its transport cannot sleep: %s", error)
+            self._stop.set()
 
     def explain(self, error: BaseException) -> None:
         """Add a note to an error that ends the pool, and log it: which jobs continue, and how to wait for them."""

@@ -19,7 +19,27 @@ T = TypeVar("T")
 Lock = threading.Lock
 Mailbox = SimpleQueue
 WakeEvent = threading.Event
-Worker = threading.Thread
+
+
+class Worker(threading.Thread):
+    """A thread that can be waited for again once Ctrl-C has ended a wait: ``join`` alone returns at once then.
+
+    That is so in Python 3.11 and 3.12.
+
+    Attributes:
+        ended: Set when it ends.
+    """
+
+    def __init__(self, function: Callable[[], None], name: str) -> None:
+        super().__init__(target=function, name=name, daemon=True)
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        """Call the function."""
+        try:
+            super().run()
+        finally:
+            self.ended.set()
 
 
 def new_future() -> Future[Any]:
@@ -54,7 +74,7 @@ def start_worker(function: Callable[[], None], workers: list[Worker]) -> int | N
     Raises:
         RuntimeError: There is not even one.
     """
-    worker = threading.Thread(target=function, name=f"decart-pool_{len(workers) + 1}", daemon=True)
+    worker = Worker(function, f"decart-pool_{len(workers) + 1}")
     workers.append(worker)  # first: Ctrl-C may come when it has started
     try:
         worker.start()
@@ -75,6 +95,7 @@ current_worker = threading.current_thread
 
 def join(worker: Worker) -> None:
     """Wait until a worker has ended."""
+    worker.ended.wait()
     worker.join()
 
 
