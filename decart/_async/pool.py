@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextvars import copy_context
@@ -58,7 +59,7 @@ class AsyncJobPool:
         self._workers: list[Worker] = []
         self._most_workers = limits.workers
         self._numbers = count()
-        self._closed, self._gate = False, RLock()
+        self._closed, self._gate, self._process = False, RLock(), os.getpid()
 
     def submit(
         self, options: JobOptions | VideoInput, *, label: str | None = None, save_to: SaveTo | None = None
@@ -164,8 +165,9 @@ class AsyncJobPool:
             taken.drop()
 
     def _check_open(self) -> None:
-        if self._closed:
-            raise ClientClosedError("This pool is closed, and the job was not submitted; submit it inside its block.")
+        if self._closed or self._process != os.getpid():  # a forked process has none of the workers
+            where = "in the process that made it" if self._process != os.getpid() else "inside its block"
+            raise ClientClosedError(f"This pool is closed, and the job was not submitted; submit it {where}.")
 
     def _new_job(self) -> AsyncPoolJob:
         self._check_open()

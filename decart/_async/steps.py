@@ -22,7 +22,7 @@ from ..pool.spending import FREE, Spending
 from ..pool.throttle import SubmitRetries
 from ..protocol import form_fields
 from ..uploads import Upload
-from .backend import CancelEvent, in_thread
+from .backend import in_thread
 from .engine import AsyncEngine
 from .operations import AsyncOperations
 from .pooljob import AsyncPoolJob
@@ -55,7 +55,7 @@ class AsyncJobSteps:
         operations: AsyncOperations,
         schedule: Schedule[AsyncPoolJob],
         spending: Spending,
-        stop: CancelEvent,
+        stop: WakeEvent,
         report: Callable[..., None],
     ) -> None:
         self._operations, self._schedule, self._spending, self._stop = operations, schedule, spending, stop

@@ -23,7 +23,7 @@ from ..pool.spending import FREE, Spending
 from ..pool.throttle import SubmitRetries
 from ..protocol import form_fields
 from ..uploads import Upload
-from .backend import CancelEvent, in_thread
+from .backend import in_thread
 from .engine import Engine
 from .operations import Operations
 from .pooljob import PoolJob
@@ -56,7 +56,7 @@ class JobSteps:
         operations: Operations,
         schedule: Schedule[PoolJob],
         spending: Spending,
-        stop: CancelEvent,
+        stop: WakeEvent,
         report: Callable[..., None],
     ) -> None:
         self._operations, self._schedule, self._spending, self._stop = operations, schedule, spending, stop

@@ -5,6 +5,7 @@ Both are written by hand.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future as Future
@@ -28,11 +29,12 @@ class Worker(threading.Thread):
 
     Attributes:
         ended: Set when it ends.
+        process: Where it is: after a fork, there is none in the child.
     """
 
     def __init__(self, function: Callable[[], None], name: str) -> None:
         super().__init__(target=function, name=name, daemon=True)
-        self.ended = threading.Event()
+        self.ended, self.process = threading.Event(), os.getpid()
 
     def run(self) -> None:
         """Call the function."""
@@ -95,8 +97,9 @@ current_worker = threading.current_thread
 
 def join(worker: Worker) -> None:
     """Wait until a worker has ended."""
-    worker.ended.wait()
-    worker.join()
+    if worker.process == os.getpid():
+        worker.ended.wait()
+        worker.join()
 
 
 def run_in(context: Context, function: Callable[[], None]) -> None:
