@@ -97,7 +97,7 @@ current_worker = threading.current_thread
 
 def join(worker: Worker) -> None:
     """Wait until a worker has ended."""
-    if worker.process == os.getpid():
+    if worker.process == os.getpid():  # pragma: no branch - a forked process is not measured
         worker.ended.wait()
         worker.join()
 
