@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextvars import copy_context
 from functools import partial
 from itertools import count
+from threading import RLock
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
@@ -30,7 +31,7 @@ from .pooljob import AsyncPoolJob
 from .poolreporter import AsyncPoolReporter
 from .steps import AsyncJobSteps
 from .taken import AsyncTakenJobs
-from .workers import Future, Lock, WakeEvent, Worker, join, new_future, run_in, start_worker
+from .workers import Future, Lock, WakeEvent, Worker, current_worker, join, new_future, run_in, start_worker
 
 
 class AsyncJobPool:
@@ -44,7 +45,7 @@ class AsyncJobPool:
     ) -> None:
         self._operations, self._limits, self._spending, self._reporter = operations, limits, spending, reporter
         engine = operations.engine
-        self._now, self._sleep = engine.transport.now, engine.transport.asleep
+        self._now = engine.transport.now
         self._is_virtual = getattr(engine.transport, "has_virtual_clock", False)
         self._schedule: Schedule[AsyncPoolJob] = Schedule(
             max_in_flight=limits.max_in_flight,
@@ -57,9 +58,9 @@ class AsyncJobPool:
         self._reports: deque[Callable[[], None]] = deque()
         self._held: dict[AsyncPoolJob, list[Callable[[], None]]] = {}
         self._workers: list[Worker] = []
-        self._started, self._closed = 0, False
-        self._numbers, self._added = count(), count()
-        self._process = OneProcess()
+        self._most_workers = limits.workers
+        self._numbers = count()
+        self._closed, self._gate, self._process = False, RLock(), OneProcess()
 
     def submit(
         self, options: JobOptions | VideoInput, *, label: str | None = None, save_to: SaveTo | None = None
@@ -167,10 +168,13 @@ class AsyncJobPool:
         finally:
             taken.drop()
 
-    def _new_job(self) -> AsyncPoolJob:
+    def _check_open(self) -> None:
         if self._closed:
             raise ClientClosedError("This pool is closed, and the job was not submitted; submit it inside its block.")
         self._process.check()
+
+    def _new_job(self) -> AsyncPoolJob:
+        self._check_open()
         return AsyncPoolJob(future=new_future(), context=copy_context())
 
     async def _begin(
@@ -214,18 +218,16 @@ class AsyncJobPool:
             self._steps.targets.reserve(target, job)
         if label is None and self._operations.recorder is not None:
             job.label = new_label()
-        self._reports.append(partial(self._schedule.add, job, self._now()))
+        with self._gate:  # a job that came when it is closed would find no worker
+            self._check_open()
+            if not self._workers:
+                start_worker(self._work, self._workers)
+            self._reports.append(partial(self._schedule.add, job, self._now()))
         self._wake.set()
-        if next(self._added) == 0:
-            self._start_worker()
 
     def _report(self, function: Callable[..., None], step: Step[AsyncPoolJob], *rest: Any, **options: Any) -> None:
         """Have the schedule changed once a step has ended: only one thread can be in its job's context."""
         self._held.setdefault(step.job, []).append(partial(function, step, *rest, **options))
-
-    def _start_worker(self) -> None:
-        self._started += 1  # first: the worker may ask how many there are before it is in the list
-        self._workers.append(start_worker(self._work, f"decart-pool_{self._started}"))
 
     async def _work(self) -> None:
         """Carry out one step after the other."""
@@ -245,25 +247,33 @@ class AsyncJobPool:
         async with self._turn:
             while True:
                 self._wake.clear()
+                closed = self._closed  # before the reports, for there are no new jobs after it
                 while self._reports:
                     self._reports.popleft()()
                 if self._stop.is_set():
                     self._schedule.stop()
                 found = self._schedule.due(self._now())
                 if isinstance(found, Step):
-                    if self._started <= self._schedule.under_way < self._limits.workers:
-                        self._start_worker()  # to wait for the next step meanwhile
+                    if len(self._workers) <= self._schedule.under_way < self._most_workers:  # one waits for the next
+                        self._most_workers = start_worker(self._work, self._workers) or self._most_workers
                     return found
-                if self._closed and self._schedule.is_idle:
+                if closed and self._schedule.is_idle:
                     return None
                 if found.seconds == FOREVER or (self._is_virtual and self._schedule.under_way):
                     await self._wake.wait()
                 else:
-                    await self._sleep(found.seconds, self._wake)
+                    await self._steps.sleep(found.seconds, self._wake)
 
     async def close(self) -> None:
-        """Wait until all jobs have ended. No job can be submitted any more."""
-        self._closed = True
+        """Wait until all jobs have ended. No job can be submitted any more.
+
+        Raises:
+            InvalidInputError: A callback of a job has called it, which would wait for itself.
+        """
+        if current_worker() in self._workers:
+            raise InvalidInputError("close: a callback of a job cannot wait for the pool that calls it.")
+        with self._gate:
+            self._closed = True
         self._wake.set()
         for worker in self._workers:
             await join(worker)

@@ -64,6 +64,8 @@ class AsyncPoolJob:
         """Make what is wrong with the arguments of the job the exception of its future: other jobs go on."""
         try:
             yield
+        except StopIteration as error:  # of a caller's function that calls next(); some futures do not take it
+            settle(self.future, RuntimeError(f"A function of the caller raised StopIteration({error})."))
         except Exception as error:
             tally.move(self, "failed")
             settle(self.future, error)

@@ -19,18 +19,18 @@ from ..polling import JobPoll, Wait
 from ..pool.options import MOST_NAMED, left_early
 from ..pool.saving import Targets, result_on_record
 from ..pool.schedule import FOREVER, Schedule, Step
-from ..pool.spending import Spending
+from ..pool.spending import FREE, Spending
 from ..pool.tally import Tally
 from ..pool.throttle import SubmitRetries
 from ..protocol import form_fields
 from ..uploads import Upload
-from .backend import CancelEvent, in_thread
+from .backend import in_thread
 from .engine import AsyncEngine
 from .operations import AsyncOperations
 from .pooljob import AsyncPoolJob
 from .recorder import AsyncRecorder
 from .waits import AsyncJobWait
-from .workers import begin, settle
+from .workers import WakeEvent, begin, settle
 
 LOOK_AGAIN = 5.0
 """Seconds until a job that another call is waiting for is looked up again."""
@@ -58,7 +58,7 @@ class AsyncJobSteps:
         operations: AsyncOperations,
         schedule: Schedule[AsyncPoolJob],
         spending: Spending,
-        stop: CancelEvent,
+        stop: WakeEvent,
         report: Callable[..., None],
         tally: Tally,
     ) -> None:
@@ -81,13 +81,20 @@ class AsyncJobSteps:
         except BaseException as error:
             outcome = error
         if outcome is not None:
-            await self._end(step, step.job, outcome)
+            try:
+                await self._end(step.job, outcome)
+            except BaseException as error:  # such as SystemExit of an event hook: what was paid for is handed over
+                log.error("a job of a pool has ended, and then %r was raised", error)
+            self._report(self._schedule.ended, step)
+            settle(step.job.future, outcome)
         del outcome  # the traceback of an error refers to this frame
 
     async def _outcome(self, step: Step[AsyncPoolJob], job: AsyncPoolJob) -> QueueJobResult | BaseException | None:
         """Carry out a step; return how its job ended, or ``None`` if it goes on."""
-        if step.kind == "leave" and not job.begun:
-            job.future.cancel()
+        if step.kind == "leave":
+            self._engine.check_open()
+            if not job.begun:
+                job.future.cancel()
         is_wanted = not job.future.cancelled() if job.begun else begin(job.future)
         job.begun = True
         if step.kind == "leave" or not is_wanted:
@@ -124,11 +131,13 @@ class AsyncJobSteps:
             self._report(self._schedule.submit_at, step, self._now() + seconds, repeat=True)
             return None
         finally:
+            if state.job_id is not None:  # it is never in neither of the two, and a note can name it
+                self.running[state.job_id] = None
             self.sending.discard(job)
+        job.fields = None  # it may hold files, and is not sent again
         if state.job_id is None:
             return await self._take_up(step, job, accepted.job_id)
         self._report(self._schedule.observe, step, None, self._now())
-        self.running[accepted.job_id] = None
         self._tally.move(job, "running")
         job.wait = self._operations.new_wait(accepted.job_id, state, job.arguments, first_status(accepted))
         return await self._check(step, job, job.wait)
@@ -172,7 +181,8 @@ class AsyncJobSteps:
                 self._report(self._schedule.submit_at, step, self._now() + LOOK_AGAIN, repeat=False)
                 return None
             state.claim = claim
-        state.job_id = job_id
+        self._spending.release(job.reserved)  # for an attempt that was refused before
+        job.reserved, state.job_id = FREE, job_id
         self.running[job_id] = None
         self._tally.move(job, "running")
         job.wait = wait = self._operations.new_wait(job_id, state, job.arguments, None)
@@ -207,37 +217,44 @@ class AsyncJobSteps:
         log.log(logging.DEBUG if step.kind == "leave" else logging.WARNING, "%s", error)
         return error
 
-    async def _end(self, step: Step[AsyncPoolJob], job: AsyncPoolJob, outcome: QueueJobResult | BaseException) -> None:
-        """Leave a job, and hand over its result or its error."""
+    async def _end(self, job: AsyncPoolJob, outcome: QueueJobResult | BaseException) -> None:
+        """Leave a job that ends with a result or an error."""
         state, error = job.state, outcome if isinstance(outcome, BaseException) else None
         if error is not None:
             state.explain(error)
-        if job.operation is not None:
-            job.operation.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
-        if state.claim is not None and state.job_id is not None:
-            await self._recorder.release(state.job_id, state.claim)
         if state.job_id is None and not state.sent:
             self._spending.release(job.reserved)
-        if job.arguments.save_to is not None:
-            self.targets.release(job.arguments.save_to)
+        self.targets.release(job)
         if state.job_id is not None and not isinstance(error, WaitCancelledError):
             self.running.pop(state.job_id, None)
-        self._report(self._schedule.ended, step)
         if job.future.cancelled() and not self._stop.is_set():
             self._tally.move(job, None)
         elif not isinstance(error, WaitCancelledError):  # else it stays where it is: the pool was left
             self._tally.move(job, "failed" if error is not None or isinstance(outcome, FailedJob) else "done")
-        settle(job.future, outcome)
+        try:
+            if job.operation is not None:
+                job.operation.__exit__(type(error) if error else None, error, error.__traceback__ if error else None)
+        finally:
+            if state.claim is not None and state.job_id is not None:
+                await self._recorder.release(state.job_id, state.claim)
+
+    async def sleep(self, seconds: float, wake: WakeEvent) -> None:
+        """Sleep until the next step is due; if that cannot be, as once the client is closed, all jobs end now."""
+        try:
+            await self._engine.transport.asleep(seconds, wake)
+        except Exception as error:
+            log.error("a pool ends, because its transport cannot sleep: %s", error)
+            self._stop.set()
 
     def explain(self, error: BaseException) -> None:
-        """Add a note to what ends the pool early, and log it: which jobs continue, and how to wait for them."""
-        running, sending = list(self.running), len(self.sending)
+        """Add a note to an error that ends the pool, and log it: which jobs continue, and how to wait for them."""
+        sending, running = len(self.sending), list(self.running)  # in this order: a job goes from one to the other
         if not running and not sending:
             return
-        explain = partial(left_early, running, sending, journal=self._operations.recorder is not None)
+        say = partial(left_early, running, sending, journal=self._operations.recorder is not None)
         with suppress(Exception):  # an exception that takes no notes
-            error.add_note(explain(MOST_NAMED))
-        log.warning("%s", explain(len(running)))
+            error.add_note(say(MOST_NAMED))
+        log.warning("%s", say(len(running)))
 
     @property
     def _recorder(self) -> AsyncRecorder:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from ..errors import WaitCancelledError
 
@@ -20,6 +21,8 @@ Lock = asyncio.Lock
 Mailbox = asyncio.Queue
 WakeEvent = asyncio.Event
 Worker = asyncio.Task[None]
+
+_worker_of: WeakKeyDictionary[asyncio.Task[Any], Worker] = WeakKeyDictionary()
 
 
 def new_future() -> Future[Any]:
@@ -46,9 +49,16 @@ def settle(future: Future[T], outcome: T | BaseException) -> None:
             future.exception()  # so that asyncio does not log that nobody has asked for it
 
 
-def start_worker(function: Callable[[], Coroutine[Any, Any, None]], name: str) -> Worker:
-    """Call a function beside the caller."""
-    return asyncio.create_task(function(), name=name)
+def start_worker(function: Callable[[], Coroutine[Any, Any, None]], workers: list[Worker]) -> int | None:
+    """Call a function beside the caller, in a worker that is added to the others; there can always be one more."""
+    workers.append(asyncio.create_task(function(), name=f"decart-pool_{len(workers) + 1}"))
+    return None
+
+
+def current_worker() -> Worker | None:
+    """Return the worker that waits for the calling task, if there is one."""
+    task = asyncio.current_task()
+    return None if task is None else _worker_of.get(task)
 
 
 async def join(worker: Worker) -> None:
@@ -65,7 +75,9 @@ async def pause(event: WakeEvent, seconds: float | None) -> None:
 
 async def run_in(context: Context, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Call a function in a context."""
-    await asyncio.create_task(function(), context=context)
-    worker = asyncio.current_task()
-    if worker is not None and worker.cancelling():  # the event loop is ending, and the function has dealt with that
+    worker, task = asyncio.current_task(), asyncio.create_task(function(), context=context)
+    assert worker is not None  # it is awaited
+    _worker_of[task] = worker
+    await task
+    if worker.cancelling():  # the event loop is ending, and the function has dealt with that
         raise asyncio.CancelledError

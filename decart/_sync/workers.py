@@ -5,6 +5,7 @@ Both are written by hand.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future as Future
@@ -12,12 +13,35 @@ from contextvars import Context
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from ..events import log
+
 T = TypeVar("T")
 
 Lock = threading.Lock
 Mailbox = SimpleQueue
 WakeEvent = threading.Event
-Worker = threading.Thread
+
+
+class Worker(threading.Thread):
+    """A thread that can be waited for again once Ctrl-C has ended a wait: ``join`` alone returns at once then.
+
+    That is so in Python 3.11 and 3.12.
+
+    Attributes:
+        ended: Set when it ends.
+        process: Where it is: after a fork, there is none in the child.
+    """
+
+    def __init__(self, function: Callable[[], None], name: str) -> None:
+        super().__init__(target=function, name=name, daemon=True)
+        self.ended, self.process = threading.Event(), os.getpid()
+
+    def run(self) -> None:
+        """Call the function."""
+        try:
+            super().run()
+        finally:
+            self.ended.set()
 
 
 def new_future() -> Future[Any]:
@@ -34,22 +58,48 @@ def settle(future: Future[T], outcome: T | BaseException) -> None:
     """Set the result or the exception of a future, unless it was cancelled."""
     if future.cancelled():
         return
-    if isinstance(outcome, BaseException):
-        future.set_exception(outcome)
-    else:
-        future.set_result(outcome)
+    try:
+        if isinstance(outcome, BaseException):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+    except BaseException as error:  # such as sys.exit() in a callback, which must not end the worker
+        log.error("a callback of a future of a pool raised %r", error)
 
 
-def start_worker(function: Callable[[], None], name: str) -> Worker:
-    """Call a function beside the caller. Python does not wait for it at exit."""
-    worker = threading.Thread(target=function, name=name, daemon=True)
-    worker.start()
-    return worker
+def start_worker(function: Callable[[], None], workers: list[Worker]) -> int | None:
+    """Call a function beside the caller, in a worker that is added to the others. Python does not wait for it at exit.
+
+    Returns:
+        How many workers there can be, if the system has no more threads.
+
+    Raises:
+        RuntimeError: There is not even one.
+    """
+    worker = Worker(function, f"decart-pool_{len(workers) + 1}")
+    workers.append(worker)  # first: Ctrl-C may come when it has started
+    try:
+        worker.start()
+    except RuntimeError as error:
+        if len(workers) == 1:
+            raise
+        log.warning("a pool goes on with fewer threads than %d: %s", len(workers), error)
+        return len(workers) - 1
+    finally:
+        if worker.ident is None:
+            workers.remove(worker)
+    return None
+
+
+current_worker = threading.current_thread
+"""Return the worker that calls it, if it is one."""
 
 
 def join(worker: Worker) -> None:
     """Wait until a worker has ended."""
-    worker.join()
+    if worker.process == os.getpid():  # pragma: no branch - a forked process is not measured
+        worker.ended.wait()
+        worker.join()
 
 
 def pause(event: WakeEvent, seconds: float | None) -> None:

@@ -77,6 +77,7 @@ class Targets:
 
     def __init__(self) -> None:
         self._jobs: dict[Path, Hashable] = {}
+        self._files: dict[Hashable, Path] = {}  # a path may lead elsewhere by the time its job ends
 
     def reserve(self, target: Path, job: Hashable) -> None:
         """Reserve a file for a job.
@@ -84,14 +85,17 @@ class Targets:
         Raises:
             InvalidInputError: Another job is to be saved there.
         """
-        if self._jobs.setdefault(resolved(target), job) is not job:
+        file = resolved(target)
+        if self._jobs.setdefault(file, job) is not job:
             raise InvalidInputError(
                 f"save_to: the video of another job of this pool goes to {target}; nothing was sent."
             )
+        self._files[job] = file
 
-    def release(self, target: Path) -> None:
-        """Give the file of a job back."""
-        self._jobs.pop(resolved(target), None)
+    def release(self, job: Hashable) -> None:
+        """Give the file of a job back, if it has one."""
+        if (file := self._files.pop(job, None)) is not None:
+            del self._jobs[file]
 
 
 def result_on_record(record: JobRecord, target: Path | None) -> QueueJobResult | None:

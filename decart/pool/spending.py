@@ -9,7 +9,7 @@ from typing import Unpack
 
 from ..config import Prices
 from ..errors import DecartSDKError, Facts, InvalidInputError
-from ..inputs import JobInput, refuse
+from ..inputs import JobInput, real, refuse
 from ..journal.prices import check_prices, cost_of
 
 FREE = Decimal(0)
@@ -43,12 +43,13 @@ class Spending:
     """
 
     def __init__(self, prices: Prices | None, limit: float | None) -> None:
-        self._prices, self._limit = prices, limit
+        self._prices, self._limit = prices, None if limit is None else real(limit)
         self._spent = FREE
         self._lock = threading.Lock()
         if limit is None:
             return
-        if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not 0 <= limit < math.inf:
+        number = self._limit
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < math.inf:
             raise refuse("max_spend", "a number, 0 or more", limit)
         if check_prices(prices) is None:
             raise InvalidInputError("max_spend needs prices: write DecartClient(prices={'lucy-pro-t2v': 0.08, ...}).")

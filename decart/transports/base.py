@@ -7,8 +7,8 @@ part of it, a test of a ten-minute timeout takes milliseconds and patches nothin
 To write your own, implement the four methods of ``Transport`` or of ``AsyncTransport``; `decart.transports.urllib3` and
 `decart.transports.aiohttp` are examples. The method names differ (``send``, ``asend``), so one object may be both.
 A fifth method, ``time()``, is optional: it returns the UNIX time in seconds, for state that outlives the process. So is
-``has_virtual_clock``: if it is true, ``sleep`` advances the clock without waiting, so a pool of jobs lets all that it has
-begun end before it sleeps.
+``has_virtual_clock``: if it is true, ``sleep`` advances the clock without waiting, so a pool of jobs lets all that it
+has begun end before it sleeps.
 """
 
 from __future__ import annotations
