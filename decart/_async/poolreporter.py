@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import count
 
 from ..arguments import shown_pool
@@ -28,7 +28,7 @@ class AsyncPoolReporter:
         self._callback, self._bar = shown_pool(progress, awaited=AWAITED)
         self._changed, self._ended = WakeEvent(), WakeEvent()
         self._starts = count()
-        self._worker: Worker | None = None
+        self._workers: list[Worker] = []
         self.tally = Tally(self._changed.set)
 
     def receiver(self) -> OnProgress | None:
@@ -41,7 +41,8 @@ class AsyncPoolReporter:
             return
         if self._bar is not None:
             self._bar.on_pool(self.tally.progress())  # in a notebook, below the cell of this thread
-        self._worker = start_worker(self._work, "decart-pool_progress")
+        with suppress(RuntimeError):  # the system has no more threads: the jobs matter more
+            start_worker(self._work, self._workers, "decart-pool-progress")
 
     def stop(self) -> None:
         """Report for the last time, soon."""
@@ -51,8 +52,8 @@ class AsyncPoolReporter:
     async def close(self) -> None:
         """Wait until the last report is made."""
         self.stop()
-        if self._worker is not None:
-            await join(self._worker)
+        for worker in self._workers:
+            await join(worker)
 
     async def _work(self) -> None:
         """Report what has changed, at most ten times a second; a bar shows each second, too."""

@@ -103,7 +103,7 @@ class AsyncRecorder:
             arguments = attrs.evolve(arguments, label=new_label())
         draft = self._draft(job, check_label(arguments.label))
         await self.write_again()
-        fields, request = await in_thread(partial(self._read, job, arguments.fields))
+        fields, request = await in_thread(partial(self.read, job, arguments.fields))
         entry = Entry(self.journal, self.now)
         try:
             known = await self._claim(attrs.evolve(draft, fingerprint=request.fingerprint), request, arguments, entry)
@@ -120,7 +120,7 @@ class AsyncRecorder:
         finally:
             entry.claim.ended = state.claim is None  # no call: an interrupt could keep it from being made
 
-    def _read(self, job: JobInput, fields: Fields | None) -> tuple[Fields, Request]:
+    def read(self, job: JobInput, fields: Fields | None) -> tuple[Fields, Request]:
         """Read the inputs of a job."""
         fields = fields or form_fields(job)
         return fields, request_of(fields, job.model.name, self.engine.settings)

@@ -49,9 +49,11 @@ def settle(future: Future[T], outcome: T | BaseException) -> None:
             future.exception()  # so that asyncio does not log that nobody has asked for it
 
 
-def start_worker(function: Callable[[], Coroutine[Any, Any, None]], workers: list[Worker]) -> int | None:
+def start_worker(
+    function: Callable[[], Coroutine[Any, Any, None]], workers: list[Worker], name: str = "decart-pool"
+) -> int | None:
     """Call a function beside the caller, in a worker that is added to the others; there can always be one more."""
-    workers.append(asyncio.create_task(function(), name=f"decart-pool_{len(workers) + 1}"))
+    workers.append(asyncio.create_task(function(), name=f"{name}_{len(workers) + 1}"))
     return None
 
 

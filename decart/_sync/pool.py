@@ -17,7 +17,6 @@ from ..errors import ClientClosedError, InvalidInputError
 from ..file_inputs import VideoInput
 from ..inputs import read, refuse
 from ..jobs import QueueJobResult
-from ..journal.fingerprints import request_of
 from ..journal.labels import default_label, new_label
 from ..options import JobOptions, callback_of, from_options
 from ..pool.options import OneProcess, PoolLimits
@@ -25,7 +24,6 @@ from ..pool.saving import FileOf, LabelOf, SaveTo, files_of, prepared
 from ..pool.schedule import FOREVER, Schedule, Step
 from ..pool.spending import Spending
 from ..pool.tally import length_of
-from ..protocol import form_fields
 from .backend import AWAITED, in_thread
 from .operations import Operations
 from .pooljob import PoolJob
@@ -192,21 +190,14 @@ class JobPool:
         with job.refusing(self._reporter.tally):
             label = None if label_of is None else label_of(index, options)
             job.input = from_options(options, "video")
-            if resume:
-                job.fields = in_thread(partial(form_fields, job.input))
-                settings = self._operations.engine.settings
-                request = in_thread(partial(request_of, job.fields, job.input.model.name, settings))
+            if resume and self._operations.recorder is not None:
+                job.fields, request = in_thread(partial(self._operations.recorder.read, job.input))
                 label = default_label(request, index)
             self._add(job, options, index, label, file_of)
         return job
 
     def _add(
-        self,
-        job: PoolJob,
-        options: JobOptions | VideoInput,
-        index: int,
-        label: str | None,
-        file_of: FileOf | None,
+        self, job: PoolJob, options: JobOptions | VideoInput, index: int, label: str | None, file_of: FileOf | None
     ) -> None:
         """Check the arguments of a job, and hand it to the schedule."""
         job.cost = self._spending.cost(job.input)

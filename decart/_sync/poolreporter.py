@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from itertools import count
 
 from ..arguments import shown_pool
@@ -29,7 +29,7 @@ class PoolReporter:
         self._callback, self._bar = shown_pool(progress, awaited=AWAITED)
         self._changed, self._ended = WakeEvent(), WakeEvent()
         self._starts = count()
-        self._worker: Worker | None = None
+        self._workers: list[Worker] = []
         self.tally = Tally(self._changed.set)
 
     def receiver(self) -> OnProgress | None:
@@ -42,7 +42,8 @@ class PoolReporter:
             return
         if self._bar is not None:
             self._bar.on_pool(self.tally.progress())  # in a notebook, below the cell of this thread
-        self._worker = start_worker(self._work, "decart-pool_progress")
+        with suppress(RuntimeError):  # the system has no more threads: the jobs matter more
+            start_worker(self._work, self._workers, "decart-pool-progress")
 
     def stop(self) -> None:
         """Report for the last time, soon."""
@@ -52,8 +53,8 @@ class PoolReporter:
     def close(self) -> None:
         """Wait until the last report is made."""
         self.stop()
-        if self._worker is not None:
-            join(self._worker)
+        for worker in self._workers:
+            join(worker)
 
     def _work(self) -> None:
         """Report what has changed, at most ten times a second; a bar shows each second, too."""

@@ -67,7 +67,7 @@ def settle(future: Future[T], outcome: T | BaseException) -> None:
         log.error("a callback of a future of a pool raised %r", error)
 
 
-def start_worker(function: Callable[[], None], workers: list[Worker]) -> int | None:
+def start_worker(function: Callable[[], None], workers: list[Worker], name: str = "decart-pool") -> int | None:
     """Call a function beside the caller, in a worker that is added to the others. Python does not wait for it at exit.
 
     Returns:
@@ -76,7 +76,7 @@ def start_worker(function: Callable[[], None], workers: list[Worker]) -> int | N
     Raises:
         RuntimeError: There is not even one.
     """
-    worker = Worker(function, f"decart-pool_{len(workers) + 1}")
+    worker = Worker(function, f"{name}_{len(workers) + 1}")
     workers.append(worker)  # first: Ctrl-C may come when it has started
     try:
         worker.start()
