@@ -191,7 +191,7 @@ class JobPool:
             label = None if label_of is None else label_of(index, options)
             job.input = from_options(options, "video")
             if resume and self._operations.recorder is not None:
-                job.fields, request = in_thread(partial(self._operations.recorder.read, job.input))
+                job.fields, request = in_thread(partial(self._operations.recorder.read, job.input, None))
                 label = default_label(request, index)
             self._add(job, options, index, label, file_of)
         return job
