@@ -41,6 +41,7 @@ VALUES: list[Any] = [
     decart.Provenance(detected=True, confidence=1.0, data={"detected": True}),
     decart.PollStep(job=None, wait=0.5, state={"job_id": "j1"}),
     decart.Progress(direction="upload", done=1, total=2),
+    decart.PoolProgress(done=1, failed=0, running=1, waiting=0, total=2, bytes_received=5),
     decart.Timeout(connect=1, read=2),
     decart.RetryPolicy(attempts=2),
     decart.PollPolicy(timeout=None),

@@ -10,15 +10,17 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future as Future
 from contextvars import Context
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, Generic, TypeVar
 
 from ..events import log
 
 T = TypeVar("T")
 
+TURN = 1.0
+"""The most seconds to wait before Python looks for Ctrl-C again: one that comes just before a wait does not end it."""
+
 Lock = threading.Lock
-Mailbox = SimpleQueue
 WakeEvent = threading.Event
 
 
@@ -42,6 +44,22 @@ class Worker(threading.Thread):
             super().run()
         finally:
             self.ended.set()
+
+
+class Mailbox(Generic[T]):
+    """A queue whose reader can be interrupted."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[T] = SimpleQueue()
+        self.put_nowait = self._queue.put
+
+    def get(self) -> T:
+        """Wait for the next item, and return it."""
+        while True:
+            try:
+                return self._queue.get(timeout=TURN)
+            except Empty:  # pragma: no cover - it took long
+                continue
 
 
 def new_future() -> Future[Any]:
@@ -98,7 +116,8 @@ current_worker = threading.current_thread
 def join(worker: Worker) -> None:
     """Wait until a worker has ended."""
     if worker.process == os.getpid():  # pragma: no branch - a forked process is not measured
-        worker.ended.wait()
+        while not worker.ended.wait(TURN):
+            continue  # pragma: no cover - it took long
         worker.join()
 
 
