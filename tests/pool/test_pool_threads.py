@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -160,10 +159,10 @@ def test_a_pool_works_over_real_sockets(tmp_path: Path) -> None:
         "status:503,on=status,times=5,retry_after=0.1",
         "drop-before,on=content,times=2",
     ]
-    emulator = Emulator(pending=0.1, processing=0.3, renderer=render, faults=faults)
-    began = time.monotonic()
-    with EmulatorServer(emulator, port=0) as server:
+    with (
+        Emulator(pending=0.1, processing=0.3, renderer=render, faults=faults) as emulator,
+        EmulatorServer(emulator) as server,
+    ):
         found = run_over_sockets(server.url, tmp_path, 60)
     assert found == [content(number) for number in range(60)]
-    assert time.monotonic() - began < 60
     assert len([request for request in emulator.requests.submits if request.status == 200]) == 120
