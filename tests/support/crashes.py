@@ -23,6 +23,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -62,11 +63,12 @@ class Steps:
     """
 
     def __init__(self, kill_at: int | list[Any] | None, by: signal.Signals, note: Path | None) -> None:
-        self.kill_at, self.by, self.note, self.names = kill_at, by, note, list[str]()
+        self.kill_at, self.signals, self.note, self.names = kill_at, [by], note, list[str]()
 
     def step(self, name: str) -> None:
         if self.kill_at in (len(self.names), [name, self.names.count(name)]):
-            os.kill(os.getpid(), self.by)
+            with suppress(IndexError):  # several threads may be at this step, and one of them sends it
+                os.kill(os.getpid(), self.signals.pop())
         self.names.append(name)
 
     def audit(self, folder: str) -> None:
