@@ -171,20 +171,21 @@ class AsyncJobPool:
             raise ClientClosedError("This pool is closed, and the job was not submitted; submit it inside its block.")
         self._process.check()
 
-    def _new_job(self) -> AsyncPoolJob:
+    def _new_job(self, on_end: Callable[[], None] | None = None) -> AsyncPoolJob:
         self._check_open()
-        return AsyncPoolJob(future=new_future(), context=copy_context())
+        return AsyncPoolJob(future=new_future(), context=copy_context(), on_end=on_end)
 
     async def _begin(
         self,
         options: JobOptions | VideoInput,
         index: int,
+        on_end: Callable[[], None],
         label_of: LabelOf | None,
         file_of: FileOf | None,
         resume: bool,
     ) -> AsyncPoolJob:
         """Add a job of a map."""
-        job = self._new_job()
+        job = self._new_job(on_end)
         self._reporter.start()
         with job.refusing(self._reporter.tally):
             label = None if label_of is None else label_of(index, options)

@@ -30,7 +30,7 @@ from .operations import AsyncOperations
 from .pooljob import AsyncPoolJob
 from .recorder import AsyncRecorder
 from .waits import AsyncJobWait
-from .workers import WakeEvent, begin, settle
+from .workers import WakeEvent, begin
 
 LOOK_AGAIN = 5.0
 """Seconds until a job that another call is waiting for is looked up again."""
@@ -86,15 +86,15 @@ class AsyncJobSteps:
             except BaseException as error:  # such as SystemExit of an event hook: what was paid for is handed over
                 log.error("a job of a pool has ended, and then %r was raised", error)
             self._report(self._schedule.ended, step)
-            settle(step.job.future, outcome)
+            step.job.end(outcome)
         del outcome  # the traceback of an error refers to this frame
 
     async def _outcome(self, step: Step[AsyncPoolJob], job: AsyncPoolJob) -> QueueJobResult | BaseException | None:
         """Carry out a step; return how its job ended, or ``None`` if it goes on."""
         if step.kind == "leave":
             self._engine.check_open()
-            if not job.begun:
-                job.future.cancel()
+        if not job.begun and (step.kind == "leave" or job.is_dropped):
+            job.future.cancel()
         is_wanted = not job.future.cancelled() if job.begun else begin(job.future)
         job.begun = True
         if step.kind == "leave" or not is_wanted:

@@ -172,20 +172,21 @@ class JobPool:
             raise ClientClosedError("This pool is closed, and the job was not submitted; submit it inside its block.")
         self._process.check()
 
-    def _new_job(self) -> PoolJob:
+    def _new_job(self, on_end: Callable[[], None] | None = None) -> PoolJob:
         self._check_open()
-        return PoolJob(future=new_future(), context=copy_context())
+        return PoolJob(future=new_future(), context=copy_context(), on_end=on_end)
 
     def _begin(
         self,
         options: JobOptions | VideoInput,
         index: int,
+        on_end: Callable[[], None],
         label_of: LabelOf | None,
         file_of: FileOf | None,
         resume: bool,
     ) -> PoolJob:
         """Add a job of a map."""
-        job = self._new_job()
+        job = self._new_job(on_end)
         self._reporter.start()
         with job.refusing(self._reporter.tally):
             label = None if label_of is None else label_of(index, options)

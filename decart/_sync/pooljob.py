@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import Context
 from decimal import Decimal
@@ -29,6 +29,8 @@ class PoolJob:
     Attributes:
         future: What the caller gets.
         context: The context that all its steps run in: that of the caller.
+        on_end: Called once the future is done. Its own callbacks would have the caller's thread take the lock of the
+            future; Ctrl-C at that moment leaves it locked, and a worker would hang.
         input: What is submitted.
         label: Its label; with a journal, one of ours if the caller gave none.
         cost: What it costs.
@@ -36,6 +38,7 @@ class PoolJob:
         fields: Its form fields, made once: a stream can be read only once.
         place: Where the progress of the pool counts it.
         begun: Whether its first step has begun.
+        is_dropped: Whether the caller has lost interest in it; it is cancelled unless it has begun.
         operation: What the event hooks returned for it.
         retries: The attempts to submit it.
         reserved: What was reserved for it.
@@ -46,6 +49,7 @@ class PoolJob:
 
     future: Future[QueueJobResult]
     context: Context
+    on_end: Callable[[], None] | None = None
     input: JobInput = attrs.field(init=False)
     label: str | None = None
     cost: Decimal = FREE
@@ -53,6 +57,7 @@ class PoolJob:
     fields: Mapping[str, str | Upload] | None = None
     place: Place = "waiting"
     begun: bool = False
+    is_dropped: bool = False
     operation: AbstractContextManager[object] | None = None
     retries: SubmitRetries | None = None
     reserved: Decimal = FREE
@@ -66,7 +71,13 @@ class PoolJob:
         try:
             yield
         except StopIteration as error:  # of a caller's function that calls next(); some futures do not take it
-            settle(self.future, RuntimeError(f"A function of the caller raised StopIteration({error})."))
+            self.end(RuntimeError(f"A function of the caller raised StopIteration({error})."))
         except Exception as error:
             tally.move(self, "failed")
-            settle(self.future, error)
+            self.end(error)
+
+    def end(self, outcome: QueueJobResult | BaseException) -> None:
+        """Hand over the result or the error of the job, unless its future was cancelled."""
+        settle(self.future, outcome)
+        if self.on_end is not None:
+            self.on_end()

@@ -31,7 +31,7 @@ from .operations import Operations
 from .pooljob import PoolJob
 from .recorder import Recorder
 from .waits import JobWait
-from .workers import WakeEvent, begin, settle
+from .workers import WakeEvent, begin
 
 LOOK_AGAIN = 5.0
 """Seconds until a job that another call is waiting for is looked up again."""
@@ -87,15 +87,15 @@ class JobSteps:
             except BaseException as error:  # such as SystemExit of an event hook: what was paid for is handed over
                 log.error("a job of a pool has ended, and then %r was raised", error)
             self._report(self._schedule.ended, step)
-            settle(step.job.future, outcome)
+            step.job.end(outcome)
         del outcome  # the traceback of an error refers to this frame
 
     def _outcome(self, step: Step[PoolJob], job: PoolJob) -> QueueJobResult | BaseException | None:
         """Carry out a step; return how its job ended, or ``None`` if it goes on."""
         if step.kind == "leave":
             self._engine.check_open()
-            if not job.begun:
-                job.future.cancel()
+        if not job.begun and (step.kind == "leave" or job.is_dropped):
+            job.future.cancel()
         is_wanted = not job.future.cancelled() if job.begun else begin(job.future)
         job.begun = True
         if step.kind == "leave" or not is_wanted:

@@ -19,7 +19,7 @@ class TakenJobs:
 
     Args:
         source: Yields the options of each job.
-        begin: Adds a job to the pool, with its options and its index.
+        begin: Adds a job to the pool, with its options, its index, and what to call when it has ended.
         most: How many jobs are taken at most whose futures were not returned.
         ordered: Whether the futures are returned in the order of the jobs.
     """
@@ -27,7 +27,7 @@ class TakenJobs:
     def __init__(
         self,
         source: Iterator[Any],
-        begin: Callable[[Any, int], PoolJob],
+        begin: Callable[[Any, int, Callable[[], None]], PoolJob],
         most: int,
         *,
         ordered: bool,
@@ -68,8 +68,7 @@ class TakenJobs:
         """Cancel the jobs whose submit has not begun."""
         self._source = None
         for job in self._jobs.values():
-            if not job.begun:
-                job.future.cancel()
+            job.is_dropped = True
 
     def _fill(self) -> None:
         while self._source is not None and len(self._jobs) < self._most:
@@ -81,8 +80,4 @@ class TakenJobs:
                 self._source, self._failure = None, error
             else:
                 index = next(self._numbers)
-                job = self._jobs[index] = self._begin(options, index)
-                job.future.add_done_callback(partial(self._note, index))
-
-    def _note(self, index: int, future: Future[QueueJobResult]) -> None:
-        self._ended.put_nowait(index)
+                self._jobs[index] = self._begin(options, index, partial(self._ended.put_nowait, index))

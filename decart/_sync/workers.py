@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from concurrent.futures import Future as Future
 from contextvars import Context
 from queue import Empty, SimpleQueue
@@ -21,7 +22,40 @@ TURN = 1.0
 """The most seconds to wait before Python looks for Ctrl-C again: one that comes just before a wait does not end it."""
 
 Lock = threading.Lock
-WakeEvent = threading.Event
+
+
+class WakeEvent(threading.Event):
+    """An event that Ctrl-C cannot break in the thread that sets it.
+
+    Those of `threading` hold a lock in Python code. If Ctrl-C comes just when the main thread has taken it, it is never
+    given back, and all threads that use the event hang. Here each step is one call of a lock, which is taken until the
+    event is set.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._until_set = threading.Lock()
+        self._until_set.acquire()
+
+    def is_set(self) -> bool:
+        """Return whether it is set."""
+        return not self._until_set.locked()
+
+    def set(self) -> None:
+        """Wake up all that wait, and let nobody wait any more."""
+        with suppress(RuntimeError):  # it is set already
+            self._until_set.release()
+
+    def clear(self) -> None:
+        """Let everybody wait again."""
+        self._until_set.acquire(blocking=False)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set, or some seconds have passed; return whether it is set."""
+        is_set = self._until_set.acquire(timeout=-1 if timeout is None else timeout)
+        if is_set:
+            self.set()  # the next one that waits
+        return is_set
 
 
 class Worker(threading.Thread):
@@ -30,19 +64,21 @@ class Worker(threading.Thread):
     That is so in Python 3.11 and 3.12.
 
     Attributes:
-        ended: Set when it ends.
+        has_ended: Whether it has ended.
+        ended: Set when it ends; Ctrl-C may lose that for the thread that waits.
         process: Where it is: after a fork, there is none in the child.
     """
 
     def __init__(self, function: Callable[[], None], name: str) -> None:
         super().__init__(target=function, name=name, daemon=True)
-        self.ended, self.process = threading.Event(), os.getpid()
+        self.has_ended, self.ended, self.process = False, WakeEvent(), os.getpid()
 
     def run(self) -> None:
         """Call the function."""
         try:
             super().run()
         finally:
+            self.has_ended = True
             self.ended.set()
 
 
@@ -95,17 +131,14 @@ def start_worker(function: Callable[[], None], workers: list[Worker], name: str 
         RuntimeError: There is not even one.
     """
     worker = Worker(function, f"{name}_{len(workers) + 1}")
-    workers.append(worker)  # first: Ctrl-C may come when it has started
     try:
         worker.start()
     except RuntimeError as error:
-        if len(workers) == 1:
+        if not workers:
             raise
-        log.warning("a pool goes on with fewer threads than %d: %s", len(workers), error)
-        return len(workers) - 1
-    finally:
-        if worker.ident is None:
-            workers.remove(worker)
+        log.warning("a pool goes on with fewer threads than %d: %s", len(workers) + 1, error)
+        return len(workers)
+    workers.append(worker)  # unless Ctrl-C came: it may hang then, and has nothing to do
     return None
 
 
@@ -116,8 +149,8 @@ current_worker = threading.current_thread
 def join(worker: Worker) -> None:
     """Wait until a worker has ended."""
     if worker.process == os.getpid():  # pragma: no branch - a forked process is not measured
-        while not worker.ended.wait(TURN):
-            continue  # pragma: no cover - it took long
+        while not worker.has_ended:
+            worker.ended.wait(TURN)
         worker.join()
 
 
