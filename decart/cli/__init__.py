@@ -1,0 +1,1 @@
+"""The command line, ``decart`` or ``python -m decart``; `decart.cli.parser` has its commands."""

@@ -1,0 +1,140 @@
+"""Which service a command talks to, with which key, and where it records its jobs."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidAPIKeyError, InvalidInputError
+from ..policies import PollPolicy
+
+if TYPE_CHECKING:
+    from ..client import DecartClient
+
+KEPT = {"base_url": "--base-url", "api_key_file": "--api-key-file", "journal": "--journal"}
+"""What the command that resumes a job has in common with the one that submitted it."""
+
+
+def add_service_options(parser: ArgumentParser, *, emulator: bool = True) -> None:
+    """Add the options that say where the service is.
+
+    Args:
+        emulator: Whether the command makes sense with an emulator of its own, which ends with it.
+    """
+    group = parser.add_argument_group("service")
+    group.add_argument(
+        "--api-key-file",
+        metavar="FILE",
+        help="read the API key from this file; by default it is in the environment variable DECART_API_KEY",
+    )
+    group.add_argument(
+        "--base-url", metavar="URL", help="where the service is (default: DECART_BASE_URL, or https://api.decart.ai)"
+    )
+    group.add_argument(
+        "--allow-http", action="store_true", help="accept an http:// URL outside of private networks: the key is sent "
+        "unencrypted",
+    )  # fmt: skip
+    group.add_argument(
+        "--journal",
+        metavar="FILE",
+        default=os.environ.get("DECART_JOURNAL") or None,
+        help="record submitted jobs in this file, so that none is lost or paid for twice (default: DECART_JOURNAL)",
+    )
+    if emulator:
+        group.add_argument(
+            "--emulator",
+            action="store_true",
+            help="start an emulator and use it: no key is needed and nothing is billed, but the pictures are "
+            "placeholders (extra: emulator)",
+        )
+
+
+def add_wait_options(parser: ArgumentParser) -> None:
+    """Add the options of a wait."""
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=PollPolicy().timeout,
+        metavar="SECONDS",
+        help="the longest wait for a job, or 'none'; the job continues after it (default: 600)",
+    )
+
+
+def _seconds(text: str) -> float | None:
+    """Read a number of seconds; ``none`` is no limit."""
+    if text.lower() == "none":
+        return None
+    try:
+        return PollPolicy(timeout=float(text)).timeout
+    except ValueError:  # of float, or of the policy
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more, or 'none'") from None
+
+
+def poll_policy(arguments: Namespace) -> PollPolicy | None:
+    """Return the policy of a wait, or ``None`` for that of the client, which learns its pace."""
+    default = PollPolicy()
+    return None if arguments.timeout == default.timeout else PollPolicy(timeout=arguments.timeout)
+
+
+@contextmanager
+def client_of(arguments: Namespace, **more: Any) -> Iterator[DecartClient]:
+    """Yield the client that the command line asks for.
+
+    Args:
+        more: Further arguments of the client.
+
+    Raises:
+        InvalidAPIKeyError: There is no key, or the file that has it cannot be read.
+    """
+    from ..client import DecartClient  # --help needs no HTTP library
+
+    settings: dict[str, Any] = {
+        "api_key": _key(arguments.api_key_file),
+        "base_url": arguments.base_url,
+        "allow_http": arguments.allow_http,
+        "journal": arguments.journal,
+        "integration": "decart-cli",
+    }
+    if not getattr(arguments, "emulator", False):
+        with DecartClient(**settings, **more) as client:
+            yield client
+        return
+    if arguments.base_url or arguments.api_key_file:
+        raise InvalidInputError("--emulator starts a service of its own: leave --base-url and --api-key-file out.")
+    from ..emulator import EmulatorServer  # needs the extra
+
+    with EmulatorServer() as server:
+        settings |= {"api_key": "dct_local", "base_url": server.url}
+        with DecartClient(**settings, **more) as client:
+            yield client
+
+
+def _key(file: str | None) -> str | None:
+    """Return the key in a file; ``None`` for that of the environment."""
+    if file is None:
+        return None
+    try:
+        return Path(file).read_text("utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise InvalidAPIKeyError(f"--api-key-file: {file} cannot be read: {reason}.") from None
+
+
+def command_to_resume(arguments: Namespace, job_id: str) -> str | None:
+    """Return the command that waits for a job that this one has submitted, if there can be one."""
+    if getattr(arguments, "emulator", False):
+        return None  # it has ended with the command
+    words = ["decart", "wait", job_id]
+    output = getattr(arguments, "output", None)
+    if output is not None:
+        words += ["-o", output]
+    for name, option in KEPT.items():
+        value = getattr(arguments, name, None)
+        if value is not None:
+            words += [option, value]
+    return shlex.join([*words, *(["--allow-http"] if arguments.allow_http else [])])
