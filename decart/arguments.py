@@ -79,7 +79,8 @@ def wait_arguments(
             raise refuse("on_status_change", "callable", on_status_change)
         if is_async(on_status_change) and not awaited:
             raise InvalidInputError("on_status_change is a coroutine function; only the async client can await it.")
-    check_policy(poll)
+    if poll is not None:
+        check_policy(poll)
     if cancel is not None:
         _check_cancel(cancel, awaited=awaited)
     target = None if save_to is None else check_target(save_to, "save_to")
@@ -138,9 +139,9 @@ def check_policy(poll: object) -> None:
     """Refuse what is not a policy for a wait.
 
     Raises:
-        InvalidInputError: It is neither ``None`` nor a ``PollPolicy``.
+        InvalidInputError: It is not a ``PollPolicy``.
     """
-    if poll is not None and not isinstance(poll, PollPolicy):
+    if not isinstance(poll, PollPolicy):
         raise refuse("poll", "a PollPolicy", poll)
 
 

@@ -8,6 +8,7 @@ from ._async.backend import adapt
 from ._async.client import AsyncDecartClient
 from ._sync.client import DecartClient as SyncDecartClient
 from .config import Shared
+from .transports.base import AsyncTransport, Transport
 from .transports.threaded import ThreadedTransport
 
 
@@ -21,17 +22,18 @@ class DecartClient(SyncDecartClient):
     def aio(self) -> AsyncDecartClient:
         """The async side of this client: the same settings, transport and learned durations."""
         if self._aio is None or self._aio._shared.closed:
+            transport = adapt(self._shared.transport)
             shared = Shared(
-                transport=self._shared.transport,
+                transport=transport,
                 memory=self._shared.memory,
                 keys=self._shared.keys,
                 journal=self._shared.journal,
                 prices=self._shared.prices,
                 unwritten=self._shared.unwritten,
-                parent=self._shared,
             )
-            self._aio = AsyncDecartClient._made_of(self._config, shared, adapt(shared.transport))
-            self._shared.async_sides.add(self._aio)
+            self._shared.async_sides.add(shared)
+            shared.closed = self._shared.closed  # read now: a thread that closes this client may have missed it
+            self._aio = AsyncDecartClient._made_of(self._config, shared, transport)
         return self._aio
 
     async def __aenter__(self) -> AsyncDecartClient:
@@ -55,11 +57,15 @@ class DecartClient(SyncDecartClient):
         """
         super().close()
         for side in list(self._shared.async_sides):
-            close_without_loop(side)
+            _close_threads(side.transport)
 
 
 def close_without_loop(client: AsyncDecartClient) -> None:
     """Close what can be closed of an async client without an event loop."""
-    client._shared.closed = True
-    if isinstance(client._transport, ThreadedTransport):
-        client._transport.close()
+    client._shared.close()
+    _close_threads(client._transport)
+
+
+def _close_threads(transport: Transport | AsyncTransport) -> None:
+    if isinstance(transport, ThreadedTransport):
+        transport.close()

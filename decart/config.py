@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
@@ -258,9 +258,8 @@ class Shared:
         prices: What a job costs, by the caller.
         owns_journal: Whether the journal is closed with the client.
         unwritten: Records of submits that have ended, which the journal could not write yet, by label and generation.
-        closed: Whether one of the clients was closed.
-        parent: What the sync client shares, for its async side.
-        async_sides: The async sides of these clients, which are closed with them.
+        closed: Whether one of the clients was closed, or a sync client whose async side this is.
+        async_sides: What the async sides of these clients share; they are closed with them.
     """
 
     transport: Transport | AsyncTransport
@@ -271,8 +270,13 @@ class Shared:
     owns_journal: bool = False
     unwritten: dict[tuple[str, int], JobRecord] = attrs.field(factory=dict)
     closed: bool = False
-    parent: Shared | None = None
-    async_sides: WeakSet[Any] = attrs.field(factory=WeakSet)
+    async_sides: WeakSet[Shared] = attrs.field(factory=WeakSet)
+
+    def close(self) -> None:
+        """Let no more requests be sent."""
+        self.closed = True
+        for side in list(self.async_sides):
+            side.closed = True
 
 
 def check_hooks(hooks: Iterable[EventHook]) -> tuple[EventHook, ...]:

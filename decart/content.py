@@ -30,14 +30,20 @@ _TYPES = {
     "video": re.compile(rf"{_BINARY}|application/mp4|(?:video|image){_NO_TEXT}"),  # a job may have made an image
     "image": re.compile(rf"{_BINARY}|image{_NO_TEXT}"),
 }
-_TEXT = re.compile(rb"\xef\xbb\xbf|\xfe\xff|\xff\xfe|\s*[<{\[]|\0[<{\[]\0")
+TEXT = re.compile(rb"\xef\xbb\xbf|\xfe\xff|\xff\xfe|\s*[<{\[]|\0[<{\[]\0")
+"""The beginning of a text: a byte order mark, a tag, or JSON; no video or image begins like this."""
+
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,500}"')
 _DATE = re.compile(r"[\x20-\x7e]{10,50}")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 
 
-def check_type(response: BufferedResponse, settings: Settings, expected: Literal["video", "image"] = "video") -> None:
-    """Refuse what is not a video or image by its type, such as the error page of a proxy, or cannot be decoded."""
+def check_type(response: BufferedResponse, settings: Settings, expected: Literal["video", "image"] = "video") -> bool:
+    """Refuse what is not a video or image by its type, such as the error page of a proxy, or cannot be decoded.
+
+    Returns:
+        Whether the body is encoded: then its length and validator are not those of the video or image.
+    """
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not _TYPES[expected].fullmatch(kind):
         article = "an image" if expected == "image" else "a video"
@@ -46,6 +52,7 @@ def check_type(response: BufferedResponse, settings: Settings, expected: Literal
     if len(codings) > 1 or not DECODED.issuperset(codings):
         named = clean(", ".join(codings), settings, limit=50)
         raise unreadable(f"its content encoding is not supported ({named})", response, settings)
+    return bool(codings)
 
 
 def image_type(response: BufferedResponse) -> str:
@@ -57,11 +64,6 @@ def image_type(response: BufferedResponse) -> str:
     return next((kind for start, kind in signatures.items() if response.body.startswith(start)), OCTET_STREAM)
 
 
-def is_text(beginning: bytes) -> bool:
-    """Return whether a result begins as text does: with a byte order mark, a tag, or JSON; no video or image does."""
-    return _TEXT.match(beginning) is not None
-
-
 def is_framed(headers: Mapping[str, str]) -> bool:
     """Return whether HTTP shows where a body ends: it has a length or is chunked, and is not encoded."""
     is_chunked = headers.get("transfer-encoding", "").strip().lower() == "chunked"
@@ -69,9 +71,9 @@ def is_framed(headers: Mapping[str, str]) -> bool:
 
 
 def announced_length(headers: Mapping[str, str]) -> int | None:
-    """Return the length of a body in bytes, if it was announced and the body is not encoded."""
+    """Return the announced length of a body in bytes, as it is sent: encoded or not."""
     length = re.fullmatch(r"(\d{1,18})(?:, *\1)*", headers.get("content-length", ""), re.ASCII)
-    return int(length[1]) if length and not content_codings(headers) else None
+    return int(length[1]) if length else None
 
 
 def validator_of(headers: Mapping[str, str], settings: Settings) -> str | None:
@@ -87,7 +89,7 @@ def validator_of(headers: Mapping[str, str], settings: Settings) -> str | None:
         validator = date
     else:
         return None
-    return None if content_codings(headers) or holds_key(validator, settings) else validator
+    return None if holds_key(validator, settings) else validator
 
 
 @attrs.frozen(kw_only=True)

@@ -32,12 +32,12 @@ import attrs
 from .config import Settings
 from .content import (
     BEGINNING,
+    TEXT,
     ContentRange,
     Structure,
     announced_length,
     check_type,
     is_framed,
-    is_text,
     validator_of,
 )
 from .errors import ResponseError
@@ -134,6 +134,7 @@ class Download:
     _response: BufferedResponse = attrs.field(init=False, repr=False)  # the head of the one that is being read
     _response_ends: int | None = attrs.field(default=None, init=False)  # the position after it, if it is a part
     _range: ContentRange | None = attrs.field(default=None, init=False)  # what this download is, if not the video
+    _first: int = attrs.field(default=0, init=False)  # its position in the video: the next byte is at _first + size
     _beginning: bytes = attrs.field(default=b"", init=False, repr=False)
     _structure: Structure | None = attrs.field(default=None, init=False, repr=False)  # if it decides completeness
     _furthest: int = attrs.field(default=0, init=False)  # the most bytes that any attempt has reached
@@ -148,7 +149,7 @@ class Download:
         """Return the next request: for everything, or for what is missing."""
         if not self.size or self.validator is None:
             return content_request(self.settings, self.job_id, self.requested.range, self.requested.if_range)
-        rest = f"bytes={self._position}-{'' if self._range is None else self._range.last}"
+        rest = f"bytes={self._first + self.size}-{'' if self._range is None else self._range.last}"
         return content_request(self.settings, self.job_id, rest, self.validator)
 
     def observe_head(self, response: BufferedResponse) -> bool:
@@ -164,9 +165,11 @@ class Download:
             raise self._unfit("it has no such range")
         if not response.ok:
             return False
-        check_type(response, self.settings)
-        if response.status != 206:
-            self._start(announced_length(response.headers))
+        is_encoded = check_type(response, self.settings)
+        if response.status != 206 and is_encoded:
+            self._start(None, None)
+        elif response.status != 206:
+            self._start(announced_length(response.headers), validator_of(response.headers, self.settings))
         elif self.requested.range and not self.size:
             self._start_inside(self._part())
         else:
@@ -179,11 +182,12 @@ class Download:
         Returns:
             What is wrong with them. It is not raised: this frame holds bytes that may echo the key.
         """
-        if self._position == len(self._beginning) < BEGINNING:
+        position = self._first + self.size
+        if position == len(self._beginning) < BEGINNING:
             self._beginning = (self._beginning + data)[:BEGINNING]
-            if is_text(self._beginning):
+            if TEXT.match(self._beginning):
                 return self._error("it is text instead of a video")
-        if self._response_ends is not None and self._position + len(data) > self._response_ends:
+        if self._response_ends is not None and position + len(data) > self._response_ends:
             return self._unfit("it is longer than its Content-Range")
         if self._structure is not None:
             self._structure.feed(data)
@@ -196,9 +200,9 @@ class Download:
         Raises:
             ResponseError: The response ended too early.
         """
-        ends = self._response_ends
-        if ends is not None and self._position < ends:
-            raise self._error(f"it ended {ends - self._position} bytes too early")
+        ends, position = self._response_ends, self._first + self.size
+        if ends is not None and position < ends:
+            raise self._error(f"it ended {ends - position} bytes too early")
         if ends is not None and self.total is not None and self.size < self.total and now < self.deadline:
             return  # the rest is requested next
         if not self.size:
@@ -230,20 +234,16 @@ class Download:
             return None
         return None if left < TICK else min(next_pause(self.retry, failures, error), left)
 
-    @property
-    def _position(self) -> int:
-        """The position of the next byte in the video."""
-        return self.size + (0 if self._range is None else self._range.first)
-
-    def _start(self, total: int | None, of: ContentRange | None = None) -> None:
+    def _start(self, total: int | None, validator: str | None, of: ContentRange | None = None) -> None:
         """Begin with the response, which has the complete content, or that range of it; discard what was received."""
         if not self.restartable and self.size:
             raise self._unfit("it starts over, but some bytes have already been passed on")
         if not self.restartable and self.status and (self.status, self.total) != (self._response.status, total):
             raise self._unfit("its status or length is not that of the first response")
         self.status, self.headers = self._response.status, self._response.headers
-        self.size, self.total, self.validator = 0, total, validator_of(self.headers, self.settings)
-        self._range, self._response_ends, self._beginning = of, None, b""
+        self.size, self.total, self.validator = 0, total, validator
+        self._range, self._first = of, 0 if of is None else of.first
+        self._response_ends, self._beginning = None, b""
         self._structure = Structure() if total is None else None
 
     def _start_inside(self, part: ContentRange) -> None:
@@ -251,9 +251,10 @@ class Download:
         expected = self.requested.expected(part)
         if expected is None:
             raise self._unfit("it is not the part that was requested")
-        if validator_of(self._response.headers, self.settings) is None:
+        validator = validator_of(self._response.headers, self.settings)
+        if validator is None:
             expected = part  # the rest cannot be requested
-        self._start(expected.last - expected.first + 1, expected)
+        self._start(expected.last - expected.first + 1, validator, expected)
         self.headers = {**self.headers, "content-range": str(expected)}
         self._response_ends = part.last + 1
 
@@ -265,7 +266,7 @@ class Download:
             raise self._unfit("its ETag or date is missing or has changed")
         size = (self.total if self._range is None else self._range.total) or part.total
         is_too_long = self._range is not None and part.last > self._range.last
-        if part.first != self._position or part.total not in (None, size) or is_too_long:
+        if part.first != self._first + self.size or part.total not in (None, size) or is_too_long:
             raise self._unfit("it is not the part that was requested")
         self._response_ends = part.last + 1
         if self._range is None:

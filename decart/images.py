@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from .config import DEFAULT_TIMEOUT, Settings
-from .content import BEGINNING, announced_length, check_type, image_type, is_complete, is_framed, is_text
+from .content import BEGINNING, TEXT, announced_length, check_type, image_type, is_complete, is_framed
 from .errors import ResponseError, TransportError
 from .inputs import JobInput
 from .models import ModelDefinition
-from .protocol import ERROR_LIMIT, Call, check_accepted, form_fields, form_request, quoting
+from .protocol import ERROR_LIMIT, Call, form_fields, form_request, quoting, refusal
 from .responses import BufferedResponse, text_of, unreadable
 from .results import FileResult, Savable, size_of, write_to
 from .transports.base import Timeout
@@ -135,7 +135,8 @@ def parse_image(
         failure: Why the connection broke off, if the response is only what arrived before. If that is a complete
             picture nevertheless, nothing is missing.
     """
-    check_accepted(response, settings, model, failure)
+    if not response.ok:
+        raise refusal(response, settings, model, failure)
     error = _unusable(response, settings, failure)
     if error is not None:
         what = "the response to a request for an image cannot be used"
@@ -146,19 +147,19 @@ def parse_image(
 def _unusable(response: BufferedResponse, settings: Settings, failure: TransportError | None) -> ResponseError | None:
     """Return the error of a response that is not a complete picture; ``None`` if it is one."""
     try:
-        check_type(response, settings, "image")
+        is_encoded = check_type(response, settings, "image")
     except ResponseError as error:
         return error.with_traceback(None)
-    flaw = _flaw_of(response, failure)
+    flaw = _flaw_of(response, failure, is_encoded=is_encoded)
     return unreadable(flaw, response, settings) if flaw else None
 
 
-def _flaw_of(response: BufferedResponse, failure: TransportError | None) -> str:
+def _flaw_of(response: BufferedResponse, failure: TransportError | None, *, is_encoded: bool) -> str:
     """Return why a response is not a complete picture; ``""`` if it is one."""
-    body, announced = response.body, announced_length(response.headers)
+    body, announced = response.body, None if is_encoded else announced_length(response.headers)
     if not body:
         return "it is empty"
-    if is_text(body[:BEGINNING]):
+    if TEXT.match(body[:BEGINNING]):
         return "it is text instead of an image"
     if len(body) > IMAGE_LIMIT:
         return f"it is larger than {IMAGE_LIMIT // 1024**2} MiB"

@@ -93,11 +93,6 @@ def not_a_model(value: object, expected: Literal["image", "video"] | None = None
     return InvalidInputError(f"model must be a ModelDefinition; write models.{kind}({name!r}).")
 
 
-def _is_model(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if not isinstance(value, ModelDefinition):
-        raise not_a_model(value)
-
-
 def is_text(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, str):
         raise refuse(attribute.name, "a str", value)
@@ -169,6 +164,7 @@ class JobInput:
         resolution: ``"720p"`` (the service's default) or, if the model supports it, ``"480p"``.
         tasks: The tasks that the class is for; it takes the models of no other task.
         one_of: Inputs of which a job has exactly one.
+        has_files: Whether its jobs have files to upload.
 
     Raises:
         InvalidInputError: A value is out of range, or the model does not accept it.
@@ -176,14 +172,17 @@ class JobInput:
 
     tasks: ClassVar[tuple[Task, ...]] = ()
     one_of: ClassVar[tuple[str, ...]] = ()
+    has_files: ClassVar[bool] = True
 
-    model: ModelDefinition = attrs.field(validator=_is_model)
+    model: ModelDefinition
     seed: int | None = attrs.field(
         default=None, converter=attrs.converters.optional(whole), validator=optional(_is_seed)
     )
     resolution: Resolution | None = None
 
     def __attrs_post_init__(self) -> None:
+        if not isinstance(self.model, ModelDefinition):
+            raise not_a_model(self.model)
         if self.model.task not in self.tasks:
             kinds = f"{' or '.join(self.tasks)} models" if self.tasks else "subclassing"
             raise InvalidInputError(
@@ -197,15 +196,11 @@ class JobInput:
             if getattr(self, name, None) is not None:
                 raise InvalidInputError(f"{self.model.name} does not accept {name}.")
 
-    @property
-    def has_files(self) -> bool:
-        """Whether the job has a file to upload."""
-        fields = attrs.fields(type(self))
-        return any(getattr(self, field.name) is not None for field in fields if field.metadata.get("file"))
-
 
 @attrs.frozen(kw_only=True)
 class _TextInput(JobInput):
+    has_files = False
+
     prompt: str = attrs.field(validator=is_prompt)
     orientation: Literal["landscape", "portrait"] | None = attrs.field(
         default=None, validator=optional(_is_orientation)

@@ -84,11 +84,6 @@ class PollStep:
     state: dict[str, Any] = attrs.field(repr=False)
 
 
-def first_status(job: JobSubmitResponse) -> JobStatusResponse:
-    """Return the status that a submit implies, without a request."""
-    return JobStatusResponse(job_id=job.job_id, status=job.status, model=job.model, elapsed=0.0)
-
-
 @attrs.frozen(kw_only=True)
 class QueueJobResult(Savable):
     """The result of a job.

@@ -161,20 +161,26 @@ def from_options(
         InvalidInputError: An option is unknown, missing, of the wrong type, or not accepted by this model, or the model
             makes something else.
     """
+    given: dict[str, Any]
     if isinstance(options, JobInput):
-        _check_model(options.model, expected)
-        return options
-    if not isinstance(options, Mapping):
+        given = {"model": options.model}
+    elif isinstance(options, Mapping):
+        given = read("options", dict, options)  # read once: the caller's mapping may be of any kind
+    else:
         raise refuse("options", "a dict or one of the input classes", options)
-    given: dict[str, Any] = read("options", dict, options)  # read once: the caller's mapping may be of any kind
     model = given.get("model")
     if not isinstance(model, ModelDefinition):
         raise not_a_model(model, expected)
-    _check_model(model, expected)
+    made = makes(model)
+    if expected is not None and made != expected:
+        article = "an image" if made == "image" else "a video"
+        raise InvalidInputError(f"{model.name} makes {article}; write {_CALLS[made]}(...). Nothing was sent.")
+    if isinstance(options, JobInput):
+        return options
     kind = input_class(model)
     fields = attrs.fields_dict(kind)
     for key in given:
-        if key not in fields and (key != "on_status_change" or makes(model) == "image"):
+        if key not in fields and (key != "on_status_change" or made == "image"):
             raise _unknown(key, model, list(fields))
     values: dict[str, Any] = {}
     for name, field in fields.items():
@@ -184,14 +190,6 @@ def from_options(
             types = " (bytes, pathlib.Path or an open binary file)" if field.metadata.get("file") else ""
             raise InvalidInputError(f"{name} is missing: {model.name} requires it{types}.")
     return kind(**values)
-
-
-def _check_model(model: ModelDefinition, expected: Literal["video", "image"] | None) -> None:
-    """Refuse a model that makes videos where images are made, and the other way round."""
-    made = makes(model)
-    if expected is not None and made != expected:
-        article = "an image" if made == "image" else "a video"
-        raise InvalidInputError(f"{model.name} makes {article}; write {_CALLS[made]}(...). Nothing was sent.")
 
 
 def input_class(model: ModelDefinition) -> type[JobInput]:

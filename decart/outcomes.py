@@ -11,6 +11,7 @@ import attrs
 from .errors import (
     APIError,
     CallError,
+    ClientClosedError,
     DecartSDKError,
     ProcessingCancelledError,
     ProcessingError,
@@ -52,6 +53,7 @@ class CallState:
 
     Attributes:
         job_id: The job, once it is known and the arguments of the call are checked.
+        first: The status that the submit of the job implies, until a wait has begun with it.
         sent: Whether any of the body of a billed request may have been sent.
         over: Whether the call has ended: a thread that it has left behind must not begin to send.
         finished: Whether the job is known to have finished.
@@ -62,6 +64,7 @@ class CallState:
     """
 
     job_id: str | None = None
+    first: JobStatusResponse | None = None
     sent: bool = False
     over: bool = False
     finished: bool = False
@@ -123,20 +126,25 @@ class Sending:
 
     Attributes:
         state: How far the call has come.
-        check: Raises if the call must not start: the client is closed, or the caller has cancelled.
+        check_open: Raises if the client is closed.
+        cancel: What ends the call before it has begun to send.
         meter: Called with the bytes sent so far and their total, if anybody wants to know.
         first: Called before the first byte, and once more by a transport that does not call ``may_start``.
     """
 
     state: CallState
-    check: tuple[Callable[[], None], ...]
+    check_open: Callable[[], None]
+    cancel: Cancellation
     meter: Callable[[int, int], None] | None
     first: tuple[Callable[[], None], ...] = ()
 
     def may_start(self) -> None:
         """Raise if the body must not be sent any more."""
-        for check in (*self.check, *self.first):
-            check()
+        self.check_open()
+        if self.cancel.event is not None:
+            self.cancel.check()
+        for write in self.first:
+            write()
 
     def on_sent(self, done: int, total: int) -> None:
         """Take note of the bytes that were sent."""
@@ -153,6 +161,13 @@ class Sending:
         """Return whether the request may be sent again; after a refusal, it has cost nothing so far."""
         self.state.sent = outcome_unknown(error)
         return repeat_submit(error)
+
+
+def client_closed() -> ClientClosedError:
+    """Return the error of a request that was not sent, because the client is closed."""
+    return ClientClosedError(
+        "This client is closed, and the request was not sent; create a new one, or keep this one open longer."
+    )
 
 
 def submit_cancelled() -> WaitCancelledError:

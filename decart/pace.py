@@ -109,7 +109,9 @@ class JobMemory:
 
     def accepted(self, job_id: str, kind: Kind, at: float) -> None:
         """Remember a job that was accepted, at this time of the transport's clock."""
-        _put(self._jobs, job_id, _Job(kind, at), MOST_JOBS)
+        self._jobs[job_id] = _Job(kind, at)
+        if len(self._jobs) > MOST_JOBS:
+            _forget_oldest(self._jobs, MOST_JOBS)
 
     def with_age(self, status: JobStatusResponse, at: float) -> JobStatusResponse:
         """Add the job's model and its age in seconds, which stops growing when it is first seen finished.
@@ -146,16 +148,17 @@ class JobMemory:
             return
         job.learned = True
         since = last_seen_running
-        expected = self.expectation(job_id)
+        durations = self._durations.get(job.kind, ())
+        expected = expect(durations)
         if expected is not None and job.submitted_at + expected.earliest < at:
             since = max(since, job.submitted_at + expected.earliest)
         seconds = max((since + at) / 2 - job.submitted_at, 0.001)  # whose logarithm exists
-        durations = (*self._durations.get(job.kind, ()), seconds)
-        _put(self._durations, job.kind, durations[-MOST_DURATIONS:], MOST_KINDS)
+        self._durations[job.kind] = (*durations, seconds)[-MOST_DURATIONS:]
+        if len(self._durations) > MOST_KINDS:
+            _forget_oldest(self._durations, MOST_KINDS)
 
 
-def _put(memory: dict[Any, Any], key: object, value: object, most: int) -> None:
-    """Keep a value, and forget the oldest if there are too many."""
-    memory[key] = value
+def _forget_oldest(memory: dict[Any, Any], most: int) -> None:
+    """Forget the oldest values, and keep the ``most`` that came last."""
     for oldest in list(memory)[:-most]:
         memory.pop(oldest, None)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -148,9 +149,10 @@ class JobPoll:
             return Failed(error)
         return self._wait(next_pause(self.retry, self.failures, error), now)
 
-    def remaining(self, now: float) -> float:
-        """Return the seconds until the deadline of the wait."""
-        return float("inf") if self.policy.timeout is None else max(0.0, self.started + self.policy.timeout - now)
+    @cached_property
+    def deadline(self) -> float:
+        """When the wait ends at the latest."""
+        return float("inf") if self.policy.timeout is None else self.started + self.policy.timeout
 
     def to_json(self) -> dict[str, Any]:
         """Return the state as a dict of JSON values."""
@@ -179,5 +181,5 @@ class JobPoll:
         return poll
 
     def _wait(self, seconds: float, now: float) -> NextStep:
-        left = self.remaining(now)
+        left = self.deadline - now
         return TimedOut() if left < TICK else Wait(min(seconds, left))

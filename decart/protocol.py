@@ -22,7 +22,7 @@ from urllib.parse import quote
 import attrs
 
 from .config import Settings
-from .errors import InvalidInputError, ModelRetiredError, ResponseError, TransportError
+from .errors import APIError, InvalidInputError, ModelRetiredError, ResponseError, TransportError
 from .events import log
 from .inputs import JobInput, refuse
 from .jobs import KNOWN, JobStatusResponse, JobSubmitResponse, QueueJobResult
@@ -207,7 +207,8 @@ def parse_submit(
         failure: Why the connection broke off, if the response is only what arrived before.
         on_accepted: Called as soon as the id of the job is known.
     """
-    check_accepted(response, settings, model, failure)
+    if not response.ok:
+        raise refusal(response, settings, model, failure)
     job = find_job(response.body)
     job_id = None if job is None else job.get("job_id")
     if isinstance(job_id, int) and not isinstance(job_id, bool):
@@ -228,21 +229,17 @@ def parse_submit(
     return accepted
 
 
-def check_accepted(
+def refusal(
     response: BufferedResponse, settings: Settings, model: ModelDefinition, failure: TransportError | None
-) -> None:
-    """Raise the error of a response to a billed request, unless its status is 2xx; see ``parse_submit``."""
-    if failure is not None:
-        failure.may_have_been_sent = True  # a response began: whatever broke it off, the request was received
-        if not response.ok and (response.status in (408, 429) or not 400 <= response.status < 500):
-            raise failure  # a submit is repeated after a complete refusal only
-    if response.ok:
-        return
+) -> APIError | TransportError:
+    """Return the error of a response to a billed request whose status is not 2xx; see ``parse_submit``."""
+    if failure is not None and (response.status in (408, 429) or not 400 <= response.status < 500):
+        return failure  # a submit is repeated after a complete refusal only
     if response.status in (404, 405, 410) and model.retired:
         if doubt := doubt_of_path(response, settings):
-            raise api_error(response, settings, advice=f"{doubt}If it is right: {retirement(model)}")
-        raise api_error(response, settings, ModelRetiredError, retirement(model))
-    raise api_error(response, settings)
+            return api_error(response, settings, advice=f"{doubt}If it is right: {retirement(model)}")
+        return api_error(response, settings, ModelRetiredError, retirement(model))
+    return api_error(response, settings)
 
 
 def quoting(

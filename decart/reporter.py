@@ -14,6 +14,7 @@ Only the headers listed below are reported: no key, no cookie, nothing unknown.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
@@ -101,6 +102,8 @@ class Reporter:
 
     def status(self, job: JobStatusResponse, doing: str = "is") -> None:
         """Report the status of a job."""
+        if job.status in KNOWN and not (self.hooks or log.isEnabledFor(logging.INFO)):
+            return
         log.info("job %s %s %s", job.job_id, doing, job.status)
         if job.status not in KNOWN:
             log.warning("job %s has a status unknown to this version, %r; still waiting", job.job_id, job.status)

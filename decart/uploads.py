@@ -153,8 +153,9 @@ class MultipartBody:
             self._pieces += [text.encode("utf-8", "replace"), part]
             text = "\r\n"
         self._pieces.append(f"{text}--{boundary}--\r\n".encode("utf-8", "replace"))
-        self.in_memory = len(self._pieces) == 1
-        self._length = sum(len(piece) if isinstance(piece, bytes) else piece.size for piece in self._pieces)
+        self.in_memory, self._length = len(self._pieces) == 1, 0
+        for piece in self._pieces:
+            self._length += len(piece) if isinstance(piece, bytes) else piece.size
 
     def __len__(self) -> int:
         return self._length

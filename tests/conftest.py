@@ -10,6 +10,8 @@ import os
 import shutil
 import ssl
 import subprocess
+import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,11 @@ for name in list(os.environ):
     ):
         del os.environ[name]
 
+# Cache bytecode whatever the environment says: otherwise, each pytest-xdist worker rewrites the assertions of all
+# tests, and each of hundreds of child processes compiles the package.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # A machine that is busy, or drawing its first text, is slow; that says nothing about the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
@@ -30,14 +37,47 @@ settings.load_profile("untimed")
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist, there is no such hook
 def pytest_xdist_auto_num_workers() -> int:
-    """Have ``-n auto`` use two processes more than there are cores: half of the time, a test waits for something."""
-    return (os.cpu_count() or 1) + 2
+    """Have ``-n auto`` use three processes more than there are cores: half of the time, a test waits for something."""
+    return (os.cpu_count() or 1) + 3
 
 
-def pytest_collection_finish() -> None:
-    """Exempt what the collection has made from garbage collections, of which some tests make hundreds."""
-    gc.collect()
-    gc.freeze()
+SLOWEST = {
+    "test_crashes",
+    "test_workers",
+    "test_interrupted_submits",
+    "test_timeouts",
+    "test_interrupts",
+    "test_examples",
+    "test_benchmarks",
+    "test_samples",
+    "test_memory",
+    "test_notebook",
+    "test_django_browser",
+    "test_open_streams",
+    "test_flask_browser",
+    "test_pool_crashes",
+    "test_sql",
+    "test_hostile_media",
+    "test_faults_of_tokens_and_files",
+}
+"""The test files that take more than about 15 seconds each."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the slowest files first, so that no pytest-xdist worker starts one when the others are about to finish."""
+    items.sort(key=lambda item: item.path.stem not in SLOWEST)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Turn off the garbage collector meanwhile, and exempt the collected tests from it: some tests run it often."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

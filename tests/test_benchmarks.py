@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,17 @@ def test_the_checks_detect_data_that_is_cut_moved_or_lost() -> None:
     program = WRONG.format(folder=str(BENCHMARKS))
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_the_paths_of_a_status_check_and_of_a_complete_job_are_short() -> None:
+    ended = run(program="walk.py")
+    assert ended.returncode == 0, ended.stderr
+    counted = [tuple(map(int, re.findall(r"\d+", line))) for line in ended.stdout.splitlines()]
+    (status_calls, status_modules, _), (checks, job_calls, _, _) = counted
+    assert status_calls <= 25
+    assert status_modules <= 7
+    assert checks == 2
+    assert job_calls <= 150
 
 
 def test_many_jobs_at_once_are_correct_for_every_peer_and_on_the_virtual_clock(tmp_path: Path) -> None:

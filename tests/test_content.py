@@ -123,7 +123,7 @@ def test_an_mp4_is_never_taken_for_text_whatever_the_length_of_its_first_box(siz
         ({"content-length": "7"}, 7, True),
         ({"content-length": "7, 7"}, 7, True),
         ({"content-length": "7, 8"}, None, False),
-        ({"content-length": "7", "content-encoding": "gzip"}, None, False),
+        ({"content-length": "7", "content-encoding": "gzip"}, 7, False),
         ({"content-length": "7", "content-encoding": "identity"}, 7, True),
         ({"transfer-encoding": " Chunked"}, None, True),
         ({"transfer-encoding": "gzip, chunked"}, None, False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 from support.documents import ROOT
 from support.forked import starter
+from support.media import write_video
 
 from decart import models
 from decart.emulator import Emulator, EmulatorServer, VirtualEmulator
@@ -25,12 +27,12 @@ MEDIA = EXAMPLES / "media"
 LARGE, SMALL = (1280, 704), (174, 96)
 RENDERED = {  # by the emulator of the example itself
     "text_to_video.py": ("lake.mp4", 125, LARGE),
-    "restyle.py": ("restyled.mp4", 75, LARGE),
-    "cron_step.py": ("anime.mp4", 75, LARGE),
-    "journal.py": ("order-1.mp4", 75, LARGE),
+    "cron_step.py": ("anime.mp4", 5, LARGE),
+    "journal.py": ("order-1.mp4", 5, LARGE),
 }
 SERVED = {  # by a server that makes small videos
     "video_editing.py": ("anime.mp4", 4, SMALL),
+    "restyle.py": ("restyled.mp4", 4, SMALL),
     "image_animation.py": ("animated.mp4", 4, SMALL),
     "manual_polling.py": ("output.mp4", 4, SMALL),
     "error_handling.py": ("sunset.mp4", 4, SMALL),
@@ -65,8 +67,10 @@ Fork = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.slow
 
 
-def run(example: str, folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", EXAMPLES / example, *arguments]
+def run(
+    example: str, folder: Path, *arguments: str, programs: Path = EXAMPLES, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", programs / example, *arguments]
     surroundings = {**os.environ, **environment}
     return subprocess.run(
         command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=120, check=False
@@ -90,7 +94,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ended(folder: Path) -> dict[str, subprocess.CompletedProcess[str]]:
+def copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copies of the examples, with an input video that is short: what they render of it takes as long as it does."""
+    folder = tmp_path_factory.mktemp("copies")
+    for example in EXAMPLES.glob("*.py"):
+        shutil.copy(example, folder)
+    folder.joinpath("media").mkdir()
+    write_video(folder / "media" / "input.mp4", LARGE, ticks=(0, 100, 200, 300, 400))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ended(folder: Path, copies: Path) -> dict[str, subprocess.CompletedProcess[str]]:
     """Run every example in a folder of its own, four at a time, since they mostly wait."""
     with (
         EmulatorServer(Emulator(pending=0.2, processing=2, renderer=render_small)) as server,
@@ -100,7 +115,7 @@ def ended(folder: Path) -> dict[str, subprocess.CompletedProcess[str]]:
         def run_in_its_folder(example: str) -> subprocess.CompletedProcess[str]:
             (folder / example).mkdir()
             if example in RENDERED:
-                return run(example, folder / example, "--emulator")
+                return run(example, folder / example, "--emulator", programs=copies)
             return run(example, folder / example, DECART_API_KEY="dct_test", DECART_BASE_URL=server.url)
 
         outcomes = dict(zip(VIDEOS, executor.map(run_in_its_folder, VIDEOS), strict=True))

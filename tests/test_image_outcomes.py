@@ -104,6 +104,10 @@ def test_a_refusal_is_one_although_its_body_was_cut_off() -> None:
             make_response(200, PNG[:-3], content_type="image/png", content_length="999"),
             f"it has {len(PNG) - 3} of 999 bytes",
         ),
+        (
+            make_response(200, PNG[:-3], content_type="image/png", content_encoding="gzip", content_length="999"),
+            "no length was announced, and the file seems to be truncated",
+        ),
         (image(content_encoding="br"), "its content encoding is not supported"),
         (part_of(PNG), "it is a part of an image"),
         (image(b"\x80" * (IMAGE_LIMIT + 1)), "it is larger than 64 MiB"),

@@ -35,6 +35,7 @@ from decart import (
 from decart.outcomes import (
     CallState,
     Cancellation,
+    Sending,
     download_cancelled,
     finished,
     result_error,
@@ -199,6 +200,17 @@ def test_a_cancellation_raises_its_error_once_the_event_is_set() -> None:
     Cancellation().check()  # without an event it never does
     with pytest.raises(WaitCancelledError):
         Cancellation(event).check()
+
+
+def test_a_submit_does_not_begin_to_send_once_it_is_cancelled() -> None:
+    event, written = threading.Event(), list[str]()
+    first = (lambda: written.append("sending"),)
+    sending = Sending(CallState(), lambda: None, Cancellation(event, submit_cancelled), None, first)
+    sending.may_start()
+    event.set()
+    with pytest.raises(WaitCancelledError, match="nothing was sent or billed"):
+        sending.may_start()
+    assert written == ["sending"]
 
 
 def test_the_error_of_a_cancelled_call_names_the_job_and_the_call_that_continues() -> None:

@@ -171,13 +171,18 @@ def test_the_last_pause_is_clipped_to_the_deadline() -> None:
 
 def test_a_wait_without_a_timeout_has_no_deadline() -> None:
     poll = new_poll(timeout=None)
-    assert poll.remaining(1e9) == math.inf
+    assert poll.deadline == math.inf
     assert poll.observe(status("pending"), 1e9) == Wait(0.5)
 
 
 def test_nothing_remains_of_a_wait_after_its_deadline() -> None:
     poll = new_poll(timeout=10)
-    assert [poll.remaining(now) for now in (100.0, 109.5, 111.0)] == [10.0, 0.5, 0.0]
+    assert poll.deadline == 110.0
+    assert [poll.observe(status("pending"), now) for now in (109.75, 110.0, 111.0)] == [
+        Wait(0.25),
+        TimedOut(),
+        TimedOut(),
+    ]
 
 
 # what was learned
@@ -234,7 +239,7 @@ def test_no_observations_make_a_wait_outlive_its_deadline(
         step = advance(poll, seen, now)
         if not isinstance(step, Wait):
             break
-        assert 0 <= step.seconds <= poll.remaining(now)
+        assert 0 <= step.seconds <= poll.deadline - now
         now += step.seconds
 
 

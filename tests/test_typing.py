@@ -56,8 +56,8 @@ def test_every_mark_can_be_read() -> None:
 
 
 @pytest.mark.skipif(not find_spec("mypy"), reason="mypy is not installed")
-def test_mypy_reports_each_mistake_on_its_line(tmp_path: Path) -> None:
-    options = ["--strict", "--hide-error-context", "--no-pretty", "--no-error-summary", f"--cache-dir={tmp_path}"]
+def test_mypy_reports_each_mistake_on_its_line() -> None:
+    options = ["--strict", "--hide-error-context", "--no-pretty", "--no-error-summary"]
     command = [sys.executable, "-m", "mypy", *options, "tests/wrong_types.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     found = re.findall(r"(?m)^tests.wrong_types\.py:(\d+): error: (.*)  \[([\w-]+)\]$", done.stdout)

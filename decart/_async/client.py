@@ -231,8 +231,9 @@ class AsyncDecartClient:
         Example:
             >>> await client.close()
         """
-        if not self._shared.closed:
-            self._shared.closed = True
+        is_open = not self._shared.closed
+        self._shared.close()
+        if is_open:
             try:
                 await self._transport.aclose()
             finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -12,20 +13,12 @@ from ..downloads import Download, RequestedRange
 from ..errors import InvalidInputError
 from ..events import Operation
 from ..inputs import JobInput
-from ..jobs import (
-    CompletedJob,
-    FailedJob,
-    JobStatusResponse,
-    JobSubmitResponse,
-    PollStep,
-    SavedJob,
-    first_status,
-    to_result,
-)
+from ..jobs import CompletedJob, FailedJob, JobStatusResponse, JobSubmitResponse, PollStep, SavedJob, to_result
 from ..options import JobOptions, from_options
 from ..outcomes import (
     CallState,
     Cancellation,
+    Sending,
     download_cancelled,
     finished,
     result_error,
@@ -42,7 +35,7 @@ from ..protocol import status_call, submit_call
 from ..uploads import Upload
 from .backend import CancelEvent, in_thread
 from .engine import AsyncEngine
-from .transfers import AsyncTransfer, fetch, save
+from .transfers import AsyncTransfer, save
 from .waits import AsyncJobWait
 
 if TYPE_CHECKING:
@@ -72,26 +65,20 @@ class AsyncOperations:
         label: str | None = None,
         again: bool = False,
         decided: bool = False,
-    ) -> JobSubmitResponse:
-        """Submit a job, or return the one that its label names already; ``decided`` gives up an unknown one."""
-        job = from_options(options, "video")
-        send = partial(self.send, job, state, on_progress, cancel)
-        return await self.record(job, state, send, cancel, label=label, again=again, decided=decided)
-
-    async def record(
-        self,
-        job: JobInput,
-        state: CallState,
-        send: Send,
-        cancel: CancelEvent | None,
-        *,
-        label: str | None,
-        again: bool = False,
-        decided: bool = False,
         repeated: bool = False,
         fields: Mapping[str, str | Upload] | None = None,
+        send: Send | None = None,
     ) -> JobSubmitResponse:
-        """Submit a job by a function and record it, if there is a journal."""
+        """Submit a job and record it, if there is a journal, or return the one that its label names already.
+
+        Args:
+            decided: Give up a job whose outcome is unknown.
+            repeated: Write over the record of the attempt before, which was refused.
+            fields: The form fields of the job, if they have been made already.
+            send: Submits the job, in place of ``send`` of this object.
+        """
+        job = from_options(options, "video")
+        send = send or partial(self.send, job, state, on_progress, cancel)
         if self.recorder is not None:
             from .recorder import LabelArguments  # it is loaded
 
@@ -124,7 +111,8 @@ class AsyncOperations:
             first: What to call before the first byte is sent.
         """
         engine, cancellation = self.engine, Cancellation(cancel, submit_cancelled)
-        sending = engine.sending(state, on_progress, cancellation, first)
+        meter = engine.reporter.meter("upload", on_progress, engine.transport.now)
+        sending = Sending(state, engine.check_open, cancellation, meter, first)
         build = partial(
             submit_call,
             engine.settings,
@@ -143,75 +131,93 @@ class AsyncOperations:
             # remembered and logged before anything else can happen; the sizes are the service's defaults
             kind = job.model.name, job.resolution or "720p", getattr(job, "orientation", None) or "landscape"
             engine.memory.accepted(accepted.job_id, kind, engine.transport.now())
-            engine.reporter.status(first_status(accepted), "was submitted, and is")
+            state.first = JobStatusResponse(
+                job_id=accepted.job_id, status=accepted.status, model=accepted.model, elapsed=0.0
+            )
+            engine.reporter.status(state.first, "was submitted, and is")
         return accepted
 
     async def last_status(self, job_id: str) -> JobStatusResponse:
         """Return the last status of a job that has finished."""
         return finished(await self.engine.status(job_id, result_error))
 
-    async def wait(
-        self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None = None
-    ) -> AnyResult:
+    async def wait(self, job_id: str, state: CallState, arguments: WaitArguments) -> AnyResult:
         """Check the status of a job until it finishes or the wait ends, and fetch its result."""
+        engine = self.engine
         try:
-            return await self._wait(job_id, state, arguments, known)
+            wait = self.new_wait(job_id, state, arguments)
+            with engine.reporter.operation(Operation(name="wait", job_id=job_id)):
+                try:
+                    step = await engine.with_retries(wait.check, None, job_id=job_id, cancel=wait.cancel)
+                finally:  # a callback may end it once the job is done
+                    state.finished = wait.poll.status is not None and wait.poll.status.status == "completed"
+                last = wait.end(step)
+            if isinstance(last, FailedJob):
+                return last
+            return await self.result(last, state, arguments, wait.poll)
         finally:
             if self.recorder is not None and state.claim is not None:
                 await self.recorder.release(job_id, state.claim)
 
-    async def _wait(
-        self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None
-    ) -> AnyResult:
-        engine = self.engine
-        wait = self.new_wait(job_id, state, arguments, known)
-        with engine.reporter.operation(Operation(name="wait", job_id=job_id)):
-            try:
-                step = await engine.with_retries(wait.check, None, job_id=job_id, cancel=wait.cancel)
-            finally:  # a callback may end it once the job is done
-                state.finished = wait.poll.status is not None and wait.poll.status.status == "completed"
-            last = wait.end(step)
-        if isinstance(last, FailedJob):
-            return last
-        return await self.result(last, state, arguments, wait.poll)
-
     def new_wait(
-        self, job_id: str, state: CallState, arguments: WaitArguments, known: JobStatusResponse | None
+        self,
+        job_id: str,
+        state: CallState,
+        arguments: WaitArguments,
+        *,
+        clock: Callable[[], float] | None = None,
+        poll: JobPoll | None = None,
     ) -> AsyncJobWait:
-        """Begin a wait for a job."""
-        engine, now = self.engine, self.engine.transport.now
+        """Begin a wait for a job, or continue one.
+
+        Args:
+            clock: What its times are read from; the transport's clock by default.
+            poll: Its state so far.
+        """
+        engine, memory, now = self.engine, self.engine.memory, self.engine.transport.now
+        clock = clock or now
+        if poll is None:
+            started, submitted = clock(), memory.submitted_at(job_id)
+            own_policy = arguments.poll or engine.config.poll
+            poll = JobPoll(
+                job_id=job_id,
+                started=started,
+                policy=own_policy or PollPolicy(),
+                retry=engine.config.retry,
+                accepted=None if submitted is None else started - (now() - submitted),
+                expectation=memory.expectation(job_id) if own_policy is None else None,
+            )
         return AsyncJobWait(
             engine=engine,
             recorder=self.recorder,
-            poll=self.new_poll(job_id, arguments.poll, now()),
-            now=now,
+            poll=poll,
+            now=clock,
             call=status_call(engine.settings, job_id),
             arguments=arguments,
             cancel=Cancellation(arguments.cancel, partial(wait_cancelled, job_id)),
-            known=known,
             state=state,
         )
 
     async def poll_once(self, job_id: str, state: dict[str, Any] | None, policy: PollPolicy | None) -> PollStep:
         """Make one status check of a wait whose times are UNIX times."""
-        check_policy(policy)
-        if policy is not None and state is not None:
-            raise InvalidInputError("poll is for the first step; later steps follow the policy in their state.")
+        if policy is not None:
+            check_policy(policy)
+            if state is not None:
+                raise InvalidInputError("poll is for the first step; later steps follow the policy in their state.")
         engine = self.engine
-        now: Callable[[], float] = getattr(engine.transport, "time", time.time)
-        poll = self.new_poll(job_id, policy, now()) if state is None else JobPoll.from_json(state, job_id)
-        call = status_call(engine.settings, job_id)
-        wait = AsyncJobWait(engine=engine, recorder=self.recorder, poll=poll, now=now, call=call)
+        clock: Callable[[], float] = getattr(engine.transport, "time", time.time)
+        begun = None if state is None else JobPoll.from_json(state, job_id)
+        wait = self.new_wait(job_id, CallState(), WaitArguments(poll=policy), clock=clock, poll=begun)
         with engine.reporter.operation(Operation(name="status", job_id=job_id)):
             step = await wait.check()
             if isinstance(step, Failed):
                 raise status_error(job_id, step.error) from step.error
         if isinstance(step, TimedOut):
-            timed_out(poll).raise_for_status()
+            timed_out(wait.poll).raise_for_status()
         return PollStep(
             job=step.status if isinstance(step, Finished) else None,
             wait=step.seconds if isinstance(step, Wait) else 0.0,
-            state=poll.to_json(),
+            state=wait.poll.to_json(),
         )
 
     async def result(
@@ -233,26 +239,16 @@ class AsyncOperations:
                 if arguments.save_to is not None:
                     result = to_result(last, path=await save(transfer, arguments.save_to))
                 else:
-                    result = to_result(last, data=await fetch(transfer))
+                    transfer.memory = io.BytesIO()
+                    await transfer.run(transfer.receive)
+                    result = to_result(last, data=transfer.memory.getvalue())
             except FAILURES as cause:
                 raise result_error(job_id, cause) from cause
+            finally:
+                await transfer.close()
         if self.recorder is not None:
             await self.recorder.delivered(job_id, arguments.save_to)
         return result
-
-    def new_poll(self, job_id: str, policy: PollPolicy | None, now: float) -> JobPoll:
-        """Begin a wait at a time on any clock."""
-        config, memory = self.engine.config, self.engine.memory
-        submitted = memory.submitted_at(job_id)
-        own_policy = policy or config.poll
-        return JobPoll(
-            job_id=job_id,
-            started=now,
-            policy=own_policy or PollPolicy(),
-            retry=config.retry,
-            accepted=None if submitted is None else now - (self.engine.transport.now() - submitted),
-            expectation=memory.expectation(job_id) if own_policy is None else None,
-        )
 
     def transfer(
         self,
@@ -265,16 +261,19 @@ class AsyncOperations:
     ) -> AsyncTransfer:
         """Begin a download, whose time counts from now; the deadline of a wait that it ends applies, too."""
         engine = self.engine
-        now = engine.transport.now()
-        patience = engine.config.retry.timeout if poll is None else poll.remaining(now)
-        total = engine.settings.timeout.total
+        now, patience, total = engine.transport.now(), engine.config.retry.timeout, engine.settings.timeout.total
+        if poll is None:
+            give_up = float("inf") if patience is None else now + patience
+            accepted = engine.memory.submitted_at(job_id)
+        else:
+            give_up, accepted = max(poll.deadline, now), poll.accepted
         download = Download(
             job_id=job_id,
             settings=engine.settings,
             retry=engine.config.retry,
-            give_up=float("inf") if patience is None else now + patience,
+            give_up=give_up,
             deadline=float("inf") if total is None else now + total,
-            accepted=engine.memory.submitted_at(job_id),
+            accepted=accepted,
             restartable=restartable,
             requested=requested,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from ..arguments import shown_progress, wait_arguments
 from ..file_inputs import VideoInput
-from ..jobs import CompletedJob, FailedJob, JobSubmitResponse, PollStep, QueueJobResult, SavedJob, first_status
+from ..jobs import CompletedJob, FailedJob, JobSubmitResponse, PollStep, QueueJobResult, SavedJob
 from ..options import JobOptions, OnStatusChange, callback_of
 from ..outcomes import CallState
 from ..policies import PollPolicy
@@ -196,9 +196,8 @@ class AsyncQueueClient(AsyncFinishedJobs):
                 job = await self._operations.submit(
                     options, state, arguments.on_progress, cancel, label=label, again=again
                 )
-                known = None if state.job_id is None else first_status(job)
                 state.job_id = job.job_id
-                return await self._operations.wait(job.job_id, state, arguments, known)
+                return await self._operations.wait(job.job_id, state, arguments)
         except BaseException as error:
             state.explain(error)
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +48,7 @@ class AsyncTransfer:
     memory: io.BytesIO | None = None
     file: PartFile | None = None
     _response: AsyncHttpResponse | None = attrs.field(default=None, init=False)
+    _chunks: AsyncIterator[bytes] = attrs.field(init=False)
 
     async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Call ``request`` or ``receive``, and repeat it where that is worth it and the policy allows it."""
@@ -56,9 +57,8 @@ class AsyncTransfer:
             attempt, lambda error: download.pause_after(error, now()), job_id=download.job_id, cancel=self.cancel
         )
 
-    async def request(self) -> AsyncHttpResponse:
+    async def request(self) -> None:
         """Request everything, or what is missing, and read the head of the response."""
-        self.cancel.check()
         download, engine = self.download, self.engine
         timeout = engine.settings.timeout.within(max(download.deadline - engine.transport.now(), LAST_REQUEST))
         response = await engine.open(download.next_request(), timeout)
@@ -76,17 +76,18 @@ class AsyncTransfer:
             raise
         if self.meter is not None:
             self.meter(download.size, download.total)
-        self._response = response
-        return response
+        self._response, self._chunks = response, response.achunks()
 
     async def receive(self) -> bytes | None:
         """Receive the next bytes of a stream, or everything into memory or a file; return ``None`` at the end."""
         download = self.download
         while not download.complete:
-            response = self._response or await self.request()
-            try:
-                chunk = await anext(response.achunks(), None)
+            if self.cancel.event is not None:
                 self.cancel.check()
+            if self._response is None:
+                await self.request()
+            try:
+                chunk = await anext(self._chunks, None)
                 if chunk is None:
                     download.observe_end(self.engine.transport.now())
                 elif (flaw := download.observe_data(chunk)) is not None:
@@ -114,18 +115,8 @@ class AsyncTransfer:
             await response.aclose()
 
 
-async def fetch(transfer: AsyncTransfer) -> bytes:
-    """Download into memory."""
-    transfer.memory = memory = io.BytesIO()
-    try:
-        await transfer.run(transfer.receive)
-    finally:
-        await transfer.close()
-    return memory.getvalue()
-
-
 async def save(transfer: AsyncTransfer, target: Path) -> Path:
-    """Download into a file; continue with what an earlier download into it left."""
+    """Download into a file; continue with what an earlier download into it left. The caller closes the transfer."""
     download = transfer.download
     part = PartFile(target, f"{download.settings.base_url} {download.job_id}")
     transfer.file = part
@@ -136,7 +127,6 @@ async def save(transfer: AsyncTransfer, target: Path) -> Path:
         return await finish_in_thread(part.finish)
     finally:
         part.close()
-        await transfer.close()
 
 
 class AsyncVideoStream:

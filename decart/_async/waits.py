@@ -33,8 +33,7 @@ class AsyncJobWait:
         call: The status check.
         arguments: What the caller asked for.
         cancel: What ends it.
-        known: A first status that need not be requested: the response to the submit.
-        state: How far the call has come.
+        state: How far the call has come. If it has submitted the job, the first status need not be requested.
         error: Why the last status check failed, if it did.
     """
 
@@ -45,17 +44,16 @@ class AsyncJobWait:
     call: Call[JobStatusResponse]
     arguments: WaitArguments = WaitArguments()
     cancel: Cancellation = Cancellation()
-    known: JobStatusResponse | None = None
     state: CallState = attrs.field(factory=CallState)
     error: DecartSDKError | None = attrs.field(default=None, init=False)
 
     async def check(self) -> NextStep:
         """Check the status once, report it, and say what is next."""
         engine, poll = self.engine, self.poll
-        status, self.known, self.error = self.known, None, None
+        status, self.state.first, self.error = self.state.first, None, None
         try:
             if status is None:
-                timeout = engine.settings.timeout.within(max(poll.remaining(self.now()), LAST_REQUEST))
+                timeout = engine.settings.timeout.within(max(poll.deadline - self.now(), LAST_REQUEST))
                 status = await engine.send_once(self.call, timeout, self.cancel)
                 status = engine.memory.with_age(status, engine.transport.now())
         except FAILURES as error:

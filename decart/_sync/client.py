@@ -232,8 +232,9 @@ class DecartClient:
         Example:
             >>> client.close()
         """
-        if not self._shared.closed:
-            self._shared.closed = True
+        is_open = not self._shared.closed
+        self._shared.close()
+        if is_open:
             try:
                 self._transport.close()
             finally:

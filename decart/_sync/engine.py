@@ -17,13 +17,12 @@ from typing import Any, NoReturn, TypeVar, cast
 from tenacity import RetryCallState, Retrying
 
 from ..config import ClientConfig, Shared
-from ..errors import ClientClosedError, DecartSDKError, QueueError, TransportError
+from ..errors import DecartSDKError, QueueError, TransportError
 from ..events import Operation, log
 from ..jobs import JobStatusResponse
-from ..outcomes import CallState, Cancellation, Sending, status_error
+from ..outcomes import Cancellation, client_closed, status_error
 from ..policies import FAILURES, Exchange, repeat_read
 from ..polling import Wait
-from ..progress import OnProgress
 from ..protocol import ERROR_LIMIT, Call, status_call
 from ..reporter import Reporter
 from ..responses import BufferedResponse
@@ -103,17 +102,6 @@ class Engine:
         if self.on_status is not None:
             self.on_status(status)
         return status
-
-    def sending(
-        self,
-        state: CallState,
-        on_progress: OnProgress | None,
-        cancel: Cancellation = NEVER,
-        first: tuple[Callable[[], None], ...] = (),
-    ) -> Sending:
-        """Return what happens while the body of a billed request is sent; ``first`` is called before its first byte."""
-        meter = self.reporter.meter("upload", on_progress, self.transport.now)
-        return Sending(state, (self.check_open, cancel.check), meter, first)
 
     def call(
         self,
@@ -228,6 +216,7 @@ class Engine:
                 if call.salvage is None:
                     raise
                 failure = error.with_traceback(None)
+                failure.may_have_been_sent = True  # a response began: whatever broke it off, the request was received
             # not in the handler: an error that these raise must not refer to the request
             received = BufferedResponse(status=status, headers=response.headers, body=response.received)
             if failure is None or call.salvage is None:
@@ -249,7 +238,8 @@ class Engine:
             ClientClosedError: The client was closed.
             TransportError: There is no response.
         """
-        self.check_open()
+        if self.shared.closed:
+            raise client_closed()
         reporter = self.reporter
         if not (reporter.hooks or log.isEnabledFor(logging.DEBUG)):
             return self.transport.send(request, timeout=timeout)
@@ -270,8 +260,5 @@ class Engine:
 
     def check_open(self) -> None:
         """Raise ``ClientClosedError`` if this client, one that shares its connections, or its sync side was closed."""
-        shared = self.shared
-        if shared.closed or (shared.parent is not None and shared.parent.closed):
-            raise ClientClosedError(
-                "This client is closed, and the request was not sent; create a new one, or keep this one open longer."
-            )
+        if self.shared.closed:
+            raise client_closed()

@@ -14,7 +14,15 @@ from ..events import Operation
 from ..images import ImageResult, SavedImage, patient, process_call
 from ..inputs import JobInput
 from ..options import ImageOptions, from_options
-from ..outcomes import IMAGE_NOT_SAVED, PROCESS_ENDED, CallState, Cancellation, process_cancelled, process_error
+from ..outcomes import (
+    IMAGE_NOT_SAVED,
+    PROCESS_ENDED,
+    CallState,
+    Cancellation,
+    Sending,
+    process_cancelled,
+    process_error,
+)
 from ..progress import ShowProgress
 from ..results import write_to
 from .backend import AWAITED, CancelEvent, finish_in_thread, in_thread
@@ -55,7 +63,8 @@ def request(
 ) -> ImageResult:
     """Request an image; ``on_image`` is called with it even if the call is interrupted before it can return it."""
     cancellation = Cancellation(arguments.cancel, process_cancelled)
-    sending = engine.sending(state, arguments.on_progress, cancellation)
+    meter = engine.reporter.meter("upload", arguments.on_progress, engine.transport.now)
+    sending = Sending(state, engine.check_open, cancellation, meter)
     build = partial(
         process_call,
         engine.settings,

@@ -12,14 +12,14 @@ import attrs
 
 from ..errors import DecartSDKError, QueueError, WaitCancelledError
 from ..events import Operation, log
-from ..jobs import FailedJob, JobSubmitResponse, QueueJobResult, first_status, to_result
+from ..jobs import FailedJob, JobSubmitResponse, QueueJobResult, to_result
 from ..journal.owners import Claim
 from ..journal.records import UNFINISHED
 from ..outcomes import CallState, download_cancelled, submit_cancelled, wait_cancelled
-from ..polling import JobPoll, Wait
+from ..polling import Wait
 from ..pool.options import MOST_NAMED, left_early
 from ..pool.saving import Targets, result_on_record
-from ..pool.schedule import FOREVER, Schedule, Step
+from ..pool.schedule import Schedule, Step
 from ..pool.spending import FREE, Spending
 from ..pool.tally import Tally
 from ..pool.throttle import SubmitRetries
@@ -122,8 +122,8 @@ class JobSteps:
         send = partial(self._send, job)
         self.sending.add(job)
         try:
-            accepted = self._operations.record(
-                job.input, state, send, self._stop, label=job.label, repeated=is_repeated, fields=job.fields
+            accepted = self._operations.submit(
+                job.input, state, None, self._stop, label=job.label, repeated=is_repeated, fields=job.fields, send=send
             )
         except QueueError as error:
             seconds = None if error.cause is None else self._seconds_until_repeat(step, job.retries, error.cause)
@@ -140,7 +140,7 @@ class JobSteps:
             return self._take_up(step, job, accepted.job_id)
         self._report(self._schedule.observe, step, None, self._now())
         self._tally.move(job, "running")
-        job.wait = self._operations.new_wait(accepted.job_id, state, job.arguments, first_status(accepted))
+        job.wait = self._operations.new_wait(accepted.job_id, state, job.arguments)
         return self._check(step, job, job.wait)
 
     def _send(
@@ -186,8 +186,8 @@ class JobSteps:
         job.reserved, state.job_id = FREE, job_id
         self.running[job_id] = None
         self._tally.move(job, "running")
-        job.wait = wait = self._operations.new_wait(job_id, state, job.arguments, None)
-        self._report(self._schedule.check_at, step, wait.poll.started, deadline_of(wait.poll), repeat=False)
+        job.wait = wait = self._operations.new_wait(job_id, state, job.arguments)
+        self._report(self._schedule.check_at, step, wait.poll.started, wait.poll.deadline, repeat=False)
         return None
 
     def _check(self, step: Step[PoolJob], job: PoolJob, wait: JobWait) -> QueueJobResult | None:
@@ -198,7 +198,7 @@ class JobSteps:
             self._report(self._schedule.observe, step, wait.error, now)
         if isinstance(found, Wait):
             at, is_repeat = now + found.seconds, wait.error is not None
-            self._report(self._schedule.check_at, step, at, deadline_of(wait.poll), repeat=is_repeat)
+            self._report(self._schedule.check_at, step, at, wait.poll.deadline, repeat=is_repeat)
             return None
         last = wait.end(found)
         if isinstance(last, FailedJob):
@@ -262,8 +262,3 @@ class JobSteps:
         """What records the jobs; only for a client with a journal."""
         assert self._operations.recorder is not None
         return self._operations.recorder
-
-
-def deadline_of(poll: JobPoll) -> float:
-    """Return when a wait ends at the latest."""
-    return FOREVER if poll.policy.timeout is None else poll.started + poll.policy.timeout

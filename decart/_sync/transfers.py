@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Iterator, Callable
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +49,7 @@ class Transfer:
     memory: io.BytesIO | None = None
     file: PartFile | None = None
     _response: HttpResponse | None = attrs.field(default=None, init=False)
+    _chunks: Iterator[bytes] = attrs.field(init=False)
 
     def run(self, attempt: Callable[[], T]) -> T:
         """Call ``request`` or ``receive``, and repeat it where that is worth it and the policy allows it."""
@@ -57,9 +58,8 @@ class Transfer:
             attempt, lambda error: download.pause_after(error, now()), job_id=download.job_id, cancel=self.cancel
         )
 
-    def request(self) -> HttpResponse:
+    def request(self) -> None:
         """Request everything, or what is missing, and read the head of the response."""
-        self.cancel.check()
         download, engine = self.download, self.engine
         timeout = engine.settings.timeout.within(max(download.deadline - engine.transport.now(), LAST_REQUEST))
         response = engine.open(download.next_request(), timeout)
@@ -77,17 +77,18 @@ class Transfer:
             raise
         if self.meter is not None:
             self.meter(download.size, download.total)
-        self._response = response
-        return response
+        self._response, self._chunks = response, response.chunks()
 
     def receive(self) -> bytes | None:
         """Receive the next bytes of a stream, or everything into memory or a file; return ``None`` at the end."""
         download = self.download
         while not download.complete:
-            response = self._response or self.request()
-            try:
-                chunk = next(response.chunks(), None)
+            if self.cancel.event is not None:
                 self.cancel.check()
+            if self._response is None:
+                self.request()
+            try:
+                chunk = next(self._chunks, None)
                 if chunk is None:
                     download.observe_end(self.engine.transport.now())
                 elif (flaw := download.observe_data(chunk)) is not None:
@@ -115,18 +116,8 @@ class Transfer:
             response.close()
 
 
-def fetch(transfer: Transfer) -> bytes:
-    """Download into memory."""
-    transfer.memory = memory = io.BytesIO()
-    try:
-        transfer.run(transfer.receive)
-    finally:
-        transfer.close()
-    return memory.getvalue()
-
-
 def save(transfer: Transfer, target: Path) -> Path:
-    """Download into a file; continue with what an earlier download into it left."""
+    """Download into a file; continue with what an earlier download into it left. The caller closes the transfer."""
     download = transfer.download
     part = PartFile(target, f"{download.settings.base_url} {download.job_id}")
     transfer.file = part
@@ -137,7 +128,6 @@ def save(transfer: Transfer, target: Path) -> Path:
         return finish_in_thread(part.finish)
     finally:
         part.close()
-        transfer.close()
 
 
 class VideoStream:

@@ -266,7 +266,8 @@ def test_a_video_of_very_many_frames_is_shortened(tmp_path: Path) -> None:
     ticks = tuple(range(MAX_FRAMES + 200))
     source = write_video(tmp_path / "data.mkv", ticks=ticks, size=(16, 16), codec="mpeg4")
     draw(job("video-edit", width=16, height=16, inputs={"data": source}), tmp_path / "made")
-    assert len(frames_of(tmp_path / "made")) <= MAX_FRAMES
+    with av.open(str(tmp_path / "made")) as made:
+        assert sum(1 for _ in made.decode(video=0)) <= MAX_FRAMES
 
 
 def test_the_cover_picture_of_a_song_is_not_a_video(tmp_path: Path) -> None:
