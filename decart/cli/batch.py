@@ -193,13 +193,12 @@ def _show_plan(jobs: JobList, checked: Checked, arguments: Namespace, output: Ou
         "bytes": checked.size,
         "cost": None if total is None else float(total),
     }
-    lines = [f"{checked.jobs} jobs, of which {known} are in the journal {arguments.journal}"]
+    lines = [f"jobs: {checked.jobs}, of which {known} are in the journal {arguments.journal}"]
     lines += [
-        f"  {model}: {count} jobs" + (f", cost {costs[model]}" if model in costs else "")
-        for model, count in models.items()
+        f"  {model}: {count}" + (f", cost {costs[model]}" if model in costs else "") for model, count in models.items()
     ]
-    lines.append(f"  {checked.files} files to upload, {checked.size:,} bytes")
-    lines.append("  cost of all: " + ("unknown, see --price" if total is None else str(total)))
+    lines.append(f"files to upload: {checked.files}, {checked.size:,} bytes")
+    lines.append("cost: " + ("unknown, see --price" if total is None else str(total)))
     output.result(document, "\n".join(lines))
     output.note("Nothing was sent.")
 

@@ -79,17 +79,19 @@ class JobList:
     Attributes:
         name: What errors call it.
         folder: The folder that its files are relative to.
+        file: The copy.
+        is_csv: Whether it is CSV, or else JSON lines.
     """
 
     name: str
     folder: Path
-    _file: IO[bytes]
-    _is_csv: bool
+    file: IO[bytes] = attrs.field(repr=False)
+    is_csv: bool
 
     def read(self) -> Iterator[ListedJob | InvalidInputError]:
         """Yield each job, or what is wrong with its line."""
-        self._file.seek(0)
-        for line, values in (csv_lines if self._is_csv else json_lines)(self._file):
+        self.file.seek(0)
+        for line, values in (csv_lines if self.is_csv else json_lines)(self.file):
             try:
                 yield _job(line, values, self.folder)
             except DecartSDKError as error:

@@ -150,7 +150,8 @@ def list_jobs(arguments: Namespace, output: Output) -> int:
 def _row(record: JobRecord) -> tuple[str, ...]:
     seconds = max(0.0, time.time() - record.created_at)
     unit, size = next(((unit, size) for unit, size in AGES if seconds >= size), AGES[-1])
-    return record.label, record.state, record.model, f"{seconds // size:.0f} {unit}", record.saved_to or ""
+    label = record.label if record.generation == 1 else f"{record.label} ({record.generation})"
+    return label, record.state, record.model, f"{seconds // size:.0f} {unit}", record.saved_to or ""
 
 
 def _fields(record: JobRecord) -> dict[str, Any]:

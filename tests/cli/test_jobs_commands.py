@@ -29,6 +29,13 @@ def known(at: Batches) -> Batches:
     return at
 
 
+def test_the_generation_of_a_label_is_part_of_the_table(known: Batches) -> None:
+    known.batch(*JOURNAL, "--retry-failed")
+    assert (
+        known.run("jobs", "list", *JOURNAL, "--limit", "1").stdout.splitlines()[1].startswith("order-1 (2)  delivered")
+    )
+
+
 JOURNAL = ("--journal", "jobs.db")
 
 

@@ -50,8 +50,8 @@ class Batches:
 
     @property
     def submits(self) -> int:
-        """How many submits were sent."""
-        return len(self.emulator.requests.submits)
+        """How many jobs were accepted, and are paid for; a request that Ctrl-C has cut off before its body is none."""
+        return len([request for request in self.emulator.requests.submits if request.job_id is not None])
 
     def run(self, *arguments: str) -> Done:
         """Run a command in this process."""
