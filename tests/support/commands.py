@@ -15,8 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from decart.emulator import Emulator, EmulatorServer
 from workers.running import KEY, PATIENCE, small_environment
+
+from decart.emulator import Emulator, EmulatorServer
 
 _SCRIPT = Path(sys.executable).with_name("decart")
 COMMAND = [str(_SCRIPT)] if _SCRIPT.exists() else [sys.executable, "-m", "decart"]
