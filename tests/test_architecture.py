@@ -41,6 +41,9 @@ integrations.django.apps integrations.django.models integrations.django.admin in
 integrations.django.migrations.0001_initial integrations.django.migrations integrations.django
 decart
 emulator
+cli.exits cli.output cli.commands cli.inputs cli.preview cli.service
+cli.listlines cli.resultsfile cli.joblist cli.batchrun cli.batch cli.journal
+cli.image cli.video cli.parser cli.main cli
 integrations.pytest_plugin integrations
 __main__
 """.split()  # noqa: SIM905

@@ -36,6 +36,7 @@ class AsyncPoolJob:
         arguments: What the caller asked of its wait.
         fields: Its form fields, made once: a stream can be read only once.
         place: Where the progress of the pool counts it.
+        again: Whether its label is submitted anew, since its job has failed in an earlier run.
         begun: Whether its first step has begun.
         is_dropped: Whether the caller has lost interest in it; it is cancelled unless it has begun.
         operation: What the event hooks returned for it.
@@ -55,6 +56,7 @@ class AsyncPoolJob:
     arguments: WaitArguments = WaitArguments()
     fields: Mapping[str, str | Upload] | None = None
     place: Place = "waiting"
+    again: bool = False
     begun: bool = False
     is_dropped: bool = False
     operation: AbstractContextManager[object] | None = None

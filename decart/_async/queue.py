@@ -242,6 +242,7 @@ class AsyncQueueClient(AsyncFinishedJobs):
         workers: int = 16,
         max_checks_per_second: float = 200.0,
         max_spend: float | None = None,
+        retry_failed: bool = False,
         progress: ShowPoolProgress | None = None,
     ) -> AsyncJobPool:
         """Return a pool that runs many jobs with a few threads or tasks, for a ``with`` block.
@@ -259,6 +260,7 @@ class AsyncQueueClient(AsyncFinishedJobs):
             max_checks_per_second: The most status checks, of all jobs together.
             max_spend: What the jobs of this pool may cost by the ``prices`` of the client. A job that would exceed it
                 fails with ``SpendLimitError`` before it is sent. What earlier runs have paid for does not count.
+            retry_failed: Submit a label anew, and pay again, whose job has failed in an earlier run.
             progress: Called with a ``PoolProgress`` when it has changed, at most ten times a second, and at the end;
                 True for one bar for all jobs (extra ``progress``).
 
@@ -274,6 +276,11 @@ class AsyncQueueClient(AsyncFinishedJobs):
         from .pool import AsyncJobPool
         from .poolreporter import AsyncPoolReporter
 
-        limits = PoolLimits(max_in_flight=max_in_flight, workers=workers, max_checks_per_second=max_checks_per_second)
+        limits = PoolLimits(
+            max_in_flight=max_in_flight,
+            workers=workers,
+            max_checks_per_second=max_checks_per_second,
+            retry_failed=retry_failed,
+        )
         spending = Spending(self._engine.shared.prices, max_spend)
         return AsyncJobPool(self._operations, limits, spending, AsyncPoolReporter(progress))

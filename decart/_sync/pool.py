@@ -54,11 +54,11 @@ class JobPool:
         )
         self._stop, self._wake, self._turn = WakeEvent(), WakeEvent(), Lock()
         self._steps = JobSteps(operations, self._schedule, spending, self._stop, self._report, reporter.tally)
+        self._steps.retry_failed = limits.retry_failed
         self._reports: deque[Callable[[], None]] = deque()
         self._held: dict[PoolJob, list[Callable[[], None]]] = {}
         self._workers: list[Worker] = []
-        self._most_workers = limits.workers
-        self._numbers = count()
+        self._most_workers, self._numbers = limits.workers, count()
         self._closed, self._gate, self._process = False, RLock(), OneProcess()
 
     def submit(

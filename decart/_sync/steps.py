@@ -49,6 +49,7 @@ class JobSteps:
         tally: Counts the jobs.
 
     Attributes:
+        retry_failed: Whether a label is submitted anew whose job has failed in an earlier run.
         targets: The files of unfinished jobs.
         running: The ids of jobs that the service has accepted and whose outcome is not known yet, in order.
         sending: The jobs whose submit is under way.
@@ -71,6 +72,7 @@ class JobSteps:
         self._once = Operations(
             Engine(attrs.evolve(engine.config, retry=retry), engine.shared, engine.transport)
         )
+        self.retry_failed = False
         self.targets = Targets()
         self.running: dict[str, None] = {}
         self.sending: set[PoolJob] = set()
@@ -123,7 +125,15 @@ class JobSteps:
         self.sending.add(job)
         try:
             accepted = self._operations.submit(
-                job.input, state, None, self._stop, label=job.label, repeated=is_repeated, fields=job.fields, send=send
+                job.input,
+                state,
+                None,
+                self._stop,
+                label=job.label,
+                again=job.again,
+                repeated=is_repeated,
+                fields=job.fields,
+                send=send,
             )
         except QueueError as error:
             seconds = None if error.cause is None else self._seconds_until_repeat(step, job.retries, error.cause)
@@ -135,9 +145,9 @@ class JobSteps:
             if state.job_id is not None:  # it is never in neither of the two, and a note can name it
                 self.running[state.job_id] = None
             self.sending.discard(job)
-        job.fields = None  # it may hold files, and is not sent again
         if state.job_id is None:
             return self._take_up(step, job, accepted.job_id)
+        job.fields = None  # it may hold files, and is not sent again
         self._report(self._schedule.observe, step, None, self._now())
         self._tally.move(job, "running")
         job.wait = self._operations.new_wait(accepted.job_id, state, job.arguments)
@@ -174,6 +184,11 @@ class JobSteps:
         """
         recorder, state = self._recorder, job.state
         record = in_thread(partial(recorder.journal.by_job, job_id))
+        if record is not None and record.state == "failed" and self.retry_failed and not job.again:
+            job.again = True
+            self._report(self._schedule.submit_at, step, self._now(), repeat=False)
+            return None
+        job.fields = None
         if record is not None and (result := result_on_record(record, job.arguments.save_to)) is not None:
             return result
         if record is not None and record.state in UNFINISHED:

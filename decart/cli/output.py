@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, TextIO
 
@@ -52,7 +52,7 @@ class Output:
         warnings.showwarning = lambda message, *_: output.warn(f"{message}")
         return output
 
-    def result(self, document: Mapping[str, Any], text: str) -> None:
+    def result(self, document: Mapping[str, Any] | Sequence[Mapping[str, Any]], text: str) -> None:
         """Print a result, for programs or for people."""
         print(json.dumps(document) if self.as_json else text, flush=True)
 

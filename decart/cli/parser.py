@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from .._version import __version__
-from . import image, video
+from . import batch, image, journal, video
 from .exits import described
 
 DESCRIPTION = """\
@@ -34,6 +34,6 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"decart-queue {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (video, image):
+    for module in (video, image, batch, journal):
         module.add_commands(commands)
     return parser

@@ -26,13 +26,19 @@ def _number(least: float, most: float) -> Any:
     return check
 
 
+def _is_bool(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, bool):
+        raise refuse(attribute.name, "True or False", value)
+
+
 @attrs.frozen(kw_only=True)
 class PoolLimits:
-    """How much a pool does at once; see ``client.queue.pool``."""
+    """How much a pool does; see ``client.queue.pool``."""
 
     max_in_flight: int = attrs.field(converter=real, validator=_number(1, 100_000))
     workers: int = attrs.field(converter=real, validator=_number(1, 256))
     max_checks_per_second: float = attrs.field(converter=real, validator=_number(0.01, 100_000))
+    retry_failed: bool = attrs.field(default=False, validator=_is_bool)
 
 
 @attrs.define

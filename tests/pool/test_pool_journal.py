@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from support.pools import PATIENCE, both_doors, content, door_of, emulator_of, lake
 
-from decart import FailedJob, InvalidInputError, JobRecord, LabelConflictError, MemoryJournal, PollPolicy, SavedJob
+from decart import (
+    FailedJob,
+    InvalidInputError,
+    JobRecord,
+    LabelConflictError,
+    MemoryJournal,
+    PollPolicy,
+    SavedJob,
+    SpendLimitError,
+)
 from decart.emulator import Fault
 from decart.emulator.clock import VirtualClock
 from decart.journal.owners import Claim
@@ -80,6 +89,24 @@ def test_a_job_that_failed_is_not_submitted_again(door: str) -> None:
         assert isinstance(second, FailedJob)
         assert (second.error, second.job_id) == ("Too dark", first.job_id)
         assert len(emulator.requests) == requests
+
+
+@both_doors
+def test_a_pool_may_submit_anew_what_failed_in_an_earlier_run(door: str) -> None:
+    journal, settings = MemoryJournal(), {"prices": {"lucy-pro-t2v": 1.0}}
+    with emulator_of(faults=["job-fails,reason=Too dark", "job-fails,reason=Too bright"]) as emulator:
+        (first,) = run(door, emulator, journal, 1)
+        ends = []
+        for limit in (0, 1, 1):
+            settings |= {"journal": journal}
+            with door_of(door, emulator, settings, retry_failed=True, max_spend=limit) as pool, pool:
+                ends += pool.map([lake()], resume=True, return_exceptions=True)
+        assert isinstance(ends[0], SpendLimitError)
+        assert (first.error, ends[1].error, ends[2].data) == ("Too dark", "Too bright", content())
+        assert len(emulator.requests.submits) == 3
+        (again,) = run(door, emulator, journal, 1)
+        assert again.data == content()
+        assert len(emulator.requests.submits) == 3
 
 
 @both_doors

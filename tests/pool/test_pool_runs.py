@@ -289,6 +289,7 @@ def test_the_arguments_of_a_map_are_checked_at_once(door: str, wrong: dict[str, 
         {"max_checks_per_second": 0},
         {"max_checks_per_second": "many"},
         {"max_spend": 1},
+        {"retry_failed": 1},
     ],
     ids=str,
 )
