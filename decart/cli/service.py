@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from ..policies import PollPolicy
 if TYPE_CHECKING:
     from ..client import DecartClient
 
-KEPT = {"base_url": "--base-url", "api_key_file": "--api-key-file", "journal": "--journal"}
+KEPT = {"output": "-o", "base_url": "--base-url", "api_key_file": "--api-key-file", "journal": "--journal"}
 """What the command that resumes a job has in common with the one that submitted it."""
 
 
@@ -119,7 +120,7 @@ def _key(file: str | None) -> str | None:
     if file is None:
         return None
     try:
-        return Path(file).read_text("utf-8")
+        return Path(file).read_text("utf-8-sig")  # editors on Windows begin a file with a mark
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise InvalidAPIKeyError(f"--api-key-file: {file} cannot be read: {reason}.") from None
@@ -130,11 +131,9 @@ def command_to_resume(arguments: Namespace, job_id: str) -> str | None:
     if getattr(arguments, "emulator", False):
         return None  # it has ended with the command
     words = ["decart", "wait", job_id]
-    output = getattr(arguments, "output", None)
-    if output is not None:
-        words += ["-o", output]
     for name, option in KEPT.items():
         value = getattr(arguments, name, None)
         if value is not None:
             words += [option, value]
-    return shlex.join([*words, *(["--allow-http"] if arguments.allow_http else [])])
+    words += ["--allow-http"] if arguments.allow_http else []
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
