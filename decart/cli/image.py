@@ -13,6 +13,7 @@ from .exits import Exit
 from .inputs import add_job_options, options_of
 from .output import Output
 from .preview import add_dry_run_option, show_request
+from .progress import JobProgress
 from .service import add_service_options, client_of
 from .target import add_target_option, target_of
 
@@ -33,8 +34,8 @@ def make_image(arguments: Namespace, output: Output) -> int:
         return show_request(options, "image", arguments, output)
     target, image = target_of(arguments, output), None
     try:
-        with client_of(arguments) as client:
-            image = client.process(options, save_to=target, progress=output.shows_bars)
+        with JobProgress(arguments, output) as progress, client_of(arguments) as client:
+            image = client.process(options, save_to=target, progress=progress.callback)
         if isinstance(image, SavedImage):
             output.result({"path": str(image.path), "model": image.model}, str(image.path))
         else:

@@ -13,12 +13,13 @@ from .. import models
 from ..errors import InvalidInputError, ModelNotFoundError
 from ..models import IMAGE_TASKS, ModelDefinition, Resolution, Task
 from .output import Output
+from .wording import option
 
-FILES = {"data": "-i", "start": "--start", "end": "--end", "reference_image": "--reference-image"}
-"""The inputs that are files, and their options."""
+FILES = ("data", "start", "end", "reference_image")
+"""The inputs that are files."""
 
-TEXTS = {"prompt": "-p", "trajectory": "--trajectory"}
-"""The inputs that are texts, likewise."""
+TEXTS = ("prompt", "trajectory")
+"""The inputs that are texts."""
 
 Kind = Literal["video", "image"]
 
@@ -94,7 +95,7 @@ def options_of(arguments: Namespace, kind: Kind, output: Output) -> Any:
     if [*map(given.get, [*FILES, *TEXTS])].count("-") > 1:
         raise InvalidInputError("Standard input can be read for one input only; name files for the others.")
     options |= {name: _file(given[name], output) for name in FILES if name in given}
-    options |= {name: read_text(flag, given[name], output) for name, flag in TEXTS.items() if name in given}
+    options |= {name: read_text(option(name), given[name], output) for name in TEXTS if name in given}
     if "trajectory" in options:
         options["trajectory"] = _points(options["trajectory"])
     plain = ("seed", "resolution", "orientation", "enhance_prompt", "self_anchor")

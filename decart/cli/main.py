@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (KeyboardInterrupt, Terminated) as error:
             return _report_interrupt(error, arguments, output)
         except OutputError as error:
-            if error.closed and error.job_id is None:  # as in `decart models | head`
+            if error.closed and error.job_id is None and not hasattr(error, "__notes__"):  # `decart models | head`
                 return Exit.ERROR
             return _report(error, error.message, arguments, output, Exit.ERROR)
         except DecartSDKError as error:

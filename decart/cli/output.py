@@ -12,6 +12,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from io import StringIO
 from typing import Any, TextIO
 
 import attrs
@@ -89,7 +90,8 @@ class Output:
             self.say(line)
             return
         try:
-            print(_encodable(line, sys.stdout), flush=True)
+            sys.stdout.write(_encodable(f"{line}\n", sys.stdout))
+            sys.stdout.flush()
         except OSError as error:
             raise _failed(error, f"; the result is: {line}", job_id) from None
 
@@ -112,13 +114,11 @@ class Output:
         Raises:
             InvalidInputError: Standard output cannot take a file.
         """
-        flaws = {
-            "used with --json": self.as_json,
-            "a terminal": _is_terminal(sys.stdout),
-            "closed": getattr(sys.stdout, "buffer", None) is None,
-        }
-        for flaw in (flaw for flaw, is_so in flaws.items() if is_so):
-            raise InvalidInputError(f"-o -: standard output cannot be {flaw}; name a file, or pipe it to a program.")
+        if self.as_json:
+            raise InvalidInputError("-o - cannot be used with --json; name a file.")
+        if getattr(sys.stdout, "buffer", None) is None or sys.stdout.isatty():
+            flaw = "is a terminal" if _is_terminal(sys.stdout) else "is closed"
+            raise InvalidInputError(f"-o -: standard output {flaw}; name a file, or pipe it to a program.")
 
     def note(self, text: str) -> None:
         """Tell people what happens, unless they want to hear of errors only."""
@@ -145,9 +145,10 @@ class Output:
         if self.shows_bars:  # there may be one on this line
             line = f"\r{'':{shutil.get_terminal_size().columns - 1}}\r{line}"
         try:
-            print(line, file=sys.stderr, flush=True)
+            sys.stderr.write(f"{line}\n")  # at once: print would write the end of the line after an interrupt, or never
+            sys.stderr.flush()
         except OSError:
-            sys.stderr = _nowhere()
+            sys.stderr = StringIO()  # Python would try to flush the other one at its end
 
     @property
     def shows_bars(self) -> bool:
@@ -170,15 +171,10 @@ class _LogHandler(logging.Handler):
 
 def _failed(error: OSError, consequence: str, job_id: str | None) -> OutputError:
     """Return the error for standard output that cannot be written to, which is given up."""
-    sys.stdout = _nowhere()
+    sys.stdout = StringIO()
     failed = OutputError(f"Standard output cannot be written to ({error.strerror}){consequence}.", job_id=job_id)
     failed.closed = isinstance(error, BrokenPipeError)
     return failed
-
-
-def _nowhere() -> TextIO:
-    """Return a stream in place of one that fails, which Python would try to flush at its end."""
-    return open(os.devnull, "w", encoding="utf-8")
 
 
 def _encodable(text: str, stream: TextIO) -> str:

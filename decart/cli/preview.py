@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from ..config import settings
+from ..models import retirement
 from ..options import from_options
 from ..protocol import form_fields
 from ..uploads import Upload
@@ -33,6 +34,8 @@ def show_request(options: Any, kind: Kind, arguments: Namespace, output: Output)
     fields = {name: _shown(value) for name, value in form_fields(job).items()}
     lines = [f"POST {url}", *(f"  {name}: {_text(value)}" for name, value in fields.items())]
     output.result({"method": "POST", "url": url, "fields": fields}, "\n".join(lines))
+    if job.model.retired:
+        output.warn(retirement(job.model))
     output.note("Nothing was sent.")
     return Exit.DONE
 

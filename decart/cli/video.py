@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..events import EventHook, StatusChanged
 from ..jobs import JobStatusResponse, QueueJobResult
 from .commands import Commands, new_command
 from .exits import Exit
 from .inputs import add_job_options, options_of
 from .output import Output
 from .preview import add_dry_run_option, show_request
+from .progress import JobProgress
 from .service import add_service_options, add_wait_options, client_of, poll_policy
 from .target import add_target_option, target_of
 
@@ -78,14 +78,14 @@ def run_job(arguments: Namespace, output: Output) -> int:
     if arguments.dry_run:
         return show_request(options, "video", arguments, output)
     target = target_of(arguments, output)
-    with client_of(arguments, event_hooks=[StatusPrinter(arguments, output)]) as client:
+    with JobProgress(arguments, output) as progress, client_of(arguments, event_hooks=[progress]) as client:
         result = client.queue.submit_and_poll(
             options,
             label=arguments.label,
             again=arguments.again,
             poll=poll_policy(arguments),
             save_to=target,
-            progress=output.shows_bars,
+            progress=progress.callback,
         )
     return finish(result, output)
 
@@ -95,8 +95,8 @@ def submit_job(arguments: Namespace, output: Output) -> int:
     options = options_of(arguments, "video", output)
     if arguments.dry_run:
         return show_request(options, "video", arguments, output)
-    with client_of(arguments) as client:
-        job = client.queue.submit(options, label=arguments.label, again=arguments.again, progress=output.shows_bars)
+    with JobProgress(arguments, output) as progress, client_of(arguments) as client:
+        job = client.queue.submit(options, label=arguments.label, again=arguments.again, progress=progress.callback)
         arguments.job = job.job_id
     output.result(attrs.asdict(job), job.job_id, job_id=job.job_id)
     return Exit.DONE
@@ -119,13 +119,13 @@ def _show(job: JobStatusResponse, output: Output) -> None:
 def wait_for_job(arguments: Namespace, output: Output) -> int:
     """Wait for a job, and save its video if a file is given."""
     target = None if arguments.output is None else target_of(arguments, output)
-    with client_of(arguments, event_hooks=[StatusPrinter(arguments, output)]) as client:
+    with JobProgress(arguments, output) as progress, client_of(arguments, event_hooks=[progress]) as client:
         if arguments.output is None:
             job = _finished(client, arguments)
             _show(job, output)
             return Exit.DONE if job.status == "completed" else Exit.JOB_FAILED
         result = client.queue.poll(
-            arguments.job, poll=poll_policy(arguments), save_to=target, progress=output.shows_bars
+            arguments.job, poll=poll_policy(arguments), save_to=target, progress=progress.callback
         )
     return finish(result, output)
 
@@ -142,32 +142,14 @@ def _finished(client: DecartClient, arguments: Namespace) -> JobStatusResponse:
 def download_video(arguments: Namespace, output: Output) -> int:
     """Save the video of a job that has completed."""
     target = target_of(arguments, output)
-    with client_of(arguments) as client:
+    with JobProgress(arguments, output) as progress, client_of(arguments) as client:
         if target is None:
             with client.queue.stream(arguments.job) as video:
                 output.data(video, job_id=arguments.job)
             return Exit.DONE
-        path = client.queue.download(arguments.job, target, progress=output.shows_bars)
+        path = client.queue.download(arguments.job, target, progress=progress.callback)
     output.result({"job_id": arguments.job, "status": "completed", "path": str(path)}, str(path))
     return Exit.DONE
-
-
-class StatusPrinter(EventHook):
-    """Prints each status of a job, or only the first one, with the id, where a bar shows the others.
-
-    It also notes the id in the arguments of the command, as soon as the job is accepted.
-    """
-
-    def __init__(self, arguments: Namespace, output: Output) -> None:
-        self._arguments, self._output = arguments, output
-        self._is_first = True
-
-    def status_changed(self, event: StatusChanged) -> None:
-        """Print a status."""
-        self._arguments.job = event.job_id
-        if self._is_first or not self._output.shows_bars:
-            self._output.note(f"Job {event.job_id}: {event.status}")
-        self._is_first = False
 
 
 def finish(result: QueueJobResult, output: Output) -> int:
