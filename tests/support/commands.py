@@ -16,6 +16,10 @@ from types import TracebackType
 from typing import Any
 
 from decart.emulator import Emulator, EmulatorServer
+from decart.emulator.render import RenderJob
+from decart.models import IMAGE_TASKS
+from support.fakes import MP4
+from support.images import PNG
 from workers.running import KEY, PATIENCE, small_environment
 
 _SCRIPT = Path(sys.executable).with_name("decart")
@@ -41,6 +45,11 @@ def decart(*arguments: str, input: bytes = b"", **environment: str) -> subproces
     )
 
 
+def _render(job: RenderJob, target: Path) -> None:
+    """Make a file at once."""
+    target.write_bytes(PNG if job.task in IMAGE_TASKS else MP4)
+
+
 @contextmanager
 def served(*faults: str, seconds: float = 0.1) -> Iterator[tuple[Emulator, dict[str, str]]]:
     """Run an emulator over HTTP; yield it, and the environment of a command that uses it.
@@ -48,7 +57,8 @@ def served(*faults: str, seconds: float = 0.1) -> Iterator[tuple[Emulator, dict[
     Args:
         seconds: How long a job is pending, and then processed.
     """
-    with Emulator(pending=seconds, processing=seconds, faults=faults) as emulator, EmulatorServer(emulator) as server:
+    emulator = Emulator(pending=seconds, processing=seconds, faults=faults, renderer=_render)
+    with emulator, EmulatorServer(emulator) as server:
         yield emulator, {"DECART_BASE_URL": server.url, "DECART_API_KEY": KEY}
 
 
