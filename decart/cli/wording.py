@@ -34,8 +34,8 @@ def _options(found: re.Match[str]) -> str:
     return re.sub(rf"\b(?:{_ARGUMENTS})\b", lambda name: option(name[0]), found[0])
 
 
-def _of_label(command: str) -> Callable[[re.Match[str]], str]:
-    return lambda found: f"`{command.format(shlex.quote(literal_eval(found['label'])))}`"
+def _of_label(phrase: str) -> Callable[[re.Match[str]], str]:
+    return lambda found: phrase.format(shlex.quote(literal_eval(found["label"])))
 
 
 _PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
@@ -48,9 +48,9 @@ _PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"submit the same labels in a pool again", "run the same command again"),
     (r"client\.jobs\.resume\(save_to=\.\.\.\)", "`decart jobs resume --out FOLDER`"),
     # a label and its record
-    (rf"call client\.jobs\.settle{_LABEL}, job_id=\.\.\.\)", _of_label("decart jobs settle {} --job-id ID")),
-    (rf"client\.jobs\.settle{_LABEL}, job_id=None\)", _of_label("decart jobs settle {} --not-accepted")),
-    (rf"client\.jobs\.get{_LABEL}\)", _of_label("decart jobs show {}")),
+    (rf"call client\.jobs\.settle{_LABEL}, job_id=\.\.\.\)", _of_label("run `decart jobs settle {} --job-id ID`")),
+    (rf"client\.jobs\.settle{_LABEL}, job_id=None\)", _of_label("`decart jobs settle {} --not-accepted`")),
+    (rf"client\.jobs\.get{_LABEL}\)", _of_label("`decart jobs show {}`")),
     (r"client\.jobs needs a journal", "This needs a journal"),
     (r"write DecartClient\(journal='jobs\.db'\)", "use --journal FILE, or set DECART_JOURNAL"),
     (r" For a journal in memory, use MemoryJournal\(\)\.", ""),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,8 @@ import pytest
 
 from decart.cli.main import main
 from decart.emulator import Emulator
-from support.commands import decart, served
+from support.commands import BrokenPipe, decart, served
+from workers.running import small_environment
 
 LAKE = ("-m", "lucy-pro-t2v", "-p", "A lake")
 
@@ -70,8 +74,6 @@ def test_a_video_goes_to_standard_output_and_nothing_else_does(emulator: Emulato
 
 def served_by(emulator: Emulator) -> dict[str, str]:
     """Return the environment of a command that uses the emulator of this test."""
-    import os
-
     return {name: os.environ[name] for name in ("DECART_BASE_URL", "DECART_API_KEY")}
 
 
@@ -113,22 +115,12 @@ def test_an_image_that_cannot_be_written_is_kept_because_it_was_paid_for(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(Gone()))
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(BrokenPipe()))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert main(["image", "-m", "lucy-pro-t2i", "-p", "A lake", "-o", "-"]) == 1
     found = re.search(r"The image is in (.*)\.\n", capsys.readouterr().err)
     assert found and Path(found[1]).read_bytes().startswith(b"\x89PNG")
     assert Path(found[1]).parent == tmp_path
-
-
-class Gone(io.RawIOBase):
-    """A pipe whose reader has ended."""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: object) -> int:
-        raise BrokenPipeError(32, "Broken pipe")
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -182,11 +174,6 @@ def test_a_model_that_this_version_does_not_know_can_be_used_with_its_task(emula
 
 
 def test_the_module_is_the_same_program() -> None:
-    import subprocess
-    import sys
-
-    from workers.running import small_environment
-
     module = subprocess.run(
         [sys.executable, "-m", "decart", "--version"], env=small_environment(), capture_output=True, check=True
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import re
 import select
@@ -142,6 +144,21 @@ def _overwritten(line: str) -> str:
     for part in line.split("\r"):
         shown = part + shown[len(part) :]
     return shown.rstrip()
+
+
+class BrokenPipe(io.RawIOBase):
+    """A pipe whose reader has ended."""
+
+    def writable(self) -> bool:
+        """Return that it is for writing."""
+        return True
+
+    def write(self, data: object) -> int:
+        """Fail."""
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    def close(self) -> None:
+        """Do nothing: what is left in a buffer above cannot be written."""
 
 
 def interrupt(process: subprocess.Popen[bytes], number: int = signal.SIGINT) -> tuple[int, str, str]:
