@@ -6,8 +6,8 @@ import os
 import tempfile
 from argparse import Namespace
 from mimetypes import guess_extension
+from typing import TYPE_CHECKING
 
-from ..images import ImageResult, SavedImage
 from .commands import Commands, new_command
 from .exits import Exit
 from .inputs import add_job_options, options_of
@@ -16,6 +16,9 @@ from .preview import add_dry_run_option, show_request
 from .progress import JobProgress
 from .service import add_service_options, client_of
 from .target import add_target_option, target_of
+
+if TYPE_CHECKING:
+    from ..images import ImageResult
 
 
 def add_commands(commands: Commands) -> None:
@@ -32,6 +35,8 @@ def make_image(arguments: Namespace, output: Output) -> int:
     options = options_of(arguments, "image", output)
     if arguments.dry_run:
         return show_request(options, "image", arguments, output)
+    from ..images import ImageResult, SavedImage  # --help needs no HTTP library
+
     target, image = target_of(arguments, output), None
     try:
         with JobProgress(arguments, output) as progress, client_of(arguments) as client:

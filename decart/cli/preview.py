@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..config import settings
 from ..models import retirement
 from ..options import from_options
-from ..protocol import form_fields
-from ..uploads import Upload
 from .exits import Exit
 from .inputs import Kind
 from .output import Output
+
+if TYPE_CHECKING:
+    from ..uploads import Upload
 
 
 def add_dry_run_option(parser: ArgumentParser) -> None:
@@ -28,6 +28,9 @@ def show_request(options: Any, kind: Kind, arguments: Namespace, output: Output)
     Raises:
         InvalidInputError: An input cannot be used.
     """
+    from ..config import settings  # --help needs no HTTP library
+    from ..protocol import form_fields
+
     job = from_options(options, kind)
     service = settings("none", arguments.base_url, None, None, allow_http=arguments.allow_http)
     url = service.base_url + job.model.endpoint

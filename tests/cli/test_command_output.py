@@ -11,11 +11,11 @@ from io import StringIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
+from support.commands import COMMAND, BrokenPipe, decart, served, start
+from workers.running import PATIENCE, small_environment
 
 from decart.cli.main import main
 from decart.emulator import Emulator
-from support.commands import COMMAND, BrokenPipe, decart, served, start
-from workers.running import PATIENCE, small_environment
 
 LAKE = ("-m", "lucy-pro-t2v", "-p", "A lake")
 RUN = ("run", *LAKE, "-o", "lake.mp4")
@@ -86,9 +86,7 @@ def test_warnings_are_for_people(emulator: Emulator, capsys: pytest.CaptureFixtu
     )
 
 
-def test_verbose_logs_retries_and_twice_every_request(
-    emulator: Emulator, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verbose_logs_retries_and_twice_every_request(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
     emulator.faults.add("status:503,on=submit,retry_after=0", "status:503,on=submit,retry_after=0")
     assert main(["submit", *LAKE, "-v"]) == 0
     once = capsys.readouterr().err

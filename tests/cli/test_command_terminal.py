@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from support.commands import Terminal, decart, served
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pseudo-terminals differ between systems")
@@ -82,7 +81,8 @@ def test_a_prompt_may_be_typed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "colored"), [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)]
+    ("variables", "colored"),
+    [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
 )
 def test_errors_are_red_unless_no_color_is_wanted(variables: dict[str, str], colored: bool) -> None:
     with Terminal("status", "j1", **variables) as terminal:

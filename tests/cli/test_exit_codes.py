@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from support.commands import decart, served
 
 from decart.cli.exits import MEANINGS, Exit, code_of
 from decart.errors import (
@@ -17,7 +18,6 @@ from decart.errors import (
     QueueResultError,
     QueueSubmitError,
 )
-from support.commands import decart, served
 
 RUN = ("run", "-m", "lucy-pro-t2v", "-p", "A lake", "-o", "lake.mp4")
 

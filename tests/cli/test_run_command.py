@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.commands import BrokenPipe, decart, served
+from workers.running import small_environment
 
 from decart.cli.main import main
 from decart.emulator import Emulator
-from support.commands import BrokenPipe, decart, served
-from workers.running import small_environment
 
 LAKE = ("-m", "lucy-pro-t2v", "-p", "A lake")
 

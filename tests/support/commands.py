@@ -17,12 +17,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from workers.running import KEY, PATIENCE, small_environment
+
 from decart.emulator import Emulator, EmulatorServer
 from decart.emulator.render import RenderJob
 from decart.models import IMAGE_TASKS
 from support.fakes import MP4
 from support.images import PNG
-from workers.running import KEY, PATIENCE, small_environment
 
 _SCRIPT = Path(sys.executable).with_name("decart")
 COMMAND = [str(_SCRIPT)] if _SCRIPT.exists() else [sys.executable, "-m", "decart"]
