@@ -42,7 +42,8 @@ integrations.django.migrations.0001_initial integrations.django.migrations integ
 decart
 emulator
 integrations.pytest_plugin integrations
-cli.wording cli.output cli.exits cli.commands cli.service cli.inputs cli.preview cli.target cli.progress cli.image cli.video
+cli.wording cli.output cli.exits cli.commands cli.service cli.inputs cli.preview cli.target cli.progress
+cli.image cli.video
 cli.parser cli.main cli
 __main__
 """.split()  # noqa: SIM905

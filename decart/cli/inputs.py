@@ -28,7 +28,12 @@ def add_model_option(parser: ArgumentParser, kind: Kind) -> None:
     """Add the options that say which model makes it."""
     tasks = [task for task in get_args(Task) if (task in IMAGE_TASKS) == (kind == "image")]
     parser.add_argument("-m", "--model", required=True, metavar="NAME", help="the model: see `decart models`")
-    parser.add_argument("--task", choices=tasks, help="what a model does that this version does not know")
+    parser.add_argument(
+        "--task",
+        choices=tasks,
+        metavar="TASK",
+        help=f"what a model does that this version does not know: {', '.join(tasks)}",
+    )
 
 
 def add_job_options(parser: ArgumentParser, kind: Kind) -> None:

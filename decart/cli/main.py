@@ -69,7 +69,7 @@ def _report_interrupt(error: BaseException, arguments: Namespace, output: Output
     known = getattr(arguments, "job", None)
     if job_id is None and known is not None:  # it came between two calls
         error.job_id = known  # type: ignore[attr-defined]
-    elif hasattr(arguments, "label") and job_id is None and not notes:
+    elif hasattr(arguments, "again") and job_id is None and not notes:
         message = message.replace(".", ", before a job was submitted.")
     return _report(error, message, arguments, output, code)
 

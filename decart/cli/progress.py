@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ class JobProgress(EventHook):
     @property
     def callback(self) -> Callable[[Progress], object] | None:
         """The ``progress`` of a call of the client."""
-        return None if self._bar is None else self._move
+        return None if self._bar is None else partial(self._move, self._bar)
 
     def status_changed(self, event: StatusChanged) -> None:
         """Show a status."""
@@ -62,9 +63,8 @@ class JobProgress(EventHook):
         if self._bar is not None and self._job is not None:
             self._bar.on_poll(self._job)
 
-    def _move(self, progress: Progress) -> None:
+    def _move(self, bar: Bar, progress: Progress) -> None:
         """Show the bytes of a transfer; a download is the last phase."""
-        if self._bar is not None:
-            if progress.direction == "download":
-                self._job = None
-            self._bar.on_progress(progress)
+        if progress.direction == "download":
+            self._job = None
+        bar.on_progress(progress)

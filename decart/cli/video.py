@@ -69,7 +69,7 @@ def _add_job(parser: ArgumentParser) -> None:
 def _add_label_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("label (needs --journal)")
     group.add_argument("--label", help="your name for the job: however often it is submitted, it is paid for once")
-    group.add_argument("--again", action="store_true", help="submit a label anew whose job has failed")
+    group.add_argument("--again", action="store_true", help="submit a label anew whose job has ended, and pay again")
 
 
 def run_job(arguments: Namespace, output: Output) -> int:

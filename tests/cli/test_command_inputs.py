@@ -88,6 +88,18 @@ def test_a_prompt_is_itself_or_that_of_a_file_or_of_standard_input(
     assert fields_of(["submit", "-m", "lucy-pro-t2v", "-p", given], capsys)["prompt"] == prompt
 
 
+def test_a_person_at_a_terminal_is_told_that_the_command_reads_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Keyboard(TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Keyboard(BytesIO(b"A lake\n")))
+    assert main(["submit", "-m", "lucy-2.5", "-p", "-", "-i", "a.mp4", "--dry-run"]) == 0
+    assert capsys.readouterr().err.startswith("Reading from the terminal; end it with Ctrl-D.\n")
+
+
 def test_a_file_may_come_from_standard_input(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

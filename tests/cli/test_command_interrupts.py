@@ -9,10 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.commands import decart, interrupt, served, start
+
+from decart.cli.main import main
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 
@@ -161,6 +165,47 @@ def test_while_it_downloads_the_rest_is_fetched_by_the_command_that_is_printed(c
         assert resume(stderr, environment).returncode == 0
         assert Path("lake.mp4").read_bytes()[4:8] == b"ftyp"
         assert len(emulator.requests.submits) == 1
+
+
+@by_signal
+def test_before_anything_is_sent_that_is_said(
+    number: int, code: int, word: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", Raises(number))
+    handler = signal.getsignal(signal.SIGTERM)
+    assert main(["submit", "-m", "lucy-pro-t2v", "-p", "-"]) == code
+    assert capsys.readouterr().err == f"decart: error: {word}, before a job was submitted.\n"
+    assert main(["image", "-m", "lucy-pro-t2i", "-p", "-", "-o", "x"]) == code
+    assert capsys.readouterr().err == f"decart: error: {word}.\n"
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_between_two_calls_the_id_is_known(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with served() as (emulator, environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr("sys.stdout", Raises(signal.SIGINT))
+        assert main(["submit", *LAKE]) == 130
+        job_id = emulator.requests.submits[0].job_id
+    assert capsys.readouterr().err == f"decart: error: Interrupted.\nResume with: decart wait {job_id}\n"
+
+
+class Raises(TextIOWrapper):
+    """A stream that sends a signal to this process when it is used."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(BytesIO())
+        self._number = number
+
+    @property
+    def buffer(self) -> Any:
+        """Send the signal."""
+        return self.write("")
+
+    def write(self, text: str) -> int:
+        """Send the signal."""
+        signal.raise_signal(self._number)
+        return len(text)
 
 
 def test_an_emulator_of_its_own_ends_with_the_command() -> None:

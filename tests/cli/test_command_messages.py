@@ -42,6 +42,7 @@ def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Emulat
     monkeypatch.chdir(tmp_path)
     Path("lake.mp4").write_bytes(b"12345")
     Path("empty").touch()
+    Path("binary").write_bytes(b"\xff")
     Path("two").write_text("dct_a\ndct_b\n", "utf-8")
     with served() as (emulator, environment):
         for name, value in environment.items():
@@ -52,6 +53,7 @@ def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Emulat
 @pytest.mark.parametrize(
     ("arguments", "fault", "message"),
     [
+        ([*RUN, "--api-key-file", "binary"], None, "--api-key-file: binary cannot be read: it is not text."),
         # models
         ([*RUN, "-m", "foo"], None, "There is no video model named 'foo'. `decart models` lists them all."),
         ([*RUN, "-m", "lucy-pro-t2i"], None, "It makes images: use `decart image`."),

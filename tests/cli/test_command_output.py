@@ -11,11 +11,15 @@ from io import StringIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
-from support.commands import COMMAND, BrokenPipe, decart, served, start
+from support.commands import COMMAND, BrokenPipe, FakeTerminal, decart, served, start
+from support.fakes import MP4
+from support.images import PNG
 from workers.running import PATIENCE, small_environment
 
 from decart.cli.main import main
+from decart.cli.output import Output, OutputError
 from decart.emulator import Emulator
+from decart.emulator.render import RenderJob
 
 LAKE = ("-m", "lucy-pro-t2v", "-p", "A lake")
 RUN = ("run", *LAKE, "-o", "lake.mp4")
@@ -76,14 +80,15 @@ def test_quiet_prints_the_result_and_errors_only(emulator: Emulator, capsys: pyt
     assert capsys.readouterr() == (f"{Path('lake.mp4').absolute()}\n", "")
 
 
-def test_warnings_are_for_people(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+def test_warnings_are_for_people(emulator: Emulator) -> None:
     Path("lake.mp4").write_bytes(b"12345")
-    edit = ["submit", "-m", "lucy-2-v2v", "-p", "Winter", "-i", "lake.mp4", "--dry-run"]
-    assert main(edit) == 0
-    assert (
+    edit = ("submit", "-m", "lucy-2-v2v", "-p", "Winter", "-i", "lake.mp4", "--dry-run")
+    said = decart(*edit, **service()).stderr.decode()
+    assert said.startswith(
         "decart: warning: The model name 'lucy-2-v2v' is deprecated; 'lucy-2' is the same model.\n"
-        in capsys.readouterr().err
+        "decart: warning: lucy-2-v2v was retired in April 2026."
     )
+    assert decart(*edit, "-q", **service()).stderr == b""
 
 
 def test_verbose_logs_retries_and_twice_every_request(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,6 +130,17 @@ def test_a_list_that_is_cut_off_by_its_reader_is_no_error_to_speak_of(
     assert "error" not in capsys.readouterr().err
 
 
+def test_a_secret_does_not_go_to_standard_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    Output().result({}, "ek_secret", is_secret=True)
+    assert capsys.readouterr().err == "Standard output is closed, so the result is not printed: it is a secret.\n"
+    monkeypatch.setattr("sys.stdout", TextIOWrapper(BrokenPipe()))
+    with pytest.raises(OutputError, match=r"^Standard output cannot be written to \(Broken pipe\)\.$"):
+        Output().result({}, "ek_secret", is_secret=True)
+
+
 def test_closed_streams_do_not_end_a_paid_job(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     said = StringIO()
     monkeypatch.setattr("sys.stderr", said)
@@ -156,6 +172,46 @@ def test_a_name_that_the_terminal_cannot_show_is_escaped(emulator: Emulator) -> 
 def test_nothing_in_a_pipe_is_colored(emulator: Emulator) -> None:
     done = decart(*RUN, "--timeout", "0", TERM="xterm-256color", **service())
     assert b"\x1b" not in done.stderr + done.stdout and b"\r" not in done.stderr
+
+
+def test_a_file_that_cannot_be_replaced_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def render(job: RenderJob, target: Path) -> None:
+        target.write_bytes(PNG if job.task == "text-to-image" else MP4)
+        (tmp_path / "taken").mkdir(exist_ok=True)
+
+    monkeypatch.chdir(tmp_path)
+    with served(renderer=render) as (emulator, environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        assert main(["run", *LAKE, "-o", "taken"]) == 1
+        job_id = emulator.requests.submits[0].job_id
+        said = capsys.readouterr().err
+        assert f"decart: error: {tmp_path / 'taken'} is a folder; name a file in it.\n" in said
+        assert said.endswith(f"Job {job_id} is done.\nResume with: decart wait {job_id} -o taken\n")
+
+        (tmp_path / "taken").rmdir()
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        assert main(["image", "-m", "lucy-pro-t2i", "-p", "A", "-o", "taken"]) == 1
+    found = re.search(
+        r"The image was made and billed, and may not be saved\.\nThe image is in (.*)\.\n", capsys.readouterr().err
+    )
+    assert found and Path(found[1]).read_bytes() == PNG
+
+
+@pytest.mark.parametrize(("variables", "colored"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_errors_are_red_on_a_terminal(
+    variables: dict[str, str], colored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stderr", terminal := FakeTerminal())
+    assert main(["status", "a b"]) != 0
+    assert ("\x1b[31mdecart: error:\x1b[0m " in terminal.getvalue()) is colored
+    assert ("\x1b" in terminal.getvalue()) is colored
 
 
 def test_a_full_disk_is_named_and_the_video_can_be_fetched_again(emulator: Emulator) -> None:

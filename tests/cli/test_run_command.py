@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.commands import BrokenPipe, decart, served
+from support.commands import BrokenPipe, FakeTerminal, decart, served
 from workers.running import small_environment
 
 from decart.cli.main import main
@@ -159,6 +159,8 @@ def test_a_dry_run_shows_the_request_and_sends_nothing(
 def test_a_dry_run_warns_of_a_model_that_was_retired(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["submit", *LAKE, "--dry-run"]) == 0
     assert "decart: warning: lucy-pro-t2v was retired in March 2026." in capsys.readouterr().err
+    assert main(["submit", *LAKE, "--dry-run", "-q"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_a_label_is_paid_for_once(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,6 +173,31 @@ def test_a_label_is_paid_for_once(emulator: Emulator, capsys: pytest.CaptureFixt
 
 def test_a_model_that_this_version_does_not_know_can_be_used_with_its_task(emulator: Emulator) -> None:
     assert main(["submit", "-m", "lucy-9", "--task", "text-to-video", "-p", "A lake", "--dry-run"]) == 0
+
+
+def test_it_is_all_the_same_in_one_process(
+    emulator: Emulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal, stdout = FakeTerminal(), io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setattr("sys.stdout", stdout)
+    assert main(["run", *LAKE, "-o", "-"]) == 0
+    job_id = str(emulator.requests.submits[0].job_id)
+    assert stdout.buffer.seek(0) == 0
+    video = stdout.buffer.read()
+    assert main(["download", job_id, "-o", "-"]) == 0
+    assert stdout.buffer.seek(len(video)) and stdout.buffer.read() == video
+    assert f"\rJob {job_id}: pending\n" in terminal.getvalue()
+    assert "lucy-pro-t2v: pending [" in terminal.getvalue() and "download: 100%" in terminal.getvalue()
+
+
+def test_an_emulator_may_be_started_by_the_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "--emulator", *LAKE, "-o", "lake.mp4", "--timeout", "0"]) == 3
+    said = capsys.readouterr().err
+    assert said.endswith("The emulator has ended, and the job with it; nothing was billed.\n")
 
 
 def test_the_module_is_the_same_program() -> None:

@@ -11,8 +11,9 @@ import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -48,19 +49,25 @@ def decart(*arguments: str, input: bytes = b"", **environment: str) -> subproces
     )
 
 
+Renderer = Callable[[RenderJob, Path], None]
+
+
 def _render(job: RenderJob, target: Path) -> None:
     """Make a file at once."""
     target.write_bytes(PNG if job.task in IMAGE_TASKS else MP4)
 
 
 @contextmanager
-def served(*faults: str, seconds: float = 0.1) -> Iterator[tuple[Emulator, dict[str, str]]]:
+def served(
+    *faults: str, seconds: float = 0.1, renderer: Renderer = _render
+) -> Iterator[tuple[Emulator, dict[str, str]]]:
     """Run an emulator over HTTP; yield it, and the environment of a command that uses it.
 
     Args:
         seconds: How long a job is pending, and then processed.
+        renderer: Makes the files.
     """
-    emulator = Emulator(pending=seconds, processing=seconds, faults=faults, renderer=_render)
+    emulator = Emulator(pending=seconds, processing=seconds, faults=faults, renderer=renderer)
     with emulator, EmulatorServer(emulator) as server:
         yield emulator, {"DECART_BASE_URL": server.url, "DECART_API_KEY": KEY}
 
@@ -160,6 +167,14 @@ class BrokenPipe(io.RawIOBase):
 
     def close(self) -> None:
         """Do nothing: what is left in a buffer above cannot be written."""
+
+
+class FakeTerminal(StringIO):
+    """What a command takes for a terminal, in the process of the test."""
+
+    def isatty(self) -> bool:
+        """Return that it is a terminal."""
+        return True
 
 
 def interrupt(process: subprocess.Popen[bytes], number: int = signal.SIGINT) -> tuple[int, str, str]:
