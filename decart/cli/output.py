@@ -64,6 +64,7 @@ class Output:
         """Yield the output that the command line asks for; meanwhile, it prints log records and warnings, too."""
         output = cls(as_json=arguments.json, is_quiet=arguments.quiet, is_verbose=arguments.verbose > 0)
         handler, log = _LogHandler(output), logging.getLogger("decart")
+        handler.setLevel(logging.ERROR if output.is_quiet and not output.is_verbose else logging.NOTSET)
         level = log.level
         log.setLevel({0: logging.ERROR, 1: logging.INFO}.get(arguments.verbose, logging.DEBUG))
         logging.getLogger().addHandler(handler)
