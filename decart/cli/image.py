@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from argparse import Namespace
-from mimetypes import guess_extension
 from typing import TYPE_CHECKING
 
 from .commands import Commands, new_command
@@ -55,6 +53,9 @@ def make_image(arguments: Namespace, output: Output) -> int:
 
 def _save_elsewhere(image: ImageResult) -> str:
     """Save an image in the folder for temporary files, and return its path."""
+    import tempfile  # --help needs none of this
+    from mimetypes import guess_extension
+
     handle, path = tempfile.mkstemp(prefix="decart-", suffix=guess_extension(image.content_type) or "")
     with os.fdopen(handle, "wb") as file:
         file.write(image.data)

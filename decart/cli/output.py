@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import sys
 import warnings
 from argparse import ArgumentParser, Namespace
@@ -152,7 +151,9 @@ class Output:
             return
         line = _encodable(in_commands(text), sys.stderr)
         if self.shows_bars:  # there may be one on this line
-            line = f"\r{'':{shutil.get_terminal_size().columns - 1}}\r{line}"
+            from shutil import get_terminal_size  # --help needs no bar
+
+            line = f"\r{'':{get_terminal_size().columns - 1}}\r{line}"
         try:
             sys.stderr.write(f"{line}\n")  # at once: print would write the end of the line after an interrupt, or never
             sys.stderr.flush()

@@ -6,7 +6,6 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any
 
 from ..models import retirement
-from ..options import from_options
 from .exits import Exit
 from .inputs import Kind
 from .output import Output
@@ -28,7 +27,8 @@ def show_request(options: Any, kind: Kind, arguments: Namespace, output: Output)
     Raises:
         InvalidInputError: An input cannot be used.
     """
-    from ..config import settings  # --help needs no HTTP library
+    from ..config import settings  # --help needs none of this
+    from ..options import from_options
     from ..protocol import form_fields
 
     job = from_options(options, kind)

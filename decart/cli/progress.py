@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..events import EventHook, ResponseReceived, StatusChanged
-from ..jobs import JobStatusResponse
-from ..progress import Progress
 from .output import Output
 
 if TYPE_CHECKING:
     from ..integrations.progress_bar import Bar
+    from ..jobs import JobStatusResponse
+    from ..progress import Progress
 
 
 class JobProgress(EventHook):
@@ -49,6 +49,8 @@ class JobProgress(EventHook):
 
     def status_changed(self, event: StatusChanged) -> None:
         """Show a status."""
+        from ..jobs import JobStatusResponse  # --help needs none
+
         last, self._arguments.job = self._job, event.job_id
         self._job = JobStatusResponse(job_id=event.job_id, status=event.status, model=event.model)
         if last is None or (self._bar is None and last != self._job):

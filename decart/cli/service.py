@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -140,4 +139,6 @@ def command_to_resume(arguments: Namespace, job_id: str) -> str | None:
         if value is not None:
             words += [option, value]
     words += ["--allow-http"] if getattr(arguments, "allow_http", False) else []
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+    from subprocess import list2cmdline  # --help needs none
+
+    return list2cmdline(words) if os.name == "nt" else shlex.join(words)

@@ -6,9 +6,6 @@ import time
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-import attrs
-
-from ..jobs import JobStatusResponse, QueueJobResult
 from .commands import Commands, new_command
 from .exits import Exit
 from .inputs import add_job_options, options_of
@@ -20,6 +17,7 @@ from .target import add_target_option, target_of
 
 if TYPE_CHECKING:
     from ..client import DecartClient
+    from ..jobs import JobStatusResponse, QueueJobResult
 
 
 def add_commands(commands: Commands) -> None:
@@ -98,7 +96,8 @@ def submit_job(arguments: Namespace, output: Output) -> int:
     with JobProgress(arguments, output) as progress, client_of(arguments) as client:
         job = client.queue.submit(options, label=arguments.label, again=arguments.again, progress=progress.callback)
         arguments.job = job.job_id
-    output.result(attrs.asdict(job), job.job_id, job_id=job.job_id)
+    facts = {"job_id": job.job_id, "status": job.status, "model": job.model}
+    output.result(facts, job.job_id, job_id=job.job_id)
     return Exit.DONE
 
 
