@@ -53,7 +53,8 @@ class JobProgress(EventHook):
 
         last, self._arguments.job = self._job, event.job_id
         self._job = JobStatusResponse(job_id=event.job_id, status=event.status, model=event.model)
-        if last is None or (self._bar is None and last != self._job):
+        is_news = last is None or (self._bar is None and last != self._job)
+        if is_news and not self._output.is_verbose:  # the log has it, too
             self._output.note(f"Job {event.job_id}: {event.status}")
         self._show()
 

@@ -97,8 +97,10 @@ def test_verbose_logs_retries_and_twice_every_request(emulator: Emulator, capsys
     once = capsys.readouterr().err
     assert re.search(r"^\d\d:\d\d:\d\d attempt 1 of the submit failed", once, re.MULTILINE)
     assert "POST http" not in once
-    assert main(["submit", *LAKE, "-vv"]) == 0
-    assert "POST http" in capsys.readouterr().err
+    assert main([*RUN, "-vv"]) == 0
+    twice = capsys.readouterr().err
+    assert "POST http" in twice
+    assert len(re.findall(r"^.*is completed$", twice, re.MULTILINE)) == 1 and "Job " not in twice
 
 
 def test_a_program_that_ends_early_costs_no_video_and_no_traceback(emulator: Emulator) -> None:

@@ -86,8 +86,10 @@ def test_a_job_that_failed_is_printed_with_its_reason(emulator: Emulator, capsys
     assert capsys.readouterr().out == "failed: no lake\n" * 2
     assert main(["wait", job_id, "-o", "lake.mp4"]) == 5
     printed = capsys.readouterr()
-    assert printed.out == "" and "no lake" in printed.err
-    assert "Resume with" not in printed.err
+    assert printed.out == "" and printed.err.endswith(f"decart: error: Job {job_id} failed: no lake\n")
+    emulator.faults.add("job-fails")
+    assert main(["run", *LAKE, "-o", "lake.mp4", "-q"]) == 5
+    assert re.fullmatch(r"decart: error: Job \w+ failed: the service did not say why\.\n", capsys.readouterr().err)
 
 
 def test_a_wait_without_a_file_goes_on_through_failed_status_checks(
