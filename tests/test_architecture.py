@@ -45,6 +45,9 @@ cli.exits cli.output cli.commands cli.inputs cli.preview cli.service
 cli.listlines cli.resultsfile cli.joblist cli.batchrun cli.batch cli.journal
 cli.image cli.video cli.parser cli.main cli
 integrations.pytest_plugin integrations
+cli.wording cli.output cli.exits cli.commands cli.service cli.inputs cli.preview cli.target cli.progress
+cli.image cli.video
+cli.parser cli.main cli
 __main__
 """.split()  # noqa: SIM905
 

@@ -35,6 +35,6 @@ def new_command(commands: Commands, name: str, run: Run, summary: str, details: 
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
     add_output_options(parser)
     return parser

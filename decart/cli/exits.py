@@ -16,6 +16,7 @@ from ..errors import (
     ProcessingOutcomeUnknownError,
     SubmitOutcomeUnknownError,
 )
+from ..journal.errors import LabelConflictError
 
 
 class Exit(IntEnum):
@@ -49,7 +50,7 @@ _CODES: tuple[tuple[type[DecartSDKError] | tuple[type[DecartSDKError], ...], Exi
     (JobTimeoutError, Exit.TIMED_OUT),
     (JobFailedError, Exit.JOB_FAILED),
     ((AuthenticationError, InvalidAPIKeyError), Exit.KEY_REFUSED),
-    ((InvalidInputError, InvalidBaseURLError, ModelNotFoundError), Exit.USAGE),
+    ((InvalidInputError, InvalidBaseURLError, LabelConflictError, ModelNotFoundError), Exit.USAGE),
 )
 """The code of each class of errors; of an error and its causes, the first row that fits any of them counts."""
 

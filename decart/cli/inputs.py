@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import Any, Literal, get_args
 from .. import models
 from ..errors import InvalidInputError, ModelNotFoundError
 from ..models import IMAGE_TASKS, ModelDefinition, Resolution, Task
+from .output import Output
+from .wording import option
 
-FILES = {"data": "-i", "start": "--start", "end": "--end", "reference_image": "--reference-image"}
-"""The inputs that are files, and their options."""
+FILES = ("data", "start", "end", "reference_image")
+"""The inputs that are files."""
 
-TEXTS = {"prompt": "-p", "trajectory": "--trajectory"}
-"""The inputs that are texts, likewise."""
+TEXTS = ("prompt", "trajectory")
+"""The inputs that are texts."""
 
 Kind = Literal["video", "image"]
 
@@ -25,7 +28,12 @@ def add_model_option(parser: ArgumentParser, kind: Kind) -> None:
     """Add the options that say which model makes it."""
     tasks = [task for task in get_args(Task) if (task in IMAGE_TASKS) == (kind == "image")]
     parser.add_argument("-m", "--model", required=True, metavar="NAME", help="the model: see `decart models`")
-    parser.add_argument("--task", choices=tasks, help="what a model does that this version does not know")
+    parser.add_argument(
+        "--task",
+        choices=tasks,
+        metavar="TASK",
+        help=f"what a model does that this version does not know: {', '.join(tasks)}",
+    )
 
 
 def add_job_options(parser: ArgumentParser, kind: Kind) -> None:
@@ -73,13 +81,15 @@ def model_of(arguments: Namespace, kind: Kind) -> ModelDefinition:
     try:
         return models.video(arguments.model) if kind == "video" else models.image(arguments.model)
     except ModelNotFoundError as error:
-        if arguments.task is not None and models.known(arguments.model) is None:
+        if models.known(arguments.model) is not None:
+            raise
+        if arguments.task is not None:
             return ModelDefinition(name=arguments.model, task=arguments.task)
         error.add_note("If it is new, --task says what it does.")
         raise
 
 
-def options_of(arguments: Namespace, kind: Kind) -> Any:
+def options_of(arguments: Namespace, kind: Kind, output: Output) -> Any:
     """Return the options of a job as a dict, with its texts read, and its files as paths or bytes.
 
     Raises:
@@ -89,37 +99,53 @@ def options_of(arguments: Namespace, kind: Kind) -> Any:
     given = {name: value for name, value in vars(arguments).items() if value is not None}
     if [*map(given.get, [*FILES, *TEXTS])].count("-") > 1:
         raise InvalidInputError("Standard input can be read for one input only; name files for the others.")
-    options |= {name: _file(given[name]) for name in FILES if name in given}
-    options |= {name: read_text(option, given[name]) for name, option in TEXTS.items() if name in given}
+    options |= {name: _file(given[name], output) for name in FILES if name in given}
+    options |= {name: read_text(option(name), given[name], output) for name in TEXTS if name in given}
     if "trajectory" in options:
         options["trajectory"] = _points(options["trajectory"])
     plain = ("seed", "resolution", "orientation", "enhance_prompt", "self_anchor")
     return options | {name: given[name] for name in plain if name in given}
 
 
-def _file(name: str) -> Path | tuple[str, bytes]:
-    return ("stdin", sys.stdin.buffer.read()) if name == "-" else Path(name)
+def _file(name: str, output: Output) -> Path | tuple[str, bytes]:
+    return ("stdin", _stdin(output)) if name == "-" else Path(name)
 
 
-def read_text(option: str, value: str) -> str:
-    """Return the text that a value of the command line means: itself, standard input, or that of a file.
+def _stdin(output: Output) -> bytes:
+    """Read standard input to its end.
 
     Raises:
-        InvalidInputError: The file cannot be read.
+        InvalidInputError: It is closed.
     """
-    if value.startswith("@@"):
-        return value[1:]
+    if sys.stdin is None:
+        raise InvalidInputError("Standard input is closed, and cannot be read.")
+    if sys.stdin.isatty():
+        output.note(f"Reading from the terminal; end it with {'Ctrl-Z and Enter' if os.name == 'nt' else 'Ctrl-D'}.")
+    return sys.stdin.buffer.read()
+
+
+def read_text(flag: str, value: str, output: Output) -> str:
+    """Return the text that a value of the command line means: itself, standard input, or that of a file.
+
+    Args:
+        flag: The option, for messages.
+
+    Raises:
+        InvalidInputError: The file cannot be read, or is not text.
+    """
+    if value.startswith("@@") or not (value == "-" or value.startswith("@")):
+        return value.removeprefix("@")
     try:
-        if value == "-":
-            return sys.stdin.read().strip()
-        return Path(value[1:]).read_text("utf-8").strip() if value.startswith("@") else value
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise InvalidInputError(f"{option} {value}: it cannot be read: {reason}.") from None
+        content = _stdin(output) if value == "-" else Path(value[1:]).read_bytes()
+        return content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise InvalidInputError(f"{flag} {value}: it is not text in UTF-8.") from None
+    except OSError as error:
+        raise InvalidInputError(f"{flag} {value}: it cannot be read: {error.strerror}.") from None
 
 
 def _points(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"--trajectory is not JSON: {error}.") from None

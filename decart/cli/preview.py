@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..config import settings
-from ..options import from_options
-from ..protocol import form_fields
-from ..uploads import Upload
+from ..models import retirement
 from .exits import Exit
 from .inputs import Kind
 from .output import Output
+
+if TYPE_CHECKING:
+    from ..uploads import Upload
 
 
 def add_dry_run_option(parser: ArgumentParser) -> None:
@@ -27,12 +27,18 @@ def show_request(options: Any, kind: Kind, arguments: Namespace, output: Output)
     Raises:
         InvalidInputError: An input cannot be used.
     """
+    from ..config import settings  # --help needs none of this
+    from ..options import from_options
+    from ..protocol import form_fields
+
     job = from_options(options, kind)
     service = settings("none", arguments.base_url, None, None, allow_http=arguments.allow_http)
     url = service.base_url + job.model.endpoint
     fields = {name: _shown(value) for name, value in form_fields(job).items()}
     lines = [f"POST {url}", *(f"  {name}: {_text(value)}" for name, value in fields.items())]
     output.result({"method": "POST", "url": url, "fields": fields}, "\n".join(lines))
+    if job.model.retired:
+        output.warn(retirement(job.model))
     output.note("Nothing was sent.")
     return Exit.DONE
 

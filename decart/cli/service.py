@@ -16,7 +16,7 @@ from ..policies import PollPolicy
 if TYPE_CHECKING:
     from ..client import DecartClient
 
-KEPT = {"base_url": "--base-url", "api_key_file": "--api-key-file", "journal": "--journal"}
+KEPT = {"output": "-o", "base_url": "--base-url", "api_key_file": "--api-key-file", "journal": "--journal"}
 """What the command that resumes a job has in common with the one that submitted it."""
 
 
@@ -94,7 +94,7 @@ def client_of(arguments: Namespace, **more: Any) -> Iterator[DecartClient]:
     from ..client import DecartClient  # --help needs no HTTP library
 
     settings: dict[str, Any] = {
-        "api_key": _key(arguments.api_key_file),
+        "api_key": read_key(arguments.api_key_file),
         "base_url": arguments.base_url,
         "allow_http": arguments.allow_http,
         "journal": arguments.journal,
@@ -114,12 +114,16 @@ def client_of(arguments: Namespace, **more: Any) -> Iterator[DecartClient]:
             yield client
 
 
-def _key(file: str | None) -> str | None:
-    """Return the key in a file; ``None`` for that of the environment."""
+def read_key(file: str | None) -> str | None:
+    """Return the key in a file; ``None`` for that of the environment.
+
+    Raises:
+        InvalidAPIKeyError: The file cannot be read.
+    """
     if file is None:
         return None
     try:
-        return Path(file).read_text("utf-8")
+        return Path(file).read_text("utf-8-sig")  # editors on Windows begin a file with a mark
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise InvalidAPIKeyError(f"--api-key-file: {file} cannot be read: {reason}.") from None
@@ -130,11 +134,11 @@ def command_to_resume(arguments: Namespace, job_id: str) -> str | None:
     if getattr(arguments, "emulator", False):
         return None  # it has ended with the command
     words = ["decart", "wait", job_id]
-    output = getattr(arguments, "output", None)
-    if output is not None:
-        words += ["-o", output]
     for name, option in KEPT.items():
         value = getattr(arguments, name, None)
         if value is not None:
             words += [option, value]
-    return shlex.join([*words, *(["--allow-http"] if arguments.allow_http else [])])
+    words += ["--allow-http"] if getattr(arguments, "allow_http", False) else []
+    from subprocess import list2cmdline  # --help needs none
+
+    return list2cmdline(words) if os.name == "nt" else shlex.join(words)

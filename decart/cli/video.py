@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import attrs
-
-from ..jobs import JobStatusResponse, QueueJobResult
+from ..errors import JobFailedError
 from .commands import Commands, new_command
 from .exits import Exit
 from .inputs import add_job_options, options_of
 from .output import Output
 from .preview import add_dry_run_option, show_request
+from .progress import JobProgress
 from .service import add_service_options, add_wait_options, client_of, poll_policy
+from .target import add_target_option, target_of
 
 if TYPE_CHECKING:
     from ..client import DecartClient
+    from ..jobs import JobStatusResponse, QueueJobResult
 
 
 def add_commands(commands: Commands) -> None:
     """Add the commands of this module."""
     run = new_command(commands, "run", run_job, "Submit a job, wait for it, and save its video")
     add_job_options(run, "video")
-    _add_output_file(run, required=True)
+    add_target_option(run, "the video")
     _add_label_options(run)
     add_wait_options(run)
     add_dry_run_option(run)
@@ -52,13 +51,13 @@ def add_commands(commands: Commands) -> None:
 
     wait = new_command(commands, "wait", wait_for_job, "Wait for a job, and save its video if a file is given")
     _add_job(wait)
-    _add_output_file(wait, required=False)
+    add_target_option(wait, "the video", required=False)
     add_wait_options(wait)
     add_service_options(wait, emulator=False)
 
     download = new_command(commands, "download", download_video, "Save the video of a job that has completed")
     _add_job(download)
-    _add_output_file(download, required=True)
+    add_target_option(download, "the video")
     add_service_options(download, emulator=False)
 
 
@@ -66,50 +65,40 @@ def _add_job(parser: ArgumentParser) -> None:
     parser.add_argument("job", metavar="ID", help="the id of the job, as submit and run print it")
 
 
-def _add_output_file(parser: ArgumentParser, *, required: bool) -> None:
-    parser.add_argument(
-        "-o",
-        "--output",
-        required=required,
-        metavar="FILE",
-        help="the file to save the video to, which is replaced; - writes it to standard output",
-    )
-
-
 def _add_label_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("label (needs --journal)")
     group.add_argument("--label", help="your name for the job: however often it is submitted, it is paid for once")
-    group.add_argument("--again", action="store_true", help="submit a label anew whose job has failed")
+    group.add_argument("--again", action="store_true", help="submit a label anew whose job has ended, and pay again")
 
 
 def run_job(arguments: Namespace, output: Output) -> int:
     """Submit a job, wait for it, and save its video."""
-    options = options_of(arguments, "video")
+    options = options_of(arguments, "video", output)
     if arguments.dry_run:
         return show_request(options, "video", arguments, output)
-    if arguments.output == "-":
-        output.check_data()
-    with client_of(arguments) as client:
+    target = target_of(arguments, output)
+    with JobProgress(arguments, output) as progress, client_of(arguments, event_hooks=[progress]) as client:
         result = client.queue.submit_and_poll(
             options,
             label=arguments.label,
             again=arguments.again,
-            on_status_change=status_printer(output),
             poll=poll_policy(arguments),
-            save_to=None if arguments.output == "-" else arguments.output,
-            progress=output.shows_bars,
+            save_to=target,
+            progress=progress.callback,
         )
     return finish(result, output)
 
 
 def submit_job(arguments: Namespace, output: Output) -> int:
     """Submit a job and print its id."""
-    options = options_of(arguments, "video")
+    options = options_of(arguments, "video", output)
     if arguments.dry_run:
         return show_request(options, "video", arguments, output)
-    with client_of(arguments) as client:
-        job = client.queue.submit(options, label=arguments.label, again=arguments.again)
-    output.result(attrs.asdict(job), job.job_id)
+    with JobProgress(arguments, output) as progress, client_of(arguments) as client:
+        job = client.queue.submit(options, label=arguments.label, again=arguments.again, progress=progress.callback)
+        arguments.job = job.job_id
+    facts = {"job_id": job.job_id, "status": job.status, "model": job.model}
+    output.result(facts, job.job_id, job_id=job.job_id)
     return Exit.DONE
 
 
@@ -117,31 +106,31 @@ def show_status(arguments: Namespace, output: Output) -> int:
     """Print the status of a job."""
     with client_of(arguments) as client:
         job = client.queue.status(arguments.job)
+    _show(job, output)
+    return Exit.DONE
+
+
+def _show(job: JobStatusResponse, output: Output) -> None:
+    """Print a status, and why a job has failed."""
     reason = f": {job.error}" if job.error else ""
     output.result({"job_id": job.job_id, "status": job.status, "error": job.error}, f"{job.status}{reason}")
-    return Exit.DONE
 
 
 def wait_for_job(arguments: Namespace, output: Output) -> int:
     """Wait for a job, and save its video if a file is given."""
-    if arguments.output == "-":
-        output.check_data()
-    with client_of(arguments) as client:
+    target = None if arguments.output is None else target_of(arguments, output)
+    with JobProgress(arguments, output) as progress, client_of(arguments, event_hooks=[progress]) as client:
         if arguments.output is None:
-            job = _finished(client, arguments, output)
-            output.result({"job_id": job.job_id, "status": job.status, "error": job.error}, job.status)
+            job = _finished(client, arguments)
+            _show(job, output)
             return Exit.DONE if job.status == "completed" else Exit.JOB_FAILED
         result = client.queue.poll(
-            arguments.job,
-            on_status_change=status_printer(output),
-            poll=poll_policy(arguments),
-            save_to=None if arguments.output == "-" else arguments.output,
-            progress=output.shows_bars,
+            arguments.job, poll=poll_policy(arguments), save_to=target, progress=progress.callback
         )
     return finish(result, output)
 
 
-def _finished(client: DecartClient, arguments: Namespace, output: Output) -> JobStatusResponse:
+def _finished(client: DecartClient, arguments: Namespace) -> JobStatusResponse:
     """Wait for a job without fetching its video."""
     step = client.queue.poll_once(arguments.job, poll=poll_policy(arguments))
     while step.job is None:
@@ -152,30 +141,15 @@ def _finished(client: DecartClient, arguments: Namespace, output: Output) -> Job
 
 def download_video(arguments: Namespace, output: Output) -> int:
     """Save the video of a job that has completed."""
-    if arguments.output == "-":
-        output.check_data()
-        with client_of(arguments) as client, client.queue.stream(arguments.job) as video:
-            for chunk in video:
-                sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
-        return Exit.DONE
-    with client_of(arguments) as client:
-        path = client.queue.download(arguments.job, arguments.output, progress=output.shows_bars)
+    target = target_of(arguments, output)
+    with JobProgress(arguments, output) as progress, client_of(arguments) as client:
+        if target is None:
+            with client.queue.stream(arguments.job) as video:
+                output.data(video, job_id=arguments.job)
+            return Exit.DONE
+        path = client.queue.download(arguments.job, target, progress=progress.callback)
     output.result({"job_id": arguments.job, "status": "completed", "path": str(path)}, str(path))
     return Exit.DONE
-
-
-def status_printer(output: Output) -> Callable[[JobStatusResponse], None]:
-    """Return a callback that prints each status, or only the first one, with the id, where a bar shows the others."""
-    is_first = True
-
-    def show(job: JobStatusResponse) -> None:
-        nonlocal is_first
-        if is_first or not output.shows_bars:
-            output.note(f"Job {job.job_id}: {job.status}")
-        is_first = False
-
-    return show
 
 
 def finish(result: QueueJobResult, output: Output) -> int:
@@ -185,9 +159,13 @@ def finish(result: QueueJobResult, output: Output) -> int:
         JobFailedError: There is none.
         JobTimeoutError: There is none yet.
     """
-    result.raise_for_status()
+    try:
+        result.raise_for_status()
+    except JobFailedError as error:
+        reason = error.message.removeprefix(f"Job {result.job_id} failed, and ")
+        raise JobFailedError(f"Job {result.job_id} failed: {reason}", job_id=result.job_id) from None
     if result.data is not None:
-        output.data(result.data)
+        output.data([result.data], job_id=result.job_id)
     else:
         facts = {"job_id": result.job_id, "status": result.status, "path": str(result.path)}
         output.result(facts | {"model": result.model, "seconds": result.elapsed}, str(result.path))

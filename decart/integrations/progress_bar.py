@@ -40,9 +40,14 @@ _WAITING = "{desc} [{elapsed}]"
 
 
 class Bar:
-    """One bar for one call, redrawn as the call proceeds."""
+    """One bar for one call, redrawn as the call proceeds.
 
-    def __init__(self) -> None:
+    Args:
+        leave: Whether the bar of a phase that is over stays to be seen.
+    """
+
+    def __init__(self, *, leave: bool = True) -> None:
+        self._leave = leave
         self._bar: Any = None
         self._output: Any = None
         self._phase = ""
@@ -114,7 +119,7 @@ class Bar:
         if self._phase != phase:
             self._close()
             self._phase = phase
-            self._bar, self._output = _show(desc=phase, **options)
+            self._bar, self._output = _show(desc=phase, leave=self._leave, **options)
         return True
 
     def _close(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import re
 import select
@@ -9,8 +11,9 @@ import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,6 +21,10 @@ from typing import Any
 from workers.running import KEY, PATIENCE, small_environment
 
 from decart.emulator import Emulator, EmulatorServer
+from decart.emulator.render import RenderJob
+from decart.models import IMAGE_TASKS
+from support.fakes import MP4
+from support.images import PNG
 
 _SCRIPT = Path(sys.executable).with_name("decart")
 COMMAND = [str(_SCRIPT)] if _SCRIPT.exists() else [sys.executable, "-m", "decart"]
@@ -42,14 +49,26 @@ def decart(*arguments: str, input: bytes = b"", **environment: str) -> subproces
     )
 
 
+Renderer = Callable[[RenderJob, Path], None]
+
+
+def _render(job: RenderJob, target: Path) -> None:
+    """Make a file at once."""
+    target.write_bytes(PNG if job.task in IMAGE_TASKS else MP4)
+
+
 @contextmanager
-def served(*faults: str, seconds: float = 0.1) -> Iterator[tuple[Emulator, dict[str, str]]]:
+def served(
+    *faults: str, seconds: float = 0.1, renderer: Renderer = _render
+) -> Iterator[tuple[Emulator, dict[str, str]]]:
     """Run an emulator over HTTP; yield it, and the environment of a command that uses it.
 
     Args:
         seconds: How long a job is pending, and then processed.
+        renderer: Makes the files.
     """
-    with Emulator(pending=seconds, processing=seconds, faults=faults) as emulator, EmulatorServer(emulator) as server:
+    emulator = Emulator(pending=seconds, processing=seconds, faults=faults, renderer=renderer)
+    with emulator, EmulatorServer(emulator) as server:
         yield emulator, {"DECART_BASE_URL": server.url, "DECART_API_KEY": KEY}
 
 
@@ -133,6 +152,29 @@ def _overwritten(line: str) -> str:
     for part in line.split("\r"):
         shown = part + shown[len(part) :]
     return shown.rstrip()
+
+
+class BrokenPipe(io.RawIOBase):
+    """A pipe whose reader has ended."""
+
+    def writable(self) -> bool:
+        """Return that it is for writing."""
+        return True
+
+    def write(self, data: object) -> int:
+        """Fail."""
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    def close(self) -> None:
+        """Do nothing: what is left in a buffer above cannot be written."""
+
+
+class FakeTerminal(StringIO):
+    """What a command takes for a terminal, in the process of the test."""
+
+    def isatty(self) -> bool:
+        """Return that it is a terminal."""
+        return True
 
 
 def interrupt(process: subprocess.Popen[bytes], number: int = signal.SIGINT) -> tuple[int, str, str]:

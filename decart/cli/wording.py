@@ -1,0 +1,91 @@
+"""Messages of the library in the words of the command line: it names calls and arguments, and people type commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from ast import literal_eval
+from collections.abc import Callable
+
+_OPTIONS = {"data": "--input", "save_to": "--output"}
+"""Options whose name is not that of the argument."""
+
+_ARGUMENTS = (
+    "data|end|enhance_prompt|label|orientation|prompt|reference_image|resolution|save_to|seed|self_anchor|start"
+    "|trajectory"
+)
+
+_JOB = r"client\.queue\.(?:poll|download)\('(?P<job>[^']+)'(?:, path)?\)"
+_LABEL = r"""\((?P<label>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+
+
+def option(name: str) -> str:
+    """Return the option of an argument.
+
+    Example:
+        >>> option("reference_image"), option("data")
+        ('--reference-image', '--input')
+    """
+    return _OPTIONS.get(name) or "--" + name.replace("_", "-")
+
+
+def _options(found: re.Match[str]) -> str:
+    """Return the start of a message with options in place of arguments."""
+    return re.sub(rf"\b(?:{_ARGUMENTS})\b", lambda name: option(name[0]), found[0])
+
+
+def _of_label(phrase: str) -> Callable[[re.Match[str]], str]:
+    return lambda found: phrase.format(shlex.quote(literal_eval(found["label"])))
+
+
+_PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
+    # how to continue with a job: the last line of what is printed is the command
+    (rf": {_JOB} (?:waits for it(?: again)?|fetches it)\.", "."),
+    (rf" {_JOB} (?:waits for it|tries again, free of charge)\.", ""),
+    (rf" (?:Wait for it|Fetch its video) with {_JOB}\.", ""),
+    (_JOB, r"`decart wait \g<job>`"),
+    (r"client\.queue\.poll\(job_id\)", "`decart wait ID`"),
+    (r"submit the same labels in a pool again", "run the same command again"),
+    (r"client\.jobs\.resume\(save_to=\.\.\.\)", "`decart jobs resume --out FOLDER`"),
+    # a label and its record
+    (rf"call client\.jobs\.settle{_LABEL}, job_id=\.\.\.\)", _of_label("run `decart jobs settle {} --job-id ID`")),
+    (rf"client\.jobs\.settle{_LABEL}, job_id=None\)", _of_label("`decart jobs settle {} --not-accepted`")),
+    (rf"client\.jobs\.get{_LABEL}\)", _of_label("`decart jobs show {}`")),
+    (r"client\.jobs needs a journal", "This needs a journal"),
+    (r"write DecartClient\(journal='jobs\.db'\)", "use --journal FILE, or set DECART_JOURNAL"),
+    (r" For a journal in memory, use MemoryJournal\(\)\.", ""),
+    (r"^again: ", "--again: "),
+    (r"^again needs the label", "--again needs the --label"),
+    (r"; pass label=\.\.\., too, which needs a journal", ""),
+    (r"^max_spend needs prices: write DecartClient\(.*\)", "--max-spend needs prices: use --price MODEL=AMOUNT"),
+    # the service and the key
+    (r"pass api_key=\.\.\. or set", "use --api-key-file FILE, or set"),
+    (r"the argument api_key", "the file of --api-key-file"),
+    (r"must be a str of visible", "must consist of visible"),
+    (r"pass allow_http=True", "use --allow-http"),
+    (r"pass it as base_url", "use it as --base-url"),
+    # models and inputs
+    (r"models\.names\(\) lists", "`decart models` lists"),
+    (r"Use models\.image\('[^']*'\) instead\.", "It makes images: use `decart image`."),
+    (r"Use models\.video\('[^']*'\) instead\.", "It makes videos: use `decart run`."),
+    (r" \(bytes, pathlib\.Path or an open binary file\)", ""),
+    (r"must be the name of a file \(str or pathlib\.Path\)", "must be the name of a file"),
+    (r"write to it yourself: .*", "use -o - and redirect standard output to it."),
+    (r" The error has it as the attribute image: error\.image\.save\(path\)\.", ""),
+    (r"\bmust be an int\b", "must be a whole number"),
+    (r"\ba str of (?=\d)", ""),
+    (r"^(?:\S+ does not accept|Pass exactly one of|enhance_prompt requires) .*", _options),
+    (rf"^(?:{_ARGUMENTS})(?=:| is missing| must| contains)", _options),
+)
+
+
+def in_commands(message: str) -> str:
+    """Return a message with commands and options in place of calls and arguments.
+
+    Example:
+        >>> in_commands("There is no video model named 'x'. models.names() lists them all.")
+        "There is no video model named 'x'. `decart models` lists them all."
+    """
+    for pattern, phrase in _PHRASES:
+        message = re.sub(pattern, phrase, message)
+    return message
