@@ -75,23 +75,31 @@ class Output:
             logging.getLogger().removeHandler(handler)
             log.setLevel(level)
 
-    def result(self, document: Mapping[str, Any] | Sequence[Any], text: str, *, job_id: str | None = None) -> None:
+    def result(
+        self,
+        document: Mapping[str, Any] | Sequence[Any],
+        text: str,
+        *,
+        job_id: str | None = None,
+        is_secret: bool = False,
+    ) -> None:
         """Print a result, for programs or for people.
 
         Args:
             job_id: The job that the result is about; it is named if the result cannot be printed.
+            is_secret: Whether it must not appear on standard error, which may be a log.
 
         Raises:
             OutputError: Standard output cannot be written to.
         """
         line = json.dumps(document) if self.as_json else text
         if sys.stdout is None:  # it was closed, or there is none (pythonw)
-            self.say(line)
+            self.say("Standard output is closed, so the result is not printed: it is a secret." if is_secret else line)
             return
         try:
             print(_encodable(line, sys.stdout), flush=True)
         except OSError as error:
-            raise _failed(error, f"; the result is: {line}", job_id) from None
+            raise _failed(error, "" if is_secret else f"; the result is: {line}", job_id) from None
 
     def data(self, content: Iterable[bytes], *, job_id: str | None = None) -> None:
         """Write a file to standard output, which `check_data` has approved of.

@@ -95,7 +95,7 @@ def client_of(arguments: Namespace, **more: Any) -> Iterator[DecartClient]:
     from ..client import DecartClient  # --help needs no HTTP library
 
     settings: dict[str, Any] = {
-        "api_key": _key(arguments.api_key_file),
+        "api_key": read_key(arguments.api_key_file),
         "base_url": arguments.base_url,
         "allow_http": arguments.allow_http,
         "journal": arguments.journal,
@@ -115,8 +115,12 @@ def client_of(arguments: Namespace, **more: Any) -> Iterator[DecartClient]:
             yield client
 
 
-def _key(file: str | None) -> str | None:
-    """Return the key in a file; ``None`` for that of the environment."""
+def read_key(file: str | None) -> str | None:
+    """Return the key in a file; ``None`` for that of the environment.
+
+    Raises:
+        InvalidAPIKeyError: The file cannot be read.
+    """
     if file is None:
         return None
     try:
