@@ -43,6 +43,7 @@ decart
 emulator
 integrations.pytest_plugin integrations
 cli.wording cli.output cli.exits cli.commands cli.service cli.inputs cli.preview cli.target cli.image cli.video
+cli.modelslist cli.token cli.verify cli.checks cli.reachability cli.doctor cli.emulate cli.completion
 cli.parser cli.main cli
 __main__
 """.split()  # noqa: SIM905
@@ -73,6 +74,7 @@ ONLY_IN = {
         f"integrations.django.{name}" for name in ("apps", "models", "admin", "journal", "migrations.0001_initial")
     },
     "sqlite3": {"journal.connections", "journal.schema", "journal.sqlite"},
+    "shtab": {"cli.completion"},
     "sqlalchemy": {"integrations.sql"},
     "pytest": {"integrations.pytest_plugin"},
 }

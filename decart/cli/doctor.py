@@ -48,10 +48,17 @@ def examine(arguments: Namespace, output: Output) -> int:
     from .reachability import Target, network_checks  # loads the HTTP libraries
 
     key_check, key = checks.key(arguments.api_key_file)
+    target = Target(
+        base_url=arguments.base_url,
+        allow_http=arguments.allow_http,
+        has_key=key is not None,
+        api_key=key if arguments.api_key_file else None,
+        timeout=arguments.timeout,
+    )
     found = [
         *checks.installation(),
         key_check,
-        *network_checks(Target(arguments.base_url, arguments.allow_http, key, arguments.timeout)),
+        *network_checks(target),
         checks.journal(arguments.journal),
         checks.terminal(),
     ]

@@ -99,7 +99,10 @@ def show_models(arguments: Namespace, output: Output) -> int:
 
 def status(model: ModelDefinition) -> str:
     """Return since when a model has been retired, and of which model its name is a deprecated alias."""
-    parts = [f"retired {model.retired}" if model.retired else "", f"alias of {model.alias_of}" if model.alias_of else ""]
+    parts = [
+        f"retired {model.retired}" if model.retired else "",
+        f"alias of {model.alias_of}" if model.alias_of else "",
+    ]
     return ", ".join(filter(None, parts)) or "current"
 
 

@@ -21,7 +21,7 @@ import attrs
 
 from ..client import DecartClient
 from ..config import Secret, settings
-from ..errors import APIError, AuthenticationError, DecartSDKError, TransportError
+from ..errors import APIError, AuthenticationError, DecartSDKError
 from ..events import EventHook, ResponseReceived
 from ..policies import RetryPolicy
 from ..transports.base import Timeout, place_of
@@ -36,19 +36,25 @@ SKEW = 30.0
 """Seconds by which this clock may differ from the server's: signed tokens are verified with this tolerance."""
 
 
-@attrs.frozen
+NAMES = ("base URL", "proxy", "server", "TLS", "key accepted", "clock")
+"""The checks, in their order."""
+
+
+@attrs.frozen(kw_only=True)
 class Target:
     """What is checked.
 
     Attributes:
         base_url: The base URL, if one is given.
         allow_http: Whether it may begin with http://.
-        api_key: The key, if there is one.
+        has_key: Whether there is a key.
+        api_key: The key, if it is not that of the environment.
         timeout: Seconds that each step may take.
     """
 
     base_url: str | None
     allow_http: bool
+    has_key: bool
     api_key: Secret | None = attrs.field(repr=False)
     timeout: float
 
@@ -59,55 +65,56 @@ def network_checks(target: Target) -> list[Check]:
     thread = threading.Thread(target=_check_into, args=(checks, target), daemon=True, name="decart-doctor")
     thread.start()
     thread.join(2 * target.timeout + 1)
-    found = [*checks]
+    found = {check.name: check for check in [*checks]}
+    missing = [name for name in NAMES if name not in found]
+    found |= {name: Check(name, "skipped", "not checked") for name in missing}
     if thread.is_alive():
-        found.append(
-            Check("server", "problem", "no result in time.", "Does the name server respond? See --timeout.", Exit.ERROR)
-        )
-    return found
+        text, advice = "nothing happened in time.", "Does the name server respond? See --timeout."
+        found[missing[0]] = Check(missing[0], "problem", text, advice, Exit.ERROR)
+    return [found[name] for name in NAMES]
 
 
 def _check_into(checks: list[Check], target: Target) -> None:
-    """Add one check after the other to a list."""
+    """Add one check after the other to a list, until one fails on which the others depend."""
+    name = "base URL"
     try:
         base_url = settings("none", target.base_url, None, None, allow_http=target.allow_http).base_url
-        checks.append(Check("base URL", "ok", base_url))
+        checks.append(Check(name, "ok", base_url))
+        name = "proxy"
         route = find_route(base_url)
-        checks.append(Check("proxy", "ok", re.sub("//.*@", "//***@", route.proxy) if route.proxy else "none"))
+        checks.append(Check(name, "ok", re.sub("//.*@", "//***@", route.proxy) if route.proxy else "none"))
+        name = "server"
+        seen, failure = _send(target, base_url)
     except DecartSDKError as error:
-        checks.append(Check.failed("proxy" if checks else "base URL", error))
+        checks.append(Check.failed(name, error))
         return
-    seen, error = _send(target, base_url)
-    if seen.event is None:
-        reason = error.cause if error is not None and error.cause is not None else error
-        assert reason is not None  # a call without a response has failed
-        checks.append(Check.failed("server", reason))
-        return
-    event = seen.event
-    took = f"{place_of(base_url)} responded in {event.seconds:.2f} s (HTTP {event.status})"
-    checks.append(Check("server", "ok", took))
+    took = f"{place_of(base_url)} responded in {seen.event.seconds * 1000:.0f} ms (HTTP {seen.event.status})"
+    checks.append(Check(name, "ok", took))
     checks.append(_tls(route, base_url, target.timeout))
-    if target.api_key is not None:
-        checks.append(_key_accepted(error))
-    checks.append(_clock(event.headers.get("date", ""), seen.received))
+    if target.has_key:
+        checks.append(_key_accepted(failure))
+    checks.append(_clock(seen.event.headers.get("date", ""), seen.received))
 
 
-@attrs.define
 class _Seen(EventHook):
     """Remembers the response and when it was received."""
 
-    event: ResponseReceived | None = None
-    received: float = 0.0
+    event: ResponseReceived
+    received: float
 
     def response_received(self, event: ResponseReceived) -> None:
         self.event, self.received = event, time.time()
 
 
 def _send(target: Target, base_url: str) -> tuple[_Seen, DecartSDKError | None]:
-    """Send the request."""
+    """Send the request; return the response, and why it is not a success, if so.
+
+    Raises:
+        DecartSDKError: There was no response.
+    """
     seen, limit = _Seen(), target.timeout
     with DecartClient(
-        target.api_key or "none",
+        target.api_key if target.has_key else "none",
         base_url=base_url,
         allow_http=True,
         timeout=Timeout(connect=limit, read=limit, total=limit),
@@ -116,11 +123,13 @@ def _send(target: Target, base_url: str) -> tuple[_Seen, DecartSDKError | None]:
         event_hooks=[seen],
     ) as client:
         try:
-            if target.api_key is None:
-                client.models.resolve(NAME)
-            else:
+            if target.has_key:
                 client.files.get(NO_FILE)
+            else:
+                client.models.resolve(NAME)
         except DecartSDKError as error:
+            if not hasattr(seen, "event"):
+                raise (error.cause or error) from None
             return seen, error
     return seen, None
 
