@@ -87,6 +87,7 @@ def shared_sections(parsers: Iterable[argparse.ArgumentParser]) -> Iterator[str]
 
 def section(parser: argparse.ArgumentParser) -> str:
     """Return the description of a command and its options."""
+    parser.format_help()  # the emulator's makes the list of faults when it is needed
     parts = [f"### {parser.prog}", f"```text\n{usage(parser)}\n```", *described_in_markdown(parser.description or "")]
     shared = []
     for group in groups_of(parser):

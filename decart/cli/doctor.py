@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentTypeError, Namespace
+from typing import TYPE_CHECKING
 
 import attrs
 
-from . import checks
-from .checks import Check
 from .commands import Commands, new_command
 from .exits import Exit
 from .output import Output
 from .service import add_service_options
+
+if TYPE_CHECKING:
+    from .checks import Check
 
 DETAILS = """\
 It checks the installation, the key, the proxy, the connection to the service, the clock and the journal. Each line is
@@ -45,7 +47,8 @@ def _seconds(text: str) -> float:
 
 def examine(arguments: Namespace, output: Output) -> int:
     """Make all checks, and print what they found."""
-    from .reachability import Target, network_checks  # loads the HTTP libraries
+    from . import checks  # --help needs neither this, which reads the metadata of packages,
+    from .reachability import Target, network_checks  # nor the HTTP libraries
 
     key_check, key = checks.key(arguments.api_key_file)
     target = Target(

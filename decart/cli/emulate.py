@@ -7,18 +7,19 @@ import logging
 import math
 import signal
 import time
-from argparse import ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, HelpFormatter, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from ..emulator.faults import Fault, described, fault_of
-from ..emulator.guard import is_loopback
 from ..errors import DecartSDKError, InvalidInputError
 from ..models import ModelDefinition, Task
 from .commands import Commands, new_command
 from .exits import Exit
 from .output import Output
+
+if TYPE_CHECKING:
+    from ..emulator.faults import Fault
 
 DETAILS = """\
 It makes real MP4 files, but they are placeholders for development: no model runs, and nothing is billed. It prints its
@@ -70,7 +71,7 @@ def add_commands(commands: Commands) -> None:
     """Add the command of this module."""
     parser = new_command(commands, "emulator", serve, "Run a local emulator of the service", DETAILS)
     parser.usage = "%(prog)s [OPTION]..."  # an error is not lost below a list of all options
-    parser.epilog = "\n".join([ROUTES, FAULTS + described(), "", EXAMPLES, parser.epilog or ""])
+    _add_details(parser)
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)")
     add("--port", type=_port, default=8787, help="port; 0 picks a free one and prints it (default: 8787)")
@@ -91,6 +92,19 @@ def add_commands(commands: Commands) -> None:
     add("--layout", choices=("start", "end"), default="start", help="where MP4 files have their index (default: start)")
     add("--fps", type=_fps, help="frame rate of videos made from text and images (default: the model's)")
     add("--fault", type=_fault, action="append", default=[], help="inject a fault, see below; repeatable")
+
+
+def _add_details(parser: ArgumentParser) -> None:
+    """Have the help end with the routes, the faults and examples. The list of faults is made when it is needed."""
+    exit_codes = parser.epilog or ""
+
+    def formatter(prog: str) -> HelpFormatter:
+        from ..emulator.faults import described  # no other command needs it
+
+        parser.epilog = "\n".join([ROUTES, FAULTS + described(), "", EXAMPLES, exit_codes])
+        return RawDescriptionHelpFormatter(prog)
+
+    parser.formatter_class = formatter
 
 
 def _port(text: str) -> int:
@@ -124,6 +138,8 @@ def _model(text: str) -> ModelDefinition:
 
 
 def _fault(text: str) -> Fault:
+    from ..emulator.faults import fault_of  # likewise
+
     try:
         return fault_of(text)
     except InvalidInputError as error:
@@ -179,6 +195,8 @@ def _requests_shown(output: Output) -> Iterator[None]:
 
 def _announce(url: str, host: str, output: Output) -> None:
     """Print the address of the server."""
+    from ..emulator.guard import is_loopback  # likewise
+
     if not is_loopback(host):
         output.warn("The emulator can be reached from other machines, protected only by the check of the key.")
     output.result({"url": url}, f"The decart emulator (placeholder media, no model) is listening on {url}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from typing import Any
 
 import attrs
@@ -21,7 +21,7 @@ def add_commands(commands: Commands) -> None:
     """Add the command of this module."""
     parser = new_command(commands, "token", create_token, "Create a client token, and print it", DETAILS)
     parser.add_argument(
-        "--expires-in", type=_seconds, metavar="SECONDS", help="1 to 3600 (default: the service's, which is 60)"
+        "--expires-in", type=int, metavar="SECONDS", help="1 to 3600 (default: the service's, which is 60)"
     )
     parser.add_argument(
         "--model", action="append", metavar="NAME", help="a model that it may be used for; repeatable (default: all)"
@@ -33,13 +33,6 @@ def add_commands(commands: Commands) -> None:
         help="web pages that may use it, such as https://example.com; repeatable (default: all)",
     )
     add_service_options(parser, emulator=False)
-
-
-def _seconds(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is not a whole number") from None
 
 
 def create_token(arguments: Namespace, output: Output) -> int:

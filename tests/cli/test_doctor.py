@@ -142,6 +142,9 @@ def test_the_services_own_sdk_in_another_folder_is_a_problem(
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: decart\nVersion: 0.2.4\n")
     (metadata / "RECORD").write_text("decart/__init__.py,,\ndecart/_user_agent.py,,\n")
+    (tmp_path / "decart").mkdir()
+    for name in ("__init__.py", "_user_agent.py"):
+        (tmp_path / "decart" / name).touch()
     monkeypatch.syspath_prepend(tmp_path)
     check = found(capsys, code=1)["other package"]
     assert f"(decart 0.2.4), which has the same import name, is installed in {tmp_path}" in check["text"]
