@@ -68,10 +68,3 @@ def test_a_page_that_is_not_up_to_date_fails_the_check_and_is_filled_in(tmp_path
 def test_each_example_is_a_valid_command_line(example: str) -> None:
     words = shlex.split(example.replace("\\%", "%").partition(" > ")[0], comments=True)
     assert build_parser().parse_args(words).run
-
-
-def test_no_command_loads_an_http_library_or_an_extra_before_it_runs() -> None:
-    program = "import sys, decart.cli.parser as parser; parser.build_parser(); print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    late = {"requests", "urllib3", "sqlite3", "importlib.metadata", "shtab", "tqdm", "werkzeug", "decart.client"}
-    assert late & set(loaded) == set()

@@ -135,20 +135,23 @@ def test_extras_that_are_not_installed_are_named_with_what_they_lack(
     assert check["advice"] == "pip install 'decart-queue[NAME]' adds one."
 
 
+@pytest.mark.parametrize(("module", "code"), [("_user_agent", 1), ("client", 0)], ids=["its own", "an old one of ours"])
 def test_the_services_own_sdk_in_another_folder_is_a_problem(
-    emulator: Emulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    metadata = tmp_path / "decart-0.2.4.dist-info"
-    metadata.mkdir()
+    module: str, code: int, emulator: Emulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    metadata, package = tmp_path / "decart-0.2.4.dist-info", tmp_path / "decart"
+    for folder in (metadata, package):
+        folder.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: decart\nVersion: 0.2.4\n")
-    (metadata / "RECORD").write_text("decart/__init__.py,,\ndecart/_user_agent.py,,\n")
-    (tmp_path / "decart").mkdir()
-    for name in ("__init__.py", "_user_agent.py"):
-        (tmp_path / "decart" / name).touch()
+    (metadata / "RECORD").write_text(f"decart/{module}.py,,\n")
+    (package / f"{module}.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    check = found(capsys, code=1)["other package"]
-    assert f"(decart 0.2.4), which has the same import name, is installed in {tmp_path}" in check["text"]
-    assert "pip uninstall decart" in check["advice"]
+    check = found(capsys, code=code)["other package"]
+    assert check["state"] == ("problem" if code else "ok")
+    if code:
+        assert f"(decart 0.2.4), which has the same import name, is installed in {tmp_path}" in check["text"]
+        assert "pip uninstall decart" in check["advice"]
 
 
 # ---------------------------------------------------------------- the journal and the terminal
