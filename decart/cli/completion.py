@@ -48,7 +48,7 @@ def print_script(arguments: Namespace, output: Output) -> int:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
             elif action.metavar == "FOLDER":
                 action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
-            elif action.metavar == "NAME" and action.dest in ("model", "name"):
+            elif action.metavar == "NAME" and (action.dest == "model" or not action.option_strings):
                 action.choices = [model.name for model in catalogue() if model.task in tasks]
     script = shtab.complete(program, arguments.shell)
     output.result({"shell": arguments.shell, "script": script}, script.rstrip("\n"))
