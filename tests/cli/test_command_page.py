@@ -43,7 +43,7 @@ def test_the_page_has_every_option_that_help_has(capsys: pytest.CaptureFixture[s
         section = PAGE.partition(f"\n### decart {name}\n")[2].partition("\n### ")[0]
         usage = capsys.readouterr().out.partition("exit codes:")[0]
         options = set(re.findall(r"^  (?:-\w(?: \S+)?, )?(--[\w-]+)", usage, re.MULTILINE)) - {"--help"}
-        assert len(options) >= 3
+        assert len(options) >= 3 or f"decart {name} COMMAND ..." in section
         assert [option for option in options if not re.search(rf"{option}\b", section)] == []
 
 
