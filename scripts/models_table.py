@@ -21,11 +21,12 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # an installed package may be another version
 
 from decart import ModelDefinition, models  # noqa: E402
+from decart.cli.modelslist import NEEDS, catalogue, inputs_of  # noqa: E402
 from decart.inputs import JobInput  # noqa: E402
 from decart.options import input_class  # noqa: E402
 
 BEGIN, END = "<!-- models: begin -->", "<!-- models: end -->"
-CATALOGUE = [model for name in models.names() if (model := models.known(name))]
+CATALOGUE = catalogue()
 TASKS = sorted(models.TASKS, key=lambda task: (not models.current(task), task.endswith("-to-image")))
 
 
@@ -73,12 +74,10 @@ def by_task(catalogue: Iterable[ModelDefinition]) -> list[ModelDefinition]:
 
 def inputs(model: ModelDefinition) -> str:
     """Return the inputs of a model, the required ones in bold."""
-    kind = input_class(model)
-    either = " or ".join(f"**`{name}`**" for name in kind.one_of)
-    required = [f"**`{field.name}`**" for field in fields(kind) if field.default is attrs.NOTHING]
-    optional = [f"`{field.name}`" for field in fields(kind) if field.default is not attrs.NOTHING]
-    lacks = {f"`{name}`" for name in (*kind.one_of, *model.lacks)}
-    return ", ".join([*required, *filter(None, [either]), *(name for name in optional if name not in lacks)])
+    given = {need: [f"`{each.name}`" for each in inputs_of(model) if each.need == need] for need in NEEDS}
+    required = [f"**{name}**" for name in given["required"]]
+    either = " or ".join(f"**{name}**" for name in given["one of"])
+    return ", ".join([*required, *filter(None, [either]), *given["optional"]])
 
 
 def fields(kind: type[JobInput]) -> list[attrs.Attribute[object]]:

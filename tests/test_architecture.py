@@ -41,12 +41,10 @@ integrations.django.apps integrations.django.models integrations.django.admin in
 integrations.django.migrations.0001_initial integrations.django.migrations integrations.django
 decart
 emulator
-cli.exits cli.output cli.commands cli.inputs cli.preview cli.service
-cli.listlines cli.resultsfile cli.joblist cli.batchrun cli.batch cli.journal
-cli.image cli.video cli.parser cli.main cli
 integrations.pytest_plugin integrations
 cli.wording cli.output cli.exits cli.commands cli.service cli.inputs cli.preview cli.target cli.progress
-cli.image cli.video
+cli.image cli.video cli.listlines cli.resultsfile cli.joblist cli.batchrun cli.batch cli.journal
+cli.modelslist cli.token cli.verify cli.checks cli.reachability cli.doctor cli.emulate cli.completion
 cli.parser cli.main cli
 __main__
 """.split()  # noqa: SIM905
@@ -77,6 +75,7 @@ ONLY_IN = {
         f"integrations.django.{name}" for name in ("apps", "models", "admin", "journal", "migrations.0001_initial")
     },
     "sqlite3": {"journal.connections", "journal.schema", "journal.sqlite"},
+    "shtab": {"cli.completion"},
     "sqlalchemy": {"integrations.sql"},
     "pytest": {"integrations.pytest_plugin"},
 }

@@ -81,7 +81,7 @@ def test_the_defaults_in_the_table_are_those_of_the_code() -> None:
 
 def test_the_two_commands_are_single_lines() -> None:
     commands = [line for line in README.splitlines() if line.startswith("python3 -m venv")]
-    assert [("examples/text_to_video.py --emulator" in line, "pytest" in line) for line in commands] == [
+    assert [("decart run --emulator" in line, "pytest" in line) for line in commands] == [
         (True, False),
         (False, True),
     ]

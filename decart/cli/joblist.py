@@ -210,7 +210,7 @@ def _job(line: int, values: Values | InvalidInputError, folder: Path) -> ListedJ
     if task is not None and (task not in TASKS or task in IMAGE_TASKS):
         tasks = ", ".join(task for task in TASKS if task not in IMAGE_TASKS)
         raise refuse("task", f"one of {tasks}", task)
-    for field in given.keys() & FILES.keys():
+    for field in given.keys() & set(FILES):
         if not isinstance(given[field], str):
             raise refuse(field, "the path of a file", given[field])
         given[field] = folder / given[field]

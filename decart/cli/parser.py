@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from .._version import __version__
-from . import batch, image, journal, video
+from . import batch, completion, doctor, emulate, image, journal, modelslist, token, verify, video
 from .exits import described
 
 DESCRIPTION = """\
@@ -32,8 +32,9 @@ def build_parser() -> ArgumentParser:
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.set_defaults(program=parser)
     parser.add_argument("--version", action="version", version=f"decart-queue {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (video, image, batch, journal):
+    for module in (video, image, batch, journal, modelslist, token, verify, doctor, emulate, completion):
         module.add_commands(commands)
     return parser

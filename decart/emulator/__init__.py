@@ -4,7 +4,7 @@ The pictures are placeholders for development, drawn by a program and not by the
 statuses, errors) is meant to be what the service does. There is one class, ``Emulator``, which is reached
 
 - over HTTP: ``with EmulatorServer() as server: DecartClient(api_key="dct_local", base_url=server.url)``,
-- from the command line: ``python -m decart.emulator --port 8787``,
+- from the command line: ``decart emulator --port 8787``,
 - in process, on a virtual clock: ``DecartClient(api_key="dct_local", transport=EmulatorTransport())``, or
   from the fixtures of `decart.integrations.pytest_plugin`.
 

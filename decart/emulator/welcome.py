@@ -47,7 +47,7 @@ pre {{ overflow-x: auto; padding: 1rem; background: #8882 }}</style>
 <pre>{content}</pre>
 <p>Point a program at it with environment variables:</p>
 <pre>{environment}</pre>
-<p><code>decart-emulator --help</code> lists all routes, the faults that can be injected, and every option.</p>
+<p><code>decart emulator --help</code> lists all routes, the faults that can be injected, and every option.</p>
 </html>
 """
 

@@ -30,7 +30,7 @@ WRONG: list[tuple[object, str]] = [
     (lake(model="lucy-image-2"), "There is no video model named 'lucy-image-2'."),
     (lake(promt="A lake"), "'promt' is not an option of lucy-pro-t2v; did you mean 'prompt'?"),
     (lake(on_status_change="x"), "on_status_change cannot be part of a list."),
-    (lake(seed=-1), "seed must be an int from 0 to 4294967295, not -1."),
+    (lake(seed=-1), "seed must be a whole number from 0 to 4294967295, not -1."),
     (lake(task="text-to-image"), "task must be one of text-to-video, "),
     (EDIT | {"data": "no.mp4"}, "data: the file cannot be read ("),
     (EDIT | {"data": "."}, "data: "),
@@ -120,7 +120,7 @@ def test_rows_of_csv_that_are_wrong_are_named(at: Batches) -> None:
     with (at.folder / "a.csv").open("a") as file:
         file.write('lucy-motion,,,[,lake.mp4\na,b,c,d,e,f\n"lucy\n2.5",,,,\n"x"y\nlucy-2.5,,,,\n')
     assert [line.partition(" not ")[0] for line in at.batch(file="a.csv").stderr.splitlines()[1:]] == [
-        "a.csv:2: seed must be an int from 0 to 4294967295,",
+        "a.csv:2: seed must be a whole number from 0 to 4294967295,",
         "a.csv:3: self_anchor must be True or False,",
         "a.csv:4: trajectory is",
         "a.csv:5: it has 6 cells, and the header has 5.",

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import json
 import socket
 import subprocess
 import sys
+import urllib.request
 from configparser import ConfigParser
+from contextlib import redirect_stdout
 from importlib.metadata import EntryPoint
 
 import pytest
 from support.documents import ROOT
 
-import decart
 
-
-def ended(*arguments: str, module: str = "decart.emulator") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", module, *arguments]
+def ended(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "decart.emulator", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -46,9 +48,10 @@ SECONDS = "is not a duration; use a number of seconds, 0 or more"
 def test_an_invalid_option_is_a_one_line_error_with_advice(option: str, value: str, advice: str) -> None:
     done = ended(f"{option}={value}")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"decart-emulator: argument {option}: ")
-    assert advice in done.stderr
-    assert done.stderr.count("\n") == 1
+    usage, error = done.stderr.splitlines()
+    assert usage == "usage: decart emulator [OPTION]..."
+    assert error.startswith(f"decart emulator: error: argument {option}: ")
+    assert advice in error
 
 
 def test_a_busy_port_is_a_one_line_error_with_advice() -> None:
@@ -56,7 +59,8 @@ def test_a_busy_port_is_a_one_line_error_with_advice() -> None:
         port = busy.getsockname()[1]
         done = ended("--port", str(port))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"Port {port} is in use; choose another with --port, or use --port 0 for any free one.\n"
+    advice = "choose another with --port, or use --port 0 for any free one."
+    assert done.stderr == f"decart: error: Port {port} is in use; {advice}\n"
 
 
 @pytest.mark.parametrize(
@@ -65,28 +69,32 @@ def test_a_busy_port_is_a_one_line_error_with_advice() -> None:
 def test_a_host_of_another_machine_is_a_one_line_error(host: str, reason: str) -> None:
     done = ended("--host", host, "--port", "0")
     assert done.returncode == 1
-    assert done.stderr.startswith(f"Cannot listen on {host}:0 (")
+    assert done.stderr.startswith(f"decart: error: Cannot listen on {host}:0 (")
     assert reason in done.stderr
     assert done.stderr.endswith("; check --host and --port.\n")
     assert done.stderr.count("\n") == 1
 
 
-def test_the_script_runs_the_module() -> None:
+def test_the_installed_command_and_the_module_are_the_same() -> None:
     settings = ConfigParser()
     settings.read(ROOT / "setup.cfg")
     name, _, value = settings["options.entry_points"]["console_scripts"].strip().partition(" = ")
-    assert name == "decart-emulator"
+    assert name == "decart"
     main = EntryPoint(name, value, "console_scripts").load()
-    with pytest.raises(SystemExit) as caught:
-        main(["--help"])
+    printed = io.StringIO()
+    with pytest.raises(SystemExit) as caught, redirect_stdout(printed):
+        main(["emulator", "--help"])
     assert caught.value.code == 0
+    assert ended("--help").stdout == printed.getvalue()
 
 
-def test_the_overview_of_the_package_fits_on_one_screen() -> None:
-    done = ended(module="decart")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"decart {decart.__version__}: ")
-    for words in ("decart-emulator", "python -m decart.emulator", "pip install 'decart-queue[emulator]'", "docs/"):
-        assert words in done.stdout
-    assert len(done.stdout.splitlines()) <= 24
-    assert max(map(len, done.stdout.splitlines())) <= 90
+def test_json_has_the_address() -> None:
+    command = [sys.executable, "-u", "-m", "decart", "emulator", "--port", "0", "--json", "-q"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = json.loads(process.stdout.readline())["url"]
+        with urllib.request.urlopen(f"{url}/healthz", timeout=60) as response:
+            assert response.status == 200
+        process.terminate()
+        assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == 0

@@ -9,7 +9,7 @@ import sys
 
 from support.documents import ROOT
 
-from decart.emulator.__main__ import parser
+from decart.cli.parser import build_parser
 
 FOLDER = ROOT / "examples" / "docker"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text("utf-8")
@@ -24,15 +24,15 @@ def command_of(instruction: str) -> list[str]:
 
 def test_the_entry_point_listens_on_every_address_and_on_the_port_that_is_exposed() -> None:
     program, *arguments = command_of("ENTRYPOINT")
-    options = parser().parse_args(arguments)
-    assert (program, options.host) == ("decart-emulator", "0.0.0.0")
+    options = build_parser().parse_args(arguments)
+    assert (program, arguments[0], options.host) == ("decart", "emulator", "0.0.0.0")
     assert f"EXPOSE {options.port}\n" in DOCKERFILE
     assert f'"127.0.0.1:{options.port}:{options.port}"' in COMPOSE
 
 
 def test_the_arguments_of_the_compose_file_are_valid() -> None:
     (found,) = re.findall(r"command: (\[.*\])", COMPOSE)
-    options = parser().parse_args([*command_of("ENTRYPOINT")[1:], *json.loads(found)])
+    options = build_parser().parse_args([*command_of("ENTRYPOINT")[1:], *json.loads(found)])
     assert (options.pending, options.processing) == (1.0, 3.0)
 
 
@@ -47,7 +47,7 @@ def test_every_copied_and_built_path_exists() -> None:
 
 def test_the_health_check_passes_while_the_emulator_runs_and_fails_afterwards() -> None:
     (_, *check), (_, *arguments) = command_of("CMD"), command_of("ENTRYPOINT")
-    command = [sys.executable, "-u", "-m", "decart.emulator", *arguments, "--port", "0"]  # the last one counts
+    command = [sys.executable, "-u", "-m", "decart", *arguments, "--port", "0"]  # the last one counts
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         assert server.stdout is not None
         port = server.stdout.readline().strip().rpartition(":")[2]
