@@ -38,7 +38,7 @@ WRONG: list[tuple[object, str]] = [
     ("{", "it is not JSON: "),
     ("[" * 100_000, "it is not JSON: "),
     ("[1]", 'it must be like {"model": ..., "prompt": ...}, not [1].'),
-    (lake(label=""), "label must be a str of 1 to 200 printable characters"),
+    (lake(label=""), "label must be 1 to 200 printable characters"),
     (lake(output="../lake.mp4"), "output: ../lake.mp4 is not inside of the output folder."),
     (lake(output="/lake.mp4"), "output: /lake.mp4 is not inside of the output folder."),
     (lake(output="lakes/"), "output must be the name of a file, not 'lakes/'."),
@@ -124,7 +124,7 @@ def test_rows_of_csv_that_are_wrong_are_named(at: Batches) -> None:
         "a.csv:3: self_anchor must be True or False,",
         "a.csv:4: trajectory is",
         "a.csv:5: it has 6 cells, and the header has 5.",
-        "a.csv:6: There is no video model named 'lucy\\n2.5'. models.names() lists them all.",
+        "a.csv:6: There is no video model named 'lucy\\n2.5'. `decart models` lists them all.",
         "a.csv:8: it is",
     ]
     at.write("model,prompt,model", "lucy-pro-t2v,A lake,", name="b.csv")
