@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).parent.parent / "decart"
-ROOMS = ["core", "journal", "pool", "_async", "transports", "integrations", "emulator", "_sync"]
+ROOMS = ["core", "journal", "pool", "_async", "transports", "integrations", "cli", "emulator", "_sync"]
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
 
