@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from .joblist import Checked, JobList
 
 DETAILS = """\
-FILE is JSON lines, an object of options on each line, or CSV with a header of the same names:
+FILE is JSON lines, an object on each line with the inputs of a job, or CSV with a header of the same names. They are
+the names in `decart models`: data is the video or image to start from, which other commands call --input. A prompt is
+used as it is (@FILE is not read), and an empty cell of a CSV file stands for the default:
 
   {"model": "lucy-2.5", "prompt": "Make it winter", "data": "lake.mp4", "seed": 1}
   {"model": "lucy-pro-t2v", "prompt": "A stormy ocean", "label": "order-17", "output": "ocean.mp4"}
 
-label is your name for a job, output the name of its video, and task says what a model does that this version does not
-know. Paths of files are relative to the list. All lines are checked before anything is spent.
+label is your name for a job, output the name of its video, and task the task of a model that is too new for this
+version. Paths of files are relative to the list. All lines are checked before anything is spent.
 
 The batch can be stopped at any time, and the same command continues it: the journal FOLDER.db knows what was paid for.
 It is beside the folder, so that nothing is paid for twice if the folder is deleted. FOLDER/results.jsonl has a line for
@@ -59,7 +61,7 @@ def add_commands(commands: Commands) -> None:
         "(default: %(default)s)",
     )
     parser.add_argument("--max-in-flight", type=int, default=20, metavar="N", help="jobs at once (default: 20)")
-    parser.add_argument("--retry-failed", action="store_true", help="submit jobs anew, and pay again, that have failed")
+    parser.add_argument("--retry-failed", action="store_true", help="submit failed jobs again, and pay again")
     _add_spending_options(parser)
     add_wait_options(parser)
     add_dry_run_option(parser)
@@ -75,7 +77,7 @@ def _add_spending_options(parser: ArgumentParser) -> None:
         "--max-spend",
         type=_amount,
         metavar="AMOUNT",
-        help="submit nothing more when the list has cost this, in all runs together (needs the --price of each model)",
+        help="submit no job that makes the list cost more than this, over all runs (needs the --price of each model)",
     )
 
 

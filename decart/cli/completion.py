@@ -15,11 +15,13 @@ from .output import Output
 SHELLS = ("bash", "zsh", "tcsh", "fish")
 
 DETAILS = """\
-To use it from the next shell on:
+To use it from the next shell on, create the folder if there is none, and run:
   bash    decart completion bash > ~/.local/share/bash-completion/completions/decart
   zsh     decart completion zsh > ~/.zfunc/_decart     (a folder of $fpath)
   fish    decart completion fish > ~/.config/fish/completions/decart.fish
   tcsh    decart completion tcsh > ~/.decart.tcsh      (then: source ~/.decart.tcsh, in ~/.tcshrc)
+In bash, this needs the package bash-completion; without it, write the script to another file, and source that in
+~/.bashrc.
 It needs the extra cli: pip install 'decart-queue[cli]'."""
 
 

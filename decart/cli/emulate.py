@@ -44,7 +44,8 @@ routes about the emulator (no key):
 
 control routes, which the service does not have (no key; web pages of other origins are refused):
   GET    /_emulator/faults          the pending faults
-  POST   /_emulator/faults          add faults, as JSON: "drop-after", {"name": "status", "code": 503}, or a list
+  POST   /_emulator/faults          add faults, as JSON (with the header Content-Type: application/json):
+                                    "drop-after", {"name": "status", "code": 503}, or a list
   DELETE /_emulator/faults          remove them
   GET    /_emulator/requests        the request log; ?route=submit filters it
   DELETE /_emulator/requests        clear it
@@ -61,7 +62,7 @@ examples:
       and in another terminal:
       DECART_BASE_URL=http://127.0.0.1:8787 DECART_API_KEY=dct_local python your_program.py
   decart emulator --fault status:503,on=submit,times=2,retry_after=1 --fault drop-midway
-      refuses two submits, and drops the connection halfway through the first download
+      refuses two submits, which are then sent again, and drops the connection halfway through the first download
   decart emulator --layout end --fps 24 --model lucy-preview=video-edit
       makes files like those of the service, and knows a model that is not in the catalogue
 """

@@ -32,7 +32,7 @@ def add_model_option(parser: ArgumentParser, kind: Kind) -> None:
         "--task",
         choices=tasks,
         metavar="TASK",
-        help=f"what a model does that this version does not know: {', '.join(tasks)}",
+        help=f"the task of a model that is too new for this version: {', '.join(tasks)}",
     )
 
 
@@ -62,7 +62,11 @@ def add_job_options(parser: ArgumentParser, kind: Kind) -> None:
     add("--orientation", choices=("landscape", "portrait"), help="of a result that is made from text")
     add("--enhance-prompt", action=BooleanOptionalAction, help="let the service elaborate the prompt, or not")
     if kind == "video":
-        add("--self-anchor", action=BooleanOptionalAction, help="of a video-edit model; see the docs of the input")
+        add(
+            "--self-anchor",
+            action=BooleanOptionalAction,
+            help="let the model anchor on its own first frame, or not (lucy-2.5)",
+        )
 
 
 def _seed(text: str) -> int:

@@ -23,8 +23,9 @@ NEEDS: tuple[Need, ...] = ("required", "one of", "optional")
 
 DETAILS = """\
 By default, these are the models that the service runs, from the catalogue of this version; --all adds those that were
-retired. An input with * is required, and of "a|b*", exactly one is. A name such as lucy-latest is resolved by the
-service, so its meaning changes. It works without a key and without a network."""
+retired. An input with * is required, and of "a|b*", exactly one. The option of data is --input; `decart models NAME`
+has the options of a model. A name such as lucy-latest is resolved by the service, so its meaning changes. It works
+without a key and without a network."""
 
 
 @attrs.frozen

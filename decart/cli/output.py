@@ -110,8 +110,10 @@ class Output:
             OutputError: Standard output cannot be written to.
         """
         for chunk in content:
+            rest = memoryview(chunk)
             try:
-                sys.stdout.buffer.write(chunk)
+                while rest:  # with PYTHONUNBUFFERED, the file takes what it can
+                    rest = rest[sys.stdout.buffer.write(rest) :]
                 sys.stdout.buffer.flush()
             except OSError as error:
                 raise _failed(error, ", and does not have the complete file", job_id) from None

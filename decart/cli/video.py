@@ -55,7 +55,13 @@ def add_commands(commands: Commands) -> None:
     add_wait_options(wait)
     add_service_options(wait, emulator=False)
 
-    download = new_command(commands, "download", download_video, "Save the video of a job that has completed")
+    download = new_command(
+        commands,
+        "download",
+        download_video,
+        "Save the video of a job that has completed",
+        "It does not wait: if the job is still pending or processing, the exit code is 1. `decart wait` waits for it.",
+    )
     _add_job(download)
     add_target_option(download, "the video")
     add_service_options(download, emulator=False)
@@ -68,7 +74,9 @@ def _add_job(parser: ArgumentParser) -> None:
 def _add_label_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("label (needs --journal)")
     group.add_argument("--label", help="your name for the job: however often it is submitted, it is paid for once")
-    group.add_argument("--again", action="store_true", help="submit a label anew whose job has ended, and pay again")
+    group.add_argument(
+        "--again", action="store_true", help="if the job of the label has ended, submit it again, and pay again"
+    )
 
 
 def run_job(arguments: Namespace, output: Output) -> int:
