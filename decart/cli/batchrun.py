@@ -32,7 +32,7 @@ from .exits import Exit, code_of
 from .joblist import Checked, JobList, ListedJob
 from .output import Output
 from .resultsfile import RESULTS, Outcome, ResultsFile, result_of
-from .service import client_of, poll_policy
+from .service import client_of, poll_policy, quoted
 
 if TYPE_CHECKING:
     from .._sync.pool import JobPool
@@ -109,9 +109,9 @@ class BatchRun:
             return None
         labels = {label for _, label in self.jobs.labelled()}
         spent = sum(
-            Decimal(repr(record.cost))
+            Decimal(repr(self.prices.get(record.model, 0.0) if record.cost is None else record.cost))
             for record in client.jobs
-            if record.label in labels and record.cost is not None and record.state not in ("intended", "refused")
+            if record.label in labels and record.state not in ("intended", "refused")
         )
         if spent:
             self.output.note(f"Earlier runs have spent {spent} of {limit:g}.")
@@ -149,6 +149,7 @@ class BatchRun:
             with suppress(Empty):
                 ended = self._ended.get(timeout=TURN)
         if isinstance(ended, signal.Signals):
+            self.output.say("Interrupted. A request to submit a job is completed first; Ctrl-C again ends it, too.")
             raise Interrupted(ended)
         future = self._pending.pop(ended)
         if not future.cancelled():
@@ -227,9 +228,10 @@ class BatchRun:
     def _explain_unknown(self) -> None:
         """Say what to do about jobs whose outcome is unknown."""
         if number := self._counts["unknown"]:
+            journal = quoted(f"{self.arguments.journal}")
             self.output.error(
                 f"{counted(number, 'job')} may have been accepted and billed. Check your account, then run `decart "
-                f"jobs settle LABEL --journal {self.arguments.journal}` with --job-id ID, or with --not-accepted."
+                f"jobs settle LABEL --journal {journal}` with --job-id ID, or with --not-accepted."
             )
 
     def _done(self) -> str:
