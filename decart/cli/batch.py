@@ -32,7 +32,8 @@ know. Paths of files are relative to the list. All lines are checked before anyt
 
 The batch can be stopped at any time, and the same command continues it: the journal FOLDER.db knows what was paid for.
 It is beside the folder, so that nothing is paid for twice if the folder is deleted. FOLDER/results.jsonl has a line for
-each job; with --json, they are printed, too. The status of a job is one of these:
+each job; with --json, they are printed, too. If lines are added or removed, videos are renamed; one whose name another
+job has now is moved to FOLDER/earlier. The status of a job is one of these:
 
   completed  its video is in the file "path"
   failed     the service could not make it; it stays so unless --retry-failed is given

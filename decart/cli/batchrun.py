@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -28,6 +29,7 @@ from ..journal import JournalError, MemoryJournal
 from ..pool.saving import FileOf
 from ..pool.spending import SpendLimitError
 from ..progress import PoolProgress
+from .earliervideos import EarlierVideos
 from .exits import Exit, code_of
 from .joblist import Checked, JobList, ListedJob
 from .output import Output
@@ -71,6 +73,7 @@ class BatchRun:
     arguments: Namespace
     output: Output
     _results: ResultsFile = attrs.field(init=False)
+    _videos: EarlierVideos = attrs.field(init=False)
     _pending: dict[tuple[ListedJob, str], Future[QueueJobResult]] = attrs.field(factory=dict, init=False)
     _ended: SimpleQueue[tuple[ListedJob, str] | signal.Signals] = attrs.field(factory=SimpleQueue, init=False)
     _counts: Counter[str] = attrs.field(factory=Counter, init=False)
@@ -85,7 +88,7 @@ class BatchRun:
             client_of(arguments, poll=poll_policy(arguments), prices=self.prices) as client,
             ResultsFile(self.folder / RESULTS) as self._results,
         ):
-            limit = self._limit(client)
+            limit, self._videos = self._limit(client), EarlierVideos(self.folder)
             try:
                 with (
                     self._progress() as progress,
@@ -134,7 +137,9 @@ class BatchRun:
 
     def _submit(self, pool: JobPool, job: ListedJob, label: str) -> None:
         name = job.output or self.file_of(job.line, label, job.input.model.name, None)
-        future = pool.submit(job.input, label=label, save_to=self.folder / name)
+        target = Path(os.path.normpath(self.folder / name))
+        self._videos.make_way(label, target)
+        future = pool.submit(job.input, label=label, save_to=target)
         self._pending[job, label] = future
         future.add_done_callback(lambda _: self._ended.put((job, label)))
 

@@ -114,7 +114,7 @@ def _file(name: str, output: Output) -> Path | tuple[str, bytes]:
 def _stdin(output: Output) -> bytes:
     """Read standard input to its end."""
     file = stdin()
-    if file.isatty():
+    if sys.stdin.isatty():
         output.note(f"Reading from the terminal; end it with {'Ctrl-Z and Enter' if os.name == 'nt' else 'Ctrl-D'}.")
     return file.read()
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.batches import Batches, batches, lake
@@ -133,3 +134,38 @@ def test_the_error_of_a_wait_is_said_in_commands(at: Batches) -> None:
     at.write(lake(1))
     done = at.batch("--timeout", "0")
     assert (done.code, "client." in done.stdout) == (3, False)
+
+
+def lakes(*numbers: int) -> list[dict[str, Any]]:
+    return [lake(number, label=f"l{number}") for number in numbers]
+
+
+def test_a_video_is_not_replaced_by_that_of_another_job_when_lines_move(at: Batches) -> None:
+    expired = "status:410,on=content,times=forever"  # the service no longer has it
+    at.write(*lakes(1, 2, 3))
+    at.batch()
+    at.emulator.faults.add(expired)
+    at.write(*lakes(3, 2))
+    assert at.batch().code == 5
+    moved = {"0001.mp4": "video of Lake 3", "0002.mp4": "video of Lake 2", "earlier/l1.mp4": "video of Lake 1"}
+    assert at.videos() == moved
+    at.emulator.faults.clear()
+    assert (at.batch().code, at.videos()) == (0, moved)
+    at.emulator.faults.add(expired)
+    at.write(*lakes(1, 2, 3))
+    at.batch()
+    assert at.videos() == {f"000{number}.mp4": f"video of Lake {number}" for number in (1, 2, 3)}
+    at.emulator.faults.clear()
+    assert (at.batch().code, at.submits) == (0, 3)
+
+
+def test_a_job_that_is_in_the_list_again_is_not_taken_to_have_the_video_of_another(at: Batches) -> None:
+    at.write(*lakes(1, 2))
+    at.batch()
+    at.write(*lakes(2))
+    at.batch()
+    (at.folder / "videos/earlier/l1.mp4").unlink()
+    at.write(*lakes(1, 2))
+    assert at.batch().code == 0
+    assert at.videos()["0001.mp4"] == "video of Lake 1"
+    assert at.videos()["0002.mp4"] == "video of Lake 2"
