@@ -34,7 +34,8 @@ version. Paths of files are relative to the list. All lines are checked before a
 
 The batch can be stopped at any time, and the same command continues it: the journal FOLDER.db knows what was paid for.
 It is beside the folder, so that nothing is paid for twice if the folder is deleted. FOLDER/results.jsonl has a line for
-each job; with --json, they are printed, too. The status of a job is one of these:
+each job; with --json, they are printed, too. If lines are added or removed, videos are renamed; one whose name another
+job has now is moved to FOLDER/earlier. The status of a job is one of these:
 
   completed  its video is in the file "path"
   failed     the service could not make it; it stays so unless --retry-failed is given
@@ -99,6 +100,7 @@ def _amount(text: str) -> float:
 def run_batch(arguments: Namespace, output: Output) -> int:
     """Check a list of jobs, and run them."""
     from .batchrun import BatchRun  # the pool and what it needs are for this command only
+    from .earlier import check_earlier_runs
     from .joblist import open_list
 
     with open_list(arguments.list) as jobs:
@@ -110,7 +112,9 @@ def run_batch(arguments: Namespace, output: Output) -> int:
         if arguments.dry_run:
             _show_plan(jobs, checked, arguments, output)
             return Exit.DONE
-        folder = _output_folder(arguments)
+        folder = Path(os.path.abspath(arguments.out))
+        check_earlier_runs(folder, jobs, arguments)
+        _create(folder, arguments.out)
         return BatchRun(
             jobs=jobs,
             checked=checked,
@@ -157,24 +161,16 @@ def _journal_beside(folder: str) -> str:
     return str(path.with_name(f"{path.name}.db"))
 
 
-def _output_folder(arguments: Namespace) -> Path:
-    """Return the output folder, which is created.
+def _create(folder: Path, name: str) -> None:
+    """Create the output folder.
 
     Raises:
-        InvalidInputError: It cannot be created, or the journal of what it holds is missing.
+        InvalidInputError: It cannot be created.
     """
-    folder = Path(os.path.abspath(arguments.out))
-    if not arguments.emulator and Path(folder, RESULTS).exists() and not Path(arguments.journal).exists():
-        raise InvalidInputError(
-            f"{arguments.out} has the results of an earlier run, and its journal {arguments.journal} is missing, so "
-            "its jobs would be paid for again. Name the journal with --journal, choose another folder, or delete "
-            f"{RESULTS} to begin anew. Nothing was sent."
-        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InvalidInputError(f"--out {arguments.out}: {error.strerror}.") from None
-    return folder
+        raise InvalidInputError(f"--out {name}: {error.strerror}.") from None
 
 
 def _show_plan(jobs: JobList, checked: Checked, arguments: Namespace, output: Output) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -28,11 +29,12 @@ from ..journal import JournalError, MemoryJournal
 from ..pool.saving import FileOf
 from ..pool.spending import SpendLimitError
 from ..progress import PoolProgress
+from .earliervideos import EarlierVideos
 from .exits import Exit, code_of
 from .joblist import Checked, JobList, ListedJob
 from .output import Output
 from .resultsfile import RESULTS, Outcome, ResultsFile, result_of
-from .service import client_of, poll_policy
+from .service import client_of, poll_policy, quoted
 
 if TYPE_CHECKING:
     from .._sync.pool import JobPool
@@ -71,6 +73,7 @@ class BatchRun:
     arguments: Namespace
     output: Output
     _results: ResultsFile = attrs.field(init=False)
+    _videos: EarlierVideos = attrs.field(init=False)
     _pending: dict[tuple[ListedJob, str], Future[QueueJobResult]] = attrs.field(factory=dict, init=False)
     _ended: SimpleQueue[tuple[ListedJob, str] | signal.Signals] = attrs.field(factory=SimpleQueue, init=False)
     _counts: Counter[str] = attrs.field(factory=Counter, init=False)
@@ -85,7 +88,7 @@ class BatchRun:
             client_of(arguments, poll=poll_policy(arguments), prices=self.prices) as client,
             ResultsFile(self.folder / RESULTS) as self._results,
         ):
-            limit = self._limit(client)
+            limit, self._videos = self._limit(client), EarlierVideos(self.folder)
             try:
                 with (
                     self._progress() as progress,
@@ -109,9 +112,9 @@ class BatchRun:
             return None
         labels = {label for _, label in self.jobs.labelled()}
         spent = sum(
-            Decimal(repr(record.cost))
+            Decimal(repr(self.prices.get(record.model, 0.0) if record.cost is None else record.cost))
             for record in client.jobs
-            if record.label in labels and record.cost is not None and record.state not in ("intended", "refused")
+            if record.label in labels and record.state not in ("intended", "refused")
         )
         if spent:
             self.output.note(f"Earlier runs have spent {spent} of {limit:g}.")
@@ -134,7 +137,9 @@ class BatchRun:
 
     def _submit(self, pool: JobPool, job: ListedJob, label: str) -> None:
         name = job.output or self.file_of(job.line, label, job.input.model.name, None)
-        future = pool.submit(job.input, label=label, save_to=self.folder / name)
+        target = Path(os.path.normpath(self.folder / name))
+        self._videos.make_way(label, target)
+        future = pool.submit(job.input, label=label, save_to=target)
         self._pending[job, label] = future
         future.add_done_callback(lambda _: self._ended.put((job, label)))
 
@@ -149,6 +154,7 @@ class BatchRun:
             with suppress(Empty):
                 ended = self._ended.get(timeout=TURN)
         if isinstance(ended, signal.Signals):
+            self.output.say("Interrupted. A request to submit a job is completed first; Ctrl-C again ends it, too.")
             raise Interrupted(ended)
         future = self._pending.pop(ended)
         if not future.cancelled():
@@ -227,9 +233,10 @@ class BatchRun:
     def _explain_unknown(self) -> None:
         """Say what to do about jobs whose outcome is unknown."""
         if number := self._counts["unknown"]:
+            journal = quoted(f"{self.arguments.journal}")
             self.output.error(
                 f"{counted(number, 'job')} may have been accepted and billed. Check your account, then run `decart "
-                f"jobs settle LABEL --journal {self.arguments.journal}` with --job-id ID, or with --not-accepted."
+                f"jobs settle LABEL --journal {journal}` with --job-id ID, or with --not-accepted."
             )
 
     def _done(self) -> str:

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from .exits import described
 from .output import Output, add_output_options
 
 Run = Callable[[Namespace, Output], int]
 """Runs a command, and returns its exit code."""
+
+
+class UsageError(Exception):
+    """The command line cannot be used.
+
+    Attributes:
+        parser: The parser that says so.
+    """
+
+    def __init__(self, message: str, parser: ArgumentParser) -> None:
+        super().__init__(message)
+        self.parser = parser
+
+
+class Parser(ArgumentParser):
+    """A parser that raises an error instead of printing it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the command line."""
+        raise UsageError(message, self)
 
 
 class Commands(Protocol):

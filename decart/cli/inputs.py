@@ -7,7 +7,7 @@ import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 from .. import models
 from ..errors import InvalidInputError, ModelNotFoundError
@@ -116,16 +116,22 @@ def _file(name: str, output: Output) -> Path | tuple[str, bytes]:
 
 
 def _stdin(output: Output) -> bytes:
-    """Read standard input to its end.
+    """Read standard input to its end."""
+    file = stdin()
+    if sys.stdin.isatty():
+        output.note(f"Reading from the terminal; end it with {'Ctrl-Z and Enter' if os.name == 'nt' else 'Ctrl-D'}.")
+    return file.read()
+
+
+def stdin() -> BinaryIO:
+    """Return standard input.
 
     Raises:
         InvalidInputError: It is closed.
     """
     if sys.stdin is None:
         raise InvalidInputError("Standard input is closed, and cannot be read.")
-    if sys.stdin.isatty():
-        output.note(f"Reading from the terminal; end it with {'Ctrl-Z and Enter' if os.name == 'nt' else 'Ctrl-D'}.")
-    return sys.stdin.buffer.read()
+    return sys.stdin.buffer
 
 
 def read_text(flag: str, value: str, output: Output) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 from argparse import Namespace
 from collections import Counter
@@ -15,7 +14,7 @@ from typing import IO, Any
 
 import attrs
 
-from ..config import Settings, settings
+from ..config import DEFAULT_BASE_URL, Settings, settings
 from ..errors import DecartSDKError, InvalidInputError
 from ..file_inputs import VideoInput
 from ..inputs import refuse, shown
@@ -26,7 +25,7 @@ from ..options import from_options
 from ..pool.saving import FileOf
 from ..protocol import form_fields
 from ..uploads import Upload
-from .inputs import FILES, model_of
+from .inputs import FILES, model_of, stdin
 from .listlines import Values, csv_lines, json_lines
 
 SHOWN = 20
@@ -107,7 +106,7 @@ class JobList:
         A label that the list does not name is made of the inputs of the job, and of how many lines before it have the
         same ones. So jobs keep their labels if lines are added or removed above them.
         """
-        service, before = settings("none", None, None, None), Counter[str]()
+        service, before = settings("none", DEFAULT_BASE_URL, None, None), Counter[str]()  # they make no difference
         for job in self.jobs():
             if job.label is not None:
                 yield job, job.label
@@ -185,7 +184,7 @@ def open_list(name: str) -> Iterator[JobList]:
     with tempfile.TemporaryFile() as copy:
         try:
             if name == "-":
-                shutil.copyfileobj(sys.stdin.buffer, copy)
+                shutil.copyfileobj(stdin(), copy)
             else:
                 with path.open("rb") as file:
                     shutil.copyfileobj(file, copy)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
+import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from ..errors import DecartSDKError, JobFailedError, NotFoundError
+from .commands import UsageError
 from .exits import Exit, code_of
 from .output import Output, OutputError
 from .parser import build_parser
-from .service import command_to_resume
+from .service import KEY, command_to_resume, quoted
 from .wording import in_commands
 
 
@@ -26,9 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     It is called in the main thread of a process.
     """
-    arguments, unknown = build_parser().parse_known_args(argv)
-    if unknown:  # argparse would show the usage of the program
-        arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        arguments = _parsed(argv)
+    except UsageError as error:
+        _report_usage(error, Output(as_json="--json" in argv))
+        raise SystemExit(Exit.USAGE) from None
     with Output.of(arguments) as output, _terminable():
         try:
             code: int = arguments.run(arguments, output)
@@ -44,6 +51,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         except OSError as error:
             message = f"{error.filename}: {error.strerror}." if error.filename and error.strerror else f"{error}"
             return _report(error, message, arguments, output, Exit.ERROR)
+
+
+def _parsed(argv: Sequence[str]) -> Namespace:
+    """Read the command line.
+
+    Raises:
+        UsageError: It cannot be used.
+    """
+    arguments, unknown = build_parser().parse_known_args(argv)
+    if unknown:  # argparse would show the usage of the program
+        arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return arguments
+
+
+def _report_usage(error: UsageError, output: Output) -> None:
+    """Say what is wrong with the command line, which may have a key in it by mistake."""
+    message = KEY.sub("***", re.sub(r"(--api[-_]?key[ =])\S+", r"\1***", str(error)))
+    if message != str(error):
+        message += " (the API key is never an argument, which others can see: use DECART_API_KEY or --api-key-file)"
+    output.say(f"{error.parser.format_usage()}{error.parser.prog}: error: {message}")
+    if output.as_json:
+        _print_error("UsageError", message, None, None, Exit.USAGE, output)
 
 
 @contextmanager
@@ -76,8 +105,16 @@ def _report_interrupt(error: BaseException, arguments: Namespace, output: Output
 
 def _report(error: BaseException, message: str, arguments: Namespace, output: Output, code: int) -> int:
     """Say what went wrong and how to continue, and return the exit code."""
+    with _uninterrupted():
+        _explain(error, message, arguments, output, code)
+    return code
+
+
+def _explain(error: BaseException, message: str, arguments: Namespace, output: Output, code: int) -> None:
     notes = [*getattr(error, "__notes__", ())]
     job_id, command = getattr(error, "job_id", None), None
+    if "client.jobs." in " ".join([message, *notes]) and _names_journal(arguments):
+        notes.append(f"The journal is --journal {quoted(arguments.journal)}.")
     if job_id is not None and not isinstance(error, JobFailedError) and not _is_missing(error):
         command = command_to_resume(arguments, job_id)
         notes += [] if command else ["The emulator has ended, and the job with it; nothing was billed."]
@@ -88,9 +125,32 @@ def _report(error: BaseException, message: str, arguments: Namespace, output: Ou
         output.say(f"Resume with: {command}")
     if output.as_json:
         said = in_commands(" ".join([message, *notes]))
-        facts: dict[str, Any] = {"type": type(error).__name__, "message": said, "job_id": job_id, "resume": command}
+        _print_error(type(error).__name__, said, job_id, command, code, output)
+
+
+def _print_error(name: str, message: str, job_id: str | None, command: str | None, code: int, output: Output) -> None:
+    """Print an error as JSON; if standard output cannot be written to, standard error has it, too."""
+    facts = {"type": name, "message": message, "job_id": job_id, "resume": command}
+    with suppress(OutputError):
         output.result({"error": facts, "exit_code": int(code)}, "")
-    return code
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignore a second Ctrl-C or SIGTERM while the id of a job is being printed."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _names_journal(arguments: Namespace) -> bool:
+    """Return whether the command line names a journal, which commands to continue need, too."""
+    journal: str | None = getattr(arguments, "journal", None)
+    return isinstance(journal, str) and journal != os.environ.get("DECART_JOURNAL")
 
 
 def _is_missing(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from .._version import __version__
 from . import batch, completion, doctor, emulate, image, journal, modelslist, token, verify, video
+from .commands import Parser
 from .exits import described
 
 DESCRIPTION = """\
@@ -25,7 +26,7 @@ examples:
 
 def build_parser() -> ArgumentParser:
     """Return the parser."""
-    parser = ArgumentParser(
+    parser = Parser(
         prog="decart",
         description=DESCRIPTION,
         epilog=EXAMPLES + described(),

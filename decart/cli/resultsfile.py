@@ -12,6 +12,7 @@ from typing import IO, Any, Self
 from ..errors import SubmitOutcomeUnknownError
 from ..jobs import QueueJobResult
 from ..results import write_to
+from .wording import in_commands
 
 RESULTS = "results.jsonl"
 """Its name."""
@@ -40,8 +41,8 @@ class ResultsFile:
         self.path = path
         self._earlier: dict[object, tuple[Any, ...]] = {}
         if path.exists():
-            self._rewrite(lambda result: result["status"] == "completed" and Path(result["path"]).is_file())
-            self._earlier = {_key(result): _identity(result) for result in self._read()}
+            self._rewrite(lambda result: result["status"] == "completed" and _has_file(result))
+            self._earlier = {_key(result): _identity(result) for result in read_results(self.path)}
         self._file: IO[bytes] = path.open("ab", buffering=0)
 
     def add(self, result: Result) -> bool:
@@ -52,8 +53,21 @@ class ResultsFile:
             return False
         if earlier is not None:
             self._leave_out({key})
-        self._file.write(json.dumps(result).encode() + b"\n")
+        self._append(json.dumps(result).encode() + b"\n")
         return True
+
+    def _append(self, line: bytes) -> None:
+        """Write all of a line: a disk that is almost full takes a part of it.
+
+        Raises:
+            OSError: The disk is full; it names the file.
+        """
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError as error:
+            error.filename = str(self.path)
+            raise
 
     def forget_others(self) -> None:
         """Leave out the results of earlier runs that were not added again: their jobs are no longer in the list."""
@@ -66,17 +80,8 @@ class ResultsFile:
         self._file = self.path.open("ab", buffering=0)
 
     def _rewrite(self, is_kept: Callable[[Result], bool]) -> None:
-        lines = [json.dumps(result).encode() + b"\n" for result in self._read() if is_kept(result)]
+        lines = [json.dumps(result).encode() + b"\n" for result in read_results(self.path) if is_kept(result)]
         write_to(self.path.absolute(), "", b"".join(lines))
-
-    def _read(self) -> Iterator[Result]:
-        """Yield the results in the file, without lines that are damaged."""
-        with self.path.open("rb") as lines:
-            for line in lines:
-                with suppress(ValueError):
-                    result = json.loads(line)
-                    if isinstance(result, dict) and result.keys() == set(FIELDS):
-                        yield result
 
     def __enter__(self) -> Self:
         return self
@@ -85,6 +90,28 @@ class ResultsFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def read_results(path: Path) -> Iterator[Result]:
+    """Yield the results in a file, without lines that are damaged."""
+    with path.open("rb") as lines:
+        for line in lines:
+            with suppress(ValueError, RecursionError):
+                result = json.loads(line)
+                if _is_result(result):
+                    yield result
+
+
+def _is_result(value: Any) -> bool:
+    """Return whether a value of JSON is a line of the results: anybody can edit the file."""
+    if not isinstance(value, dict) or value.keys() != set(FIELDS):
+        return False
+    texts = [value[name] for name in ("label", "job_id", "status", "path")]
+    return isinstance(value["line"], int) and all(isinstance(text, str | None) for text in texts)
+
+
+def _has_file(result: Result) -> bool:
+    return result["path"] is not None and Path(result["path"]).is_file()
 
 
 def _key(result: Result) -> object:
@@ -101,8 +128,9 @@ def result_of(line: int, label: str | None, outcome: Outcome) -> Result:
     result = {"line": line, "label": label, "job_id": getattr(outcome, "job_id", None)}
     if not isinstance(outcome, QueueJobResult):
         status = "unknown" if isinstance(outcome, SubmitOutcomeUnknownError) else "error"
-        return result | {"status": status, "path": None, "error": str(outcome), "seconds": None}
+        return result | {"status": status, "path": None, "error": in_commands(str(outcome)), "seconds": None}
     status = "timed_out" if outcome.timed_out else outcome.status
     seconds = None if outcome.elapsed is None else round(outcome.elapsed, 1)
     path = None if outcome.path is None else str(outcome.path)
-    return result | {"status": status, "path": path, "error": outcome.error, "seconds": seconds}
+    error = None if outcome.error is None else in_commands(outcome.error)
+    return result | {"status": status, "path": path, "error": error, "seconds": seconds}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from ..policies import PollPolicy
 
 if TYPE_CHECKING:
     from ..client import DecartClient
+
+KEY = re.compile(r"(?:dct_|ek_|eyJ)\S*")
+"""A key."""
 
 KEPT = {"output": "-o", "base_url": "--base-url", "api_key_file": "--api-key-file", "journal": "--journal"}
 """What the command that resumes a job has in common with the one that submitted it."""
@@ -125,6 +129,10 @@ def read_key(file: str | None) -> str | None:
     try:
         return Path(file).read_text("utf-8-sig")  # editors on Windows begin a file with a mark
     except (OSError, ValueError) as error:
+        if KEY.match(file):
+            raise InvalidAPIKeyError(
+                "--api-key-file must be the name of a file that has the key, not the key."
+            ) from None
         reason = getattr(error, "strerror", None) or "it is not text"
         raise InvalidAPIKeyError(f"--api-key-file: {file} cannot be read: {reason}.") from None
 
@@ -137,8 +145,24 @@ def command_to_resume(arguments: Namespace, job_id: str) -> str | None:
     for name, option in KEPT.items():
         value = getattr(arguments, name, None)
         if value is not None:
-            words += [option, value]
+            is_option = value.startswith("-") and value != "-"  # it would be taken for one
+            words += [f"{'--output' if option == '-o' else option}={value}"] if is_option else [option, value]
     words += ["--allow-http"] if getattr(arguments, "allow_http", False) else []
-    from subprocess import list2cmdline  # --help needs none
+    return " ".join(map(quoted, words))
 
-    return list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+def quoted(word: str) -> str:
+    r"""Return a word as it is typed in a shell.
+
+    Example:
+        >>> print(quoted("a b.mp4"), quoted("caf\udce9.mp4"))
+        'a b.mp4' $'caf\xe9.mp4'
+    """
+    if os.name == "nt":
+        from subprocess import list2cmdline  # --help needs none
+
+        return list2cmdline([word])
+    if any("\udc80" <= character <= "\udcff" for character in word):  # bytes that are not text
+        escaped = (f"\\x{byte:02x}" if byte > 126 or byte in b"\\'" else chr(byte) for byte in os.fsencode(word))
+        return f"$'{''.join(escaped)}'"
+    return shlex.quote(word)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import attrs
 
 from .commands import Commands, new_command
 from .exits import Exit
+from .inputs import stdin
 from .output import Output
 from .service import add_service_options, client_of
 
@@ -29,7 +29,7 @@ def add_commands(commands: Commands) -> None:
 
 def verify_file(arguments: Namespace, output: Output) -> int:
     """Check whether a file has the service's watermark."""
-    file = ("stdin", sys.stdin.buffer.read()) if arguments.file == "-" else Path(arguments.file)
+    file = ("stdin", stdin().read()) if arguments.file == "-" else Path(arguments.file)
     with client_of(arguments) as client:
         found = client.verify(file, progress=output.shows_bars)
     verdict = {True: "detected", False: "not detected", None: "the service does not say"}[found.detected]
