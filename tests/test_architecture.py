@@ -43,8 +43,8 @@ decart
 emulator
 integrations.pytest_plugin integrations
 cli.wording cli.output cli.exits cli.commands cli.service cli.inputs cli.preview cli.target cli.progress
-cli.image cli.video cli.listlines cli.resultsfile cli.joblist cli.earlier cli.earliervideos cli.batchrun cli.batch cli.journal
-cli.modelslist cli.token cli.verify cli.checks cli.reachability cli.doctor cli.emulate cli.completion
+cli.image cli.video cli.listlines cli.resultsfile cli.joblist cli.earlier cli.earliervideos cli.batchrun cli.batch
+cli.journal cli.modelslist cli.token cli.verify cli.checks cli.reachability cli.doctor cli.emulate cli.completion
 cli.parser cli.main cli
 __main__
 """.split()  # noqa: SIM905

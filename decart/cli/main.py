@@ -13,6 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 from ..errors import DecartSDKError, JobFailedError, NotFoundError
+from ..journal.errors import LabelConflictError
 from .commands import UsageError
 from .exits import Exit, code_of
 from .output import Output, OutputError
@@ -115,7 +116,7 @@ def _explain(error: BaseException, message: str, arguments: Namespace, output: O
     job_id, command = getattr(error, "job_id", None), None
     if "client.jobs." in " ".join([message, *notes]) and _names_journal(arguments):
         notes.append(f"The journal is --journal {quoted(arguments.journal)}.")
-    if job_id is not None and not isinstance(error, JobFailedError) and not _is_missing(error):
+    if job_id is not None and not isinstance(error, (JobFailedError, LabelConflictError)) and not _is_missing(error):
         command = command_to_resume(arguments, job_id)
         notes += [] if command else ["The emulator has ended, and the job with it; nothing was billed."]
     output.error(message)

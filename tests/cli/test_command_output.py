@@ -231,3 +231,21 @@ def test_a_full_disk_is_named_and_the_video_can_be_fetched_again(emulator: Emula
         f"decart: error: {Path('lake.mp4').absolute()}: File too large.\nJob {job_id} is done.\n"
         f"Resume with: decart wait {job_id} -o lake.mp4\n"
     )
+
+
+def test_a_video_that_standard_output_cannot_take_is_an_error_when_python_does_not_buffer(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    limited = ["sh", "-c", 'ulimit -f 1; exec "$@"', "sh"]  # its write takes a part of the video, without an error
+    with open(tmp_path / "videos", "wb", buffering=0) as video:
+        video.write(bytes(300))
+        done = subprocess.run(
+            [*limited, *COMMAND, "run", *LAKE, "-o", "-"],
+            env=small_environment(PYTHONUNBUFFERED="1", **service()),
+            stdout=video,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert b"does not have the complete file" in done.stderr
