@@ -35,6 +35,7 @@ from .joblist import Checked, JobList, ListedJob
 from .output import Output
 from .resultsfile import RESULTS, Outcome, ResultsFile, result_of
 from .service import client_of, poll_policy, quoted
+from .signals import handled_by
 
 if TYPE_CHECKING:
     from .._sync.pool import JobPool
@@ -98,7 +99,7 @@ class BatchRun:
                         retry_failed=arguments.retry_failed,
                         progress=progress,
                     ) as pool,
-                    signals_put_in(self._ended),
+                    handled_by(lambda number, _: self._ended.put(signal.Signals(number))),
                 ):
                     self._work(pool)
             except Interrupted as interruption:
@@ -265,20 +266,6 @@ def ends_all(error: DecartSDKError) -> bool:
     while cause is not None and not isinstance(cause, ENDS_ALL):
         cause = cause.cause
     return cause is not None or code_of(error) == Exit.KEY_REFUSED
-
-
-@contextmanager
-def signals_put_in(queue: SimpleQueue[signal.Signals | tuple[ListedJob, str]]) -> Iterator[None]:
-    """Put Ctrl-C and SIGTERM in a queue, so that they are raised where nothing is left half done."""
-    before = {}
-    with suppress(ValueError):  # not the main thread
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, lambda number, _: queue.put(signal.Signals(number)))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def counted(number: int, noun: str) -> str:

@@ -19,6 +19,7 @@ from .exits import Exit, code_of
 from .output import Output, OutputError
 from .parser import build_parser
 from .service import KEY, command_to_resume, quoted
+from .signals import NUMBERS, once
 from .wording import in_commands
 
 
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         _report_usage(error, Output(as_json="--json" in argv))
         raise SystemExit(Exit.USAGE) from None
-    with Output.of(arguments) as output, _terminable():
+    with Output.of(arguments) as output, _ended_by_signals():
         try:
             code: int = arguments.run(arguments, output)
             return code
@@ -77,17 +78,22 @@ def _report_usage(error: UsageError, output: Output) -> None:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """Have SIGTERM end the command as Ctrl-C does."""
-    previous = signal.signal(signal.SIGTERM, _terminate)
+def _ended_by_signals() -> Iterator[None]:
+    """Have SIGTERM end the command as Ctrl-C does, unless they are ignored."""
+    before = {number: signal.getsignal(number) for number in NUMBERS}
+    handler = once(_end)
+    for number in NUMBERS:
+        if before[number] is not signal.SIG_IGN:
+            signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number in NUMBERS:
+            signal.signal(number, before[number])
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
 def _report_interrupt(error: BaseException, arguments: Namespace, output: Output) -> int:
@@ -106,12 +112,6 @@ def _report_interrupt(error: BaseException, arguments: Namespace, output: Output
 
 def _report(error: BaseException, message: str, arguments: Namespace, output: Output, code: int) -> int:
     """Say what went wrong and how to continue, and return the exit code."""
-    with _uninterrupted():
-        _explain(error, message, arguments, output, code)
-    return code
-
-
-def _explain(error: BaseException, message: str, arguments: Namespace, output: Output, code: int) -> None:
     notes = [*getattr(error, "__notes__", ())]
     job_id, command = getattr(error, "job_id", None), None
     if "client.jobs." in " ".join([message, *notes]) and _names_journal(arguments):
@@ -127,6 +127,7 @@ def _explain(error: BaseException, message: str, arguments: Namespace, output: O
     if output.as_json:
         said = in_commands(" ".join([message, *notes]))
         _print_error(type(error).__name__, said, job_id, command, code, output)
+    return code
 
 
 def _print_error(name: str, message: str, job_id: str | None, command: str | None, code: int, output: Output) -> None:
@@ -134,18 +135,6 @@ def _print_error(name: str, message: str, job_id: str | None, command: str | Non
     facts = {"type": name, "message": message, "job_id": job_id, "resume": command}
     with suppress(OutputError):
         output.result({"error": facts, "exit_code": int(code)}, "")
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ignore a second Ctrl-C or SIGTERM while the id of a job is being printed."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _names_journal(arguments: Namespace) -> bool:

@@ -158,11 +158,9 @@ def quoted(word: str) -> str:
         >>> print(quoted("a b.mp4"), quoted("caf\udce9.mp4"))
         'a b.mp4' $'caf\xe9.mp4'
     """
-    if os.name == "nt":
-        from subprocess import list2cmdline  # --help needs none
-
-        return list2cmdline([word])
     if any("\udc80" <= character <= "\udcff" for character in word):  # bytes that are not text
         escaped = (f"\\x{byte:02x}" if byte > 126 or byte in b"\\'" else chr(byte) for byte in os.fsencode(word))
         return f"$'{''.join(escaped)}'"
-    return shlex.quote(word)
+    from subprocess import list2cmdline  # --help needs none
+
+    return list2cmdline([word]) if os.name == "nt" else shlex.quote(word)

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 from support.batches import Batches, batches, lake, render
@@ -290,6 +291,42 @@ def test_an_interrupted_batch_waits_for_submits_that_are_under_way(
         assert "and 0 jobs that were submitted continue at the service." in done.stderr
         assert "`decart jobs settle LABEL " in done.stderr
         assert [each["status"] for each in at.results()] == ["unknown"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_that_are_ignored_stay_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def render_and_send(job: object, target: Path) -> None:
+        render(job, target)
+        os.kill(os.getpid(), number)
+
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with batches(tmp_path, capsys, monkeypatch, renderer=render_and_send) as at:
+            at.write(lake(1))
+            assert at.batch().code == 0
+            assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+def test_ctrl_c_twice_at_once_still_waits_for_submits_that_are_under_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def render_and_send(job: object, target: Path) -> None:
+        render(job, target)
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            event.wait(0.05)
+
+    event = Event()
+    with batches(tmp_path, capsys, monkeypatch, renderer=render_and_send, faults=["stall:0.5,on=submit"]) as at:
+        at.write(lake(1))
+        done = at.batch()
+        assert (done.code, [record.state for record in at.records()]) == (130, ["accepted"])
+        assert "Ctrl-C again ends it, too." in done.stderr
+        assert "1 job that was submitted continues" in done.stderr
 
 
 class TerminalText(io.StringIO):
