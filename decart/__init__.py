@@ -101,6 +101,7 @@ if TYPE_CHECKING:
         SavedJob,
     )
     from .journal import JobRecord, Journal, JournalError, LabelConflictError, MemoryJournal, SQLiteJournal
+    from .journal.jobstep import JobStep
     from .lookups import Provenance
     from .models import ImageModelName, ModelDefinition, VideoModelName
     from .options import (
@@ -179,6 +180,7 @@ __all__ = [
     "JobRecord",
     "JobStatus",
     "JobStatusResponse",
+    "JobStep",
     "JobSubmitResponse",
     "JobTimeoutError",
     "JobsClient",

@@ -23,6 +23,7 @@ LATER = {
     "file_inputs": "FirstLastFrameInput ImageToImageInput ImageToMotionVideoInput ImageToVideoInput "
     "MotionTrajectoryInput VideoEditInput VideoRestyleInput VideoToVideoInput",
     "images": "ImageResult SavedImage",
+    "journal.jobstep": "JobStep",
     "journal": "JobRecord Journal JournalError LabelConflictError MemoryJournal SQLiteJournal",
     "lookups": "Provenance",
     "files": "FileReference",

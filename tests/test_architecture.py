@@ -15,7 +15,7 @@ ROOT = Path(decart.__file__).parent
 
 CLIENT = """
 backend workers engine transfers recorder waits operations pooljob poolreporter steps taken pool finished queue images
-lookups tokens files resuming jobs client
+lookups tokens files resuming settling stepping sweeping records jobs client
 """.split()  # noqa: SIM905
 """The modules of `decart._async` and of `decart._sync`, which is generated from it."""
 
@@ -31,7 +31,7 @@ file_sources uploads file_inputs jobs progress options integrations.progress_bar
 policies pace keys config
 redaction responses content protocol reporter polling downloads outcomes arguments
 images lookups tokens claims integrations.signed_tokens files
-journal.fingerprints journal.labels journal.entries journal.prices journal.reports
+journal.fingerprints journal.labels journal.entries journal.prices journal.reports journal.jobstep
 pool pool.options pool.throttle pool.schedule pool.spending pool.saving pool.tally
 transports.urllib3 transports.requests transports.threaded transports.aiohttp transports
 _async _sync

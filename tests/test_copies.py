@@ -51,6 +51,7 @@ VALUES: list[Any] = [
     decart.JobRecord(
         label="a", model="m", origin="o", account="a", owner="o", created_at=1.0, updated_at=1.5, cost=0.5
     ),
+    decart.JobStep(record=None, wait=30.0, token="1.0..1"),
     decart.ClientTokenClaims.of({"sub": "user_1", "exp": 1_800_000_000}),
     decart.VerifiedClientToken.of({"sub": "user_1", "exp": 1_800_000_000}),
 ]

@@ -3,146 +3,36 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Collection
-from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, cast
 
-import attrs
-
 from ..arguments import wait_arguments
-from ..errors import InvalidInputError, NotFoundError, QueueStatusError
+from ..errors import InvalidInputError
 from ..inputs import refuse
 from ..jobs import JobSubmitResponse
+from ..journal.jobstep import JobStep, OnDone, SaveTo, Store, Token, step_arguments
 from ..journal.labels import check_label, decided
-from ..journal.records import OPEN, STATES, UNFINISHED, JobRecord, State
-from ..journal.reports import Records, ResumedJob, files_named
+from ..journal.records import UNFINISHED, JobRecord
+from ..journal.reports import ResumedJob, files_named
 from ..models import video
 from ..options import JobOptions
 from ..outcomes import CallState
 from ..policies import PollPolicy
 from ..protocol import is_id
-from .backend import AWAITED, CancelEvent, in_thread
-from .operations import Operations
-from .recorder import REVISED, Recorder
-from .resuming import FileOf, resume
-
-PAGE = 1000
-"""Records to read at a time."""
-
-LAST = 20
-"""Records that a notebook shows of a journal."""
-
-SaveTo = str | os.PathLike[str] | FileOf
+from .backend import AWAITED, CancelEvent
+from .records import JobRecords
+from .resuming import resume
+from .settling import settle
+from .stepping import Stepper
+from .sweeping import Sweep
 
 
-class JobsClient:
+class JobsClient(JobRecords):
     """The jobs in the journal of a client; reach them as ``client.jobs``.
 
     Example:
         >>> for record in client.jobs.pending():
         ...     print(record.label, record.state, record.job_id)
     """
-
-    def __init__(self, operations: Operations) -> None:
-        self._operations = operations
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._operations.engine.shared.journal!r})"
-
-    def _repr_html_(self) -> str | None:
-        """Show the last jobs in a notebook, as a table."""
-        recorder = self._operations.recorder
-        if recorder is None:
-            return None
-        last = recorder.journal.select(limit=LAST, newest_first=True)
-        return Records(self._as_it_is(record) for record in reversed(last))._repr_html_()
-
-    def get(self, label: str) -> JobRecord | None:
-        """Return the record of a label, or ``None``: that of the last generation.
-
-        Raises:
-            JournalError: The journal cannot be read.
-        """
-        label = check_label(label)
-        self._recorder.write_again()
-        record = in_thread(partial(self._recorder.journal.latest, label))
-        return None if record is None else self._as_it_is(record)
-
-    def select(
-        self,
-        *,
-        states: Collection[State] | None = None,
-        model: str | None = None,
-        label_prefix: str = "",
-        since: datetime | float | None = None,
-        limit: int | None = None,
-        newest_first: bool = False,
-    ) -> Records:
-        """Return records, oldest first unless you say otherwise; in a notebook, they are a table.
-
-        Args:
-            states: Only those in these states; see `decart.journal.records`.
-            model: Only those of the model with this name.
-            label_prefix: Only those whose label begins with this text.
-            since: Only those created at this time or later: a ``datetime`` or UNIX seconds.
-            limit: The most records to return; all by default.
-            newest_first: Return the newest first; with a ``limit``, those are the last ones.
-
-        Raises:
-            JournalError: The journal cannot be read.
-        """
-        if states is not None and (isinstance(states, str) or not set(states) <= set(STATES)):
-            raise refuse("states", f"a list of {', '.join(STATES)}", states)
-        if not isinstance(label_prefix, str) or not isinstance(model, (str, type(None))):
-            raise InvalidInputError("label_prefix and model must be str; model is the name of a model.")
-        seconds = since.timestamp() if isinstance(since, datetime) else since
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float, type(None))):
-            raise refuse("since", "a datetime, or UNIX seconds", since)
-        if isinstance(limit, bool) or not isinstance(limit, (int, type(None))) or (limit or 0) < 0:
-            raise refuse("limit", "a number of records, 0 or more", limit)
-        self._recorder.write_again()
-        stored: Collection[State] | None = states
-        if states is not None and "unknown" in states:
-            stored = {*states, "sending"}  # see `_as_it_is`
-        size = PAGE if limit is None else min(limit, PAGE)
-        found, after = Records(), None
-        while limit is None or len(found) < limit:
-            page = in_thread(
-                partial(
-                    self._recorder.journal.select,
-                    states=stored,
-                    model=model,
-                    prefix=label_prefix,
-                    since=seconds,
-                    after=after,
-                    limit=size,
-                    newest_first=newest_first,
-                )
-            )
-            records = map(self._as_it_is, page)
-            found += [record for record in records if states is None or record.state in states]
-            if len(page) < size:
-                break
-            after = page[-1].place
-        return Records(found[:limit])
-
-    def __iter__(self) -> Iterator[JobRecord]:
-        self._recorder.write_again()
-        after: tuple[float, str, int] | None = None
-        while page := in_thread(partial(self._recorder.journal.select, after=after, limit=PAGE)):
-            for record in page:
-                after = record.place
-                yield self._as_it_is(record)
-
-    def pending(self) -> Records:
-        """Return what is unfinished: jobs that run, videos that were not handed over, and unknown outcomes.
-
-        What another call is submitting at this moment counts, and what died before it sent anything does not.
-        """
-        records = self.select(states=OPEN)
-        return Records(each for each in records if each.state != "intended" or self._recorder.is_under_way(each))
 
     def resume(
         self, *, save_to: SaveTo, poll: PollPolicy | None = None, cancel: CancelEvent | None = None
@@ -175,6 +65,92 @@ class JobsClient:
         file_of = save_to if callable(save_to) else files_named(save_to)
         return resume(self._operations, self._recorder, self.select(states=UNFINISHED), file_of, arguments)
 
+    def step(
+        self,
+        label: str,
+        options: JobOptions | None = None,
+        *,
+        token: str | None = None,
+        save_to: SaveTo | None = None,
+        store: Store | None = None,
+        on_done: OnDone | None = None,
+        poll: PollPolicy | None = None,
+    ) -> JobStep:
+        """Make the next step of a job, for a task queue or another engine of your own. It never sleeps.
+
+        A step is one attempt to submit the job, which costs what the job costs; or one status check, and, once the
+        video is ready, its download. What it has found is in the journal when it returns, so a step that was killed
+        may be made again, by any process, and two at once do no harm: a label is submitted once.
+
+        Args:
+            label: The label of the job.
+            options: What to submit if the label has no job yet; as for ``client.queue.submit``.
+            token: The ``token`` of the step before. With it, of two schedulers that advance the same job, such as
+                after a task that was delivered twice, one is told that it is ``superseded``.
+            save_to: The file of the video: a path, in which ``{label}``, ``{job_id}``, ``{model}`` and
+                ``{generation}`` are replaced, or a function of the record. Its folder is created.
+            store: A function that keeps the video in another place: it is called with the record and the path of a
+                temporary file, and returns where it has stored the video. In the async client, it runs in a thread.
+            on_done: Called with the last step, before the journal notes the end: after a crash it is called again.
+            poll: The policy of the wait: its pauses, and a deadline that counts from the submit. It is used by the
+                first step only; defaults to the client's.
+
+        Returns:
+            A ``JobStep``. While its ``wait`` is not ``None``, make the next step in so many seconds; then its
+            ``record.state`` says how it ended: ``delivered``, ``failed``, ``refused``, ``unknown``, ``completed``
+            without ``save_to`` and ``store``, or ``accepted`` after the deadline, whose job may still finish.
+
+        Raises:
+            InvalidInputError: An argument cannot be used, or the label has no job and there are no ``options``.
+            JournalError: The journal cannot be used; make the step again.
+            LabelConflictError: The label belongs to another request.
+
+        Example:
+            >>> step = client.jobs.step("order-1", options, save_to="videos/{label}.mp4")
+            >>> while step.wait is not None:
+            ...     time.sleep(step.wait)
+            ...     step = client.jobs.step("order-1", token=step.token, save_to="videos/{label}.mp4")
+        """
+        arguments = step_arguments(save_to, store, on_done, poll, many=False)
+        recorder, label, last = self._recorder, check_label(label), None if token is None else Token.parse(token)
+        recorder.write_again()
+        return Stepper(self._operations, recorder, arguments).step(label, last, options)
+
+    def sweep(
+        self,
+        *,
+        save_to: SaveTo | None = None,
+        store: Store | None = None,
+        on_done: OnDone | None = None,
+        poll: PollPolicy | None = None,
+        seconds: float = 50.0,
+        workers: int = 8,
+    ) -> list[JobStep]:
+        """Make the next step of every unfinished job of this account that is due. Nothing is submitted, or billed.
+
+        Call it again and again: from cron, from a periodic task, from a loop. Passes that overlap share the work. A job
+        that another live call is waiting for is left to it, and so is one whose deadline has passed.
+
+        Args:
+            save_to, store, on_done, poll: As for ``step``; ``save_to`` must give each job a file of its own.
+            seconds: No step begins later than so many seconds after the call, so that the next pass finds its turn.
+            workers: The most steps at once, in threads of the sync client.
+
+        Returns:
+            The steps that were made.
+
+        Raises:
+            InvalidInputError: An argument cannot be used.
+            JournalError: The journal cannot be used.
+        """
+        arguments = step_arguments(save_to, store, on_done, poll, many=True)
+        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+            raise refuse("workers", "a number of threads or tasks, 1 or more", workers)
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+            raise refuse("seconds", "a number above 0", seconds)
+        stepper = Stepper(self._operations, self._recorder, arguments)
+        return Sweep(stepper, self._recorder, seconds).run(self.select(states=UNFINISHED), workers)
+
     def settle(self, label: str, *, job_id: str | None) -> JobRecord:
         """Decide about a label whose outcome is unknown, once you have checked your account. Nothing is submitted.
 
@@ -191,42 +167,7 @@ class JobsClient:
         """
         if job_id is not None and (not isinstance(job_id, str) or not is_id(job_id)):
             raise refuse("job_id", "the id of a job, or None", job_id)
-        record = self._record(label)
-        changes: dict[str, Any]
-        if job_id is None and record.state == "accepted" and record.job_id is not None:
-            if self._exists(record.job_id):
-                raise InvalidInputError(
-                    f"The label {label!r} has job {record.job_id}, which the service knows. Nothing was changed."
-                )
-            changes = {"state": "failed", "error": "The service no longer has this job."}
-        elif record.state != "unknown":
-            raise decided(record)
-        elif job_id is None:
-            changes = {"state": "refused", "error": None}
-        else:
-            self._check_found(job_id, label)
-            changes = {"state": "accepted", "job_id": job_id, "error": None}
-        settled = record.changed(self._recorder.now(), owner="", **changes)
-        self._recorder.write(settled)
-        return settled
-
-    def _check_found(self, job_id: str, label: str) -> None:
-        """Refuse an id that a person cannot have found for a label whose outcome is unknown."""
-        known = in_thread(partial(self._recorder.journal.by_job, job_id))
-        if known is not None:
-            raise InvalidInputError(f"Job {job_id} is that of the label {known.label!r}; {label!r} is still unknown.")
-        if not self._exists(job_id):
-            raise InvalidInputError(f"The service has no job {job_id!r} for this key; {label!r} is still unknown.")
-
-    def _exists(self, job_id: str) -> bool:
-        """Return whether the service has a job."""
-        try:
-            self._operations.engine.status(job_id)
-        except QueueStatusError as error:
-            if isinstance(error.cause, NotFoundError):
-                return False
-            raise
-        return True
+        return settle(self._operations, self._recorder, self._record(label), job_id)
 
     def submit_again(self, label: str, options: JobOptions | None = None) -> JobSubmitResponse:
         """Submit a job whose outcome is unknown once more, which may bill it twice: a person must have decided so.
@@ -256,45 +197,3 @@ class JobsClient:
         if record is None:
             raise InvalidInputError(f"The journal has no job with the label {label!r}.")
         return record
-
-    def _as_it_is(self, record: JobRecord) -> JobRecord:
-        """Return a record as what it is: one that is being sent by a process that died is unknown."""
-        if record.state != "sending" or self._recorder.is_under_way(record):
-            return record
-        return attrs.evolve(record, **REVISED["note unknown"])
-
-    def prune(self, *, older_than: timedelta | float) -> int:
-        """Delete the records of jobs that have ended and were last written longer ago. What is open always stays.
-
-        Args:
-            older_than: A ``timedelta`` or seconds.
-
-        Returns:
-            How many records were deleted. Their labels may be used, and billed, again.
-        """
-        seconds = older_than.total_seconds() if isinstance(older_than, timedelta) else older_than
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < float("inf"):
-            raise refuse("older_than", "a timedelta or a number of seconds, 0 or more", older_than)
-        ended: list[State] = [state for state in STATES if state not in OPEN]
-        before = self._recorder.now() - seconds
-        return in_thread(partial(self._recorder.journal.delete, before, ended))
-
-    def spent(
-        self, *, since: datetime | float | None = None, model: str | None = None, label_prefix: str = ""
-    ) -> float:
-        """Return what the submits cost by the ``prices`` of the client, in their unit.
-
-        Submits whose outcome is unknown count, those that were refused do not, and those without a price count as 0.
-
-        Args:
-            since, model, label_prefix: As for ``select``.
-        """
-        records = self.select(since=since, model=model, label_prefix=label_prefix)
-        return sum(record.cost or 0.0 for record in records if record.state not in ("intended", "refused"))
-
-    @property
-    def _recorder(self) -> Recorder:
-        recorder = self._operations.recorder
-        if recorder is None:
-            raise InvalidInputError("client.jobs needs a journal: write DecartClient(journal='jobs.db').")
-        return recorder

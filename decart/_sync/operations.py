@@ -69,6 +69,7 @@ class Operations:
         repeated: bool = False,
         fields: Mapping[str, str | Upload] | None = None,
         send: Send | None = None,
+        patience: float | None = None,
     ) -> JobSubmitResponse:
         """Submit a job and record it, if there is a journal, or return the one that its label names already.
 
@@ -77,11 +78,12 @@ class Operations:
             repeated: Write over the record of the attempt before, which was refused.
             fields: The form fields of the job, if they have been made already.
             send: Submits the job, in place of ``send`` of this object.
+            patience: The most seconds to wait for another call with the same label.
         """
         job = from_options(options, "video")
         send = send or partial(self.send, job, state, on_progress, cancel)
         if self.recorder is not None:
-            from .recorder import LabelArguments  # it is loaded
+            from .recorder import PATIENCE, LabelArguments  # it is loaded
 
             arguments = LabelArguments(
                 label=label,
@@ -90,6 +92,7 @@ class Operations:
                 repeated=repeated,
                 fields=fields,
                 cancel=Cancellation(cancel, submit_cancelled),
+                patience=PATIENCE if patience is None else patience,
             )
             return self.recorder.submit(job, state, arguments, send)
         if label is not None or again:

@@ -17,7 +17,7 @@ from ..events import log
 from ..inputs import JobInput
 from ..jobs import JobStatusResponse, JobSubmitResponse
 from ..journal.entries import Entry, kind_of, leave, write, write_again
-from ..journal.errors import JournalError
+from ..journal.errors import JournalError, LabelBusyError
 from ..journal.fingerprints import Request, kept_inputs, request_of, whose
 from ..journal.labels import advice, check_label, new_label, next_step
 from ..journal.owners import LEASE, Claim, may_be_alive
@@ -63,6 +63,7 @@ class LabelArguments:
         repeated: Use the record of the submit that was refused before once more.
         fields: The form fields of the job, if they have been made already.
         cancel: Ends the wait for another call with the same label.
+        patience: The most seconds of that wait.
     """
 
     label: str | None = None
@@ -71,6 +72,7 @@ class LabelArguments:
     repeated: bool = False
     fields: Fields | None = None
     cancel: Cancellation = Cancellation()
+    patience: float = PATIENCE
 
 
 class Recorder:
@@ -160,15 +162,15 @@ class Recorder:
             elif last.job_id is not None:
                 status = STATUS.get(last.state, "pending")
                 return JobSubmitResponse(job_id=last.job_id, status=status, model=last.model)
-            elif waited < PATIENCE:
+            elif waited < arguments.patience:
                 arguments.cancel.check()
                 self.engine.check_open()
                 self.engine.transport.sleep(PAUSE, event)
                 waited += PAUSE
             else:
-                raise JournalError(
-                    f"Another thread or process ({last.owner}) has been submitting the label {label!r} for "
-                    f"{PATIENCE:.0f} s; nothing was sent by this call."
+                raise LabelBusyError(
+                    f"Another thread or process ({last.owner}) is submitting the label {label!r}, and this call has "
+                    f"waited for {waited:.0f} s; it has sent nothing."
                 )
 
     def _accepted(self, entry: Entry, job_id: str, state: CallState) -> None:
@@ -253,7 +255,8 @@ class Recorder:
             record = self.journal.by_job(job_id)
             if record is None or record.state not in UNFINISHED or self.is_under_way(record):
                 return False
-            if self.journal.replace(record.changed(self.now(), owner=owner)):
+            taken = record.changed(self.now(), owner=owner, due_at=None, poll=None)  # from a scheduler, too
+            if self.journal.replace(taken):
                 return True
 
     def is_under_way(self, record: JobRecord) -> bool:
@@ -278,13 +281,15 @@ class Recorder:
     ) -> None:
         """Change the record of a job in these states, and of this owner if it is given.
 
-        A failure is logged, since the caller's video matters more.
+        One that is advanced by steps is ended only by them. A failure is logged, since the caller's video matters more.
         """
         try:
             while True:
                 record = self.journal.by_job(job_id)
                 if record is None or record.state not in states or owner not in (None, record.owner):
                     return
+                if record.due_at is not None and owner is None:
+                    fields = {name: fields[name] for name in ("status", "error") if name in fields}
                 if all(getattr(record, name) == value for name, value in fields.items()):
                     return
                 if self.journal.replace(record.changed(self.now(), **fields)):

@@ -13,6 +13,10 @@ class JournalError(DecartSDKError):
     """
 
 
+class LabelBusyError(JournalError):
+    """Another call is submitting a job with the same label right now; this one has sent nothing."""
+
+
 class LabelConflictError(DecartSDKError):
     """The label belongs to another request, service or account; ``data["differs"]`` lists what differs.
 

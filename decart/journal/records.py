@@ -59,6 +59,9 @@ class JobRecord:
         saved_to: The absolute path of the video, once it is saved.
         cost: What it costs by the caller's ``prices``, in the caller's unit.
         inputs: Its inputs as JSON values, without media, if the journal is to keep them (``keep_inputs=True``).
+        steps: How many steps ``client.jobs.step`` has made of it.
+        due_at: When its next step is due, in UNIX seconds. While there is one, only a step ends the record.
+        poll: What the steps know of the wait, as JSON values; without ``due_at``, they were given up.
     """
 
     label: str
@@ -78,6 +81,9 @@ class JobRecord:
     saved_to: str | None = None
     cost: float | None = None
     inputs: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    steps: int = 0
+    due_at: float | None = None
+    poll: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
 
     @property
     def created(self) -> datetime:

@@ -59,8 +59,11 @@ def _cells(record: JobRecord) -> tuple[str, ...]:
     return label, record.state, record.model, record.job_id or "", created, record.saved_to or "", cost
 
 
-def files_named(template: str | os.PathLike[str]) -> Callable[[JobRecord], Path]:
+def files_named(template: str | os.PathLike[str], *, many: bool = True) -> Callable[[JobRecord], Path]:
     """Return a function that gives each record a file of its own, by a template such as ``videos/{label}.mp4``.
+
+    Args:
+        many: Whether it is for many records, whose files must differ.
 
     Raises:
         InvalidInputError: The template cannot do that.
@@ -69,9 +72,10 @@ def files_named(template: str | os.PathLike[str]) -> Callable[[JobRecord], Path]
     try:
         used = {name for _, name, *_ in Formatter().parse(text)} - {None} if isinstance(text, str) else set()
     except ValueError:  # such as a single brace
-        used = set()
-    if not isinstance(text, str) or not used & {"label", "job_id"} or not used <= set(FIELDS):
-        rule = f"a path with {{label}} or {{job_id}}, and no other fields than {', '.join(FIELDS)}; or a function"
+        used = {""}
+    if not isinstance(text, str) or (many and not used & {"label", "job_id"}) or not used <= set(FIELDS):
+        need = "with {label} or {job_id}, and" if many else "with"
+        rule = f"a path {need} no other fields than {', '.join(FIELDS)}; or a function"
         raise refuse("save_to", rule, template)
     pieces = list(Formatter().parse(text))
 

@@ -16,6 +16,9 @@ FULL: dict[str, Any] = {
     "saved_to": "/videos/lake.mp4",
     "cost": 0.5,
     "inputs": {"prompt": "A lake", "seed": 42, "tags": [], "none": None, "flag": True},
+    "steps": 7,
+    "due_at": 1800000000.25,
+    "poll": {"job_id": "j1", "policy": {"interval": 0.5}, "status": None},
 }
 LABELS = (
     *(
