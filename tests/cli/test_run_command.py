@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from support.commands import BrokenPipe, FakeTerminal, decart, served_here, service_here
 from support.media import write_video
@@ -32,7 +33,10 @@ def test_the_first_command_needs_nothing_but_the_extra(tmp_path: Path) -> None:
     done = decart("run", "--emulator", *LAKE, "-o", str(tmp_path / "lake.mp4"))
     assert (done.returncode, done.stdout.decode()) == (0, f"{tmp_path / 'lake.mp4'}\n")
     assert re.match(r"Job \w+: pending\n", done.stderr.decode())
-    assert (tmp_path / "lake.mp4").read_bytes()[4:8] == b"ftyp"
+    with av.open(str(tmp_path / "lake.mp4")) as video:
+        stream = video.streams.video[0]
+        frames = sum(1 for _ in video.decode(stream))
+        assert (stream.codec_context.name, frames, stream.width, stream.height) == ("h264", 125, 1280, 704)
 
 
 def test_run_prints_the_id_as_the_job_is_accepted_and_then_each_status_once(
