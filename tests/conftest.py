@@ -50,6 +50,7 @@ SLOWEST = {
     "test_examples",
     "test_benchmarks",
     "test_samples",
+    "test_command_interrupts",
     "test_memory",
     "test_notebook",
     "test_django_browser",

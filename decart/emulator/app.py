@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -48,11 +49,7 @@ class App:
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         names = emulator.catalogue.names
-        self._routes = Map(
-            [Rule(route.path, methods=[route.method], endpoint=route) for route in ROUTES],
-            converters={"known": _one_of(names()), "picture": _one_of(names(pictures=True))},
-            merge_slashes=False,
-        )
+        self._routes = _routes(tuple(names()), tuple(names(pictures=True)))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Incoming(environ)
@@ -102,6 +99,16 @@ def _plain(error: HTTPException) -> Response:
         if name in ("Allow", "Content-Range"):
             response.headers[name] = value
     return response
+
+
+@lru_cache(maxsize=16)
+def _routes(names: tuple[str, ...], pictures: tuple[str, ...]) -> Map:
+    """Return the table of the routes, which emulators of the same models share: it takes milliseconds to compile."""
+    return Map(
+        [Rule(route.path, methods=[route.method], endpoint=route) for route in ROUTES],
+        converters={"known": _one_of(names), "picture": _one_of(pictures)},
+        merge_slashes=False,
+    )
 
 
 def _one_of(names: Iterable[str]) -> type[BaseConverter]:

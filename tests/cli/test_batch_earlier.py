@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from support.batches import Batches, batches, lake
+from support.media import write_video
 
 from decart.cli.resultsfile import ResultsFile
 
@@ -48,7 +49,8 @@ def test_a_damaged_journal_leaves_the_results_as_they_are(at: Batches) -> None:
 
 
 def test_an_emulator_does_not_replace_videos_that_were_paid_for(at: Batches) -> None:
-    at.write(lake(1, resolution="480p"))
+    write_video(at.folder / "short.mp4", ticks=(0,))  # which takes no time to edit
+    at.write(lake(1, model="lucy-2.5", data="short.mp4"))
     at.batch()
     done = at.batch("--emulator")
     assert (done.code, "would replace their videos" in done.stderr) == (2, True)

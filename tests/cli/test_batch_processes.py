@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.batches import Batches, batches, lake
-from support.commands import Terminal, decart, interrupt, start
+from support.commands import Terminal, decart, interrupt, service_here, start
 from workers.running import PATIENCE
 
 from decart import SQLiteJournal
@@ -28,10 +28,6 @@ def at(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
         yield made
 
 
-def environment(at: Batches) -> dict[str, str]:
-    return {name: os.environ[name] for name in ("DECART_BASE_URL", "DECART_API_KEY")}
-
-
 def goes_on(process: subprocess.Popen[bytes]) -> bool:
     """Return whether a process has not ended after a moment."""
     with suppress(subprocess.TimeoutExpired):
@@ -42,7 +38,7 @@ def goes_on(process: subprocess.Popen[bytes]) -> bool:
 def kill(at: Batches) -> bool:
     """Start the batch, and kill it at a random moment after its first request; return whether that was in time."""
     before, wanted = len(at.emulator.requests), random.randrange(60)
-    with start("batch", "jobs.jsonl", "--out", "videos", environment=environment(at)) as process:
+    with start("batch", "jobs.jsonl", "--out", "videos", environment=service_here()) as process:
         while goes_on(process) and len(at.emulator.requests) <= before + wanted:
             pass
         process.kill()
@@ -69,7 +65,7 @@ def test_a_batch_that_is_killed_at_any_moment_pays_for_each_job_once(at: Batches
     for _ in range(KILLS):
         kills += kill(at)
         settle(at)
-    done = decart("batch", "jobs.jsonl", "--out", "videos", "--json", **environment(at))
+    done = decart("batch", "jobs.jsonl", "--out", "videos", "--json", **service_here())
     assert done.returncode == 0, done.stderr
     assert kills > 0
     accepted = [request.fields["prompt"] for request in at.emulator.requests.submits if request.job_id]
@@ -80,14 +76,14 @@ def test_a_batch_that_is_killed_at_any_moment_pays_for_each_job_once(at: Batches
     ]
     assert len(done.stdout.splitlines()) == JOBS
     requests = len(at.emulator.requests)
-    again = decart("batch", "jobs.jsonl", "--out", "videos", **environment(at))
+    again = decart("batch", "jobs.jsonl", "--out", "videos", **service_here())
     assert (again.returncode, again.stdout, len(at.emulator.requests)) == (0, b"", requests)
     assert f"0 done, {JOBS} from an earlier run; ".encode() in again.stderr
 
 
 def test_ctrl_c_ends_a_batch_and_the_same_command_continues_it(at: Batches) -> None:
     at.write(*map(lake, range(JOBS)))
-    with start("batch", "jobs.jsonl", "--out", "videos", environment=environment(at)) as process:
+    with start("batch", "jobs.jsonl", "--out", "videos", environment=service_here()) as process:
         while not at.submits:
             assert goes_on(process)
         code, _, said = interrupt(process)
@@ -95,14 +91,14 @@ def test_ctrl_c_ends_a_batch_and_the_same_command_continues_it(at: Batches) -> N
     assert "nothing more is submitted, and " in said and "Run the same command again to continue." in said
     before = at.submits
     assert before < JOBS
-    done = decart("batch", "jobs.jsonl", "--out", "videos", **environment(at))
+    done = decart("batch", "jobs.jsonl", "--out", "videos", **service_here())
     assert (done.returncode, at.submits, len(at.videos())) == (0, JOBS, JOBS)
 
 
 def test_a_terminal_shows_a_bar_for_all_jobs(at: Batches) -> None:
     at.write(*map(lake, range(3)))
     with Terminal(
-        "batch", str(at.folder / "jobs.jsonl"), "--out", str(at.folder / "videos"), **environment(at)
+        "batch", str(at.folder / "jobs.jsonl"), "--out", str(at.folder / "videos"), **service_here()
     ) as terminal:
         assert terminal.end() == 0
     assert "3 waiting" in terminal.text

@@ -6,15 +6,14 @@ import json
 import re
 import shlex
 import signal
-import socket
-import subprocess
 import sys
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.commands import decart, interrupt, served, start
+from support.commands import decart, interrupt, resume, served, served_here, service_here, start, unanswered, wait_for
+from support.media import write_video
 
 from decart.cli.main import main
 
@@ -34,65 +33,27 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def wait_for(process: subprocess.Popen[bytes], pattern: str) -> str:
-    """Read what a command says until a line has a pattern; return all of it."""
-    assert process.stderr is not None
-    said = ""
-    for line in process.stderr:
-        said += line.decode()
-        if re.search(pattern, line.decode()):
-            return said
-    raise AssertionError(f"it ended without {pattern!r}:\n{said}")
-
-
-def silent_server() -> tuple[socket.socket, dict[str, str]]:
-    """Return a socket that listens and sends nothing, and the environment of a command that uses it."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    return listener, {"DECART_BASE_URL": f"http://127.0.0.1:{listener.getsockname()[1]}", "DECART_API_KEY": "dct_x"}
-
-
-def resume(text: str, environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
-    """Run the command that an interrupted one has proposed in its last line."""
-    *_, last = text.splitlines()
-    assert last.startswith("Resume with: decart ")
-    return decart(*shlex.split(last)[3:], **environment)
-
-
 @by_signal
 @pytest.mark.parametrize("arguments", [("run", *LAKE, "-o", "lake.mp4"), ("submit", *LAKE)], ids=["run", "submit"])
 def test_while_the_submit_is_under_way_the_job_may_be_billed(
     arguments: tuple[str, ...], number: int, code: int, word: str
 ) -> None:
-    listener, environment = silent_server()
-    with listener, start(*arguments, environment=environment) as command:
-        connection, _ = listener.accept()
-        with connection, connection.makefile("rb") as received:
-            while b"A lake" not in received.readline():
-                pass
-            assert interrupt(command, number) == (code, "", f"decart: error: {word}.\n{BILLED}")
+    with unanswered(*arguments, sent=b"A lake") as (command, _):
+        assert interrupt(command, number) == (code, "", f"decart: error: {word}.\n{BILLED}")
 
 
 def test_while_a_file_is_uploaded_the_job_may_be_billed() -> None:
     with open("large.mp4", "wb") as file:
         file.truncate(64 * 1024 * 1024)
-    listener, environment = silent_server()
-    with listener, start("submit", "-m", "lucy-clip", "-p", "A", "-i", file.name, environment=environment) as command:
-        connection, _ = listener.accept()
-        with connection, connection.makefile("rb") as received:
-            received.read(100_000)
-            code, stdout, stderr = interrupt(command)
-    assert (code, stdout, stderr) == (130, "", f"decart: error: Interrupted.\n{BILLED}")
+    upload = ("submit", "-m", "lucy-clip", "-p", "A", "-i", file.name)
+    with unanswered(*upload, sent=b'name="data"') as (command, _):
+        assert interrupt(command) == (130, "", f"decart: error: Interrupted.\n{BILLED}")
 
 
 def test_with_a_journal_the_label_is_named_and_how_to_settle_it() -> None:
-    listener, environment = silent_server()
     labelled = (*LAKE, "--label", "order 17", "--journal", "jobs.db")
-    with listener, start("submit", *labelled, environment=environment) as command:
-        connection, _ = listener.accept()
-        with connection, connection.makefile("rb") as received:
-            while b"A lake" not in received.readline():
-                pass
-            code, _, stderr = interrupt(command)
+    with unanswered("submit", *labelled, sent=b"A lake") as (command, environment):
+        code, _, stderr = interrupt(command)
     assert code == 130
     assert "The label of the job is 'order 17'." in stderr
     assert "run `decart jobs settle 'order 17' --job-id ID` if the job is there, or " in stderr
@@ -102,14 +63,9 @@ def test_with_a_journal_the_label_is_named_and_how_to_settle_it() -> None:
 
 
 def test_while_an_image_is_made_it_may_be_billed() -> None:
-    listener, environment = silent_server()
     picture = ("image", "-m", "lucy-pro-t2i", "-p", "A lake", "-o", "lake.png")
-    with listener, start(*picture, environment=environment) as command:
-        connection, _ = listener.accept()
-        with connection, connection.makefile("rb") as received:
-            while b"A lake" not in received.readline():
-                pass
-            code, _, stderr = interrupt(command)
+    with unanswered(*picture, sent=b"A lake") as (command, _):
+        code, _, stderr = interrupt(command)
     assert code == 130
     assert "The image may have been made, and you may have been charged: check your account" in stderr
 
@@ -117,10 +73,10 @@ def test_while_an_image_is_made_it_may_be_billed() -> None:
 @by_signal
 @pytest.mark.parametrize("quiet", [(), ("-q",)], ids=["", "-q"])
 def test_while_it_waits_the_id_and_the_command_to_resume_are_printed(
-    quiet: tuple[str, ...], number: int, code: int, word: str
+    quiet: tuple[str, ...], number: int, code: int, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with served(seconds=1.0) as (emulator, environment):
-        with start("run", *LAKE, "-o", "lake.mp4", "-v", *quiet, environment=environment) as command:
+    with served_here(tmp_path, monkeypatch, seconds=1.0) as emulator:
+        with start("run", *LAKE, "-o", "lake.mp4", "-v", *quiet, environment=service_here()) as command:
             wait_for(command, "is pending")
             returned, stdout, stderr = interrupt(command, number)
         job_id = emulator.requests.submits[0].job_id
@@ -129,40 +85,43 @@ def test_while_it_waits_the_id_and_the_command_to_resume_are_printed(
             f"decart: error: {word}.\nJob {job_id} continues.\nResume with: decart wait {job_id} -o lake.mp4\n"
             in stderr
         )
-        assert resume(stderr, environment).returncode == 0
+        assert resume(stderr) == 0
         assert Path("lake.mp4").exists()
         assert len(emulator.requests.submits) == 1
 
 
 @pytest.mark.parametrize("target", [(), ("-o", "lake.mp4")], ids=["no file", "a file"])
-def test_a_wait_proposes_itself(target: tuple[str, ...]) -> None:
-    with served(seconds=1.0) as (_, environment):
-        job_id = decart("submit", *LAKE, **environment).stdout.decode().strip()
-        with start("wait", job_id, *target, environment=environment) as command:
+def test_a_wait_proposes_itself(target: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with served_here(tmp_path, monkeypatch, seconds=1.0) as emulator:
+        assert main(["submit", *LAKE]) == 0
+        job_id = str(emulator.requests.submits[0].job_id)
+        with start("wait", job_id, *target, environment=service_here()) as command:
             wait_for(command, f"Job {job_id}")
             code, _, stderr = interrupt(command)
         assert code == 130
         assert stderr.endswith(f"Resume with: {shlex.join(['decart', 'wait', job_id, *target])}\n")
-        assert resume(stderr, environment).returncode == 0
+        assert resume(stderr) == 0
 
 
 @pytest.mark.parametrize("command", ["run", "download"])
-def test_while_it_downloads_the_rest_is_fetched_by_the_command_that_is_printed(command: str) -> None:
-    with served() as (emulator, environment):
+def test_while_it_downloads_the_rest_is_fetched_by_the_command_that_is_printed(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served_here(tmp_path, monkeypatch) as emulator:
         options: tuple[str, ...] = LAKE
         if command == "download":
-            job_id = decart("submit", *LAKE, **environment).stdout.decode().strip()
-            assert decart("wait", job_id, **environment).returncode == 0
-            options = (job_id,)
+            assert main(["submit", *LAKE]) == 0
+            options = (str(emulator.requests.submits[0].job_id),)
+            assert main(["wait", *options]) == 0
         emulator.faults.add("stall,on=content,bytes=100")
-        with start(command, *options, "-o", "lake.mp4", "-vv", environment=environment) as running:
+        with start(command, *options, "-o", "lake.mp4", "-vv", environment=service_here()) as running:
             wait_for(running, r"GET .*/content: 200")
             code, _, stderr = interrupt(running)
         assert code == 130
         assert (
             re.search(r"\nJob \w+ is done\.\nResume with: decart wait \w+ -o lake\.mp4\n$", stderr) or command != "run"
         )
-        assert resume(stderr, environment).returncode == 0
+        assert resume(stderr) == 0
         assert Path("lake.mp4").read_bytes()[4:8] == b"ftyp"
         assert len(emulator.requests.submits) == 1
 
@@ -180,10 +139,10 @@ def test_before_anything_is_sent_that_is_said(
     assert signal.getsignal(signal.SIGTERM) is handler
 
 
-def test_between_two_calls_the_id_is_known(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    with served() as (emulator, environment):
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
+def test_between_two_calls_the_id_is_known(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with served_here(tmp_path, monkeypatch) as emulator:
         monkeypatch.setattr("sys.stdout", Raises(signal.SIGINT))
         assert main(["submit", *LAKE]) == 130
         job_id = emulator.requests.submits[0].job_id
@@ -209,7 +168,9 @@ class Raises(TextIOWrapper):
 
 
 def test_an_emulator_of_its_own_ends_with_the_command() -> None:
-    with start("run", "--emulator", *LAKE, "-o", "lake.mp4", environment={}) as command:
+    write_video(Path("short.mp4"), ticks=(0,))  # its emulator ends when it has rendered the job
+    edit = ("run", "--emulator", "-m", "lucy-2.5", "-p", "Winter", "-i", "short.mp4", "-o", "winter.mp4")
+    with start(*edit, environment={}) as command:
         wait_for(command, "pending")
         code, _, stderr = interrupt(command)
     assert code == 130

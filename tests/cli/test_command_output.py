@@ -11,7 +11,7 @@ from io import StringIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
-from support.commands import COMMAND, BrokenPipe, FakeTerminal, decart, served, start
+from support.commands import COMMAND, BrokenPipe, FakeTerminal, decart, served_here, service_here, start
 from support.fakes import MP4
 from support.images import PNG
 from workers.running import PATIENCE, small_environment
@@ -27,16 +27,8 @@ RUN = ("run", *LAKE, "-o", "lake.mp4")
 
 @pytest.fixture
 def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Emulator]:
-    monkeypatch.chdir(tmp_path)
-    with served() as (emulator, environment):
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
+    with served_here(tmp_path, monkeypatch) as emulator:
         yield emulator
-
-
-def service() -> dict[str, str]:
-    """Return the environment of a command that uses the emulator of this test."""
-    return {name: os.environ[name] for name in ("DECART_BASE_URL", "DECART_API_KEY")}
 
 
 def test_json_is_one_document_on_standard_output(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,12 +75,12 @@ def test_quiet_prints_the_result_and_errors_only(emulator: Emulator, capsys: pyt
 def test_warnings_are_for_people(emulator: Emulator) -> None:
     Path("lake.mp4").write_bytes(b"12345")
     edit = ("submit", "-m", "lucy-2-v2v", "-p", "Winter", "-i", "lake.mp4", "--dry-run")
-    said = decart(*edit, **service()).stderr.decode()
+    said = decart(*edit, **service_here()).stderr.decode()
     assert said.startswith(
         "decart: warning: The model name 'lucy-2-v2v' is deprecated; 'lucy-2' is the same model.\n"
         "decart: warning: lucy-2-v2v was retired in April 2026."
     )
-    assert decart(*edit, "-q", **service()).stderr == b""
+    assert decart(*edit, "-q", **service_here()).stderr == b""
 
 
 def test_verbose_logs_retries_and_twice_every_request(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,7 +96,7 @@ def test_verbose_logs_retries_and_twice_every_request(emulator: Emulator, capsys
 
 
 def test_a_program_that_ends_early_costs_no_video_and_no_traceback(emulator: Emulator) -> None:
-    with start("run", *LAKE, "-o", "-", environment=service()) as run:
+    with start("run", *LAKE, "-o", "-", environment=service_here()) as run:
         assert run.stdout is not None and run.stderr is not None
         run.stdout.close()
         text = run.stderr.read().decode()
@@ -117,7 +109,7 @@ def test_a_program_that_ends_early_costs_no_video_and_no_traceback(emulator: Emu
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
 def test_the_id_of_a_paid_job_is_printed_somewhere(emulator: Emulator) -> None:
     with open("/dev/full", "wb") as full:
-        submit = start("submit", *LAKE, environment=service(), stdout=full)
+        submit = start("submit", *LAKE, environment=service_here(), stdout=full)
         text = submit.communicate(timeout=PATIENCE)[1].decode()
     job_id = emulator.requests.submits[0].job_id
     assert submit.returncode == 1
@@ -159,7 +151,7 @@ def test_closed_streams_do_not_end_a_paid_job(emulator: Emulator, monkeypatch: p
 
 
 def test_standard_error_that_breaks_ends_nothing_and_changes_no_exit_code(emulator: Emulator) -> None:
-    with start(*RUN, environment=service()) as run:
+    with start(*RUN, environment=service_here()) as run:
         assert run.stdout is not None and run.stderr is not None
         run.stderr.close()
         assert run.stdout.read().decode() == f"{Path('lake.mp4').absolute()}\n"
@@ -167,12 +159,12 @@ def test_standard_error_that_breaks_ends_nothing_and_changes_no_exit_code(emulat
 
 
 def test_a_name_that_the_terminal_cannot_show_is_escaped(emulator: Emulator) -> None:
-    done = decart("run", *LAKE, "-o", "\u6e56.mp4", PYTHONIOENCODING="ascii", PYTHONUTF8="0", **service())
+    done = decart("run", *LAKE, "-o", "\u6e56.mp4", PYTHONIOENCODING="ascii", PYTHONUTF8="0", **service_here())
     assert (done.returncode, done.stdout.decode()) == (0, f"{Path.cwd()}/\\u6e56.mp4\n")
 
 
 def test_nothing_in_a_pipe_is_colored(emulator: Emulator) -> None:
-    done = decart(*RUN, "--timeout", "0", TERM="xterm-256color", **service())
+    done = decart(*RUN, "--timeout", "0", TERM="xterm-256color", **service_here())
     assert b"\x1b" not in done.stderr + done.stdout and b"\r" not in done.stderr
 
 
@@ -183,10 +175,7 @@ def test_a_file_that_cannot_be_replaced_is_named(
         target.write_bytes(PNG if job.task == "text-to-image" else MP4)
         (tmp_path / "taken").mkdir(exist_ok=True)
 
-    monkeypatch.chdir(tmp_path)
-    with served(renderer=render) as (emulator, environment):
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
+    with served_here(tmp_path, monkeypatch, renderer=render) as emulator:
         assert main(["run", *LAKE, "-o", "taken"]) == 1
         job_id = emulator.requests.submits[0].job_id
         said = capsys.readouterr().err
@@ -220,7 +209,7 @@ def test_a_full_disk_is_named_and_the_video_can_be_fetched_again(emulator: Emula
     limited = ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh"]
     done = subprocess.run(
         [*limited, *COMMAND, *RUN],
-        env=small_environment(**service()),
+        env=small_environment(**service_here()),
         capture_output=True,
         timeout=PATIENCE,
         check=False,
@@ -241,7 +230,7 @@ def test_a_video_that_standard_output_cannot_take_is_an_error_when_python_does_n
         video.write(bytes(300))
         done = subprocess.run(
             [*limited, *COMMAND, "run", *LAKE, "-o", "-"],
-            env=small_environment(PYTHONUNBUFFERED="1", **service()),
+            env=small_environment(PYTHONUNBUFFERED="1", **service_here()),
             stdout=video,
             stderr=subprocess.PIPE,
             timeout=PATIENCE,

@@ -18,6 +18,7 @@ from support.servers import nobody
 from decart.cli import checks
 from decart.cli.main import main
 from decart.emulator import Emulator, EmulatorServer
+from decart.emulator.render import render_small
 from decart.journal.sqlite import SQLiteJournal
 
 KEY = "dct_0123456789abcdef"
@@ -25,7 +26,7 @@ KEY = "dct_0123456789abcdef"
 
 @pytest.fixture
 def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
-    with Emulator(api_keys={KEY}) as emulator, EmulatorServer(emulator) as server:
+    with Emulator(api_keys={KEY}, renderer=render_small) as emulator, EmulatorServer(emulator) as server:
         monkeypatch.setenv("DECART_BASE_URL", server.url)
         monkeypatch.setenv("DECART_API_KEY", KEY)
         yield emulator

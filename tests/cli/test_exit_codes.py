@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.commands import decart, served
+from support.commands import COMMAND, decart, served
+from support.forked import starter
 
 from decart.cli.exits import MEANINGS, Exit, code_of
+from decart.cli.main import main
 from decart.errors import (
     ConnectError,
     JobFailedError,
@@ -20,6 +26,17 @@ from decart.errors import (
 )
 
 RUN = ("run", "-m", "lucy-pro-t2v", "-p", "A lake", "-o", "lake.mp4")
+Run = Callable[..., subprocess.CompletedProcess[Any]]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    """Run the command like ``decart``; where possible, in a fork of a process that has imported the package."""
+    if not hasattr(os, "fork") or len(COMMAND) > 1:
+        yield decart
+        return
+    with starter() as warm:
+        yield lambda *arguments, **variables: warm.run(Path(COMMAND[0]), *arguments, folder=Path.cwd(), **variables)
 
 
 @pytest.mark.parametrize(
@@ -37,19 +54,21 @@ RUN = ("run", "-m", "lucy-pro-t2v", "-p", "A lake", "-o", "lake.mp4")
     ],
 )
 def test_the_exit_code_says_how_it_ended(
-    code: Exit, fault: str | None, arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    code: Exit, fault: str | None, arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with served(*filter(None, [fault])) as (_, environment):
-        done = decart(*arguments, "--json", **environment)
+        done = run(*arguments, "--json", **environment)
         assert done.returncode == code, done.stderr
         if "--no-such-option" not in arguments and code != Exit.DONE:  # a usage error of argparse has no document
             assert json.loads(done.stdout)["exit_code"] == code
 
 
-def test_help_lists_the_exit_codes_of_the_program_and_of_each_command() -> None:
+def test_help_lists_the_exit_codes_of_the_program_and_of_each_command(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ((), ("run",), ("status",), ("image",)):
-        text = decart(*command, "--help").stdout.decode()
+        with pytest.raises(SystemExit, match="0"):
+            main([*command, "--help"])
+        text = capsys.readouterr().out
         listed = re.findall(r"^ +(\d+)  (.*)$", text.split("exit codes:\n")[1], re.MULTILINE)
         assert [(int(code), meaning) for code, meaning in listed] == [*MEANINGS.items()]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
-from support.commands import BrokenPipe, FakeTerminal, decart, served
+from support.commands import BrokenPipe, FakeTerminal, decart, served_here, service_here
+from support.media import write_video
 from workers.running import small_environment
 
 from decart.cli.main import main
@@ -24,10 +25,7 @@ LAKE = ("-m", "lucy-pro-t2v", "-p", "A lake")
 
 @pytest.fixture
 def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Emulator]:
-    monkeypatch.chdir(tmp_path)
-    with served() as (emulator, environment):
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
+    with served_here(tmp_path, monkeypatch) as emulator:
         yield emulator
 
 
@@ -35,18 +33,22 @@ def test_the_first_command_needs_nothing_but_the_extra(tmp_path: Path) -> None:
     done = decart("run", "--emulator", *LAKE, "-o", str(tmp_path / "lake.mp4"))
     assert (done.returncode, done.stdout.decode()) == (0, f"{tmp_path / 'lake.mp4'}\n")
     assert re.match(r"Job \w+: pending\n", done.stderr.decode())
-    assert (tmp_path / "lake.mp4").read_bytes()[4:8] == b"ftyp"
+    with av.open(str(tmp_path / "lake.mp4")) as video:
+        stream = video.streams.video[0]
+        frames = sum(1 for _ in video.decode(stream))
+        assert (stream.codec_context.name, frames, stream.width, stream.height) == ("h264", 125, 1280, 704)
 
 
 def test_run_prints_the_id_as_the_job_is_accepted_and_then_each_status_once(
-    emulator: Emulator, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert main(["run", *LAKE, "-o", "lake.mp4"]) == 0
+    with served_here(tmp_path, monkeypatch, seconds_per_check=0.06) as emulator:
+        assert main(["run", *LAKE, "-o", "lake.mp4"]) == 0
     job_id = emulator.requests.submits[0].job_id
     printed = capsys.readouterr()
     assert printed.out == f"{Path('lake.mp4').absolute()}\n"
     statuses = [line.removeprefix(f"Job {job_id}: ") for line in printed.err.splitlines()]
-    assert statuses in (["pending", "processing", "completed"], ["pending", "completed"])
+    assert statuses == ["pending", "processing", "completed"]
 
 
 def test_a_job_that_was_submitted_is_there_for_the_other_commands(
@@ -68,13 +70,8 @@ def test_a_job_that_was_submitted_is_there_for_the_other_commands(
 def test_a_video_goes_to_standard_output_and_nothing_else_does(emulator: Emulator, command: str) -> None:
     main(["run", *LAKE, "-o", "lake.mp4", "-q"])
     job_id = emulator.requests.submits[0].job_id or ""
-    done = decart(command, *(LAKE if command == "run" else (job_id,)), "-o", "-", **served_by(emulator))
+    done = decart(command, *(LAKE if command == "run" else (job_id,)), "-o", "-", **service_here())
     assert (done.returncode, done.stdout) == (0, Path("lake.mp4").read_bytes())
-
-
-def served_by(emulator: Emulator) -> dict[str, str]:
-    """Return the environment of a command that uses the emulator of this test."""
-    return {name: os.environ[name] for name in ("DECART_BASE_URL", "DECART_API_KEY")}
 
 
 def test_a_job_that_failed_is_printed_with_its_reason(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,7 +104,7 @@ def test_an_image_is_saved_or_written_to_standard_output(
     assert main([*picture, "-o", "lake.png"]) == 0
     assert capsys.readouterr().out == f"{Path('lake.png').absolute()}\n"
     assert Path("lake.png").read_bytes().startswith(b"\x89PNG")
-    done = decart(*picture, "-o", "-", **served_by(emulator))
+    done = decart(*picture, "-o", "-", **service_here())
     assert done.stdout.startswith(b"\x89PNG")
 
 
@@ -197,7 +194,9 @@ def test_an_emulator_may_be_started_by_the_command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["run", "--emulator", *LAKE, "-o", "lake.mp4", "--timeout", "0"]) == 3
+    write_video(Path("short.mp4"), ticks=(0,))  # its emulator ends when it has rendered the job
+    edit = ["-m", "lucy-2.5", "-p", "Winter", "-i", "short.mp4"]
+    assert main(["run", "--emulator", *edit, "-o", "winter.mp4", "--timeout", "0"]) == 3
     said = capsys.readouterr().err
     assert said.endswith("The emulator has ended, and the job with it; nothing was billed.\n")
 

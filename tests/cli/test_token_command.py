@@ -10,18 +10,20 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from support.commands import decart, start
+from support.commands import decart, service_here, start
 from workers.running import PATIENCE
 
 from decart.cli.main import main
 from decart.emulator import Emulator, EmulatorServer
+from decart.emulator.render import render_small
 
 KEY = "dct_0123456789abcdef"
 
 
 @pytest.fixture
 def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
-    with Emulator(pending=0, processing=0, api_keys={KEY}) as emulator, EmulatorServer(emulator) as server:
+    emulator = Emulator(pending=0, processing=0, api_keys={KEY}, renderer=render_small)
+    with emulator, EmulatorServer(emulator) as server:
         monkeypatch.setenv("DECART_BASE_URL", server.url)
         monkeypatch.setenv("DECART_API_KEY", KEY)
         yield emulator
@@ -61,8 +63,7 @@ def test_a_token_is_not_shown_elsewhere_if_standard_output_is_closed(
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no disk that is always full")
 def test_a_token_is_not_shown_elsewhere_if_the_disk_is_full(emulator: Emulator) -> None:
-    environment = {name: os.environ[name] for name in ("DECART_BASE_URL", "DECART_API_KEY")}
-    with open("/dev/full", "wb") as full, start("token", environment=environment, stdout=full) as process:
+    with open("/dev/full", "wb") as full, start("token", environment=service_here(), stdout=full) as process:
         _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert b"Standard output cannot be written to" in err
@@ -102,8 +103,7 @@ def test_a_file_of_an_emulator_is_detected_and_another_is_not(
 
 
 def test_verify_reads_standard_input(emulator: Emulator) -> None:
-    environment = {name: os.environ[name] for name in ("DECART_BASE_URL", "DECART_API_KEY")}
-    ended = decart("verify", "-", input=b"\0\0\0\x18ftypisom" + bytes(100), **environment)
+    ended = decart("verify", "-", input=b"\0\0\0\x18ftypisom" + bytes(100), **service_here())
     assert (ended.returncode, ended.stdout.startswith(b"not detected")) == (0, True)
 
 

@@ -165,26 +165,36 @@ def test_tasks_that_fail_succeed_and_are_cancelled_at_any_point_never_mix_files(
     assert files(tmp_path) == ["lake.mp4"]
 
 
-class HeldFsync:
-    """The system's ``fsync``, which blocks its first caller until it is released."""
+class Held:
+    """A function of ``os`` that blocks one of its callers, before or after it does its work, until it is released."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, name: str, monkeypatch: pytest.MonkeyPatch, *, when: str = "before", whose: Callable[[Any], bool] = bool
+    ) -> None:
         self.entered, self.let_go = threading.Event(), threading.Event()
-        self._real: Callable[[int], None] = os.fsync
-        monkeypatch.setattr(os, "fsync", self)
+        self._real: Callable[..., Any] = getattr(os, name)
+        self._when, self._whose = when, whose
+        monkeypatch.setattr(os, name, self)
 
-    def __call__(self, descriptor: int) -> None:
-        if not self.entered.is_set():
-            self.entered.set()
-            assert self.let_go.wait(30)
-        self._real(descriptor)
+    def __call__(self, what: Any, *more: Any, **options: Any) -> Any:
+        is_held = self._whose(what) and not self.entered.is_set()
+        if is_held and self._when == "before":
+            self._hold()
+        done = self._real(what, *more, **options)
+        if is_held and self._when == "after":
+            self._hold()
+        return done
+
+    def _hold(self) -> None:
+        self.entered.set()
+        assert self.let_go.wait(30)
 
 
 @pytest.mark.parametrize("cancels", [1, 3])
 def test_a_download_cancelled_during_its_flush_ends_after_the_flush(
     cancels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target, held = tmp_path / "lake.mp4", HeldFsync(monkeypatch)
+    target, held = tmp_path / "lake.mp4", Held("fsync", monkeypatch)
 
     async def main() -> None:
         task = asyncio.ensure_future(aclient(ServedVideo()).queue.download("j1", target))
@@ -209,7 +219,7 @@ def test_a_download_cancelled_during_its_flush_ends_after_the_flush(
 def test_a_download_whose_loop_ends_during_its_flush_leaves_a_complete_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target, held = tmp_path / "lake.mp4", HeldFsync(monkeypatch)
+    target, held = tmp_path / "lake.mp4", Held("fsync", monkeypatch)
 
     async def main() -> None:
         forgotten.append(asyncio.ensure_future(aclient(ServedVideo()).queue.download("j1", target)))
@@ -223,18 +233,21 @@ def test_a_download_whose_loop_ends_during_its_flush_leaves_a_complete_file(
     assert files(tmp_path) == ["lake.mp4"]
 
 
-def test_a_download_cancelled_while_it_opens_its_part_keeps_no_lock(tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_download_cancelled_while_it_opens_its_part_keeps_no_lock(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = tmp_path / "lake.mp4"
+    held = Held("open", monkeypatch, when=when, whose=lambda path: str(path).endswith(".part"))
 
     async def main() -> None:
-        for turns in range(30):
-            task = asyncio.ensure_future(aclient(ServedVideo(), retry=ONCE).queue.download("j1", target))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            task.cancel()
-            await asyncio.wait([task])
+        task = asyncio.ensure_future(aclient(ServedVideo(), retry=ONCE).queue.download("j1", target))
+        assert await asyncio.to_thread(held.entered.wait, 30)
+        task.cancel()
+        asyncio.get_running_loop().call_soon(held.let_go.set)  # when the task has been told
+        await asyncio.wait([task])
+        assert task.cancelled()
 
     asyncio.run(main())  # whose end waits for its threads
-    assert {path for path in files(tmp_path) if path.endswith(".part")} == set() or outcome(target, None) == "complete"
     assert outcome(target, None) == "complete"
     assert files(tmp_path) == ["lake.mp4"]

@@ -89,16 +89,20 @@ class Twice(Lines):
 
 
 class Counting(EmulatorTransport):
-    """A transport that knows how many requests it is sending."""
+    """A transport that tells of each request, before and after it, and knows how many it is sending."""
 
-    def __init__(self, emulator: VirtualEmulator) -> None:
+    def __init__(self, emulator: VirtualEmulator, tell: Callable[[], None]) -> None:
         super().__init__(emulator)
-        self._sending, self._changed = 0, threading.Condition()
+        self._sending, self._changed, self._tell = 0, threading.Condition(), tell
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
         self._change(1)
         try:
-            return super().send(request, timeout=timeout)
+            self._tell()
+            try:
+                return super().send(request, timeout=timeout)
+            finally:
+                self._tell()
         finally:
             self._change(-1)
 
@@ -215,7 +219,7 @@ class Moment:
         task.get_loop().call_soon(cancelled.set)  # the task has been told by then
 
 
-def test_a_task_may_be_cancelled_at_any_write(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_may_be_cancelled_at_any_write_or_request(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
     async def cancelled(client: Any, moment: Moment) -> bool:
@@ -228,38 +232,16 @@ def test_a_task_may_be_cancelled_at_any_write(tmp_path: Any, monkeypatch: pytest
         journal = Watched(tmp_path / f"{len(found)}.db", moment := Moment(len(found)))
         with (
             VirtualEmulator(renderer=render) as emulator,
-            emulator.client(journal=journal, transport=(transport := Counting(emulator))) as client,
+            emulator.client(journal=journal, transport=(transport := Counting(emulator, moment))) as client,
         ):
             if not asyncio.run(cancelled(client, moment)):
                 break
             moment.task = None
             transport.wait()
             found.append(check(client, emulator))
-    assert found[:4] == ["refused"] * 4, "before and after the claim and the note that it is being sent"
-    assert set(found[4:]) == {"accepted"}
-
-
-def test_a_task_may_be_cancelled_at_any_moment(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-    async def cancelled(client: Any, moment: int) -> bool:
-        task = asyncio.ensure_future(client.aio.queue.submit(LAKE, label="order-1"))
-        for _ in range(moment):
-            await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.wait([task])
-        return task.cancelled()
-
-    for moment in [*range(30), *range(30, 3000, 60)]:
-        with (
-            VirtualEmulator(renderer=render) as emulator,
-            emulator.client(
-                journal=SQLiteJournal(tmp_path / f"{moment}.db"), transport=(transport := Counting(emulator))
-            ) as client,
-        ):
-            if asyncio.run(cancelled(client, moment)):
-                transport.wait()
-                check(client, emulator)
+    assert found[:5] == ["refused"] * 5, "until it is sent: around the claim and the note about that, and before it"
+    assert found[5] == "unknown", "after the request, whose response is lost"
+    assert set(found[6:]) == {"accepted"}
 
 
 class Late(EmulatorTransport):

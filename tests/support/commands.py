@@ -7,7 +7,9 @@ import io
 import os
 import re
 import select
+import shlex
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -18,9 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pytest
 from workers.running import KEY, PATIENCE, small_environment
 
-from decart.emulator import Emulator, EmulatorServer
+from decart.cli.main import main
+from decart.emulator import Emulator, EmulatorServer, VirtualClock
 from decart.emulator.render import RenderJob
 from decart.models import IMAGE_TASKS
 from support.fakes import MP4
@@ -59,23 +63,71 @@ def _render(job: RenderJob, target: Path) -> None:
 
 @contextmanager
 def served(
-    *faults: str, seconds: float = 0.1, renderer: Renderer = _render
+    *faults: str, seconds: float = 0.1, seconds_per_check: float = 0.0, renderer: Renderer = _render
 ) -> Iterator[tuple[Emulator, dict[str, str]]]:
     """Run an emulator over HTTP; yield it, and the environment of a command that uses it.
 
     Args:
         seconds: How long a job is pending, and then processed.
+        seconds_per_check: Seconds by which each status check advances its clock, which then does nothing else.
         renderer: Makes the files.
     """
-    emulator = Emulator(pending=seconds, processing=seconds, faults=faults, renderer=renderer)
-    with emulator, EmulatorServer(emulator) as server:
+    clock = VirtualClock() if seconds_per_check else None
+    emulator = Emulator(pending=seconds, processing=seconds, faults=faults, renderer=renderer, clock=clock)
+    with emulator, EmulatorServer(emulator, seconds_per_check=seconds_per_check) as server:
         yield emulator, {"DECART_BASE_URL": server.url, "DECART_API_KEY": KEY}
+
+
+@contextmanager
+def served_here(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> Iterator[Emulator]:
+    """Make a folder the current one, and serve an emulator whose address and key are in the environment."""
+    monkeypatch.chdir(folder)
+    with served(**settings) as (emulator, environment):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield emulator
+
+
+def service_here() -> dict[str, str]:
+    """Return the environment of a command that uses the same service as this process."""
+    return {name: os.environ[name] for name in ("DECART_BASE_URL", "DECART_API_KEY")}
 
 
 def start(*arguments: str, environment: dict[str, str], **options: Any) -> subprocess.Popen[bytes]:
     """Start a command with pipes in place of its standard streams."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     return subprocess.Popen([*COMMAND, *arguments], env=small_environment(**environment), **{**pipes, **options})
+
+
+@contextmanager
+def unanswered(*arguments: str, sent: bytes) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, str]]]:
+    """Start a command whose server never responds; yield it once it has sent a text, and its environment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        environment = {"DECART_BASE_URL": url, "DECART_API_KEY": KEY}
+        with start(*arguments, environment=environment) as command:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as received:
+                assert any(sent in line for line in received), f"it ended without {sent!r}"
+                yield command, environment
+
+
+def wait_for(command: subprocess.Popen[bytes], pattern: str) -> str:
+    """Read what a command writes to stderr until a line matches a pattern; return all of it."""
+    assert command.stderr is not None
+    text = ""
+    for line in command.stderr:
+        text += line.decode()
+        if re.search(pattern, line.decode()):
+            return text
+    raise AssertionError(f"it ended without {pattern!r}:\n{text}")
+
+
+def resume(text: str) -> int:
+    """Run the command that the last line of a text proposes, in this process; return its exit code."""
+    *_, last = text.splitlines()
+    assert last.startswith("Resume with: decart ")
+    return main(shlex.split(last)[3:])
 
 
 class Terminal:

@@ -1,8 +1,8 @@
 """A program that runs other programs, each in a fork of this process, which has imported decart, so that it is quick.
 
-For each line of JSON that it reads, it runs a program and prints a line with its exit code and its output::
+For each line of JSON that it reads, it runs a program and prints a line with its exit code and its output. ::
 
-    python -m support.forked <<< '{"program": "/x/image.py", "arguments": ["--help"], "folder": "/", "variables": {}}'
+    {"program": "/x/image.py", "arguments": ["--help"], "folder": "/", "variables": {}, "input": ""}
 """
 
 from __future__ import annotations
@@ -27,9 +27,17 @@ class Starter:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def run(self, program: Path, *arguments: str, folder: Path, **variables: str) -> CompletedProcess[str]:
-        """Run a program to its end, with more environment variables."""
-        order = {"program": str(program), "arguments": arguments, "folder": str(folder), "variables": variables}
+    def run(
+        self, program: Path, *arguments: str, folder: Path, input: str = "", **variables: str
+    ) -> CompletedProcess[str]:
+        """Run a program to its end, with more environment variables and a text as its standard input."""
+        order = {
+            "input": input,
+            "program": str(program),
+            "arguments": arguments,
+            "folder": str(folder),
+            "variables": variables,
+        }
         assert self._process.stdin is not None and self._process.stdout is not None
         print(json.dumps(order), file=self._process.stdin, flush=True)
         code, printed, complaints = json.loads(self._process.stdout.readline())
@@ -68,14 +76,16 @@ def interpret(program: str, arguments: list[str], folder: str, variables: dict[s
     return 0
 
 
-def run(order: dict[str, Any]) -> tuple[int, str, str]:
+def run(input: str, **order: Any) -> tuple[int, str, str]:
     """Run a program in a child; return its exit code, and what it writes to stdout and stderr."""
-    with TemporaryFile() as printed, TemporaryFile() as complaints:
+    with TemporaryFile() as given, TemporaryFile() as printed, TemporaryFile() as complaints:
+        given.write(input.encode())
+        given.seek(0)
         child = os.fork()
         if not child:
             code = 1
             try:
-                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+                os.dup2(given.fileno(), 0)
                 os.dup2(printed.fileno(), 1)
                 os.dup2(complaints.fileno(), 2)
                 code = interpret(**order)
@@ -96,4 +106,4 @@ if __name__ == "__main__":
 
     DecartClient("dct_test").close()  # it imports what a client needs
     for line in sys.stdin:
-        print(json.dumps(run(json.loads(line))), flush=True)
+        print(json.dumps(run(**json.loads(line))), flush=True)

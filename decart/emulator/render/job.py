@@ -7,10 +7,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
-import numpy as np
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MAX_SIDE = 8192
 """The largest width or height of a picture that is read or rendered, in pixels."""
@@ -109,6 +111,8 @@ class RenderJob:
 
     def random(self, purpose: str) -> np.random.Generator:
         """Return a random generator that is seeded by this job and a purpose."""
+        import numpy as np  # an emulator that renders elsewhere does without it
+
         text = f"{purpose}|{self.model}|{self.seed}|{self.prompt}"
         digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
         return np.random.default_rng(int.from_bytes(digest[:16], "big"))

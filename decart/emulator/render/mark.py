@@ -7,9 +7,10 @@ pixels, so a program that strips comments strips it too.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+if TYPE_CHECKING:
+    from PIL import Image
 
 MARK = "placeholder made by decart.emulator"
 """The comment in every rendered file."""
@@ -17,6 +18,8 @@ MARK = "placeholder made by decart.emulator"
 
 def save_png(picture: Image.Image, target: Path) -> None:
     """Save a picture with the mark."""
+    from PIL.PngImagePlugin import PngInfo  # the emulator needs nothing but the mark
+
     comment = PngInfo()
     comment.add_text("Comment", MARK)
     picture.save(target, format="PNG", pnginfo=comment)

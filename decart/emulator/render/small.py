@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-
-from PIL import Image, ImageDraw, ImageFont
+from typing import TYPE_CHECKING
 
 from decart.emulator.render.cache import fingerprint
 from decart.emulator.render.job import PICTURE_TASKS, RenderJob, removed_on_error
 from decart.emulator.render.mark import save_png
-from decart.emulator.render.writer import TICKS, ClipWriter
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SHORT_SIDE = 96
 """The shorter side, in pixels; the longer one keeps the requested aspect ratio."""
@@ -37,6 +38,8 @@ def render_small(job: RenderJob, target: Path) -> None:
     Example:
         >>> Emulator(renderer=render_small)  # doctest: +SKIP
     """
+    from decart.emulator.render.writer import TICKS, ClipWriter  # an emulator that renders elsewhere needs no codecs
+
     job.check()
     frames = _frames(job)
     with removed_on_error(target):
@@ -57,6 +60,8 @@ def _size(job: RenderJob) -> tuple[int, int]:
 
 def _frames(job: RenderJob) -> Iterator[Image.Image]:
     """Yield the frames: the name of the model, and a growing bar."""
+    from PIL import Image, ImageDraw, ImageFont  # likewise
+
     width, height = _size(job)
     colour = tuple(int(part) for part in job.random(f"small|{fingerprint(job)}").integers(30, 180, 3))
     font = ImageFont.load_default(11)
