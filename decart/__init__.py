@@ -100,7 +100,15 @@ if TYPE_CHECKING:
         QueueJobResult,
         SavedJob,
     )
-    from .journal import JobRecord, Journal, JournalError, LabelConflictError, MemoryJournal, SQLiteJournal
+    from .journal import (
+        JobRecord,
+        Journal,
+        JournalError,
+        LabelBusyError,
+        LabelConflictError,
+        MemoryJournal,
+        SQLiteJournal,
+    )
     from .journal.jobstep import JobStep
     from .lookups import Provenance
     from .models import ImageModelName, ModelDefinition, VideoModelName
@@ -186,6 +194,7 @@ __all__ = [
     "JobsClient",
     "Journal",
     "JournalError",
+    "LabelBusyError",
     "LabelConflictError",
     "MemoryJournal",
     "MissingExtraError",

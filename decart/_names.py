@@ -24,7 +24,7 @@ LATER = {
     "MotionTrajectoryInput VideoEditInput VideoRestyleInput VideoToVideoInput",
     "images": "ImageResult SavedImage",
     "journal.jobstep": "JobStep",
-    "journal": "JobRecord Journal JournalError LabelConflictError MemoryJournal SQLiteJournal",
+    "journal": "JobRecord Journal JournalError LabelBusyError LabelConflictError MemoryJournal SQLiteJournal",
     "lookups": "Provenance",
     "files": "FileReference",
     "inputs": "JobInput TextToImageInput TextToVideoInput",

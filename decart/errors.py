@@ -3,7 +3,9 @@
 ::
 
     DecartSDKError                      .message .data .cause .job_id
-    ├── InvalidAPIKeyError, InvalidBaseURLError, ClientClosedError, ModelNotFoundError, JournalError, LabelConflictError
+    ├── InvalidAPIKeyError, InvalidBaseURLError, ClientClosedError, ModelNotFoundError, LabelConflictError
+    ├── JournalError                    the journal cannot be used
+    │   └── LabelBusyError
     ├── InvalidInputError (ValueError)  refused before anything was sent
     ├── MissingExtraError (ImportError) a feature whose packages are not installed
     ├── CallError                       .status_code .retry_after .request_id: where it went wrong

@@ -168,8 +168,8 @@ class AsyncRecorder:
                 waited += PAUSE
             else:
                 raise LabelBusyError(
-                    f"Another thread or process ({last.owner}) is submitting the label {label!r}, and this call has "
-                    f"waited for {waited:.0f} s; it has sent nothing."
+                    f"Another thread or process ({last.owner}) has been submitting the label {label!r} for "
+                    f"{waited:.0f} s; nothing was sent by this call."
                 )
 
     async def _accepted(self, entry: Entry, job_id: str, state: CallState) -> None:

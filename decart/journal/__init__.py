@@ -9,17 +9,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .errors import JournalError, LabelConflictError
+    from .errors import JournalError, LabelBusyError, LabelConflictError
     from .memory import MemoryJournal
     from .records import JobRecord, Journal
     from .sqlite import SQLiteJournal
 
-__all__ = ["JobRecord", "Journal", "JournalError", "LabelConflictError", "MemoryJournal", "SQLiteJournal"]
+__all__ = [
+    "JobRecord",
+    "Journal",
+    "JournalError",
+    "LabelBusyError",
+    "LabelConflictError",
+    "MemoryJournal",
+    "SQLiteJournal",
+]
 
 _MODULES = {
     "JobRecord": "records",
     "Journal": "records",
     "JournalError": "errors",
+    "LabelBusyError": "errors",
     "LabelConflictError": "errors",
     "MemoryJournal": "memory",
     "SQLiteJournal": "sqlite",

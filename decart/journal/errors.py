@@ -14,7 +14,7 @@ class JournalError(DecartSDKError):
 
 
 class LabelBusyError(JournalError):
-    """Another call is submitting a job with the same label right now; this one has sent nothing."""
+    """Another call is still submitting a job with the same label; nothing was sent by this one. Try again later."""
 
 
 class LabelConflictError(DecartSDKError):

@@ -1,4 +1,4 @@
-"""Message brokers of the tests' own, from Debian's packages: Redis and RabbitMQ, on free ports, in temporary folders."""
+"""Message brokers of the tests' own, from Debian's packages: Redis and RabbitMQ, on free ports and in temporary folders."""
 
 from __future__ import annotations
 
