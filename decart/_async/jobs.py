@@ -114,7 +114,7 @@ class AsyncJobsClient(AsyncJobRecords):
         Example:
             >>> step = await client.jobs.step("order-1", options, save_to="videos/{label}.mp4")
             >>> while step.wait is not None:
-            ...     await asyncio.sleep(step.wait)
+            ...     time.sleep(step.wait)  # or have a task queue call this later
             ...     step = await client.jobs.step("order-1", options, token=step.token, save_to="videos/{label}.mp4")
         """
         arguments = step_arguments(save_to, store, on_done, poll, many=False, awaited=AWAITED)

@@ -36,9 +36,9 @@ class AsyncSweep:
         self._due = iter(due)
         running: list[Worker] = []
         try:
-            for _ in range(min(workers, len(due))):
-                if start_worker(self._work, running, "decart-sweep") is not None:
-                    break
+            any(
+                start_worker(self._work, running, "decart-sweep") for _ in due[:workers]
+            )  # until there are no more threads
             for worker in running:
                 await join(worker)
         finally:

@@ -115,7 +115,7 @@ class JobsClient(JobRecords):
         Example:
             >>> step = client.jobs.step("order-1", options, save_to="videos/{label}.mp4")
             >>> while step.wait is not None:
-            ...     asyncio.sleep(step.wait)
+            ...     time.sleep(step.wait)  # or have a task queue call this later
             ...     step = client.jobs.step("order-1", options, token=step.token, save_to="videos/{label}.mp4")
         """
         arguments = step_arguments(save_to, store, on_done, poll, many=False, awaited=AWAITED)

@@ -22,7 +22,6 @@ from ..errors import (
     InvalidInputError,
     JobTimeoutError,
     NotFoundError,
-    QueueResultError,
     QueueSubmitError,
     SubmitOutcomeUnknownError,
 )
@@ -41,13 +40,15 @@ from ..journal.jobstep import (
     is_due,
     no_job,
     not_now,
+    pause_before_download,
+    pause_before_submit,
     turn_of,
 )
 from ..journal.owners import Claim
 from ..journal.records import UNFINISHED, JobRecord
 from ..options import JobOptions
 from ..outcomes import CallState, status_error, timed_out
-from ..policies import TICK, PollPolicy, next_pause, repeat_read, repeat_submit, seconds_until_visible
+from ..policies import TICK, PollPolicy
 from ..polling import Failed, Finished, JobPoll, NextStep, TimedOut, Wait
 from ..pool.saving import prepared
 from .backend import finish_in_thread, in_thread, result_of
@@ -151,13 +152,10 @@ class Stepper:
 
     def _not_submitted(self, record: JobRecord, error: DecartSDKError, failures: int) -> JobStep:
         """Return when to submit a job again that was refused for now, or end it."""
-        cause = error.cause if isinstance(error, QueueSubmitError) else None
-        if cause is None or not repeat_submit(cause):
-            return self._ended(record, failures, error)
         policy = self._arguments.poll or self._engine.config.poll or PollPolicy()
-        seconds = next_pause(self._retry, failures + 1, cause)
+        seconds = pause_before_submit(error, self._retry, failures + 1)
         elapsed = self._recorder.now() - record.created_at
-        if policy.timeout is not None and elapsed + seconds > policy.timeout:
+        if seconds is None or (policy.timeout is not None and elapsed + seconds > policy.timeout):
             return self._ended(record, failures, error)
         return JobStep(record=record, wait=seconds, token=str(Token.after(record, failures + 1)), error=error)
 
@@ -224,12 +222,10 @@ class Stepper:
 
     def _not_saved(self, record: JobRecord, poll: JobPoll, error: Exception) -> JobStep:
         """Return when to try again to save a video, or give up."""
-        cause = error.cause if isinstance(error, QueueResultError) else None
-        if isinstance(cause, NotFoundError) and not seconds_until_visible(cause, self._recorder.now(), poll.accepted):
-            return self._give_up(record, poll, error)
         poll.failures += 1
-        is_transient = cause is not None and (repeat_read(cause) or isinstance(cause, NotFoundError))
-        seconds = next_pause(self._retry, poll.failures, cause) if is_transient else LOOK_AGAIN
+        seconds = pause_before_download(error, self._retry, poll, self._recorder.now())
+        if seconds is None:
+            return self._give_up(record, poll, error)
         return self._later(record, poll, self._after_failure(poll, seconds), error)
 
     # how a step ends

@@ -37,9 +37,9 @@ class Sweep:
         self._due = iter(due)
         running: list[Worker] = []
         try:
-            for _ in range(min(workers, len(due))):
-                if start_worker(self._work, running, "decart-sweep") is not None:
-                    break
+            any(
+                start_worker(self._work, running, "decart-sweep") for _ in due[:workers]
+            )  # until there are no more threads
             for worker in running:
                 join(worker)
         finally:

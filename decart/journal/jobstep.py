@@ -17,9 +17,10 @@ from typing import Any
 import attrs
 
 from ..arguments import check_policy
-from ..errors import InvalidInputError
+from ..errors import DecartSDKError, InvalidInputError, NotFoundError, QueueResultError, QueueSubmitError
 from ..inputs import refuse
-from ..policies import PollPolicy
+from ..policies import PollPolicy, RetryPolicy, next_pause, repeat_read, repeat_submit, seconds_until_visible
+from ..polling import JobPoll
 from ..progress import is_async
 from .records import UNFINISHED, JobRecord
 from .reports import files_named
@@ -133,6 +134,21 @@ def is_due(record: JobRecord, now: float) -> bool:
     if record.state not in UNFINISHED:
         return False
     return record.poll is None if record.due_at is None else record.due_at <= now
+
+
+def pause_before_submit(error: DecartSDKError, retry: RetryPolicy, failures: int) -> float | None:
+    """Return the seconds until the next submit after so many failures; ``None`` if it must not be repeated."""
+    cause = error.cause if isinstance(error, QueueSubmitError) else None
+    return next_pause(retry, failures, cause) if cause is not None and repeat_submit(cause) else None
+
+
+def pause_before_download(error: Exception, retry: RetryPolicy, poll: JobPoll, now: float) -> float | None:
+    """Return the seconds until the next attempt to save a video; ``None`` if the service does not have it."""
+    cause = error.cause if isinstance(error, QueueResultError) else None
+    if isinstance(cause, NotFoundError):
+        return next_pause(retry, poll.failures, cause) if seconds_until_visible(cause, now, poll.accepted) else None
+    is_transient = cause is not None and repeat_read(cause)
+    return next_pause(retry, poll.failures, cause) if is_transient else LOOK_AGAIN
 
 
 def no_job(record: JobRecord | None, label: str) -> InvalidInputError:
