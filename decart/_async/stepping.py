@@ -36,6 +36,7 @@ from ..journal.jobstep import (
     JobStep,
     StepArguments,
     Token,
+    after_failure,
     is_due,
     no_job,
     not_now,
@@ -47,8 +48,8 @@ from ..journal.owners import Claim
 from ..journal.records import UNFINISHED, JobRecord
 from ..options import JobOptions
 from ..outcomes import CallState, status_error, timed_out
-from ..policies import TICK, PollPolicy
-from ..polling import Failed, Finished, JobPoll, NextStep, TimedOut, Wait
+from ..policies import PollPolicy
+from ..polling import Failed, Finished, JobPoll, NextStep, Wait
 from ..pool.saving import prepared
 from .backend import finish_in_thread, in_thread, result_of
 from .engine import AsyncEngine
@@ -82,10 +83,8 @@ class AsyncStepper:
             raise no_job(record, label)
         if not self._is_ours(record):
             raise InvalidInputError(f"The label {label!r} is that of a job of another account or service.")
-        step = not_now(record, token, self._recorder.now())
-        if step is None:
-            step = await self._act(record, 0 if token is None else token.failures)
-        return step
+        failures = 0 if token is None else token.failures
+        return not_now(record, token, self._recorder.now()) or await self._act(record, failures)
 
     async def advance(self, label: str) -> JobStep | None:
         """Make the next step of a job for a sweep, unless another call was faster."""
@@ -167,7 +166,7 @@ class AsyncStepper:
         if isinstance(found, Failed):
             if isinstance(found.error, NotFoundError):
                 return await self._give_up(record, poll, status_error(poll.job_id, found.error))
-            found = self._after_failure(poll, ODD_PAUSE)
+            found = after_failure(poll, ODD_PAUSE, self._recorder.now())
         if not isinstance(found, Finished):
             return await self._later(record, poll, found, error)
         last = wait.end(found)
@@ -225,14 +224,9 @@ class AsyncStepper:
         seconds = pause_before_download(error, self._retry, poll, self._recorder.now())
         if seconds is None:
             return await self._give_up(record, poll, error)
-        return await self._later(record, poll, self._after_failure(poll, seconds), error)
+        return await self._later(record, poll, after_failure(poll, seconds, self._recorder.now()), error)
 
     # how a step ends
-
-    def _after_failure(self, poll: JobPoll, seconds: float) -> Wait | TimedOut:
-        """Return the pause after a failure, unless the deadline has passed."""
-        left = poll.deadline - self._recorder.now()
-        return TimedOut() if left < TICK else Wait(min(seconds, left))
 
     async def _later(
         self, record: JobRecord, poll: JobPoll, found: NextStep, error: Exception | None, **changes: Any

@@ -19,8 +19,8 @@ import attrs
 from ..arguments import check_policy
 from ..errors import DecartSDKError, InvalidInputError, NotFoundError, QueueResultError, QueueSubmitError
 from ..inputs import refuse
-from ..policies import PollPolicy, RetryPolicy, next_pause, repeat_read, repeat_submit, seconds_until_visible
-from ..polling import JobPoll
+from ..policies import TICK, PollPolicy, RetryPolicy, next_pause, repeat_read, repeat_submit, seconds_until_visible
+from ..polling import JobPoll, TimedOut, Wait
 from ..progress import is_async
 from .records import UNFINISHED, JobRecord
 from .reports import files_named
@@ -149,6 +149,12 @@ def pause_before_download(error: Exception, retry: RetryPolicy, poll: JobPoll, n
         return next_pause(retry, poll.failures, cause) if seconds_until_visible(cause, now, poll.accepted) else None
     is_transient = cause is not None and repeat_read(cause)
     return next_pause(retry, poll.failures, cause) if is_transient else LOOK_AGAIN
+
+
+def after_failure(poll: JobPoll, seconds: float, now: float) -> Wait | TimedOut:
+    """Return the pause after a failure, unless the deadline has passed."""
+    left = poll.deadline - now
+    return TimedOut() if left < TICK else Wait(min(seconds, left))
 
 
 def no_job(record: JobRecord | None, label: str) -> InvalidInputError:
