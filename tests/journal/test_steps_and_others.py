@@ -24,6 +24,7 @@ from support.labelled import (
 from support.steps import POLL, Skewed, checks, steps_to_the_end
 
 from decart import InvalidInputError, JobStep, JournalError, MemoryJournal, PollPolicy, SQLiteJournal
+from decart.journal.owners import Claim
 from decart.journal.rows import COLUMNS, from_row, to_row
 
 VIDEO = content(LAKE["prompt"])
@@ -84,15 +85,17 @@ def test_an_id_that_cannot_be_recorded_at_once_is_recorded_by_the_next_step() ->
         assert (record_of(client).state, posts(emulator)) == ("delivered", 1)
 
 
-def test_the_claim_of_a_step_that_could_not_be_released_ends_after_ten_minutes() -> None:
-    journal = Failing()
+@pytest.mark.parametrize("owner", ["a living process", ANOTHER])
+def test_the_claim_of_a_step_that_could_not_be_released_ends_after_ten_minutes(owner: str) -> None:
+    journal, claim = MemoryJournal(), Claim()
     with BothSides(renderer=render) as emulator, emulator.client(journal=journal) as client:
         token = client.jobs.step("order-1", LAKE, **GIVEN).token
         emulator.clock.advance(10)
-        journal.fails = lambda method, value: method == "replace" and value.state == "completed" and not value.owner
-        first = leave(journal, "completed", owner=ANOTHER, due_at=emulator.clock.time())
+        claimed = {"owner": ANOTHER if owner == ANOTHER else claim.owner, "due_at": emulator.clock.time()}
+        first = leave(journal, "completed", **claimed)
         step = client.jobs.step("order-1", LAKE, token=token, **GIVEN)
         assert (step.wait, step.token, step.record) == (30.0, token, first)
+        assert client.jobs.sweep(save_to="{label}.mp4") == []
         emulator.clock.advance(600)
         assert client.jobs.step("order-1", LAKE, token=token, **GIVEN).record.state == "delivered"
 
