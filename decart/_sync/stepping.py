@@ -214,9 +214,7 @@ class Stepper:
 
     def _download(self, record: JobRecord, poll: JobPoll, path: Path) -> None:
         last = JobStatusResponse(job_id=poll.job_id, status="completed", model=record.model)
-        once = attrs.evolve(
-            poll, accepted=None
-        )  # a download waits for a video that is not visible yet; a step does not
+        once = attrs.evolve(poll, accepted=None)  # or the download would wait for a video that is not visible yet
         self._reads.result(last, CallState(poll.job_id), WaitArguments(save_to=path), once)
 
     def _not_saved(self, record: JobRecord, poll: JobPoll, error: Exception) -> JobStep:
