@@ -75,42 +75,49 @@ class AsyncJobsClient(AsyncJobRecords):
         on_done: OnDone | None = None,
         poll: PollPolicy | None = None,
     ) -> JobStep:
-        """Make the next step of a job, for a task queue or another engine of your own. It never sleeps.
+        """Make the next step of a job, for a task queue or another scheduler of your own.
 
-        A step is one attempt to submit the job, which costs what the job costs; or one status check, and, once the
-        video is ready, its download. What it has found is in the journal when it returns, so a step that was killed
-        may be made again, by any process, and two at once do no harm: a label is submitted once.
+        A step is one attempt to submit the job, which is billed if it is accepted; or one status check and, once the
+        video is ready, one attempt to download it. It never waits for the job, nor before a retry. Its outcome is in
+        the journal when it returns, so a step that was killed can be made again by any process, and two at once do no
+        harm: a label is submitted once.
 
         Args:
             label: The label of the job.
-            options: What to submit if the label has no job yet; as for ``client.queue.submit``.
-            token: The ``token`` of the step before. With it, of two schedulers that advance the same job, such as
-                after a task that was delivered twice, one is told that it is ``superseded``.
+            options: What to submit if the label has no job yet; as for ``client.queue.submit``. Pass the same options
+                to each step: a submit that was refused for now needs them again.
+            token: The ``token`` of the previous step. If a task is delivered twice, there are two schedulers for a job;
+                by their tokens, one of them finds that it is ``superseded``.
             save_to: The file of the video: a path, in which ``{label}``, ``{job_id}``, ``{model}`` and
                 ``{generation}`` are replaced, or a function of the record. Its folder is created.
-            store: A function that keeps the video in another place: it is called with the record and the path of a
-                temporary file, and returns where it has stored the video. In the async client, it runs in a thread.
-            on_done: Called with the last step, before the journal notes the end: after a crash it is called again.
-            poll: The policy of the wait: its pauses, and a deadline that counts from the submit. It is used by the
-                first step only; defaults to the client's.
+            store: A function that stores the video elsewhere: it is called with the record and the path of a temporary
+                file, and returns where it has stored the video, as a ``str``. If it raises, a later step downloads the
+                video again. The async client calls it in a thread.
+            on_done: Called with the last step, before the journal notes the end: after a crash it is called again. If
+                it raises, a later step calls it again, until 10 minutes after the deadline.
+            poll: The policy of the wait: its pauses, and a deadline that counts from the accepted submit, or from the
+                first step of a job that was submitted otherwise. Only that step uses it; defaults to the client's.
 
         Returns:
-            A ``JobStep``. While its ``wait`` is not ``None``, make the next step in so many seconds; then its
-            ``record.state`` says how it ended: ``delivered``, ``failed``, ``refused``, ``unknown``, ``completed``
-            without ``save_to`` and ``store``, or ``accepted`` after the deadline, whose job may still finish.
+            A ``JobStep``. Unless its ``wait`` is ``None``, make the next step in so many seconds. After the last one,
+            its ``record.state`` says how the job ended: ``delivered``, ``failed``, ``refused``, or ``unknown``. If the
+            deadline has passed or the service does not know the job, it is still ``accepted`` or ``completed``, with an
+            ``error``, and a step without a token begins a new wait. Without ``save_to`` and ``store``, a job ends as
+            ``completed``.
 
         Raises:
             InvalidInputError: An argument cannot be used, or the label has no job and there are no ``options``.
-            JournalError: The journal cannot be used; make the step again.
+            JournalError: The journal cannot be used; make the step again. If it fails when the job was just accepted,
+                the write is repeated for some seconds first.
             LabelConflictError: The label belongs to another request.
 
         Example:
-            >>> step = client.jobs.step("order-1", options, save_to="videos/{label}.mp4")
+            >>> step = await client.jobs.step("order-1", options, save_to="videos/{label}.mp4")
             >>> while step.wait is not None:
-            ...     time.sleep(step.wait)
-            ...     step = client.jobs.step("order-1", token=step.token, save_to="videos/{label}.mp4")
+            ...     time.sleep(step.wait)  # or have a task queue call this later
+            ...     step = await client.jobs.step("order-1", options, token=step.token, save_to="videos/{label}.mp4")
         """
-        arguments = step_arguments(save_to, store, on_done, poll, many=False)
+        arguments = step_arguments(save_to, store, on_done, poll, many=False, awaited=AWAITED)
         recorder, label, last = self._recorder, check_label(label), None if token is None else Token.parse(token)
         await recorder.write_again()
         return await AsyncStepper(self._operations, recorder, arguments).step(label, last, options)
@@ -125,30 +132,32 @@ class AsyncJobsClient(AsyncJobRecords):
         seconds: float = 50.0,
         workers: int = 8,
     ) -> list[JobStep]:
-        """Make the next step of every unfinished job of this account that is due. Nothing is submitted, or billed.
+        """Make the next step of each unfinished job of this account that is due. Nothing is submitted, or billed.
 
-        Call it again and again: from cron, from a periodic task, from a loop. Passes that overlap share the work. A job
-        that another live call is waiting for is left to it, and so is one whose deadline has passed.
+        Call it again and again: from cron, a periodic task or a loop. Passes that overlap share the work. A job that
+        another live call is submitting or waiting for is left to it. A job that steps have given up, for example at its
+        deadline, is left to ``resume`` or a new ``step``, and so is a video that was ready without a place to save it.
 
         Args:
             save_to, store, on_done, poll: As for ``step``; ``save_to`` must give each job a file of its own.
-            seconds: No step begins later than so many seconds after the call, so that the next pass finds its turn.
+            seconds: No step begins later than so many seconds after the call, so that passes need not overlap.
             workers: The most steps at once, in threads of the sync client.
 
         Returns:
-            The steps that were made.
+            The steps that were made. One that failed unexpectedly has its ``error``, and the others go on.
 
         Raises:
             InvalidInputError: An argument cannot be used.
-            JournalError: The journal cannot be used.
+            JournalError: The journal cannot be used. The steps that had begun are finished first.
         """
-        arguments = step_arguments(save_to, store, on_done, poll, many=True)
+        arguments = step_arguments(save_to, store, on_done, poll, many=True, awaited=AWAITED)
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
             raise refuse("workers", "a number of threads or tasks, 1 or more", workers)
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
             raise refuse("seconds", "a number above 0", seconds)
-        stepper = AsyncStepper(self._operations, self._recorder, arguments)
-        return await AsyncSweep(stepper, self._recorder, seconds).run(await self.select(states=UNFINISHED), workers)
+        recorder = self._recorder
+        sweep = AsyncSweep(AsyncStepper(self._operations, recorder, arguments), recorder.engine.transport.now, seconds)
+        return await sweep.run(await self.select(states=UNFINISHED), workers)
 
     async def settle(self, label: str, *, job_id: str | None) -> JobRecord:
         """Decide about a label whose outcome is unknown, once you have checked your account. Nothing is submitted.

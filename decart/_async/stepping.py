@@ -1,12 +1,13 @@
 """Advance a job of the journal by one step, for programs with an engine of their own: task queues, cron.
 
-A step submits a job, checks its status once, or saves its video. It never sleeps, and what it has found is in the
-journal when it returns. `decart.journal.jobstep` decides whose turn it is.
+A step submits a job, checks its status once, or saves its video. It does not wait for anything, and its outcome is in
+the journal when it returns. `decart.journal.jobstep` decides which scheduler makes it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,27 +16,46 @@ from typing import Any
 import attrs
 
 from ..arguments import WaitArguments
-from ..errors import DecartSDKError, InvalidInputError, NotFoundError, QueueSubmitError, SubmitOutcomeUnknownError
+from ..errors import (
+    DecartSDKError,
+    InvalidInputError,
+    JobTimeoutError,
+    NotFoundError,
+    QueueSubmitError,
+    SubmitOutcomeUnknownError,
+)
 from ..events import Operation
 from ..inputs import refuse
 from ..jobs import JobStatusResponse
+from ..journal.entries import kind_of
 from ..journal.errors import LabelBusyError
-from ..journal.jobstep import LOOK_AGAIN, JobStep, StepArguments, Token, has_ended, next_act, no_job
+from ..journal.jobstep import (
+    LOOK_AGAIN,
+    ODD_PAUSE,
+    PATIENCE,
+    JobStep,
+    StepArguments,
+    Token,
+    after_failure,
+    is_due,
+    no_job,
+    not_now,
+    pause_before_download,
+    pause_before_submit,
+    turn_of,
+)
 from ..journal.owners import Claim
 from ..journal.records import UNFINISHED, JobRecord
 from ..options import JobOptions
 from ..outcomes import CallState, status_error, timed_out
-from ..policies import TICK, PollPolicy, next_pause, repeat_submit
-from ..polling import Failed, Finished, JobPoll, TimedOut, Wait
+from ..policies import PollPolicy
+from ..polling import Failed, Finished, JobPoll, NextStep, Wait
 from ..pool.saving import prepared
 from .backend import finish_in_thread, in_thread, result_of
 from .engine import AsyncEngine
 from .operations import AsyncOperations
 from .recorder import AsyncRecorder
 from .waits import AsyncJobWait
-
-ODD_PAUSE = 60.0
-"""Seconds between two status checks while the service answers in a way that a person has to mend, such as HTTP 401."""
 
 
 class AsyncStepper:
@@ -44,236 +64,234 @@ class AsyncStepper:
     def __init__(self, operations: AsyncOperations, recorder: AsyncRecorder, arguments: StepArguments) -> None:
         self._recorder, self._journal, self._arguments = recorder, recorder.journal, arguments
         engine = operations.engine
-        retry = attrs.evolve(engine.config.retry, attempts=1)  # a further attempt is a further step
-        self._engine = AsyncEngine(attrs.evolve(engine.config, retry=retry), engine.shared, engine.transport)
-        self._operations = AsyncOperations(self._engine)
         self._retry = engine.config.retry
+        once = attrs.evolve(engine.config, retry=attrs.evolve(self._retry, attempts=1))  # the next attempt is a step
+        self._engine = AsyncEngine(once, engine.shared, engine.transport)
+        self._submits, self._reads = AsyncOperations(self._engine), AsyncOperations(self._engine)
+        self._reads.recorder = None  # what they find is written with the outcome of the step
 
-    async def step(self, label: str, token: Token | None = None, options: JobOptions | None = None) -> JobStep:
-        """Make the next step of a label's job, if it is due."""
-        if options is not None:
+    async def step(self, label: str, token: Token | None, options: JobOptions | None) -> JobStep:
+        """Make the next step of a label's job, unless it is not due yet or not the caller's to make."""
+        record = await self._latest(label)
+        is_known = token is not None and record is not None and record.job_id is not None
+        if options is not None and not is_known:  # of a job that is known, the inputs are not read again
             submitted = await self._submit(label, token, options)
             if submitted is not None:
                 return submitted
-        record = await in_thread(partial(self._journal.latest, label))
-        if record is None or (record.job_id is None and not has_ended(record)):
+            record = await self._latest(label)
+        if record is None or record.state in ("intended", "sending", "refused"):
             raise no_job(record, label)
-        if (record.origin, record.account) != (self._recorder.origin, self._recorder.account):
+        if not self._is_ours(record):
             raise InvalidInputError(f"The label {label!r} is that of a job of another account or service.")
-        act = next_act(record, token, self._recorder.now())
-        if act.kind == "later":
-            return JobStep(record=record, wait=act.seconds, token=str(act.token))
-        if act.kind == "leave":
-            return JobStep(record=record, superseded=True)
-        return await self._act(record)
+        failures = 0 if token is None else token.failures
+        return not_now(record, token, self._recorder.now()) or await self._act(record, failures)
 
-    async def _act(self, record: JobRecord) -> JobStep:
-        """Make the next step of a job, whose turn it is."""
-        own = Token(generation=record.generation, number=record.steps)
+    async def advance(self, label: str) -> JobStep | None:
+        """Make the next step of a job for a sweep, unless another call was faster."""
+        record = await self._latest(label)
+        return await self._act(record, 0) if record is not None and self.is_due(record) else None
+
+    def is_due(self, record: JobRecord) -> bool:
+        """Return whether a sweep makes the next step of a job."""
+        is_free = is_due(record, self._recorder.now()) and not self._recorder.is_under_way(record)
+        return is_free and self._is_ours(record)
+
+    def _is_ours(self, record: JobRecord) -> bool:
+        return (record.origin, record.account) == (self._recorder.origin, self._recorder.account)
+
+    async def _latest(self, label: str) -> JobRecord | None:
+        return await in_thread(partial(self._journal.latest, label))
+
+    async def _act(self, record: JobRecord, failures: int) -> JobStep:
+        """Make the next step of a job."""
         if record.state not in UNFINISHED:
-            return await self._ended(record, own)
-        if self._recorder.is_under_way(record):  # a call that waits for it, or a step that saves its video
-            return JobStep(record=record, wait=LOOK_AGAIN, token=str(own))
+            return await self._ended(record, failures)
+        if self._recorder.is_under_way(record):  # by a call that waits for it, or a step that saves its video
+            return JobStep(record=record, wait=LOOK_AGAIN, token=str(Token.after(record)))
         assert record.job_id is not None  # it was accepted
-        begun = record.poll if record.due_at is not None else None
-        wait = self._new_wait(record.job_id, CallState(), begun)
-        return await (self._check(record, wait) if record.state == "accepted" else self._fetch(record, wait.poll))
+        wait = self._new_wait(record.job_id, CallState(), record.poll if record.due_at is not None else None)
+        if record.state == "completed":
+            return await self._fetch(record, wait.poll)
+        with self._engine.reporter.operation(Operation(name="status", job_id=record.job_id)):
+            found = await wait.check()
+        return await self._checked(record, wait, found)
 
-    def _new_wait(self, job_id: str, state: CallState, begun: Any) -> AsyncJobWait:
+    def _new_wait(self, job_id: str, state: CallState, begun: Mapping[str, Any] | None) -> AsyncJobWait:
         """Begin a wait for a job, or continue one; all its times are UNIX times."""
-        poll = None if begun is None else JobPoll.from_json(begun, job_id)
+        poll = None
+        if begun is not None:
+            with suppress(InvalidInputError):  # another version has written it, and the wait begins again
+                poll = JobPoll.from_json(begun, job_id)
         arguments = WaitArguments(poll=self._arguments.poll)
-        wait = self._operations.new_wait(job_id, state, arguments, clock=self._recorder.now, poll=poll)
-        wait.recorder = None  # the outcome of a step is recorded at once
-        return wait
+        return self._reads.new_wait(job_id, state, arguments, clock=self._recorder.now, poll=poll)
 
     # the submit
 
     async def _submit(self, label: str, token: Token | None, options: JobOptions) -> JobStep | None:
         """Submit a job, in one attempt; return ``None`` if the label has one already."""
-        state, refusals = CallState(), 0 if token is None else token.refusals
+        state, failures = CallState(), 0 if token is None else token.failures
         try:
-            accepted = await self._operations.submit(
-                options, state, None, label=label, repeated=refusals > 0, patience=0.0
+            accepted = await self._submits.submit(
+                options, state, None, label=label, repeated=failures > 0, patience=0.0
             )
         except LabelBusyError as error:
             return JobStep(record=None, wait=LOOK_AGAIN, token=None if token is None else str(token), error=error)
         except (QueueSubmitError, SubmitOutcomeUnknownError) as error:
-            error.__traceback__ = None
-            record = await in_thread(partial(self._journal.latest, label))
+            error.__traceback__ = None  # its frames hold the inputs
+            record = await self._latest(label)
             assert record is not None  # it was written before anything was sent
-            return await self._not_submitted(record, error, refusals + 1)
+            return await self._not_submitted(record, error, failures)
         if state.job_id is None:
             return None
         record = await in_thread(partial(self._journal.by_job, accepted.job_id))
         assert record is not None  # it was just accepted
         wait = self._new_wait(accepted.job_id, state, None)
-        return await self._later(record, wait.poll, await wait.check())
+        return await self._checked(record, wait, await wait.check())  # the first status needs no request
 
-    async def _not_submitted(self, record: JobRecord, error: DecartSDKError, refusals: int) -> JobStep:
+    async def _not_submitted(self, record: JobRecord, error: DecartSDKError, failures: int) -> JobStep:
         """Return when to submit a job again that was refused for now, or end it."""
-        own = Token(generation=record.generation, refusals=refusals)
         policy = self._arguments.poll or self._engine.config.poll or PollPolicy()
-        cause = error.cause if isinstance(error, QueueSubmitError) else None
+        seconds = pause_before_submit(error, self._retry, failures + 1)
         elapsed = self._recorder.now() - record.created_at
-        if cause is None or not repeat_submit(cause) or (policy.timeout is not None and elapsed > policy.timeout):
-            return await self._ended(record, own, error)
-        seconds = next_pause(self._retry, refusals, cause)
-        return JobStep(record=record, wait=seconds, token=str(own), error=error)
+        if seconds is None or (policy.timeout is not None and elapsed + seconds > policy.timeout):
+            return await self._ended(record, failures, error)
+        return JobStep(record=record, wait=seconds, token=str(Token.after(record, failures + 1)), error=error)
 
     # the status
 
-    async def _check(self, record: JobRecord, wait: AsyncJobWait) -> JobStep:
-        """Check the status of a job once."""
+    async def _checked(self, record: JobRecord, wait: AsyncJobWait, found: NextStep) -> JobStep:
+        """Return what follows a status check."""
         poll = wait.poll
-        with self._engine.reporter.operation(Operation(name="status", job_id=poll.job_id)):
-            found = await wait.check()
+        error = None if wait.error is None else status_error(poll.job_id, wait.error)
         if isinstance(found, Failed):
-            error = status_error(poll.job_id, found.error)
             if isinstance(found.error, NotFoundError):
-                return await self._give_up(record, poll, error)
-            return await self._later(record, poll, self._after_failure(poll, ODD_PAUSE), error)
+                return await self._give_up(record, poll, status_error(poll.job_id, found.error))
+            found = after_failure(poll, ODD_PAUSE, self._recorder.now())
         if not isinstance(found, Finished):
-            return await self._later(record, poll, found, wait.error)
+            return await self._later(record, poll, found, error)
         last = wait.end(found)
         if last.status == "failed":
-            return await self._end(record, {"state": "failed", "status": "failed", "error": last.error})
+            return await self._end(record, poll, {"state": "failed", "status": "failed", "error": last.error})
         return await self._fetch(record, poll)
 
     # the video
 
     async def _fetch(self, record: JobRecord, poll: JobPoll) -> JobStep:
-        """Save the video of a job, which is ready."""
+        """Save the video of a job that has completed."""
+        state = {"state": "completed", "status": "completed", "poll": poll.to_json()}
         if self._arguments.file_of is None and self._arguments.store is None:
-            return await self._end(record, {"state": "completed", "status": "completed", "poll": poll.to_json()})
-        claim, now = Claim(), self._recorder.now()
-        claimed = await self._write(
-            record, state="completed", status="completed", owner=claim.owner, due_at=now, poll=poll.to_json()
-        )
-        if claimed is None:
-            return await self._lost(record)
+            return await self._end(record, poll, state)
+        claim = Claim()
         try:
-            saved_to = await self._saved(claimed, poll.job_id)
-        except Exception as error:
-            return await self._not_saved(claimed, poll, error)
-        else:
-            return await self._end(claimed, {"state": "delivered", "saved_to": saved_to})
+            claimed = await self._write(record, owner=claim.owner, due_at=self._recorder.now(), **state)
+            if claimed is None:
+                return await self._lost(record)
+            try:
+                saved_to = claimed.saved_to or await self._saved(claimed, poll)  # the former if `on_done` has failed
+            except Exception as error:
+                return await self._not_saved(claimed, poll, error)
+            return await self._end(claimed, poll, {"state": "delivered", "saved_to": saved_to})
         finally:
             claim.ended = True
             await self._recorder.release(poll.job_id, claim)
 
-    async def _saved(self, record: JobRecord, job_id: str) -> str:
-        """Fetch a video, and return where it was saved to."""
-        if self._arguments.file_of is not None:
-            target = await in_thread(partial(self._target, record))
-            await self._download(record, job_id, target)
+    async def _saved(self, record: JobRecord, poll: JobPoll) -> str:
+        """Fetch a video, and return where it was saved."""
+        file_of, store = self._arguments.file_of, self._arguments.store
+        if file_of is not None:
+            target = await in_thread(lambda: prepared(file_of(record)))
+            await self._download(record, poll, target)
             return str(target)
+        assert store is not None  # or there would be a file
         with TemporaryDirectory(prefix="decart-") as folder:
-            path = Path(folder, f"{job_id}.mp4")
-            await self._download(record, job_id, path)
-            assert self._arguments.store is not None  # or there would be a file
-            place: object = await in_thread(partial(self._arguments.store, record, path))
+            path = Path(folder, "video.mp4")
+            await self._download(record, poll, path)
+            place: object = await in_thread(partial(store, record, path))
         if not isinstance(place, str):
             raise refuse("store", "a function that returns where it has stored the video, as a str", place)
         return place
 
-    def _target(self, record: JobRecord) -> Path:
-        assert self._arguments.file_of is not None  # it is asked for
-        return prepared(self._arguments.file_of(record))
-
-    async def _download(self, record: JobRecord, job_id: str, path: Path) -> None:
-        last = JobStatusResponse(job_id=job_id, status="completed", model=record.model)
-        await self._operations.result(last, CallState(job_id), WaitArguments(save_to=path))
+    async def _download(self, record: JobRecord, poll: JobPoll, path: Path) -> None:
+        last = JobStatusResponse(job_id=poll.job_id, status="completed", model=record.model)
+        once = attrs.evolve(poll, accepted=None)  # or the download would wait for a video that is not visible yet
+        await self._reads.result(last, CallState(poll.job_id), WaitArguments(save_to=path), once)
 
     async def _not_saved(self, record: JobRecord, poll: JobPoll, error: Exception) -> JobStep:
         """Return when to try again to save a video, or give up."""
-        cause = getattr(error, "cause", None)
-        if isinstance(cause, NotFoundError):
-            return await self._give_up(record, poll, error)
         poll.failures += 1
-        next_attempt = self._after_failure(poll, next_pause(self._retry, poll.failures, cause))
-        return await self._later(record, poll, next_attempt, error)
+        seconds = pause_before_download(error, self._retry, poll, self._recorder.now())
+        if seconds is None:
+            return await self._give_up(record, poll, error)
+        return await self._later(record, poll, after_failure(poll, seconds, self._recorder.now()), error)
 
     # how a step ends
 
-    def _after_failure(self, poll: JobPoll, seconds: float) -> Wait | TimedOut:
-        """Return what follows a failure: the next attempt, unless the time is over."""
-        left = poll.deadline - self._recorder.now()
-        return TimedOut() if left < TICK else Wait(min(seconds, left))
-
-    async def _later(self, record: JobRecord, poll: JobPoll, found: object, error: Exception | None = None) -> JobStep:
-        """End a step that another one follows, unless the time is over."""
+    async def _later(
+        self, record: JobRecord, poll: JobPoll, found: NextStep, error: Exception | None, **changes: Any
+    ) -> JobStep:
+        """End a step that another one follows, unless the deadline has passed."""
         if not isinstance(found, Wait):
-            return await self._give_up(record, poll, error if error is not None else _timeout(poll))
+            if error is None or record.state != "completed":
+                error = JobTimeoutError(str(timed_out(poll).error), job_id=poll.job_id)
+            return await self._give_up(record, poll, error)
         status = poll.status.status if poll.status is not None else record.status
-        written = await self._write(
-            record,
-            steps=record.steps + 1,
-            due_at=self._recorder.now() + found.seconds,
-            status=status,
-            poll=poll.to_json(),
-            owner="",
-        )
+        due_at, state = self._recorder.now() + found.seconds, poll.to_json()
+        common = {"steps": record.steps + 1, "due_at": due_at, "status": status, "poll": state, "owner": ""}
+        written = await self._write(record, **common, error=None, **changes)
         if written is None:
             return await self._lost(record)
-        token = Token(generation=written.generation, number=written.steps)
-        return JobStep(record=written, wait=found.seconds, token=str(token), error=error)
+        return JobStep(record=written, wait=found.seconds, token=str(Token.after(written)), error=error)
 
     async def _give_up(self, record: JobRecord, poll: JobPoll, error: Exception) -> JobStep:
-        """End the steps of a job that may still finish; ``client.jobs.resume`` waits for it, and so does a new step."""
-        return await self._end(record, {"error": str(error), "poll": poll.to_json()}, error)
+        """End the steps of a job that may still finish; ``client.jobs.resume``, or a new step, takes it up again."""
+        text = str(error) if isinstance(error, DecartSDKError) else kind_of(error)
+        return await self._end(record, poll, {"error": text, "poll": poll.to_json()}, error)
 
-    async def _end(self, record: JobRecord, changes: Mapping[str, Any], error: Exception | None = None) -> JobStep:
-        """End the steps of a job. Whoever is to know that is told first: after a crash in between, it is told again."""
-        final = {"steps": record.steps + 1, "due_at": None, "poll": None, "owner": "", **changes}
-        token = Token(generation=record.generation, number=record.steps)
-        step = await self._ended(record.changed(self._recorder.now(), **final), token, error)
-        if step.wait is not None:
-            return step
-        return step if await self._write(record, **final) is not None else await self._lost(record)
+    async def _end(
+        self, record: JobRecord, poll: JobPoll, changes: Mapping[str, Any], error: Exception | None = None
+    ) -> JobStep:
+        """End the steps of a job. ``on_done`` comes first: after a crash in between, it is called again."""
+        common = {"steps": record.steps + 1, "due_at": None, "poll": None, "owner": "", "error": None}
+        final = {**common, **changes}
+        failure = await self._notify(JobStep(record=record.changed(self._recorder.now(), **final), error=error))
+        if failure is not None and self._recorder.now() < poll.deadline + PATIENCE:
+            saved_to = changes.get("saved_to", record.saved_to)
+            return await self._later(record, poll, Wait(LOOK_AGAIN), failure, saved_to=saved_to)
+        written = await self._write(record, **final)
+        return await self._lost(record) if written is None else JobStep(record=written, error=failure or error)
 
-    async def _ended(self, record: JobRecord, token: Token, error: Exception | None = None) -> JobStep:
-        """Tell that a job has ended."""
-        step = JobStep(record=record, error=error)
+    async def _ended(self, record: JobRecord, failures: int, error: DecartSDKError | None = None) -> JobStep:
+        """Return the last step of a job that had ended before, or was not submitted."""
+        failure = await self._notify(JobStep(record=record, error=error))
+        if failure is not None and failures * LOOK_AGAIN < PATIENCE:
+            return JobStep(record=record, wait=LOOK_AGAIN, token=str(Token.after(record, failures + 1)), error=failure)
+        return JobStep(record=record, error=failure or error)
+
+    async def _notify(self, step: JobStep) -> Exception | None:
+        """Call ``on_done``; return the error that it raised."""
         if self._arguments.on_done is not None:
             try:
                 await result_of(self._arguments.on_done(step))
             except Exception as failure:
-                return JobStep(record=record, wait=LOOK_AGAIN, token=str(token), error=failure)
-        return step
+                return failure
+        return None
 
     async def _write(self, record: JobRecord, **changes: Any) -> JobRecord | None:
-        """Record the outcome of a step, unless somebody else has made it meanwhile."""
+        """Write the outcome of a step; return ``None`` if another call has acted on the job meanwhile."""
         while True:
             changed = record.changed(self._recorder.now(), **changes)
             if await finish_in_thread(partial(self._journal.replace, changed)):
                 return changed
-            current = await in_thread(partial(self._journal.latest, record.label))
-            if current is None or _turn(current) != _turn(record):
+            current = await self._latest(record.label)
+            if current is None or turn_of(current) != turn_of(record):
                 return None
             record = current
 
     async def _lost(self, record: JobRecord) -> JobStep:
-        """Return what is next for a step that somebody else has made meanwhile."""
-        token = Token(generation=record.generation, number=record.steps)
-        current = await in_thread(partial(self._journal.latest, record.label))
+        """Return what a scheduler does whose step another call has made meanwhile."""
+        current = await self._latest(record.label)
         if current is None:
             return JobStep(record=record, superseded=True)
-        act = next_act(current, token, self._recorder.now())
-        if act.kind == "leave":
-            return JobStep(record=current, superseded=True)
-        return JobStep(record=current, wait=max(act.seconds, LOOK_AGAIN), token=str(act.token or token))
-
-
-def _turn(record: JobRecord) -> tuple[object, ...]:
-    """Return what stays the same while only the status of a job is noted."""
-    return record.generation, record.steps, record.owner, record.state
-
-
-def _timeout(poll: JobPoll) -> DecartSDKError:
-    """Return the error of a wait whose time is over."""
-    try:
-        timed_out(poll).raise_for_status()
-    except DecartSDKError as error:
-        return error.with_traceback(None)
-    raise AssertionError  # pragma: no cover - it always raises
+        token = Token.after(record)
+        step = not_now(current, token, self._recorder.now())
+        return JobStep(record=current, wait=LOOK_AGAIN, token=str(token)) if step is None else step

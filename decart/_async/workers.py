@@ -68,6 +68,12 @@ async def join(worker: Worker) -> None:
     await asyncio.wait([worker])
 
 
+def abandon(workers: list[Worker]) -> None:
+    """End the workers that have not ended, for a caller that does not wait for them any longer."""
+    for worker in workers:
+        worker.cancel()
+
+
 async def pause(event: WakeEvent, seconds: float | None) -> None:
     """Wait until an event is set, or some time has passed on the clock of the machine."""
     with suppress(TimeoutError):

@@ -260,8 +260,10 @@ class Recorder:
                 return True
 
     def is_under_way(self, record: JobRecord) -> bool:
-        """Return whether a call, of any process, may be acting on a record right now."""
-        return may_be_alive(record.owner, record.updated_at, self.now())
+        """Return whether a call may be acting on a record now. A step that saves a video has ``LEASE`` seconds."""
+        now = self.now()
+        is_over = record.due_at is not None and now - record.updated_at >= LEASE  # its process may live on
+        return not is_over and may_be_alive(record.owner, record.updated_at, now)
 
     def write(self, record: JobRecord) -> None:
         """Write a revision, or raise ``JournalError`` if another process was faster."""

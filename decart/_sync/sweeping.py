@@ -4,65 +4,61 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Callable, Iterable, Iterator
 
-from ..errors import DecartSDKError
-from ..journal.jobstep import JobStep, is_due
+from ..errors import ClientClosedError
+from ..journal.errors import JournalError
+from ..journal.jobstep import JobStep
 from ..journal.records import JobRecord
-from .recorder import Recorder
 from .stepping import Stepper
-from .workers import Worker, join, start_worker
+from .workers import Worker, abandon, join, start_worker
 
 
 class Sweep:
     """One pass over the unfinished jobs of an account.
 
-    Several passes at once, in any processes, share the work: each takes the jobs in an order of its own, and a job that
-    another one has just dealt with is not due any more.
+    Passes that overlap, in any processes, share the work: each takes the jobs in a random order, and a job that another
+    pass has just dealt with is not due any more.
 
     Args:
         seconds: No step begins later than this.
     """
 
-    def __init__(self, stepper: Stepper, recorder: Recorder, seconds: float) -> None:
-        self._stepper, self._recorder = stepper, recorder
-        self._now = recorder.engine.transport.now
-        self._until = self._now() + seconds
-        self._labels: list[str] = []
+    def __init__(self, stepper: Stepper, now: Callable[[], float], seconds: float) -> None:
+        self._stepper, self._now, self._until = stepper, now, now() + seconds
+        self._due: Iterator[JobRecord] = iter(())
         self._steps: list[JobStep] = []
         self._error: BaseException | None = None
 
-    def run(self, records: Collection[JobRecord], workers: int) -> list[JobStep]:
-        """Make the steps that are due, of some jobs, with some threads or tasks."""
-        recorder, now = self._recorder, self._recorder.now()
-        ours = recorder.origin, recorder.account
-        self._labels = [
-            record.label
-            for record in records
-            if (record.origin, record.account) == ours and is_due(record, now) and not recorder.is_under_way(record)
-        ]
-        random.shuffle(self._labels)
+    def run(self, records: Iterable[JobRecord], workers: int) -> list[JobStep]:
+        """Make the steps that are due, of some jobs, in some threads or tasks."""
+        due = [record for record in records if self._stepper.is_due(record)]
+        random.shuffle(due)
+        self._due = iter(due)
         running: list[Worker] = []
         try:
-            for _ in range(min(workers, len(self._labels))):
-                if start_worker(self._work, running, "decart-sweep") is not None:
-                    break
+            any(
+                start_worker(self._work, running, "decart-sweep") for _ in due[:workers]
+            )  # until there are no more threads
             for worker in running:
                 join(worker)
         finally:
-            self._until = float("-inf")  # whatever ends this call, no step begins any more
+            self._until = float("-inf")  # whatever ends this call, no further step begins
+            abandon(running)
         if self._error is not None:
             raise self._error
         return self._steps
 
     def _work(self) -> None:
-        """Make one step after the other."""
-        while self._labels and self._now() < self._until:
+        """Make one step after another."""
+        while self._now() < self._until and (record := next(self._due, None)) is not None:
             try:
-                label = self._labels.pop()
-            except IndexError:  # pragma: no cover - another thread was faster
-                return
-            try:
-                self._steps.append(self._stepper.step(label))
-            except DecartSDKError as error:  # such as a journal that cannot be written: it ends the pass
-                self._error, self._until = error, float("-inf")
+                step = self._stepper.advance(record.label)
+            except BaseException as error:
+                if isinstance(error, Exception) and not isinstance(error, (JournalError, ClientClosedError)):
+                    step = JobStep(record=record, error=error)  # it says nothing about the other jobs
+                else:
+                    self._error, self._until = error, float("-inf")
+                    return
+            if step is not None:
+                self._steps.append(step)

@@ -154,6 +154,10 @@ def join(worker: Worker) -> None:
         worker.join()
 
 
+def abandon(workers: list[Worker]) -> None:
+    """Leave workers that have not ended to themselves: a thread ends with what it is doing."""
+
+
 def pause(event: WakeEvent, seconds: float | None) -> None:
     """Wait until an event is set, or some time has passed on the clock of the machine."""
     event.wait(seconds)

@@ -1,80 +1,93 @@
-"""What is next for a job that is advanced step by step, by any number of schedulers at once. Pure functions.
+"""What a scheduler does about a job that is advanced step by step, perhaps by several schedulers. Pure functions.
 
-The record counts the steps, and each step gives the scheduler a token for the next one. So a chain of steps that was
-forked, because a task was delivered twice, ends by itself: only one of its branches has the token of the current step.
-A branch that is one step behind cannot know whether the other one is alive: it looks again once the next step is
-overdue, and takes over if nothing has happened. No clock is asked about it, since those of two machines may differ.
+The record counts the steps, and each step returns a token for the next one. When a task is delivered twice, the chain
+of steps forks, and only one branch has the token of the current step. The other one cannot know whether that branch is
+alive. So it comes back once, when the next step is overdue: it takes over if that step was not made, and ends
+otherwise. The clocks of two machines may differ, so a clock decides when to come back, and never which branch ends.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 
 from ..arguments import check_policy
-from ..errors import InvalidInputError
+from ..errors import DecartSDKError, InvalidInputError, NotFoundError, QueueResultError, QueueSubmitError
 from ..inputs import refuse
-from ..policies import PollPolicy
+from ..policies import TICK, PollPolicy, RetryPolicy, next_pause, repeat_read, repeat_submit, seconds_until_visible
+from ..polling import JobPoll, TimedOut, Wait
+from ..progress import is_async
 from .records import UNFINISHED, JobRecord
 from .reports import files_named
 
 SLACK = 10.0
-"""Seconds that a step may be late before somebody else looks after it."""
+"""Seconds that a step may be late before another scheduler makes it."""
 
 LOOK_AGAIN = 30.0
-"""Seconds until a job is looked up again that another call is submitting or waiting for."""
+"""Seconds until the next step if another call has the job, or if the caller's code or disk has failed."""
+
+ODD_PAUSE = 60.0
+"""Seconds between two status checks while they fail in a way that a person has to mend, such as HTTP 401."""
+
+PATIENCE = 600.0
+"""Seconds after the deadline, or in all for a job that had ended before, during which ``on_done`` may fail."""
+
+_TOKEN = re.compile(r"(\d{1,15})\.(\d{1,15})\.([01])\.(\d{1,15})", re.ASCII)
 
 
 @attrs.frozen(kw_only=True)
 class Token:
-    """Which step of which submit is next.
+    """What a scheduler knows of a job when it makes the next step.
 
     Attributes:
         generation: The generation of the record.
-        number: How many steps were made.
-        seen: How many steps the record had when this branch fell behind.
-        refusals: How often the submit was refused so far.
+        number: The steps that had been made by then.
+        is_late: Whether another scheduler was faster before. If it is again, this one ends.
+        failures: Failures in a row that no record counts: of the submit, or of ``on_done`` for a job that has ended.
     """
 
     generation: int
     number: int = 0
-    seen: int | None = None
-    refusals: int = 0
+    is_late: bool = False
+    failures: int = 0
 
     def __str__(self) -> str:
-        seen = "" if self.seen is None else self.seen
-        return f"{self.generation}.{self.number}.{seen}.{self.refusals}"
+        return f"{self.generation}.{self.number}.{self.is_late:d}.{self.failures}"
 
     @classmethod
-    def parse(cls, text: str) -> Token:
-        """Return the token that a step has given.
+    def after(cls, record: JobRecord, failures: int = 0) -> Token:
+        """Return the token for the step that follows a record."""
+        return cls(generation=record.generation, number=record.steps, failures=failures)
+
+    @classmethod
+    def parse(cls, text: object) -> Token:
+        """Return the token that a step has returned as text.
 
         Raises:
-            InvalidInputError: It is none.
+            InvalidInputError: It is not a token.
         """
-        try:
-            generation, number, seen, refusals = (int(part) if part else None for part in text.split("."))
-            if generation is None or number is None or refusals is None:
-                raise ValueError
-        except (AttributeError, ValueError):
-            raise refuse("token", "the token of the step before", text) from None
-        return cls(generation=generation, number=number, seen=seen, refusals=refusals)
+        match = _TOKEN.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
+            raise refuse("token", "the token of the previous step", text)
+        generation, number, is_late, failures = map(int, match.groups())
+        return cls(generation=generation, number=number, is_late=bool(is_late), failures=failures)
 
 
 @attrs.frozen(kw_only=True)
 class JobStep:
-    """What one step has found, and when the next one is due.
+    """The outcome of one step, and when the next one is due.
 
     Attributes:
-        record: The record of the job, as it is now; ``None`` if it has none yet, because another call is submitting it.
+        record: The record of the job after the step; ``None`` while another call is submitting the job.
         wait: Seconds until the next step; ``None`` if there is none.
-        token: Pass it to the next step.
-        error: Why this step achieved nothing, or why there is no other one.
-        superseded: Whether somebody else makes the steps of this job, so that there is nothing more to do here.
+        token: What to pass to the next step.
+        error: Why this step failed, or why the job is not waited for any longer.
+        superseded: Whether the job is left to another scheduler, which has made this step or submitted the label anew.
     """
 
     record: JobRecord | None
@@ -84,48 +97,64 @@ class JobStep:
     superseded: bool = False
 
 
-@attrs.frozen
-class Act:
-    """What to do now.
-
-    Attributes:
-        kind: Make the step; come back later; or leave the job to others.
-        seconds: Until then.
-        token: For then.
-    """
-
-    kind: Literal["act", "later", "leave"]
-    seconds: float = 0.0
-    token: Token | None = None
-
-
-def next_act(record: JobRecord, token: Token | None, now: float) -> Act:
-    """Return what a scheduler does that has come to a job with a token, or with none.
+def not_now(record: JobRecord, token: Token | None, now: float) -> JobStep | None:
+    """Return what a scheduler does that must not make a step now: it comes back later, or ends.
 
     Args:
+        token: What it knows; ``None`` for a scheduler that is new to the job.
         now: The UNIX time.
+
+    Returns:
+        ``None`` if it makes the step.
     """
     seconds = LOOK_AGAIN if record.due_at is None else max(record.due_at - now, 0.0)
-    later = Token(generation=record.generation, number=record.steps - 1, seen=record.steps)
-    if token is None:
-        return Act("act") if record.due_at is None or not seconds else Act("later", seconds, later)
-    if token.generation != record.generation:
-        return Act("leave")
-    if record.steps in (token.number, token.seen):
-        return Act("act")
-    if token.seen is None and token.number + 1 == record.steps and not has_ended(record):
-        return Act("later", seconds + SLACK, later)
-    return Act("leave")
+    late = str(Token(generation=record.generation, number=record.steps, is_late=True))
+    if token is None or token.failures:  # one that only saw refusals is as good as new
+        return JobStep(record=record, wait=seconds, token=late) if record.due_at is not None and seconds else None
+    if token.generation == record.generation:
+        if token.number == record.steps:
+            return None
+        if token.number + 1 == record.steps and not (token.is_late or has_ended(record)):
+            return JobStep(record=record, wait=seconds + SLACK, token=late)
+    return JobStep(record=record, superseded=True)
 
 
 def has_ended(record: JobRecord) -> bool:
-    """Return whether there is no next step: the job has ended, or its steps were given up."""
+    """Return whether there is no next step: the job has ended, or its last step was made before it did."""
     return record.due_at is None and (record.state not in UNFINISHED or record.poll is not None)
 
 
+def turn_of(record: JobRecord) -> tuple[object, ...]:
+    """Return what stays the same as long as nobody acts on a job, and only its status is noted."""
+    return record.generation, record.steps, record.owner, record.state
+
+
 def is_due(record: JobRecord, now: float) -> bool:
-    """Return whether a sweep makes a step of an unfinished job."""
+    """Return whether a sweep makes a step of a job."""
+    if record.state not in UNFINISHED:
+        return False
     return record.poll is None if record.due_at is None else record.due_at <= now
+
+
+def pause_before_submit(error: DecartSDKError, retry: RetryPolicy, failures: int) -> float | None:
+    """Return the seconds until the next submit after so many failures; ``None`` if it must not be repeated."""
+    cause = error.cause if isinstance(error, QueueSubmitError) else None
+    return next_pause(retry, failures, cause) if cause is not None and repeat_submit(cause) else None
+
+
+def pause_before_download(error: Exception, retry: RetryPolicy, poll: JobPoll, now: float) -> float | None:
+    """Return the seconds until the next attempt to save a video; ``None`` if the service does not have it."""
+    cause = error.cause if isinstance(error, QueueResultError) else None
+    if isinstance(cause, NotFoundError):
+        return next_pause(retry, poll.failures, cause) if seconds_until_visible(cause, now, poll.accepted) else None
+    is_transient = cause is not None and repeat_read(cause)
+    return next_pause(retry, poll.failures, cause) if is_transient else LOOK_AGAIN
+
+
+def after_failure(poll: JobPoll, seconds: float, now: float) -> Wait | TimedOut:
+    """Return the pause after a failure, unless the deadline has passed."""
+    left = poll.deadline - now
+    return TimedOut() if left < TICK else Wait(min(seconds, left))
 
 
 def no_job(record: JobRecord | None, label: str) -> InvalidInputError:
@@ -142,11 +171,11 @@ SaveTo = str | os.PathLike[str] | FileOf
 
 @attrs.frozen(kw_only=True)
 class StepArguments:
-    """What is done with the jobs that steps advance; see ``client.jobs.step``.
+    """What to do with the jobs that steps advance; see ``client.jobs.step``.
 
     Attributes:
-        file_of: Returns the file of a video.
-        store: Keeps a video in place of that.
+        file_of: Returns the file that a video is saved to.
+        store: Stores a video elsewhere.
         on_done: Called when a job has ended.
         poll: The policy of the wait.
     """
@@ -158,9 +187,19 @@ class StepArguments:
 
 
 def step_arguments(
-    save_to: SaveTo | None, store: Store | None, on_done: OnDone | None, poll: PollPolicy | None, *, many: bool
+    save_to: SaveTo | None,
+    store: Store | None,
+    on_done: OnDone | None,
+    poll: PollPolicy | None,
+    *,
+    many: bool,
+    awaited: bool,
 ) -> StepArguments:
-    """Check the arguments of a step, or of a sweep of many jobs.
+    """Check the arguments of a step.
+
+    Args:
+        many: Whether they are those of a sweep, whose files must differ.
+        awaited: Whether it is the async client that was called.
 
     Raises:
         InvalidInputError: One of them cannot be used.
@@ -170,6 +209,12 @@ def step_arguments(
     for name, given in (("store", store), ("on_done", on_done)):
         if given is not None and not callable(given):
             raise refuse(name, "a function", given)
+    if is_async(store):
+        raise InvalidInputError(
+            "store is a coroutine function; pass a plain one. The async client calls it in a thread."
+        )
+    if is_async(on_done) and not awaited:
+        raise InvalidInputError("on_done is a coroutine function; only the async client can await it.")
     if poll is not None:
         check_policy(poll)
     file_of = save_to if save_to is None or callable(save_to) else files_named(save_to, many=many)

@@ -29,10 +29,13 @@ def from_row(row: Any) -> JobRecord:
     """Return the record of a row, whose values are in the order of the columns.
 
     Raises:
-        ValueError: Its JSON is damaged.
+        ValueError: Its JSON is damaged, or has what only a newer version of this package knows.
     """
     *searched, details = row
-    return JobRecord(**dict(zip(SEARCHED, searched, strict=True)), **json.loads(details))
+    fields = json.loads(details)
+    if unknown := fields.keys() - {field.name for field in attrs.fields(JobRecord)}:
+        raise ValueError(f"a newer version of this package has written {', '.join(sorted(unknown))}")
+    return JobRecord(**dict(zip(SEARCHED, searched, strict=True)), **fields)
 
 
 def prefix_end(prefix: str) -> str | None:

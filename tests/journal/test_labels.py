@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
-from support.labelled import LAKE, OCEAN, BothSides, accepted, posts, states, submitted
+from support.labelled import LAKE, OCEAN, BothSides, Waiting, accepted, posts, states, submitted
 
 from decart import (
     ClientClosedError,
@@ -56,9 +57,13 @@ def test_a_label_holds_for_other_clients_and_after_a_restart() -> None:
 
 @EVERY
 def test_of_16_threads_one_submits(make: Make) -> None:
-    with VirtualEmulator() as emulator, emulator.client(journal=make()) as client, ThreadPoolExecutor(16) as pool:
+    journal = make()
+    with VirtualEmulator() as emulator, ThreadPoolExecutor(16) as pool:
         for label in ("a", "b", "c"):
-            found = list(pool.map(lambda _, label=label: client.queue.submit(LAKE, label=label).job_id, range(16)))
+            waiting = Waiting(emulator)
+            with emulator.client(journal=journal, transport=waiting) as client:
+                submit = partial(client.queue.submit, LAKE, label=label)
+                found = list(pool.map(lambda _, each=waiting, call=submit: each.after(call).job_id, range(16)))
             assert len(set(found)) == 1
         assert posts(emulator) == 3
 
@@ -67,18 +72,25 @@ def test_of_16_threads_one_submits(make: Make) -> None:
 def test_of_16_threads_with_clients_of_their_own_one_submits(make: Make) -> None:
     journal = make()
     with VirtualEmulator() as emulator, ThreadPoolExecutor(16) as pool:
-        found = list(pool.map(lambda _: submitted(emulator, journal), range(16)))
+        waiting = Waiting(emulator)
+        submit = partial(submitted, emulator, journal, transport=waiting)
+        found = list(pool.map(lambda _: waiting.after(submit), range(16)))
         assert len({job.job_id for job in found}) == posts(emulator) == 1
 
 
 @EVERY
 def test_of_16_tasks_one_submits(make: Make) -> None:
-    async def work(client: Any) -> list[Any]:
+    async def submit(client: Any, waiting: Waiting) -> Any:
+        job = await client.queue.submit(LAKE, label="order-1")
+        return waiting.after(lambda: job)
+
+    async def work(client: Any, waiting: Waiting) -> list[Any]:
         async with client:
-            return await asyncio.gather(*(client.queue.submit(LAKE, label="order-1") for _ in range(16)))
+            return await asyncio.gather(*(submit(client, waiting) for _ in range(16)))
 
     with VirtualEmulator() as emulator:
-        found = asyncio.run(work(emulator.async_client(journal=make())))
+        waiting = Waiting(emulator)
+        found = asyncio.run(work(emulator.async_client(journal=make(), transport=waiting), waiting))
         assert len({job.job_id for job in found}) == posts(emulator) == 1
 
 
@@ -142,16 +154,16 @@ def test_again_needs_a_job_that_has_ended() -> None:
 
 
 def test_of_threads_that_want_a_job_again_one_submits() -> None:
-    with (
-        VirtualEmulator() as emulator,
-        emulator.client(journal=MemoryJournal()) as client,
-        ThreadPoolExecutor() as pool,
-    ):
-        client.queue.submit_and_poll(LAKE, label="order-1")
+    journal = MemoryJournal()
+    with VirtualEmulator() as emulator, ThreadPoolExecutor() as pool:
+        emulator.client(journal=journal).queue.submit_and_poll(LAKE, label="order-1")
+        waiting = Waiting(emulator)
+        client = emulator.client(journal=journal, transport=waiting)
+        submit = partial(client.queue.submit, LAKE, label="order-1", again=True)
 
         def again(_: int) -> str:
             try:
-                return client.queue.submit(LAKE, label="order-1", again=True).job_id
+                return waiting.after(submit).job_id
             except InvalidInputError as error:  # later, when the job of the fastest was known
                 return str(error)
 

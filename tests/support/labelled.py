@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -20,7 +21,9 @@ from decart import (
     SubmitOutcomeUnknownError,
     models,
 )
-from decart.emulator import VirtualEmulator
+from decart.emulator import EmulatorTransport, VirtualEmulator
+
+T = TypeVar("T")
 
 LAKE: dict[str, Any] = {"model": models.video("lucy-pro-t2v"), "prompt": "A serene lake"}
 ANOTHER = "another-machine/1/2/3"
@@ -121,10 +124,31 @@ def writes_of(*names: str) -> Callable[[str, Any], bool]:
     return lambda method, value: method in ("insert", "replace") and value.state in names
 
 
-def submitted(emulator: VirtualEmulator, journal: Any, label: str = "order-1") -> JobSubmitResponse:
+def submitted(emulator: VirtualEmulator, journal: Any, label: str = "order-1", **settings: Any) -> JobSubmitResponse:
     """Submit a job from a client that is gone afterwards."""
-    with emulator.client(journal=journal) as client:
+    with emulator.client(journal=journal, **settings) as client:
         return client.queue.submit(LAKE, label=label)
+
+
+class Waiting(EmulatorTransport):
+    """A transport whose waits for another call end when that call has, however little time the machine gives it.
+
+    On the virtual clock, minutes of patience pass while the thread that submits waits for its turn.
+    """
+
+    def __init__(self, emulator: VirtualEmulator) -> None:
+        super().__init__(emulator)
+        self._ended = threading.Event()
+
+    def sleep(self, seconds: float, cancel: threading.Event | None = None) -> None:
+        assert self._ended.wait(60)
+
+    def after(self, call: Callable[[], T]) -> T:
+        """Make a call that may wait for others or have others wait for it, and let them continue."""
+        try:
+            return call()
+        finally:
+            self._ended.set()
 
 
 class BothSides(VirtualEmulator):
