@@ -17,7 +17,8 @@ from dramatiq.brokers.redis import RedisBroker
 from decart import DecartClient, models
 
 client = DecartClient(journal="jobs.db")
-dramatiq.set_broker(RedisBroker(url=os.environ.get("REDIS_URL", "redis://localhost")))
+redis = os.environ.get("REDIS_URL", "redis://localhost")
+dramatiq.set_broker(RedisBroker(url=redis, maintenance_chance=100_000))  # in a million: look for killed workers
 
 
 @dramatiq.actor

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -168,6 +169,10 @@ def django(folder: Path) -> Iterator[Engine]:
 @contextmanager
 def cron(folder: Path) -> Iterator[Engine]:
     shutil.copy(EXAMPLES / "queue_cron.sh", folder)
+    command = folder / ".venv" / "bin" / "decart"  # the package under test, where the script expects it
+    command.parent.mkdir(parents=True)
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m decart "$@"\n', "utf-8")
+    command.chmod(0o755)
     with workshop(folder, render) as shop:
         yield Cron(shop)
 

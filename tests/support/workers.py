@@ -20,7 +20,7 @@ from decart.emulator.requestlog import LoggedRequest, RequestLog
 from support.documents import ROOT
 
 EXAMPLES = ROOT / "examples"
-PATIENCE = 15.0  # seconds; never reached when all is well
+PATIENCE = 60.0  # seconds; never reached when all is well
 
 
 class WatchedLog(RequestLog):
