@@ -3,7 +3,7 @@
 Run: python examples/manual_polling.py [--emulator]      It saves output.mp4 in the current folder.
 Cost: a five-second video; with --emulator nothing, and the video is a placeholder.
 The documented model was retired in March 2026; restyle.py uses a current one.
-cron_step.py polls without a process that waits.
+queue_cron.sh does so without a process that waits.
 """
 
 import time

@@ -60,6 +60,10 @@ SLOWEST = {
     "test_sql",
     "test_hostile_media",
     "test_faults_of_tokens_and_files",
+    "test_celery_kills",
+    "test_recipes",
+    "test_sweeps",
+    "test_steps_at_once",
 }
 """The test files that take more than about 15 seconds each."""
 

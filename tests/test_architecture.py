@@ -44,8 +44,8 @@ emulator
 integrations.pytest_plugin integrations
 cli.wording cli.signals cli.output cli.exits cli.commands cli.service cli.inputs cli.preview cli.target cli.progress
 cli.image cli.video cli.listlines cli.resultsfile cli.joblist cli.earlier cli.earliervideos cli.batchrun cli.batch
-cli.journal cli.modelslist cli.token cli.verify cli.checks cli.reachability cli.doctor cli.emulate cli.completion
-cli.parser cli.main cli
+cli.unfinished cli.journal cli.modelslist cli.token cli.verify cli.checks cli.reachability cli.doctor cli.emulate
+cli.completion cli.parser cli.main cli
 __main__
 """.split()  # noqa: SIM905
 

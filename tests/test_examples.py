@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 
 import av
@@ -28,7 +26,6 @@ EXAMPLES = ROOT / "examples"
 MEDIA = EXAMPLES / "media"
 LARGE, SMALL = (1280, 704), (174, 96)
 RENDERED = {  # by the emulator of the example itself
-    "cron_step.py": ("anime.mp4", 5, LARGE),
     "journal.py": ("order-1.mp4", 5, LARGE),
 }
 SERVED = {  # by a server that makes small videos
@@ -50,7 +47,6 @@ TOKEN = "token_for_the_browser.py"
 ALL = [*VIDEOS, *IMAGES, TOKEN]
 MORE = {
     "async_many.py": ["sketch.mp4"],
-    "cron_step.py": ["jobs.sqlite3"],
     "journal.py": ["order-2.mp4"],
     "many_jobs.py": ["lake-1.mp4", "lake-2.mp4"],
 }
@@ -177,22 +173,6 @@ def test_an_example_of_the_page_prints_what_the_page_prints(
     ]
 
 
-def test_a_wait_in_steps_continues_in_the_next_process(tmp_path: Path, fork: Fork) -> None:
-    with EmulatorServer(
-        VirtualEmulator(), seconds_per_check=2.0
-    ) as server:  # pending, processing, completed: three checks
-        service = {"DECART_API_KEY": "dct_test", "DECART_BASE_URL": server.url}
-        runs = [fork("cron_step.py", tmp_path, "--submit", str(MEDIA / "input.mp4"), "Anime", "out.mp4", **service)]
-        for _ in range(3):
-            with closing(sqlite3.connect(tmp_path / "jobs.sqlite3")) as jobs, jobs:
-                jobs.execute("UPDATE job SET due = 0")  # as if the pause were over
-            runs.append(fork("cron_step.py", tmp_path, **service))
-        assert [(ended.returncode, ended.stderr) for ended in runs] == [(0, "")] * len(runs)
-        assert runs[-1].stdout == "Video saved to out.mp4\n"
-        assert fork("cron_step.py", tmp_path, **service).stdout == ""  # there is nothing left to do
-        assert len(server.emulator.requests.polls()) == 4  # the download checks once more
-
-
 def test_a_batch_that_is_killed_is_finished_by_the_next_run_and_each_order_is_paid_for_once(
     tmp_path: Path, fork: Fork
 ) -> None:
@@ -276,7 +256,8 @@ def test_only_an_example_that_says_so_uses_a_retired_model(example: str) -> None
 
 
 def test_every_example_is_tested_or_a_helper() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*ALL, "_emulator.py", "make_media.py"}
+    recipes = {path.name for path in EXAMPLES.glob("queue_*.py")}  # tests/queues runs them
+    assert {path.name for path in EXAMPLES.glob("*.py")} - recipes == {*ALL, "_emulator.py", "make_media.py"}
 
 
 def test_the_input_media_are_a_picture_and_a_video_with_sound() -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -101,7 +100,7 @@ def test_the_tests_and_modules_in_the_table_of_rules_exist() -> None:
 # ---------------------------------------------------------------- docs/your-own-scheduler.md
 
 PAGE = "docs/your-own-scheduler.md"
-_, _, CRON, CELERY, FRAMES = programs(PAGE)  # tests/test_samples.py runs the page in order
+_, FRAMES = programs(PAGE)  # tests/test_samples.py runs the page in order
 QUICK = PollPolicy(interval=0.01, max_interval=0.01)
 
 
@@ -119,39 +118,6 @@ def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[DecartCl
 @pytest.fixture
 def job_id(client: DecartClient) -> str:
     return client.queue.submit({"model": models.video("lucy-pro-t2v"), "prompt": "x"}).job_id
-
-
-def test_the_core_of_the_cron_program_is_that_of_the_example() -> None:
-    assert CRON in (ROOT / "examples" / "cron_step.py").read_text("utf-8")
-
-
-class App:
-    """What the page needs of a Celery app: a queue of tasks, with no worker and no waiting."""
-
-    def __init__(self) -> None:
-        self.queue: list[tuple[Any, ...]] = []
-
-    def task(self, **settings: Any) -> Callable[[Any], Any]:
-        def register(function: Any) -> Any:
-            function.apply_async = lambda arguments, countdown: self.queue.append((*arguments, countdown))
-            return function
-
-        return register
-
-
-def test_the_celery_task_of_the_page_makes_a_step_and_schedules_the_next(client: DecartClient, job_id: str) -> None:
-    app = App()
-    names: dict[str, Any] = {**PUBLIC, "client": client, "app": app}
-    run(CELERY, names, PAGE)
-    names["wait_for_video"](job_id, "lake.mp4")
-    steps = 1
-    while app.queue:
-        *arguments, countdown = json.loads(json.dumps(app.queue.pop()))
-        assert countdown > 0
-        names["wait_for_video"](*arguments)
-        steps += 1
-    assert steps == 3
-    assert Path("lake.mp4").read_bytes()[4:8] == b"ftyp"
 
 
 def test_the_frame_loop_of_the_page_ends_with_the_job(client: DecartClient, job_id: str) -> None:

@@ -1,9 +1,10 @@
 """The code in the documentation runs as it stands.
 
 For README.md and each page in docs/: a reader who pastes its Python blocks, from the first one on and in order, into
-one session has no error and no warning. Two kinds of blocks are not for a session. One whose first line is a comment
-with a file name is that file, and runs by itself; one with tests is a test module, and its tests pass. Blocks that are
-marked ``py`` and not ``python`` show the service's own SDK, which cannot be installed here; they are only compiled.
+one session has no error and no warning. Three kinds of blocks are not for a session. One whose first line is a comment
+with a file name is that file, and runs by itself; one with tests is a test module, and its tests pass; one that is part
+of the example of a task queue is run with it, in tests/queues. Blocks that are marked ``py`` and not ``python`` show
+the service's own SDK, which cannot be installed here; they are only compiled.
 """
 
 from __future__ import annotations
@@ -44,24 +45,21 @@ FILES = {
     for block in blocks
     if page != DJANGO and (name := re.match(r"# ([\w.]+\.py)\n", block))
 }
+RECIPES = [path.read_text("utf-8") for path in (ROOT / "examples").glob("queue_*.py")]  # tests/queues runs them
+SHOWN = [block for blocks in BLOCKS.values() for block in blocks if any(block in recipe for recipe in RECIPES)]
+RUN_ELSEWHERE = [*TESTS.values(), *FILES.values(), *SHOWN]
 SESSIONS = {
     page: session
     for page, blocks in BLOCKS.items()
-    if page != DJANGO and (session := [block for block in blocks if block not in [*TESTS.values(), *FILES.values()]])
+    if page != DJANGO and (session := [block for block in blocks if block not in RUN_ELSEWHERE])
 }
 
 # what a page says that its reader has to have
-CELERY_APP = """
-class App:
-    def task(self, **settings):
-        return lambda function: function
-app = App()
-"""
 DJANGO_SETTINGS = """
 from django.conf import settings
 settings.configure(ALLOWED_HOSTS=["testserver"])
 """
-SETUPS = {"docs/your-own-scheduler.md": CELERY_APP, "docs/tokens-and-files.md": DJANGO_SETTINGS}
+SETUPS = {"docs/tokens-and-files.md": DJANGO_SETTINGS}
 
 PRINTED = {
     "docs/models.md": "March 2026\n()\n",

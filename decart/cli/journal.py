@@ -1,4 +1,4 @@
-"""The commands ``jobs list``, ``show``, ``resume``, ``settle`` and ``prune``: the jobs in a journal."""
+"""The commands ``jobs list``, ``show``, ``settle`` and ``prune``: the jobs in a journal."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import re
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ..errors import DecartSDKError, InvalidInputError
+from ..errors import InvalidInputError
 from ..journal.records import STATES, JobRecord
+from . import unfinished
 from .commands import Commands, new_command
-from .exits import Exit, code_of
+from .exits import Exit
 from .output import Output
-from .service import add_service_options, add_wait_options, client_of, poll_policy
+from .service import add_service_options, check_journal, client_of
 
 if TYPE_CHECKING:
     from ..client import DecartClient
-    from ..journal.reports import ResumedJob
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 AGES = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
@@ -42,7 +41,7 @@ def add_commands(commands: Commands) -> None:
     _add_label(show)
     add_service_options(show, emulator=False)
 
-    _add_resume(jobs)
+    unfinished.add_commands(jobs)
     _add_settle(jobs)
     _add_prune(jobs)
 
@@ -66,25 +65,6 @@ A job is in one of these states:
     add("--since", type=_when, metavar="WHEN", help=f"only those submitted since {WHEN}")
     add("--limit", type=int, metavar="N", help="only the newest")
     add_service_options(parser, emulator=False)
-
-
-def _add_resume(jobs: Commands) -> None:
-    resume = new_command(
-        jobs,
-        "resume",
-        resume_jobs,
-        "Wait for every unfinished job, and save its video",
-        "Nothing is submitted, or billed. If jobs end in different ways, the exit code is the first of these that\n"
-        "applies: 4 (the key was refused), 5 (a job failed, or its video could not be fetched), 3 (one timed out), 0.",
-    )
-    resume.add_argument("--out", required=True, metavar="FOLDER", help="the folder of the videos, which is created")
-    resume.add_argument(
-        "--name",
-        default="{label}.mp4",
-        help="the name of each video: with {label} or {job_id}, and {model} or {generation} (default: %(default)s)",
-    )
-    add_wait_options(resume)
-    add_service_options(resume, emulator=False)
 
 
 def _add_settle(jobs: Commands) -> None:
@@ -170,51 +150,9 @@ def show_job(arguments: Namespace, output: Output) -> int:
     return Exit.DONE
 
 
-def resume_jobs(arguments: Namespace, output: Output) -> int:
-    """Wait for every unfinished job, and save its video."""
-    _check_journal(arguments)
-    from ..journal.reports import files_named  # this command alone needs it
-
-    try:
-        name_of = files_named(arguments.name)
-    except InvalidInputError:
-        rule = "with {label} or {job_id} in it, and no other fields than {model} and {generation}"
-        raise InvalidInputError(f"--name must be the name of a file {rule}, not {arguments.name!r}.") from None
-    folder = Path(arguments.out)
-    folder.mkdir(parents=True, exist_ok=True)
-    with client_of(arguments) as client:
-        ended = client.jobs.resume(save_to=lambda record: folder / name_of(record), poll=poll_policy(arguments))
-    results = list(map(_result, ended))
-    lines = [f"{each['label']}: {each['status']}: {each['path'] or each['error']}" for each in results]
-    output.result(results, "\n".join(lines or ["No job is unfinished."]))
-    return next((code for code in ORDER if code in map(_code, ended)), Exit.DONE)
-
-
-ORDER = (Exit.KEY_REFUSED, Exit.JOB_FAILED, Exit.TIMED_OUT)
-"""If several jobs end in different ways, the exit code is the first of these."""
-
-
-def _code(job: ResumedJob) -> Exit:
-    if job.result is None:
-        is_refused = isinstance(job.error, DecartSDKError) and code_of(job.error) == Exit.KEY_REFUSED
-        return Exit.KEY_REFUSED if is_refused else Exit.JOB_FAILED
-    if job.result.timed_out:
-        return Exit.TIMED_OUT
-    return Exit.DONE if job.result.status == "completed" else Exit.JOB_FAILED
-
-
-def _result(job: ResumedJob) -> dict[str, Any]:
-    result = job.result
-    facts = {"label": job.record.label, "job_id": job.record.job_id}
-    if result is None:
-        return facts | {"status": "error", "path": None, "error": str(job.error)}
-    status = "timed_out" if result.timed_out else result.status
-    return facts | {"status": status, "path": result.path and str(result.path), "error": result.error}
-
-
 def settle_job(arguments: Namespace, output: Output) -> int:
     """Decide about a label whose outcome is unknown."""
-    _check_journal(arguments)
+    check_journal(arguments)
     with client_of(arguments) as client:
         record = client.jobs.settle(arguments.label, job_id=arguments.job_id)
     job = "" if record.job_id is None else f" as job {record.job_id}"
@@ -233,19 +171,7 @@ def prune_jobs(arguments: Namespace, output: Output) -> int:
 
 def _reader(arguments: Namespace) -> DecartClient:
     """Return a client that sends no request, and so needs no key."""
-    _check_journal(arguments)
+    check_journal(arguments)
     from ..client import DecartClient  # --help needs no HTTP library
 
     return DecartClient("none", base_url="http://localhost", journal=arguments.journal)
-
-
-def _check_journal(arguments: Namespace) -> None:
-    """Refuse to work without a journal, or to create an empty one.
-
-    Raises:
-        InvalidInputError: It is not named, or does not exist.
-    """
-    if not arguments.journal:
-        raise InvalidInputError("Name the journal, with --journal FILE or in the environment variable DECART_JOURNAL.")
-    if not Path(arguments.journal).exists():
-        raise InvalidInputError(f"There is no journal {arguments.journal}.")

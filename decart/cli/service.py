@@ -137,6 +137,18 @@ def read_key(file: str | None) -> str | None:
         raise InvalidAPIKeyError(f"--api-key-file: {file} cannot be read: {reason}.") from None
 
 
+def check_journal(arguments: Namespace) -> None:
+    """Refuse to work without a journal, or to create an empty one.
+
+    Raises:
+        InvalidInputError: It is not named, or does not exist.
+    """
+    if not arguments.journal:
+        raise InvalidInputError("Name the journal, with --journal FILE or in the environment variable DECART_JOURNAL.")
+    if not Path(arguments.journal).exists():
+        raise InvalidInputError(f"There is no journal {arguments.journal}.")
+
+
 def command_to_resume(arguments: Namespace, job_id: str) -> str | None:
     """Return the command that waits for a job that this one has submitted, if there can be one."""
     if getattr(arguments, "emulator", False):

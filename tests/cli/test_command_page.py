@@ -1,4 +1,4 @@
-"""`docs/command-line.md` has every command and option, and its examples and the README's can be parsed."""
+"""`docs/command-line.md` has every command and option, and the commands in the documentation can be parsed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE = (ROOT / "docs" / "command-line.md").read_text("utf-8")
 EXAMPLES = sorted(
     {
         line.partition("decart ")[2]
-        for page in (PAGE, (ROOT / "README.md").read_text("utf-8"))
+        for page in (PAGE, *((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/task-queues.md")))
         for block in re.findall(r"^```(?:sh)?\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
         for line in block.replace(".venv/bin/", "").splitlines()
         if re.search(r"^decart |  decart |&& decart ", line)
