@@ -51,9 +51,7 @@ def storage_with(**options: Any) -> Storage:
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
-def test_a_video_that_is_stored_twice_is_one_object(
-    overwrite: bool, options: dict[str, Any], video: Path
-) -> None:
+def test_a_video_that_is_stored_twice_is_one_object(overwrite: bool, options: dict[str, Any], video: Path) -> None:
     storage = storage_with(**options, file_overwrite=overwrite)
     assert [store_in(storage)(record(), video) for _ in range(2)] == [NAME, NAME]
     assert contents(options) == {NAME: b"the video"}

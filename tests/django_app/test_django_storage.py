@@ -128,9 +128,7 @@ def test_a_storage_that_fails_keeps_the_old_file_and_no_part(tmp_path: Path, vid
     assert files(tmp_path / "media") == {NAME: b"the old one"}
 
 
-def test_what_a_killed_call_left_is_deleted_and_that_of_another_label_is_not(
-    tmp_path: Path, video: Path
-) -> None:
+def test_what_a_killed_call_left_is_deleted_and_that_of_another_label_is_not(tmp_path: Path, video: Path) -> None:
     class Killed(BaseException):
         pass
 

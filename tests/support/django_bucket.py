@@ -1,4 +1,4 @@
-"""A server on a free port that speaks S3, and its buckets. Only what uses it imports boto3 and moto, which takes a while."""
+"""A server on a free port that speaks S3, and its buckets. boto3 and moto are imported when needed: they are large."""
 
 from __future__ import annotations
 

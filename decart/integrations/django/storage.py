@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 import secrets
@@ -71,7 +72,7 @@ def _replace(storage: FileSystemStorage, name: str, path: Path) -> str:
     try:
         with path.open("rb") as video:
             part = storage.save(part, File(video, part))
-        with open(storage.path(part), "rb+") as saved:
+        with open(storage.path(part), "rb+" if os.name == "nt" else "rb") as saved:  # its mode may forbid writing
             flush(saved)
         file = Path(storage.path(part)).replace(storage.path(name))
         flush_folder(file.parent)
