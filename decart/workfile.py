@@ -114,12 +114,7 @@ class WorkFile:
             if error.errno not in RENAME_UNSUPPORTED:
                 raise
             _copy_into(target, self.path)
-        with suppress(OSError):  # not every system can open folders, and the target is complete in any case
-            folder = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        flush_folder(target.parent)
 
     def copy_permissions(self, target: Path, extra: int = 0) -> None:
         """Give the part the mode of an existing target, plus ``extra`` bits, and its owner where permitted."""
@@ -170,6 +165,16 @@ def flush(file: BinaryIO) -> bool:
             raise
         return False
     return True
+
+
+def flush_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can do that."""
+    with suppress(OSError):  # not every system can open folders, and the files are complete in any case
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _copy_into(target: Path, path: Path) -> None:

@@ -38,6 +38,7 @@ _async _sync
 client
 integrations.otel integrations.sql integrations.celery
 integrations.django.apps integrations.django.models integrations.django.admin integrations.django.journal
+integrations.django.storage
 integrations.django.migrations.0001_initial integrations.django.migrations integrations.django
 decart
 emulator
@@ -72,7 +73,8 @@ ONLY_IN = {
     "jwt": {"integrations.signed_tokens"},
     "opentelemetry": {"integrations.otel"},
     "django": {
-        f"integrations.django.{name}" for name in ("apps", "models", "admin", "journal", "migrations.0001_initial")
+        f"integrations.django.{name}"
+        for name in ("apps", "models", "admin", "journal", "storage", "migrations.0001_initial")
     },
     "sqlite3": {"journal.connections", "journal.schema", "journal.sqlite"},
     "celery": {"integrations.celery"},

@@ -59,11 +59,14 @@ def _cells(record: JobRecord) -> tuple[str, ...]:
     return label, record.state, record.model, record.job_id or "", created, record.saved_to or "", cost
 
 
-def files_named(template: str | os.PathLike[str], *, many: bool = True) -> Callable[[JobRecord], Path]:
+def files_named(
+    template: str | os.PathLike[str], *, many: bool = True, argument: str = "save_to"
+) -> Callable[[JobRecord], Path]:
     """Return a function that gives each record a file of its own, by a template such as ``videos/{label}.mp4``.
 
     Args:
         many: Whether it is for many records, whose files must differ.
+        argument: The name of the argument, for the error.
 
     Raises:
         InvalidInputError: The template cannot do that.
@@ -76,7 +79,7 @@ def files_named(template: str | os.PathLike[str], *, many: bool = True) -> Calla
     if not isinstance(text, str) or (many and not used & {"label", "job_id"}) or not used <= set(FIELDS):
         need = "with {label} or {job_id}, and" if many else "with"
         rule = f"a path {need} no other fields than {', '.join(FIELDS)}; or a function"
-        raise refuse("save_to", rule, template)
+        raise refuse(argument, rule, template)
     pieces = list(Formatter().parse(text))
 
     def file_of(record: JobRecord) -> Path:

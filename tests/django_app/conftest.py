@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.django_app import RecordingEmulator, talking_to
@@ -15,6 +16,7 @@ from django.contrib.sessions.models import Session
 from django.db import connection as database
 from django.test import Client
 from django.test.utils import (
+    override_settings,
     setup_databases,
     setup_test_environment,
     teardown_databases,
@@ -56,3 +58,10 @@ def emulator() -> Iterator[RecordingEmulator]:
 @pytest.fixture
 def ann() -> Client:
     return visitor()
+
+
+@pytest.fixture
+def media(tmp_path: Path) -> Iterator[Path]:
+    """The folder of the site's default storage, in which it keeps videos."""
+    with override_settings(MEDIA_ROOT=tmp_path / "media"):
+        yield tmp_path / "media"

@@ -96,12 +96,17 @@ def test_the_views_of_the_page_report_a_refusal_and_an_unreachable_service(docum
         assert status(documented, row(job_id="j1", status="processing"))["reached"] is False
 
 
-def test_the_command_of_the_page_saves_videos_and_lists_the_rest(
-    emulator: RecordingEmulator, documented: Client, names: dict[str, Any], tmp_path: Path
+@pytest.mark.parametrize("by", ["command", "task"])
+def test_the_sweep_of_the_page_stores_a_video(
+    by: str, emulator: RecordingEmulator, documented: Client, names: dict[str, Any], media: Path
 ) -> None:
     send(documented)
     emulator.clock.sleep(10)
-    job, lost, out = Job.objects.get(), row(status="unknown"), StringIO()
-    call_command(names["Command"](), str(tmp_path), stdout=out)
-    assert (tmp_path / f"{job.label}.mp4").read_bytes() == VIDEO
-    assert out.getvalue().splitlines()[1:] == [f"{lost.label}: unknown"]
+    job, out = Job.objects.get(), StringIO()
+    if by == "command":
+        call_command(names["Command"](), stdout=out)
+        assert out.getvalue() == f"{job.label}: completed\n"
+    else:
+        names["sweep"]()
+    assert (media / "videos" / f"{job.label}.mp4").read_bytes() == VIDEO
+    assert job.stored == f"videos/{job.label}.mp4"

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import re
-import socket
-import subprocess
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 
@@ -17,54 +13,15 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
-from requests.adapters import HTTPAdapter
-from support.django_app import EXAMPLE, RecordingEmulator, environment
-from support.django_visits import MANAGE, MIB, MP4, VIDEO, hidden, job_id, row, send, visitor
-from urllib3 import Retry
+from support.django_app import RecordingEmulator
+from support.django_processes import manage, new_site, running, sign_in
+from support.django_visits import MIB, MP4, hidden, job_id, row, send, visitor
 from videos import service
 from videos.models import Job
 
 from decart import DecartClient, models
 from decart.emulator import EmulatorServer
 from decart.emulator.render import RenderJob
-
-
-def manage(*command: str, **environ: str) -> str:
-    """Run a command of the site; return its output."""
-    done = subprocess.run(
-        [*MANAGE, *command],
-        cwd=EXAMPLE,
-        env=environment(**environ),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.stdout + done.stderr
-
-
-@contextmanager
-def running(**environ: str) -> Iterator[tuple[str, int]]:
-    """Run the site as in its README; yield its address and its process id."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = "127.0.0.1:{1}".format(*free.getsockname())
-    command = [*MANAGE, "runserver", "--noreload", address]
-    process = subprocess.Popen(command, cwd=EXAMPLE, env=environment(**environ), stdout=subprocess.DEVNULL)
-    try:
-        yield f"http://{address}", process.pid
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def sign_in(session: requests.Session, url: str, name: str, password: str) -> None:
-    """Sign in, as soon as the site responds."""
-    session.mount(
-        "http://", HTTPAdapter(max_retries=Retry(total=None, connect=200, backoff_factor=0.1, backoff_max=0.2))
-    )
-    form = {**hidden(session.get(f"{url}/login/").text), "username": name, "password": password}
-    assert session.post(f"{url}/login/", form, headers={"Referer": url}).url == f"{url}/"
 
 
 def peak(pid: int) -> int:
@@ -86,23 +43,9 @@ def large_or_small(order: RenderJob, target: Path) -> None:
 def test_a_video_of_200_mib_passes_through_the_site_without_being_held_in_memory(tmp_path: Path) -> None:
     emulator = RecordingEmulator(large_or_small, pending=0, processing=0)
     with emulator, EmulatorServer(emulator) as server, requests.Session() as session:
-        environ = {
-            "DJANGO_DEBUG": "1",
-            "DJANGO_SQLITE": str(tmp_path / "db.sqlite3"),
-            "DECART_API_KEY": "dct_local",
-            "DECART_BASE_URL": server.url,
-        }
-        manage("migrate", **environ)
-        manage(
-            "createsuperuser",
-            "--noinput",
-            "--username=ann",
-            "--email=a@a.test",
-            DJANGO_SUPERUSER_PASSWORD="b",
-            **environ,
-        )
+        environ = new_site(tmp_path, server.url)
         with running(**environ) as (url, pid):
-            sign_in(session, url, "ann", "b")
+            sign_in(session, url)
             assert fetched(session, url, "1") == MIB
             before = peak(pid)
             assert fetched(session, url, "200") == 200 * MIB
@@ -170,22 +113,6 @@ def test_the_admin_does_not_change_a_jobs_id_and_makes_no_jobs() -> None:
     assert admin.get("/admin/videos/job/add/").status_code == 403
 
 
-def test_a_command_resumes_all_jobs_and_lists_what_somebody_must_look_at(
-    emulator: RecordingEmulator, ann: Client, tmp_path: Path
-) -> None:
-    send(ann)
-    emulator.clock.sleep(10)
-    job, lost, out = Job.objects.get(), row(status="unknown"), StringIO()
-    for _ in range(2):
-        call_command("resume", str(tmp_path), stdout=out)
-    assert (tmp_path / f"{job.label}.mp4").read_bytes() == VIDEO
-    assert job.status == "completed"
-    assert len(emulator.forms) == 1
-    said = out.getvalue().splitlines()
-    assert [line.partition(":")[0] for line in said] == [job.label, lost.label, lost.label]
-    assert said[-1] == f"{lost.label}: unknown, see the README"
-
-
 def test_a_command_settles_a_job_whose_outcome_is_unknown(emulator: RecordingEmulator, ann: Client) -> None:
     lost, out = row(status="unknown"), StringIO()
     with DecartClient(settings.DECART_API_KEY, base_url=settings.DECART_BASE_URL) as elsewhere:
@@ -196,3 +123,10 @@ def test_a_command_settles_a_job_whose_outcome_is_unknown(emulator: RecordingEmu
     call_command("settle", row(status="unknown").label, stdout=out)
     assert [line.partition(": ")[2] for line in out.getvalue().splitlines()] == ["accepted", "refused"]
     assert Job.objects.get(pk=lost.pk).status == "pending"
+
+
+def test_a_command_lists_the_jobs_that_a_person_must_decide_about(emulator: RecordingEmulator) -> None:
+    lost, out = row(status="unknown"), StringIO()
+    row(job_id="j1", status="completed")
+    call_command("settle", stdout=out)
+    assert out.getvalue() == f"{lost.label}: unknown\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -37,9 +36,6 @@ ACCEPTED, PROCESSING, DREAMING, COMPLETED = (
     http(200, json.dumps({"job_id": "j1", "status": status}).encode(), JSON)
     for status in ("pending", "processing", "dreaming", "completed")
 )
-
-
-MANAGE = [sys.executable, "-W", "error", "manage.py"]
 
 
 def visitor(name: str = "ann", **more: Any) -> Client:

@@ -12,6 +12,11 @@ MIB = 1024 * 1024
 DECART_API_KEY = os.environ.get("DECART_API_KEY")
 DECART_BASE_URL = os.environ.get("DECART_BASE_URL")
 
+# How often the queue looks after the jobs, in seconds: see celery.py. The site runs without Celery, too.
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/0")
+CELERY_TASK_IGNORE_RESULT = True
+SWEEP_EVERY = float(os.environ.get("DJANGO_SWEEP_EVERY", "10"))
+
 # The model, and the largest upload.
 VIDEOS_MODEL = "lucy-restyle-2"
 VIDEOS_MAX_BYTES = 100 * MIB
@@ -92,6 +97,21 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static"  # for `collectstatic`
+
+# Where videos are stored: in a bucket (django-storages; boto3 finds the credentials), or in a folder that no web server
+# shows, since a video is for its owner only.
+MEDIA_ROOT = os.environ.get("DJANGO_MEDIA", BASE_DIR / "media")
+BUCKET = os.environ.get("DJANGO_S3_BUCKET")
+STORAGES = {
+    "default": {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        # a link to it downloads it; a player plays it nevertheless
+        "OPTIONS": {"bucket_name": BUCKET, "object_parameters": {"ContentDisposition": "attachment"}},
+    }
+    if BUCKET
+    else {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
 
 # At INFO the log has the id of each accepted job, in case the database fails just then.
 LOGGING = {

@@ -14,6 +14,11 @@ from decart.integrations.django.models import Job as JournalRow
 
 JOURNAL = DjangoJournal()
 
+GIVEN_UP = {
+    False: "This has taken so long that the site no longer waits for it. This page keeps checking while it is open.",
+    True: "The video could not be stored. Download it now, before the service deletes it.",
+}
+
 
 class Job(models.Model):
     """What a user asked for. What becomes of it is in the journal, under the job's ``label``."""
@@ -61,6 +66,12 @@ class Job(models.Model):
         return known or self.status in ("refused", "completed", "failed")
 
     @property
+    def stored(self) -> str | None:
+        """The name of its video in the site's storage, once it is there."""
+        record = self.record
+        return record.saved_to if record and record.state == "delivered" else None
+
+    @property
     def explanation(self) -> str:
         """A sentence about the status."""
         if self.status == "unknown":
@@ -68,7 +79,14 @@ class Job(models.Model):
             return f"The job was sent, but {response}. It may have been accepted and billed, so it is not sent again."
         if self.status == "refused":
             return self.refusal or "The job was not accepted, and nothing was billed."
-        return (self.record and self.record.error) or ""
+        if self.record and is_given_up(self.record):
+            return GIVEN_UP[self.status == "completed"]
+        return (self.status == "failed" and self.record and self.record.error) or ""
+
+
+def is_given_up(record: JobRecord) -> bool:
+    """Return whether the sweeps have stopped before the job had ended, or before its video was stored."""
+    return record.state in ("accepted", "completed") and record.due_at is None and record.poll is not None
 
 
 def read_records(jobs: Iterable[Job]) -> None:

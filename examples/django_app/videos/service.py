@@ -5,9 +5,20 @@ import logging
 
 from django.conf import settings
 
-from decart import DecartClient, DecartSDKError, InvalidInputError, JobOptions, RetryPolicy, Timeout, ValidationError
+from decart import (
+    DecartClient,
+    DecartSDKError,
+    InvalidInputError,
+    JobOptions,
+    JobStep,
+    PollPolicy,
+    RetryPolicy,
+    Timeout,
+    ValidationError,
+)
+from decart.integrations.django.storage import store_in
 
-from .models import JOURNAL, Job
+from .models import JOURNAL, Job, is_given_up
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +34,7 @@ def client() -> DecartClient:
         base_url=settings.DECART_BASE_URL,
         timeout=Timeout(connect=5, read=20),
         retry=RetryPolicy(attempts=2, timeout=5),
+        poll=PollPolicy(timeout=24 * 3600),  # then the sweeps give a job up
         journal=JOURNAL,
     )
 
@@ -64,3 +76,32 @@ def refresh(job: Job) -> bool:
         return False
     job.record = JOURNAL.latest(job.label)
     return True
+
+
+def sweep() -> None:
+    """Check the jobs that are due, and store the videos that are ready in the site's default storage.
+
+    It submits nothing. It may be called by several processes at once, and be killed.
+    """
+    for step in client().jobs.sweep(store=store_in()):
+        _report(step)
+
+
+def take_up() -> None:
+    """Continue with the jobs that the sweeps have given up."""
+    jobs = client().jobs
+    for record in jobs.select(states=["accepted", "completed"]):
+        if is_given_up(record):
+            try:
+                _report(jobs.step(record.label, store=store_in()))
+            except DecartSDKError as error:  # such as a job of an earlier key
+                log.error("%s: %s", record.label, error)
+
+
+def _report(step: JobStep) -> None:
+    assert step.record is not None  # it is not being submitted
+    record = step.record
+    if step.error is not None:
+        log.warning("%s: %s", record.label, step.error)
+    elif step.wait is None and not step.superseded:
+        log.info("%s: %s %s", record.label, record.state, record.saved_to or record.error or "")

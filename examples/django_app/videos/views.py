@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from decart import DecartSDKError
 
-from . import service
+from . import service, stored
 from .forms import JobForm
 from .models import Job, read_records
 
@@ -90,10 +90,16 @@ def _latest(request: HttpRequest, pk: int) -> tuple[Job, str]:
 @cache_control(private=True)
 @login_required
 def job_video(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Stream a video, or the range that the browser asked for; for a HEAD, only the headers."""
+    """Send a video, or the range that the browser asked for; for a HEAD, only the headers.
+
+    It comes from the site's storage, or from the service until it is stored.
+    """
     job = _own_job(request, pk)
     if job.record is None or job.record.job_id is None or job.status != "completed":
         raise Http404("This job has no video.")
+    download_as = f"video-{pk}.mp4" if "download" in request.GET else None
+    if job.stored and (response := stored.send(request, job.stored, download_as)) is not None:
+        return response
     wanted = request.headers if request.method == "GET" else {}  # only GET has ranges
     try:
         stream = service.client().queue.stream(
@@ -106,8 +112,8 @@ def job_video(request: HttpRequest, pk: int) -> HttpResponseBase:
         code = code if code in (404, 416) else 502
         return render(request, "videos/no_video.html", {"pk": pk}, status=code)
     headers = stream.headers
-    if "download" in request.GET:
-        headers["Content-Disposition"] = f'attachment; filename="video-{pk}.mp4"'
+    if download_as:
+        headers["Content-Disposition"] = f'attachment; filename="{download_as}"'
     if request.method == "HEAD":
         stream.close()
         return HttpResponse(status=stream.status, headers=headers)
