@@ -150,10 +150,7 @@ class QueueSubmitError(QueueError):
 
 
 class SubmitOutcomeUnknownError(QueueError):
-    """The request was sent, and no readable response arrived: the job may exist and may be billed.
-
-    It is never retried automatically, because a second POST creates, and bills, a second job.
-    """
+    """The request was sent, and no readable response arrived: the job may exist and be billed, so it is not repeated."""
 
 
 class QueueStatusError(QueueError):

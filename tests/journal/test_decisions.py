@@ -261,7 +261,7 @@ def test_a_wait_for_another_submit_ends_when_it_is_cancelled_or_the_patience_is_
             return False
 
         journal.fails = beats
-        with pytest.raises(JournalError, match="is submitting the label 'order-1', and this call has waited for 660 s"):
+        with pytest.raises(JournalError, match="has been submitting the label 'order-1' for 660 s"):
             client.queue.submit(LAKE, label="order-1")
         assert posts(emulator) == 1
 
