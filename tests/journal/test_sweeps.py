@@ -215,10 +215,10 @@ def test_a_closed_client_ends_the_pass() -> None:
 
 
 @pytest.mark.slow
-def test_two_thousand_jobs_are_brought_to_their_ends() -> None:
+def test_hundreds_of_jobs_are_brought_to_their_ends() -> None:
     with BothSides(renderer=lambda job, target: target.write_bytes(b"video"), processing=60) as emulator:
         client = emulator.client(journal=MemoryJournal())
-        submit(client, 2000 if BothSides.side == "sync" else 200)
+        submit(client, 600 if BothSides.side == "sync" else 200)
         poll = PollPolicy(interval=30, max_interval=30, jitter=0)
         passes = 0
         while client.jobs.pending():
