@@ -29,6 +29,7 @@ RENDERED = {  # by the emulator of the example itself
     "text_to_video.py": ("lake.mp4", 125, LARGE),
     "cron_step.py": ("anime.mp4", 5, LARGE),
     "journal.py": ("order-1.mp4", 5, LARGE),
+    "queue_celery.py": ("order-1.mp4", 5, LARGE),
 }
 SERVED = {  # by a server that makes small videos
     "video_editing.py": ("anime.mp4", 4, SMALL),
@@ -50,6 +51,7 @@ MORE = {
     "async_many.py": ["sketch.mp4"],
     "cron_step.py": ["jobs.sqlite3"],
     "journal.py": ["order-2.mp4"],
+    "queue_celery.py": ["order-2.mp4"],
     "many_jobs.py": ["lake-1.mp4", "lake-2.mp4"],
 }
 RETIRED = {  # those of the documented page, and text-to-image

@@ -48,7 +48,7 @@ MISTAKES = (InvalidInputError, LabelConflictError, ModelNotFoundError)
 """Errors that another attempt would repeat."""
 
 _names: WeakKeyDictionary[type, set[str]] = WeakKeyDictionary()
-"""What the names of the tasks of each app begin with; Celery itself would ignore a second task of the same name."""
+"""What the names of the tasks of each app begin with, by its class of tasks; an app may be a proxy."""
 
 
 @attrs.frozen(kw_only=True)
@@ -122,18 +122,8 @@ def video_tasks(
         InvalidInputError: An argument cannot be used, or the app has tasks of this name already.
     """
     step_arguments(save_to, store, None, poll, many=True)
-    if isinstance(client, DecartClient):
-        client.jobs.select(limit=0)  # this raises if it has no journal
-    elif not callable(client):
-        raise refuse("client", "a DecartClient, or a function that returns one", client)
-    if on_done is not None and not callable(on_done) and not isinstance(on_done, str):
-        raise refuse("on_done", "the name of a task, or a function", on_done)
-    names = _names.setdefault(app.Task, set())
-    if name in names:
-        raise InvalidInputError(f"The app has tasks named {name}.* already; pass name=... for further ones.")
-    names.add(name)
-    tell = _sender(app, on_done) if isinstance(on_done, str) else on_done
-    given: dict[str, Any] = {"store": store, "on_done": tell, "poll": poll}
+    _check(app, client, on_done, name)
+    given: dict[str, Any] = {"store": store, "on_done": _function_of(app, on_done), "poll": poll}
     maker = _StepMaker(client=client, save_to=save_to, given=given, open_file=open_file, chain=chain)
 
     def submit_video(
@@ -153,11 +143,10 @@ def video_tasks(
         maker.run(self, {"label": label, "save_to": save_to}, token, rest)
 
     def sweep_videos() -> None:
-        maker.used_client().jobs.sweep(save_to=save_to, **given)
+        maker.sweep()
 
     own = partial(app.task, shared=False, ignore_result=True)  # a shared task would be that of all apps
-    safe = partial(own, bind=True, acks_late=True, reject_on_worker_lost=True, max_retries=None)
-    safe = partial(safe, acks_on_timeout=False)  # Celery before 5.7 does not know that
+    safe = partial(own, bind=True, acks_late=True, reject_on_worker_lost=True, max_retries=None, acks_on_timeout=False)
     maker.check_video = safe(name=f"{name}.check_video")(check_video)
     return VideoTasks(
         submit_video=safe(name=f"{name}.submit_video")(submit_video),
@@ -167,9 +156,25 @@ def video_tasks(
     )
 
 
-def _sender(app: Celery, name: str) -> OnDone:
-    """Return a function that calls a task when a job has ended."""
-    return lambda step: app.signature(name, args=[document_of(step)]).apply_async()
+def _check(app: Celery, client: object, on_done: object, name: str) -> None:
+    """Check arguments of `video_tasks`, and note the name, since Celery would ignore other tasks of the same names."""
+    if isinstance(client, DecartClient):
+        client.jobs.select(limit=0)  # this raises if it has no journal
+    elif not callable(client):
+        raise refuse("client", "a DecartClient, or a function that returns one", client)
+    if on_done is not None and not callable(on_done) and not isinstance(on_done, str):
+        raise refuse("on_done", "the name of a task, or a function", on_done)
+    names = _names.setdefault(app.Task, set())
+    if name in names:
+        raise InvalidInputError(f"The app has tasks named {name}.* already; pass name=... for further ones.")
+    names.add(name)
+
+
+def _function_of(app: Celery, on_done: str | OnDone | None) -> OnDone | None:
+    """Return a function that calls a task by its name, if that is given."""
+    if not isinstance(on_done, str):
+        return on_done
+    return lambda step: app.signature(on_done, args=[document_of(step)]).apply_async()
 
 
 @attrs.define(kw_only=True)
@@ -191,6 +196,10 @@ class _StepMaker:
     def used_client(self) -> DecartClient:
         """Return the client."""
         return self.client if isinstance(self.client, DecartClient) else self.client()
+
+    def sweep(self) -> None:
+        """Make the next step of all jobs that are due."""
+        self.used_client().jobs.sweep(save_to=self.save_to, **self.given)
 
     def run(self, task: Any, call: dict[str, Any], token: str | None, rest: float) -> None:
         """Make the step that a task was called for, and schedule the next one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -200,6 +201,14 @@ def test_a_long_pause_survives_a_broker_that_does_not_take_the_next_countdown(em
     assert caught.value.requeue
 
 
+def test_a_mistake_is_no_reason_to_try_again(emulator: VirtualEmulator) -> None:
+    app = new_app()
+    with emulator.client(journal=MemoryJournal()) as client:
+        video_tasks(app, client).check_video.delay(label="order-1")
+        assert isinstance(attempt(app, 0), InvalidInputError)
+    assert messages(app) == []
+
+
 # ---------------------------------------------------------------- eager
 
 
@@ -274,9 +283,11 @@ def test_in_an_eager_app_an_error_of_the_program_is_raised_and_not_repeated(
         told = video_tasks(eager, client, save_to="{label}.mp4", on_done=Told(fails=1))
         with pytest.raises(OSError, match="the application is down"):
             told.submit(LAKE, label="order-2")
-    with emulator.client(journal=Failing(lambda method, record: True)) as client:
-        with pytest.raises(JournalError, match="The disk is full"):
-            video_tasks(eager, client, name="third").submit(LAKE, label="order-3")
+    with (
+        emulator.client(journal=Failing(lambda method, record: True)) as client,
+        pytest.raises(JournalError, match="The disk is full"),
+    ):
+        video_tasks(eager, client, name="third").submit(LAKE, label="order-3")
 
 
 def test_in_an_eager_app_a_label_that_is_being_submitted_is_an_error(eager: Celery, emulator: VirtualEmulator) -> None:
@@ -307,9 +318,12 @@ def test_without_celery_the_module_says_what_to_install() -> None:
     )
 
 
-def test_a_mistake_is_no_reason_to_try_again(emulator: VirtualEmulator) -> None:
-    app = new_app()
-    with emulator.client(journal=MemoryJournal()) as client:
-        video_tasks(app, client).check_video.delay(label="order-1")
-        assert isinstance(attempt(app, 0), InvalidInputError)
-    assert messages(app) == []
+def test_the_import_error_of_a_broken_celery_is_raised_unchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "celery.py").write_text("raise ImportError('it is broken')")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    ended = subprocess.run(
+        [sys.executable, "-c", "import decart.integrations.celery"], capture_output=True, text=True, check=False
+    )
+    assert ended.stderr.splitlines()[-1] == "ImportError: it is broken"

@@ -137,7 +137,9 @@ def test_any_serializer_will_do(serializer: str, client: DecartClient, emulator:
     with app.connection() as connection, connection.SimpleQueue(app.conf.task_default_queue) as box:
         message = box.get(block=False)
         message.ack()
-        _, kwargs, _ = loads(message.body, message.content_type, message.content_encoding, accept={message.content_type})
+        _, kwargs, _ = loads(
+            message.body, message.content_type, message.content_encoding, accept={message.content_type}
+        )
     read = {**point, "x": 0.5}
     assert kwargs["options"] == {"model": "lucy-motion", "data": "lake.mp4", "trajectory": [read, read]}
     assert {type(value) for value in kwargs.values()} == {dict, str}
