@@ -61,6 +61,7 @@ SLOWEST = {
     "test_hostile_media",
     "test_faults_of_tokens_and_files",
     "test_celery_kills",
+    "test_celery_tasks_faults",
     "test_recipes",
     "test_sweeps",
     "test_steps_at_once",

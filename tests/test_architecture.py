@@ -36,7 +36,7 @@ pool pool.options pool.throttle pool.schedule pool.spending pool.saving pool.tal
 transports.urllib3 transports.requests transports.threaded transports.aiohttp transports
 _async _sync
 client
-integrations.otel integrations.sql integrations.celery
+integrations.otel integrations.sql integrations.messages integrations.celery
 integrations.django.apps integrations.django.models integrations.django.admin integrations.django.journal
 integrations.django.storage
 integrations.django.migrations.0001_initial integrations.django.migrations integrations.django

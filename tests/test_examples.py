@@ -27,6 +27,7 @@ MEDIA = EXAMPLES / "media"
 LARGE, SMALL = (1280, 704), (174, 96)
 RENDERED = {  # by the emulator of the example itself
     "journal.py": ("order-1.mp4", 5, LARGE),
+    "queue_celery.py": ("order-1.mp4", 5, LARGE),
 }
 SERVED = {  # by a server that makes small videos
     "text_to_video.py": ("lake.mp4", 4, SMALL),
@@ -48,6 +49,7 @@ ALL = [*VIDEOS, *IMAGES, TOKEN]
 MORE = {
     "async_many.py": ["sketch.mp4"],
     "journal.py": ["order-2.mp4"],
+    "queue_celery.py": ["order-2.mp4"],
     "many_jobs.py": ["lake-1.mp4", "lake-2.mp4"],
 }
 RETIRED = {  # those of the documented page, and text-to-image

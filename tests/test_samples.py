@@ -59,9 +59,19 @@ DJANGO_SETTINGS = """
 from django.conf import settings
 settings.configure(ALLOWED_HOSTS=["testserver"])
 """
-SETUPS = {"docs/tokens-and-files.md": DJANGO_SETTINGS}
+CELERY_SETTINGS = """
+import sys
+from types import ModuleType
+sys.modules["celeryconfig"] = settings = ModuleType("celeryconfig")
+settings.task_always_eager = settings.task_eager_propagates = True
+"""
+SETUPS = {
+    "docs/celery.md": CELERY_SETTINGS + DJANGO_SETTINGS,
+    "docs/tokens-and-files.md": DJANGO_SETTINGS,
+}
 
 PRINTED = {
+    "docs/celery.md": "order-1234 delivered ",
     "docs/models.md": "March 2026\n()\n",
     "docs/your-own-scheduler.md": "completed\n",
 }

@@ -11,28 +11,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
+from weakref import WeakKeyDictionary
 
 import attrs
 
-from .. import models
 from ..client import DecartClient
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, ModelNotFoundError
 from ..extras import require
 from ..inputs import refuse
-from ..journal.errors import LabelConflictError
-from ..journal.fingerprints import kept_inputs
+from ..jobs import JobStatusResponse
+from ..journal.errors import JournalError, LabelConflictError
 from ..journal.jobstep import JobStep, OnDone, Store, step_arguments
 from ..journal.labels import check_label
-from ..models import ModelDefinition
-from ..options import from_options, input_class
 from ..policies import PollPolicy
+from .messages import OpenFile, document_of, options_message, options_of
 
-if TYPE_CHECKING:
+try:
     from celery import Celery
+    from celery.exceptions import Reject, SoftTimeLimitExceeded
+except ImportError:
+    require("celery", "celery")
+    raise
 
 LONGEST_COUNTDOWN = 60.0
 """Seconds that a task is scheduled ahead at most. A worker holds such a task in memory, and a broker delivers it again
@@ -41,7 +44,11 @@ if that takes longer than its visibility timeout or acknowledgement timeout; a l
 LONGEST_RETRY = 60.0
 """Seconds between two attempts at a task that could not do its work, such as while the journal cannot be reached."""
 
-OpenFile = Callable[[str], Any]
+MISTAKES = (InvalidInputError, LabelConflictError, ModelNotFoundError)
+"""Errors that another attempt would repeat."""
+
+_names: WeakKeyDictionary[type, set[str]] = WeakKeyDictionary()
+"""What the names of the tasks of each app begin with, by its class of tasks; an app may be a proxy."""
 
 
 @attrs.frozen(kw_only=True)
@@ -71,53 +78,16 @@ class VideoTasks:
 
         Raises:
             InvalidInputError: The options, the label or ``save_to`` cannot be used. Nothing was queued.
+            ModelNotFoundError: No video model has the name in the options. Nothing was queued.
         """
         if save_to is not None and not self.chain:
             raise InvalidInputError("save_to: a sweep saves all videos alike; pass it to video_tasks instead.")
-        target = None if save_to is None else os.fspath(save_to)
-        self.submit_video.delay(options_message(options), label=check_label(label), save_to=target)
-
-
-def options_message(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as JSON values, to be sent through a broker.
-
-    Raises:
-        InvalidInputError: They cannot be used, or a file is not given as a path or a name.
-    """
-    if not isinstance(options, Mapping):
-        raise refuse("options", "a dict", options)
-    model = options.get("model")
-    model = models.video(model) if isinstance(model, str) else model
-    files = {name: options[name] for name in _file_fields(model) if options.get(name) is not None}
-    for name, file in files.items():
-        if not isinstance(file, (str, os.PathLike)):
-            raise refuse(name, "a path or a name, since files do not travel through the broker", file)
-    paths = {name: Path(file) for name, file in files.items()}
-    checked: Any = {**options, "model": model, **paths}
-    job = from_options(checked, "video")
-    names = {name: file if isinstance(file, str) else os.path.abspath(file) for name, file in files.items()}
-    return {"model": job.model.name, **kept_inputs(job), **names}
-
-
-def options_of(message: Mapping[str, Any], open_file: OpenFile) -> Any:
-    """Return the options that a message stands for, with its files open."""
-    model = models.video(message["model"])
-    files = {name: open_file(message[name]) for name in _file_fields(model) if message.get(name) is not None}
-    return {**message, "model": model, **files}
-
-
-def _file_fields(model: object) -> list[str]:
-    """Return the names of the inputs of a model that are files."""
-    if not isinstance(model, ModelDefinition):
-        return []
-    return [field.name for field in attrs.fields(input_class(model)) if field.metadata.get("file")]
-
-
-def document_of(step: JobStep) -> dict[str, Any]:
-    """Return what a callback task is told about a job that has ended, as JSON values."""
-    names = ("label", "generation", "state", "job_id", "model", "saved_to", "error")
-    document = {name: getattr(step.record, name) for name in names}
-    return document | {"error": document["error"] or (None if step.error is None else str(step.error))}
+        if save_to is not None and not isinstance(save_to, (str, os.PathLike)):
+            raise refuse("save_to", "a path", save_to)
+        step_arguments(save_to, None, None, None, many=False, awaited=False)
+        target = None if save_to is None else str.__str__(os.fspath(save_to))
+        call = {"options": options_message(options), "label": check_label(label), "save_to": target}
+        self.submit_video.apply_async(kwargs=call, **_shown_as(call))
 
 
 def video_tasks(
@@ -149,15 +119,11 @@ def video_tasks(
         name: What the names of the tasks begin with.
 
     Raises:
-        InvalidInputError: An argument cannot be used.
-        MissingExtraError: Celery is not installed.
+        InvalidInputError: An argument cannot be used, or the app has tasks of this name already.
     """
-    require("celery", "celery")
-    step_arguments(save_to, store, None, poll, many=True)
-    if on_done is not None and not callable(on_done) and not isinstance(on_done, str):
-        raise refuse("on_done", "the name of a task, or a function", on_done)
-    tell = _sender(app, on_done) if isinstance(on_done, str) else on_done
-    given: dict[str, Any] = {"store": store, "on_done": tell, "poll": poll}
+    step_arguments(save_to, store, None, poll, many=True, awaited=False)
+    _check(app, client, on_done, name)
+    given: dict[str, Any] = {"store": store, "on_done": _function_of(app, on_done), "poll": poll}
     maker = _StepMaker(client=client, save_to=save_to, given=given, open_file=open_file, chain=chain)
 
     def submit_video(
@@ -177,23 +143,38 @@ def video_tasks(
         maker.run(self, {"label": label, "save_to": save_to}, token, rest)
 
     def sweep_videos() -> None:
-        maker.used_client().jobs.sweep(save_to=save_to, **given)
+        maker.sweep()
 
-    safe = partial(
-        app.task, bind=True, acks_late=True, reject_on_worker_lost=True, ignore_result=True, max_retries=None
-    )
+    own = partial(app.task, shared=False, ignore_result=True)  # a shared task would be that of all apps
+    safe = partial(own, bind=True, acks_late=True, reject_on_worker_lost=True, max_retries=None, acks_on_timeout=False)
     maker.check_video = safe(name=f"{name}.check_video")(check_video)
     return VideoTasks(
         submit_video=safe(name=f"{name}.submit_video")(submit_video),
         check_video=maker.check_video,
-        sweep_videos=app.task(name=f"{name}.sweep_videos", ignore_result=True)(sweep_videos),
+        sweep_videos=own(name=f"{name}.sweep_videos")(sweep_videos),
         chain=chain,
     )
 
 
-def _sender(app: Celery, name: str) -> OnDone:
-    """Return a function that calls a task when a job has ended."""
-    return lambda step: app.send_task(name, args=[document_of(step)])
+def _check(app: Celery, client: object, on_done: object, name: str) -> None:
+    """Check arguments of `video_tasks`, and note the name, since Celery would ignore other tasks of the same names."""
+    if isinstance(client, DecartClient):
+        client.jobs.select(limit=0)  # this raises if it has no journal
+    elif not callable(client):
+        raise refuse("client", "a DecartClient, or a function that returns one", client)
+    if on_done is not None and not callable(on_done) and not isinstance(on_done, str):
+        raise refuse("on_done", "the name of a task, or a function", on_done)
+    names = _names.setdefault(app.Task, set())
+    if name in names:
+        raise InvalidInputError(f"The app has tasks named {name}.* already; pass name=... for further ones.")
+    names.add(name)
+
+
+def _function_of(app: Celery, on_done: str | OnDone | None) -> OnDone | None:
+    """Return a function that calls a task by its name, if that is given."""
+    if not isinstance(on_done, str):
+        return on_done
+    return lambda step: app.signature(on_done, args=[document_of(step)]).apply_async()
 
 
 @attrs.define(kw_only=True)
@@ -216,6 +197,10 @@ class _StepMaker:
         """Return the client."""
         return self.client if isinstance(self.client, DecartClient) else self.client()
 
+    def sweep(self) -> None:
+        """Make the next step of all jobs that are due."""
+        self.used_client().jobs.sweep(save_to=self.save_to, **self.given)
+
     def run(self, task: Any, call: dict[str, Any], token: str | None, rest: float) -> None:
         """Make the step that a task was called for, and schedule the next one.
 
@@ -228,10 +213,8 @@ class _StepMaker:
             return
         try:
             step = self._step(task, call, token)
-        except (InvalidInputError, LabelConflictError):
-            raise  # a mistake of the program, which another attempt would repeat
-        except Exception as error:  # such as a journal that cannot be reached, or a time limit
-            raise task.retry(exc=error, countdown=min(2.0**task.request.retries, LONGEST_RETRY)) from error
+        except Exception as error:
+            self._retry(task, call, error)
         if step.wait is None:
             return
         if step.record is None or step.record.job_id is None:
@@ -239,18 +222,42 @@ class _StepMaker:
         elif self.chain:
             _schedule(self.check_video, step.wait, {"label": call["label"], "save_to": call["save_to"]}, step.token)
 
+    def _retry(self, task: Any, call: dict[str, Any], error: Exception) -> NoReturn:
+        """Try a step again that raised an error, if that is of use.
+
+        While the journal cannot be reached, or if a time limit has interrupted the step, that is always so. Other
+        errors, such as those of a storage that has lost a file, are raised once the time of a wait is over.
+        """
+        attempts, limit = task.request.retries, (self.given["poll"] or PollPolicy()).timeout
+        late = limit is not None and attempts * LONGEST_RETRY > limit
+        passing = isinstance(error, (JournalError, SoftTimeLimitExceeded)) or not late
+        if task.request.is_eager or isinstance(error, MISTAKES) or not passing:
+            raise error
+        pause = min(2.0 ** min(attempts, 10), LONGEST_RETRY)
+        try:
+            raise task.retry(exc=error, countdown=pause, **_shown_as(call)) from error
+        except Reject as rejected:  # the broker does not accept it, and Celery would drop the message
+            raise Reject(rejected.reason, requeue=True) from error
+
     def _step(self, task: Any, call: dict[str, Any], token: str | None) -> JobStep:
         """Make a step; in an app that runs its tasks at once, as in tests, all of them."""
         client, label, given = self.used_client(), call["label"], {**self.given, "save_to": self.save_to}
         if call["save_to"] is not None:
             given |= {"save_to": call["save_to"], "store": None}
-        with ExitStack() as files:
-            options = options_of(call["options"], partial(self._open, files)) if "options" in call else None
-            step = client.jobs.step(label, options, token=token, **given)
+        try:
+            with ExitStack() as files:
+                options = options_of(call["options"], partial(self._open, files)) if "options" in call else None
+                step = client.jobs.step(label, options, token=token, **given)
+        except Exception as error:
+            record = client.jobs.get(label) if "options" in call else None
+            if isinstance(error, LabelConflictError) or record is None or record.job_id is None:
+                raise
+            step = client.jobs.step(label, token=token, **given)  # its files may be gone by now
         while task.request.is_eager and step.wait is not None:
-            if step.record is None or step.record.job_id is None:
-                raise step.error or InvalidInputError(f"Another call is submitting the label {label!r}.")
-            client.queue.poll(step.record.job_id)  # it waits on the client's clock
+            if step.error is not None and (step.record is None or step.record.state != "accepted"):
+                raise step.error
+            assert step.record is not None and step.record.job_id is not None  # it is accepted
+            _wait_for_video(client, step.record.job_id, self.given["poll"])
             step = client.jobs.step(label, token=step.token, **given)
         return step
 
@@ -262,7 +269,31 @@ class _StepMaker:
         return file
 
 
+class _Ready(Exception):
+    """Ends a wait before the video is fetched."""
+
+
+def _wait_for_video(client: DecartClient, job_id: str, poll: PollPolicy | None) -> None:
+    """Wait until a job has ended, on the client's clock."""
+
+    def stop(status: JobStatusResponse) -> None:
+        if status.status == "completed":
+            raise _Ready
+
+    with suppress(_Ready):
+        client.queue.poll(job_id, poll=poll, on_status_change=stop)
+
+
 def _schedule(task: Any, seconds: float, call: dict[str, Any], token: str | None) -> None:
     """Schedule a task; if that is a long time ahead, in several countdowns."""
     countdown = min(seconds, LONGEST_COUNTDOWN)
-    task.apply_async(kwargs={**call, "token": token, "rest": seconds - countdown}, countdown=countdown)
+    kwargs = {**call, "token": token, "rest": seconds - countdown}
+    try:
+        task.apply_async(kwargs=kwargs, countdown=countdown, **_shown_as(call))
+    except Exception as error:  # the broker does not accept it: let it deliver this task again
+        raise Reject(error, requeue=True) from error
+
+
+def _shown_as(call: Mapping[str, Any]) -> dict[str, str]:
+    """Return how the arguments of a task are shown in events and logs: without the prompt."""
+    return {"argsrepr": "()", "kwargsrepr": f"{{'label': {call['label']!r}}}"}
