@@ -150,7 +150,7 @@ class QueueSubmitError(QueueError):
 
 
 class SubmitOutcomeUnknownError(QueueError):
-    """The request was sent, and no readable response arrived: the job may exist and be billed, so it is not repeated."""
+    """The request was sent, and no readable response came: the job may exist and be billed. It is never repeated."""
 
 
 class QueueStatusError(QueueError):

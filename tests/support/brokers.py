@@ -1,4 +1,4 @@
-"""Message brokers of the tests' own, from Debian's packages: Redis and RabbitMQ, on free ports and in temporary folders."""
+"""Message brokers of the tests' own, Redis and RabbitMQ from Debian's packages, on free ports, in temporary folders."""
 
 from __future__ import annotations
 
