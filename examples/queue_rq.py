@@ -1,7 +1,8 @@
 """Make videos with RQ: a task makes one step of a job, and schedules the next one. See docs/task-queues.md.
 
-Run, in this folder:   rq worker --with-scheduler                                    a worker; as many as you like
-                       python queue_rq.py order-1 "Anime style" media/input.mp4      enqueues a job
+Run, in this folder:
+  rq worker --with-scheduler --worker-ttl 60 --maintenance-interval 60       a worker; as many as you like
+  python queue_rq.py order-1 "Anime style" media/input.mp4                   enqueues a job
 Needs: pip install decart-queue rq, a Redis server at RQ_REDIS_URL, and the key in DECART_API_KEY.
 The jobs are in jobs.db, the videos in the folder videos.
 Cost: one job for each label, however often it is enqueued.

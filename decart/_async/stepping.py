@@ -82,7 +82,9 @@ class AsyncStepper:
         if record is None or record.state in ("intended", "sending", "refused"):
             raise no_job(record, label)
         if not self._is_ours(record):
-            raise InvalidInputError(f"The label {label!r} is that of a job of another account or service.")
+            raise InvalidInputError(
+                f"The label {label!r} is that of a job of another account or service: use the key that submitted it."
+            )
         failures = 0 if token is None else token.failures
         return not_now(record, token, self._recorder.now()) or await self._act(record, failures)
 

@@ -35,12 +35,12 @@ def add_commands(jobs: Commands) -> None:
         jobs,
         "sweep",
         sweep_jobs,
-        "Check every unfinished job that is due once, and save the videos that are ready",
+        "Check each unfinished job that is due, and save the videos that are ready",
         "For cron: it does not wait, but is run again and again, such as every minute. Runs that overlap share the\n"
-        "work. Nothing is submitted, or billed. It prints a line for each job that has ended, or whose check or\n"
-        "download failed. The exit code is the first of these that applies: 4 (the key was refused), 5 (a job failed,\n"
-        "or its video is gone), 3 (one timed out: only `decart jobs resume` still waits for it), 0. A failure after\n"
-        "which the next run tries again does not count, unless the key was refused.",
+        "work. Nothing is submitted, or billed, and jobs of another key are left alone. It prints a line for each job\n"
+        "that has ended, or whose check or download failed. The exit code is the first of these that applies: 4 (the\n"
+        "key was refused), 5 (a job failed, or its video is gone), 3 (one timed out: only `decart jobs resume` still\n"
+        "waits for it), 0. A failure after which the next run tries again does not count, unless the key was refused.",
     )
     _add_options(sweep)
 

@@ -99,7 +99,8 @@ def test_a_celery_worker_finishes_and_stores_a_job_while_the_web_server_is_stopp
         with worker(tmp_path, **environ) as process:
             until(process, "succeeded in")  # it has seen that the job is still pending
             emulator.clock.sleep(10)
-            until(process, "video-1: delivered videos/video-1.mp4")
+            log = until(process, "video-1: delivered videos/video-1.mp4") + until(process, "succeeded in")
+            assert log.count("video-1: delivered") == 1  # Celery's handler is the only one
         visited.check()
 
 

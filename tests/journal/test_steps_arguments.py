@@ -181,7 +181,7 @@ def test_the_label_of_another_request_or_account_is_refused() -> None:
         with pytest.raises(LabelConflictError, match="account differs"):
             other.jobs.step("order-1", LAKE)
         for options in (LAKE, None):
-            with pytest.raises(InvalidInputError, match="'order-1' is that of a job of another account or service"):
+            with pytest.raises(InvalidInputError, match="of another account or service: use the key that submitted it"):
                 other.jobs.step("order-1", options, token=token)
         client.close()
         with pytest.raises(ClientClosedError):

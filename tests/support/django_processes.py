@@ -55,14 +55,14 @@ def kill(process: subprocess.Popen[str]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def until(process: subprocess.Popen[str], text: str) -> None:
-    """Read what a process prints until a line has this text."""
+def until(process: subprocess.Popen[str], text: str) -> str:
+    """Read what a process prints until a line has this text, and return it."""
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
         lines.append(line)
         if text in line:
-            return
+            return "".join(lines)
     raise AssertionError("".join(lines))
 
 

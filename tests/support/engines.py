@@ -62,7 +62,7 @@ class Engine:
 
 class RQ(Engine):
     def start_worker(self) -> Worker:
-        return self.shop.start("rq", "worker", "--with-scheduler")
+        return self.shop.start("rq", "worker", "--with-scheduler", "--worker-ttl", "60", "--maintenance-interval", "60")
 
     def enqueue(self, label: str) -> None:
         self.shop.run("python", str(EXAMPLES / "queue_rq.py"), label, label, "input.mp4")
@@ -73,7 +73,7 @@ class RQ(Engine):
 
         with Redis.from_url(self.address) as connection:
             registry = Queue(connection=connection).started_job_registry
-            registry.cleanup(timestamp=time.time() + 600)  # as each worker does every ten minutes
+            registry.cleanup(timestamp=time.time() + 600)  # as a worker does every minute or two
 
 
 class Dramatiq(Engine):

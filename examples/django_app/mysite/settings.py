@@ -119,5 +119,6 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {name: {"handlers": ["console"], "level": "INFO"} for name in ("decart", "videos")},
+    "root": {"handlers": ["console"]},  # a Celery worker puts its own handler here
+    "loggers": {name: {"level": "INFO"} for name in ("decart", "django", "videos")},
 }
