@@ -90,5 +90,6 @@ class AsyncJobWait:
         if not isinstance(step, Finished):
             return timed_out(poll)
         if step.status.status == "completed" and poll.last_running is not None:
-            self.engine.memory.completed(poll.job_id, self.now(), poll.last_running)
+            now = self.engine.transport.now()  # the clock of the memory
+            self.engine.memory.completed(poll.job_id, now, now - (self.now() - poll.last_running))
         return step.status
