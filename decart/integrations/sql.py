@@ -66,6 +66,11 @@ class SQLAlchemyJournal:
         self._place = str(sa.URL.create(url.drivername, host=url.host, port=url.port, database=url.database))
         self._jobs, self._versions = _tables(table)
         self._prepared = False
+        # at this level, a change waits for others and then sees what they wrote
+        level = "SERIALIZABLE" if self._engine.dialect.name == "sqlite" else "READ COMMITTED"
+        self._prepares = self._uses = self._engine.execution_options(isolation_level=level)
+        if self._engine.dialect.name == "postgresql":  # each statement is a transaction there, without BEGIN and COMMIT
+            self._uses = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._gate = Gate(_PATIENCE)
         if self._owned:
             finalize(self, self._engine.dispose)
@@ -187,12 +192,9 @@ class SQLAlchemyJournal:
         """
         try:
             with self._gate.use():
-                # at this level, a change waits for others and then sees what they wrote
-                level = "SERIALIZABLE" if self._engine.dialect.name == "sqlite" else "READ COMMITTED"
-                engine = self._engine.execution_options(isolation_level=level)
                 if not self._prepared:
-                    self._prepare(engine)
-                yield engine
+                    self._prepare(self._prepares)
+                yield self._uses
         except (SQLAlchemyError, ValueError, OverflowError) as error:
             raise JournalError(f"The journal {self._place} cannot be used: {_reason(error)}") from None
 
