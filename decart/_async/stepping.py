@@ -38,6 +38,7 @@ from ..journal.jobstep import (
     Token,
     after_failure,
     is_due,
+    may_submit,
     no_job,
     not_now,
     pause_before_download,
@@ -73,18 +74,18 @@ class AsyncStepper:
     async def step(self, label: str, token: Token | None, options: JobOptions | None) -> JobStep:
         """Make the next step of a label's job, unless it is not due yet or not the caller's to make."""
         record = await self._latest(label)
-        is_known = token is not None and record is not None and record.job_id is not None
-        if options is not None and not is_known:  # of a job that is known, the inputs are not read again
+        if options is not None and may_submit(record, token, label):
             submitted = await self._submit(label, token, options)
             if submitted is not None:
                 return submitted
             record = await self._latest(label)
+        if record is not None and not self._is_ours(record):
+            raise InvalidInputError(f"The label {label!r} is that of a job of another account or service.")
+        if record is not None and (later := not_now(record, token, self._recorder.now())) is not None:
+            return later
         if record is None or record.state in ("intended", "sending", "refused"):
             raise no_job(record, label)
-        if not self._is_ours(record):
-            raise InvalidInputError(f"The label {label!r} is that of a job of another account or service.")
-        failures = 0 if token is None else token.failures
-        return not_now(record, token, self._recorder.now()) or await self._act(record, failures)
+        return await self._act(record, 0 if token is None else token.failures)
 
     async def advance(self, label: str) -> JobStep | None:
         """Make the next step of a job for a sweep, unless another call was faster."""

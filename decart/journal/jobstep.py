@@ -59,6 +59,11 @@ class Token:
     def __str__(self) -> str:
         return f"{self.generation}.{self.number}.{self.is_late:d}.{self.failures}"
 
+    @property
+    def has_job(self) -> bool:
+        """Whether the label had a job already, so that a step with this token must not submit another."""
+        return self.number > 0 or self.failures == 0
+
     @classmethod
     def after(cls, record: JobRecord, failures: int = 0) -> Token:
         """Return the token for the step that follows a record."""
@@ -109,7 +114,7 @@ def not_now(record: JobRecord, token: Token | None, now: float) -> JobStep | Non
     """
     seconds = LOOK_AGAIN if record.due_at is None else max(record.due_at - now, 0.0)
     late = str(Token(generation=record.generation, number=record.steps, is_late=True))
-    if token is None or token.failures:  # one that only saw refusals is as good as new
+    if token is None or not token.has_job:  # one that only saw refusals is as good as new
         return JobStep(record=record, wait=seconds, token=late) if record.due_at is not None and seconds else None
     if token.generation == record.generation:
         if token.number == record.steps:
@@ -122,6 +127,28 @@ def not_now(record: JobRecord, token: Token | None, now: float) -> JobStep | Non
 def has_ended(record: JobRecord) -> bool:
     """Return whether there is no next step: the job has ended, or its last step was made before it did."""
     return record.due_at is None and (record.state not in UNFINISHED or record.poll is not None)
+
+
+def may_submit(record: JobRecord | None, token: Token | None, label: str) -> bool:
+    """Return whether a step that has the options of a job submits it, or compares them with what was submitted.
+
+    Args:
+        record: The last record of the label.
+
+    Raises:
+        InvalidInputError: The label had a job when the token was returned, and the journal does not have it.
+    """
+    if token is None:
+        return True
+    if not token.has_job:
+        return record is None or record.job_id is None
+    if record is None or (record.generation, record.job_id is not None) < (token.generation, True):
+        raise InvalidInputError(
+            f"The label {label!r} had a job when this token was returned, and the journal does not have it. Nothing "
+            "was sent, since that job may be billed. Let all workers use the same journal. If the record was pruned, "
+            "and you want another job, make a step without the token."
+        )
+    return False
 
 
 def turn_of(record: JobRecord) -> tuple[object, ...]:
