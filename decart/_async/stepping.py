@@ -60,10 +60,12 @@ from .waits import AsyncJobWait
 
 
 class AsyncStepper:
-    """Makes steps of the jobs of one client."""
+    """Makes steps of the jobs of one client. Those of a sweep are not counted, so that no token is out of date."""
 
-    def __init__(self, operations: AsyncOperations, recorder: AsyncRecorder, arguments: StepArguments) -> None:
-        self._recorder, self._journal, self._arguments = recorder, recorder.journal, arguments
+    def __init__(
+        self, operations: AsyncOperations, recorder: AsyncRecorder, arguments: StepArguments, *, counted: bool = True
+    ) -> None:
+        self._recorder, self._journal, self._arguments, self._counted = recorder, recorder.journal, arguments, counted
         engine = operations.engine
         self._retry = engine.config.retry
         once = attrs.evolve(engine.config, retry=attrs.evolve(self._retry, attempts=1))  # the next attempt is a step
@@ -237,7 +239,7 @@ class AsyncStepper:
             return await self._give_up(record, poll, error)
         status = poll.status.status if poll.status is not None else record.status
         due_at, state = self._recorder.now() + found.seconds, poll.to_json()
-        common = {"steps": record.steps + 1, "due_at": due_at, "status": status, "poll": state, "owner": ""}
+        common = {"steps": record.steps + self._counted, "due_at": due_at, "status": status, "poll": state, "owner": ""}
         written = await self._write(record, **common, error=None, **changes)
         if written is None:
             return await self._lost(record)

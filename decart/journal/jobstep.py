@@ -4,6 +4,8 @@ The record counts the steps, and each step returns a token for the next one. Whe
 of steps forks, and only one branch has the token of the current step. The other one cannot know whether that branch is
 alive. So it comes back once, when the next step is overdue: it takes over if that step was not made, and ends
 otherwise. The clocks of two machines may differ, so a clock decides when to come back, and never which branch ends.
+
+A sweep has no token. It helps whoever is late, and what it does is not counted until the job has ended.
 """
 
 from __future__ import annotations
@@ -153,7 +155,7 @@ def may_submit(record: JobRecord | None, token: Token | None, label: str) -> boo
 
 def turn_of(record: JobRecord) -> tuple[object, ...]:
     """Return what stays the same as long as nobody acts on a job, and only its status is noted."""
-    return record.generation, record.steps, record.owner, record.state
+    return record.generation, record.steps, record.due_at, record.owner, record.state
 
 
 def is_due(record: JobRecord, now: float) -> bool:

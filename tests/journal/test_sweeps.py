@@ -109,9 +109,33 @@ def test_sweeps_at_once_share_the_work() -> None:
         ]
         made = [step for step in steps if step.wait == 1.0]
         assert labels_of(made) == sorted(labels)
-        assert all(record.steps == 1 for record in journal.select())
+        assert all(record.steps == 0 for record in journal.select())  # no token is out of date
         for client in clients:
             client.close()
+
+
+@pytest.mark.parametrize("passes", [1, 2, 5])
+def test_a_scheduler_that_is_late_is_not_superseded_by_sweeps(passes: int) -> None:
+    with BothSides(renderer=render, processing=60) as emulator:
+        client, done = emulator.client(journal=MemoryJournal()), list[JobStep]()
+        step, made = client.jobs.step("order-1", LAKE, on_done=done.append, **GIVEN), 0
+        while step.wait is not None:
+            for _ in range(passes if emulator.clock.now() < 30 else 1):
+                emulator.clock.advance(step.wait)
+                made += len(client.jobs.sweep(**GIVEN)) if emulator.clock.now() < 30 else 0
+            step = client.jobs.step("order-1", LAKE, token=step.token, on_done=done.append, **GIVEN)
+        assert (made >= 10, step.superseded, done, step.record) == (True, False, [step], record_of(client))
+        assert (record_of(client).state, posts(emulator)) == ("delivered", 1)
+
+
+def test_a_job_that_a_sweep_has_ended_ends_the_steps_of_its_scheduler() -> None:
+    with BothSides(renderer=render) as emulator, emulator.client(journal=MemoryJournal()) as client:
+        swept, done = list[JobStep](), list[JobStep]()
+        token = client.jobs.step("order-1", LAKE, on_done=done.append, **GIVEN).token
+        emulator.clock.advance(60)
+        client.jobs.sweep(on_done=swept.append, **GIVEN)
+        late = client.jobs.step("order-1", LAKE, token=token, on_done=done.append, **GIVEN)
+        assert (late.superseded, late.record, len(swept), done) == (True, record_of(client), 1, [])
 
 
 def test_a_job_that_another_sweep_has_just_advanced_is_left_out() -> None:
