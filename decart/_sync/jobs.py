@@ -138,8 +138,8 @@ class JobsClient(JobRecords):
         Call it again and again: from cron, a periodic task or a loop. Passes that overlap share the work. A job that
         another live call is submitting or waiting for is left to it, and a scheduler with a token keeps its turn until
         the job has ended. A job that steps have given up, for example at its deadline, is left to ``resume`` or a new
-        ``step``, and so are a video that was ready without a place to save it, and the jobs of a label that was
-        submitted anew.
+        ``step``, and so is a video that was ready without a place to save it. An earlier job of a label that was
+        submitted anew is left to ``resume``.
 
         Args:
             save_to, store, on_done, poll: As for ``step``; ``save_to`` must give each job a file of its own.

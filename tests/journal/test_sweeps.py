@@ -89,6 +89,20 @@ def test_a_video_without_a_place_to_save_it_stays_alone() -> None:
         assert record_of(client, label).state == "delivered"
 
 
+def test_an_earlier_job_of_a_label_that_was_submitted_anew_is_left_to_resume() -> None:
+    with BothSides(renderer=render) as emulator, emulator.client(journal=MemoryJournal()) as client:
+        [label] = submit(client, 1)
+        emulator.clock.advance(60)
+        client.queue.status(record_of(client, label).job_id)
+        client.queue.submit(LAKE, label=label, again=True)
+        for _ in range(6):
+            client.jobs.sweep(**GIVEN)
+            emulator.clock.advance(1)
+        assert [record.state for record in client.jobs] == ["completed", "delivered"]
+        client.jobs.resume(save_to="{label}-{generation}.mp4")
+        assert Path(f"{label}-1.mp4").read_bytes() == content(LAKE["prompt"])
+
+
 def test_a_job_that_another_call_waits_for_is_left_to_it() -> None:
     with BothSides(renderer=render) as emulator, emulator.client(journal=MemoryJournal()) as client:
         swept: list[Any] = []
