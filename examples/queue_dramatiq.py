@@ -21,7 +21,7 @@ redis = os.environ.get("REDIS_URL", "redis://localhost")
 dramatiq.set_broker(RedisBroker(url=redis, maintenance_chance=100_000))  # in a million: look for killed workers
 
 
-@dramatiq.actor
+@dramatiq.actor(time_limit=3_600_000)
 def make_video(label: str, prompt: str, video: str, token: str | None = None) -> None:
     step = client.jobs.step(
         label,

@@ -19,7 +19,7 @@ from rq import Queue, Retry
 from decart import DecartClient, models
 
 client = DecartClient(journal="jobs.db")
-queue = Queue(connection=Redis.from_url(os.environ.get("RQ_REDIS_URL", "redis://localhost")))
+queue = Queue(connection=Redis.from_url(os.environ.get("RQ_REDIS_URL", "redis://localhost")), default_timeout=3600)
 retry = Retry(max=10, interval=[0, 60])  # after a killed worker, or an error, such as of the journal
 
 

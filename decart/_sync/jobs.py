@@ -136,8 +136,10 @@ class JobsClient(JobRecords):
         """Make the next step of each unfinished job of this account that is due. Nothing is submitted, or billed.
 
         Call it again and again: from cron, a periodic task or a loop. Passes that overlap share the work. A job that
-        another live call is submitting or waiting for is left to it. A job that steps have given up, for example at its
-        deadline, is left to ``resume`` or a new ``step``, and so is a video that was ready without a place to save it.
+        another live call is submitting or waiting for is left to it, and a scheduler with a token keeps its turn until
+        the job has ended. A job that steps have given up, for example at its deadline, is left to ``resume`` or a new
+        ``step``, and so is a video that was ready without a place to save it. An earlier job of a label that was
+        submitted anew is left to ``resume``.
 
         Args:
             save_to, store, on_done, poll: As for ``step``; ``save_to`` must give each job a file of its own.
@@ -157,7 +159,8 @@ class JobsClient(JobRecords):
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
             raise refuse("seconds", "a number above 0", seconds)
         recorder = self._recorder
-        sweep = Sweep(Stepper(self._operations, recorder, arguments), recorder.engine.transport.now, seconds)
+        stepper = Stepper(self._operations, recorder, arguments, counted=False)
+        sweep = Sweep(stepper, recorder.engine.transport.now, seconds)
         return sweep.run(self.select(states=UNFINISHED), workers)
 
     def settle(self, label: str, *, job_id: str | None) -> JobRecord:

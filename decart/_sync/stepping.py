@@ -21,7 +21,6 @@ from ..errors import (
     DecartSDKError,
     InvalidInputError,
     JobTimeoutError,
-    NotFoundError,
     QueueSubmitError,
     SubmitOutcomeUnknownError,
 )
@@ -32,15 +31,17 @@ from ..journal.entries import kind_of
 from ..journal.errors import LabelBusyError
 from ..journal.jobstep import (
     LOOK_AGAIN,
-    ODD_PAUSE,
     PATIENCE,
     JobStep,
     StepArguments,
     Token,
+    after_failed_check,
     after_failure,
     is_due,
+    may_submit,
     no_job,
     not_now,
+    not_ours,
     pause_before_download,
     pause_before_submit,
     turn_of,
@@ -50,7 +51,7 @@ from ..journal.records import UNFINISHED, JobRecord
 from ..options import JobOptions
 from ..outcomes import CallState, status_error, timed_out
 from ..policies import PollPolicy
-from ..polling import Failed, Finished, JobPoll, NextStep, Wait
+from ..polling import Failed, Finished, JobPoll, NextStep, TimedOut, Wait
 from ..pool.saving import prepared
 from .backend import finish_in_thread, in_thread, result_of
 from .engine import Engine
@@ -60,10 +61,12 @@ from .waits import JobWait
 
 
 class Stepper:
-    """Makes steps of the jobs of one client."""
+    """Makes steps of the jobs of one client. Those of a sweep are not counted, so that no token is out of date."""
 
-    def __init__(self, operations: Operations, recorder: Recorder, arguments: StepArguments) -> None:
-        self._recorder, self._journal, self._arguments = recorder, recorder.journal, arguments
+    def __init__(
+        self, operations: Operations, recorder: Recorder, arguments: StepArguments, *, counted: bool = True
+    ) -> None:
+        self._recorder, self._journal, self._arguments, self._counted = recorder, recorder.journal, arguments, counted
         engine = operations.engine
         self._retry = engine.config.retry
         once = attrs.evolve(engine.config, retry=attrs.evolve(self._retry, attempts=1))  # the next attempt is a step
@@ -74,20 +77,18 @@ class Stepper:
     def step(self, label: str, token: Token | None, options: JobOptions | None) -> JobStep:
         """Make the next step of a label's job, unless it is not due yet or not the caller's to make."""
         record = self._latest(label)
-        is_known = token is not None and record is not None and record.job_id is not None
-        if options is not None and not is_known:  # of a job that is known, the inputs are not read again
+        if options is not None and may_submit(record, token, label):
             submitted = self._submit(label, token, options)
             if submitted is not None:
                 return submitted
             record = self._latest(label)
+        if record is not None and not self._is_ours(record):
+            raise not_ours(label)
+        if record is not None and (later := not_now(record, token, self._recorder.now())) is not None:
+            return later
         if record is None or record.state in ("intended", "sending", "refused"):
             raise no_job(record, label)
-        if not self._is_ours(record):
-            raise InvalidInputError(
-                f"The label {label!r} is that of a job of another account or service: use the key that submitted it."
-            )
-        failures = 0 if token is None else token.failures
-        return not_now(record, token, self._recorder.now()) or self._act(record, failures)
+        return self._act(record, 0 if token is None else token.failures)
 
     def advance(self, label: str) -> JobStep | None:
         """Make the next step of a job for a sweep, unless another call was faster."""
@@ -166,10 +167,10 @@ class Stepper:
         """Return what follows a status check."""
         poll = wait.poll
         error = None if wait.error is None else status_error(poll.job_id, wait.error)
+        if wait.error is not None and isinstance(found, (Failed, TimedOut)):
+            found = after_failed_check(poll, found, wait.error, self._recorder.now())
         if isinstance(found, Failed):
-            if isinstance(found.error, NotFoundError):
-                return self._give_up(record, poll, status_error(poll.job_id, found.error))
-            found = after_failure(poll, ODD_PAUSE, self._recorder.now())
+            return self._give_up(record, poll, status_error(poll.job_id, found.error))
         if not isinstance(found, Finished):
             return self._later(record, poll, found, error)
         last = wait.end(found)
@@ -239,7 +240,7 @@ class Stepper:
             return self._give_up(record, poll, error)
         status = poll.status.status if poll.status is not None else record.status
         due_at, state = self._recorder.now() + found.seconds, poll.to_json()
-        common = {"steps": record.steps + 1, "due_at": due_at, "status": status, "poll": state, "owner": ""}
+        common = {"steps": record.steps + self._counted, "due_at": due_at, "status": status, "poll": state, "owner": ""}
         written = self._write(record, **common, error=None, **changes)
         if written is None:
             return self._lost(record)

@@ -4,6 +4,8 @@ The record counts the steps, and each step returns a token for the next one. Whe
 of steps forks, and only one branch has the token of the current step. The other one cannot know whether that branch is
 alive. So it comes back once, when the next step is overdue: it takes over if that step was not made, and ends
 otherwise. The clocks of two machines may differ, so a clock decides when to come back, and never which branch ends.
+
+A sweep has no token. It helps whoever is late, and what it does is not counted until the job has ended.
 """
 
 from __future__ import annotations
@@ -17,10 +19,24 @@ from typing import Any
 import attrs
 
 from ..arguments import check_policy
-from ..errors import DecartSDKError, InvalidInputError, NotFoundError, QueueResultError, QueueSubmitError
+from ..errors import (
+    DecartSDKError,
+    InvalidInputError,
+    NotFoundError,
+    QueueResultError,
+    QueueSubmitError,
+)
 from ..inputs import refuse
-from ..policies import TICK, PollPolicy, RetryPolicy, next_pause, repeat_read, repeat_submit, seconds_until_visible
-from ..polling import JobPoll, TimedOut, Wait
+from ..policies import (
+    TICK,
+    PollPolicy,
+    RetryPolicy,
+    next_pause,
+    repeat_read,
+    repeat_submit,
+    seconds_until_visible,
+)
+from ..polling import Failed, JobPoll, NextStep, TimedOut, Wait
 from ..progress import is_async
 from .records import UNFINISHED, JobRecord
 from .reports import files_named
@@ -36,6 +52,9 @@ ODD_PAUSE = 60.0
 
 PATIENCE = 600.0
 """Seconds after the deadline, or in all for a job that had ended before, during which ``on_done`` may fail."""
+
+LATE_FAILURES = 20
+"""Failures in a row of status checks and downloads, from which on the deadline ends the steps."""
 
 _TOKEN = re.compile(r"(\d{1,15})\.(\d{1,15})\.([01])\.(\d{1,15})", re.ASCII)
 
@@ -58,6 +77,11 @@ class Token:
 
     def __str__(self) -> str:
         return f"{self.generation}.{self.number}.{self.is_late:d}.{self.failures}"
+
+    @property
+    def has_job(self) -> bool:
+        """Whether the label had a job already, so that a step with this token must not submit another."""
+        return self.number > 0 or self.failures == 0
 
     @classmethod
     def after(cls, record: JobRecord, failures: int = 0) -> Token:
@@ -109,7 +133,7 @@ def not_now(record: JobRecord, token: Token | None, now: float) -> JobStep | Non
     """
     seconds = LOOK_AGAIN if record.due_at is None else max(record.due_at - now, 0.0)
     late = str(Token(generation=record.generation, number=record.steps, is_late=True))
-    if token is None or token.failures:  # one that only saw refusals is as good as new
+    if token is None or not token.has_job:  # one that only saw refusals is as good as new
         return JobStep(record=record, wait=seconds, token=late) if record.due_at is not None and seconds else None
     if token.generation == record.generation:
         if token.number == record.steps:
@@ -124,9 +148,31 @@ def has_ended(record: JobRecord) -> bool:
     return record.due_at is None and (record.state not in UNFINISHED or record.poll is not None)
 
 
+def may_submit(record: JobRecord | None, token: Token | None, label: str) -> bool:
+    """Return whether a step that has the options of a job submits it, or compares them with what was submitted.
+
+    Args:
+        record: The last record of the label.
+
+    Raises:
+        InvalidInputError: The label had a job when the token was returned, and the journal does not have it.
+    """
+    if token is None:
+        return True
+    if not token.has_job:
+        return record is None or record.job_id is None
+    if record is None or (record.generation, record.job_id is not None) < (token.generation, True):
+        raise InvalidInputError(
+            f"The label {label!r} had a job when this token was returned, and the journal does not have it. Nothing "
+            "was sent, since that job may be billed. Let all workers use the same journal. If the record was pruned, "
+            "and you want another job, make a step without the token."
+        )
+    return False
+
+
 def turn_of(record: JobRecord) -> tuple[object, ...]:
     """Return what stays the same as long as nobody acts on a job, and only its status is noted."""
-    return record.generation, record.steps, record.owner, record.state
+    return record.generation, record.steps, record.due_at, record.owner, record.state
 
 
 def is_due(record: JobRecord, now: float) -> bool:
@@ -152,15 +198,34 @@ def pause_before_download(error: Exception, retry: RetryPolicy, poll: JobPoll, n
 
 
 def after_failure(poll: JobPoll, seconds: float, now: float) -> Wait | TimedOut:
-    """Return the pause after a failure, unless the deadline has passed."""
+    """Return the pause after a failure, unless the deadline has passed and there were many.
+
+    A queue may have stood still until long after the deadline, and one bad response must not decide about a paid job.
+    """
     left = poll.deadline - now
-    return TimedOut() if left < TICK else Wait(min(seconds, left))
+    if left >= TICK:
+        return Wait(min(seconds, left))
+    return Wait(max(seconds, LOOK_AGAIN)) if poll.failures < LATE_FAILURES else TimedOut()
+
+
+def after_failed_check(poll: JobPoll, found: Failed | TimedOut, error: DecartSDKError, now: float) -> NextStep:
+    """Return what follows a status check that failed: nothing, if the service does not know the job."""
+    if isinstance(found, Failed):
+        return found if isinstance(found.error, NotFoundError) else after_failure(poll, ODD_PAUSE, now)
+    return after_failure(poll, next_pause(poll.retry, poll.failures, error), now)
 
 
 def no_job(record: JobRecord | None, label: str) -> InvalidInputError:
     """Return the error for a step of a label that has no job."""
     what = "is not in the journal" if record is None else f"is {record.state}, and has no job"
     return InvalidInputError(f"The label {label!r} {what}: pass its options, too, and the step submits it.")
+
+
+def not_ours(label: str) -> InvalidInputError:
+    """Return the error for a step of a job that this client cannot see."""
+    return InvalidInputError(
+        f"The label {label!r} is that of a job of another account or service: use the key that submitted it."
+    )
 
 
 FileOf = Callable[[JobRecord], Any]

@@ -59,7 +59,7 @@ class JobRecord:
         saved_to: The absolute path of the video, once it is saved.
         cost: What it costs by the caller's ``prices``, in the caller's unit.
         inputs: Its inputs as JSON values, without media, if the journal is to keep them (``keep_inputs=True``).
-        steps: How many steps ``client.jobs.step`` has made of it.
+        steps: How many steps ``client.jobs.step`` has made of it, and the last one if that was made by a sweep.
         due_at: When its next step is due, in UNIX seconds. While there is one, only a step ends the record.
         poll: What the steps know of the wait, as JSON values; without ``due_at``, they were given up.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import types
 import unittest
@@ -16,6 +17,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import OperationalError, connections, transaction
 from django.db import connection as database
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, TestCase, override_settings
 from django.urls import path
@@ -217,6 +219,30 @@ def test_a_thread_whose_connection_it_opened_is_left_without_one(monkeypatch: py
         thread.start()
         thread.join()
     assert left == [False, True]
+
+
+def test_a_persistent_connection_ends_with_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", None)
+    used: list[BaseDatabaseWrapper] = []
+
+    def work() -> None:
+        journal = DjangoJournal()
+        for label in ("a", "b", "c"):
+            journal.insert(record(label))
+            used.append(connections["default"])
+            assert database.connection is not None
+            if label == "a":
+                database.close()  # the next use opens it once more
+
+    thread = threading.Thread(target=work)
+    gc.disable()
+    try:
+        thread.start()
+        thread.join()
+        assert {id(each) for each in used} == {id(used[0])}
+        assert [each.connection for each in used] == [None] * 3
+    finally:
+        gc.enable()
 
 
 def test_a_connection_that_was_lost_is_opened_again() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.files import File
@@ -169,6 +170,25 @@ def test_a_storage_that_does_not_overwrite_has_one_copy_after_a_second_call(vide
 def test_a_video_of_another_size_is_replaced_in_a_storage_that_does_not_overwrite(video: Path) -> None:
     storage = InMemoryStorage()
     storage.save(NAME, ContentFile(b"another video"))
+    assert store_in(storage)(record(), video) == NAME
+    assert (storage.listdir("videos")[1], content(storage)) == (["order-1.mp4"], b"the video")
+
+
+def test_a_video_of_an_earlier_job_of_the_label_is_replaced_even_if_it_has_the_same_size(video: Path) -> None:
+    storage = InMemoryStorage()
+    store_in(storage)(record(), video)
+    video.write_bytes(b"the other")
+    later = storage.get_modified_time(NAME).timestamp() + 1
+    for _ in range(2):
+        assert store_in(storage)(attrs.evolve(record(), generation=2, created_at=later), video) == NAME
+        assert (storage.listdir("videos")[1], content(storage)) == (["order-1.mp4"], b"the other")
+
+
+@pytest.mark.parametrize("unknown", ["size", "get_modified_time"])
+def test_a_file_of_which_the_storage_does_not_know_enough_is_replaced(unknown: str, video: Path) -> None:
+    no_method = {unknown: getattr(Storage, unknown)}
+    storage: Storage = type("Simple", (InMemoryStorage,), no_method)()
+    storage.save(NAME, ContentFile(b"the other"))
     assert store_in(storage)(record(), video) == NAME
     assert (storage.listdir("videos")[1], content(storage)) == (["order-1.mp4"], b"the video")
 

@@ -129,6 +129,16 @@ def test_a_sweep_that_cannot_read_the_settings_is_an_error(emulator: RecordingEm
         call_command("sweep")
 
 
+@pytest.mark.parametrize("every", ["-1", "0", "nan", "inf"])
+def test_a_pause_that_no_program_can_make_is_refused_before_anything_is_done(
+    every: str, emulator: RecordingEmulator, ann: Client
+) -> None:
+    send(ann)
+    with pytest.raises(CommandError, match="--every takes 0.1 to 86,400 seconds"):
+        call_command("sweep", f"--every={every}")
+    assert emulator.requests.of(route="status") == []
+
+
 def test_two_sweeps_at_once_store_one_copy(ann: Client, media: Path) -> None:
     with RecordingEmulator() as emulator, EmulatorServer(emulator) as server, talking_to(server.url):
         for _ in range(4):

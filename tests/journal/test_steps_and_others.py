@@ -23,7 +23,16 @@ from support.labelled import (
 )
 from support.steps import POLL, Skewed, checks, steps_to_the_end
 
-from decart import InvalidInputError, JobStep, JournalError, MemoryJournal, PollPolicy, SQLiteJournal
+from decart import (
+    DecartSDKError,
+    InvalidInputError,
+    JobStep,
+    JournalError,
+    MemoryJournal,
+    PollPolicy,
+    RetryPolicy,
+    SQLiteJournal,
+)
 from decart.journal.owners import Claim
 from decart.journal.rows import COLUMNS, from_row, to_row
 
@@ -288,3 +297,38 @@ def test_a_wait_that_another_version_has_written_begins_again(poll: dict[str, An
         assert last.record is not None
         assert attrs.evolve(last.record, revision=0) == attrs.evolve(record_of(client), revision=0)
         assert record_of(client).state == "delivered"
+
+
+# a journal that has lost a job
+
+
+@pytest.mark.parametrize("how", ["pruned", "another journal", "an older copy"])
+def test_a_token_never_submits_a_job_that_the_journal_has_lost(how: str) -> None:
+    journal, older, copies = MemoryJournal(), Failing(), list[JobStep]()
+    with BothSides(renderer=render) as emulator, emulator.client(journal=journal) as client:
+        steps = steps_to_the_end(client, emulator, **GIVEN)
+        emulator.clock.advance(1)
+        if how == "pruned":
+            assert client.jobs.prune(older_than=0) == 1
+        other = emulator.client(journal=journal if how == "pruned" else older)
+        if how == "an older copy":
+            older.insert(attrs.evolve(record_of(client), revision=0, state="refused", job_id=None, steps=0))
+        for token in (step.token for step in steps if step.token):
+            with pytest.raises(InvalidInputError, match="'order-1' had a job when this token was returned"):
+                other.jobs.step("order-1", LAKE, token=token, on_done=copies.append, **GIVEN)
+        assert (posts(emulator), copies) == (1, [])
+        other.jobs.step("order-1", LAKE, **GIVEN)
+        assert posts(emulator) == 2
+
+
+@pytest.mark.parametrize("fault", ["status:402,on=submit", "status:429,on=submit", "drop-after"])
+def test_a_late_token_does_not_submit_a_job_for_which_the_label_was_submitted_anew(fault: str) -> None:
+    with BothSides(renderer=render) as emulator:
+        client = emulator.client(journal=MemoryJournal(), retry=RetryPolicy(attempts=1))
+        steps = steps_to_the_end(client, emulator, **GIVEN)
+        emulator.faults.add(fault)
+        with pytest.raises(DecartSDKError):
+            client.queue.submit(LAKE, label="order-1", again=True)
+        late = client.jobs.step("order-1", LAKE, token=steps[0].token, **GIVEN)
+        assert (late.superseded, late.wait, late.record, late.error) == (True, None, record_of(client), None)
+        assert posts(emulator) == 2

@@ -89,6 +89,20 @@ def test_a_video_without_a_place_to_save_it_stays_alone() -> None:
         assert record_of(client, label).state == "delivered"
 
 
+def test_an_earlier_job_of_a_label_that_was_submitted_anew_is_left_to_resume() -> None:
+    with BothSides(renderer=render) as emulator, emulator.client(journal=MemoryJournal()) as client:
+        [label] = submit(client, 1)
+        emulator.clock.advance(60)
+        client.queue.status(record_of(client, label).job_id)
+        client.queue.submit(LAKE, label=label, again=True)
+        for _ in range(6):
+            client.jobs.sweep(**GIVEN)
+            emulator.clock.advance(1)
+        assert [record.state for record in client.jobs] == ["completed", "delivered"]
+        client.jobs.resume(save_to="{label}-{generation}.mp4")
+        assert Path(f"{label}-1.mp4").read_bytes() == content(LAKE["prompt"])
+
+
 def test_a_job_that_another_call_waits_for_is_left_to_it() -> None:
     with BothSides(renderer=render) as emulator, emulator.client(journal=MemoryJournal()) as client:
         swept: list[Any] = []
@@ -109,9 +123,33 @@ def test_sweeps_at_once_share_the_work() -> None:
         ]
         made = [step for step in steps if step.wait == 1.0]
         assert labels_of(made) == sorted(labels)
-        assert all(record.steps == 1 for record in journal.select())
+        assert all(record.steps == 0 for record in journal.select())  # no token is out of date
         for client in clients:
             client.close()
+
+
+@pytest.mark.parametrize("passes", [1, 2, 5])
+def test_a_scheduler_that_is_late_is_not_superseded_by_sweeps(passes: int) -> None:
+    with BothSides(renderer=render, processing=60) as emulator:
+        client, done = emulator.client(journal=MemoryJournal()), list[JobStep]()
+        step, made = client.jobs.step("order-1", LAKE, on_done=done.append, **GIVEN), 0
+        while step.wait is not None:
+            for _ in range(passes if emulator.clock.now() < 30 else 1):
+                emulator.clock.advance(step.wait)
+                made += len(client.jobs.sweep(**GIVEN)) if emulator.clock.now() < 30 else 0
+            step = client.jobs.step("order-1", LAKE, token=step.token, on_done=done.append, **GIVEN)
+        assert (made >= 10, step.superseded, done, step.record) == (True, False, [step], record_of(client))
+        assert (record_of(client).state, posts(emulator)) == ("delivered", 1)
+
+
+def test_a_job_that_a_sweep_has_ended_ends_the_steps_of_its_scheduler() -> None:
+    with BothSides(renderer=render) as emulator, emulator.client(journal=MemoryJournal()) as client:
+        swept, done = list[JobStep](), list[JobStep]()
+        token = client.jobs.step("order-1", LAKE, on_done=done.append, **GIVEN).token
+        emulator.clock.advance(60)
+        client.jobs.sweep(on_done=swept.append, **GIVEN)
+        late = client.jobs.step("order-1", LAKE, token=token, on_done=done.append, **GIVEN)
+        assert (late.superseded, late.record, len(swept), done) == (True, record_of(client), 1, [])
 
 
 def test_a_job_that_another_sweep_has_just_advanced_is_left_out() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import Error, IntegrityError, InterfaceError, OperationalError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Q, QuerySet
 
 from ...journal.errors import JournalError
@@ -16,6 +18,25 @@ from ...journal.rows import COLUMNS, from_row, prefix_end, to_row
 from .models import Job
 
 T = TypeVar("T")
+
+
+class _ClosedWithThread:
+    """Closes a persistent connection when the thread ends that has it; Django leaves that to the garbage collection.
+
+    The threads of a sweep live for a few seconds, so a program that sweeps would soon have used up the connections that
+    the database allows.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self._connection = connection
+
+    def __del__(self) -> None:
+        with suppress(Error):
+            self._connection.close()
+
+
+_of_thread = threading.local()
+"""What closes the persistent connections of a thread, by the names of their databases."""
 
 
 class DjangoJournal:
@@ -30,8 +51,8 @@ class DjangoJournal:
     What becomes of the job later, such as its status, is written with the transaction, if there is one: after a
     rollback, the next status check finds it out again.
 
-    It uses the connection of the current thread. One that it has to open itself it closes again, unless
-    ``CONN_MAX_AGE`` says that connections persist.
+    It uses the connection of the current thread. One that it has to open itself it closes again; if ``CONN_MAX_AGE``
+    says that connections persist, when the thread ends.
 
     Args:
         using: The name of the database in ``DATABASES``.
@@ -159,6 +180,9 @@ class DjangoJournal:
         except (Error, SynchronousOnlyOperation, ValueError) as error:  # the last: text that it cannot store
             raise JournalError(f"The journal in the database {self.using!r} cannot be used: {error}") from error
         finally:
-            opened = old is None and connection.connection is not None
-            if opened and not connection.in_atomic_block and connection.settings_dict["CONN_MAX_AGE"] == 0:
-                connection.close()
+            if old is None and connection.connection is not None and not connection.in_atomic_block:
+                if connection.settings_dict["CONN_MAX_AGE"] == 0:
+                    connection.close()
+                elif threading.current_thread() is not threading.main_thread():
+                    opened = vars(_of_thread)
+                    opened[self.using] = opened.get(self.using) or _ClosedWithThread(connection)

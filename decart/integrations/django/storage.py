@@ -32,8 +32,8 @@ def store_in(
     - In a ``FileSystemStorage``, or a subclass, the video is saved under a hidden name first, and then replaces the old
       file at once.
     - Elsewhere, ``save`` must show a file only when it is complete, as S3 does. A storage that does not overwrite
-      files, such as S3 with ``file_overwrite=False``, keeps a file that has the name and the size already: it is this
-      video. One of another size is deleted first, and so is missing during the upload.
+      files, such as S3 with ``file_overwrite=False``, keeps a file that has the name and the size already, and is not
+      older than the job: it is this video. Another one is deleted first, and so is missing during the upload.
 
     Args:
         storage: The storage; the site's default one if you name none.
@@ -53,7 +53,7 @@ def store_in(
         name = PurePath(name_of(record)).as_posix()
         if isinstance(storage, FileSystemStorage):
             return _replace(storage, name, path)
-        return _save(storage, name, path)
+        return _save(storage, name, path, record.created_at)
 
     return store
 
@@ -81,16 +81,27 @@ def _replace(storage: FileSystemStorage, name: str, path: Path) -> str:
         storage.delete(part)  # unless it was renamed
 
 
-def _save(storage: Storage, name: str, path: Path) -> str:
-    """Save a video in a storage that shows complete files only, and return its name."""
+def _save(storage: Storage, name: str, path: Path, since: float) -> str:
+    """Save a video in a storage that shows complete files only, and return its name.
+
+    Args:
+        since: When its job was submitted, in UNIX seconds.
+    """
     size = path.stat().st_size
     if storage.get_available_name(name) != name:  # the name is taken, and the storage does not overwrite
-        if storage.size(name) == size:
+        if _is_saved(storage, name, size, since):
             return name
         storage.delete(name)
     with path.open("rb") as video:
         saved = storage.save(name, File(video, name))
-    if saved != name and storage.exists(name) and storage.size(name) == size:  # somebody else was faster
+    if saved != name and storage.exists(name) and _is_saved(storage, name, size, since):  # somebody else was faster
         storage.delete(saved)
         return name
     return saved
+
+
+def _is_saved(storage: Storage, name: str, size: int, since: float) -> bool:
+    """Return whether a file is a video of this size, and not one of an earlier job that had the name."""
+    with suppress(NotImplementedError):  # not every storage knows both
+        return storage.size(name) == size and storage.get_modified_time(name).timestamp() >= since
+    return False

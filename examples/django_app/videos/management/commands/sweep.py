@@ -21,6 +21,8 @@ class Command(BaseCommand):
 
     def handle(self, *, every: float | None, again: bool, **options: Any) -> None:
         """Make one pass, or one after the other."""
+        if every is not None and not 0.1 <= every <= 86_400:
+            raise CommandError("--every takes 0.1 to 86,400 seconds.")
         try:
             if again:
                 service.take_up()
