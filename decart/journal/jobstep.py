@@ -131,7 +131,7 @@ def not_now(record: JobRecord, token: Token | None, now: float) -> JobStep | Non
     Returns:
         ``None`` if it makes the step.
     """
-    seconds = LOOK_AGAIN if record.due_at is None else max(record.due_at - now, 0.0)
+    seconds = LOOK_AGAIN if record.due_at is None else seconds_until(record.due_at, record, now)
     late = str(Token(generation=record.generation, number=record.steps, is_late=True))
     if token is None or not token.has_job:  # one that only saw refusals is as good as new
         return JobStep(record=record, wait=seconds, token=late) if record.due_at is not None and seconds else None
@@ -141,6 +141,11 @@ def not_now(record: JobRecord, token: Token | None, now: float) -> JobStep | Non
         if token.number + 1 == record.steps and not (token.is_late or has_ended(record)):
             return JobStep(record=record, wait=seconds + SLACK, token=late)
     return JobStep(record=record, superseded=True)
+
+
+def seconds_until(due_at: float, record: JobRecord, now: float) -> float:
+    """Return the seconds until a step is due: at most the pause that was written, if the clock of the writer differs."""
+    return max(min(due_at - now, due_at - record.updated_at), 0.0)
 
 
 def has_ended(record: JobRecord) -> bool:
