@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -29,6 +30,9 @@ for name in list(os.environ):
 # tests, and each of hundreds of child processes compiles the package.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# A shell ignores Ctrl-C for what it runs in the background, and tests of interrupts would wait for it forever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A machine that is busy, or drawing its first text, is slow; that says nothing about the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
