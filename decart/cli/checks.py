@@ -25,6 +25,7 @@ NEEDED = ("requests", "urllib3", "attrs", "tenacity")
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "async": ("aiohttp",),
+    "celery": ("celery",),
     "cli": ("shtab", "tqdm"),
     "emulator": ("av", "cheroot", "numpy", "Pillow", "pydantic", "PyJWT", "cryptography", "werkzeug"),
     "images": ("Pillow",),

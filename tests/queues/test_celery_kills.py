@@ -101,7 +101,8 @@ def test_each_video_is_paid_for_once(
     with (
         JOURNALS[kind](tmp_path, postgres) as (place, own),
         running(make) as broker,
-        EmulatorServer(Emulator(renderer=render, pending=0.2, processing=seconds, keep=10_000)) as service,
+        Emulator(renderer=render, pending=0.2, processing=seconds, keep=10_000) as emulator,
+        EmulatorServer(emulator) as service,
         DecartClient("dct_test", base_url=service.url, journal=own) as client,
         farm(tmp_path, broker, service, client, journal=place, **settings) as made,
     ):

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
+from celery.signals import setup_logging
 
 from decart.emulator import VirtualEmulator
 
@@ -82,8 +83,16 @@ def deliver_all(app: Celery, emulator: VirtualEmulator) -> list[Message]:
 @contextmanager
 def worker(app: Celery) -> Iterator[None]:
     """Run a worker in a thread."""
-    with start_worker(app, perform_ping_check=False, pool="solo", loglevel="CRITICAL", shutdown_timeout=30):
-        yield
+    setup_logging.connect(leave_logging)
+    try:
+        with start_worker(app, perform_ping_check=False, pool="solo", shutdown_timeout=30):
+            yield
+    finally:
+        setup_logging.disconnect(leave_logging)
+
+
+def leave_logging(**_: object) -> None:
+    """Take the place of Celery's own setup of logging, which would silence the tests that follow in this process."""
 
 
 @attrs.define
