@@ -58,6 +58,7 @@ SLOWEST = {
     "test_memory",
     "test_notebook",
     "test_django_browser",
+    "test_django_background",
     "test_open_streams",
     "test_flask_browser",
     "test_pool_crashes",

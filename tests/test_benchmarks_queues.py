@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 PROGRAM = Path(__file__).parents[1] / "benchmarks" / "task_queues.py"
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.skipif("QUEUE_JOBS" not in os.environ, reason="tox -e queues runs it"),
     pytest.mark.skipif(shutil.which("redis-server") is None, reason="Debian's package redis-server is not installed"),
 ]
 
