@@ -144,7 +144,7 @@ def not_now(record: JobRecord, token: Token | None, now: float) -> JobStep | Non
 
 
 def seconds_until(due_at: float, record: JobRecord, now: float) -> float:
-    """Return the seconds until a step is due: at most the pause that was written, if the clock of the writer differs."""
+    """Return the seconds until a step is due: at most the pause that was written, if clocks differ."""
     return max(min(due_at - now, due_at - record.updated_at), 0.0)
 
 
