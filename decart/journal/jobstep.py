@@ -181,10 +181,12 @@ def turn_of(record: JobRecord) -> tuple[object, ...]:
 
 
 def is_due(record: JobRecord, now: float) -> bool:
-    """Return whether a sweep makes a step of a job."""
+    """Return whether a sweep makes a step of a job: of one that was written in the future, too, by another clock."""
     if record.state not in UNFINISHED:
         return False
-    return record.poll is None if record.due_at is None else record.due_at <= now
+    if record.due_at is None:
+        return record.poll is None
+    return record.due_at <= now or record.updated_at > now + SLACK
 
 
 def pause_before_submit(error: DecartSDKError, retry: RetryPolicy, failures: int) -> float | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from support.labelled import ANOTHER, LAKE, BothSides, Failing, content, posts, record_of, render
-from support.steps import POLL, checks
+from support.steps import POLL, Skewed, checks
 
 from decart import ClientClosedError, InvalidInputError, JobStep, JournalError, MemoryJournal, PollPolicy
 from decart.emulator import EmulatorTransport, VirtualEmulator
@@ -140,6 +140,18 @@ def test_a_scheduler_that_is_late_is_not_superseded_by_sweeps(passes: int) -> No
             step = client.jobs.step("order-1", LAKE, token=step.token, on_done=done.append, **GIVEN)
         assert (made >= 10, step.superseded, done, step.record) == (True, False, [step], record_of(client))
         assert (record_of(client).state, posts(emulator)) == ("delivered", 1)
+
+
+def test_a_sweep_makes_the_steps_that_a_clock_ahead_of_its_own_has_planned() -> None:
+    with BothSides(renderer=render) as emulator:
+        ahead, journal = Skewed(emulator), MemoryJournal()
+        ahead.skew = 300
+        submit(emulator.client(journal=journal, transport=ahead), 3)
+        client = emulator.client(journal=journal)
+        emulator.client(journal=journal, transport=ahead).jobs.sweep(**GIVEN)  # it plans the next checks by its clock
+        emulator.clock.advance(60)
+        assert [len(client.jobs.sweep(**GIVEN)) for _ in range(3)] == [3, 0, 0]
+        assert {record.state for record in client.jobs} == {"delivered"}
 
 
 def test_a_job_that_a_sweep_has_ended_ends_the_steps_of_its_scheduler() -> None:

@@ -28,6 +28,9 @@ from support.labelled import content
 IDLE = 6.0
 """Seconds without a delivered video after which one more worker is started."""
 
+MOST = 4
+"""Workers that run at once: more of them only keep a busy machine from its work."""
+
 PATIENCE = 300.0
 """Seconds within which everything ends; never reached when all is well."""
 
@@ -116,8 +119,8 @@ class Farm:
     def wait_for(self, labels: list[str], number: int) -> None:
         """Wait until so many videos are delivered.
 
-        If nothing happens for a while, start one more worker: with Redis, a worker looks for the messages of dead ones
-        when it starts, and then every 100 s.
+        If nothing happens for a while, start one more worker, and kill an older one if there are many: with Redis, a
+        worker looks for the messages of dead ones when it starts, and then every 100 s. The first two stay: one has the beat.
         """
         start, changed, last = time.monotonic(), time.monotonic(), 0
         while True:
@@ -128,6 +131,8 @@ class Farm:
                 return
             if delivered != last or now > changed + IDLE:
                 if delivered == last:
+                    if len(self.workers) == MOST:
+                        self.kill_worker(self.workers[2])
                     self.start_worker()
                 changed, last = now, delivered
             assert now < start + PATIENCE, (delivered, self.log()[-5000:])
@@ -166,7 +171,7 @@ class Farm:
 def farm(folder: Path, broker: Broker, server: EmulatorServer, client: DecartClient, **settings: Any) -> Iterator[Farm]:
     """Make a farm without workers; at the end, kill those that are running."""
     common = {"broker": broker.url, "options": broker.options, "service": server.url, "folder": str(folder)}
-    special = {"prefetch": 4, "skew": 0, "deadline": 600, "sweep": False, **settings}
+    special = {"prefetch": 4, "skew": 0, "deadline": 1800, "sweep": False, **settings}
     made = Farm(folder=folder, broker=broker, server=server, client=client, settings={**common, **special})
     try:
         yield made

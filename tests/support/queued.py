@@ -115,7 +115,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     worker_cancel_long_running_tasks_on_connection_loss=True,
     task_publish_retry_policy={"max_retries": 100, "interval_start": 0.1, "interval_step": 0.1, "interval_max": 0.5},
-    beat_schedule={"videos": {"task": "decart.sweep_videos", "schedule": 1.0, "options": {"expires": 1.0}}},
+    beat_schedule={"videos": {"task": "decart.sweep_videos", "schedule": 1.0, "options": {"expires": 20.0}}},
     beat_schedule_filename=str(FOLDER / "beat"),
 )
 client = DecartClient(
