@@ -12,7 +12,7 @@ state          meaning                                                          
 ``unknown``    it may have been accepted, and its id is not known; a person must decide         perhaps
 ``accepted``   the service has it, under ``job_id``                                             yes
 ``completed``  its video is ready, and was not handed over yet                                  yes
-``failed``     it failed                                                                        yes
+``failed``     it failed                                                                        perhaps
 ``delivered``  its video was returned, or saved to ``saved_to``                                 yes
 =============  ===============================================================================  =============
 """
