@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sys
@@ -18,9 +17,8 @@ from .commands import UsageError
 from .exits import Exit, code_of
 from .output import Output, OutputError
 from .parser import build_parser
-from .service import KEY, command_to_resume, quoted
+from .service import KEY, command_to_resume
 from .signals import NUMBERS, once
-from .wording import in_commands
 
 
 class Terminated(BaseException):
@@ -114,8 +112,6 @@ def _report(error: BaseException, message: str, arguments: Namespace, output: Ou
     """Say what went wrong and how to continue, and return the exit code."""
     notes = [*getattr(error, "__notes__", ())]
     job_id, command = getattr(error, "job_id", None), None
-    if "client.jobs." in " ".join([message, *notes]) and _names_journal(arguments):
-        notes.append(f"The journal is --journal {quoted(arguments.journal)}.")
     if job_id is not None and not isinstance(error, (JobFailedError, LabelConflictError)) and not _is_missing(error):
         command = command_to_resume(arguments, job_id)
         notes += [] if command else ["The emulator has ended, and the job with it; nothing was billed."]
@@ -125,7 +121,7 @@ def _report(error: BaseException, message: str, arguments: Namespace, output: Ou
     if command is not None:
         output.say(f"Resume with: {command}")
     if output.as_json:
-        said = in_commands(" ".join([message, *notes]))
+        said = output.worded(" ".join([message, *notes]))
         _print_error(type(error).__name__, said, job_id, command, code, output)
     return code
 
@@ -135,12 +131,6 @@ def _print_error(name: str, message: str, job_id: str | None, command: str | Non
     facts = {"type": name, "message": message, "job_id": job_id, "resume": command}
     with suppress(OutputError):
         output.result({"error": facts, "exit_code": int(code)}, "")
-
-
-def _names_journal(arguments: Namespace) -> bool:
-    """Return whether the command line names a journal, which commands to continue need, too."""
-    journal: str | None = getattr(arguments, "journal", None)
-    return isinstance(journal, str) and journal != os.environ.get("DECART_JOURNAL")
 
 
 def _is_missing(error: BaseException) -> bool:

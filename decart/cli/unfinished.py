@@ -62,7 +62,7 @@ def resume_jobs(arguments: Namespace, output: Output) -> int:
     file_of = _files(arguments)
     with client_of(arguments) as client:
         ended = client.jobs.resume(save_to=file_of, poll=poll_policy(arguments))
-    results = list(map(_result, ended))
+    results = [_result(job, output) for job in ended]
     output.result(results, "\n".join(map(_line, results)) or "No job is unfinished.")
     return next((code for code in ORDER if code in map(_code, ended)), Exit.DONE)
 
@@ -105,13 +105,14 @@ def _key_is_refused(error: Exception | None) -> bool:
     return isinstance(error, DecartSDKError) and code_of(error) == Exit.KEY_REFUSED
 
 
-def _result(job: ResumedJob) -> dict[str, Any]:
+def _result(job: ResumedJob, output: Output) -> dict[str, Any]:
     result = job.result
     facts = {"label": job.record.label, "job_id": job.record.job_id}
     if result is None:
-        return facts | {"status": "error", "path": None, "error": str(job.error)}
+        return facts | {"status": "error", "path": None, "error": output.worded(str(job.error))}
     status = "timed_out" if result.timed_out else result.status
-    return facts | {"status": status, "path": result.path and str(result.path), "error": result.error}
+    error = result.error and output.worded(result.error)
+    return facts | {"status": status, "path": result.path and str(result.path), "error": error}
 
 
 def sweep_jobs(arguments: Namespace, output: Output) -> int:
@@ -120,7 +121,7 @@ def sweep_jobs(arguments: Namespace, output: Output) -> int:
     file_of = _files(arguments)
     with client_of(arguments) as client:
         steps = client.jobs.sweep(save_to=file_of, poll=poll_policy(arguments))
-    results = list(map(_step_result, steps))
+    results = [_step_result(step, output) for step in steps]
     lines = [_line(each) for each in results if each["status"] != "running" or each["error"]]
     if lines or output.as_json:  # cron mails what is printed
         output.result(results, "\n".join(lines))
@@ -133,7 +134,7 @@ STEP_CODES: dict[str, Exit] = {"failed": Exit.JOB_FAILED, "error": Exit.JOB_FAIL
 """What the end of a job means for the exit code."""
 
 
-def _step_result(step: JobStep) -> dict[str, Any]:
+def _step_result(step: JobStep, output: Output) -> dict[str, Any]:
     record = step.record
     assert record is not None  # a sweep submits nothing, so there is one
     if step.wait is not None or step.superseded:
@@ -142,6 +143,6 @@ def _step_result(step: JobStep) -> dict[str, Any]:
         status = "completed" if record.state == "delivered" else record.state
     else:
         status = "timed_out" if isinstance(step.error, JobTimeoutError) else "error"
-    error = record.error if step.error is None else str(step.error)
+    error = record.error if step.error is None else output.worded(str(step.error))
     facts = {"label": record.label, "job_id": record.job_id}
     return facts | {"status": status, "path": record.saved_to, "error": error}

@@ -19,6 +19,10 @@ _JOB = r"client\.queue\.(?:poll|download)\('(?P<job>[^']+)'(?:, path)?\)"
 _LABEL = r"""\((?P<label>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 
 
+_OPTIONS_HERE = "\0"
+"""Where a command has the options that it needs to find the journal; no message has this character."""
+
+
 def option(name: str) -> str:
     """Return the option of an argument.
 
@@ -35,7 +39,7 @@ def _options(found: re.Match[str]) -> str:
 
 
 def _of_label(phrase: str) -> Callable[[re.Match[str]], str]:
-    return lambda found: phrase.format(shlex.quote(literal_eval(found["label"])))
+    return lambda found: (phrase % _OPTIONS_HERE).format(shlex.quote(literal_eval(found["label"])))
 
 
 _PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
@@ -43,14 +47,20 @@ _PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (rf": {_JOB} (?:waits for it(?: again)?|fetches it)\.", "."),
     (rf" {_JOB} (?:waits for it|tries again, free of charge)\.", ""),
     (rf" (?:Wait for it|Fetch its video) with {_JOB}\.", ""),
+    (rf" Wait for it with {_JOB}; its id", " Its id"),
     (_JOB, r"`decart wait \g<job>`"),
     (r"client\.queue\.poll\(job_id\)", "`decart wait ID`"),
     (r"submit the same labels in a pool again", "run the same command again"),
-    (r"client\.jobs\.resume\(save_to=\.\.\.\)", "`decart jobs resume --out FOLDER`"),
+    (r"client\.jobs\.resume\(save_to=\.\.\.\)", f"`decart jobs resume --out FOLDER{_OPTIONS_HERE}`"),
     # a label and its record
-    (rf"call client\.jobs\.settle{_LABEL}, job_id=\.\.\.\)", _of_label("run `decart jobs settle {} --job-id ID`")),
-    (rf"client\.jobs\.settle{_LABEL}, job_id=None\)", _of_label("`decart jobs settle {} --not-accepted`")),
-    (rf"client\.jobs\.get{_LABEL}\)", _of_label("`decart jobs show {}`")),
+    (rf"call client\.jobs\.settle{_LABEL}, job_id=\.\.\.\)", _of_label("run `decart jobs settle {} --job-id ID%s`")),
+    (rf"client\.jobs\.settle{_LABEL}, job_id=None\)", _of_label("`decart jobs settle {} --not-accepted%s`")),
+    (
+        r"client\.jobs\.settle\(label, job_id=\.\.\.\), and the refused ones with job_id=None",
+        f"`decart jobs settle LABEL --job-id ID{_OPTIONS_HERE}`, and the refused ones with --not-accepted",
+    ),
+    (r": settle it, or submit it again, with a client that has", ": settle it with"),
+    (rf"client\.jobs\.get{_LABEL}\)", _of_label("`decart jobs show {}%s`")),
     (r"client\.jobs needs a journal", "This needs a journal"),
     (r"write DecartClient\(journal='jobs\.db'\)", "use --journal FILE, or set DECART_JOURNAL"),
     (r" For a journal in memory, use MemoryJournal\(\)\.", ""),
@@ -79,8 +89,11 @@ _PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
 )
 
 
-def in_commands(message: str) -> str:
+def in_commands(message: str, options: str = "") -> str:
     """Return a message with commands and options in place of calls and arguments.
+
+    Args:
+        options: What commands about the jobs of the journal need to find it.
 
     Example:
         >>> in_commands("There is no video model named 'x'. models.names() lists them all.")
@@ -88,4 +101,4 @@ def in_commands(message: str) -> str:
     """
     for pattern, phrase in _PHRASES:
         message = re.sub(pattern, phrase, message)
-    return message
+    return message.replace(_OPTIONS_HERE, options)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import attrs
 
-from ..errors import APIError, DecartSDKError
 from ..events import log
 from .errors import JournalError
 from .owners import Claim
@@ -73,7 +72,7 @@ def write(journal: Journal, record: JobRecord) -> None:
     """
     if not journal.replace(record):
         raise JournalError(
-            f"Another process has changed the record of the label {record.label!r}, and this call has sent nothing; "
+            f"Another process has changed the record of the label {record.label!r} meanwhile; "
             f"client.jobs.get({record.label!r}) shows it."
         )
 
@@ -128,11 +127,3 @@ def _current(journal: Journal, record: JobRecord) -> JobRecord | None:
         return last
     found = journal.select(prefix=record.label, since=record.created_at)
     return next((each for each in found if (each.label, each.generation) == (record.label, record.generation)), None)
-
-
-def kind_of(error: BaseException) -> str:
-    """Return what went wrong, without a word of the inputs."""
-    cause = error.cause if isinstance(error, DecartSDKError) else None
-    status = f", HTTP {cause.status_code}" if isinstance(cause, APIError) else ""
-    reason = "" if cause is None else f" ({type(cause).__name__}{status})"
-    return f"{type(error).__name__}{reason}"

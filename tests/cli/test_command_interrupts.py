@@ -56,7 +56,7 @@ def test_with_a_journal_the_label_is_named_and_how_to_settle_it() -> None:
         code, _, stderr = interrupt(command)
     assert code == 130
     assert "The label of the job is 'order 17'." in stderr
-    assert "run `decart jobs settle 'order 17' --job-id ID` if the job is there, or " in stderr
+    assert "run `decart jobs settle 'order 17' --job-id ID --journal jobs.db` if the job is there, or " in stderr
     again = decart("submit", *labelled, **environment)
     assert again.returncode == 6
     assert b"decart jobs settle 'order 17'" in again.stderr

@@ -132,11 +132,11 @@ def test_a_label_is_explained_in_commands(emulator: Emulator, capsys: pytest.Cap
     emulator.faults.add("drop-after")
     assert main([*RUN, *label]) == 6
     assert main([*RUN, *label]) == 6
-    first, again = re.split(r"(?=decart: error: The job with the label)", capsys.readouterr().err)
+    _, first, again = re.split(r"(?=decart: error: The job with the label)", capsys.readouterr().err)
     label = shlex.quote(QUOTED)
     for text in (first, again):
-        assert f"run `decart jobs settle {label} --job-id ID` if the job is there, or " in text
-        assert f"or `decart jobs settle {label} --not-accepted` if it is not." in text
+        assert f"run `decart jobs settle {label} --job-id ID --journal jobs.db` if the job is there, or " in text
+        assert f"or `decart jobs settle {label} --not-accepted --journal jobs.db` if it is not." in text
         assert not PYTHON.search(text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -100,10 +101,12 @@ def test_what_to_do_about_a_label_has_its_journal(
             monkeypatch.setenv(variable, value)
         command = ["run", *LAKE, "-o", "a.mp4", "--label", "a", "--journal"]
         assert main([*command, "my jobs.db"]) == 6
-        assert "The journal is --journal 'my jobs.db'.\n" in capsys.readouterr().err
-        monkeypatch.setenv("DECART_JOURNAL", "my jobs.db")
-        assert main([*command, "my jobs.db"]) == 6
-        assert "The journal is" not in capsys.readouterr().err
+        found = re.search("`(decart jobs settle [^`]*--not-accepted[^`]*)`", capsys.readouterr().err)
+        assert found is not None
+        words = shlex.split(found[1])  # as a shell reads it
+        assert words == ["decart", "jobs", "settle", "a", "--not-accepted", "--journal", "my jobs.db"]
+        assert main(words[1:]) == 0
+        assert capsys.readouterr().out == "a: refused\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")

@@ -178,7 +178,7 @@ def test_the_label_of_another_request_or_account_is_refused() -> None:
         token = client.jobs.step("order-1", LAKE).token
         with pytest.raises(LabelConflictError, match="prompt differs"):
             client.jobs.step("order-1", OCEAN)
-        with pytest.raises(LabelConflictError, match="account differs"):
+        with pytest.raises(LabelConflictError, match=r"account \(another API key\) differs"):
             other.jobs.step("order-1", LAKE)
         for options in (LAKE, None):
             with pytest.raises(InvalidInputError, match="of another account or service: use the key that submitted it"):
