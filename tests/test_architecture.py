@@ -14,8 +14,8 @@ import decart
 ROOT = Path(decart.__file__).parent
 
 CLIENT = """
-backend workers engine transfers recorder waits operations pooljob poolreporter steps taken pool finished queue images
-lookups tokens files resuming settling stepping sweeping records jobs client
+backend workers engine transfers noting recorder waits operations pooljob poolreporter steps taken pool finished queue
+images lookups tokens files resuming settling stepping sweeping records jobs client
 """.split()  # noqa: SIM905
 """The modules of `decart._async` and of `decart._sync`, which is generated from it."""
 
@@ -31,7 +31,7 @@ file_sources uploads file_inputs jobs progress options integrations.progress_bar
 policies pace keys config
 redaction responses content protocol reporter polling downloads outcomes arguments
 images lookups tokens claims integrations.signed_tokens files
-journal.fingerprints journal.labels journal.entries journal.prices journal.reports journal.jobstep
+journal.fingerprints journal.labels journal.failures journal.entries journal.prices journal.reports journal.jobstep
 pool pool.options pool.throttle pool.schedule pool.spending pool.saving pool.tally
 transports.urllib3 transports.requests transports.threaded transports.aiohttp transports
 _async _sync
@@ -43,7 +43,7 @@ integrations.django.migrations.0001_initial integrations.django.migrations integ
 decart
 emulator
 integrations.pytest_plugin integrations
-cli.wording cli.signals cli.output cli.exits cli.commands cli.service cli.inputs cli.preview cli.target cli.progress
+cli.wording cli.signals cli.service cli.output cli.exits cli.commands cli.inputs cli.preview cli.target cli.progress
 cli.image cli.video cli.listlines cli.resultsfile cli.joblist cli.earlier cli.earliervideos cli.batchrun cli.batch
 cli.unfinished cli.journal cli.modelslist cli.token cli.verify cli.checks cli.reachability cli.doctor cli.emulate
 cli.completion cli.parser cli.main cli
