@@ -35,21 +35,23 @@ async def resume(
 ) -> list[ResumedJob]:
     """Wait for the jobs of this account among some records, one after the other, and save their videos."""
     files: dict[Path, JobRecord] = {}
-    earlier: dict[str, JobRecord] | None = None
+    earlier: dict[Path, JobRecord] | None = None
 
     async def target_of(record: JobRecord) -> Path:
         nonlocal earlier
         target = check_target(file_of(record), "save_to")
-        other = files.setdefault(resolved(target), record)
-        if other is record and target.exists():
+        file = resolved(target)
+        other = files.get(file)
+        if other is None and file.exists():
             if earlier is None:  # few need it
-                earlier = {each.saved_to: each for each in await delivered() if each.saved_to is not None}
-            found = earlier.get(str(target), earlier.get(str(resolved(target)), record))
-            other = record if found.label == record.label else found
-        if other is not record:
+                earlier = {resolved(Path(each.saved_to)): each for each in await delivered() if each.saved_to}
+            found = earlier.get(file, record)
+            other = None if found.label == record.label else found
+        if other is not None:
             raise InvalidInputError(
                 f"save_to: {target} has the video of another job (label {other.label!r}); use {{job_id}} in it."
             )
+        files[file] = record
         return target
 
     ours, done = (recorder.origin, recorder.account), []
