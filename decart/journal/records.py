@@ -13,7 +13,7 @@ state          meaning                                                          
 ``accepted``   the service has it, under ``job_id``                                             yes
 ``completed``  its video is ready, and was not handed over yet                                  yes
 ``failed``     it failed                                                                        yes
-``delivered``  its video was returned, or saved to ``saved_to``                                 yes
+``delivered``  its video was returned, streamed to its end, or saved to ``saved_to``            yes
 =============  ===============================================================================  =============
 """
 
