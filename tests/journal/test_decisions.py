@@ -319,7 +319,7 @@ def test_a_call_that_lost_its_record_sends_nothing() -> None:
 
     journal.fails = fails
     with BothSides() as emulator, emulator.client(journal=journal) as client:
-        with pytest.raises(JournalError, match="this call has sent nothing"):
+        with pytest.raises(JournalError, match="this call does not submit it"):
             client.queue.submit(LAKE, label="order-1")
         assert posts(emulator) == 0
         assert record_of(client).owner == ANOTHER
