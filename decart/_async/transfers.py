@@ -142,15 +142,9 @@ class AsyncVideoStream:
         ...         await response.write(chunk)
     """
 
-    def __init__(
-        self,
-        transfer: AsyncTransfer,
-        last_status: Callable[[], Awaitable[JobStatusResponse]],
-        on_end: Callable[[], Awaitable[None]] | None,
-    ) -> None:
+    def __init__(self, transfer: AsyncTransfer, last_status: Callable[[], Awaitable[JobStatusResponse]]) -> None:
         self._transfer = transfer
         self._last_status = last_status
-        self._on_end = on_end  # records that everything was read
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(job_id={self.job_id!r})"
@@ -221,14 +215,10 @@ class AsyncVideoStream:
         except FAILURES as cause:
             raise result_error(self.job_id, cause) from cause
         if chunk is None:
-            on_end, self._on_end = self._on_end, None
-            if on_end is not None:
-                await on_end()
             raise StopAsyncIteration
         return chunk
 
     async def close(self) -> None:
         """Release the connection, whether everything was read or not."""
-        self._on_end = None  # a stream that is closed early has no end
         self._transfer.download.complete = True
         await self._transfer.close()

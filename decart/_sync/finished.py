@@ -110,9 +110,7 @@ class FinishedJobs:
             state.explain(error)
             raise
 
-    def stream(
-        self, job: AnyJob, *, range: str | None = None, if_range: str | None = None, delivers: bool = True
-    ) -> VideoStream:
+    def stream(self, job: AnyJob, *, range: str | None = None, if_range: str | None = None) -> VideoStream:
         """Return the video of a finished job piece by piece, for a web view. Free of charge.
 
         Nothing is sent until the stream is opened, by ``with``, ``open()`` or the first chunk.
@@ -123,8 +121,6 @@ class FinishedJobs:
                 complete video for ``None``, for a header that HTTP lets a server ignore, and where the service does not
                 support ranges.
             if_range: The browser's ``If-Range`` header, which goes with it.
-            delivers: Whether a journal records the job as ``delivered`` once the complete video was read to its end,
-                without a range. Pass False in a view for visitors, so that ``client.jobs`` still saves the video.
 
         Returns:
             A context manager and iterator of ``bytes``, with ``status`` (200, or 206 for a part), ``headers``,
@@ -138,9 +134,5 @@ class FinishedJobs:
             ...     size = sum([len(chunk) for chunk in video])
         """
         job_id = job_id_of(job, self._engine.settings)
-        requested, recorder = RequestedRange.parse(range, if_range), self._operations.recorder
-        transfer = self._operations.transfer(job_id, restartable=False, requested=requested)
-        on_end = None
-        if delivers and recorder is not None and requested.range is None:
-            on_end = partial(recorder.delivered, job_id, None)
-        return VideoStream(transfer, partial(self._operations.last_status, job_id), on_end)
+        transfer = self._operations.transfer(job_id, restartable=False, requested=RequestedRange.parse(range, if_range))
+        return VideoStream(transfer, partial(self._operations.last_status, job_id))

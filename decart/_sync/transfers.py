@@ -143,15 +143,9 @@ class VideoStream:
         ...         response.write(chunk)
     """
 
-    def __init__(
-        self,
-        transfer: Transfer,
-        last_status: Callable[[], JobStatusResponse],
-        on_end: Callable[[], None] | None,
-    ) -> None:
+    def __init__(self, transfer: Transfer, last_status: Callable[[], JobStatusResponse]) -> None:
         self._transfer = transfer
         self._last_status = last_status
-        self._on_end = on_end  # records that everything was read
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(job_id={self.job_id!r})"
@@ -222,14 +216,10 @@ class VideoStream:
         except FAILURES as cause:
             raise result_error(self.job_id, cause) from cause
         if chunk is None:
-            on_end, self._on_end = self._on_end, None
-            if on_end is not None:
-                on_end()
             raise StopIteration
         return chunk
 
     def close(self) -> None:
         """Release the connection, whether everything was read or not."""
-        self._on_end = None  # a stream that is closed early has no end
         self._transfer.download.complete = True
         self._transfer.close()

@@ -200,7 +200,7 @@ def video(label: str) -> ResponseReturnValue:
     if job.saved_to is not None:
         return send_file(job.saved_to, "video/mp4", as_attachment=download, download_name=name)
     wanted, condition = request.headers.get("Range"), request.headers.get("If-Range")
-    stream = client().queue.stream(job.job_id, range=wanted, if_range=condition, delivers=False)
+    stream = client().queue.stream(job.job_id, range=wanted, if_range=condition)
     try:
         stream.open()
     except DecartSDKError as error:

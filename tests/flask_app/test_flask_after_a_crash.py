@@ -50,18 +50,6 @@ def test_videos_that_nobody_fetched_are_saved_and_played_from_their_files(
     assert gone.requests == []
 
 
-def test_a_video_that_a_visitor_has_downloaded_is_saved_too(emulator: RunningEmulator, tmp_path: Path) -> None:
-    with site_of(emulator.url, tmp_path) as site:
-        visitor = site.visitor()
-        page = visitor.submit("a lake")
-        emulator.finish()
-        visitor.status(page)
-        assert visitor.get(f"{page}/video?download=1").content == b"video of a lake"
-        label = page.removeprefix("/jobs/")
-        assert command(site, "resume").startswith(f"{label}: SavedJob(")
-    assert (tmp_path / "videos" / f"{label}.mp4").read_bytes() == b"video of a lake"
-
-
 def test_a_job_that_was_being_sent_when_the_server_was_killed_is_reported_and_never_sent_again(tmp_path: Path) -> None:
     come = threading.Event()
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.fakes import LAKE
+from support.labelled import content, record_of, render
 
 from decart import DecartClient, MemoryJournal
 from decart.emulator import VirtualEmulator
@@ -59,3 +61,15 @@ def test_a_status_check_of_a_job_that_is_not_in_the_journal_records_nothing(
         job = other.queue.submit(LAKE)
     assert client.queue.status(job).status == "pending"
     assert [*client.jobs] == []
+
+
+def test_a_video_that_was_only_streamed_is_saved_by_the_next_resume(tmp_path: Path) -> None:
+    with VirtualEmulator(renderer=render) as emulator, emulator.client(journal=MemoryJournal()) as client:
+        job = client.queue.submit(LAKE, label="order-1")
+        emulator.clock.sleep(60)
+        with client.queue.stream(job) as video:
+            assert b"".join(video) == content(str(LAKE["prompt"]))
+        assert record_of(client).state == "completed"
+        [resumed] = client.jobs.resume(save_to=tmp_path / "{label}.mp4")
+        saved = (tmp_path / "order-1.mp4").read_bytes()
+        assert (resumed.record.state, saved) == ("delivered", content(str(LAKE["prompt"])))

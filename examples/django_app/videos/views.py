@@ -103,7 +103,7 @@ def job_video(request: HttpRequest, pk: int) -> HttpResponseBase:
     wanted = request.headers if request.method == "GET" else {}  # only GET has ranges
     try:
         stream = service.client().queue.stream(
-            job.record.job_id, range=wanted.get("Range"), if_range=wanted.get("If-Range"), delivers=False
+            job.record.job_id, range=wanted.get("Range"), if_range=wanted.get("If-Range")
         )
         stream.open()
     except DecartSDKError as error:
