@@ -24,18 +24,20 @@ from ..errors import (
     PaymentRequiredError,
     WaitCancelledError,
 )
-from ..jobs import QueueJobResult
-from ..journal import JournalError, MemoryJournal
+from ..jobs import QueueJobResult, SavedJob
+from ..journal import JournalError, LabelConflictError, MemoryJournal
 from ..pool.saving import FileOf
 from ..pool.spending import SpendLimitError
 from ..progress import PoolProgress
 from .earliervideos import EarlierVideos
 from .exits import Exit, code_of
 from .joblist import Checked, JobList, ListedJob
+from .otherkeys import Elsewhere, submitted_elsewhere, summary
 from .output import Output
 from .resultsfile import RESULTS, Outcome, ResultsFile, result_of
 from .service import client_of, poll_policy, quoted
 from .signals import handled_by
+from .wording import counted, duration
 
 if TYPE_CHECKING:
     from .._sync.pool import JobPool
@@ -75,6 +77,7 @@ class BatchRun:
     output: Output
     _results: ResultsFile = attrs.field(init=False)
     _videos: EarlierVideos = attrs.field(init=False)
+    _elsewhere: dict[str, Elsewhere] = attrs.field(factory=dict, init=False)
     _pending: dict[tuple[ListedJob, str], Future[QueueJobResult]] = attrs.field(factory=dict, init=False)
     _ended: SimpleQueue[tuple[ListedJob, str] | signal.Signals] = attrs.field(factory=SimpleQueue, init=False)
     _counts: Counter[str] = attrs.field(factory=Counter, init=False)
@@ -90,6 +93,8 @@ class BatchRun:
             ResultsFile(self.folder / RESULTS) as self._results,
         ):
             limit, self._videos = self._limit(client), EarlierVideos(self.folder)
+            if not arguments.emulator:
+                self._find_elsewhere(client)
             try:
                 with (
                     self._progress() as progress,
@@ -121,12 +126,30 @@ class BatchRun:
             self.output.note(f"Earlier runs have spent {spent} of {limit:g}.")
         return float(max(Decimal(repr(limit)) - spent, Decimal(0)))
 
+    def _find_elsewhere(self, client: DecartClient) -> None:
+        """Find the jobs of the list that were submitted with another key or to another service, and name them."""
+        found = submitted_elsewhere(client.jobs, self.arguments)
+        if found:  # else the files of the list are not read
+            labels = {label for _, label in self.jobs.labelled()}
+            self._elsewhere = {label: job for label, job in found.items() if label in labels}
+        if self._elsewhere:
+            jobs = self._elsewhere.values()
+            self.output.warn(
+                f"Jobs of the list that are not submitted again: {summary(jobs)}. The others run with the current key "
+                "and base URL. To fetch the videos of those, run the same command with "
+                f"{' or '.join(sorted({job.use for job in jobs}))}. To submit all jobs to the current account, and pay "
+                "again, use another --out and --journal."
+            )
+
     def _work(self, pool: JobPool) -> None:
         """Hand the jobs over to the pool, not many more than it runs, and note how they end."""
         most = 2 * self.arguments.max_in_flight
         for job, label in self.jobs.labelled():
             if isinstance(label, InvalidInputError):
                 self._note(job, None, label)
+                continue
+            if label in self._elsewhere:
+                self._keep(job, label)
                 continue
             self._submit(pool, job, label)
             while len(self._pending) >= most or not self._ended.empty():
@@ -137,12 +160,25 @@ class BatchRun:
             self._note_next()
 
     def _submit(self, pool: JobPool, job: ListedJob, label: str) -> None:
-        name = job.output or self.file_of(job.line, label, job.input.model.name, None)
-        target = Path(os.path.normpath(self.folder / name))
+        target = self._target(job, label)
         self._videos.make_way(label, target)
         future = pool.submit(job.input, label=label, save_to=target)
         self._pending[job, label] = future
         future.add_done_callback(lambda _: self._ended.put((job, label)))
+
+    def _target(self, job: ListedJob, label: str) -> Path:
+        name = job.output or self.file_of(job.line, label, job.input.model.name, None)
+        return Path(os.path.normpath(self.folder / name))
+
+    def _keep(self, job: ListedJob, label: str) -> None:
+        """Report a job that needs other settings: all that this run can do is to keep its video, if it is here."""
+        (record, how, use), target = self._elsewhere[label], self._target(job, label)
+        if self._videos.make_way(label, target) and record.job_id is not None:
+            self._note(job, label, SavedJob(job_id=record.job_id, path=target))
+            return
+        submitted = how if record.job_id is None else f"{how}, as job {record.job_id}"
+        message = f"It was submitted {submitted}, and is not submitted again: use {use} to fetch its video."
+        self._note(job, label, LabelConflictError(message, job_id=record.job_id))
 
     def _note_next(self) -> None:
         """Wait until a job ends.
@@ -266,16 +302,3 @@ def ends_all(error: DecartSDKError) -> bool:
     while cause is not None and not isinstance(cause, ENDS_ALL):
         cause = cause.cause
     return cause is not None or code_of(error) == Exit.KEY_REFUSED
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with a noun."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time for people, such as ``4 min 10 s``."""
-    minutes, left = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{hours} h" if hours else "", f"{minutes} min" if hours or minutes else "", f"{left} s"]
-    return " ".join(filter(None, parts))

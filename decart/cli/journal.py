@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ..errors import InvalidInputError
-from ..journal.records import STATES, JobRecord
+from ..errors import InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError
+from ..journal.records import STATES, UNFINISHED, JobRecord
 from . import unfinished
 from .commands import Commands, new_command
 from .exits import Exit
@@ -110,6 +111,8 @@ def _when(text: str) -> datetime:
 
 def list_jobs(arguments: Namespace, output: Output) -> int:
     """List the jobs of a journal, the newest last."""
+    from .otherkeys import unfinished_elsewhere  # few commands need it
+
     with _reader(arguments) as client:
         records = client.jobs.select(
             states=arguments.state,
@@ -119,11 +122,15 @@ def list_jobs(arguments: Namespace, output: Output) -> int:
             limit=arguments.limit,
             newest_first=True,
         )
+        unfinished_jobs = client.jobs.select(states=UNFINISHED)
     records.reverse()
     rows = [COLUMNS, *map(_row, records)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     output.result([{name: _fields(record)[name] for name in SHOWN} for record in records], "\n".join(lines))
+    with suppress(InvalidAPIKeyError, InvalidBaseURLError):  # a list needs neither
+        if sentence := unfinished_elsewhere(unfinished_jobs, arguments):
+            output.note(sentence)
     return Exit.DONE
 
 

@@ -17,6 +17,7 @@ _ARGUMENTS = (
 
 _JOB = r"client\.queue\.(?:poll|download)\('(?P<job>[^']+)'(?:, path)?\)"
 _LABEL = r"""\((?P<label>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+_OTHER_LABEL = r"\. Nothing was sent; use another label for another job\."
 
 
 def option(name: str) -> str:
@@ -48,6 +49,14 @@ _PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"submit the same labels in a pool again", "run the same command again"),
     (r"client\.jobs\.resume\(save_to=\.\.\.\)", "`decart jobs resume --out FOLDER`"),
     # a label and its record
+    (
+        rf"belongs to another request: account differs{_OTHER_LABEL}",
+        "was submitted with another API key. Nothing was sent; use that key, or another label for another job.",
+    ),
+    (
+        rf"belongs to another request: origin (?:differs|and account differ){_OTHER_LABEL}",
+        "was submitted to another service. Nothing was sent; use its --base-url, or another label for another job.",
+    ),
     (rf"call client\.jobs\.settle{_LABEL}, job_id=\.\.\.\)", _of_label("run `decart jobs settle {} --job-id ID`")),
     (rf"client\.jobs\.settle{_LABEL}, job_id=None\)", _of_label("`decart jobs settle {} --not-accepted`")),
     (rf"client\.jobs\.get{_LABEL}\)", _of_label("`decart jobs show {}`")),
@@ -77,6 +86,29 @@ _PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"^(?:\S+ does not accept|Pass exactly one of|enhance_prompt requires) .*", _options),
     (rf"^(?:{_ARGUMENTS})(?=:| is missing| must| contains)", _options),
 )
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with a noun.
+
+    Example:
+        >>> counted(1, "job"), counted(2, "job")
+        ('1 job', '2 jobs')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people.
+
+    Example:
+        >>> duration(250)
+        '4 min 10 s'
+    """
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours} h" if hours else "", f"{minutes} min" if hours or minutes else "", f"{left} s"]
+    return " ".join(filter(None, parts))
 
 
 def in_commands(message: str) -> str:
