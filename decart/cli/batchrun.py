@@ -18,12 +18,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import (
-    DecartSDKError,
-    InvalidInputError,
-    PaymentRequiredError,
-    WaitCancelledError,
-)
+from ..errors import DecartSDKError, InvalidInputError, PaymentRequiredError, WaitCancelledError
 from ..jobs import QueueJobResult, SavedJob
 from ..journal import JournalError, LabelConflictError, MemoryJournal
 from ..pool.saving import FileOf
@@ -32,11 +27,12 @@ from ..progress import PoolProgress
 from .earliervideos import EarlierVideos
 from .exits import Exit, code_of
 from .joblist import Checked, JobList, ListedJob
-from .otherkeys import Elsewhere, submitted_elsewhere, summary
+from .otherkeys import Elsewhere, advice, submitted_elsewhere
 from .output import Output
 from .resultsfile import RESULTS, Outcome, ResultsFile, result_of
 from .service import client_of, poll_policy, quoted
 from .signals import handled_by
+from .spendlimit import SpendLimit, shown
 from .wording import counted, duration
 
 if TYPE_CHECKING:
@@ -77,6 +73,7 @@ class BatchRun:
     output: Output
     _results: ResultsFile = attrs.field(init=False)
     _videos: EarlierVideos = attrs.field(init=False)
+    _limit: SpendLimit | None = attrs.field(default=None, init=False)
     _elsewhere: dict[str, Elsewhere] = attrs.field(factory=dict, init=False)
     _pending: dict[tuple[ListedJob, str], Future[QueueJobResult]] = attrs.field(factory=dict, init=False)
     _ended: SimpleQueue[tuple[ListedJob, str] | signal.Signals] = attrs.field(factory=SimpleQueue, init=False)
@@ -92,7 +89,7 @@ class BatchRun:
             client_of(arguments, poll=poll_policy(arguments), prices=self.prices) as client,
             ResultsFile(self.folder / RESULTS) as self._results,
         ):
-            limit, self._videos = self._limit(client), EarlierVideos(self.folder)
+            self._limit, self._videos = self._spend_limit(client), EarlierVideos(self.folder)
             if not arguments.emulator:
                 self._find_elsewhere(client)
             try:
@@ -100,7 +97,7 @@ class BatchRun:
                     self._progress() as progress,
                     client.queue.pool(
                         arguments.max_in_flight,
-                        max_spend=limit,
+                        max_spend=None if self._limit is None else self._limit.left,
                         retry_failed=arguments.retry_failed,
                         progress=progress,
                     ) as pool,
@@ -111,20 +108,14 @@ class BatchRun:
                 return self._leave(interruption.args[0])
             return self._end(time.monotonic() - started)
 
-    def _limit(self, client: DecartClient) -> float | None:
-        """Return what may be spent: what earlier runs have spent on the jobs of the list counts, too."""
-        limit: float | None = self.arguments.max_spend
-        if limit is None:
+    def _spend_limit(self, client: DecartClient) -> SpendLimit | None:
+        if self.arguments.max_spend is None:
             return None
-        labels = {label for _, label in self.jobs.labelled()}
-        spent = sum(
-            Decimal(repr(self.prices.get(record.model, 0.0) if record.cost is None else record.cost))
-            for record in client.jobs
-            if record.label in labels and record.state not in ("intended", "refused")
-        )
-        if spent:
-            self.output.note(f"Earlier runs have spent {spent} of {limit:g}.")
-        return float(max(Decimal(repr(limit)) - spent, Decimal(0)))
+        most, labels = Decimal(repr(self.arguments.max_spend)), {label for _, label in self.jobs.labelled()}
+        limit = SpendLimit(most, self.prices, labels, client.jobs)
+        if limit.earlier:
+            self.output.note(f"Earlier runs have spent {shown(limit.earlier)} of {shown(most)}.")
+        return limit
 
     def _find_elsewhere(self, client: DecartClient) -> None:
         """Find the jobs of the list that were submitted with another key or to another service, and name them."""
@@ -133,13 +124,7 @@ class BatchRun:
             labels = {label for _, label in self.jobs.labelled()}
             self._elsewhere = {label: job for label, job in found.items() if label in labels}
         if self._elsewhere:
-            jobs = self._elsewhere.values()
-            self.output.warn(
-                f"Jobs of the list that are not submitted again: {summary(jobs)}. The others run with the current key "
-                "and base URL. To fetch the videos of those, run the same command with "
-                f"{' or '.join(sorted({job.use for job in jobs}))}. To submit all jobs to the current account, and pay "
-                "again, use another --out and --journal."
-            )
+            self.output.warn(advice(self._elsewhere.values()))
 
     def _work(self, pool: JobPool) -> None:
         """Hand the jobs over to the pool, not many more than it runs, and note how they end."""
@@ -255,7 +240,10 @@ class BatchRun:
         if self._stop is None:
             self._results.forget_others()
         else:
-            self.output.error(f"The batch has ended early: {self._stop.message}")
+            reason = self._stop.message
+            if self._limit is not None and isinstance(self._stop, SpendLimitError):
+                reason = self._limit.explain(self._stop, self._left)
+            self.output.error(f"The batch has ended early: {reason}")
         self.output.note(f"{self._done()}; {duration(seconds)}")
         self._explain_unknown()
         counts = self._counts
@@ -291,9 +279,13 @@ class BatchRun:
         ]
         parts = [f"{counts['completed']} done", ", ".join(failed) + see if failed else ""]
         parts.append(f"{counts['earlier']} from an earlier run" if counts["earlier"] else "")
-        left = self.checked.jobs - counts.total()
-        parts.append(f"{left} not submitted" if left and self._stop is not None else "")
+        parts.append(f"{self._left} not submitted" if self._left and self._stop is not None else "")
         return ", ".join(filter(None, parts))
+
+    @property
+    def _left(self) -> int:
+        """How many jobs of the list this run has not dealt with."""
+        return self.checked.jobs - self._counts.total()
 
 
 def ends_all(error: DecartSDKError) -> bool:

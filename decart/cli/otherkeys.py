@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from ..config import settings
@@ -55,6 +55,16 @@ def submitted_elsewhere(records: Iterable[JobRecord], arguments: Namespace) -> d
 def summary(jobs: Iterable[Elsewhere]) -> str:
     """Return how many jobs were submitted how, such as "2 submitted with another API key"."""
     return ", ".join(f"{number} submitted {how}" for how, number in Counter(job.how for job in jobs).items())
+
+
+def advice(jobs: Collection[Elsewhere]) -> str:
+    """Return what happens to the jobs of a batch that need other settings, and what to do about them."""
+    return (
+        f"Jobs of the list that are not submitted again: {summary(jobs)}. The others run with the current key and base "
+        "URL. To fetch the videos of those, run the same command with "
+        f"{' or '.join(sorted({job.use for job in jobs}))}. To submit all jobs to the current account, and pay again, "
+        "use another --out and --journal."
+    )
 
 
 def unfinished_elsewhere(records: Iterable[JobRecord], arguments: Namespace) -> str | None:

@@ -67,7 +67,7 @@ def test_jobs_of_runs_without_a_price_count_for_the_limit(at: Batches) -> None:
     at.write(*map(lake, range(1, 6)))
     done = at.batch("--price", "lucy-pro-t2v=1", "--max-spend", "4")
     assert (done.code, at.submits) == (1, 4)
-    assert "Earlier runs have spent 2.0 of 4." in done.stderr
+    assert "Earlier runs have spent 2 of 4." in done.stderr
 
 
 LINE = {"line": 1, "label": "x", "job_id": None, "status": "completed", "path": None, "error": None, "seconds": None}
