@@ -35,8 +35,15 @@ def _options(found: re.Match[str]) -> str:
     return re.sub(rf"\b(?:{_ARGUMENTS})\b", lambda name: option(name[0]), found[0])
 
 
-def _of_label(phrase: str) -> Callable[[re.Match[str]], str]:
-    return lambda found: phrase.format(shlex.quote(literal_eval(found["label"])))
+def _of_label(command: str, options: str = "") -> Callable[[re.Match[str]], str]:
+    """Return what makes a command about a label; one that begins with ``-`` would be taken for an option."""
+
+    def phrase(found: re.Match[str]) -> str:
+        label = literal_eval(found["label"])
+        words = [options, "--", shlex.quote(label)] if label.startswith("-") else [shlex.quote(label), options]
+        return f"`{' '.join(filter(None, [command, *words]))}`"
+
+    return phrase
 
 
 _PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
@@ -57,9 +64,10 @@ _PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
         rf"belongs to another request: origin (?:differs|and account differ){_OTHER_LABEL}",
         "was submitted to another service. Nothing was sent; use its --base-url, or another label for another job.",
     ),
-    (rf"call client\.jobs\.settle{_LABEL}, job_id=\.\.\.\)", _of_label("run `decart jobs settle {} --job-id ID`")),
-    (rf"client\.jobs\.settle{_LABEL}, job_id=None\)", _of_label("`decart jobs settle {} --not-accepted`")),
-    (rf"client\.jobs\.get{_LABEL}\)", _of_label("`decart jobs show {}`")),
+    (r"call (?=client\.jobs\.settle\()", "run "),
+    (rf"client\.jobs\.settle{_LABEL}, job_id=\.\.\.\)", _of_label("decart jobs settle", "--job-id ID")),
+    (rf"client\.jobs\.settle{_LABEL}, job_id=None\)", _of_label("decart jobs settle", "--not-accepted")),
+    (rf"client\.jobs\.get{_LABEL}\)", _of_label("decart jobs show")),
     (r"client\.jobs needs a journal", "This needs a journal"),
     (r"write DecartClient\(journal='jobs\.db'\)", "use --journal FILE, or set DECART_JOURNAL"),
     (r" For a journal in memory, use MemoryJournal\(\)\.", ""),

@@ -52,6 +52,19 @@ def test_jobs_are_listed_as_a_table_the_newest_last_and_without_a_key(known: Bat
     assert rows[0].endswith(f" s  {known.folder / 'videos/0001.mp4'}")
 
 
+def test_a_table_has_complete_labels_and_the_ids_that_other_commands_need(at: Batches) -> None:
+    label = "order " + 194 * "7"
+    submitted(at, label)
+    header, row = at.run("jobs", "list", *JOURNAL, "--ids").stdout.splitlines()
+    job_id = at.emulator.requests.submits[0].job_id
+    assert (header.split(), row.startswith(f"{label}  accepted  "), row.split()[-1]) == (
+        ["label", "state", "model", "age", "job_id"],
+        True,
+        job_id,
+    )
+    assert at.run("status", row.split()[-1]).code == 0
+
+
 @pytest.mark.parametrize(
     ("options", "labels"),
     [
