@@ -362,13 +362,13 @@ class TerminalText(io.StringIO):
 def test_a_terminal_shows_a_bar_for_all_jobs_in_place_of_a_line_for_each(
     at: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at.write(*map(lake, range(5)))
+    at.write(*map(lake, range(3)))
     terminal = TerminalText()
     monkeypatch.setattr(sys, "stderr", terminal)
     done = at.batch("--max-in-flight", "1")
     assert (done.code, done.stdout) == (0, "")
-    assert "1 running, 4 waiting" in terminal.getvalue()
-    assert terminal.getvalue().splitlines()[-1].startswith("5 done; ")
+    assert "1 running, 2 waiting" in terminal.getvalue()
+    assert terminal.getvalue().splitlines()[-1].startswith("3 done; ")
     at.write(lake(9))
     assert len(at.batch("--json").documents) == 1
 

@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.commands import decart, interrupt, resume, served, served_here, service_here, start, unanswered, wait_for
+from support.commands import (
+    advance,
+    decart,
+    interrupt,
+    resume,
+    served,
+    served_here,
+    service_here,
+    start,
+    unanswered,
+    wait_for,
+)
 from support.media import write_video
 
 from decart.cli.main import main
@@ -75,7 +86,7 @@ def test_while_an_image_is_made_it_may_be_billed() -> None:
 def test_while_it_waits_the_id_and_the_command_to_resume_are_printed(
     quiet: tuple[str, ...], number: int, code: int, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with served_here(tmp_path, monkeypatch, seconds=1.0) as emulator:
+    with served_here(tmp_path, monkeypatch, is_still=True) as emulator:
         with start("run", *LAKE, "-o", "lake.mp4", "-v", *quiet, environment=service_here()) as command:
             wait_for(command, "is pending")
             returned, stdout, stderr = interrupt(command, number)
@@ -85,6 +96,7 @@ def test_while_it_waits_the_id_and_the_command_to_resume_are_printed(
             f"decart: error: {word}.\nJob {job_id} continues.\nResume with: decart wait {job_id} -o lake.mp4\n"
             in stderr
         )
+        advance(emulator)
         assert resume(stderr) == 0
         assert Path("lake.mp4").exists()
         assert len(emulator.requests.submits) == 1
@@ -92,7 +104,7 @@ def test_while_it_waits_the_id_and_the_command_to_resume_are_printed(
 
 @pytest.mark.parametrize("target", [(), ("-o", "lake.mp4")], ids=["no file", "a file"])
 def test_a_wait_proposes_itself(target: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with served_here(tmp_path, monkeypatch, seconds=1.0) as emulator:
+    with served_here(tmp_path, monkeypatch, is_still=True) as emulator:
         assert main(["submit", *LAKE]) == 0
         job_id = str(emulator.requests.submits[0].job_id)
         with start("wait", job_id, *target, environment=service_here()) as command:
@@ -100,6 +112,7 @@ def test_a_wait_proposes_itself(target: tuple[str, ...], tmp_path: Path, monkeyp
             code, _, stderr = interrupt(command)
         assert code == 130
         assert stderr.endswith(f"Resume with: {shlex.join(['decart', 'wait', job_id, *target])}\n")
+        advance(emulator)
         assert resume(stderr) == 0
 
 
@@ -180,7 +193,7 @@ def test_an_emulator_of_its_own_ends_with_the_command() -> None:
 
 def test_json_is_one_document_after_an_interrupt_too() -> None:
     run = ("run", *LAKE, "-o", "lake.mp4", "--json")
-    with served(seconds=1.0) as (_, environment), start(*run, environment=environment) as command:
+    with served(is_still=True) as (_, environment), start(*run, environment=environment) as command:
         job_id = wait_for(command, "pending").split()[1].rstrip(":")
         code, stdout, _ = interrupt(command)
     assert code == 130

@@ -10,7 +10,7 @@ import pytest
 from support.batches import Batches, batches, lake
 from support.commands import decart
 
-from decart import DecartClient, models
+from decart import DecartClient, JobOptions, PollPolicy, models
 
 
 @pytest.fixture
@@ -25,7 +25,12 @@ def known(at: Batches) -> Batches:
     """A journal of three jobs, one of which has failed."""
     at.emulator.faults.add("job-fails,reason=Too dark,after=1")
     at.write(*(lake(number, label=f"order-{number}") for number in range(3)))
-    at.batch("--journal", "jobs.db", "--max-in-flight", "1")
+    (at.folder / "videos").mkdir()
+    with DecartClient(journal=at.folder / "jobs.db", poll=PollPolicy(interval=0.01)) as client:
+        for number in range(3):
+            options: JobOptions = {"model": models.video("lucy-pro-t2v"), "prompt": f"Lake {number}"}
+            file = at.folder / f"videos/000{number + 1}.mp4"
+            client.queue.submit_and_poll(options, label=f"order-{number}", save_to=file)
     return at
 
 

@@ -63,19 +63,30 @@ def _render(job: RenderJob, target: Path) -> None:
 
 @contextmanager
 def served(
-    *faults: str, seconds: float = 0.1, seconds_per_check: float = 0.0, renderer: Renderer = _render
+    *faults: str,
+    seconds: float = 0.1,
+    seconds_per_check: float = 0.0,
+    is_still: bool = False,
+    renderer: Renderer = _render,
 ) -> Iterator[tuple[Emulator, dict[str, str]]]:
     """Run an emulator over HTTP; yield it, and the environment of a command that uses it.
 
     Args:
         seconds: How long a job is pending, and then processed.
         seconds_per_check: Seconds by which each status check advances its clock, which then does nothing else.
+        is_still: Whether time stands still, so that a job is pending until the test advances the clock.
         renderer: Makes the files.
     """
-    clock = VirtualClock() if seconds_per_check else None
+    clock = VirtualClock() if seconds_per_check or is_still else None
     emulator = Emulator(pending=seconds, processing=seconds, faults=faults, renderer=renderer, clock=clock)
     with emulator, EmulatorServer(emulator, seconds_per_check=seconds_per_check) as server:
         yield emulator, {"DECART_BASE_URL": server.url, "DECART_API_KEY": KEY}
+
+
+def advance(emulator: Emulator, seconds: float = 1.0) -> None:
+    """Let time pass for an emulator whose clock stands still; by default, until its jobs are done."""
+    assert isinstance(emulator.clock, VirtualClock)
+    emulator.clock.advance(seconds)
 
 
 @contextmanager
