@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from support.commands import decart
 from workers.running import small_environment
 
 from decart.cli.main import main
@@ -37,8 +36,13 @@ def fields_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[
 
 
 @pytest.mark.parametrize(("command", "kind"), [("run", JobOptions), ("image", ImageOptions)])
-def test_every_option_of_every_task_is_an_option_of_the_command(command: str, kind: Any) -> None:
-    text = decart(command, "--help", COLUMNS="200").stdout.decode()
+def test_every_option_of_every_task_is_an_option_of_the_command(
+    command: str, kind: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    text = capsys.readouterr().out
     names = {name for task in get_args(kind) for name in task.__annotations__} - {"on_status_change"}
     flags = {"data": "--input"}
     assert {name for name in names if f" {flags.get(name, '--' + name.replace('_', '-'))}" not in text} == set()

@@ -16,12 +16,12 @@ from support.commands import (
     advance,
     decart,
     interrupt,
+    interrupting,
     resume,
     served,
     served_here,
     service_here,
     start,
-    unanswered,
     wait_for,
 )
 from support.media import write_video
@@ -47,38 +47,48 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @by_signal
 @pytest.mark.parametrize("arguments", [("run", *LAKE, "-o", "lake.mp4"), ("submit", *LAKE)], ids=["run", "submit"])
 def test_while_the_submit_is_under_way_the_job_may_be_billed(
-    arguments: tuple[str, ...], number: int, code: int, word: str
+    arguments: tuple[str, ...],
+    number: int,
+    code: int,
+    word: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with unanswered(*arguments, sent=b"A lake") as (command, _):
-        assert interrupt(command, number) == (code, "", f"decart: error: {word}.\n{BILLED}")
+    with interrupting(b"A lake", number, monkeypatch):
+        assert main(arguments) == code
+    assert capsys.readouterr() == ("", f"decart: error: {word}.\n{BILLED}")
 
 
-def test_while_a_file_is_uploaded_the_job_may_be_billed() -> None:
+def test_while_a_file_is_uploaded_the_job_may_be_billed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with open("large.mp4", "wb") as file:
         file.truncate(64 * 1024 * 1024)
-    upload = ("submit", "-m", "lucy-clip", "-p", "A", "-i", file.name)
-    with unanswered(*upload, sent=b'name="data"') as (command, _):
-        assert interrupt(command) == (130, "", f"decart: error: Interrupted.\n{BILLED}")
+    with interrupting(b'name="data"', signal.SIGINT, monkeypatch):
+        assert main(["submit", "-m", "lucy-clip", "-p", "A", "-i", file.name]) == 130
+    assert capsys.readouterr() == ("", f"decart: error: Interrupted.\n{BILLED}")
 
 
-def test_with_a_journal_the_label_is_named_and_how_to_settle_it() -> None:
-    labelled = (*LAKE, "--label", "order 17", "--journal", "jobs.db")
-    with unanswered("submit", *labelled, sent=b"A lake") as (command, environment):
-        code, _, stderr = interrupt(command)
-    assert code == 130
+def test_with_a_journal_the_label_is_named_and_how_to_settle_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = ["submit", *LAKE, "--label", "order 17", "--journal", "jobs.db"]
+    with interrupting(b"A lake", signal.SIGINT, monkeypatch):
+        assert main(submit) == 130
+    stderr = capsys.readouterr().err
     assert "The label of the job is 'order 17'." in stderr
     assert "run `decart jobs settle 'order 17' --job-id ID` if the job is there, or " in stderr
-    again = decart("submit", *labelled, **environment)
+    again = decart(*submit, **service_here())
     assert again.returncode == 6
     assert b"decart jobs settle 'order 17'" in again.stderr
 
 
-def test_while_an_image_is_made_it_may_be_billed() -> None:
-    picture = ("image", "-m", "lucy-pro-t2i", "-p", "A lake", "-o", "lake.png")
-    with unanswered(*picture, sent=b"A lake") as (command, _):
-        code, _, stderr = interrupt(command)
-    assert code == 130
-    assert "The image may have been made, and you may have been charged: check your account" in stderr
+def test_while_an_image_is_made_it_may_be_billed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with interrupting(b"A lake", signal.SIGINT, monkeypatch):
+        assert main(["image", "-m", "lucy-pro-t2i", "-p", "A lake", "-o", "lake.png"]) == 130
+    assert "The image may have been made, and you may have been charged: check your account" in capsys.readouterr().err
 
 
 @by_signal

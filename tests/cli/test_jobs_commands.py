@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from support.batches import Batches, batches, lake
-from support.commands import decart
 
 from decart import DecartClient, JobOptions, PollPolicy, models
 
@@ -44,10 +43,13 @@ def test_the_generation_of_a_label_is_part_of_the_table(known: Batches) -> None:
 JOURNAL = ("--journal", "jobs.db")
 
 
-def test_jobs_are_listed_as_a_table_the_newest_last_and_without_a_key(known: Batches) -> None:
-    done = decart("jobs", "list", "--journal", str(known.folder / "jobs.db"))
-    assert (done.returncode, done.stderr) == (0, b"")
-    header, *rows = done.stdout.decode().splitlines()
+def test_jobs_are_listed_as_a_table_the_newest_last_and_without_a_key(
+    known: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DECART_API_KEY")
+    done = known.run("jobs", "list", *JOURNAL)
+    assert (done.code, done.stderr) == (0, "")
+    header, *rows = done.stdout.splitlines()
     assert header.split() == ["label", "state", "model", "age", "saved_to"]
     assert [row.split()[:3] for row in rows] == [
         ["order-0", "delivered", "lucy-pro-t2v"],

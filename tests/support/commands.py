@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
@@ -111,16 +112,27 @@ def start(*arguments: str, environment: dict[str, str], **options: Any) -> subpr
 
 
 @contextmanager
-def unanswered(*arguments: str, sent: bytes) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, str]]]:
-    """Start a command whose server never responds; yield it once it has sent a text, and its environment."""
+def interrupting(sent: bytes, number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Serve what never responds, to commands in this process: once it has received a text, they get a signal."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as received:
+            if any(sent in line for line in received):
+                signal.pthread_kill(threading.main_thread().ident or 0, number)
+                has_ended.wait(PATIENCE)
+
+    has_ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        environment = {"DECART_BASE_URL": url, "DECART_API_KEY": KEY}
-        with start(*arguments, environment=environment) as command:
-            connection, _ = listener.accept()
-            with connection, connection.makefile("rb") as received:
-                assert any(sent in line for line in received), f"it ended without {sent!r}"
-                yield command, environment
+        monkeypatch.setenv("DECART_BASE_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        monkeypatch.setenv("DECART_API_KEY", KEY)
+        server = threading.Thread(target=serve)
+        server.start()
+        try:
+            yield
+        finally:
+            has_ended.set()
+            server.join(PATIENCE)
 
 
 def wait_for(command: subprocess.Popen[bytes], pattern: str) -> str:
