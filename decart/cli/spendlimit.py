@@ -36,11 +36,7 @@ class SpendLimit:
     prices: Mapping[str, float]
     labels: Container[object]
     records: Iterable[JobRecord]
-    earlier: Decimal = attrs.field(init=False)
-
-    @earlier.default
-    def _earlier(self) -> Decimal:
-        return self._spent()
+    earlier: Decimal = attrs.field(init=False, default=attrs.Factory(lambda self: self._spent(), takes_self=True))
 
     @property
     def left(self) -> float:
@@ -91,16 +87,16 @@ def one_at_a_time(journal: str, output: Output) -> Iterator[None]:
     Raises:
         InvalidInputError: The lock cannot be taken.
     """
-    path, has_waited = f"{os.path.realpath(journal)}.spending", False
+    path = f"{os.path.realpath(journal)}.spending"
+    notes = iter([f"Another batch with --max-spend uses the journal {journal}; this one waits for its end."])
     try:
         lock = sqlite3.connect(path, timeout=TURN, isolation_level=None)
     except sqlite3.DatabaseError as error:
         raise InvalidInputError(f"{path} cannot be locked, which --max-spend needs: {error}.") from None
     with closing(lock):
         while not _is_taken(lock, path):
-            if not has_waited:
-                output.note(f"Another batch with --max-spend uses the journal {journal}; this one waits for its end.")
-            has_waited = True
+            for note in notes:  # it is said once
+                output.note(note)
         yield
 
 

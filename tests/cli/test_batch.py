@@ -236,14 +236,14 @@ def test_a_file_that_vanishes_during_the_batch_fails_its_job_only(
     image.write_bytes(b"12345")
     last = {"model": "lucy-pro-i2v", "prompt": "Waves", "data": "lake.png"}
     with batches(tmp_path, capsys, monkeypatch, renderer=render_and_delete) as at:
-        at.write(*map(lake, range(3)), last)
+        at.write(*map(lake, range(2)), last)
         assert at.batch("--max-in-flight", "1").code == 5
-        assert [each["status"] for each in at.results()] == ["completed"] * 3 + ["error"]
-        assert (at.results()[3]["line"], at.results()[3]["label"]) == (4, None)
-        assert "lake.png: No such file" in at.results()[3]["error"]
+        assert [each["status"] for each in at.results()] == ["completed"] * 2 + ["error"]
+        assert (at.results()[2]["line"], at.results()[2]["label"]) == (3, None)
+        assert "lake.png: No such file" in at.results()[2]["error"]
         image.write_bytes(b"12345")
         assert at.batch().code == 0
-        assert [each["status"] for each in at.results()] == ["completed"] * 4
+        assert [each["status"] for each in at.results()] == ["completed"] * 3
 
 
 def test_a_journal_that_cannot_be_written_ends_the_batch(at: Batches) -> None:

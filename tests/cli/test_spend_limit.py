@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from io import StringIO
 from pathlib import Path
 from sqlite3 import Connection, connect
 
 import pytest
 from support.batches import Batches, batches, lake
-from support.commands import service_here, start, wait_for
 
 LIMITED = ("--price", "lucy-pro-t2v=0.1", "--max-spend", "0.2")
-BATCH = ("batch", "jobs.jsonl", "--out", "videos", *LIMITED)
 
 
 @pytest.fixture
@@ -30,25 +29,43 @@ def locked(at: Batches, journal: str = "videos.db") -> Connection:
     return lock
 
 
-def test_a_second_batch_waits_for_the_end_of_the_first_and_does_not_exceed_the_limit(at: Batches) -> None:
-    at.write(*map(lake, range(4)))
-    lock = locked(at)
-    with start(*BATCH, environment=service_here()) as second:
-        wait_for(second, r"Another batch with --max-spend uses the journal .*videos\.db; this one waits for its end\.")
+class Listener(StringIO):
+    """Standard error, which does something when a batch says that it waits."""
+
+    def __init__(self, on_wait: Callable[[], object]) -> None:
+        super().__init__()
+        self._on_wait = on_wait
+
+    def write(self, text: str) -> int:
+        if "this one waits for its end" in text:
+            self._on_wait()
+        return super().write(text)
+
+
+def test_a_second_batch_waits_for_the_end_of_the_first_and_does_not_exceed_the_limit(
+    at: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end_first() -> None:
         assert at.submits == 0
         assert at.run("batch", "jobs.jsonl", "--out", "others", *LIMITED).code == 1  # with a journal of its own
         assert at.submits == 2
         lock.close()
-    assert (second.returncode, at.submits) == (1, 4)
+
+    at.write(*map(lake, range(4)))
+    lock = locked(at)
+    monkeypatch.setattr(sys, "stderr", said := Listener(end_first))
+    assert (at.batch(*LIMITED).code, at.submits) == (1, 4)
+    assert f"Another batch with --max-spend uses the journal {at.folder / 'videos.db'}; this one " in said.getvalue()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_the_wait_for_another_batch_can_be_interrupted(at: Batches) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_wait_for_another_batch_can_be_interrupted(
+    at: Batches, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
     at.write(lake())
-    with closing(locked(at)), start(*BATCH, environment=service_here()) as second:
-        wait_for(second, "this one waits for its end")
-        second.send_signal(signal.SIGINT)
-    assert (second.returncode, at.submits) == (130, 0)
+    monkeypatch.setattr(sys, "stderr", Listener(lambda: signal.raise_signal(number)))
+    with closing(locked(at)):
+        assert (at.batch(*LIMITED).code, at.submits) == (128 + number, 0)
 
 
 def test_a_batch_without_a_limit_waits_for_nobody(at: Batches) -> None:
