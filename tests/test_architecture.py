@@ -44,9 +44,9 @@ decart
 emulator
 integrations.pytest_plugin integrations
 cli.wording cli.signals cli.service cli.output cli.exits cli.commands cli.inputs cli.preview cli.target cli.progress
-cli.image cli.video cli.listlines cli.resultsfile cli.joblist cli.earlier cli.earliervideos cli.batchrun cli.batch
-cli.unfinished cli.journal cli.modelslist cli.token cli.verify cli.checks cli.reachability cli.doctor cli.emulate
-cli.completion cli.parser cli.main cli
+cli.image cli.video cli.listlines cli.resultsfile cli.joblist cli.earlier cli.earliervideos cli.otherkeys cli.spendlimit
+cli.batchrun cli.batch cli.unfinished cli.journal cli.modelslist cli.token cli.verify cli.checks cli.reachability
+cli.doctor cli.emulate cli.completion cli.parser cli.main cli
 __main__
 """.split()  # noqa: SIM905
 
@@ -76,7 +76,7 @@ ONLY_IN = {
         f"integrations.django.{name}"
         for name in ("apps", "models", "admin", "journal", "storage", "migrations.0001_initial")
     },
-    "sqlite3": {"journal.connections", "journal.schema", "journal.sqlite"},
+    "sqlite3": {"journal.connections", "journal.schema", "journal.sqlite", "cli.spendlimit"},
     "celery": {"integrations.celery"},
     "shtab": {"cli.completion"},
     "sqlalchemy": {"integrations.sql"},

@@ -10,12 +10,12 @@ import attrs
 
 from ..errors import InvalidInputError
 from ..inputs import refuse
-from ..journal.labels import check_label
+from ..journal.labels import REVISED, check_label
 from ..journal.records import OPEN, STATES, JobRecord, State
 from ..journal.reports import Records
 from .backend import in_thread
 from .operations import AsyncOperations
-from .recorder import REVISED, AsyncRecorder
+from .recorder import AsyncRecorder
 
 PAGE = 1000
 """Records to read at a time."""

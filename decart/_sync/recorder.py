@@ -17,19 +17,19 @@ from ..journal.entries import Entry, leave, write, write_again
 from ..journal.errors import JournalError
 from ..journal.failures import busy, kind_of, left_unwritten, name_label, no_job, not_recorded
 from ..journal.fingerprints import Request, kept_inputs, request_of, whose
-from ..journal.labels import check_label, new_label, next_step
+from ..journal.labels import REVISED, STATUS, check_label, new_label, next_step
 from ..journal.owners import LEASE
 from ..journal.prices import check_prices, cost_of
-from ..journal.records import JobRecord, Journal, State
+from ..journal.records import JobRecord, Journal
 from ..outcomes import CallState, Cancellation
 from ..protocol import form_fields
 from ..uploads import Upload
 from .backend import before_sending, finish_in_thread, in_thread
-from .engine import Engine
+from .engine import Engine, Notes
 from .noting import JobNotes
 
 Fields = Mapping[str, str | Upload]
-Send = Callable[[Fields, tuple[Callable[[], None], ...]], JobSubmitResponse]
+Send = Callable[[Fields, Notes], JobSubmitResponse]
 
 PATIENCE = LEASE + 60
 """Seconds to wait for another thread or process that is submitting a job with the same label; most waits are short."""
@@ -39,16 +39,6 @@ PAUSE = 0.1
 
 PAUSES = (0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds between the attempts to write the id of a job, before the error is raised."""
-
-STATUS: dict[State, str] = {"completed": "completed", "delivered": "completed", "failed": "failed"}
-"""What the service would say of a job in this state; of the others, "pending"."""
-
-REVISED: dict[str, dict[str, Any]] = {
-    "note refused": {"state": "refused", "error": "The call ended before it had sent anything."},
-    "note unknown": {"state": "unknown", "error": "The process ended while it was sending."},
-    "give up": {"state": "failed", "error": "Its outcome was unknown, and a person decided to submit another job."},
-}
-"""What the steps that only change a record write into it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -87,7 +77,7 @@ class Recorder(JobNotes):
         """Submit a job unless its label has one already; record it before and after.
 
         Args:
-            send: Submits the form fields that it is given. It calls the functions before the first byte is sent.
+            send: Submits the form fields that it is given, with these notes of the journal.
 
         Raises:
             InvalidInputError: The label cannot be used.
@@ -118,7 +108,8 @@ class Recorder(JobNotes):
             known = self._claim(attrs.evolve(draft, fingerprint=request.fingerprint), request, arguments, entry)
             if known is not None:
                 return known
-            accepted = send(fields, before_sending(entry.sending))
+            first = before_sending(entry.sending)
+            accepted = send(fields, Notes(first, partial(self._pause, entry, arguments.cancel)))
             self._accepted(entry, accepted.job_id, state)
             state.claim = entry.claim if state.waits else None
             return accepted
@@ -175,6 +166,14 @@ class Recorder(JobNotes):
                 waited += PAUSE
             else:
                 raise busy(last, waited)
+
+    def _pause(self, entry: Entry, cancel: Cancellation, seconds: float, event: Any) -> None:
+        """Sleep before a submit that was refused is repeated. If the process dies meanwhile, nothing is unknown."""
+        finish_in_thread(entry.refused)
+        self.engine.transport.sleep(seconds, event)
+        cancel.check()
+        self.engine.check_open()
+        before_sending(entry.sending)
 
     def _accepted(self, entry: Entry, job_id: str, state: CallState) -> None:
         """Record the id of a job that is being paid for.

@@ -11,12 +11,12 @@ import attrs
 
 from ..errors import InvalidInputError
 from ..inputs import refuse
-from ..journal.labels import check_label
+from ..journal.labels import REVISED, check_label
 from ..journal.records import OPEN, STATES, JobRecord, State
 from ..journal.reports import Records
 from .backend import in_thread
 from .operations import Operations
-from .recorder import REVISED, Recorder
+from .recorder import Recorder
 
 PAGE = 1000
 """Records to read at a time."""

@@ -17,7 +17,7 @@ from .commands import UsageError
 from .exits import Exit, code_of
 from .output import Output, OutputError
 from .parser import build_parser
-from .service import KEY, command_to_resume
+from .service import KEY, command_to_resume, quoted
 from .signals import NUMBERS, once
 
 
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = _parsed(argv)
     except UsageError as error:
-        _report_usage(error, Output(as_json="--json" in argv))
+        _report_usage(error, argv, Output(as_json="--json" in argv))
         raise SystemExit(Exit.USAGE) from None
     with Output.of(arguments) as output, _ended_by_signals():
         try:
@@ -65,14 +65,31 @@ def _parsed(argv: Sequence[str]) -> Namespace:
     return arguments
 
 
-def _report_usage(error: UsageError, output: Output) -> None:
+def _report_usage(error: UsageError, argv: Sequence[str], output: Output) -> None:
     """Say what is wrong with the command line, which may have a key in it by mistake."""
-    message = KEY.sub("***", re.sub(r"(--api[-_]?key[ =])\S+", r"\1***", str(error)))
-    if message != str(error):
+    complete = f"{error}{_hint(error, argv)}"
+    message = KEY.sub("***", re.sub(r"(--api[-_]?key[ =])\S+", r"\1***", complete))
+    if message != complete:
         message += " (the API key is never an argument, which others can see: use DECART_API_KEY or --api-key-file)"
     output.say(f"{error.parser.format_usage()}{error.parser.prog}: error: {message}")
     if output.as_json:
         _print_error("UsageError", message, None, None, Exit.USAGE, output)
+
+
+def _hint(error: UsageError, argv: Sequence[str]) -> str:
+    """Say how to write a value that begins with ``-``, if one was taken for an option."""
+    options = re.findall(r"(?<![\w-])--?\w[\w-]*", error.parser.format_help())
+    taken = [
+        word for word in argv if word.startswith("-") and word.strip("-") and word.partition("=")[0] not in options
+    ]
+    if not taken:
+        return ""
+    value = quoted(taken[0])
+    if option := re.fullmatch(r"argument (?:-\w/)?(--[\w-]+): expected one argument", f"{error}"):
+        return f" (one that begins with - is written {option[1]}={value})"
+    if re.search(r"arguments are required: [A-Z]+$", f"{error}"):
+        return f" (one that begins with - is written at the end: {error.parser.prog} ... -- {value})"
+    return ""
 
 
 @contextmanager

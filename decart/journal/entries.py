@@ -9,7 +9,7 @@ import attrs
 from ..events import log
 from .errors import JournalError
 from .owners import Claim
-from .records import JobRecord, Journal
+from .records import JobRecord, Journal, State
 
 ENDABLE = ("intended", "sending", "unknown", "failed")
 """States of records without a job that the call which claimed them may still end."""
@@ -57,9 +57,20 @@ class Entry:
         Raises:
             JournalError: Somebody else has changed the record, or it cannot be written. Nothing must be sent.
         """
+        self._change("intended", "sending")
+
+    def refused(self) -> None:
+        """Record that nothing is on its way any more: an attempt was refused, and another one is to follow.
+
+        Raises:
+            JournalError: As for ``sending``.
+        """
+        self._change("sending", "intended")
+
+    def _change(self, before: State, after: State) -> None:
         assert self.record is not None  # it was claimed
-        if self.record.state == "intended":
-            record = self.record.changed(self.now(), state="sending")
+        if self.record.state == before:
+            record = self.record.changed(self.now(), state=after)
             write(self.journal, record)
             self.record = record
 

@@ -24,7 +24,7 @@ def no_job(error: JournalError, record: JobRecord | None) -> JournalError:
     """
     if isinstance(error, LabelBusyError):
         return error
-    is_first = record is None or record.state == "intended"
+    is_first = record is None or record.revision == 0  # a refusal is written
     what = "Nothing was sent." if is_first else "The submit was refused before, and is not repeated: there is no job."
     return _with_message(error, f"{error.message} {what}")
 

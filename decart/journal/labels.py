@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import InvalidInputError, SubmitOutcomeUnknownError
 from ..inputs import refuse
@@ -15,6 +15,16 @@ from .records import JobRecord, State
 Step = Literal["submit", "return", "wait", "note refused", "note unknown", "give up"]
 """What to do: submit as the next generation; return the job; wait for the call that is submitting it; note that a call
 died before, or while, it was sending; note that a person gave the job up."""
+
+STATUS: dict[State, str] = {"completed": "completed", "delivered": "completed", "failed": "failed"}
+"""What the service would say of a job in this state; of the others, "pending"."""
+
+REVISED: dict[str, dict[str, Any]] = {
+    "note refused": {"state": "refused", "error": "The call ended while nothing was on its way."},
+    "note unknown": {"state": "unknown", "error": "The process ended while it was sending."},
+    "give up": {"state": "failed", "error": "Its outcome was unknown, and a person decided to submit another job."},
+}
+"""What the steps that only change a record write into it."""
 
 ENDED: frozenset[State] = frozenset({"completed", "failed", "delivered"})
 

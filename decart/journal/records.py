@@ -6,7 +6,7 @@ did after its last write.
 =============  ===============================================================================  =============
 state          meaning                                                                          billed
 =============  ===============================================================================  =============
-``intended``   it is about to be submitted; nothing has left this machine                       no
+``intended``   it is about to be submitted, for the first time or after a refusal               no
 ``sending``    its request may be on its way                                                    perhaps
 ``refused``    it was certainly not accepted                                                    no
 ``unknown``    it may have been accepted, and its id is not known; a person must decide         perhaps

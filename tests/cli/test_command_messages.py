@@ -37,17 +37,26 @@ PYTHON = re.compile(
 """What only a Python program can make use of."""
 
 
+@pytest.fixture(scope="module")
+def service() -> Iterator[tuple[Emulator, dict[str, str]]]:
+    with served() as service:
+        yield service
+
+
 @pytest.fixture
-def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Emulator]:
+def emulator(
+    service: tuple[Emulator, dict[str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Emulator]:
     monkeypatch.chdir(tmp_path)
     Path("lake.mp4").write_bytes(b"12345")
     Path("empty").touch()
     Path("binary").write_bytes(b"\xff")
     Path("two").write_text("dct_a\ndct_b\n", "utf-8")
-    with served() as (emulator, environment):
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        yield emulator
+    emulator, environment = service
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    yield emulator
+    emulator.faults.clear()
 
 
 @pytest.mark.parametrize(

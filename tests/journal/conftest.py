@@ -1,4 +1,4 @@
-"""A journal in a file, for each test."""
+"""A journal in a file, and a database on a server, for each test."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from support.postgres import PostgreSQL, server
 
 from decart import SQLiteJournal
 
@@ -20,3 +22,19 @@ def journal(path: Path) -> Iterator[SQLiteJournal]:
     made = SQLiteJournal(path, lock_timeout=0.05)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgreSQL]:
+    with server() as running:
+        yield running
+
+
+@pytest.fixture
+def database(postgres: PostgreSQL) -> str:
+    """The URL of a database without tables."""
+    engine = sa.create_engine(postgres.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
+        connection.execute(sa.text("CREATE SCHEMA public"))
+    return postgres.url

@@ -100,7 +100,7 @@ def test_before_a_submit_the_error_says_that_nothing_was_sent(state: str) -> Non
 
 
 def test_after_a_refused_attempt_the_error_says_that_there_is_no_job() -> None:
-    error = no_job(JournalError("The disk is full."), record(state="sending"))
+    error = no_job(JournalError("The disk is full."), record(state="intended", revision=2))
     assert str(error) == "The disk is full. The submit was refused before, and is not repeated: there is no job."
 
 
