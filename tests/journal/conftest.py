@@ -1,13 +1,15 @@
-"""A journal in a file, and a database on a server, for each test."""
+"""A journal in a file, a database on a server, and both sides of the package, for each test."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from support.postgres import PostgreSQL, server
+from support.labelled import BothSides
 
 from decart import SQLiteJournal
 
@@ -38,3 +40,15 @@ def database(postgres: PostgreSQL) -> str:
         connection.execute(sa.text("DROP SCHEMA public CASCADE"))
         connection.execute(sa.text("CREATE SCHEMA public"))
     return postgres.url
+
+
+@pytest.fixture(params=["sync", "async"])
+def side(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run a test for each side, in a folder of its own, and close the clients that it made."""
+    monkeypatch.setattr(BothSides, "side", request.param)
+    clients = list[Any]()
+    monkeypatch.setattr(BothSides, "clients", clients)
+    monkeypatch.chdir(tmp_path)
+    yield
+    for client in clients:
+        client.close()
