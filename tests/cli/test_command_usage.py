@@ -80,7 +80,10 @@ def test_a_label_may_begin_with_a_dash(
     with served_here(tmp_path, monkeypatch) as emulator:
         emulator.faults.add("drop-after")
         assert main(["submit", *LAKE, *journal, "--label=-x"]) == 6
-        assert "run `decart jobs settle --job-id ID --journal jobs.db -- -x` if the job is there, or " in capsys.readouterr().err
+        assert (
+            "run `decart jobs settle --job-id ID --journal jobs.db -- -x` if the job is there, or "
+            in capsys.readouterr().err
+        )
         assert main(["jobs", "settle", *journal, "--job-id", str(emulator.requests.submits[0].job_id), "--", "-x"]) == 0
         assert main(["jobs", "show", *journal, "--", "-x"]) == 0
     assert "label: -x\n" in capsys.readouterr().out

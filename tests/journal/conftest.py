@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from support.postgres import PostgreSQL, server
 from support.labelled import BothSides
+from support.postgres import PostgreSQL, server
 
 from decart import SQLiteJournal
 
