@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.engines import ENGINES, Engine, content
+from support.forked import Starter, starter
 from support.workers import Worker
 
 LABELS = ["order-1", "order-2"]
@@ -15,11 +16,17 @@ LABELS = ["order-1", "order-2"]
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Starter]:
+    with starter() as running:
+        yield running
+
+
 @pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest, tmp_path: Path, forks: Starter) -> Iterator[Engine]:
     if find_spec(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
-    with ENGINES[request.param](tmp_path) as running:
+    with ENGINES[request.param](tmp_path, forks) as running:
         yield running
 
 
