@@ -62,10 +62,10 @@ class Task:
         finally:
             self._tally.slowest = max(self._tally.slowest, time.perf_counter() - began)
 
-    def run(self) -> None:
-        """Make calls until one is interrupted."""
+    def run(self, goes_on: Callable[[], bool] = lambda: True) -> None:
+        """Make calls until one is interrupted, or the interrupt has landed in a finalizer, which reports it."""
         try:
-            while True:
+            while goes_on():
                 self.call()
         except ENDS:
             self._tally.hits += 1
@@ -98,7 +98,7 @@ def soft_limits(task: Task, tally: Tally, limits: int, moment: Callable[[], floa
         try:
             working = True  # before the supervisor starts, or its only signal could be ignored
             started.release()
-            task.run()
+            task.run(lambda: working)
         except SoftTimeLimitExceeded:  # before the first call
             tally.hits += 1
     over.set()
