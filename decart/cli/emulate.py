@@ -196,7 +196,7 @@ def _requests_shown(output: Output) -> Iterator[None]:
 
 def _announce(url: str, host: str, output: Output) -> None:
     """Print the address of the server."""
-    from ..emulator.guard import is_loopback  # likewise
+    from ..emulator.control import is_loopback  # likewise
 
     if not is_loopback(host):
         output.warn("The emulator can be reached from other machines, protected only by the check of the key.")

@@ -16,19 +16,12 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import attrs
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    Field,
-    Json,
-    ValidationError,
-    create_model,
-)
+from pydantic import BaseModel, BeforeValidator, Field, Json, ValidationError, create_model
 from werkzeug.datastructures import FileStorage
 
 from ..inputs import SEED_MAX
 from ..models import ModelDefinition, Task
-from .replies import invalid
+from .messages import Incoming, invalid
 
 
 @attrs.frozen(kw_only=True)
@@ -100,13 +93,14 @@ def _schema(task: Task, resolutions: tuple[str, ...], lacks: frozenset[str]) -> 
     return create_model("Form", **fields)
 
 
-def check(model: ModelDefinition, texts: Mapping[str, str], files: Mapping[str, FileStorage]) -> Form:
-    """Validate a form as the service does.
+def check(model: ModelDefinition, request: Incoming) -> Form:
+    """Read and validate the form of a request as the service does.
 
     Raises:
         Refused: Fields are missing or invalid; the error names all of them.
     """
-    given = {**{name: text for name, text in texts.items() if text}, **files}
+    request.read_form()
+    given = {**{name: text for name, text in request.texts.items() if text}, **request.uploads}
     try:
         checked = _schema(model.task, model.resolutions, model.lacks).model_validate(given)
     except ValidationError as error:

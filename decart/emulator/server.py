@@ -1,28 +1,32 @@
-"""The emulator as a local HTTP server."""
+"""The emulator as a local HTTP server: a thread for each connection, with the standard library's request handler."""
 
 from __future__ import annotations
 
-import errno
+import io
+import logging
+import os
+import re
 import socket
+import socketserver
 import struct
 import threading
 import time
-from contextlib import closing, suppress
-from typing import Any
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any, cast
 
-from cheroot import wsgi
-from urllib3.util.wait import wait_for_read
+from werkzeug.exceptions import BadRequest, ClientDisconnected
+from werkzeug.wsgi import LimitedStream
 
-from .faults.responses import ConnectionDropped
-from .reading import HEAD, Chunked, Connection
+from .faults.acting import ConnectionDropped
+from .front import Front, environ_of
+from .limits import BACKLOG, CHUNK, DISCONNECT_CHECK, IDLE, LINE, STOP_CHECK
 from .service import Emulator
-from .wsgi import SLEEP, EmulatorApp
 
-THREADS = 64  # concurrent responses: a stalled one occupies a thread, an idle connection does not
-BACKLOG = 512  # connections to be accepted, or idle; with few, a burst of clients gets resets
-IDLE = 75  # seconds that an idle connection is kept; less would close some as their next request arrives
-LISTEN = 0.02  # seconds between checks of an idle server whether it should stop
-DISCONNECT_CHECK = 0.25  # seconds between checks that a stalled client is still connected
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+log = logging.getLogger("decart.emulator")
 
 
 class EmulatorServer:
@@ -59,12 +63,12 @@ class EmulatorServer:
         self.emulator = emulator or Emulator()
         self._owns_emulator = emulator is None
         self._grace = grace
-        self._server = _Server(
-            (host, port), EmulatorApp(self.emulator, host=host, seconds_per_check=seconds_per_check), silence
+        front = Front(self.emulator, host=host, seconds_per_check=seconds_per_check)
+        self._server = _Server((host, port), front, silence)
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._server.server_address[1]}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=[STOP_CHECK], name="decart-emulator-server", daemon=True
         )
-        self._server.prepare()
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._server.bind_addr[1]}"
-        self._thread = threading.Thread(target=self._server.serve, name="decart-emulator-server", daemon=True)
 
     def __enter__(self) -> EmulatorServer:
         self._thread.start()
@@ -75,99 +79,223 @@ class EmulatorServer:
 
     def close(self) -> None:
         """Stop listening, let responses in progress finish without waiting for faults, and delete all files."""
-        self._server.close(self._grace)
+        self._server.shutdown()
         self._thread.join()
+        self._server.server_close()
+        self._server.finish(self._grace)
         if self._owns_emulator:
             self.emulator.close()
 
 
-class _Server(wsgi.Server):
-    """A server that can drop a connection, and be stopped whatever its responses are waiting for."""
+class _Server(socketserver.ThreadingTCPServer):
+    """The listening socket and the open connections.
 
-    def __init__(self, address: tuple[str, int], app: EmulatorApp, silence: float) -> None:
-        super().__init__(address, app, numthreads=THREADS, server_name="decart-emulator")
+    Attributes:
+        stopping: Set when the server stops.
+    """
+
+    allow_reuse_address = os.name == "posix"  # elsewhere this would allow two servers at one port
+    daemon_threads = True
+    request_queue_size = BACKLOG
+
+    def __init__(self, address: tuple[str, int], front: Front, silence: float) -> None:
+        self.address_family = min(info[0] for info in socket.getaddrinfo(*address, type=socket.SOCK_STREAM))
+        super().__init__(address, _Handler)
+        self.front = front
         self.silence = silence
-        self.gateway = _Gateway
-        self.request_queue_size = BACKLOG
-        self.keep_alive_conn_limit = BACKLOG
-        self.expiration_interval = LISTEN
-        self.timeout = IDLE
-        self.max_request_header_size = HEAD
-        self.ConnectionClass = Connection
         self.stopping = threading.Event()
-        self.under_way: set[socket.socket] = set()
+        self._connections: dict[socket.socket, bool] = {}  # whether a request is in progress
+        self._changed = threading.Condition()
 
-    def process_conn(self, conn: Connection) -> None:
-        """Wait for data before using a thread: an open connection without a request would occupy one."""
-        if conn.is_new:
-            conn.is_new = False
-            self.put_conn(conn)
-        else:
-            super().process_conn(conn)
+    def note(self, connection: socket.socket, is_busy: bool | None) -> None:
+        """Note whether a request is in progress on a connection; ``None`` if the connection has ended."""
+        with self._changed:
+            self._connections[connection] = bool(is_busy)
+            if is_busy is None:
+                del self._connections[connection]
+                self._changed.notify_all()
+            elif not is_busy and self.stopping.is_set():
+                self._cut(connection)
 
-    def close(self, grace: float) -> None:
-        """Stop, and cut off responses that are in progress after so many seconds."""
+    def finish(self, grace: float) -> None:
+        """Close all connections, those with a request in progress after so many seconds at most."""
         self.stopping.set()
-        self.shutdown_timeout = grace
-        cutting = threading.Timer(grace, self._cut)
-        cutting.start()
-        try:
-            self.stop()
-        finally:
-            cutting.cancel()
+        with self._changed:
+            for connection, is_busy in self._connections.items():
+                if not is_busy:
+                    self._cut(connection)
+            if not self._changed.wait_for(lambda: not self._connections, grace):
+                for connection in self._connections:
+                    self._cut(connection)
+                self._changed.wait_for(lambda: not self._connections)
 
-    def _cut(self) -> None:
-        for sock in list(self.under_way):
-            with suppress(OSError):  # gone already
-                sock.shutdown(socket.SHUT_RDWR)
+    @staticmethod
+    def _cut(connection: socket.socket) -> None:
+        with suppress(OSError):  # gone already
+            connection.shutdown(socket.SHUT_RDWR)
 
 
-class _Gateway(wsgi.Gateway_10):
-    """One exchange, which may be cut off."""
+class _Handler(BaseHTTPRequestHandler):
+    """One connection, with its requests one after the other."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "decart-emulator"
+    sys_version = ""
+
+    def setup(self) -> None:
+        super().setup()
+        self._server = cast(_Server, self.server)
+        self._input = cast(io.BufferedReader, self.rfile)
+        self._server.note(self.connection, False)
+
+    def finish(self) -> None:
+        super().finish()
+        self._server.note(self.connection, None)
+
+    def handle_one_request(self) -> None:
+        """Wait for a request, which may take longer than any silence during it, and respond."""
+        self.close_connection = True
+        self._server.note(self.connection, False)
+        with suppress(OSError):  # the client was silent, or has disconnected
+            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+            self.connection.settimeout(IDLE)
+            if self._input.peek(1):
+                self._server.note(self.connection, True)
+                self.connection.settimeout(self._server.silence)
+                super().handle_one_request()
 
     def respond(self) -> None:
-        server, sock = self.req.server, self.req.conn.socket
-        self.env[SLEEP] = self._sleep
-        if self.req.chunked_read:
-            self.env["wsgi.input"] = Chunked(self.req.conn.rfile)
-        server.under_way.add(sock)
+        """Respond to a request whose head has been read."""
+        body = self._body()
+        if body is None:
+            return
+        environ = environ_of(self.command, self.path, self.headers.items(), body)
+        if isinstance(body, _Chunked):
+            environ["wsgi.input_terminated"] = True
         try:
-            self._send_response()
-        except ConnectionDropped as dropped:
-            if dropped.reset:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                sock.close()
-                self.req.conn.linger = True  # it is closed already
-            raise ConnectionResetError(errno.ECONNRESET, "cut") from None  # the server closes the connection silently
-        finally:
-            server.under_way.discard(sock)
-
-    def _send_response(self) -> None:
-        response: Any = self.req.server.wsgi_app(self.env, self.start_response)
-        self.req.close_connection |= self.req.conn.rfile.failed
-        with closing(response):
+            response = self._server.front.respond(environ, self._sleep)
+            chunks, status, headers = response.get_wsgi_response(environ)
             try:
-                for chunk in filter(None, response):
-                    self.write(chunk)
-            except OSError:
-                self.req.conn.wfile.raw.close()  # or the finalizer would try to send the rest
-                raise
+                self.close_connection |= not body.is_exhausted or self._server.stopping.is_set()
+                self._send_head(status, headers)
+                for chunk in chunks:
+                    self.wfile.write(chunk)
             finally:
-                self.req.ensure_headers_sent()
+                response.close()
+        except ConnectionDropped as dropped:
+            self._drop(dropped.reset)
+        else:
+            if not body.is_exhausted:
+                self._discard(body)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = respond
+
+    def _body(self) -> LimitedStream | _Chunked | None:
+        """Return the body of the request; ``None`` if it cannot be read, which has been responded."""
+        length = self.headers.get("Content-Length", "0").strip()
+        coding = self.headers.get("Transfer-Encoding", "").lower()
+        if coding not in ("", "chunked") or not re.fullmatch("[0-9]{1,18}", length):
+            self.send_error(501 if coding not in ("", "chunked") else 400)
+            return None
+        return _Chunked(self._input) if coding else LimitedStream(self._input, int(length))
+
+    def _send_head(self, status: str, headers: list[tuple[str, str]]) -> None:
+        code, _, reason = status.partition(" ")
+        self.send_response_only(int(code), reason)
+        for name, value in headers:
+            self.send_header(name, value)
+        sent = {name.lower() for name, _ in headers}
+        if "date" not in sent:
+            self.send_header("Date", self.date_time_string())
+        self.send_header("Server", self.version_string())
+        if self.close_connection or ("content-length" not in sent and int(code) not in (204, 304)):
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Connection", "keep-alive")
+            self.send_header("Keep-Alive", f"timeout={IDLE}")
+        self.end_headers()
+
+    def _discard(self, body: LimitedStream | _Chunked) -> None:
+        """Read the rest of a request: closing a connection with unread data would reset it, and lose the response."""
+        self.connection.shutdown(socket.SHUT_WR)
+        with suppress(BadRequest):
+            while body.read(CHUNK):
+                pass
+
+    def _drop(self, reset: bool) -> None:
+        """Drop the connection."""
+        self.close_connection = True
+        if reset:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.rfile.close()  # which would keep the socket open
+            self.connection.close()
 
     def _sleep(self, seconds: float) -> None:
         """Sleep until the server stops or the client disconnects."""
         ends = time.monotonic() + seconds
         while (left := ends - time.monotonic()) > 0:
-            if self.req.server.stopping.wait(min(left, DISCONNECT_CHECK)):
+            if self._server.stopping.wait(min(left, DISCONNECT_CHECK)):
                 return
-            if _is_gone(self.req.conn.socket):
-                raise ConnectionDropped
+            self.connection.settimeout(0)
+            try:
+                if not self.connection.recv(1, socket.MSG_PEEK):
+                    raise ConnectionDropped(reset=False)
+            except BlockingIOError:  # it is connected, and waits
+                pass
+            except OSError:
+                raise ConnectionDropped from None
+            finally:
+                self.connection.settimeout(self._server.silence)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing here: the requests of the service's routes are logged when their responses end."""
 
 
-def _is_gone(sock: socket.socket) -> bool:
-    """Return whether the client has closed the connection."""
-    is_gone = True
-    with suppress(OSError):  # it was reset
-        is_gone = wait_for_read(sock, timeout=0) and not sock.recv(1, socket.MSG_PEEK)
-    return is_gone
+class _Chunked(io.RawIOBase):
+    """A chunked body, read as it arrives; a chunk may have any size.
+
+    Attributes:
+        is_exhausted: Whether it has been read to its end.
+    """
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream = stream
+        self._left = 0
+        self.is_exhausted = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Read from the current chunk; return 0 at the end.
+
+        Raises:
+            BadRequest: The body is malformed, or the client is silent or has disconnected.
+        """
+        view = memoryview(buffer)
+        try:
+            if not self._left and not self.is_exhausted:
+                self._begin()
+            if self.is_exhausted:
+                return 0
+            count = self._stream.readinto1(view[: self._left])
+            self._left -= count
+            if not count or (not self._left and self._stream.readline(LINE) != b"\r\n"):
+                raise BadRequest("A chunk has another size than it says.")
+            return count
+        except OSError:
+            raise ClientDisconnected from None
+
+    def _begin(self) -> None:
+        """Read the size of a chunk, and the lines after the last one."""
+        size = self._stream.readline(LINE).partition(b";")
+        if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size[0].strip()) or len(b"".join(size)) == LINE:
+            raise BadRequest("A chunk does not say its size.")
+        self._left = int(size[0], 16)
+        if not self._left:
+            left = LINE
+            while (line := self._stream.readline(left)) not in (b"\r\n", b"\n", b""):
+                left -= len(line)
+                if left <= 0:
+                    raise BadRequest("The lines after the body are too long.")
+            self.is_exhausted = True

@@ -14,28 +14,28 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, get_args
+from typing import TYPE_CHECKING, get_args
 
 import attrs
 
 from ..errors import InvalidInputError
 from ..models import ModelDefinition
 from ..transports.base import SystemClock
-from .authentication import Authenticator
+from .access import Keys
 from .catalogue import Catalogue
-from .dates import Dates
+from .clock import Clock
 from .faults import FaultLike, Faults
-from .faults.jobs import renderer_for
-from .files import Files
+from .faults.acting import renderer_for
 from .forms import Form
-from .jobs import Job, Jobs
+from .limits import PAINTERS
 from .render import Cached, RenderError, RenderJob, render
 from .render.job import MAX_FPS, Layout
 from .requestlog import RequestLog
-from .tokens import Tokens
+from .stores import Files, Job, Jobs
 
 if TYPE_CHECKING:
     from typing import Self
@@ -44,24 +44,11 @@ log = logging.getLogger("decart.emulator")
 
 Renderer = Callable[[RenderJob, Path], None]
 
-PAINTERS = 2  # images of the synchronous route that are rendered at once: each may take much memory
 
+class _OnDemand(Future[None]):
+    """A task that is run when its result is first needed, by the thread that needs it, which suits a virtual clock."""
 
-class Clock(Protocol):
-    """The source of time: the system's clock, or a virtual one."""
-
-    def now(self) -> float: ...
-
-
-class _OnDemand(Executor):
-    """Runs a task when its result is first needed, in the thread that needs it, which suits a virtual clock."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        return _Lazy(lambda: fn(*args, **kwargs))
-
-
-class _Lazy(Future[Any]):
-    def __init__(self, task: Callable[[], Any]) -> None:
+    def __init__(self, task: Callable[[], None]) -> None:
         super().__init__()
         self._task = task
         self._once = threading.Lock()
@@ -113,8 +100,7 @@ class Emulator:
     Attributes:
         clock: The source of time.
         catalogue: The models.
-        authenticator: The check of API keys.
-        tokens: The client tokens.
+        keys: The keys and client tokens.
         files: The uploaded files.
         faults: The pending faults.
         requests: Every request so far; see `decart.emulator.requestlog`.
@@ -147,17 +133,15 @@ class Emulator:
         self.clock = clock or SystemClock()
         self.faults = Faults(faults)
         self.requests = RequestLog()
-        self._executor: Executor = ThreadPoolExecutor(1, "decart-emulator") if background else _OnDemand()
+        self._executor = ThreadPoolExecutor(1, "decart-emulator") if background else None
         self._folder = Path(tempfile.mkdtemp(prefix="decart-emulator-"))
         self._delete = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._renderer = renderer or Cached(render, self._folder / "made")
         self._jobs = Jobs(keep)
         self._painting = threading.BoundedSemaphore(PAINTERS)
-        dates = Dates(self.clock.now)
         self.catalogue = Catalogue(models, today=today)
-        self.tokens = Tokens(dates)
-        self.authenticator = Authenticator(api_keys, self.tokens)
-        self.files = Files(self._folder, dates, keep)
+        self.keys = Keys(api_keys, self.clock)
+        self.files = Files(self._folder, self.clock, keep)
 
     def __enter__(self) -> Self:
         return self
@@ -167,7 +151,8 @@ class Emulator:
 
     def close(self) -> None:
         """Delete all jobs and files."""
-        self._executor.shutdown(cancel_futures=True)
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
         self._jobs.clear()
         self._delete()
 
@@ -176,20 +161,23 @@ class Emulator:
         job_id = uuid.uuid4().hex
         folder = self._folder / job_id
         order = self._accept(form, folder)
-        picture = form.model.task.endswith("-to-image")
-        target = folder / ("result.png" if picture else "result.mp4")
+        is_picture = form.model.task.endswith("-to-image")
+        target = folder / ("result.png" if is_picture else "result.mp4")
         fault = self.faults.take_for_job()
         renderer = self._renderer if fault is None else renderer_for(fault)
         job = Job(
             id=job_id,
             submitted=self.clock.now(),
             target=target,
-            work=Future() if renderer is None else self._executor.submit(_rendered, renderer, order, target),
-            kind="image/png" if picture else "video/mp4",
+            work=Future() if renderer is None else self._scheduled(partial(_render, renderer, order, target)),
+            kind="image/png" if is_picture else "video/mp4",
             fault=fault.name if fault is not None else None,
         )
         self._jobs.add(job)
         return job
+
+    def _scheduled(self, task: Callable[[], None]) -> Future[None]:
+        return _OnDemand(task) if self._executor is None else self._executor.submit(task)
 
     @contextmanager
     def picture(self, form: Form) -> Iterator[Path]:
@@ -235,7 +223,7 @@ class Emulator:
         return attrs.evolve(order, layout=self._layout, fps=self._fps or order.fps)
 
 
-def _rendered(renderer: Renderer, order: RenderJob, target: Path) -> None:
+def _render(renderer: Renderer, order: RenderJob, target: Path) -> None:
     """Render, and delete the inputs."""
     try:
         renderer(order, target)

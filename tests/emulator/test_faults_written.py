@@ -13,8 +13,7 @@ from decart import (
     InvalidInputError,
 )
 from decart.emulator import Fault
-from decart.emulator.faults import Faults, described, fault_of
-from decart.emulator.faults.kinds import KINDS, PARAMETERS, ROUTES
+from decart.emulator.faults import KINDS, PARAMETERS, ROUTES, Faults, described, fault_of
 
 
 def test_a_fault_that_was_used_up_is_removed_and_the_others_remain() -> None:

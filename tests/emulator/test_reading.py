@@ -12,9 +12,7 @@ from support.raw import multipart
 from support.studio import Studio
 
 from decart.emulator import Emulator, EmulatorServer
-from decart.emulator.reading import HEAD
-from decart.emulator.server import THREADS
-from decart.emulator.uploads import UPLOAD_LIMIT
+from decart.emulator.limits import LINE, UPLOAD_LIMIT
 
 MIB = 1024 * 1024
 FORM = multipart({"prompt": "a lake"}, {"data": b"x" * 100_000})
@@ -78,8 +76,8 @@ def test_a_chunked_body_is_read_to_its_end_and_the_next_request_begins_after_it(
         b"-5\r\nhello\r\n",
         b"0x5\r\nhello\r\n",
         b"5\r\nhello, and more\r\n",
-        b"1" * HEAD + b"\r\n",
-        b"0\r\n" + b"X: y\r\n" * HEAD,
+        b"1" * LINE + b"\r\n",
+        b"0\r\n" + b"X: y\r\n" * LINE,
     ],
     ids=["a word", "nothing", "negative", "0x", "another size", "a long size", "long trailers"],
 )
@@ -127,7 +125,7 @@ def test_a_client_that_falls_silent_gets_a_response_and_its_connection_is_closed
 
 def test_idle_connections_block_no_other_client(studio: Studio) -> None:
     with Emulator(renderer=studio) as emulator, EmulatorServer(emulator, silence=3600) as server, ExitStack() as many:
-        for _ in range(2 * THREADS):
+        for _ in range(200):
             many.enter_context(connected(server))
         with connected(server) as sock:
             sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: emulator\r\nX-API-KEY: dct_x\r\n\r\n")

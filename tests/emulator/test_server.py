@@ -21,7 +21,7 @@ from support.studio import Studio
 
 from decart import DecartClient, models
 from decart.emulator import Emulator, EmulatorServer
-from decart.emulator.faults.kinds import KINDS
+from decart.emulator.faults import KINDS
 from decart.emulator.render import RenderJob
 from decart.emulator.routes import ROUTES
 
