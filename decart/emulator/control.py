@@ -30,11 +30,11 @@ from typing import Any
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
-from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Response
 
 from ..errors import InvalidInputError
-from .limits import MIB
-from .messages import Refused, refusal, reply
+from .limits import TEXT_LIMIT
+from .messages import Incoming, Refused, refusal, reply
 from .service import Emulator
 
 PREFIX = "/_emulator"
@@ -67,18 +67,6 @@ pre { overflow-x: auto; padding: 1rem; background: #8882 }</style>
 """)
 
 
-class _Request(Request):
-    max_content_length = MIB
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host name or address means this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def guard(environ: Mapping[str, Any], listening_on: str) -> str | None:
     """Return why a request may not use the control routes, as a sentence; ``None`` if it may.
 
@@ -105,49 +93,37 @@ def guard(environ: Mapping[str, Any], listening_on: str) -> str | None:
 
 
 def _is_own(host: str, listening_on: str) -> bool:
-    if host == listening_on or is_loopback(host) or _SINGLE_LABEL.fullmatch(host):
-        return True
+    """Return whether a name or address is one that only this machine or its local network uses for the emulator."""
     try:
-        ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return False
-    return listening_on in ("0.0.0.0", "::")
+        return host == listening_on or _SINGLE_LABEL.fullmatch(host) is not None
+    return address.is_loopback or listening_on in (host, "0.0.0.0", "::")
 
 
-class Control:
-    """These routes of one ``Emulator``.
-
-    Args:
-        emulator: The emulator.
-        host: The host that the server listens on, which ``Host`` may name.
-    """
-
-    def __init__(self, emulator: Emulator, host: str) -> None:
-        self._emulator = emulator
-        self._host = host
-
-    @staticmethod
-    def has(path: str) -> bool:
-        """Return whether a path belongs to these routes."""
-        return path in ("/", "/healthz", PREFIX) or path.startswith(f"{PREFIX}/")
-
-    def respond(self, environ: dict[str, Any]) -> Response:
-        """Return the response to a request."""
-        request = _Request(environ)
-        try:
-            why = guard(environ, self._host) if request.path.startswith(PREFIX) else None
-            if why is not None:
-                raise Refused(403, why)
-            handler, _ = _ROUTES.bind_to_environ(environ).match()
-            response: Response = handler(self._emulator, request)
-            return response
-        except HTTPException as error:
-            return refusal(error)
-        except InvalidInputError as error:
-            return reply({"detail": error.message}, 400)
+def has(path: str) -> bool:
+    """Return whether a path belongs to these routes."""
+    return path in ("/", "/healthz", PREFIX) or path.startswith(f"{PREFIX}/")
 
 
-def _welcome(emulator: Emulator, request: Request) -> Response:
+def respond(emulator: Emulator, environ: dict[str, Any], listening_on: str) -> Response:
+    """Return the response to a request for one of these routes; for ``listening_on``, see `guard`."""
+    request = Incoming(environ)
+    try:
+        request.limit(TEXT_LIMIT)
+        why = guard(environ, listening_on) if request.path.startswith(PREFIX) else None
+        if why is not None:
+            raise Refused(403, why)
+        handler, _ = _ROUTES.bind_to_environ(environ).match()
+        response: Response = handler(emulator, request)
+        return response
+    except HTTPException as error:
+        return refusal(error)
+    except InvalidInputError as error:
+        return reply({"detail": error.message}, 400)
+
+
+def _welcome(emulator: Emulator, request: Incoming) -> Response:
     """Return the page, with commands for the requested address."""
     if emulator.keys.accepts_any_key:
         key, keys = "dct_local", "any that starts with <code>dct_</code>, such as <code>dct_local</code>."
@@ -164,15 +140,15 @@ def _welcome(emulator: Emulator, request: Request) -> Response:
     return Response(page, mimetype="text/html", headers={"Content-Security-Policy": policy})
 
 
-def _health(emulator: Emulator, request: Request) -> Response:
+def _health(emulator: Emulator, request: Incoming) -> Response:
     return reply({"status": "ok"})
 
 
-def _list_faults(emulator: Emulator, request: Request) -> Response:
+def _list_faults(emulator: Emulator, request: Incoming) -> Response:
     return reply([fault.as_json() for fault in emulator.faults.left])
 
 
-def _add_faults(emulator: Emulator, request: Request) -> Response:
+def _add_faults(emulator: Emulator, request: Incoming) -> Response:
     if not request.is_json:
         raise Refused(415, "A POST must have the header Content-Type: application/json.")
     given = request.get_json()
@@ -180,17 +156,17 @@ def _add_faults(emulator: Emulator, request: Request) -> Response:
     return reply([fault.as_json() for fault in emulator.faults.left], 201)
 
 
-def _clear_faults(emulator: Emulator, request: Request) -> Response:
+def _clear_faults(emulator: Emulator, request: Incoming) -> Response:
     emulator.faults.clear()
     return Response(status=204)
 
 
-def _list_requests(emulator: Emulator, request: Request) -> Response:
+def _list_requests(emulator: Emulator, request: Incoming) -> Response:
     route = request.args.get("route")
     return reply([entry.as_json() for entry in emulator.requests if route in (None, entry.route)])
 
 
-def _clear_requests(emulator: Emulator, request: Request) -> Response:
+def _clear_requests(emulator: Emulator, request: Incoming) -> Response:
     emulator.requests.clear()
     return Response(status=204)
 

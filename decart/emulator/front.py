@@ -13,7 +13,6 @@ from __future__ import annotations
 import io
 import logging
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -22,9 +21,9 @@ from urllib.parse import quote, unquote
 from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
+from . import control
 from .app import App
 from .clock import VirtualClock
-from .control import Control
 from .faults.acting import ConnectionDropped, Sleep, modify, replacement, send_slowly_or_partly
 from .limits import CHUNK, PATH_LIMIT
 from .messages import Incoming
@@ -35,7 +34,7 @@ log = logging.getLogger("decart.emulator")
 
 
 def environ_of(method: str, target: str, headers: Iterable[tuple[str, str]], body: Any) -> dict[str, Any]:
-    """Return the WSGI environment of a request; a quoted slash in its path stays quoted.
+    """Return what werkzeug reads of a WSGI environment. A quoted slash in the path stays quoted.
 
     Args:
         method: The method.
@@ -44,21 +43,14 @@ def environ_of(method: str, target: str, headers: Iterable[tuple[str, str]], bod
         body: A binary stream.
     """
     path, _, query = target.partition("?")
-    environ: dict[str, Any] = {
+    environ = {
         "REQUEST_METHOD": method,
-        "SCRIPT_NAME": "",
         "PATH_INFO": "%2F".join(unquote(part, "latin-1") for part in re.split("%2F", path, flags=re.IGNORECASE)),
         "QUERY_STRING": query,
         "SERVER_NAME": "emulator",
         "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
         "wsgi.input": body,
-        "wsgi.errors": sys.stderr,
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
     }
     for name, value in headers:
         key = name.upper().replace("-", "_")
@@ -81,7 +73,7 @@ class Front:
         self._emulator = emulator
         self._seconds_per_check = seconds_per_check
         self._app = App(emulator)
-        self._control = Control(emulator, host)
+        self._host = host
 
     def respond(self, environ: dict[str, Any], sleep: Sleep) -> Response:
         """Return the response to a request; its status, headers and body are final.
@@ -90,8 +82,8 @@ class Front:
             ConnectionDropped: A fault drops the connection. Reading the body may raise this, too.
         """
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")[:PATH_LIMIT]
-        if self._control.has(path):
-            return self._control.respond(environ)
+        if control.has(path):
+            return control.respond(self._emulator, environ, self._host)
         exchange = _Exchange(self._emulator, environ, path, sleep)
         response = exchange.respond(self._app)
         if exchange.route == "status" and isinstance(self._emulator.clock, VirtualClock):
@@ -146,8 +138,9 @@ class _Exchange:
         if job is not None:
             self._job_id = job.id
             self._names += [job.fault] if job.fault is not None else []
-        if hasattr(response.response, "close"):  # a file, which what is sent instead would leave open
-            response.call_on_close(response.response.close)
+        close = getattr(response.response, "close", None)
+        if close is not None:  # a file, which what is sent instead would leave open
+            response.call_on_close(close)
         if fault is not None:
             modify(fault, response, self.route)
         return response

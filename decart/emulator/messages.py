@@ -23,14 +23,11 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 from werkzeug.wrappers import Request, Response
 
-from .limits import CHUNK, IN_MEMORY, PARTS_LIMIT, TEXT_LIMIT, UPLOAD_LIMIT
+from .limits import CHUNK, DEPTH, IN_MEMORY, PARTS_LIMIT, SHOWN, TEXT_LIMIT, UPLOAD_LIMIT
 
 if TYPE_CHECKING:
     from .access import Caller
-    from .stores import Job
-
-_SHOWN = 100  # characters of a text, and entries of a list, that an error repeats
-_DEEP = 4  # levels of nested lists that it repeats
+    from .service import Job
 
 
 class Refused(HTTPException):
@@ -82,15 +79,15 @@ def invalid(error: ValidationError) -> Refused:
 def _shown(value: object, depth: int = 0) -> Any:
     """Return a value as an error repeats it: shortened, and as JSON."""
     if isinstance(value, str):
-        return value[:_SHOWN]
+        return value[:SHOWN]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    if isinstance(value, Mapping) and depth < _DEEP:
-        return {str(key)[:_SHOWN]: _shown(value[key], depth + 1) for key in list(value)[:_SHOWN]}
-    if isinstance(value, list) and depth < _DEEP:
-        return [_shown(item, depth + 1) for item in value[:_SHOWN]]
+    if isinstance(value, Mapping) and depth < DEPTH:
+        return {str(key)[:SHOWN]: _shown(value[key], depth + 1) for key in list(value)[:SHOWN]}
+    if isinstance(value, list) and depth < DEPTH:
+        return [_shown(item, depth + 1) for item in value[:SHOWN]]
     return {}
 
 

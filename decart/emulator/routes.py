@@ -16,8 +16,7 @@ from .limits import CHUNK, DAY, LIFETIMES, VERIFY_LIMIT
 from .messages import Incoming, Refused, invalid, problem, reply
 from .render import RenderError
 from .render.mark import MARK
-from .service import Emulator
-from .stores import Job
+from .service import Emulator, Job
 
 # ---------------------------------------------------------------- jobs
 
@@ -98,7 +97,7 @@ def upload(emulator: Emulator, request: Incoming) -> Response:
     except ValidationError:
         why = f"Value should be {LIFETIMES[0]}..{LIFETIMES[1]} or 'persistent'"
         raise problem("value_error", ("ttl_seconds",), why, text) from None
-    return reply(emulator.files.add(request.caller.owner, request.uploads["file"], seconds).as_json())
+    return reply(emulator.files.add(request.caller.owner, request.uploads["file"], seconds).reference)
 
 
 def file(emulator: Emulator, request: Incoming, file_id: str) -> Response:
@@ -106,7 +105,7 @@ def file(emulator: Emulator, request: Incoming, file_id: str) -> Response:
     stored = emulator.files.find(request.caller.owner, file_id)
     if stored is None:
         raise Refused(404, "File not found")
-    return reply(stored.as_json())
+    return reply(stored.reference)
 
 
 def delete(emulator: Emulator, request: Incoming, file_id: str) -> Response:

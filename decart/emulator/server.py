@@ -11,7 +11,8 @@ import socketserver
 import struct
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, cast
 
@@ -91,6 +92,8 @@ class _Server(socketserver.ThreadingTCPServer):
     """The listening socket and the open connections.
 
     Attributes:
+        front: What responds to requests.
+        silence: Seconds that a client may be silent.
         stopping: Set when the server stops.
     """
 
@@ -104,35 +107,36 @@ class _Server(socketserver.ThreadingTCPServer):
         self.front = front
         self.silence = silence
         self.stopping = threading.Event()
-        self._connections: dict[socket.socket, bool] = {}  # whether a request is in progress
-        self._changed = threading.Condition()
+        self._connections: set[socket.socket] = set()
+        self._one_ended = threading.Condition()
 
-    def note(self, connection: socket.socket, is_busy: bool | None) -> None:
-        """Note whether a request is in progress on a connection; ``None`` if the connection has ended."""
-        with self._changed:
-            self._connections[connection] = bool(is_busy)
-            if is_busy is None:
-                del self._connections[connection]
-                self._changed.notify_all()
-            elif not is_busy and self.stopping.is_set():
-                self._cut(connection)
+    @contextmanager
+    def connected(self, connection: socket.socket) -> Iterator[None]:
+        """Know of a connection for as long as the block takes."""
+        with self._one_ended:
+            self._connections.add(connection)
+            if self.stopping.is_set():
+                _shut(connection, socket.SHUT_RD)
+        try:
+            yield
+        finally:
+            with self._one_ended:
+                self._connections.remove(connection)
+                self._one_ended.notify_all()
 
     def finish(self, grace: float) -> None:
-        """Close all connections, those with a request in progress after so many seconds at most."""
+        """Let each connection end after its current response, and cut off those that take longer than ``grace``."""
         self.stopping.set()
-        with self._changed:
-            for connection, is_busy in self._connections.items():
-                if not is_busy:
-                    self._cut(connection)
-            if not self._changed.wait_for(lambda: not self._connections, grace):
+        with self._one_ended:
+            for how, patience in ((socket.SHUT_RD, grace), (socket.SHUT_RDWR, None)):
                 for connection in self._connections:
-                    self._cut(connection)
-                self._changed.wait_for(lambda: not self._connections)
+                    _shut(connection, how)
+                self._one_ended.wait_for(lambda: not self._connections, patience)
 
-    @staticmethod
-    def _cut(connection: socket.socket) -> None:
-        with suppress(OSError):  # gone already
-            connection.shutdown(socket.SHUT_RDWR)
+
+def _shut(connection: socket.socket, how: int) -> None:
+    with suppress(OSError):  # gone already
+        connection.shutdown(how)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -142,27 +146,20 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "decart-emulator"
     sys_version = ""
 
-    def setup(self) -> None:
-        super().setup()
+    def handle(self) -> None:
         self._server = cast(_Server, self.server)
         self._input = cast(io.BufferedReader, self.rfile)
-        self._server.note(self.connection, False)
-
-    def finish(self) -> None:
-        super().finish()
-        self._server.note(self.connection, None)
+        with self._server.connected(self.connection), suppress(OSError):  # the client was silent, or disconnected
+            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+            super().handle()
 
     def handle_one_request(self) -> None:
         """Wait for a request, which may take longer than any silence during it, and respond."""
         self.close_connection = True
-        self._server.note(self.connection, False)
-        with suppress(OSError):  # the client was silent, or has disconnected
-            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-            self.connection.settimeout(IDLE)
-            if self._input.peek(1):
-                self._server.note(self.connection, True)
-                self.connection.settimeout(self._server.silence)
-                super().handle_one_request()
+        self.connection.settimeout(IDLE)
+        if self._input.peek(1):
+            self.connection.settimeout(self._server.silence)
+            super().handle_one_request()
 
     def respond(self) -> None:
         """Respond to a request whose head has been read."""
@@ -238,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             self.connection.settimeout(0)
             try:
-                if not self.connection.recv(1, socket.MSG_PEEK):
+                if not self.connection.recv(1, socket.MSG_PEEK) and not self._server.stopping.is_set():
                     raise ConnectionDropped(reset=False)
             except BlockingIOError:  # it is connected, and waits
                 pass

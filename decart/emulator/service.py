@@ -30,12 +30,12 @@ from .catalogue import Catalogue
 from .clock import Clock
 from .faults import FaultLike, Faults
 from .faults.acting import renderer_for
+from .files import Files
 from .forms import Form
 from .limits import PAINTERS
 from .render import Cached, RenderError, RenderJob, render
 from .render.job import MAX_FPS, Layout
 from .requestlog import RequestLog
-from .stores import Files, Job, Jobs
 
 if TYPE_CHECKING:
     from typing import Self
@@ -61,6 +61,27 @@ class _OnDemand(Future[None]):
                 except Exception as error:
                     self.set_exception(error)
         return True
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Job:
+    """One job.
+
+    Attributes:
+        id: Its id, which cannot be guessed.
+        submitted: The time of the submit, on the emulator's clock.
+        target: The path of its result, in a folder of its own.
+        work: The rendering.
+        kind: The MIME type of the result.
+        fault: The name of the fault that decides its outcome, if there is one.
+    """
+
+    id: str
+    submitted: float
+    target: Path
+    work: Future[None]
+    kind: str
+    fault: str | None = None
 
 
 @attrs.frozen
@@ -137,7 +158,8 @@ class Emulator:
         self._folder = Path(tempfile.mkdtemp(prefix="decart-emulator-"))
         self._delete = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._renderer = renderer or Cached(render, self._folder / "made")
-        self._jobs = Jobs(keep)
+        self._keep = keep
+        self._jobs: dict[str, Job] = {}
         self._painting = threading.BoundedSemaphore(PAINTERS)
         self.catalogue = Catalogue(models, today=today)
         self.keys = Keys(api_keys, self.clock)
@@ -173,8 +195,19 @@ class Emulator:
             kind="image/png" if is_picture else "video/mp4",
             fault=fault.name if fault is not None else None,
         )
-        self._jobs.add(job)
+        self._jobs[job_id] = job
+        self._delete_old()
         return job
+
+    def _delete_old(self) -> None:
+        """Delete the oldest jobs that have been rendered, beyond the limit; a download in progress continues."""
+        too_many = len(self._jobs) - self._keep
+        if too_many > 0:
+            # the plain `done`: that of a job which is rendered on demand would render it
+            ended = [job for job in list(self._jobs.values()) if Future.done(job.work)]
+            for old in ended[:too_many]:
+                self._jobs.pop(old.id, None)
+                shutil.rmtree(old.target.parent, ignore_errors=True)
 
     def _scheduled(self, task: Callable[[], None]) -> Future[None]:
         return _OnDemand(task) if self._executor is None else self._executor.submit(task)
@@ -198,7 +231,7 @@ class Emulator:
 
     def find(self, job_id: str) -> Job | None:
         """Return a job, or None for an id that is unknown or whose job has been deleted."""
-        return self._jobs.find(job_id)
+        return self._jobs.get(job_id)
 
     def state(self, job: Job) -> State:
         """Return the current state of a job."""

@@ -23,7 +23,7 @@ from decart.emulator import Emulator, VirtualClock
 from decart.emulator.app import App
 from decart.emulator.forms import Form
 from decart.emulator.render import RenderJob
-from decart.emulator.stores import Job
+from decart.emulator.service import Job
 from support.studio import Studio
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "django_app"
