@@ -14,14 +14,13 @@ from collections.abc import Collection
 from functools import cached_property
 from typing import Annotated, Any
 
-import attrs
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 from pydantic import BaseModel, Field
 
 from .clock import Clock, iso_date
-from .messages import Refused
+from .messages import Caller, Refused
 
 PLATFORM = "https://platform.decart.ai"  # issuer and audience of the service's tokens, and so of the emulator's
 _LOOKS_LIKE_A_KEY = re.compile(r"dct_[!-+\--~]*")  # no space and no comma: two keys in one header are no key
@@ -55,27 +54,6 @@ class TokenOrder(BaseModel):
     allowedOrigins: _Origins | None = None
     constraints: _Constraints | None = None
     metadata: dict[str, Any] | None = None
-
-
-@attrs.frozen(kw_only=True)
-class Caller:
-    """An authenticated caller, and what it may do.
-
-    Attributes:
-        owner: The permanent key, or the one that the token was created with, whose jobs and files it shares.
-        expires: When the token expires, in seconds since 1970; ``None`` for a permanent key.
-        models: The only models that it may submit to, or ``None`` for all.
-        origins: The only origins that it may be used from, or ``None`` for all.
-    """
-
-    owner: str = attrs.field(repr=False)
-    expires: float | None = None
-    models: list[str] | None = None
-    origins: list[str] | None = None
-
-    def may_use(self, *names: str) -> bool:
-        """Return whether the caller may use a model, under any of its names."""
-        return self.models is None or not set(names).isdisjoint(self.models)
 
 
 class Keys:

@@ -64,31 +64,32 @@ class Files:
         stored = StoredFile(owner=owner, path=path, expires=expires, reference=reference)
         with self._lock:
             self._files[file_id] = stored
-        self._delete_old()
+            self._delete_old()
         return stored
 
     def find(self, owner: str, file_id: str) -> StoredFile | None:
         """Return a file, or ``None`` if its owner has no such file."""
-        self._delete_old()
-        stored = self._files.get(file_id)
+        with self._lock:
+            self._delete_old()
+            stored = self._files.get(file_id)
         return stored if stored is not None and stored.owner == owner else None
 
     def remove(self, owner: str, file_id: str) -> bool:
         """Delete a file; return whether its owner had it."""
-        return self.find(owner, file_id) is not None and self._delete(file_id)
+        with self._lock:
+            self._delete_old()
+            stored = self._files.get(file_id)
+            if stored is None or stored.owner != owner:
+                return False
+            self._delete(file_id)
+            return True
 
     def _delete_old(self) -> None:
         """Delete the expired files, and the oldest ones beyond the limit."""
         now = self._clock.time()
-        with self._lock:
-            files = list(self._files.items())
-        for number, (file_id, stored) in enumerate(files):
-            if len(files) - number > self._keep or (stored.expires is not None and stored.expires <= now):
+        for file_id, stored in list(self._files.items()):
+            if len(self._files) > self._keep or (stored.expires is not None and stored.expires <= now):
                 self._delete(file_id)
 
-    def _delete(self, file_id: str) -> bool:
-        with self._lock:
-            stored = self._files.pop(file_id, None)
-        if stored is not None:
-            stored.path.unlink(missing_ok=True)
-        return stored is not None
+    def _delete(self, file_id: str) -> None:
+        self._files.pop(file_id).path.unlink(missing_ok=True)

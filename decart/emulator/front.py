@@ -134,10 +134,8 @@ class _Exchange:
             self._input.drain()
             return response
         response = app.respond(self._request)
-        job = self._request.job
-        if job is not None:
-            self._job_id = job.id
-            self._names += [job.fault] if job.fault is not None else []
+        self._job_id = self._job_id or self._request.job_id
+        self._names += filter(None, [self._request.job_fault])
         close = getattr(response.response, "close", None)
         if close is not None:  # a file, which what is sent instead would leave open
             response.call_on_close(close)

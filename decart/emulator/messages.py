@@ -15,8 +15,9 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
+import attrs
 from pydantic import ValidationError
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -24,10 +25,6 @@ from werkzeug.formparser import FormDataParser
 from werkzeug.wrappers import Request, Response
 
 from .limits import CHUNK, DEPTH, IN_MEMORY, PARTS_LIMIT, SHOWN, TEXT_LIMIT, UPLOAD_LIMIT
-
-if TYPE_CHECKING:
-    from .access import Caller
-    from .service import Job
 
 
 class Refused(HTTPException):
@@ -91,12 +88,34 @@ def _shown(value: object, depth: int = 0) -> Any:
     return {}
 
 
+@attrs.frozen(kw_only=True)
+class Caller:
+    """An authenticated caller, and what it may do.
+
+    Attributes:
+        owner: The permanent key, or the one that the token was created with, whose jobs and files it shares.
+        expires: When the token expires, in seconds since 1970; ``None`` for a permanent key.
+        models: The only models that it may submit to, or ``None`` for all.
+        origins: The only origins that it may be used from, or ``None`` for all.
+    """
+
+    owner: str = attrs.field(repr=False)
+    expires: float | None = None
+    models: list[str] | None = None
+    origins: list[str] | None = None
+
+    def may_use(self, *names: str) -> bool:
+        """Return whether the caller may use a model, under any of its names."""
+        return self.models is None or not set(names).isdisjoint(self.models)
+
+
 class Incoming(Request):
     """A request whose body is a form or JSON. Files are spooled to disk, and deleted when it is closed.
 
     Attributes:
         caller: Who sent it, once that is known.
-        job: The job that it created.
+        job_id: The job that it created.
+        job_fault: The name of the fault that acts on that job.
         texts: The last text of each name in its form, once that has been read.
         uploads: The last file of each name in its form.
     """
@@ -106,7 +125,8 @@ class Incoming(Request):
     max_form_parts = PARTS_LIMIT
 
     caller: Caller
-    job: Job | None = None
+    job_id: str | None = None
+    job_fault: str | None = None
 
     def __init__(self, environ: dict[str, Any]) -> None:
         super().__init__(environ)

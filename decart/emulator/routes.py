@@ -23,8 +23,9 @@ from .service import Emulator, Job
 
 def submit(emulator: Emulator, request: Incoming, model: str) -> Response:
     """POST /v1/jobs/{model}."""
-    request.job = emulator.submit(_form(emulator, request, model))
-    return reply({"job_id": request.job.id, "status": "pending"})
+    job = emulator.submit(_form(emulator, request, model))
+    request.job_id, request.job_fault = job.id, job.fault
+    return reply({"job_id": job.id, "status": "pending"})
 
 
 def generate(emulator: Emulator, request: Incoming, model: str) -> Response:

@@ -11,8 +11,7 @@ import socketserver
 import struct
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, cast
 
@@ -110,19 +109,17 @@ class _Server(socketserver.ThreadingTCPServer):
         self._connections: set[socket.socket] = set()
         self._one_ended = threading.Condition()
 
-    @contextmanager
-    def connected(self, connection: socket.socket) -> Iterator[None]:
-        """Know of a connection for as long as the block takes."""
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
         with self._one_ended:
             self._connections.add(connection)
-            if self.stopping.is_set():
-                _shut(connection, socket.SHUT_RD)
-        try:
-            yield
-        finally:
-            with self._one_ended:
-                self._connections.remove(connection)
-                self._one_ended.notify_all()
+        return connection, address
+
+    def has_ended(self, connection: socket.socket) -> None:
+        """Forget a connection."""
+        with self._one_ended:
+            self._connections.remove(connection)
+            self._one_ended.notify_all()
 
     def finish(self, grace: float) -> None:
         """Let each connection end after its current response, and cut off those that take longer than ``grace``."""
@@ -130,13 +127,9 @@ class _Server(socketserver.ThreadingTCPServer):
         with self._one_ended:
             for how, patience in ((socket.SHUT_RD, grace), (socket.SHUT_RDWR, None)):
                 for connection in self._connections:
-                    _shut(connection, how)
+                    with suppress(OSError):  # the client has closed it
+                        connection.shutdown(how)
                 self._one_ended.wait_for(lambda: not self._connections, patience)
-
-
-def _shut(connection: socket.socket, how: int) -> None:
-    with suppress(OSError):  # gone already
-        connection.shutdown(how)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -149,9 +142,13 @@ class _Handler(BaseHTTPRequestHandler):
     def handle(self) -> None:
         self._server = cast(_Server, self.server)
         self._input = cast(io.BufferedReader, self.rfile)
-        with self._server.connected(self.connection), suppress(OSError):  # the client was silent, or disconnected
+        try:
             self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             super().handle()
+        except OSError:
+            pass  # the client was silent, or has disconnected
+        finally:
+            self._server.has_ended(self.connection)
 
     def handle_one_request(self) -> None:
         """Wait for a request, which may take longer than any silence during it, and respond."""
@@ -188,13 +185,16 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = respond
 
     def _body(self) -> LimitedStream | _Chunked | None:
-        """Return the body of the request; ``None`` if it cannot be read, which has been responded."""
+        """Return the body of the request; ``None`` if its length is unknown, which the client has been told."""
         length = self.headers.get("Content-Length", "0").strip()
-        coding = self.headers.get("Transfer-Encoding", "").lower()
-        if coding not in ("", "chunked") or not re.fullmatch("[0-9]{1,18}", length):
-            self.send_error(501 if coding not in ("", "chunked") else 400)
-            return None
-        return _Chunked(self._input) if coding else LimitedStream(self._input, int(length))
+        match self.headers.get("Transfer-Encoding", "").lower():
+            case "chunked":
+                return _Chunked(self._input)
+            case "" if re.fullmatch("[0-9]{1,18}", length):
+                return LimitedStream(self._input, int(length))
+            case coding:
+                self.send_error(501 if coding else 400)
+                return None
 
     def _send_head(self, status: str, headers: list[tuple[str, str]]) -> None:
         code, _, reason = status.partition(" ")
@@ -260,9 +260,6 @@ class _Chunked(io.RawIOBase):
         self._left = 0
         self.is_exhausted = False
 
-    def readable(self) -> bool:
-        return True
-
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Read from the current chunk; return 0 at the end.
 
@@ -272,7 +269,7 @@ class _Chunked(io.RawIOBase):
         view = memoryview(buffer)
         try:
             if not self._left and not self.is_exhausted:
-                self._begin()
+                self._begin_chunk()
             if self.is_exhausted:
                 return 0
             count = self._stream.readinto1(view[: self._left])
@@ -283,7 +280,7 @@ class _Chunked(io.RawIOBase):
         except OSError:
             raise ClientDisconnected from None
 
-    def _begin(self) -> None:
+    def _begin_chunk(self) -> None:
         """Read the size of a chunk, and the lines after the last one."""
         size = self._stream.readline(LINE).partition(b";")
         if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size[0].strip()) or len(b"".join(size)) == LINE:

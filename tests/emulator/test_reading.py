@@ -93,6 +93,20 @@ def test_nothing_after_a_malformed_chunked_body_is_read_as_a_request(server: Emu
     assert server.emulator.requests.count(route="status") == 0
 
 
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [(b"Content-Length: many", 400), (b"Content-Length: -1", 400), (b"Transfer-Encoding: gzip", 501)],
+)
+def test_a_body_whose_length_is_unknown_is_refused_and_not_read_as_a_request(
+    server: EmulatorServer, header: bytes, status: int
+) -> None:
+    with connected(server) as sock:
+        sock.sendall(OPENING + header + b"\r\n\r\nGET /v1/jobs/x HTTP/1.1\r\n\r\n")
+        with sock.makefile("rb") as file:
+            assert file.read().startswith(b"HTTP/1.1 %d " % status)
+    assert list(server.emulator.requests) == []
+
+
 @pytest.mark.parametrize("begun", [b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\n", CHUNKED + b"5;"])
 def test_an_endless_request_is_refused_early(server: EmulatorServer, begun: bytes) -> None:
     more = b"Y: x\r\n" if begun.endswith(b"\n") else b"x" * 1024

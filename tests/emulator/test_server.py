@@ -215,6 +215,14 @@ def test_a_stalled_response_is_finished_when_the_server_stops() -> None:
             assert b"Job not found" in rest.read()
 
 
+def test_a_silence_ends_by_itself_for_a_client_that_stays() -> None:
+    with Emulator(renderer=Studio(), faults="stall:0.3") as emulator, EmulatorServer(emulator) as server:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{server.url}/v1/jobs/x", timeout=20)
+        caught.value.close()
+    assert caught.value.code == 401
+
+
 class Listener(logging.Handler):
     """A log handler that keeps its lines, and signals when there is one."""
 

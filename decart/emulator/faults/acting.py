@@ -54,7 +54,7 @@ def replacement(fault: Fault, path: str) -> Response | None:
         case "html":
             return Response(PAGE, fault.code, mimetype="text/html")
         case "redirect":
-            return Response(status=307, headers={"Location": (fault.to or "").rstrip("/") + quote(path)})
+            return Response(b"", 307, {"Location": (fault.to or "").rstrip("/") + quote(path)})
         case "drop-before":
             return Response()
     return None
