@@ -136,8 +136,6 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection, with its requests one after the other."""
 
     protocol_version = "HTTP/1.1"
-    server_version = "decart-emulator"
-    sys_version = ""
 
     def handle(self) -> None:
         self._server = cast(_Server, self.server)
@@ -204,7 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
         sent = {name.lower() for name, _ in headers}
         if "date" not in sent:
             self.send_header("Date", self.date_time_string())
-        self.send_header("Server", self.version_string())
+        self.send_header("Server", "decart-emulator")
         if self.close_connection or ("content-length" not in sent and int(code) not in (204, 304)):
             self.send_header("Connection", "close")
         else:

@@ -131,9 +131,12 @@ def test_a_chunk_of_any_size_takes_no_memory(server: EmulatorServer) -> None:
         assert peak() - before < 32
 
 
-def test_a_client_that_falls_silent_gets_a_response_and_its_connection_is_closed(server: EmulatorServer) -> None:
+@pytest.mark.parametrize("begun", [b"Content-Length: 200000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n30d40\r\n"])
+def test_a_client_that_falls_silent_gets_a_response_and_its_connection_is_closed(
+    server: EmulatorServer, begun: bytes
+) -> None:
     with connected(server) as sock:
-        sock.sendall(OPENING + b"Content-Length: %d\r\n\r\n" % len(FORM) + FORM[:1000])
+        sock.sendall(OPENING + begun + FORM[:1000])
         assert statuses(sock, 2) == [400]
 
 
