@@ -252,8 +252,26 @@ class Emulator:
         folder.mkdir()
         for name, file in form.files.items():
             file.save(folder / name)
-        order = _order(form, folder)
-        return attrs.evolve(order, layout=self._layout, fps=self._fps or order.fps)
+        model, values = form.model, form.values
+        width, height = model.width or 1280, model.height or 720
+        if values.get("resolution", model.resolutions[0]) == "480p":
+            width, height = 832, 480
+        if values.get("orientation") == "portrait":
+            width, height = height, width
+        points = values.get("trajectory", ())
+        in_pixels = any(x > 1 or y > 1 for _, x, y in points)
+        return RenderJob(
+            task=model.task,
+            model=model.name,
+            prompt=values.get("prompt", ""),
+            seed=values.get("seed", 0),
+            fps=self._fps or model.fps or 20,
+            width=width,
+            height=height,
+            inputs={name: folder / name for name in form.files},
+            trajectory=[(f, x / width, y / height) if in_pixels else (f, x, y) for f, x, y in points],
+            layout=self._layout,
+        )
 
 
 def _render(renderer: Renderer, order: RenderJob, target: Path) -> None:
@@ -268,27 +286,3 @@ def _render(renderer: Renderer, order: RenderJob, target: Path) -> None:
     finally:
         for path in order.inputs.values():
             path.unlink(missing_ok=True)
-
-
-def _order(form: Form, folder: Path) -> RenderJob:
-    """Return the order for the renderer."""
-    model, values = form.model, form.values
-    width, height = _size(model, values.get("resolution", model.resolutions[0]), values.get("orientation"))
-    points = values.get("trajectory", ())
-    in_pixels = any(x > 1 or y > 1 for _, x, y in points)
-    return RenderJob(
-        task=model.task,
-        model=model.name,
-        prompt=values.get("prompt", ""),
-        seed=values.get("seed", 0),
-        fps=model.fps or 20,
-        width=width,
-        height=height,
-        inputs={name: folder / name for name in form.files},
-        trajectory=[(f, x / width, y / height) if in_pixels else (f, x, y) for f, x, y in points],
-    )
-
-
-def _size(model: ModelDefinition, resolution: str, orientation: str | None) -> tuple[int, int]:
-    wide = (832, 480) if resolution == "480p" else (model.width or 1280, model.height or 720)
-    return (wide[1], wide[0]) if orientation == "portrait" else wide

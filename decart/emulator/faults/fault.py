@@ -19,7 +19,9 @@ from typing import Any, cast
 import attrs
 
 from ...errors import InvalidInputError
-from .table import COMMON, KINDS, PARAMETERS, Kind, Times
+from .table import COMMON, KINDS, PARAMETERS, TEXTS, Kind, Times
+
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
 @attrs.frozen
@@ -78,10 +80,9 @@ class Fault:
                 continue
             if name in PARAMETERS and name not in kind.takes:
                 raise InvalidInputError(f"fault {self.name!r}: it takes no {name}; it takes {_taken(kind)}.")
-            if not parameter.is_valid(value):
-                raise InvalidInputError(
-                    f"fault {self.name!r}: {name} must be {parameter.what}, not {str(value)[:100]!r}."
-                )
+            what, is_valid = parameter
+            if not is_valid(value):
+                raise InvalidInputError(f"fault {self.name!r}: {name} must be {what}, not {str(value)[:100]!r}.")
         if kind.part == "job" and self.on != "any":
             raise InvalidInputError(f"fault {self.name!r}: it affects accepted jobs; leave on= out.")
         if self.name == "drip" and not self.bytes:
@@ -142,18 +143,20 @@ def fault_of(given: FaultLike) -> Fault:
     """
     if isinstance(given, Fault):
         return attrs.evolve(given)  # a new object, so that equal faults can be distinguished
-    if isinstance(given, str):
-        return _from_text(given)
-    if not isinstance(given, Mapping):
+    values = _parsed(given) if isinstance(given, str) else given
+    if not isinstance(values, Mapping):
         raise InvalidInputError(f"fault: it must be a Fault, a text or an object, not {type(given).__name__}.")
-    kind = kind_of(given.get("name"))
-    for key in given:
-        if key != "name":
-            _check_key(given["name"], kind, key)
-    return Fault(**given)
+    kind = kind_of(values.get("name"))
+    for key in values:
+        if key not in ("name", *COMMON, *kind.takes):
+            raise InvalidInputError(
+                f"fault {values['name']!r}: it takes no {str(key)[:100]!r}; it takes {_taken(kind)}."
+            )
+    return Fault(**values)
 
 
-def _from_text(text: str) -> Fault:
+def _parsed(text: str) -> dict[str, Any]:
+    """Return the values of a fault that is written as text."""
     words = shlex.shlex(text, posix=True)
     words.whitespace, words.quotes, words.commenters, words.whitespace_split = ",", '"', "", True
     try:
@@ -164,30 +167,21 @@ def _from_text(text: str) -> Fault:
     kind = kind_of(name)
     if colon and kind.main is None:
         raise InvalidInputError(f"fault {name!r}: it takes no value after a colon.")
-    given = {kind.main: main} if colon and kind.main else {}
-    for word in rest:
+    values: dict[str, Any] = {"name": name}
+    for word in [f"{kind.main}={main}"] * bool(colon) + rest:
         key, equals, value = word.partition("=")
-        if not equals or key in given:
+        if not equals or key in values:
             raise InvalidInputError(f"fault {name!r}: {word[:100]!r} is not of the form key=value, each key once.")
-        _check_key(name, kind, key)
-        given[key] = value
-    return Fault(name, **{key: _parsed(key, value) for key, value in given.items()})
+        values[key] = _number(value) if key not in TEXTS and _NUMBER.fullmatch(value) else value
+    return values
 
 
-def _check_key(name: str, kind: Kind, key: object) -> None:
-    if key not in COMMON and key not in kind.takes:
-        raise InvalidInputError(f"fault {name!r}: it takes no {str(key)[:100]!r}; it takes {_taken(kind)}.")
+def _number(text: str) -> float:
+    return float(text) if "." in text else int(text)
 
 
 def _taken(kind: Kind) -> str:
     return ", ".join((*COMMON, *kind.takes))
-
-
-def _parsed(key: str, value: str) -> Any:
-    """Return the value of a parameter: a number if it looks like one, else the text."""
-    if (COMMON | PARAMETERS)[key].is_text or not re.fullmatch(r"\d{1,15}(\.\d{1,15})?", value, re.ASCII):
-        return value
-    return float(value) if "." in value else int(value)
 
 
 def _quoted(value: object) -> str:

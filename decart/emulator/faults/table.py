@@ -98,38 +98,34 @@ def _is_origin(value: object) -> bool:
         return False
 
 
-@attrs.frozen
-class Parameter:
-    """A parameter: valid values, in words and as a check, and whether a text that looks like a number stays a text."""
+Parameter = tuple[str, Callable[[Any], bool]]
+"""What a valid value is, in words and as a check."""
 
-    what: str
-    is_valid: Callable[[Any], bool]
-    is_text: bool = False
+_TEXT: Parameter = ("some text", _is_text)
 
-
-_TEXT = Parameter("some text", _is_text, is_text=True)
 COMMON: dict[str, Parameter] = {
-    "on": Parameter(f"one of {', '.join(ROUTES)}", lambda value: value in ROUTES, is_text=True),
-    "times": Parameter(
-        "a whole number, 1 or more, or 'forever'", lambda value: value == "forever" or _is_whole(1)(value)
-    ),
-    "after": Parameter("a whole number, 0 or more", _is_whole(0)),
+    "on": (f"one of {', '.join(ROUTES)}", lambda value: value in ROUTES),
+    "times": ("a whole number, 1 or more, or 'forever'", lambda value: value == "forever" or _is_whole(1)(value)),
+    "after": ("a whole number, 0 or more", _is_whole(0)),
 }
 """The parameters that every fault takes."""
 
 PARAMETERS: dict[str, Parameter] = {
-    "code": Parameter("an HTTP status, 200 to 599", _is_whole(200, 599)),
+    "code": ("an HTTP status, 200 to 599", _is_whole(200, 599)),
     "detail": _TEXT,
-    "retry_after": Parameter("a number of seconds", _is_seconds),
-    "retry_after_date": Parameter("a number of seconds from now", _is_seconds),
+    "retry_after": ("a number of seconds", _is_seconds),
+    "retry_after_date": ("a number of seconds from now", _is_seconds),
     "field": _TEXT,
     "word": _TEXT,
-    "seconds": Parameter("a number of seconds", _is_seconds),
-    "bytes": Parameter("a whole number of bytes", _is_whole(0)),
-    "to": Parameter("the address of an origin, such as https://elsewhere.invalid", _is_origin, is_text=True),
+    "seconds": ("a number of seconds", _is_seconds),
+    "bytes": ("a whole number of bytes", _is_whole(0)),
+    "to": ("the address of an origin, such as https://elsewhere.invalid", _is_origin),
     "reason": _TEXT,
 }
 """The parameters that some faults take."""
+
+TEXTS = ("on", "detail", "field", "word", "to", "reason")
+"""The parameters that stay texts even if they look like a number."""
 
 
 def usage(name: str) -> str:
