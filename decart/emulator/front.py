@@ -10,7 +10,6 @@ Delays use the sleep that is passed in: real over HTTP, on the virtual clock in 
 
 from __future__ import annotations
 
-import io
 import logging
 import re
 from collections.abc import Iterable, Iterator
@@ -40,7 +39,7 @@ def environ_of(method: str, target: str, headers: Iterable[tuple[str, str]], bod
         method: The method.
         target: The path and query, as they were sent.
         headers: The headers, as text.
-        body: A binary stream.
+        body: A binary stream, which counts what has been read.
     """
     path, _, query = target.partition("?")
     environ = {
@@ -96,7 +95,7 @@ class _Exchange:
 
     def __init__(self, emulator: Emulator, environ: dict[str, Any], path: str, sleep: Sleep) -> None:
         self._emulator, self._path, self._sleep = emulator, path, sleep
-        self._input = environ["wsgi.input"] = _Counted(environ["wsgi.input"])
+        self._body = environ["wsgi.input"]
         self._request = Incoming(environ)
         self.route, self._job_id = route_of(self._request.method, path)
         self._at = emulator.clock.now()
@@ -131,7 +130,9 @@ class _Exchange:
         fault = next((fault for fault in self._faults if fault.kind.part == "response"), None)
         response = replacement(fault, self._path) if fault is not None else None
         if response is not None:
-            self._input.drain()
+            with suppress(BadRequest):  # the client hangs up
+                while self._body.read(CHUNK):
+                    pass
             return response
         response = app.respond(self._request)
         self._job_id = self._job_id or self._request.job_id
@@ -163,7 +164,7 @@ class _Exchange:
                 key=fingerprint(key) if key else None,
                 headers=safe(dict(request.headers)),
                 faults=tuple(self._names),
-                received=self._input.count,
+                received=self._body.tell(),
                 fields=short(request.texts),
                 files=tuple(short(dict.fromkeys(request.uploads, ""))),
             )
@@ -179,29 +180,9 @@ class _Exchange:
             self._request.method,
             quote(self._path),
             self._status or "dropped",
-            self._input.count,
+            self._body.tell(),
             self._sent,
             (self._emulator.clock.now() - self._at) * 1000,
             f", job {quote(self._job_id, safe='')}" if self._job_id else "",
             f", fault {' '.join(self._names)}" if self._names else "",
         )
-
-
-class _Counted(io.RawIOBase):
-    """The body of a request, counted as it is read."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self.count = 0
-
-    def readinto(self, buffer: Any) -> int:
-        data: bytes = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
-        self.count += len(data)
-        return len(data)
-
-    def drain(self) -> None:
-        """Read and discard the rest, up to where the client hangs up."""
-        with suppress(BadRequest):
-            while self.read(CHUNK):
-                pass

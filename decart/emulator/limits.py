@@ -10,7 +10,6 @@ BACKLOG = 512  # connections that wait to be accepted; with few, a burst of clie
 IDLE = 75  # how long an idle connection is kept; less would close some as their next request arrives
 LINE = 64 * 1024  # the longest line within a chunked body, and all of the lines after it
 STOP_CHECK = 0.02  # time between checks of an idle server whether it should stop
-DISCONNECT_CHECK = 0.25  # time between checks that a client whose response is stalled is still connected
 
 # requests
 UPLOAD_LIMIT = 512 * MIB  # the largest body; the service refuses files of more than a few hundred MB, too

@@ -11,7 +11,7 @@ import socketserver
 import struct
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,7 +20,7 @@ from werkzeug.wsgi import LimitedStream
 
 from .faults.acting import ConnectionDropped
 from .front import Front, environ_of
-from .limits import BACKLOG, CHUNK, DISCONNECT_CHECK, IDLE, LINE, STOP_CHECK
+from .limits import BACKLOG, CHUNK, DAY, IDLE, LINE, STOP_CHECK
 from .service import Emulator
 
 if TYPE_CHECKING:
@@ -166,19 +166,24 @@ class _Handler(BaseHTTPRequestHandler):
             environ["wsgi.input_terminated"] = True
         try:
             response = self._server.front.respond(environ, self._sleep)
-            chunks, status, headers = response.get_wsgi_response(environ)
-            try:
+            with closing(response):
                 self.close_connection |= not body.is_exhausted or self._server.stopping.is_set()
-                self._send_head(status, headers)
+                chunks, status, headers = response.get_wsgi_response(environ)
+                self._send_head(status, dict(headers))
                 for chunk in chunks:
                     self.wfile.write(chunk)
-            finally:
-                response.close()
         except ConnectionDropped as dropped:
-            self._drop(dropped.reset)
-        else:
-            if not body.is_exhausted:
-                self._discard(body)
+            self.close_connection = True
+            if dropped.reset:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.rfile.close()  # which would keep the socket open
+                self.connection.close()
+            return
+        if not body.is_exhausted:  # closing now would reset the connection, and lose the response
+            self.connection.shutdown(socket.SHUT_WR)
+            with suppress(BadRequest):
+                while body.read(CHUNK):
+                    pass
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = respond
 
@@ -194,53 +199,34 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_error(501 if coding else 400)
                 return None
 
-    def _send_head(self, status: str, headers: list[tuple[str, str]]) -> None:
+    def _send_head(self, status: str, headers: dict[str, str]) -> None:
         code, _, reason = status.partition(" ")
         self.send_response_only(int(code), reason)
-        for name, value in headers:
-            self.send_header(name, value)
-        sent = {name.lower() for name, _ in headers}
-        if "date" not in sent:
-            self.send_header("Date", self.date_time_string())
-        self.send_header("Server", "decart-emulator")
-        if self.close_connection or ("content-length" not in sent and int(code) not in (204, 304)):
-            self.send_header("Connection", "close")
+        headers = {"Server": "decart-emulator", "Date": self.date_time_string(), **headers}
+        has_end = "Content-Length" in headers or code in ("204", "304")
+        if has_end and not self.close_connection:
+            headers |= {"Connection": "keep-alive", "Keep-Alive": f"timeout={IDLE}"}
         else:
-            self.send_header("Connection", "keep-alive")
-            self.send_header("Keep-Alive", f"timeout={IDLE}")
+            headers["Connection"] = "close"
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
 
-    def _discard(self, body: LimitedStream | _Chunked) -> None:
-        """Read the rest of a request: closing a connection with unread data would reset it, and lose the response."""
-        self.connection.shutdown(socket.SHUT_WR)
-        with suppress(BadRequest):
-            while body.read(CHUNK):
-                pass
-
-    def _drop(self, reset: bool) -> None:
-        """Drop the connection."""
-        self.close_connection = True
-        if reset:
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.rfile.close()  # which would keep the socket open
-            self.connection.close()
-
     def _sleep(self, seconds: float) -> None:
-        """Sleep until the server stops or the client disconnects."""
+        """Sleep until the client disconnects or the server stops: both end the wait for what the client sends next."""
+        self.connection.settimeout(min(seconds, DAY))
         ends = time.monotonic() + seconds
-        while (left := ends - time.monotonic()) > 0:
-            if self._server.stopping.wait(min(left, DISCONNECT_CHECK)):
-                return
-            self.connection.settimeout(0)
-            try:
-                if not self.connection.recv(1, socket.MSG_PEEK) and not self._server.stopping.is_set():
-                    raise ConnectionDropped(reset=False)
-            except BlockingIOError:  # it is connected, and waits
-                pass
-            except OSError:
-                raise ConnectionDropped from None
-            finally:
-                self.connection.settimeout(self._server.silence)
+        try:
+            if self.connection.recv(1, socket.MSG_PEEK):  # its next request
+                self._server.stopping.wait(ends - time.monotonic())
+            elif not self._server.stopping.is_set():
+                raise ConnectionDropped(reset=False)
+        except (TimeoutError, BlockingIOError):
+            pass  # it has waited
+        except OSError:
+            raise ConnectionDropped from None
+        finally:
+            self.connection.settimeout(self._server.silence)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing here: the requests of the service's routes are logged when their responses end."""
@@ -256,7 +242,12 @@ class _Chunked(io.RawIOBase):
     def __init__(self, stream: io.BufferedReader) -> None:
         self._stream = stream
         self._left = 0
+        self._count = 0
         self.is_exhausted = False
+
+    def tell(self) -> int:
+        """Return how many bytes have been read."""
+        return self._count
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Read from the current chunk; return 0 at the end.
@@ -272,6 +263,7 @@ class _Chunked(io.RawIOBase):
                 return 0
             count = self._stream.readinto1(view[: self._left])
             self._left -= count
+            self._count += count
             if not count or (not self._left and self._stream.readline(LINE) != b"\r\n"):
                 raise BadRequest("A chunk has another size than it says.")
             return count
