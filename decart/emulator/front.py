@@ -84,10 +84,11 @@ class Front:
         if control.has(path):
             return control.respond(self._emulator, environ, self._host)
         exchange = _Exchange(self._emulator, environ, path, sleep)
-        response = exchange.respond(self._app)
-        if exchange.route == "status" and isinstance(self._emulator.clock, VirtualClock):
-            self._emulator.clock.advance(self._seconds_per_check)
-        return response
+        try:
+            return exchange.respond(self._app)
+        finally:
+            if exchange.route == "status" and isinstance(self._emulator.clock, VirtualClock):
+                self._emulator.clock.advance(self._seconds_per_check)
 
 
 class _Exchange:
@@ -101,7 +102,7 @@ class _Exchange:
         self._at = emulator.clock.now()
         self._faults = emulator.faults.take(self.route)
         self._names = [fault.name for fault in self._faults]
-        self._status: int | None = None
+        self._status: int | None = None  # none if the connection is dropped
         self._sent = 0
         self._has_ended = False
 

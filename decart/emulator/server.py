@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import re
 import socket
@@ -25,8 +24,6 @@ from .service import Emulator
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-log = logging.getLogger("decart.emulator")
 
 
 class EmulatorServer:
@@ -79,8 +76,9 @@ class EmulatorServer:
 
     def close(self) -> None:
         """Stop listening, let responses in progress finish without waiting for faults, and delete all files."""
-        self._server.shutdown()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
         self._server.server_close()
         self._server.finish(self._grace)
         if self._owns_emulator:

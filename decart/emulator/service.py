@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import Self, get_args
 
 import attrs
 
@@ -36,9 +36,6 @@ from .limits import PAINTERS
 from .render import Cached, RenderError, RenderJob, render
 from .render.job import MAX_FPS, Layout
 from .requestlog import RequestLog
-
-if TYPE_CHECKING:
-    from typing import Self
 
 log = logging.getLogger("decart.emulator")
 

@@ -36,6 +36,11 @@ def test_a_server_with_its_own_emulator_makes_a_video_and_cleans_up(temporary: P
     assert not folder.exists()
 
 
+def test_a_server_that_was_never_started_can_be_closed(temporary: Path) -> None:
+    EmulatorServer().close()
+    assert list(temporary.iterdir()) == []
+
+
 def test_an_emulator_that_is_passed_in_outlives_its_server(temporary: Path) -> None:
     with Emulator(renderer=Studio()) as emulator:
         with EmulatorServer(emulator):
