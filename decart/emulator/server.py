@@ -19,7 +19,7 @@ from werkzeug.wsgi import LimitedStream
 
 from .faults.acting import ConnectionDropped
 from .front import Front, environ_of
-from .limits import BACKLOG, CHUNK, DAY, IDLE, LINE, STOP_CHECK
+from .limits import BACKLOG, CHUNK, DAY, IDLE, LINE, STOP_CHECK, UPLOAD_LIMIT
 from .service import Emulator
 
 if TYPE_CHECKING:
@@ -139,19 +139,19 @@ class _Handler(BaseHTTPRequestHandler):
         self._server = cast(_Server, self.server)
         self._input = cast(io.BufferedReader, self.rfile)
         try:
-            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+            self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             super().handle()
         except OSError:
             pass  # the client was silent, or has disconnected
         finally:
-            self._server.has_ended(self.connection)
+            self._server.has_ended(self.request)
 
     def handle_one_request(self) -> None:
         """Wait for a request, which may take longer than any silence during it, and respond."""
         self.close_connection = True
-        self.connection.settimeout(IDLE)
+        self.request.settimeout(IDLE)
         if self._input.peek(1):
-            self.connection.settimeout(self._server.silence)
+            self.request.settimeout(self._server.silence)
             super().handle_one_request()
 
     def respond(self) -> None:
@@ -173,17 +173,18 @@ class _Handler(BaseHTTPRequestHandler):
         except ConnectionDropped as dropped:
             self.close_connection = True
             if dropped.reset:
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.rfile.close()  # which would keep the socket open
-                self.connection.close()
+                self.request.close()
             return
         if not body.is_exhausted:  # closing now would reset the connection, and lose the response
-            self.connection.shutdown(socket.SHUT_WR)
+            self.request.shutdown(socket.SHUT_WR)
+            left = UPLOAD_LIMIT
             with suppress(BadRequest):
-                while body.read(CHUNK):
-                    pass
+                while left > 0 and (data := body.read(CHUNK)):
+                    left -= len(data)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = respond
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_QUERY = respond
 
     def _body(self) -> LimitedStream | _Chunked | None:
         """Return the body of the request; ``None`` if its length is unknown, which the client has been told."""
@@ -212,10 +213,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _sleep(self, seconds: float) -> None:
         """Sleep until the client disconnects or the server stops: both end the wait for what the client sends next."""
-        self.connection.settimeout(min(seconds, DAY))
+        self.request.settimeout(min(seconds, DAY))
         ends = time.monotonic() + seconds
         try:
-            if self.connection.recv(1, socket.MSG_PEEK):  # its next request
+            if self.request.recv(1, socket.MSG_PEEK):  # its next request
                 self._server.stopping.wait(ends - time.monotonic())
             elif not self._server.stopping.is_set():
                 raise ConnectionDropped(reset=False)
@@ -224,7 +225,7 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             raise ConnectionDropped from None
         finally:
-            self.connection.settimeout(self._server.silence)
+            self.request.settimeout(self._server.silence)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing here: the requests of the service's routes are logged when their responses end."""
