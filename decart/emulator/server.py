@@ -13,6 +13,7 @@ import time
 from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
 
 from werkzeug.exceptions import BadRequest, ClientDisconnected
 from werkzeug.wsgi import LimitedStream
@@ -105,6 +106,7 @@ class _Server(socketserver.ThreadingTCPServer):
         self.silence = silence
         self.stopping = threading.Event()
         self._connections: set[socket.socket] = set()
+        self._threads: WeakSet[threading.Thread] = WeakSet()
         self._one_ended = threading.Condition()
 
     def get_request(self) -> tuple[socket.socket, Any]:
@@ -112,6 +114,11 @@ class _Server(socketserver.ThreadingTCPServer):
         with self._one_ended:
             self._connections.add(connection)
         return connection, address
+
+    def has_begun(self, thread: threading.Thread) -> None:
+        """Know the thread of a connection."""
+        thread.name = "decart-emulator-connection"
+        self._threads.add(thread)
 
     def has_ended(self, connection: socket.socket) -> None:
         """Forget a connection."""
@@ -128,6 +135,8 @@ class _Server(socketserver.ThreadingTCPServer):
                     with suppress(OSError):  # the client has closed it
                         connection.shutdown(how)
                 self._one_ended.wait_for(lambda: not self._connections, patience)
+        for thread in list(self._threads):
+            thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -138,6 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
     def handle(self) -> None:
         self._server = cast(_Server, self.server)
         self._input = cast(io.BufferedReader, self.rfile)
+        self._server.has_begun(threading.current_thread())
         try:
             self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             super().handle()
