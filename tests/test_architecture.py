@@ -54,10 +54,10 @@ for side in ("_async", "_sync"):  # the packages themselves import nothing
     ORDER[ORDER.index(side) : ORDER.index(side)] = [f"{side}.{name}" for name in CLIENT]
 
 EMULATOR = """
-clock dates replies uploads catalogue tokens authentication forms
+clock limits messages catalogue access files forms
 render.words render.job render.mark render
-jobs files provenance faults.kinds faults.fault faults.notation faults.pending faults.responses faults.jobs faults
-requestlog service routes app guard control welcome wsgi transport virtual reading server
+faults.table faults.fault faults.acting faults
+requestlog service routes app control front virtual server
 __init__ __main__
 """.split()  # noqa: SIM905 - the same, inside the emulator; how its pictures are drawn is a matter of their own
 
@@ -83,7 +83,7 @@ ONLY_IN = {
     "pytest": {"integrations.pytest_plugin"},
 }
 LIMIT = 300
-EXTRAS = {"av", "numpy", "pydantic", "werkzeug", "cheroot", "flask", "responses"}
+EXTRAS = {"av", "numpy", "pydantic", "werkzeug", "flask", "responses"}
 
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

@@ -22,7 +22,7 @@ from support.studio import Studio
 
 from decart import DecartClient, models
 from decart.emulator import Emulator, EmulatorServer
-from decart.emulator.faults.kinds import KINDS
+from decart.emulator.faults import KINDS
 from decart.emulator.render import RenderJob
 from decart.emulator.routes import ROUTES
 
@@ -35,6 +35,11 @@ def test_a_server_with_its_own_emulator_makes_a_video_and_cleans_up(temporary: P
         client.close()
         assert folder.exists()
     assert not folder.exists()
+
+
+def test_a_server_that_was_never_started_can_be_closed(temporary: Path) -> None:
+    EmulatorServer().close()
+    assert list(temporary.iterdir()) == []
 
 
 def test_an_emulator_that_is_passed_in_outlives_its_server(temporary: Path) -> None:
@@ -234,6 +239,19 @@ def test_a_stalled_response_is_finished_when_the_server_stops() -> None:
             assert b"Job not found" in rest.read()
 
 
+@pytest.mark.parametrize("requests", [1, 200], ids=["waiting", "sending more requests than are read at once"])
+def test_a_silence_ends_by_itself_for_a_client_that_stays(requests: int) -> None:
+    with (
+        Emulator(renderer=Studio(), faults="stall:0.3") as emulator,
+        EmulatorServer(emulator) as server,
+        socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as sock,
+    ):
+        request = b"GET /v1/jobs/x HTTP/1.1\r\nHost: emulator\r\nX-API-KEY: dct_x\r\n"
+        sock.sendall((requests - 1) * (request + b"\r\n") + request + b"Connection: close\r\n\r\n")
+        with sock.makefile("rb") as file:
+            assert file.read().count(b"HTTP/1.1 404 NOT FOUND\r\n") == requests
+
+
 class Listener(logging.Handler):
     """A log handler that keeps its lines, and signals when there is one."""
 
@@ -261,7 +279,10 @@ def test_a_disconnected_client_is_detected(reset: bool, listener: Listener) -> N
     with Emulator(renderer=Studio(), faults="stall:1000,bytes=1") as emulator, EmulatorServer(emulator) as server:
         with socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as sock:
             sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: emulator\r\nX-API-KEY: dct_x\r\n\r\n")
-            assert sock.recv(1) == b"H"
+            with sock.makefile("rb") as response:
+                while response.readline() != b"\r\n":
+                    pass
+                assert response.read(1) == b"{"
             assert listener.lines == []  # the exchange goes on
             if reset:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
