@@ -56,7 +56,7 @@ for side in ("_async", "_sync"):  # the packages themselves import nothing
 EMULATOR = """
 clock dates replies uploads catalogue tokens authentication forms
 render.words render.job render.mark render
-jobs files provenance faults.kinds faults.fault faults.notation faults.pending faults.responses faults.jobs faults
+layouts jobs files provenance faults.kinds faults.fault faults.notation faults.pending faults.responses faults.jobs faults
 requestlog service routes app guard control welcome wsgi transport virtual reading server
 __init__ __main__
 """.split()  # noqa: SIM905 - the same, inside the emulator; how its pictures are drawn is a matter of their own

@@ -63,7 +63,7 @@ examples:
       DECART_BASE_URL=http://127.0.0.1:8787 DECART_API_KEY=dct_local python your_program.py
   decart emulator --fault status:503,on=submit,times=2,retry_after=1 --fault drop-midway
       refuses two submits, which are then sent again, and drops the connection halfway through the first download
-  decart emulator --layout end --fps 24 --model lucy-preview=video-edit
+  decart emulator --layout service --model lucy-preview=video-edit
       makes files like those of the service, and knows a model that is not in the catalogue
 """
 
@@ -90,8 +90,13 @@ def add_commands(commands: Commands) -> None:
         metavar="NAME=TASK",
         help="add a model, such as lucy-preview=video-edit; repeatable",
     )
-    add("--layout", choices=("start", "end"), default="start", help="where MP4 files have their index (default: start)")
-    add("--fps", type=_fps, help="frame rate of videos made from text and images (default: the model's)")
+    add(
+        "--layout",
+        choices=("start", "end", "service"),
+        default="start",
+        help="where MP4 files have their index (default: start); service: sizes, rates and lengths like the service's",
+    )
+    add("--fps", type=_fps, help="frame rate of videos made from text and images (default: the layout's or the model's)")
     add("--fault", type=_fault, action="append", default=[], help="inject a fault, see below; repeatable")
 
 

@@ -32,8 +32,9 @@ from .faults.jobs import renderer_for
 from .files import Files
 from .forms import Form
 from .jobs import Job, Jobs
+from .layouts import Layout, laid_out
 from .render import Cached, RenderError, RenderJob, render
-from .render.job import MAX_FPS, Layout
+from .render.job import MAX_FPS
 from .requestlog import RequestLog
 from .tokens import Tokens
 
@@ -103,9 +104,11 @@ class Emulator:
         keep: How many jobs are kept, with their videos, and how many uploaded files. Beyond that, the oldest ones (of
             the jobs, those that have ended) are deleted.
         layout: Where MP4 files have their index: ``"start"``, so that a player can begin before it has loaded the file,
-            or ``"end"``, as in files that the service made.
-        fps: Frames per second of videos made from text and from pictures; by default, the model's. Files of the
-            service had 24 or 32. An edited video keeps the rate of its source.
+            or ``"end"``. With ``"service"``, results are like files that the service made: the index at the end, and
+            videos made from text and pictures in 1280x720 with 161 frames at 32 per second (``lucy-dev-i2v``: 1280x704
+            with 81 frames at 24).
+        fps: Frames per second of videos made from text and from pictures; by default, those of the layout or the model.
+            An edited video keeps the rate of its source.
 
     Raises:
         InvalidInputError: ``layout`` or ``fps`` is invalid.
@@ -137,7 +140,7 @@ class Emulator:
         fps: int | None = None,
     ) -> None:
         if layout not in get_args(Layout):
-            raise InvalidInputError(f"Emulator: layout must be 'start' or 'end', not {layout!r}.")
+            raise InvalidInputError(f"Emulator: layout must be 'start', 'end' or 'service', not {layout!r}.")
         if fps is not None and not 1 <= fps <= MAX_FPS:
             raise InvalidInputError(f"Emulator: fps must be between 1 and {MAX_FPS}, not {fps!r}.")
         self._layout: Layout = layout
@@ -231,8 +234,7 @@ class Emulator:
         folder.mkdir()
         for name, file in form.files.items():
             file.save(folder / name)
-        order = _order(form, folder)
-        return attrs.evolve(order, layout=self._layout, fps=self._fps or order.fps)
+        return laid_out(_order(form, folder), self._layout, self._fps)
 
 
 def _rendered(renderer: Renderer, order: RenderJob, target: Path) -> None:
