@@ -9,26 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import attrs
 from document import document
 from jsonschema import Draft202012Validator
+from wire import Received
 
 Json = dict[str, Any]
 NOWHERE = {  # for a request that has no operation: the statuses, each with the headers that it has
     404: (),
     405: ("allow",),
 }
-
-
-@attrs.frozen(kw_only=True)
-class Received:
-    """A response, and the method and path of its request."""
-
-    method: str
-    path: str
-    status: int
-    headers: dict[str, str]
-    body: bytes
 
 
 class Checker:

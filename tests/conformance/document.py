@@ -60,7 +60,7 @@ def _list(items: Json, **bounds: int) -> Json:
 
 
 _MORE: Json = {"seed": SEED, "resolution": HD, "enhance_prompt": YES}
-_EDIT = _object("data", data=FILE, prompt=STRING, reference_image=FILE, **_MORE)
+_EDIT = _object("data", data=FILE, prompt={**STRING, "default": ""}, reference_image=FILE, **_MORE)
 _IMAGE = _object("prompt data", prompt=TEXT, data=FILE, reference_image=FILE, **{**_MORE, "resolution": HD_OR_SD})
 
 _FIELDS: dict[Task, Json] = {  # of tasks that the service's document no longer has a model for
@@ -150,7 +150,8 @@ def _operation(
 ) -> Json:
     """Describe an operation: its successful responses, by status, and the statuses with which it is refused."""
     refusals = {str(status): _json("Detail") for status in (*refused, *((401, 403) if key else ()))}
-    operation: Json = {"responses": {**refusals, "422": _json("HTTPValidationError"), **done}}
+    invalid = {"422": _json("HTTPValidationError")} if form or json is not None else {}
+    operation: Json = {"responses": {**refusals, **invalid, **done}}
     if key:
         operation["security"] = [{"ApiKey": []}]
     if form:

@@ -6,43 +6,28 @@ emulator, or on a body of hundreds of megabytes. Responses to faults are left ou
 
 from __future__ import annotations
 
-import http.client
-import io
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
-from urllib.parse import urlsplit
 
-from checker import Checker, Received
+from checker import Checker
 from document import BEYOND, CATALOGUE, FORMS
-from PIL import Image
+from wire import FORM, KEY, Received, exchange, multipart, picture
 
 from decart.emulator import Emulator, EmulatorServer
 from decart.emulator.render import RenderError, render_small
 
-KEY = "dct_conformance"
 TOO_LONG = 600 * 1024 * 1024  # bytes of a body that is announced, and not sent
 BROKEN = "broken"  # a prompt whose image cannot be made
-FORM = "multipart/form-data; boundary=x"
 ELSEWHERE = "https://elsewhere.example"
-
-
-def multipart(fields: dict[str, str | bytes]) -> bytes:
-    """Return a form; bytes are a file."""
-    body = b""
-    for name, value in fields.items():
-        file = f'; filename="{name}.png"' if isinstance(value, bytes) else ""
-        data = value if isinstance(value, bytes) else value.encode()
-        body += f'--x\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode() + data + b"\r\n"
-    return body + b"--x--\r\n"
 
 
 class Caller:
     """Send requests to one server, and check the responses."""
 
     def __init__(self, url: str, checker: Checker) -> None:
-        self._host = urlsplit(url).netloc
+        self._url = url
         self._checker = checker
         self.wrong: list[str] = []
 
@@ -51,23 +36,7 @@ class Caller:
     ) -> Received:
         """Send a request, whose response has to have this status."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
-        given |= {"Content-Length": str(len(body)), "Connection": "close"} | given | ({"X-API-KEY": key} if key else {})
-        connection = http.client.HTTPConnection(self._host, timeout=60)
-        try:
-            connection.putrequest(method, path)
-            for name, value in given.items():
-                connection.putheader(name, value)
-            connection.endheaders(body)
-            response = connection.getresponse()
-            received = Received(
-                method=method,
-                path=path,
-                status=response.status,
-                headers={name.lower(): value for name, value in response.getheaders()},
-                body=response.read(),
-            )
-        finally:
-            connection.close()
+        received = exchange(self._url, method, path, body, given | ({"X-API-KEY": key} if key else {}))
         wrong = self._checker.wrong(received)
         if received.status != expect:
             wrong = f"{received.status} instead of {expect}: {received.body[:200]!r}"
@@ -99,13 +68,6 @@ class Caller:
         self.send("POST", path, b"nonsense", expect=400, Content_Type=FORM, **more)
         self.form(path, {}, expect=422, **more)
         self.send("POST", path, expect=413, Content_Type=FORM, Content_Length=str(TOO_LONG), **more)
-
-
-def picture() -> bytes:
-    """Return a small picture."""
-    file = io.BytesIO()
-    Image.new("RGB", (24, 16), "teal").save(file, "PNG")
-    return file.getvalue()
 
 
 def a_form() -> dict[str, str | bytes]:
