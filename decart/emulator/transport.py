@@ -6,12 +6,11 @@ import errno
 import io
 import os
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
-
-from werkzeug.test import EnvironBuilder
 
 from ..errors import InvalidInputError, TransportError
 from ..transports.base import HttpRequest, HttpResponse, Timeout
@@ -57,20 +56,7 @@ class EmulatorTransport:
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
         """Send the request; it takes no time on the clock unless a fault does."""
-        parts = urlsplit(request.url)
-        body = b"".join(request.body) if request.body is not None else b""
-        builder = EnvironBuilder(
-            base_url=f"{parts.scheme}://{parts.netloc}",
-            method=request.method,
-            headers=list(request.headers.items()),
-            input_stream=io.BytesIO(body),
-            content_length=len(body),
-        )
-        environ = builder.get_environ() | {
-            "PATH_INFO": _unquoted(parts.path),
-            "QUERY_STRING": parts.query,
-            SLEEP: self._sleeping(timeout),
-        }
+        environ = _environ(request) | {SLEEP: self._sleeping(timeout)}
         head: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Callable[..., None]:
@@ -113,6 +99,35 @@ class EmulatorTransport:
         """Close the emulator, if this transport created it."""
         if self._owns_emulator:
             self.emulator.close()
+
+
+def _environ(request: HttpRequest) -> dict[str, Any]:
+    """Return a request as WSGI has it (PEP 3333), which a general builder takes several times as long to do."""
+    parts = urlsplit(request.url)
+    body = b"".join(request.body) if request.body is not None else b""
+    headers = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request.headers.items()}
+    kind = headers.pop("HTTP_CONTENT_TYPE", None)
+    headers.pop("HTTP_CONTENT_LENGTH", None)
+    return {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": _unquoted(parts.path),
+        "QUERY_STRING": parts.query,
+        "SERVER_NAME": parts.hostname or "",
+        "SERVER_PORT": str(parts.port or (443 if parts.scheme == "https" else 80)),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": parts.netloc,
+        "CONTENT_LENGTH": str(len(body)),
+        **({} if kind is None else {"CONTENT_TYPE": kind}),
+        **headers,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": parts.scheme,
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
 
 
 def _unquoted(path: str) -> str:

@@ -8,7 +8,7 @@ from .._async.client import AsyncDecartClient
 from ..client import DecartClient
 from ..transports.threaded import ThreadedTransport
 from .clock import VirtualClock
-from .render import render_small
+from .remembered import render_remembered
 from .service import Emulator
 from .transport import EmulatorTransport
 
@@ -40,7 +40,7 @@ class VirtualEmulator(Emulator):
     clock: VirtualClock
 
     def __init__(self, **settings: Any) -> None:
-        usual: dict[str, Any] = {"clock": VirtualClock(), "renderer": render_small, "background": False}
+        usual: dict[str, Any] = {"clock": VirtualClock(), "renderer": render_remembered, "background": False}
         super().__init__(**(usual | settings))
 
     def client(self, **settings: Any) -> DecartClient:
