@@ -57,7 +57,7 @@ EMULATOR = """
 clock dates replies uploads catalogue tokens authentication forms
 render.words render.job render.mark render
 layouts jobs files provenance faults.kinds faults.fault faults.notation faults.pending faults.responses faults.jobs faults
-requestlog service routes app guard control welcome wsgi transport remembered virtual reading server
+requestlog assertions service routes app guard control welcome wsgi transport remembered virtual reading server
 __init__ __main__
 """.split()  # noqa: SIM905 - the same, inside the emulator; how its pictures are drawn is a matter of their own
 

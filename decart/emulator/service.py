@@ -24,6 +24,7 @@ import attrs
 from ..errors import InvalidInputError
 from ..models import ModelDefinition
 from ..transports.base import SystemClock
+from .assertions import AssertableLog
 from .authentication import Authenticator
 from .catalogue import Catalogue
 from .dates import Dates
@@ -35,7 +36,6 @@ from .jobs import Job, Jobs
 from .layouts import Layout, laid_out
 from .render import Cached, RenderError, RenderJob, render
 from .render.job import MAX_FPS
-from .requestlog import RequestLog
 from .tokens import Tokens
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ class Emulator:
         tokens: The client tokens.
         files: The uploaded files.
         faults: The pending faults.
-        requests: Every request so far; see `decart.emulator.requestlog`.
+        requests: Every request so far, with assertions about submits; see `decart.emulator.requestlog` and
+            `decart.emulator.assertions`.
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class Emulator:
         self._processing = processing
         self.clock = clock or SystemClock()
         self.faults = Faults(faults)
-        self.requests = RequestLog()
+        self.requests = AssertableLog()
         self._executor: Executor = ThreadPoolExecutor(1, "decart-emulator") if background else _OnDemand()
         self._folder = Path(tempfile.mkdtemp(prefix="decart-emulator-"))
         self._delete = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
