@@ -56,8 +56,8 @@ for side in ("_async", "_sync"):  # the packages themselves import nothing
 EMULATOR = """
 clock dates replies uploads catalogue tokens authentication forms
 render.words render.job render.mark render
-layouts jobs files provenance faults.kinds faults.fault faults.notation faults.pending faults.responses faults.jobs faults
-requestlog assertions service routes app guard control welcome wsgi transport remembered virtual reading server
+layouts provenance faults.kinds faults.fault faults.notation faults.pending faults.responses faults.jobs faults
+scenario jobs files requestlog assertions service routes app guard control welcome wsgi transport remembered virtual reading server
 __init__ __main__
 """.split()  # noqa: SIM905 - the same, inside the emulator; how its pictures are drawn is a matter of their own
 

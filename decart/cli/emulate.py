@@ -65,6 +65,15 @@ examples:
       refuses two submits, which are then sent again, and drops the connection halfway through the first download
   decart emulator --layout service --model lucy-preview=video-edit
       makes files like those of the service, and knows a model that is not in the catalogue
+  decart emulator --scenario scenario.toml
+      plays a scenario, such as:
+        repeat = true
+        [[job]]
+        pending = 1
+        processing = 2
+        faults = ["status:503,on=submit"]
+        [[job]]
+        fails = "the prompt was refused"
 """
 
 
@@ -98,6 +107,7 @@ def add_commands(commands: Commands) -> None:
     )
     add("--fps", type=_fps, help="frame rate of videos made from text and images (default: the layout's or the model's)")
     add("--fault", type=_fault, action="append", default=[], help="inject a fault, see below; repeatable")
+    add("--scenario", metavar="FILE", help="play the jobs of this TOML file: their durations and faults, in order")
 
 
 def _add_details(parser: ArgumentParser) -> None:
@@ -169,6 +179,7 @@ def serve(arguments: Namespace, output: Output) -> int:
         models=arguments.model,
         today=arguments.today,
         faults=arguments.fault,
+        scenario=arguments.scenario,
         layout=arguments.layout,
         fps=arguments.fps,
     )

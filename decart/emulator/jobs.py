@@ -8,6 +8,8 @@ from pathlib import Path
 
 import attrs
 
+from .scenario import Turn
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class Job:
@@ -17,6 +19,7 @@ class Job:
         id: Its id, which cannot be guessed.
         submitted: The time of the submit, on the emulator's clock.
         target: The path of its result, in a folder of its own.
+        turn: How long it takes, and the faults that it meets.
         work: The rendering.
         kind: The MIME type of the result.
         fault: The name of the fault that decides its outcome, if there is one.
@@ -25,6 +28,7 @@ class Job:
     id: str
     submitted: float
     target: Path
+    turn: Turn
     work: Future[None]
     kind: str
     fault: str | None = None

@@ -8,6 +8,7 @@ A job's status is not stored: it follows from the time and from whether its vide
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import tempfile
 import threading
@@ -28,7 +29,7 @@ from .assertions import AssertableLog
 from .authentication import Authenticator
 from .catalogue import Catalogue
 from .dates import Dates
-from .faults import FaultLike, Faults
+from .faults import Fault, FaultLike, Faults
 from .faults.jobs import renderer_for
 from .files import Files
 from .forms import Form
@@ -36,6 +37,7 @@ from .jobs import Job, Jobs
 from .layouts import Layout, laid_out
 from .render import Cached, RenderError, RenderJob, render
 from .render.job import MAX_FPS
+from .scenario import Scenario, Turn
 from .tokens import Tokens
 
 if TYPE_CHECKING:
@@ -101,6 +103,7 @@ class Emulator:
             needed, which suits a virtual clock.
         today: Whether retired models are refused (410), as by today's service; otherwise they work.
         faults: The faults to inject; see `decart.emulator.faults`. More can be added at any time.
+        scenario: The path of a file with what happens to each job in turn; see `decart.emulator.scenario`.
         keep: How many jobs are kept, with their videos, and how many uploaded files. Beyond that, the oldest ones (of
             the jobs, those that have ended) are deleted.
         layout: Where MP4 files have their index: ``"start"``, so that a player can begin before it has loaded the file,
@@ -111,7 +114,7 @@ class Emulator:
             An edited video keeps the rate of its source.
 
     Raises:
-        InvalidInputError: ``layout`` or ``fps`` is invalid.
+        InvalidInputError: ``layout``, ``fps`` or ``scenario`` is invalid.
 
     Attributes:
         clock: The source of time.
@@ -136,6 +139,7 @@ class Emulator:
         background: bool = True,
         today: bool = False,
         faults: FaultLike | Iterable[FaultLike] = (),
+        scenario: str | os.PathLike[str] | None = None,
         keep: int = 1_000,
         layout: Layout = "start",
         fps: int | None = None,
@@ -146,10 +150,9 @@ class Emulator:
             raise InvalidInputError(f"Emulator: fps must be between 1 and {MAX_FPS}, not {fps!r}.")
         self._layout: Layout = layout
         self._fps = fps
-        self._pending = pending
-        self._processing = processing
         self.clock = clock or SystemClock()
         self.faults = Faults(faults)
+        self._scenario = Scenario(scenario, Turn(pending=pending, processing=processing))
         self.requests = AssertableLog()
         self._executor: Executor = ThreadPoolExecutor(1, "decart-emulator") if background else _OnDemand()
         self._folder = Path(tempfile.mkdtemp(prefix="decart-emulator-"))
@@ -182,7 +185,8 @@ class Emulator:
         order = self._accept(form, folder)
         picture = form.model.task.endswith("-to-image")
         target = folder / ("result.png" if picture else "result.mp4")
-        fault = self.faults.take_for_job()
+        turn = self._scenario.take()
+        fault = self.faults.take_for_job() or turn.faults.take_for_job()
         renderer = self._renderer if fault is None else renderer_for(fault)
         job = Job(
             id=job_id,
@@ -191,9 +195,17 @@ class Emulator:
             work=Future() if renderer is None else self._executor.submit(_rendered, renderer, order, target),
             kind="image/png" if picture else "video/mp4",
             fault=fault.name if fault is not None else None,
+            turn=turn,
         )
         self._jobs.add(job)
         return job
+
+    def faults_for(self, route: str, job_id: str | None) -> tuple[Fault, ...]:
+        """Use up and return the faults of a request: those of the emulator, or else those of the job's scenario."""
+        own = self.faults.take(route)
+        job = self.find(job_id) if job_id is not None else None
+        turn = job.turn if job is not None else self._scenario.current if route == "submit" else None
+        return own or (turn.faults.take(route) if turn is not None else ())
 
     @contextmanager
     def picture(self, form: Form) -> Iterator[Path]:
@@ -219,9 +231,9 @@ class Emulator:
     def state(self, job: Job) -> State:
         """Return the current state of a job."""
         age = self.clock.now() - job.submitted
-        if age < self._pending:
+        if age < job.turn.pending:
             return State("pending")
-        if age < self._pending + self._processing or not job.work.done():
+        if age < job.turn.pending + job.turn.processing or not job.work.done():
             return State("processing")
         error = job.work.exception()
         if error is None:

@@ -89,7 +89,7 @@ class _Exchange:
         self._method: str = environ["REQUEST_METHOD"]
         self.route, self._job_id = route_of(self._method, path)
         self._at = emulator.clock.now()
-        self._faults = emulator.faults.take(self.route)
+        self._faults = emulator.faults_for(self.route, self._job_id)
         self._names = [fault.name for fault in self._faults]
         self._sleep: Sleep = environ.get(SLEEP, SystemClock().sleep)
         self._input = environ["wsgi.input"] = _Counted(environ["wsgi.input"])
