@@ -57,7 +57,8 @@ EMULATOR = """
 clock dates replies uploads catalogue tokens authentication forms
 render.words render.job render.mark render
 layouts provenance faults.kinds faults.fault faults.notation faults.pending faults.responses faults.jobs faults
-scenario jobs files requestlog assertions service routes app guard control welcome wsgi transport remembered virtual reading server
+scenario jobs files requestlog assertions service routes app guard control welcome wsgi transport remembered virtual
+reading server
 __init__ __main__
 """.split()  # noqa: SIM905 - the same, inside the emulator; how its pictures are drawn is a matter of their own
 

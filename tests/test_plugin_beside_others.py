@@ -73,13 +73,18 @@ class Async(unittest.IsolatedAsyncioTestCase):
     async def test_it(self):
         self.assertEqual((await self.client.queue.submit_and_poll(LAKE)).status, "completed")
 """
-MANY = "from decart import models\n" + LAKE + "\n" + "".join(
-    f"""
+MANY = (
+    "from decart import models\n"
+    + LAKE
+    + "\n"
+    + "".join(
+        f"""
 def test_{number}(decart_server, decart_client):
     decart_client.queue.submit_and_poll(LAKE)
     decart_server.emulator.requests.assert_submitted_once()
 """
-    for number in range(8)
+        for number in range(8)
+    )
 )
 
 

@@ -105,7 +105,7 @@ def add_commands(commands: Commands) -> None:
         default="start",
         help="where MP4 files have their index (default: start); service: sizes, rates and lengths like the service's",
     )
-    add("--fps", type=_fps, help="frame rate of videos made from text and images (default: the layout's or the model's)")
+    add("--fps", type=_fps, help="frame rate of videos made from text and images (default: the layout's or model's)")
     add("--fault", type=_fault, action="append", default=[], help="inject a fault, see below; repeatable")
     add("--scenario", metavar="FILE", help="play the jobs of this TOML file: their durations and faults, in order")
 

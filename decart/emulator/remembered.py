@@ -19,7 +19,7 @@ _lock = threading.Lock()
 def render_remembered(job: RenderJob, target: Path) -> None:
     """Render a job by ``render_small``, or write the file that it made for the same job earlier in this process.
 
-    Most tests submit the same few jobs, each to an emulator of its own; encoding a video takes longer than all the rest.
+    Most tests submit the same few jobs, each to an emulator of its own, and encoding takes longer than all the rest.
 
     Args:
         job: What to render.

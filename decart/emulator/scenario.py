@@ -1,4 +1,4 @@
-"""A scenario: how long each of an emulator's jobs takes and which faults it meets, one job after the other, from a file.
+"""A scenario: the durations and faults of an emulator's jobs, one job after the other, from a file.
 
 ::
 

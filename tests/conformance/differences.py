@@ -15,7 +15,10 @@ import attrs
 
 Json = dict[str, Any]
 
-BOUNDS = "type enum const default minimum maximum minItems maxItems pattern minLength maxLength".split()
+BOUNDS = (
+    *("type", "enum", "const", "default", "minimum", "maximum"),
+    *("minItems", "maxItems", "pattern", "minLength", "maxLength"),
+)
 PAGE = "the Queue API page says so"
 CLIENTS = "the public clients expect it"
 OURS = "our choice, as no source says what the service does"
@@ -88,8 +91,11 @@ def compared(theirs: Json, ours: Json) -> list[str]:
     """Return the differences that no row of the table allows, and the rows that allow nothing."""
     found = list(differences(theirs, ours))
     used = {row for difference in found for row in difference.rows()}
-    unused = [f"{row[0]}: {row[1]}: is in the table, but does not differ" for row in (ALLOWED[row] for row in range(len(ALLOWED)) if row not in used)]
-    return [str(difference) for difference in found if not difference.rows()] + unused
+    unused = [row for number, row in enumerate(ALLOWED) if number not in used]
+    return [
+        *(str(difference) for difference in found if not difference.rows()),
+        *(f"{operation}: {what}: is in the table, but does not differ" for operation, what, _ in unused),
+    ]
 
 
 def summary(theirs: Json, ours: Json) -> Iterator[str]:

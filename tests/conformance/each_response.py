@@ -166,4 +166,3 @@ def check(checker: Checker) -> Iterator[str]:
     for operation, status in checker.expected():
         if not checker.seen[operation, status]:
             yield f"{operation}: {status} did not occur"
-

@@ -35,6 +35,7 @@ OUTSIDE = {
     "GET /v1/realtime/quota": "realtime is no part of the emulator",
 }
 """Requests that get a 404, and why."""
+FILES = ("data", "file", "reference_image", "start", "end")
 PLACEHOLDER = re.compile(r"<[A-Za-z][^<>]*>")
 VALUES: Json = {
     "x-api-key": KEY,
@@ -109,7 +110,7 @@ def _path(url: Json) -> str:
 
 def _is_file(part: Json) -> bool:
     """Return whether a text stands in for a file: a collection that is made of a document has no files."""
-    return bool(PLACEHOLDER.search(str(part.get("value")))) and part["key"] in ("data", "file", "reference_image", "start", "end")
+    return part["key"] in FILES and PLACEHOLDER.search(str(part.get("value"))) is not None
 
 
 class Replay:

@@ -66,7 +66,12 @@ def test_faults_of_a_submit_act_until_the_job_is_accepted(tmp_path: Path) -> Non
     with emulator(tmp_path, text) as made, made.client() as client:
         client.queue.submit(LAKE)
         client.queue.submit(LAKE)
-        assert [(entry.at, entry.status) for entry in made.requests.submits] == [(0, 503), (7, 503), (14, 200), (14, 200)]
+        assert [(entry.at, entry.status) for entry in made.requests.submits] == [
+            (0, 503),
+            (7, 503),
+            (14, 200),
+            (14, 200),
+        ]
 
 
 def test_faults_of_a_job_affect_only_requests_about_it(tmp_path: Path) -> None:
@@ -111,7 +116,10 @@ def test_faults_that_are_added_come_before_those_of_the_scenario(tmp_path: Path)
         ("[[job]]\nfaults = ['drop-midway', 'drop']", "job 1: faults, number 2: there is no fault named 'drop'; did"),
         ("[[job]]\nfaults = ['status,on=files']", "job 1: faults, number 1: a job has no requests on=files."),
         ("[[job]]\nfails = 3", "job 1: fails must be some text, the reason, not '3'."),
-        ("[[job]]\nfails = 'x'\nfaults = ['empty-result']", "job 1: a job has one outcome, not empty-result and job-fails."),
+        (
+            "[[job]]\nfails = 'x'\nfaults = ['empty-result']",
+            "job 1: a job has one outcome, not empty-result and job-fails.",
+        ),
     ],
 )
 def test_a_mistake_is_refused_with_the_file_and_the_key(text: str, why: str, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Run the JavaScript SDK's own end-to-end tests against the emulator, with the SDK that npm has.
 
 The tests are those of the SDK's repository (``packages/sdk/tests/e2e.test.ts``), unchanged: in place of the SDK they
-import a module of three lines that gives each client the address of the emulator. They are not copied into this
+import a module of four lines that gives each client the address of the emulator. They are not copied into this
 repository. They come from a copy of theirs, whose path is an argument or the variable ``DECART_JS_SDK``, or else from
 GitHub; without either they are skipped. The SDK's tests of its realtime API need WebRTC, which no emulator has.
 """
@@ -32,7 +32,8 @@ PATIENCE = 900.0  # seconds for all tests
 SHIM = """\
 import * as sdk from "./node_modules/@decartai/sdk/dist/index.js";
 export * from "./node_modules/@decartai/sdk/dist/index.js";
-export const createDecartClient = (options) => sdk.createDecartClient({ ...options, baseUrl: process.env.DECART_BASE_URL });
+const { DECART_BASE_URL: baseUrl } = process.env;
+export const createDecartClient = (options) => sdk.createDecartClient({ ...options, baseUrl });
 """
 CONFIG = """\
 import { fileURLToPath } from "node:url";

@@ -99,9 +99,7 @@ def run(*command: str | Path, cwd: Path) -> str:
     """Run a command, and return what it printed."""
     words = [str(word) for word in command]
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # it may lead to ours
-    ended = subprocess.run(
-        words, cwd=cwd, env=variables, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    ended = subprocess.run(words, cwd=cwd, env=variables, capture_output=True, text=True, timeout=PATIENCE, check=False)
     if ended.returncode:
         sys.exit(f"{' '.join(words)} ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}")
     return ended.stdout
