@@ -23,7 +23,7 @@ import itertools
 import os
 import threading
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,21 +70,20 @@ class Scenario:
 
     def __init__(self, path: str | os.PathLike[str] | None, usual: Turn) -> None:
         turns, repeat = ([], False) if path is None else _read(Path(path), usual)
-        self._turns = _fresh(turns, repeat, usual)
+        self._turns = itertools.chain(itertools.cycle(turns) if repeat else turns, itertools.repeat(usual))
         self._lock = threading.Lock()
-        self.current = next(self._turns)
+        self.current = self._next()
 
     def take(self) -> Turn:
         """Return the turn of a job that is accepted now."""
         with self._lock:
-            turn, self.current = self.current, next(self._turns)
+            turn, self.current = self.current, self._next()
             return turn
 
-
-def _fresh(turns: list[Turn], repeat: bool, usual: Turn) -> Iterator[Turn]:
-    """Yield turns, each with faults of its own, and after the last one those of ordinary jobs, without end."""
-    for turn in itertools.chain(itertools.cycle(turns) if repeat else turns, itertools.repeat(usual)):
-        yield attrs.evolve(turn, faults=Faults(turn.faults.left))
+    def _next(self) -> Turn:
+        """Return the next turn, with faults of its own."""
+        turn = next(self._turns)
+        return attrs.evolve(turn, faults=Faults(turn.faults.left))
 
 
 def _read(path: Path, usual: Turn) -> tuple[list[Turn], bool]:
