@@ -205,11 +205,16 @@ def submit_error(cause: DecartSDKError) -> QueueError:
     cause = cause.with_traceback(None)  # its frames hold what the server sent, and are of no use to the caller
     if not outcome_unknown(cause):
         return QueueSubmitError(f"The job was not submitted: {cause}", cause=cause)
-    return SubmitOutcomeUnknownError(
-        "The job may have been accepted, and you may have been charged, so it was not sent again. Check your account "
-        f"before you submit it again. Reason: {_reason(cause)}.",
-        data=cause.data,
-        cause=cause,
+    return SubmitOutcomeUnknownError(not_repeated(cause), data=cause.data, cause=cause)
+
+
+def not_repeated(
+    cause: DecartSDKError, job: str = "The job", advice: str = "Check your account before you submit it again."
+) -> str:
+    """Return the message for a job that may have been accepted: what it may have cost, and what to do about it."""
+    return (
+        f"{job} may have been accepted, and you may have been charged, so it was not sent again. {advice} "
+        f"Reason: {_reason(cause)}."
     )
 
 

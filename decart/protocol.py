@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import quote
 
 import attrs
@@ -42,8 +42,16 @@ from .uploads import MultipartBody, Upload, upload
 
 T = TypeVar("T")
 
-AnyJob = str | JobSubmitResponse | JobStatusResponse | QueueJobResult
-"""A job, by its id or by anything that the queue returned for it."""
+Returned = JobSubmitResponse | JobStatusResponse | QueueJobResult
+"""What the queue returns for a job."""
+
+if TYPE_CHECKING:
+    from .journal.records import JobRecord
+
+    AnyJob = str | Returned | JobRecord
+else:  # a program without a journal needs no records
+    AnyJob = str | Returned
+"""A job, by its id, by anything that the queue returned for it, or by its record in a journal."""
 
 JSON_LIMIT = 1024 * 1024
 """Bytes of a JSON response that are read; the service's have about a hundred."""
@@ -159,12 +167,25 @@ def job_id_of(job: AnyJob, settings: Settings) -> str:
     Raises:
         InvalidInputError: It cannot be an id.
     """
-    job_id = job if isinstance(job, str) else job.job_id if isinstance(job, AnyJob) else None
+    job_id = job if isinstance(job, str) else job.job_id if isinstance(job, Returned) else _id_on_record(job)
     if isinstance(job_id, str) and len(settings.api_key) >= SHORT_KEY and settings.api_key in job_id:
         raise InvalidInputError("job_id must be the id that submit returned, not the API key.")
     if not isinstance(job_id, str) or not is_id(job_id):
         raise refuse("job_id", "the id that submit returned", job)
     return str.__str__(job_id)  # a subclass, such as an Enum, may print as something else
+
+
+def _id_on_record(job: object) -> str | None:
+    """Return the id in a record of a journal; ``None`` for anything else.
+
+    Raises:
+        InvalidInputError: The record has none.
+    """
+    from .journal.records import JobRecord  # only a program that has a journal passes one
+
+    if isinstance(job, JobRecord) and job.job_id is None:
+        raise InvalidInputError(f"The record of the label {job.label!r} is {job.state}, and has no job id.")
+    return job.job_id if isinstance(job, JobRecord) else None
 
 
 def is_id(job_id: str) -> bool:

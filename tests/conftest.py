@@ -68,7 +68,8 @@ SLOWEST = {
     "test_celery_kills",
     "test_celery_tasks_faults",
     "test_recipes",
-    "test_sweeps",
+    "test_browser",
+    "test_sqlite_processes",
     "test_steps_at_once",
 }
 """The test files that take more than about 15 seconds each."""

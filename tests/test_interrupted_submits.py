@@ -19,7 +19,7 @@ import pytest
 from support.servers import http, reply, serving
 from workers.running import small_environment
 
-INTERRUPTS = os.environ.get("INTERRUPTS", "60")
+INTERRUPTS = os.environ.get("INTERRUPTS", "25")
 POLL = "Job j1 continues. Wait for it with client.queue.poll('j1')."
 DOWNLOAD = "Job j1 is done. Fetch its video with client.queue.download('j1', path)."
 PATIENCE = 900.0  # seconds that a program may take; never reached when all is well

@@ -58,10 +58,10 @@ class Outcome:
     report: dict[str, Any] = attrs.field(factory=dict)
 
 
-INTERRUPTS = int(os.environ.get("INTERRUPTS", "60"))
+INTERRUPTS = int(os.environ.get("INTERRUPTS", "25"))
 SIGNALS = [Case("interrupts", "signals", name, 30 * INTERRUPTS) for name in SYNC]
 CANCELLATIONS = [Case("interrupts", "cancellations", name, 30 * INTERRUPTS) for name in ASYNC]
-SOFT_LIMITS = [Case("limits", "soft_limits", name, 5 * INTERRUPTS) for name in SYNC]
+SOFT_LIMITS = [Case("limits", "soft_limits", name, 12 * INTERRUPTS) for name in SYNC]
 GREENLETS = [Case("limits", how, name, 8 * INTERRUPTS) for how in ("timeouts", "kills") for name in SYNC]
 
 

@@ -23,9 +23,10 @@ from support.resources import nothing_left, open_sockets
 from support.servers import FIRST, PATIENCE, Connection, http, serving
 
 from decart import DecartClient, RequestsTransport, RetryPolicy, VideoStream, models
-from decart.transports.base import Transport
+from decart.transports.base import KEPT_CONNECTIONS, Transport
 
 STREAMS = 100
+FORGOTTEN = KEPT_CONNECTIONS + 8  # streams: one whose connection is not given back leaves none for the others
 AT_ONCE = 5.0  # seconds; nothing here takes a tenth of that, and who waits for a connection or a thread waits longer
 LARGE, SMALL = 1_000_000, 40_000  # bytes of a video
 BEGINNING = b"\x00\x00\x00\x18ftypmp42" + bytes(1000)
@@ -221,19 +222,19 @@ FORGETTING = {
 def test_forgotten_streams_are_closed_and_block_no_other_call(
     setting: Setting, forget: Callable[[DecartClient], None]
 ) -> None:
-    for _ in range(STREAMS):
+    for _ in range(FORGOTTEN):
         with at_once():
             forget(setting.client)
     gc.collect()
     setting.check_at_once()
-    assert len(setting.service.streaming) == STREAMS
+    assert len(setting.service.streaming) == FORGOTTEN
     assert setting.all_hung_up()
 
 
 def test_forgotten_streams_leave_no_file_descriptor(setting: Setting) -> None:
     setting.check_at_once()
     before = open_sockets()
-    for _ in range(STREAMS):
+    for _ in range(FORGOTTEN):
         half_read(setting.client)
     gc.collect()
     assert setting.all_hung_up()
@@ -241,7 +242,7 @@ def test_forgotten_streams_leave_no_file_descriptor(setting: Setting) -> None:
 
 
 def test_a_status_check_after_forgotten_streams_leaves_a_connection_for_the_next(setting: Setting) -> None:
-    for _ in range(STREAMS):
+    for _ in range(FORGOTTEN):
         half_read(setting.client)
     gc.collect()
     setting.check_at_once()

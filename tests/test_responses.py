@@ -21,6 +21,7 @@ from decart import (
     ValidationError,
 )
 from decart.config import settings
+from decart.protocol import ERROR_LIMIT
 from decart.redaction import TEXT_LIMIT
 from decart.responses import (
     BODY_LIMIT,
@@ -146,8 +147,8 @@ def test_the_code_of_the_server_is_kept_when_it_is_a_text() -> None:
     assert error_of(402, {"code": 17}).code is None
 
 
-def test_ten_megabytes_of_error_text_are_cut() -> None:
-    error = error_of(500, b"x" * 10_000_000)
+def test_an_error_text_as_long_as_is_ever_read_is_cut() -> None:
+    error = error_of(500, b"x" * ERROR_LIMIT)
     assert len(error.message) < TEXT_LIMIT + 200
     assert len(error.body) == BODY_LIMIT
     assert len(pickle.dumps(error)) < 10_000

@@ -11,7 +11,6 @@ from ..config import DEFAULT_TIMEOUT, UNCHANGED, ClientConfig, Prices, Shared, U
 from ..events import EventHook
 from ..file_inputs import ImageInput
 from ..images import ImageResult, SavedImage
-from ..inputs import refuse
 from ..lookups import Provenance
 from ..options import ImageOptions
 from ..policies import PollPolicy, RetryPolicy
@@ -262,8 +261,6 @@ def open_journal(journal: object) -> Journal | None:
         from ..journal.sqlite import SQLiteJournal  # only a journal of this kind loads SQLite
 
         return SQLiteJournal(journal)
-    from ..journal.records import Journal  # a client without a journal needs none of it
+    from ..journal.records import check_members  # a client without a journal needs none of it
 
-    if not isinstance(journal, Journal):
-        raise refuse("journal", "the path of a file, or a journal such as decart.SQLiteJournal(path)", journal)
-    return journal
+    return check_members(journal)

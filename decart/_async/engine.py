@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn, TypeVar, cast
 
+import attrs
 from tenacity import RetryCallState, Retrying
 
 from ..config import ClientConfig, Shared
@@ -30,6 +31,23 @@ from ..transports.base import AsyncHttpResponse, AsyncTransport, HttpRequest, Ti
 T = TypeVar("T")
 
 PauseAfter = Callable[[DecartSDKError], float | None]
+
+Pause = Callable[[float, Any], Awaitable[None]]
+"""Sleeps for so many seconds, or until an event is set, if there is one."""
+
+
+@attrs.frozen
+class Notes:
+    """What a journal does while a job is submitted.
+
+    Attributes:
+        first: Called before the first byte of an attempt is sent.
+        pause: Sleeps before another attempt, in place of the transport.
+    """
+
+    first: tuple[Callable[[], None], ...] = ()
+    pause: Pause | None = None
+
 
 NEVER = Cancellation()
 
@@ -131,11 +149,13 @@ class AsyncEngine:
         *,
         cancel: Cancellation = NEVER,
         timeout: Timeout | None = None,
+        pause: Pause | None = None,
     ) -> T:
         """Make an exchange, and retry it where ``repeat`` says that it is worth it and the policy allows it.
 
         Args:
             timeout: Takes the place of the client's.
+            pause: Takes the place of the transport's sleep between two attempts.
 
         Raises:
             ClientClosedError: The client was closed.
@@ -149,7 +169,7 @@ class AsyncEngine:
             return exchange.pause_after(error, now(), accepted)
 
         attempt = partial(self.send_once, call, timeout or self.settings.timeout, cancel)
-        return await self.with_retries(attempt, pause_after, job_id=job_id, what=call.what, cancel=cancel)
+        return await self.with_retries(attempt, pause_after, job_id=job_id, what=call.what, cancel=cancel, pause=pause)
 
     async def with_retries(
         self,
@@ -159,6 +179,7 @@ class AsyncEngine:
         job_id: str | None,
         what: str = "",
         cancel: Cancellation = NEVER,
+        pause: Pause | None = None,
     ) -> T:
         """Make attempts until one succeeds, or fails with an error that is not retried; it is raised.
 
@@ -168,6 +189,7 @@ class AsyncEngine:
                 call. Without it, every error does.
             job_id, what: What the attempts are about, for the event hooks.
             cancel: Ends a pause.
+            pause: Takes the place of the transport's sleep.
         """
         try:
             attempts = self._idle.pop()
@@ -178,7 +200,7 @@ class AsyncEngine:
         try:
             for attempted in attempts.loop:
                 if attempts.seconds is not None:
-                    await self.transport.asleep(attempts.seconds, event)
+                    await (pause or self.transport.asleep)(attempts.seconds, event)
                 with attempted:
                     attempts.value = attempts.error = None
                     try:

@@ -34,7 +34,7 @@ from ..progress import OnProgress
 from ..protocol import status_call, submit_call
 from ..uploads import Upload
 from .backend import CancelEvent, in_thread
-from .engine import AsyncEngine
+from .engine import AsyncEngine, Notes
 from .transfers import AsyncTransfer, save
 from .waits import AsyncJobWait
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from .recorder import AsyncRecorder
 
 Send = Callable[..., Awaitable[JobSubmitResponse]]
-"""Submits a job, of form fields if they were made already; what else it is given, it calls before the first byte."""
+"""Submits a job, of form fields if they were made already, and with the notes of a journal."""
 
 AnyResult = CompletedJob | SavedJob | FailedJob
 
@@ -105,17 +105,17 @@ class AsyncOperations:
         on_progress: OnProgress | None,
         cancel: CancelEvent | None,
         fields: Mapping[str, str | Upload] | None = None,
-        first: tuple[Callable[[], None], ...] = (),
+        notes: Notes = Notes(),  # noqa: B008 - it is frozen
     ) -> JobSubmitResponse:
         """Submit a job, and note its id as soon as it is known.
 
         Args:
             fields: The form fields of the job, if they have been made already.
-            first: What to call before the first byte is sent.
+            notes: What the journal does meanwhile.
         """
         engine, cancellation = self.engine, Cancellation(cancel, submit_cancelled)
         meter = engine.reporter.meter("upload", on_progress, engine.transport.now)
-        sending = Sending(state, engine.check_open, cancellation, meter, first)
+        sending = Sending(state, engine.check_open, cancellation, meter, notes.first)
         build = partial(
             submit_call,
             engine.settings,
@@ -128,7 +128,7 @@ class AsyncOperations:
         call = await in_thread(build) if job.has_files else build()
         with engine.reporter.operation(Operation(name="submit", model=job.model.name)):
             try:
-                accepted = await engine.send(call, sending.repeat, cancel=cancellation)
+                accepted = await engine.send(call, sending.repeat, cancel=cancellation, pause=notes.pause)
             except FAILURES as cause:
                 raise submit_error(cause) from cause
             # remembered and logged before anything else can happen; the sizes are the service's defaults

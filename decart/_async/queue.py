@@ -39,7 +39,8 @@ class SubmitOptions(WaitOptions, total=False):
 class AsyncQueueClient(AsyncFinishedJobs):
     """The queue of one client; reach it as ``client.queue``. Any number of threads and tasks may use it at once.
 
-    Wherever a job is asked for, its id will do, from any process, and so will what ``submit`` or ``status`` returned.
+    Wherever a job is asked for, its id will do, from any process, and so will what ``submit`` or ``status`` returned,
+    or its record in ``client.jobs``.
     """
 
     async def submit(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -14,22 +11,24 @@ import attrs
 from ..errors import DecartSDKError, InvalidInputError
 from ..events import log
 from ..inputs import JobInput
-from ..jobs import JobStatusResponse, JobSubmitResponse
-from ..journal.entries import Entry, kind_of, leave, write, write_again
-from ..journal.errors import JournalError, LabelBusyError
+from ..jobs import JobSubmitResponse
+from ..journal.entries import Entry, leave, write, write_again
+from ..journal.errors import JournalError
+from ..journal.failures import busy, kind_of, left_unwritten, name_label, no_job, not_recorded
 from ..journal.fingerprints import Request, kept_inputs, request_of, whose
-from ..journal.labels import advice, check_label, new_label, next_step
-from ..journal.owners import LEASE, Claim, may_be_alive
+from ..journal.labels import REVISED, STATUS, check_label, new_label, next_step
+from ..journal.owners import LEASE
 from ..journal.prices import check_prices, cost_of
-from ..journal.records import UNFINISHED, JobRecord, Journal, State
+from ..journal.records import JobRecord, Journal
 from ..outcomes import CallState, Cancellation
 from ..protocol import form_fields
 from ..uploads import Upload
 from .backend import before_sending, finish_in_thread, in_thread
-from .engine import AsyncEngine
+from .engine import AsyncEngine, Notes
+from .noting import AsyncJobNotes
 
 Fields = Mapping[str, str | Upload]
-Send = Callable[[Fields, tuple[Callable[[], None], ...]], Awaitable[JobSubmitResponse]]
+Send = Callable[[Fields, Notes], Awaitable[JobSubmitResponse]]
 
 PATIENCE = LEASE + 60
 """Seconds to wait for another thread or process that is submitting a job with the same label; most waits are short."""
@@ -39,16 +38,6 @@ PAUSE = 0.1
 
 PAUSES = (0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds between the attempts to write the id of a job, before the error is raised."""
-
-STATUS: dict[State, str] = {"completed": "completed", "delivered": "completed", "failed": "failed"}
-"""What the service would say of a job in this state; of the others, "pending"."""
-
-REVISED: dict[str, dict[str, Any]] = {
-    "note refused": {"state": "refused", "error": "The call ended before it had sent anything."},
-    "note unknown": {"state": "unknown", "error": "The process ended while it was sending."},
-    "give up": {"state": "failed", "error": "Its outcome was unknown, and a person decided to submit another job."},
-}
-"""What the steps that only change a record write into it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -74,23 +63,20 @@ class LabelArguments:
     patience: float = PATIENCE
 
 
-class AsyncRecorder:
+class AsyncRecorder(AsyncJobNotes):
     """The journal of one client, in use."""
 
     def __init__(self, engine: AsyncEngine, journal: Journal) -> None:
-        self.engine, self.journal, self.shared = engine, journal, engine.shared
+        super().__init__(engine, journal)
+        self.shared = engine.shared
         self.prices = check_prices(engine.shared.prices)
         self.origin, self.account = whose(engine.settings)
-
-    def now(self) -> float:
-        """Return the UNIX time, by the transport's clock."""
-        return float(getattr(self.engine.transport, "time", time.time)())
 
     async def submit(self, job: JobInput, state: CallState, arguments: LabelArguments, send: Send) -> JobSubmitResponse:
         """Submit a job unless its label has one already; record it before and after.
 
         Args:
-            send: Submits the form fields that it is given. It calls the functions before the first byte is sent.
+            send: Submits the form fields that it is given, with these notes of the journal.
 
         Raises:
             InvalidInputError: The label cannot be used.
@@ -98,6 +84,17 @@ class AsyncRecorder:
             LabelConflictError: The label belongs to another request.
             SubmitOutcomeUnknownError: It is not known whether an earlier submit with this label was accepted.
         """
+        entry = Entry(self.journal, self.now)
+        try:
+            return await self._submit(job, state, arguments, send, entry)
+        except JournalError as error:
+            if state.sent or state.job_id is not None:
+                raise
+            raise no_job(error, entry.record) from error.__cause__
+
+    async def _submit(
+        self, job: JobInput, state: CallState, arguments: LabelArguments, send: Send, entry: Entry
+    ) -> JobSubmitResponse:
         self.engine.check_open()
         if arguments.label is None:
             if arguments.again:
@@ -106,12 +103,12 @@ class AsyncRecorder:
         draft = self._draft(job, check_label(arguments.label))
         await self.write_again()
         fields, request = await in_thread(partial(self.read, job, arguments.fields))
-        entry = Entry(self.journal, self.now)
         try:
             known = await self._claim(attrs.evolve(draft, fingerprint=request.fingerprint), request, arguments, entry)
             if known is not None:
                 return known
-            accepted = await send(fields, await before_sending(entry.sending))
+            first = await before_sending(entry.sending)
+            accepted = await send(fields, Notes(first, partial(self._pause, entry, arguments.cancel)))
             await self._accepted(entry, accepted.job_id, state)
             state.claim = entry.claim if state.waits else None
             return accepted
@@ -167,10 +164,15 @@ class AsyncRecorder:
                 await self.engine.transport.asleep(PAUSE, event)
                 waited += PAUSE
             else:
-                raise LabelBusyError(
-                    f"Another thread or process ({last.owner}) has been submitting the label {label!r} for "
-                    f"{waited:.0f} s; nothing was sent by this call."
-                )
+                raise busy(last, waited)
+
+    async def _pause(self, entry: Entry, cancel: Cancellation, seconds: float, event: Any) -> None:
+        """Sleep before a submit that was refused is repeated. If the process dies meanwhile, nothing is unknown."""
+        await finish_in_thread(entry.refused)
+        await self.engine.transport.asleep(seconds, event)
+        cancel.check()
+        self.engine.check_open()
+        await before_sending(entry.sending)
 
     async def _accepted(self, entry: Entry, job_id: str, state: CallState) -> None:
         """Record the id of a job that is being paid for.
@@ -191,12 +193,7 @@ class AsyncRecorder:
                 cause = error if isinstance(error, DecartSDKError) else JournalError(str(error))
             if (pause := next(pauses, None)) is None:
                 leave(self.shared.unwritten, free)
-                raise JournalError(
-                    f"Job {job_id} was accepted and is billed, and the journal could not record it: {cause} "
-                    f"client.queue.poll({job_id!r}) waits for it. It is recorded with the next use of the journal.",
-                    cause=cause,
-                    job_id=job_id,
-                )
+                raise not_recorded(job_id, cause)
             await self.engine.transport.asleep(pause)
 
     async def _ended(self, entry: Entry, record: JobRecord, state: CallState, error: BaseException) -> None:
@@ -214,8 +211,7 @@ class AsyncRecorder:
         if state.job_id is not None:
             await self.release(state.job_id, entry.claim)
         elif state.sent:
-            with suppress(Exception):  # an exception that takes no attributes
-                error.add_note(f"The label of the job is {record.label!r}. {advice(record.label)}")
+            name_label(error, record.label)
 
     async def write_again(self) -> None:
         """Write how submits ended that could not be written yet.
@@ -226,44 +222,6 @@ class AsyncRecorder:
         if self.shared.unwritten:
             await finish_in_thread(partial(write_again, self.journal, self.shared.unwritten))
 
-    async def note(self, job: JobStatusResponse) -> None:
-        """Record a status of a job that is in the journal."""
-        fields = {"status": job.status, "error": job.error}
-        if job.finished:
-            fields["state"] = job.status
-        await in_thread(partial(self._revise, job.job_id, ("accepted",), fields))
-
-    async def delivered(self, job_id: str, path: Path | None) -> None:
-        """Record that the video of a job was handed over, or saved to a file."""
-        fields = {"state": "delivered", "status": "completed", "owner": ""}
-        if path is not None:
-            fields["saved_to"] = str(path)
-        await in_thread(partial(self._revise, job_id, (*UNFINISHED, "delivered"), fields))
-
-    async def release(self, job_id: str, claim: Claim) -> None:
-        """Leave a job to others, unless its video was handed over."""
-        await finish_in_thread(partial(self._revise, job_id, UNFINISHED, {"owner": ""}, claim.owner))
-        claim.ended = True
-
-    async def take(self, job_id: str, claim: Claim) -> bool:
-        """Take up an unfinished job that no live call has; return whether nobody was faster."""
-        return await finish_in_thread(partial(self._take, job_id, claim.owner))
-
-    def _take(self, job_id: str, owner: str) -> bool:
-        while True:
-            record = self.journal.by_job(job_id)
-            if record is None or record.state not in UNFINISHED or self.is_under_way(record):
-                return False
-            taken = record.changed(self.now(), owner=owner, due_at=None, poll=None)  # from a scheduler, too
-            if self.journal.replace(taken):
-                return True
-
-    def is_under_way(self, record: JobRecord) -> bool:
-        """Return whether a call may be acting on a record now. A step that saves a video has ``LEASE`` seconds."""
-        now = self.now()
-        is_over = record.due_at is not None and now - record.updated_at >= LEASE  # its process may live on
-        return not is_over and may_be_alive(record.owner, record.updated_at, now)
-
     async def write(self, record: JobRecord) -> None:
         """Write a revision, or raise ``JournalError`` if another process was faster."""
         await finish_in_thread(partial(write, self.journal, record))
@@ -273,27 +231,6 @@ class AsyncRecorder:
         try:
             await self.write_again()
         except Exception as error:
-            log.error("the client is closed, and the journal could not record how some submits ended: %s", error)
+            log.error("%s", left_unwritten(self.shared.unwritten, error))
         if self.shared.owns_journal:
             await in_thread(self.journal.close)
-
-    def _revise(
-        self, job_id: str, states: tuple[State, ...], fields: Mapping[str, str | None], owner: str | None = None
-    ) -> None:
-        """Change the record of a job in these states, and of this owner if it is given.
-
-        One that is advanced by steps is ended only by them. A failure is logged, since the caller's video matters more.
-        """
-        try:
-            while True:
-                record = self.journal.by_job(job_id)
-                if record is None or record.state not in states or owner not in (None, record.owner):
-                    return
-                if record.due_at is not None and owner is None:
-                    fields = {name: fields[name] for name in ("status", "error") if name in fields}
-                if all(getattr(record, name) == value for name, value in fields.items()):
-                    return
-                if self.journal.replace(record.changed(self.now(), **fields)):
-                    return
-        except Exception as error:  # also one that a journal of the caller's should not raise
-            log.warning("the journal could not record what became of job %s: %s", job_id, error)

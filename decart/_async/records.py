@@ -10,12 +10,12 @@ import attrs
 
 from ..errors import InvalidInputError
 from ..inputs import refuse
-from ..journal.labels import check_label
+from ..journal.labels import REVISED, check_label
 from ..journal.records import OPEN, STATES, JobRecord, State
 from ..journal.reports import Records
 from .backend import in_thread
 from .operations import AsyncOperations
-from .recorder import REVISED, AsyncRecorder
+from .recorder import AsyncRecorder
 
 PAGE = 1000
 """Records to read at a time."""
@@ -129,6 +129,8 @@ class AsyncJobRecords:
     async def prune(self, *, older_than: timedelta | float) -> int:
         """Delete the records of jobs that have ended and were last written longer ago. What is open always stays.
 
+        Those of other API keys and services that share the journal are deleted, too.
+
         Args:
             older_than: A ``timedelta`` or seconds.
 
@@ -153,7 +155,7 @@ class AsyncJobRecords:
             since, model, label_prefix: As for ``select``.
         """
         records = await self.select(since=since, model=model, label_prefix=label_prefix)
-        return sum(record.cost or 0.0 for record in records if record.state not in ("intended", "refused"))
+        return sum((record.cost or 0.0 for record in records if record.state not in ("intended", "refused")), 0.0)
 
     def _as_it_is(self, record: JobRecord) -> JobRecord:
         """Return a record as what it is: one that is being sent by a process that died is unknown."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,11 +12,12 @@ import attrs
 
 from ..arguments import WaitArguments
 from ..errors import DecartSDKError, InvalidInputError
+from ..journal.failures import gone
 from ..journal.owners import Claim
 from ..journal.records import JobRecord
-from ..journal.reports import ResumedJob
+from ..journal.reports import Records, ResumedJob
 from ..outcomes import CallState
-from ..targets import check_target
+from ..targets import check_target, resolved
 from .backend import in_thread
 from .operations import AsyncOperations
 from .recorder import AsyncRecorder
@@ -28,16 +29,29 @@ async def resume(
     operations: AsyncOperations,
     recorder: AsyncRecorder,
     records: Sequence[JobRecord],
+    delivered: Callable[[], Awaitable[Records]],
     file_of: FileOf,
     arguments: WaitArguments,
 ) -> list[ResumedJob]:
     """Wait for the jobs of this account among some records, one after the other, and save their videos."""
-    files: dict[Path, str | None] = {}
+    files: dict[Path, JobRecord] = {}
+    earlier: dict[Path, JobRecord] | None = None
 
-    def target_of(record: JobRecord) -> Path:
+    async def target_of(record: JobRecord) -> Path:
+        nonlocal earlier
         target = check_target(file_of(record), "save_to")
-        if files.setdefault(target, record.job_id) != record.job_id:
-            raise InvalidInputError(f"save_to: {target} has the video of another job; use {{job_id}} in it.")
+        file = resolved(target)
+        other = files.get(file)
+        if other is None and file.exists():
+            if earlier is None:  # few need it
+                earlier = {resolved(Path(each.saved_to)): each for each in await delivered() if each.saved_to}
+            found = earlier.get(file, record)
+            other = None if found.label == record.label else found
+        if other is not None:
+            raise InvalidInputError(
+                f"save_to: {target} has the video of another job (label {other.label!r}); use {{job_id}} in it."
+            )
+        files[file] = record
         return target
 
     ours, done = (recorder.origin, recorder.account), []
@@ -53,7 +67,7 @@ async def resume_one(
     recorder: AsyncRecorder,
     record: JobRecord,
     job_id: str,
-    target_of: Callable[[JobRecord], Path],
+    target_of: Callable[[JobRecord], Awaitable[Path]],
     arguments: WaitArguments,
 ) -> ResumedJob | None:
     """Wait for a job, and save its video, unless another call has taken it up."""
@@ -62,14 +76,14 @@ async def resume_one(
     try:
         if not await recorder.take(job_id, claim):
             return None
-        arguments = attrs.evolve(arguments, save_to=target_of(record))
+        arguments = attrs.evolve(arguments, save_to=await target_of(record))
         resumed = attrs.evolve(resumed, result=await operations.wait(job_id, state, arguments))
     except BaseException as error:
         state.explain(error)
         cancelled = arguments.cancel is not None and arguments.cancel.is_set()
         if cancelled or not isinstance(error, (DecartSDKError, OSError)):
             raise
-        resumed = attrs.evolve(resumed, error=error)
+        resumed = attrs.evolve(resumed, error=gone(error, record.label) if isinstance(error, DecartSDKError) else error)
     finally:
         await recorder.release(job_id, claim)
     with suppress(Exception):  # the journal may fail now, and the video matters more

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from ..errors import InvalidInputError, NotFoundError, QueueStatusError
-from ..journal.labels import decided
-from ..journal.records import JobRecord
+from ..journal.labels import check_ours, decided
+from ..journal.records import UNFINISHED, JobRecord
 from .backend import in_thread
 from .operations import AsyncOperations
 from .recorder import AsyncRecorder
@@ -17,8 +17,9 @@ async def settle(
     operations: AsyncOperations, recorder: AsyncRecorder, record: JobRecord, job_id: str | None
 ) -> JobRecord:
     """Write a job, or none, into the record of a label whose outcome is unknown; see ``client.jobs.settle``."""
+    check_ours(record, recorder.origin, recorder.account)
     label, changes = record.label, dict[str, Any]()
-    if job_id is None and record.state == "accepted" and record.job_id is not None:
+    if job_id is None and record.state in UNFINISHED and record.job_id is not None:
         if await _exists(operations, record.job_id):
             raise InvalidInputError(
                 f"The label {label!r} has job {record.job_id}, which the service knows. Nothing was changed."

@@ -25,7 +25,7 @@ from ..pool.throttle import SubmitRetries
 from ..protocol import form_fields
 from ..uploads import Upload
 from .backend import in_thread
-from .engine import AsyncEngine
+from .engine import AsyncEngine, Notes
 from .operations import AsyncOperations
 from .pooljob import AsyncPoolJob
 from .recorder import AsyncRecorder
@@ -156,13 +156,13 @@ class AsyncJobSteps:
         self,
         job: AsyncPoolJob,
         fields: Mapping[str, str | Upload] | None = None,
-        first: tuple[Callable[[], None], ...] = (),
+        notes: Notes = Notes(),  # noqa: B008 - it is frozen
     ) -> JobSubmitResponse:
         """Submit a job once, unless that is too expensive."""
         if not job.reserved:
             self._spending.reserve(job.cost)
             job.reserved = job.cost
-        return await self._once.send(job.input, job.state, None, self._stop, job.fields, first)
+        return await self._once.send(job.input, job.state, None, self._stop, job.fields, notes)
 
     def _seconds_until_repeat(
         self, step: Step[AsyncPoolJob], retries: SubmitRetries, cause: DecartSDKError

@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NoReturn, TypeVar, cast
 
+import attrs
 from tenacity import RetryCallState, Retrying
 
 from ..config import ClientConfig, Shared
@@ -31,6 +32,23 @@ from ..transports.base import HttpResponse, Transport, HttpRequest, Timeout
 T = TypeVar("T")
 
 PauseAfter = Callable[[DecartSDKError], float | None]
+
+Pause = Callable[[float, Any], None]
+"""Sleeps for so many seconds, or until an event is set, if there is one."""
+
+
+@attrs.frozen
+class Notes:
+    """What a journal does while a job is submitted.
+
+    Attributes:
+        first: Called before the first byte of an attempt is sent.
+        pause: Sleeps before another attempt, in place of the transport.
+    """
+
+    first: tuple[Callable[[], None], ...] = ()
+    pause: Pause | None = None
+
 
 NEVER = Cancellation()
 
@@ -132,11 +150,13 @@ class Engine:
         *,
         cancel: Cancellation = NEVER,
         timeout: Timeout | None = None,
+        pause: Pause | None = None,
     ) -> T:
         """Make an exchange, and retry it where ``repeat`` says that it is worth it and the policy allows it.
 
         Args:
             timeout: Takes the place of the client's.
+            pause: Takes the place of the transport's sleep between two attempts.
 
         Raises:
             ClientClosedError: The client was closed.
@@ -150,7 +170,7 @@ class Engine:
             return exchange.pause_after(error, now(), accepted)
 
         attempt = partial(self.send_once, call, timeout or self.settings.timeout, cancel)
-        return self.with_retries(attempt, pause_after, job_id=job_id, what=call.what, cancel=cancel)
+        return self.with_retries(attempt, pause_after, job_id=job_id, what=call.what, cancel=cancel, pause=pause)
 
     def with_retries(
         self,
@@ -160,6 +180,7 @@ class Engine:
         job_id: str | None,
         what: str = "",
         cancel: Cancellation = NEVER,
+        pause: Pause | None = None,
     ) -> T:
         """Make attempts until one succeeds, or fails with an error that is not retried; it is raised.
 
@@ -169,6 +190,7 @@ class Engine:
                 call. Without it, every error does.
             job_id, what: What the attempts are about, for the event hooks.
             cancel: Ends a pause.
+            pause: Takes the place of the transport's sleep.
         """
         try:
             attempts = self._idle.pop()
@@ -179,7 +201,7 @@ class Engine:
         try:
             for attempted in attempts.loop:
                 if attempts.seconds is not None:
-                    self.transport.sleep(attempts.seconds, event)
+                    (pause or self.transport.sleep)(attempts.seconds, event)
                 with attempted:
                     attempts.value = attempts.error = None
                     try:

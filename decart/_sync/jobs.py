@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
 from ..arguments import wait_arguments
@@ -10,7 +11,7 @@ from ..errors import InvalidInputError
 from ..inputs import refuse
 from ..jobs import JobSubmitResponse
 from ..journal.jobstep import JobStep, OnDone, SaveTo, Store, Token, step_arguments
-from ..journal.labels import check_label, decided
+from ..journal.labels import check_label, check_ours, decided
 from ..journal.records import UNFINISHED, JobRecord
 from ..journal.reports import ResumedJob, files_named
 from ..models import video
@@ -50,10 +51,11 @@ class JobsClient(JobRecords):
             cancel: As for ``client.queue.poll``.
 
         Returns:
-            A ``ResumedJob`` for each: its ``record``, and its ``result`` or ``error``.
+            A ``ResumedJob`` for each: its ``record``, and its ``result`` or ``error``. A job whose file has the video
+            of another label, from this call or an earlier one, is not waited for: its ``error`` says so.
 
         Raises:
-            InvalidInputError: ``save_to`` would save several videos to one file.
+            InvalidInputError: An argument cannot be used.
             JournalError: The journal cannot be read.
             WaitCancelledError: ``cancel`` was set.
 
@@ -63,7 +65,8 @@ class JobsClient(JobRecords):
         """
         arguments = wait_arguments(None, poll, cancel, None, (None, None), awaited=AWAITED)
         file_of = save_to if callable(save_to) else files_named(save_to)
-        return resume(self._operations, self._recorder, self.select(states=UNFINISHED), file_of, arguments)
+        records, delivered = self.select(states=UNFINISHED), partial(self.select, states=["delivered"])
+        return resume(self._operations, self._recorder, records, delivered, file_of, arguments)
 
     def step(
         self,
@@ -167,7 +170,8 @@ class JobsClient(JobRecords):
         """Decide about a label whose outcome is unknown, once you have checked your account. Nothing is submitted.
 
         A ``job_id`` is verified with a status check, which is free. A job that was accepted, and that the service no
-        longer knows, can be ended with ``job_id=None``, too: it has failed then.
+        longer knows, can be ended with ``job_id=None``, too: it has failed then. Only a client with the API key and the
+        base URL of the submit can settle it, since another account says nothing about it.
 
         Args:
             label: The label.
@@ -175,6 +179,7 @@ class JobsClient(JobRecords):
 
         Raises:
             InvalidInputError: Its outcome is known, or ``job_id`` is that of another label, or of no job.
+            LabelConflictError: It was submitted with another API key, or to another service; nothing was changed.
             QueueStatusError: The status could not be read; nothing was changed.
         """
         if job_id is not None and (not isinstance(job_id, str) or not is_id(job_id)):
@@ -191,14 +196,19 @@ class JobsClient(JobRecords):
 
         Raises:
             InvalidInputError: Its outcome is known, or the options are needed.
-            LabelConflictError: The options are not those of the label.
+            LabelConflictError: The options are not those of the label, or it was submitted with another API key, or to
+                another service.
         """
         record = self._record(label)
+        check_ours(record, self._recorder.origin, self._recorder.account)
         if record.state != "unknown":
             raise decided(record)
         if options is None:
             if record.inputs is None or set(record.fingerprint) != set(record.inputs):
-                raise InvalidInputError(f"options: the journal does not hold all inputs of the label {label!r}.")
+                raise InvalidInputError(
+                    f"options: the journal does not hold all inputs of the label {label!r}; pass the options of the "
+                    "first submit. Nothing was sent."
+                )
             given: Any = {"model": video(record.model), **record.inputs}
             options = cast(JobOptions, given)
         return self._operations.submit(options, CallState(), None, label=label, decided=True)

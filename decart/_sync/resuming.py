@@ -13,11 +13,12 @@ import attrs
 
 from ..arguments import WaitArguments
 from ..errors import DecartSDKError, InvalidInputError
+from ..journal.failures import gone
 from ..journal.owners import Claim
 from ..journal.records import JobRecord
-from ..journal.reports import ResumedJob
+from ..journal.reports import Records, ResumedJob
 from ..outcomes import CallState
-from ..targets import check_target
+from ..targets import check_target, resolved
 from .backend import in_thread
 from .operations import Operations
 from .recorder import Recorder
@@ -29,16 +30,29 @@ def resume(
     operations: Operations,
     recorder: Recorder,
     records: Sequence[JobRecord],
+    delivered: Callable[[], Records],
     file_of: FileOf,
     arguments: WaitArguments,
 ) -> list[ResumedJob]:
     """Wait for the jobs of this account among some records, one after the other, and save their videos."""
-    files: dict[Path, str | None] = {}
+    files: dict[Path, JobRecord] = {}
+    earlier: dict[Path, JobRecord] | None = None
 
     def target_of(record: JobRecord) -> Path:
+        nonlocal earlier
         target = check_target(file_of(record), "save_to")
-        if files.setdefault(target, record.job_id) != record.job_id:
-            raise InvalidInputError(f"save_to: {target} has the video of another job; use {{job_id}} in it.")
+        file = resolved(target)
+        other = files.get(file)
+        if other is None and file.exists():
+            if earlier is None:  # few need it
+                earlier = {resolved(Path(each.saved_to)): each for each in delivered() if each.saved_to}
+            found = earlier.get(file, record)
+            other = None if found.label == record.label else found
+        if other is not None:
+            raise InvalidInputError(
+                f"save_to: {target} has the video of another job (label {other.label!r}); use {{job_id}} in it."
+            )
+        files[file] = record
         return target
 
     ours, done = (recorder.origin, recorder.account), []
@@ -70,7 +84,7 @@ def resume_one(
         cancelled = arguments.cancel is not None and arguments.cancel.is_set()
         if cancelled or not isinstance(error, (DecartSDKError, OSError)):
             raise
-        resumed = attrs.evolve(resumed, error=error)
+        resumed = attrs.evolve(resumed, error=gone(error, record.label) if isinstance(error, DecartSDKError) else error)
     finally:
         recorder.release(job_id, claim)
     with suppress(Exception):  # the journal may fail now, and the video matters more

@@ -27,8 +27,8 @@ from ..errors import (
 from ..events import Operation
 from ..inputs import refuse
 from ..jobs import JobStatusResponse
-from ..journal.entries import kind_of
 from ..journal.errors import LabelBusyError
+from ..journal.failures import gone, kind_of
 from ..journal.jobstep import (
     LOOK_AGAIN,
     PATIENCE,
@@ -170,7 +170,7 @@ class Stepper:
         if wait.error is not None and isinstance(found, (Failed, TimedOut)):
             found = after_failed_check(poll, found, wait.error, self._recorder.now())
         if isinstance(found, Failed):
-            return self._give_up(record, poll, status_error(poll.job_id, found.error))
+            return self._give_up(record, poll, gone(status_error(poll.job_id, found.error), record.label))
         if not isinstance(found, Finished):
             return self._later(record, poll, found, error)
         last = wait.end(found)

@@ -26,7 +26,7 @@ from ..pool.throttle import SubmitRetries
 from ..protocol import form_fields
 from ..uploads import Upload
 from .backend import in_thread
-from .engine import Engine
+from .engine import Engine, Notes
 from .operations import Operations
 from .pooljob import PoolJob
 from .recorder import Recorder
@@ -157,13 +157,13 @@ class JobSteps:
         self,
         job: PoolJob,
         fields: Mapping[str, str | Upload] | None = None,
-        first: tuple[Callable[[], None], ...] = (),
+        notes: Notes = Notes(),  # noqa: B008 - it is frozen
     ) -> JobSubmitResponse:
         """Submit a job once, unless that is too expensive."""
         if not job.reserved:
             self._spending.reserve(job.cost)
             job.reserved = job.cost
-        return self._once.send(job.input, job.state, None, self._stop, job.fields, first)
+        return self._once.send(job.input, job.state, None, self._stop, job.fields, notes)
 
     def _seconds_until_repeat(
         self, step: Step[PoolJob], retries: SubmitRetries, cause: DecartSDKError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from contextlib import closing
+from contextlib import closing, nullcontext
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +78,8 @@ def _add_spending_options(parser: ArgumentParser) -> None:
         "--max-spend",
         type=_amount,
         metavar="AMOUNT",
-        help="submit no job that makes the list cost more than this, over all runs (needs the --price of each model)",
+        help="submit no job that makes the list cost more than this, over all runs with its journal (needs the --price "
+        "of each model); of two batches with this option and one journal, the second waits until the first has ended",
     )
 
 
@@ -102,6 +103,7 @@ def run_batch(arguments: Namespace, output: Output) -> int:
     from .batchrun import BatchRun  # the pool and what it needs are for this command only
     from .earlier import check_earlier_runs
     from .joblist import open_list
+    from .spendlimit import one_at_a_time
 
     with open_list(arguments.list) as jobs:
         file_of = _files(arguments)
@@ -115,15 +117,17 @@ def run_batch(arguments: Namespace, output: Output) -> int:
         folder = Path(os.path.abspath(arguments.out))
         check_earlier_runs(folder, jobs, arguments)
         _create(folder, arguments.out)
-        return BatchRun(
-            jobs=jobs,
-            checked=checked,
-            folder=folder,
-            file_of=file_of,
-            prices=prices,
-            arguments=arguments,
-            output=output,
-        ).run()
+        is_limited = arguments.max_spend is not None and not arguments.emulator
+        with one_at_a_time(arguments.journal, output) if is_limited else nullcontext():
+            return BatchRun(
+                jobs=jobs,
+                checked=checked,
+                folder=folder,
+                file_of=file_of,
+                prices=prices,
+                arguments=arguments,
+                output=output,
+            ).run()
 
 
 def _files(arguments: Namespace) -> FileOf:

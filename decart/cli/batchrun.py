@@ -18,24 +18,22 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import (
-    DecartSDKError,
-    InvalidInputError,
-    PaymentRequiredError,
-    WaitCancelledError,
-)
-from ..jobs import QueueJobResult
-from ..journal import JournalError, MemoryJournal
+from ..errors import DecartSDKError, InvalidInputError, PaymentRequiredError, WaitCancelledError
+from ..jobs import QueueJobResult, SavedJob
+from ..journal import JournalError, LabelConflictError, MemoryJournal
 from ..pool.saving import FileOf
 from ..pool.spending import SpendLimitError
 from ..progress import PoolProgress
 from .earliervideos import EarlierVideos
 from .exits import Exit, code_of
 from .joblist import Checked, JobList, ListedJob
+from .otherkeys import Elsewhere, advice, submitted_elsewhere
 from .output import Output
 from .resultsfile import RESULTS, Outcome, ResultsFile, result_of
 from .service import client_of, poll_policy, quoted
 from .signals import handled_by
+from .spendlimit import SpendLimit, shown
+from .wording import counted, duration
 
 if TYPE_CHECKING:
     from .._sync.pool import JobPool
@@ -75,6 +73,8 @@ class BatchRun:
     output: Output
     _results: ResultsFile = attrs.field(init=False)
     _videos: EarlierVideos = attrs.field(init=False)
+    _limit: SpendLimit | None = attrs.field(default=None, init=False)
+    _elsewhere: dict[str, Elsewhere] = attrs.field(factory=dict, init=False)
     _pending: dict[tuple[ListedJob, str], Future[QueueJobResult]] = attrs.field(factory=dict, init=False)
     _ended: SimpleQueue[tuple[ListedJob, str] | signal.Signals] = attrs.field(factory=SimpleQueue, init=False)
     _counts: Counter[str] = attrs.field(factory=Counter, init=False)
@@ -89,13 +89,15 @@ class BatchRun:
             client_of(arguments, poll=poll_policy(arguments), prices=self.prices) as client,
             ResultsFile(self.folder / RESULTS) as self._results,
         ):
-            limit, self._videos = self._limit(client), EarlierVideos(self.folder)
+            self._limit, self._videos = self._spend_limit(client), EarlierVideos(self.folder)
+            if not arguments.emulator:
+                self._find_elsewhere(client)
             try:
                 with (
                     self._progress() as progress,
                     client.queue.pool(
                         arguments.max_in_flight,
-                        max_spend=limit,
+                        max_spend=None if self._limit is None else self._limit.left,
                         retry_failed=arguments.retry_failed,
                         progress=progress,
                     ) as pool,
@@ -106,20 +108,23 @@ class BatchRun:
                 return self._leave(interruption.args[0])
             return self._end(time.monotonic() - started)
 
-    def _limit(self, client: DecartClient) -> float | None:
-        """Return what may be spent: what earlier runs have spent on the jobs of the list counts, too."""
-        limit: float | None = self.arguments.max_spend
-        if limit is None:
+    def _spend_limit(self, client: DecartClient) -> SpendLimit | None:
+        if self.arguments.max_spend is None:
             return None
-        labels = {label for _, label in self.jobs.labelled()}
-        spent = sum(
-            Decimal(repr(self.prices.get(record.model, 0.0) if record.cost is None else record.cost))
-            for record in client.jobs
-            if record.label in labels and record.state not in ("intended", "refused")
-        )
-        if spent:
-            self.output.note(f"Earlier runs have spent {spent} of {limit:g}.")
-        return float(max(Decimal(repr(limit)) - spent, Decimal(0)))
+        most, labels = Decimal(repr(self.arguments.max_spend)), {label for _, label in self.jobs.labelled()}
+        limit = SpendLimit(most, self.prices, labels, client.jobs)
+        if limit.earlier:
+            self.output.note(f"Earlier runs have spent {shown(limit.earlier)} of {shown(most)}.")
+        return limit
+
+    def _find_elsewhere(self, client: DecartClient) -> None:
+        """Find the jobs of the list that were submitted with another key or to another service, and name them."""
+        found = submitted_elsewhere(client.jobs, self.arguments)
+        if found:  # else the files of the list are not read
+            labels = {label for _, label in self.jobs.labelled()}
+            self._elsewhere = {label: job for label, job in found.items() if label in labels}
+        if self._elsewhere:
+            self.output.warn(advice(self._elsewhere.values()))
 
     def _work(self, pool: JobPool) -> None:
         """Hand the jobs over to the pool, not many more than it runs, and note how they end."""
@@ -127,6 +132,9 @@ class BatchRun:
         for job, label in self.jobs.labelled():
             if isinstance(label, InvalidInputError):
                 self._note(job, None, label)
+                continue
+            if label in self._elsewhere:
+                self._keep(job, label)
                 continue
             self._submit(pool, job, label)
             while len(self._pending) >= most or not self._ended.empty():
@@ -137,12 +145,25 @@ class BatchRun:
             self._note_next()
 
     def _submit(self, pool: JobPool, job: ListedJob, label: str) -> None:
-        name = job.output or self.file_of(job.line, label, job.input.model.name, None)
-        target = Path(os.path.normpath(self.folder / name))
+        target = self._target(job, label)
         self._videos.make_way(label, target)
         future = pool.submit(job.input, label=label, save_to=target)
         self._pending[job, label] = future
         future.add_done_callback(lambda _: self._ended.put((job, label)))
+
+    def _target(self, job: ListedJob, label: str) -> Path:
+        name = job.output or self.file_of(job.line, label, job.input.model.name, None)
+        return Path(os.path.normpath(self.folder / name))
+
+    def _keep(self, job: ListedJob, label: str) -> None:
+        """Report a job that needs other settings: all that this run can do is to keep its video, if it is here."""
+        (record, how, use), target = self._elsewhere[label], self._target(job, label)
+        if self._videos.make_way(label, target) and record.job_id is not None:
+            self._note(job, label, SavedJob(job_id=record.job_id, path=target))
+            return
+        submitted = how if record.job_id is None else f"{how}, as job {record.job_id}"
+        message = f"It was submitted {submitted}, and is not submitted again: use {use} to fetch its video."
+        self._note(job, label, LabelConflictError(message, job_id=record.job_id))
 
     def _note_next(self) -> None:
         """Wait until a job ends.
@@ -219,7 +240,10 @@ class BatchRun:
         if self._stop is None:
             self._results.forget_others()
         else:
-            self.output.error(f"The batch has ended early: {self._stop.message}")
+            reason = self._stop.message
+            if self._limit is not None and isinstance(self._stop, SpendLimitError):
+                reason = self._limit.explain(self._stop, self._left)
+            self.output.error(f"The batch has ended early: {reason}")
         self.output.note(f"{self._done()}; {duration(seconds)}")
         self._explain_unknown()
         counts = self._counts
@@ -255,9 +279,13 @@ class BatchRun:
         ]
         parts = [f"{counts['completed']} done", ", ".join(failed) + see if failed else ""]
         parts.append(f"{counts['earlier']} from an earlier run" if counts["earlier"] else "")
-        left = self.checked.jobs - counts.total()
-        parts.append(f"{left} not submitted" if left and self._stop is not None else "")
+        parts.append(f"{self._left} not submitted" if self._left and self._stop is not None else "")
         return ", ".join(filter(None, parts))
+
+    @property
+    def _left(self) -> int:
+        """How many jobs of the list this run has not dealt with."""
+        return self.checked.jobs - self._counts.total()
 
 
 def ends_all(error: DecartSDKError) -> bool:
@@ -266,16 +294,3 @@ def ends_all(error: DecartSDKError) -> bool:
     while cause is not None and not isinstance(cause, ENDS_ALL):
         cause = cause.cause
     return cause is not None or code_of(error) == Exit.KEY_REFUSED
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with a noun."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time for people, such as ``4 min 10 s``."""
-    minutes, left = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{hours} h" if hours else "", f"{minutes} min" if hours or minutes else "", f"{left} s"]
-    return " ".join(filter(None, parts))

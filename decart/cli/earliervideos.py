@@ -29,14 +29,19 @@ class EarlierVideos:
         self._labels = {Path(each["path"]): each["label"] for each in saved}
         self._paths = {label: path for path, label in self._labels.items()}
 
-    def make_way(self, label: str, target: Path) -> None:
+    def make_way(self, label: str, target: Path) -> bool:
         """Move away the video of another job, and move that of this job here, if there are any.
+
+        Returns:
+            Whether the video of this job is here now.
 
         Raises:
             OSError: A file cannot be moved.
         """
-        other = self._labels.pop(target, label)
-        if other != label and target.is_file():
+        other = self._labels.pop(target, None)
+        if other == label and target.is_file():
+            return True
+        if other is not None and target.is_file():
             aside = self._aside(other, target)
             aside.parent.mkdir(exist_ok=True)
             os.replace(target, aside)
@@ -46,6 +51,8 @@ class EarlierVideos:
         if source != target and source.is_file() and not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(source, target)
+            return True
+        return False
 
     def _aside(self, label: str, target: Path) -> Path:
         return self._folder / EARLIER / f"{safe_name(label)}{target.suffix}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from ..errors import InvalidInputError
-from ..journal.records import STATES, JobRecord
+from ..errors import InvalidAPIKeyError, InvalidBaseURLError, InvalidInputError
+from ..journal.records import STATES, UNFINISHED, JobRecord
 from . import unfinished
 from .commands import Commands, new_command
 from .exits import Exit
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 AGES = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
-COLUMNS = ("label", "state", "model", "age", "saved_to")
+COLUMNS = ("label", "state", "model", "age")
 SHOWN = ("label", "generation", "state", "model", "job_id", "created", "saved_to", "error", "cost")
 WHEN = "a date or time such as 2026-01-31, or how long ago: 12h, 7d"
 
@@ -64,6 +65,11 @@ A job is in one of these states:
     add("--label-prefix", default="", metavar="TEXT", help="only those whose label begins with this text")
     add("--since", type=_when, metavar="WHEN", help=f"only those submitted since {WHEN}")
     add("--limit", type=int, metavar="N", help="only the newest")
+    add(
+        "--ids",
+        action="store_true",
+        help="print job_id in place of saved_to; --json has both, and the labels as they are",
+    )
     add_service_options(parser, emulator=False)
 
 
@@ -110,6 +116,8 @@ def _when(text: str) -> datetime:
 
 def list_jobs(arguments: Namespace, output: Output) -> int:
     """List the jobs of a journal, the newest last."""
+    from .otherkeys import unfinished_elsewhere  # few commands need it
+
     with _reader(arguments) as client:
         records = client.jobs.select(
             states=arguments.state,
@@ -119,19 +127,24 @@ def list_jobs(arguments: Namespace, output: Output) -> int:
             limit=arguments.limit,
             newest_first=True,
         )
+        unfinished_jobs = client.jobs.select(states=UNFINISHED)
     records.reverse()
-    rows = [COLUMNS, *map(_row, records)]
+    columns = (*COLUMNS, "job_id" if arguments.ids else "saved_to")
+    rows = [columns, *(_row(record, columns[-1]) for record in records)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     output.result([{name: _fields(record)[name] for name in SHOWN} for record in records], "\n".join(lines))
+    with suppress(InvalidAPIKeyError, InvalidBaseURLError):  # a list needs neither
+        if sentence := unfinished_elsewhere(unfinished_jobs, arguments):
+            output.note(sentence)
     return Exit.DONE
 
 
-def _row(record: JobRecord) -> tuple[str, ...]:
+def _row(record: JobRecord, last: str) -> tuple[str, ...]:
     seconds = max(0.0, time.time() - record.created_at)
     unit, size = next(((unit, size) for unit, size in AGES if seconds >= size), AGES[-1])
     label = record.label if record.generation == 1 else f"{record.label} ({record.generation})"
-    return label, record.state, record.model, f"{seconds // size:.0f} {unit}", record.saved_to or ""
+    return label, record.state, record.model, f"{seconds // size:.0f} {unit}", getattr(record, last) or ""
 
 
 def _fields(record: JobRecord) -> dict[str, Any]:

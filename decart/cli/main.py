@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sys
@@ -20,7 +19,6 @@ from .output import Output, OutputError
 from .parser import build_parser
 from .service import KEY, command_to_resume, quoted
 from .signals import NUMBERS, once
-from .wording import in_commands
 
 
 class Terminated(BaseException):
@@ -36,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = _parsed(argv)
     except UsageError as error:
-        _report_usage(error, Output(as_json="--json" in argv))
+        _report_usage(error, argv, Output(as_json="--json" in argv))
         raise SystemExit(Exit.USAGE) from None
     with Output.of(arguments) as output, _ended_by_signals():
         try:
@@ -67,14 +65,31 @@ def _parsed(argv: Sequence[str]) -> Namespace:
     return arguments
 
 
-def _report_usage(error: UsageError, output: Output) -> None:
+def _report_usage(error: UsageError, argv: Sequence[str], output: Output) -> None:
     """Say what is wrong with the command line, which may have a key in it by mistake."""
-    message = KEY.sub("***", re.sub(r"(--api[-_]?key[ =])\S+", r"\1***", str(error)))
-    if message != str(error):
+    complete = f"{error}{_hint(error, argv)}"
+    message = KEY.sub("***", re.sub(r"(--api[-_]?key[ =])\S+", r"\1***", complete))
+    if message != complete:
         message += " (the API key is never an argument, which others can see: use DECART_API_KEY or --api-key-file)"
     output.say(f"{error.parser.format_usage()}{error.parser.prog}: error: {message}")
     if output.as_json:
         _print_error("UsageError", message, None, None, Exit.USAGE, output)
+
+
+def _hint(error: UsageError, argv: Sequence[str]) -> str:
+    """Say how to write a value that begins with ``-``, if one was taken for an option."""
+    options = re.findall(r"(?<![\w-])--?\w[\w-]*", error.parser.format_help())
+    taken = [
+        word for word in argv if word.startswith("-") and word.strip("-") and word.partition("=")[0] not in options
+    ]
+    if not taken:
+        return ""
+    value = quoted(taken[0])
+    if option := re.fullmatch(r"argument (?:-\w/)?(--[\w-]+): expected one argument", f"{error}"):
+        return f" (one that begins with - is written {option[1]}={value})"
+    if re.search(r"arguments are required: [A-Z]+$", f"{error}"):
+        return f" (one that begins with - is written at the end: {error.parser.prog} ... -- {value})"
+    return ""
 
 
 @contextmanager
@@ -114,8 +129,6 @@ def _report(error: BaseException, message: str, arguments: Namespace, output: Ou
     """Say what went wrong and how to continue, and return the exit code."""
     notes = [*getattr(error, "__notes__", ())]
     job_id, command = getattr(error, "job_id", None), None
-    if "client.jobs." in " ".join([message, *notes]) and _names_journal(arguments):
-        notes.append(f"The journal is --journal {quoted(arguments.journal)}.")
     if job_id is not None and not isinstance(error, (JobFailedError, LabelConflictError)) and not _is_missing(error):
         command = command_to_resume(arguments, job_id)
         notes += [] if command else ["The emulator has ended, and the job with it; nothing was billed."]
@@ -125,7 +138,7 @@ def _report(error: BaseException, message: str, arguments: Namespace, output: Ou
     if command is not None:
         output.say(f"Resume with: {command}")
     if output.as_json:
-        said = in_commands(" ".join([message, *notes]))
+        said = output.worded(" ".join([message, *notes]))
         _print_error(type(error).__name__, said, job_id, command, code, output)
     return code
 
@@ -135,12 +148,6 @@ def _print_error(name: str, message: str, job_id: str | None, command: str | Non
     facts = {"type": name, "message": message, "job_id": job_id, "resume": command}
     with suppress(OutputError):
         output.result({"error": facts, "exit_code": int(code)}, "")
-
-
-def _names_journal(arguments: Namespace) -> bool:
-    """Return whether the command line names a journal, which commands to continue need, too."""
-    journal: str | None = getattr(arguments, "journal", None)
-    return isinstance(journal, str) and journal != os.environ.get("DECART_JOURNAL")
 
 
 def _is_missing(error: BaseException) -> bool:

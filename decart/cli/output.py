@@ -17,6 +17,7 @@ from typing import Any, TextIO
 import attrs
 
 from ..errors import DecartSDKError, InvalidInputError
+from .service import typed
 from .wording import in_commands
 
 RED, YELLOW = 31, 33
@@ -51,17 +52,19 @@ class Output:
         as_json: Whether results are JSON, a document on one line each.
         is_quiet: Whether only results and errors are printed.
         is_verbose: Whether the log is printed.
+        arguments: Those of the command: other commands about its jobs need some of them, too.
     """
 
     as_json: bool = False
     is_quiet: bool = False
     is_verbose: bool = False
+    arguments: Namespace = Namespace()
 
     @classmethod
     @contextmanager
     def of(cls, arguments: Namespace) -> Iterator[Output]:
         """Yield the output that the command line asks for; meanwhile, it prints log records and warnings, too."""
-        output = cls(as_json=arguments.json, is_quiet=arguments.quiet, is_verbose=arguments.verbose > 0)
+        output = cls(arguments.json, arguments.quiet, arguments.verbose > 0, arguments)
         handler, log = _LogHandler(output), logging.getLogger("decart")
         handler.setLevel(logging.ERROR if output.is_quiet and not output.is_verbose else logging.NOTSET)
         level = log.level
@@ -138,11 +141,11 @@ class Output:
     def warn(self, text: str) -> None:
         """Tell people what they should look at, unless they want to hear of errors only."""
         if not self.is_quiet:
-            self.say(f"{_colored('decart: warning:', YELLOW)} {in_commands(text)}")
+            self.say(f"{_colored('decart: warning:', YELLOW)} {self.worded(text)}")
 
     def error(self, text: str) -> None:
         """Tell people what went wrong."""
-        self.say(f"{_colored('decart: error:', RED)} {in_commands(text)}")
+        self.say(f"{_colored('decart: error:', RED)} {self.worded(text)}")
 
     def say(self, text: str) -> None:
         """Tell people something that they need to know, even if they want to hear of errors only.
@@ -151,7 +154,7 @@ class Output:
         """
         if sys.stderr is None:
             return
-        line = _encodable(in_commands(text), sys.stderr)
+        line = _encodable(self.worded(text), sys.stderr)
         if self.shows_bars:  # there may be one on this line
             from shutil import get_terminal_size  # --help needs no bar
 
@@ -161,6 +164,10 @@ class Output:
             sys.stderr.flush()
         except OSError:
             sys.stderr = StringIO()  # Python would try to flush the other one at its end
+
+    def worded(self, text: str) -> str:
+        """Return a message of the library in the words of the command line."""
+        return in_commands(text, typed(self.arguments))
 
     @property
     def shows_bars(self) -> bool:

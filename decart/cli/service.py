@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 KEY = re.compile(r"(?:dct_|ek_|eyJ)\S*")
 """A key."""
 
-KEPT = {"output": "-o", "base_url": "--base-url", "api_key_file": "--api-key-file", "journal": "--journal"}
-"""What the command that resumes a job has in common with the one that submitted it."""
+SERVICE = {"base_url": "--base-url", "api_key_file": "--api-key-file", "journal": "--journal"}
+"""What a command about a job has in common with the one that submitted it."""
 
 
 def add_service_options(parser: ArgumentParser, *, emulator: bool = True) -> None:
@@ -45,6 +45,7 @@ def add_service_options(parser: ArgumentParser, *, emulator: bool = True) -> Non
     )  # fmt: skip
     group.add_argument(
         "--journal",
+        type=_file,
         metavar="FILE",
         default=os.environ.get("DECART_JOURNAL") or None,
         help="record submitted jobs in this file, so that none is lost or paid for twice (default: DECART_JOURNAL)",
@@ -56,6 +57,13 @@ def add_service_options(parser: ArgumentParser, *, emulator: bool = True) -> Non
             help="start an emulator and use it: no key is needed and nothing is billed, but the pictures are "
             "placeholders (extra: emulator)",
         )
+
+
+def _file(text: str) -> str:
+    """Return the name of the file of a journal; one that is no such name may have a password, and is not shown."""
+    if "://" in text:
+        raise ArgumentTypeError("the journal is a URL, and the command line reads files only (also in DECART_JOURNAL)")
+    return text
 
 
 def add_wait_options(parser: ArgumentParser) -> None:
@@ -153,14 +161,23 @@ def command_to_resume(arguments: Namespace, job_id: str) -> str | None:
     """Return the command that waits for a job that this one has submitted, if there can be one."""
     if getattr(arguments, "emulator", False):
         return None  # it has ended with the command
-    words = ["decart", "wait", job_id]
-    for name, option in KEPT.items():
+    return f"decart wait {quoted(job_id)}{typed(arguments, {'output': '-o'} | SERVICE)}"
+
+
+def typed(arguments: Namespace, options: Mapping[str, str] = SERVICE) -> str:
+    """Return the options that a command about the same job needs, as they are typed in a shell after it.
+
+    Args:
+        options: Them, by the names of their values.
+    """
+    words: list[str] = []
+    for name, option in options.items():
         value = getattr(arguments, name, None)
-        if value is not None:
+        if isinstance(value, str):  # a journal in memory ends with the command
             is_option = value.startswith("-") and value != "-"  # it would be taken for one
             words += [f"{'--output' if option == '-o' else option}={value}"] if is_option else [option, value]
     words += ["--allow-http"] if getattr(arguments, "allow_http", False) else []
-    return " ".join(map(quoted, words))
+    return "".join(f" {quoted(word)}" for word in words)
 
 
 def quoted(word: str) -> str:

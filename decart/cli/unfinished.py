@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DecartSDKError, InvalidInputError, JobTimeoutError
-from ..journal.records import JobRecord
+from ..journal.records import UNFINISHED, JobRecord
 from .commands import Commands, new_command
 from .exits import Exit, code_of
 from .output import Output
 from .service import add_service_options, add_wait_options, check_journal, client_of, poll_policy
 
 if TYPE_CHECKING:
+    from ..client import DecartClient
     from ..journal.jobstep import JobStep
     from ..journal.reports import ResumedJob
 
@@ -37,10 +38,11 @@ def add_commands(jobs: Commands) -> None:
         sweep_jobs,
         "Check each unfinished job that is due, and save the videos that are ready",
         "For cron: it does not wait, but is run again and again, such as every minute. Runs that overlap share the\n"
-        "work. Nothing is submitted, or billed, and jobs of another key are left alone. It prints a line for each job\n"
-        "that has ended, or whose check or download failed. The exit code is the first of these that applies: 4 (the\n"
-        "key was refused), 5 (a job failed, or its video is gone), 3 (one timed out: only `decart jobs resume` still\n"
-        "waits for it), 0. A failure after which the next run tries again does not count, unless the key was refused.",
+        "work. Nothing is submitted, or billed. It prints a line for each job that has ended, or whose check or\n"
+        "download failed. Unfinished jobs of another key or service are left alone, and counted in a line that -q\n"
+        "leaves out. The exit code is the first of these that applies: 4 (the key was refused), 5 (a job failed, or\n"
+        "its video is gone), 3 (one timed out: only `decart jobs resume` still waits for it), 0. A failure after\n"
+        "which the next run tries again does not count, unless the key was refused.",
     )
     _add_options(sweep)
 
@@ -61,10 +63,22 @@ def resume_jobs(arguments: Namespace, output: Output) -> int:
     check_journal(arguments)
     file_of = _files(arguments)
     with client_of(arguments) as client:
+        elsewhere = _note_elsewhere(client, arguments, output)
         ended = client.jobs.resume(save_to=file_of, poll=poll_policy(arguments))
-    results = list(map(_result, ended))
-    output.result(results, "\n".join(map(_line, results)) or "No job is unfinished.")
+    results = [_result(job, output) for job in ended]
+    nothing = f"No {'other ' if elsewhere else ''}job is unfinished."
+    output.result(results, "\n".join(map(_line, results)) or nothing)
     return next((code for code in ORDER if code in map(_code, ended)), Exit.DONE)
+
+
+def _note_elsewhere(client: DecartClient, arguments: Namespace, output: Output) -> bool:
+    """Name the unfinished jobs of another key or service, which are left alone; return whether there are any."""
+    from .otherkeys import unfinished_elsewhere  # few commands need it
+
+    sentence = unfinished_elsewhere(client.jobs.select(states=UNFINISHED), arguments)
+    if sentence is not None:
+        output.note(sentence)
+    return sentence is not None
 
 
 def _files(arguments: Namespace) -> Callable[[JobRecord], Path]:
@@ -105,13 +119,14 @@ def _key_is_refused(error: Exception | None) -> bool:
     return isinstance(error, DecartSDKError) and code_of(error) == Exit.KEY_REFUSED
 
 
-def _result(job: ResumedJob) -> dict[str, Any]:
+def _result(job: ResumedJob, output: Output) -> dict[str, Any]:
     result = job.result
     facts = {"label": job.record.label, "job_id": job.record.job_id}
     if result is None:
-        return facts | {"status": "error", "path": None, "error": str(job.error)}
+        return facts | {"status": "error", "path": None, "error": output.worded(str(job.error))}
     status = "timed_out" if result.timed_out else result.status
-    return facts | {"status": status, "path": result.path and str(result.path), "error": result.error}
+    error = result.error and output.worded(result.error)
+    return facts | {"status": status, "path": result.path and str(result.path), "error": error}
 
 
 def sweep_jobs(arguments: Namespace, output: Output) -> int:
@@ -119,8 +134,9 @@ def sweep_jobs(arguments: Namespace, output: Output) -> int:
     check_journal(arguments)
     file_of = _files(arguments)
     with client_of(arguments) as client:
+        _note_elsewhere(client, arguments, output)
         steps = client.jobs.sweep(save_to=file_of, poll=poll_policy(arguments))
-    results = list(map(_step_result, steps))
+    results = [_step_result(step, output) for step in steps]
     lines = [_line(each) for each in results if each["status"] != "running" or each["error"]]
     if lines or output.as_json:  # cron mails what is printed
         output.result(results, "\n".join(lines))
@@ -133,7 +149,7 @@ STEP_CODES: dict[str, Exit] = {"failed": Exit.JOB_FAILED, "error": Exit.JOB_FAIL
 """What the end of a job means for the exit code."""
 
 
-def _step_result(step: JobStep) -> dict[str, Any]:
+def _step_result(step: JobStep, output: Output) -> dict[str, Any]:
     record = step.record
     assert record is not None  # a sweep submits nothing, so there is one
     if step.wait is not None or step.superseded:
@@ -142,6 +158,6 @@ def _step_result(step: JobStep) -> dict[str, Any]:
         status = "completed" if record.state == "delivered" else record.state
     else:
         status = "timed_out" if isinstance(step.error, JobTimeoutError) else "error"
-    error = record.error if step.error is None else str(step.error)
+    error = record.error if step.error is None else output.worded(str(step.error))
     facts = {"label": record.label, "job_id": record.job_id}
     return facts | {"status": status, "path": record.saved_to, "error": error}

@@ -17,6 +17,11 @@ _ARGUMENTS = (
 
 _JOB = r"client\.queue\.(?:poll|download)\('(?P<job>[^']+)'(?:, path)?\)"
 _LABEL = r"""\((?P<label>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+_OTHER_LABEL = r"\. Nothing was sent; use another label for another job\."
+
+
+_OPTIONS_HERE = "\0"
+"""Where a command has the options that it needs to find the journal; no message has this character."""
 
 
 def option(name: str) -> str:
@@ -34,8 +39,17 @@ def _options(found: re.Match[str]) -> str:
     return re.sub(rf"\b(?:{_ARGUMENTS})\b", lambda name: option(name[0]), found[0])
 
 
-def _of_label(phrase: str) -> Callable[[re.Match[str]], str]:
-    return lambda found: phrase.format(shlex.quote(literal_eval(found["label"])))
+def _of_label(command: str, options: str = "") -> Callable[[re.Match[str]], str]:
+    """Return what makes a command about a label; one that begins with ``-`` would be taken for an option."""
+
+    def phrase(found: re.Match[str]) -> str:
+        label = literal_eval(found["label"])
+        needed = f"{options and f' {options}'}{_OPTIONS_HERE}"
+        if label.startswith("-"):
+            return f"`{command}{needed} -- {shlex.quote(label)}`"
+        return f"`{command} {shlex.quote(label)}{needed}`"
+
+    return phrase
 
 
 _PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
@@ -43,14 +57,30 @@ _PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (rf": {_JOB} (?:waits for it(?: again)?|fetches it)\.", "."),
     (rf" {_JOB} (?:waits for it|tries again, free of charge)\.", ""),
     (rf" (?:Wait for it|Fetch its video) with {_JOB}\.", ""),
+    (rf" Wait for it with {_JOB}; its id", " Its id"),
     (_JOB, r"`decart wait \g<job>`"),
     (r"client\.queue\.poll\(job_id\)", "`decart wait ID`"),
     (r"submit the same labels in a pool again", "run the same command again"),
-    (r"client\.jobs\.resume\(save_to=\.\.\.\)", "`decart jobs resume --out FOLDER`"),
+    (r"client\.jobs\.resume\(save_to=\.\.\.\)", f"`decart jobs resume --out FOLDER{_OPTIONS_HERE}`"),
     # a label and its record
-    (rf"call client\.jobs\.settle{_LABEL}, job_id=\.\.\.\)", _of_label("run `decart jobs settle {} --job-id ID`")),
-    (rf"client\.jobs\.settle{_LABEL}, job_id=None\)", _of_label("`decart jobs settle {} --not-accepted`")),
-    (rf"client\.jobs\.get{_LABEL}\)", _of_label("`decart jobs show {}`")),
+    (
+        rf"belongs to another request: account \(another API key\) differs{_OTHER_LABEL}",
+        "was submitted with another API key. Nothing was sent; use that key, or another label for another job.",
+    ),
+    (
+        r"belongs to another request: origin \(another base URL\) (?:differs|and account \(another API key\) differ)"
+        + _OTHER_LABEL,
+        "was submitted to another service. Nothing was sent; use its --base-url, or another label for another job.",
+    ),
+    (
+        r"client\.jobs\.settle\(label, job_id=\.\.\.\), and the refused ones with job_id=None",
+        f"`decart jobs settle LABEL --job-id ID{_OPTIONS_HERE}`, and the refused ones with --not-accepted",
+    ),
+    (r": settle it, or submit it again, with a client that has", ": settle it with"),
+    (r"call (?=client\.jobs\.settle\()", "run "),
+    (rf"client\.jobs\.settle{_LABEL}, job_id=\.\.\.\)", _of_label("decart jobs settle", "--job-id ID")),
+    (rf"client\.jobs\.settle{_LABEL}, job_id=None\)", _of_label("decart jobs settle", "--not-accepted")),
+    (rf"client\.jobs\.get{_LABEL}\)", _of_label("decart jobs show")),
     (r"client\.jobs needs a journal", "This needs a journal"),
     (r"write DecartClient\(journal='jobs\.db'\)", "use --journal FILE, or set DECART_JOURNAL"),
     (r" For a journal in memory, use MemoryJournal\(\)\.", ""),
@@ -79,8 +109,34 @@ _PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
 )
 
 
-def in_commands(message: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return a number with a noun.
+
+    Example:
+        >>> counted(1, "job"), counted(2, "job")
+        ('1 job', '2 jobs')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people.
+
+    Example:
+        >>> duration(250)
+        '4 min 10 s'
+    """
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [f"{hours} h" if hours else "", f"{minutes} min" if hours or minutes else "", f"{left} s"]
+    return " ".join(filter(None, parts))
+
+
+def in_commands(message: str, options: str = "") -> str:
     """Return a message with commands and options in place of calls and arguments.
+
+    Args:
+        options: What commands about the jobs of the journal need to find it.
 
     Example:
         >>> in_commands("There is no video model named 'x'. models.names() lists them all.")
@@ -88,4 +144,4 @@ def in_commands(message: str) -> str:
     """
     for pattern, phrase in _PHRASES:
         message = re.sub(pattern, phrase, message)
-    return message
+    return message.replace(_OPTIONS_HERE, options)

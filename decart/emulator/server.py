@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import Any
 
@@ -85,7 +86,8 @@ class _Server(wsgi.Server):
     """A server that can drop a connection, and be stopped whatever its responses are waiting for."""
 
     def __init__(self, address: tuple[str, int], app: EmulatorApp, silence: float) -> None:
-        super().__init__(address, app, numthreads=THREADS, server_name="decart-emulator")
+        super().__init__(address, app, server_name="decart-emulator")
+        self.requests = _Threads(self)
         self.silence = silence
         self.gateway = _Gateway
         self.request_queue_size = BACKLOG
@@ -120,6 +122,37 @@ class _Server(wsgi.Server):
         for sock in list(self.under_way):
             with suppress(OSError):  # gone already
                 sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Threads:
+    """A thread pool as cheroot defines one, which starts a thread only when all others are busy."""
+
+    min = THREADS
+
+    def __init__(self, server: _Server) -> None:
+        self._server = server
+        self._executor = ThreadPoolExecutor(THREADS, "decart-emulator-response")
+
+    def start(self) -> None:
+        """Return at once: the threads start as requests arrive."""
+
+    def put(self, conn: Connection) -> None:
+        """Have a thread handle the request that a connection has received; the connection logs what goes wrong."""
+        self._executor.submit(self._handle, conn)
+
+    def _handle(self, conn: Connection) -> None:
+        is_kept = False
+        try:
+            is_kept = conn.communicate()
+        finally:
+            if is_kept:
+                self._server.put_conn(conn)
+            else:
+                conn.close()
+
+    def stop(self, timeout: float) -> None:
+        """Wait until all requests are handled; `_Server.close` cuts off those that take longer than ``timeout``."""
+        self._executor.shutdown()
 
 
 class _Gateway(wsgi.Gateway_10):

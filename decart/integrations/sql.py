@@ -6,8 +6,10 @@
 
     client = DecartClient(journal=SQLAlchemyJournal("postgresql+psycopg://user@host/name"))
 
-It is tested with PostgreSQL and SQLite. The table and its version, in a second one, are created if they are missing,
-and brought up to date if an older version of this package created them.
+It is tested with PostgreSQL and SQLite; other databases that SQLAlchemy knows are untried. The table, and a second one
+with its version, are created if they are missing, and brought up to date if an older version of this package created
+them. A change of the columns is a step in ``SQLAlchemyJournal.migrations``. A new field of a record needs none:
+``details`` holds it as JSON, and a record that was stored without it has the default.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ class SQLAlchemyJournal:
     """
 
     migrations: ClassVar[Sequence[Callable[[sa.Connection, sa.Table], None]]] = ()
-    """What leads from each version of the tables to the next; version 1 has had none. New tables are the newest."""
+    """What leads from each version of the tables to the next; there has been one so far. New tables are the newest."""
 
     def __init__(
         self, database: str | sa.URL | sa.Engine, *, keep_inputs: bool = False, table: str = "decart_jobs"

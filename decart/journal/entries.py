@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import attrs
 
-from ..errors import APIError, DecartSDKError
 from ..events import log
 from .errors import JournalError
 from .owners import Claim
-from .records import JobRecord, Journal
+from .records import JobRecord, Journal, State
 
 ENDABLE = ("intended", "sending", "unknown", "failed")
 """States of records without a job that the call which claimed them may still end."""
@@ -58,9 +57,20 @@ class Entry:
         Raises:
             JournalError: Somebody else has changed the record, or it cannot be written. Nothing must be sent.
         """
+        self._change("intended", "sending")
+
+    def refused(self) -> None:
+        """Record that nothing is on its way any more: an attempt was refused, and another one is to follow.
+
+        Raises:
+            JournalError: As for ``sending``.
+        """
+        self._change("sending", "intended")
+
+    def _change(self, before: State, after: State) -> None:
         assert self.record is not None  # it was claimed
-        if self.record.state == "intended":
-            record = self.record.changed(self.now(), state="sending")
+        if self.record.state == before:
+            record = self.record.changed(self.now(), state=after)
             write(self.journal, record)
             self.record = record
 
@@ -73,7 +83,7 @@ def write(journal: Journal, record: JobRecord) -> None:
     """
     if not journal.replace(record):
         raise JournalError(
-            f"Another process has changed the record of the label {record.label!r}, and this call has sent nothing; "
+            f"Another process has changed the record of the label {record.label!r} meanwhile; "
             f"client.jobs.get({record.label!r}) shows it."
         )
 
@@ -128,11 +138,3 @@ def _current(journal: Journal, record: JobRecord) -> JobRecord | None:
         return last
     found = journal.select(prefix=record.label, since=record.created_at)
     return next((each for each in found if (each.label, each.generation) == (record.label, record.generation)), None)
-
-
-def kind_of(error: BaseException) -> str:
-    """Return what went wrong, without a word of the inputs."""
-    cause = error.cause if isinstance(error, DecartSDKError) else None
-    status = f", HTTP {cause.status_code}" if isinstance(cause, APIError) else ""
-    reason = "" if cause is None else f" ({type(cause).__name__}{status})"
-    return f"{type(error).__name__}{reason}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import InvalidInputError, SubmitOutcomeUnknownError
 from ..inputs import refuse
@@ -16,7 +16,20 @@ Step = Literal["submit", "return", "wait", "note refused", "note unknown", "give
 """What to do: submit as the next generation; return the job; wait for the call that is submitting it; note that a call
 died before, or while, it was sending; note that a person gave the job up."""
 
+STATUS: dict[State, str] = {"completed": "completed", "delivered": "completed", "failed": "failed"}
+"""What the service would say of a job in this state; of the others, "pending"."""
+
+REVISED: dict[str, dict[str, Any]] = {
+    "note refused": {"state": "refused", "error": "The call ended while nothing was on its way."},
+    "note unknown": {"state": "unknown", "error": "The process ended while it was sending."},
+    "give up": {"state": "failed", "error": "Its outcome was unknown, and a person decided to submit another job."},
+}
+"""What the steps that only change a record write into it."""
+
 ENDED: frozenset[State] = frozenset({"completed", "failed", "delivered"})
+
+MEANT = {"account": "account (another API key)", "origin": "origin (another base URL)"}
+"""What it means if something other than the model and its inputs differs."""
 
 LABEL_LIMIT = 200
 """Characters of a label."""
@@ -77,20 +90,47 @@ def next_step(
     if record.state not in ENDED:
         raise InvalidInputError(
             f"again: job {record.job_id} of the label {record.label!r} has not ended yet; nothing was sent. Wait for "
-            f"it with client.queue.poll({record.job_id!r}) first, or use another label for another job."
+            f"it with client.queue.poll({record.job_id!r}) first, or use another label for another job. "
+            f"{ending(record.label)}"
         )
     return "submit"
 
 
 def conflict(record: JobRecord, differs: list[str]) -> LabelConflictError:
     """Return the error for a label that belongs to another request."""
-    what = " and ".join([", ".join(differs[:-1]), differs[-1]] if differs[1:] else differs)
+    names = [MEANT.get(name, name) for name in differs]
+    what = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
     return LabelConflictError(
-        f"The label {record.label!r} belongs to another request: {what} {'differ' if differs[1:] else 'differs'}. "
+        f"The label {record.label!r} belongs to another request: {what} {'differ' if names[1:] else 'differs'}. "
         "Nothing was sent; use another label for another job.",
         data={"differs": differs},
         job_id=record.job_id,
     )
+
+
+def check_ours(record: JobRecord, origin: str, account: str) -> None:
+    """Refuse to change a record of another account or service, of which this client can find out nothing.
+
+    Raises:
+        LabelConflictError: It is one.
+    """
+    differs = [name for name, own in (("origin", origin), ("account", account)) if getattr(record, name) != own]
+    if not differs:
+        return
+    how, use = "with another API key", "that key"
+    if "origin" in differs:
+        how, use = f"to another service ({record.origin})", "that base URL, and the API key of the submit"
+    raise LabelConflictError(
+        f"The label {record.label!r} was submitted {how}: settle it, or submit it again, with a client that has {use}. "
+        "Nothing was changed.",
+        data={"differs": differs},
+        job_id=record.job_id,
+    )
+
+
+def ending(label: str) -> str:
+    """Say how the record of a job ends that the service has deleted."""
+    return f"If the service has deleted the job, client.jobs.settle({label!r}, job_id=None) ends its record."
 
 
 def advice(label: str) -> str:

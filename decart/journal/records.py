@@ -6,7 +6,7 @@ did after its last write.
 =============  ===============================================================================  =============
 state          meaning                                                                          billed
 =============  ===============================================================================  =============
-``intended``   it is about to be submitted; nothing has left this machine                       no
+``intended``   it is about to be submitted, for the first time or after a refusal               no
 ``sending``    its request may be on its way                                                    perhaps
 ``refused``    it was certainly not accepted                                                    no
 ``unknown``    it may have been accepted, and its id is not known; a person must decide         perhaps
@@ -21,9 +21,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, Protocol, cast, get_args, runtime_checkable
 
 import attrs
+
+from ..errors import InvalidInputError
 
 State = Literal["intended", "sending", "refused", "unknown", "accepted", "completed", "failed", "delivered"]
 
@@ -160,3 +162,25 @@ class Journal(Protocol):
     def close(self) -> None:
         """Release what is open. The journal may be used again, and then opens what it needs."""
         ...
+
+
+MEMBERS = ("keep_inputs", "insert", "replace", "latest", "by_job", "select", "delete", "close")
+"""What a journal has."""
+
+
+def check_members(journal: object) -> Journal:
+    """Return a journal. No error shows it, since it may be the settings of a database with a password.
+
+    Raises:
+        InvalidInputError: It is none, or lacks some of its members.
+    """
+    if isinstance(journal, type):
+        raise InvalidInputError(f"journal is the class {journal.__name__}; pass an object of it.")
+    kind, missing = type(journal).__name__, [name for name in MEMBERS if not hasattr(journal, name)]
+    if len(missing) > len(MEMBERS) / 2:
+        raise InvalidInputError(
+            f"journal must be the path of a file, or a journal such as decart.SQLiteJournal(path), not of type {kind}."
+        )
+    if missing:
+        raise InvalidInputError(f"journal: {kind} lacks {', '.join(missing)}; see decart.journal.Journal.")
+    return cast(Journal, journal)

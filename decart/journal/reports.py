@@ -19,7 +19,9 @@ from .records import JobRecord
 FIELDS = ("label", "job_id", "model", "generation")
 """What the name of a file may be made of."""
 
-COLUMNS = ("label", "state", "model", "job", "created", "saved to", "cost")
+COLUMNS = ("label", "state", "model", "job", "error or status", "created", "saved to", "cost")
+REASON_LIMIT = 200
+"""Characters of an error that a notebook shows."""
 
 
 @attrs.frozen(kw_only=True)
@@ -56,7 +58,9 @@ def _cells(record: JobRecord) -> tuple[str, ...]:
     label = record.label if record.generation == 1 else f"{record.label} ({record.generation})"
     created = f"{record.created:%Y-%m-%d %H:%M:%S UTC}"
     cost = "" if record.cost is None else f"{record.cost:g}"
-    return label, record.state, record.model, record.job_id or "", created, record.saved_to or "", cost
+    said = record.error or record.status or ""
+    said = said if len(said) <= REASON_LIMIT else f"{said[:REASON_LIMIT]}..."
+    return label, record.state, record.model, record.job_id or "", said, created, record.saved_to or "", cost
 
 
 def files_named(

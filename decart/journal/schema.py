@@ -11,6 +11,11 @@ from .errors import JournalError
 APPLICATION = 0x64637274
 """The ``application_id`` of our files, by which those of other programs are told apart: "dcrt"."""
 
+RESTORE = (
+    "If it was your journal, restore it from a backup: with another path, its labels are submitted and billed again."
+)
+"""What to do about a file that cannot be a journal."""
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     (
         "CREATE TABLE jobs (label TEXT NOT NULL, generation INTEGER NOT NULL, revision INTEGER NOT NULL, "
@@ -58,7 +63,7 @@ def _version(connection: sqlite3.Connection, path: str, newest: int) -> int:
         "FROM pragma_user_version, pragma_application_id"
     )
     if application != APPLICATION and (application or version or tables):
-        raise JournalError(f"{path} is the database of another program, not a journal. Choose another path.")
+        raise JournalError(f"{path} is the database of another program, not a journal. Choose another path. {RESTORE}")
     if version > newest:
         raise JournalError(
             f"The journal {path} was written by a newer version of this package ({version}, and this one knows "

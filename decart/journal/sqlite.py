@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,20 +15,25 @@ from .connections import Connections
 from .errors import JournalError
 from .records import JobRecord, State
 from .rows import COLUMNS, from_row, prefix_end, to_row
-from .schema import MIGRATIONS, prepare
+from .schema import MIGRATIONS, RESTORE, prepare
 
+_URL = re.compile(r"\s*[A-Za-z][\w+.-]+:/")  # as a Path, it has one slash
 _PERMISSIONS = "Check the permissions of the file and of its folder."
 _REASONS = {  # SQLite's code: what is wrong with the file, what to do
     sqlite3.SQLITE_BUSY: ("another program has locked it", "Wait until that program has finished, or end it."),
     sqlite3.SQLITE_FULL: ("the disk is full", "Free some space."),
-    sqlite3.SQLITE_READONLY: ("it must not be written", _PERMISSIONS),
+    sqlite3.SQLITE_READONLY: ("it is read-only", _PERMISSIONS),
     sqlite3.SQLITE_CANTOPEN: ("it cannot be opened", f"Is it a file? {_PERMISSIONS}"),
     sqlite3.SQLITE_IOERR: (
         "its disk cannot be read or written",
         "Check that the disk works and is not full, and that there is no limit to the size of files.",
     ),
-    sqlite3.SQLITE_CORRUPT: ("it is damaged", "Restore it from a backup; without one, its jobs are no longer known."),
-    sqlite3.SQLITE_NOTADB: ("it is not an SQLite database", "Choose another path."),
+    sqlite3.SQLITE_CORRUPT: (
+        "it is damaged",
+        "Restore it from a backup; without one, its jobs are no longer known, and its labels are submitted and billed "
+        "again.",
+    ),
+    sqlite3.SQLITE_NOTADB: ("it is not an SQLite database", RESTORE),
 }
 
 _COLUMNS = ", ".join(COLUMNS)
@@ -64,6 +70,8 @@ class SQLiteJournal:
 
     def __init__(self, path: str | os.PathLike[str], *, keep_inputs: bool = False, lock_timeout: float = 10.0) -> None:
         text = os.fspath(path)
+        if "://" in text or _URL.match(text):  # it may have a password
+            raise InvalidInputError("journal is a URL; pass decart.integrations.sql.SQLAlchemyJournal(url).")
         if not text or "\0" in text or text == ":memory:":
             raise InvalidInputError(
                 f"{text!r} is not the path of a file. For a journal in memory, use MemoryJournal()."
@@ -191,7 +199,7 @@ def _explain(error: Exception) -> tuple[str, str]:
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest of it says more exactly what
         name = getattr(error, "sqlite_errorname", type(error).__name__)
-        return _REASONS.get(code, (f"an unexpected failure of SQLite ({name})", "Check the file, or choose another."))
+        return _REASONS.get(code, (f"an unexpected failure of SQLite ({name})", f"Check the file. {RESTORE}"))
     if isinstance(error, FileNotFoundError):
         return "its folder does not exist", "Create the folder."
     if isinstance(error, OSError):

@@ -8,11 +8,9 @@ A job's page can be reloaded and shared: its address cannot be guessed, and anyb
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import re
 import secrets
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,6 @@ from flask import (
     Response,
     abort,
     current_app,
-    jsonify,
     redirect,
     render_template,
     request,
@@ -38,10 +35,8 @@ from decart import (
     DecartClient,
     DecartSDKError,
     InvalidInputError,
-    JobFailedError,
     JobRecord,
     LabelConflictError,
-    QueueResultError,
     QueueStatusError,
     QueueSubmitError,
     RetryPolicy,
@@ -49,7 +44,6 @@ from decart import (
     SubmitOutcomeUnknownError,
     Timeout,
     ValidationError,
-    VideoRestyleInput,
     models,
 )
 
@@ -60,7 +54,7 @@ BUSY = "The service does not take jobs at the moment. Nothing was billed; try ag
 pages = Blueprint("pages", __name__, cli_group=None)
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+def create_app(config: dict[str, Any] | None = None) -> Flask:
     """Create the app. Its settings come from the environment; those in ``config`` take precedence."""
     app = Flask(__name__)
     app.config.from_mapping(
@@ -69,25 +63,22 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         MAX_CONTENT_LENGTH=int(os.environ.get("MAX_CONTENT_LENGTH", 200 * MIB)),
         DATABASE=os.environ.get("DATABASE", str(Path(app.instance_path) / "jobs.sqlite3")),
-        DECART_API_KEY=os.environ.get("DECART_API_KEY"),
-        DECART_BASE_URL=os.environ.get("DECART_BASE_URL"),
     )
     app.config.update(config or {})
     if not app.config["SECRET_KEY"]:
         raise RuntimeError("SECRET_KEY is missing: set it in the environment; README.md has a command that makes one.")
-    app.logger.setLevel(logging.INFO)  # job ids, and errors that only the site's owner can fix
     database = Path(app.config["DATABASE"])
     database.parent.mkdir(parents=True, exist_ok=True)
     client = app.extensions["decart"] = DecartClient(  # threads share it, and forked workers may use it
-        app.config["DECART_API_KEY"],
-        base_url=app.config["DECART_BASE_URL"],
+        app.config.get("DECART_API_KEY"),  # without a setting, the client takes these two from the environment
+        base_url=app.config.get("DECART_BASE_URL"),
         retry=RetryPolicy(attempts=2, timeout=5),  # one quick retry: a view does not sleep
         timeout=Timeout(connect=5, read=20),  # a submit without a response ends before a worker's usual 30 s
         journal=SQLiteJournal(database, keep_inputs=True),  # the pages show the prompts
     )
     for job in client.jobs.select(states=["unknown"]):
         app.logger.warning("Job %s may have been billed; README.md says what to do.", job.label)
-    shown = (csrf_token, size_limit, status_of, text_of, created)
+    shown = (csrf_token, size_limit, status_of, text_of)
     app.jinja_env.globals.update({function.__name__: function for function in shown}, FINISHED=FINISHED)
     app.register_blueprint(pages)
     app.before_request(check_csrf)
@@ -127,10 +118,6 @@ def text_of(job: JobRecord) -> str:
     return STATUSES.get(status_of(job), status_of(job))
 
 
-def created(job: JobRecord) -> str:
-    return f"{job.created:%Y-%m-%d %H:%M:%S UTC}"
-
-
 def mine() -> str:
     """Return what the labels of the visitor's jobs begin with. It is in their addresses, so it is not the id."""
     return hashlib.sha256(visitor().encode()).hexdigest()[:16] + "."
@@ -148,8 +135,7 @@ def find_job(label: str) -> JobRecord:
 def form_page(problem: str = "", prompt: str = "", code: int = 200) -> ResponseReturnValue:
     """Show the form, each time with a new key, and the visitor's own jobs."""
     jobs = client().jobs.select(label_prefix=mine(), newest_first=True, limit=20)
-    key = secrets.token_urlsafe()
-    return render_template("form.html", problem=problem, prompt=prompt, key=key, jobs=jobs), code
+    return render_template("form.html", problem=problem, prompt=prompt, key=secrets.token_urlsafe(), jobs=jobs), code
 
 
 @pages.post("/jobs")
@@ -161,22 +147,19 @@ def submit() -> ResponseReturnValue:
         abort(400)
     if file is None or not is_video(file):
         return form_page("Choose a video: an MP4 file.", prompt, 422)
-    try:
-        order = VideoRestyleInput(model=MODEL, prompt=prompt, data=file)
-    except InvalidInputError as error:
-        return form_page(error.message, prompt, 422)
     label = mine() + key
     page = redirect(url_for(".show", label=label), 303)
     if client().jobs.get(label) is not None:  # a form that is sent again leads to its first job at once
         return page
     try:
-        client().queue.submit(order, label=label)
+        client().queue.submit({"model": MODEL, "prompt": prompt, "data": file}, label=label)
+    except InvalidInputError as error:  # before anything was sent
+        return form_page(error.message, prompt, 422)
+    except QueueSubmitError as error:  # not accepted; some reasons only the owner can fix
+        current_app.logger.error("Job %s: %s", label, error)
+        return form_page(error.message if isinstance(error.cause, ValidationError) else BUSY, prompt, 502)
     except (SubmitOutcomeUnknownError, LabelConflictError) as error:  # its page says what became of the first submit
         current_app.logger.error("Job %s: %s", label, error)
-    except (InvalidInputError, QueueSubmitError) as error:  # not accepted; some reasons only the owner can fix
-        current_app.logger.error("Job %s: %s", label, error)
-        fixable = isinstance(error, InvalidInputError) or isinstance(error.cause, ValidationError)
-        return form_page(error.message if fixable else BUSY, prompt, 502)
     return page
 
 
@@ -191,7 +174,7 @@ def show(label: str) -> ResponseReturnValue:
 def status(label: str) -> ResponseReturnValue:
     """Return the status of a job, for the page's script."""
     job, note = latest(label)
-    return jsonify(status=status_of(job), text=text_of(job), note=note, finished=status_of(job) in FINISHED)
+    return {"status": status_of(job), "text": text_of(job), "note": note, "finished": status_of(job) in FINISHED}
 
 
 def latest(label: str) -> tuple[JobRecord, str]:
@@ -220,7 +203,7 @@ def video(label: str) -> ResponseReturnValue:
     stream = client().queue.stream(job.job_id, range=wanted, if_range=condition)
     try:
         stream.open()
-    except (QueueResultError, JobFailedError) as error:
+    except DecartSDKError as error:
         current_app.logger.warning("%s", error)
         code = getattr(error, "status_code", None)
         abort(code if code in (404, 416) else 502)

@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from sqlite3 import connect
 from threading import Event
 
 import pytest
@@ -166,11 +168,19 @@ def test_a_batch_spends_no_more_than_it_may_in_all_runs_together(at: Batches) ->
     done = at.batch(*limits, "0.3")
     assert (done.code, at.submits) == (1, 3)
     assert "3 done, 5 not submitted; " in done.stderr
+    assert (
+        "The batch has ended early: --max-spend is 0.3. Earlier runs have spent 0, this one 0.3, and another job would "
+        "cost 0.1. 5 jobs are left: run the same command with a higher --max-spend to continue.\n" in done.stderr
+    )
     assert len(at.results()) == 3
     done = at.batch(*limits, "0.5")
     assert (done.code, at.submits) == (1, 5)
-    assert "Earlier runs have spent 0.3 of 0.5." in done.stderr
-    assert at.batch(*limits, "0.2").code == 1
+    assert "Earlier runs have spent 0.3 of 0.5.\n" in done.stderr
+    assert "--max-spend is 0.5. Earlier runs have spent 0.3, this one 0.2, and another job " in done.stderr
+    done = at.batch(*limits, "0.2")
+    assert (done.code, "Earlier runs have spent 0.5, this one 0, and another job" in done.stderr) == (1, True)
+    done = at.batch(*limits, "0.7")
+    assert (done.code, " cost 0.1. 1 job is left: run " in done.stderr) == (1, True)
     assert at.batch(*limits, "0.8").code == 0
     assert at.submits == 8
 
@@ -226,22 +236,34 @@ def test_a_file_that_vanishes_during_the_batch_fails_its_job_only(
     image.write_bytes(b"12345")
     last = {"model": "lucy-pro-i2v", "prompt": "Waves", "data": "lake.png"}
     with batches(tmp_path, capsys, monkeypatch, renderer=render_and_delete) as at:
-        at.write(*map(lake, range(3)), last)
+        at.write(*map(lake, range(2)), last)
         assert at.batch("--max-in-flight", "1").code == 5
-        assert [each["status"] for each in at.results()] == ["completed"] * 3 + ["error"]
-        assert (at.results()[3]["line"], at.results()[3]["label"]) == (4, None)
-        assert "lake.png: No such file" in at.results()[3]["error"]
+        assert [each["status"] for each in at.results()] == ["completed"] * 2 + ["error"]
+        assert (at.results()[2]["line"], at.results()[2]["label"]) == (3, None)
+        assert "lake.png: No such file" in at.results()[2]["error"]
         image.write_bytes(b"12345")
         assert at.batch().code == 0
-        assert [each["status"] for each in at.results()] == ["completed"] * 4
+        assert [each["status"] for each in at.results()] == ["completed"] * 3
 
 
 def test_a_journal_that_cannot_be_written_ends_the_batch(at: Batches) -> None:
+    at.write(lake())
+    at.batch()
+    with closing(connect(at.folder / "videos.db")) as journal:
+        for (table,) in journal.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            journal.execute(f"CREATE TRIGGER t_{table} BEFORE INSERT ON {table} BEGIN SELECT raise(ABORT, 'no'); END")
     at.write(*map(lake, range(50)))
-    (at.folder / "folder").mkdir()
-    done = at.batch("--journal", "folder", "--max-in-flight", "2")
-    assert (done.code, at.submits) == (1, 0)
+    done = at.batch("--max-in-flight", "2")
+    assert (done.code, at.submits) == (1, 1)
     assert "The batch has ended early: The journal " in done.stderr
+
+
+def test_a_journal_that_cannot_be_read_ends_the_batch_before_anything_is_sent(at: Batches) -> None:
+    at.write(lake())
+    (at.folder / "folder").mkdir()
+    done = at.batch("--journal", "folder")
+    assert (done.code, at.submits) == (1, 0)
+    assert done.stderr.startswith("decart: error: The journal ")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -340,13 +362,13 @@ class TerminalText(io.StringIO):
 def test_a_terminal_shows_a_bar_for_all_jobs_in_place_of_a_line_for_each(
     at: Batches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at.write(*map(lake, range(5)))
+    at.write(*map(lake, range(3)))
     terminal = TerminalText()
     monkeypatch.setattr(sys, "stderr", terminal)
     done = at.batch("--max-in-flight", "1")
     assert (done.code, done.stdout) == (0, "")
-    assert "1 running, 4 waiting" in terminal.getvalue()
-    assert terminal.getvalue().splitlines()[-1].startswith("5 done; ")
+    assert "1 running, 2 waiting" in terminal.getvalue()
+    assert terminal.getvalue().splitlines()[-1].startswith("3 done; ")
     at.write(lake(9))
     assert len(at.batch("--json").documents) == 1
 

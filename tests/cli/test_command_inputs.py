@@ -6,15 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from support.commands import decart
 from workers.running import small_environment
 
 from decart.cli.main import main
+from decart.emulator import Emulator, EmulatorServer
 from decart.options import ImageOptions, JobOptions
 
 DRY = ("--dry-run", "--json")
@@ -35,8 +36,13 @@ def fields_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[
 
 
 @pytest.mark.parametrize(("command", "kind"), [("run", JobOptions), ("image", ImageOptions)])
-def test_every_option_of_every_task_is_an_option_of_the_command(command: str, kind: Any) -> None:
-    text = decart(command, "--help", COLUMNS="200").stdout.decode()
+def test_every_option_of_every_task_is_an_option_of_the_command(
+    command: str, kind: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    text = capsys.readouterr().out
     names = {name for task in get_args(kind) for name in task.__annotations__} - {"on_status_change"}
     flags = {"data": "--input"}
     assert {name for name in names if f" {flags.get(name, '--' + name.replace('_', '-'))}" not in text} == set()
@@ -139,11 +145,15 @@ def test_a_key_is_read_from_a_file_and_not_from_the_command_line(
 ) -> None:
     Path("key").write_bytes(content.encode())
     os.chmod("key", 0o644)  # as people have it
-    command = ["status", "j1", "--api-key-file", "key", "--base-url", "http://127.0.0.1:9", "--allow-http"]
-    assert main(command) == 1
+    emulator = Emulator(api_keys=["dct_x"], faults=["status:400,on=status"])
+    with closing(emulator), EmulatorServer(emulator, grace=0.1) as server:
+        command = ["status", "j1", "--api-key-file", "key", "--base-url", server.url, "--allow-http"]
+        assert main(command) == 1
+        emulator.faults.clear()
+        assert main(command) == 1  # it is a 404, and not a 401
     said = capsys.readouterr().err
-    assert "Could not connect" in said and "dct_x" not in said and "readable" not in said
-    assert said.endswith("decart wait j1 --base-url http://127.0.0.1:9 --api-key-file key --allow-http\n")
+    assert "The service found no such job" in said and "dct_x" not in said and "readable" not in said
+    assert f"\nResume with: decart wait j1 --base-url {server.url} --api-key-file key --allow-http\n" in said
     with pytest.raises(SystemExit, match="2"):
         main(["status", "j1", "--api-key", "dct_x"])
 

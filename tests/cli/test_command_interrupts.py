@@ -12,7 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.commands import decart, interrupt, resume, served, served_here, service_here, start, unanswered, wait_for
+from support.commands import (
+    advance,
+    decart,
+    interrupt,
+    interrupting,
+    resume,
+    served,
+    served_here,
+    service_here,
+    start,
+    wait_for,
+)
 from support.media import write_video
 
 from decart.cli.main import main
@@ -36,38 +47,48 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @by_signal
 @pytest.mark.parametrize("arguments", [("run", *LAKE, "-o", "lake.mp4"), ("submit", *LAKE)], ids=["run", "submit"])
 def test_while_the_submit_is_under_way_the_job_may_be_billed(
-    arguments: tuple[str, ...], number: int, code: int, word: str
+    arguments: tuple[str, ...],
+    number: int,
+    code: int,
+    word: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with unanswered(*arguments, sent=b"A lake") as (command, _):
-        assert interrupt(command, number) == (code, "", f"decart: error: {word}.\n{BILLED}")
+    with interrupting(b"A lake", number, monkeypatch):
+        assert main(arguments) == code
+    assert capsys.readouterr() == ("", f"decart: error: {word}.\n{BILLED}")
 
 
-def test_while_a_file_is_uploaded_the_job_may_be_billed() -> None:
+def test_while_a_file_is_uploaded_the_job_may_be_billed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with open("large.mp4", "wb") as file:
         file.truncate(64 * 1024 * 1024)
-    upload = ("submit", "-m", "lucy-clip", "-p", "A", "-i", file.name)
-    with unanswered(*upload, sent=b'name="data"') as (command, _):
-        assert interrupt(command) == (130, "", f"decart: error: Interrupted.\n{BILLED}")
+    with interrupting(b'name="data"', signal.SIGINT, monkeypatch):
+        assert main(["submit", "-m", "lucy-clip", "-p", "A", "-i", file.name]) == 130
+    assert capsys.readouterr() == ("", f"decart: error: Interrupted.\n{BILLED}")
 
 
-def test_with_a_journal_the_label_is_named_and_how_to_settle_it() -> None:
-    labelled = (*LAKE, "--label", "order 17", "--journal", "jobs.db")
-    with unanswered("submit", *labelled, sent=b"A lake") as (command, environment):
-        code, _, stderr = interrupt(command)
-    assert code == 130
+def test_with_a_journal_the_label_is_named_and_how_to_settle_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = ["submit", *LAKE, "--label", "order 17", "--journal", "jobs.db"]
+    with interrupting(b"A lake", signal.SIGINT, monkeypatch):
+        assert main(submit) == 130
+    stderr = capsys.readouterr().err
     assert "The label of the job is 'order 17'." in stderr
-    assert "run `decart jobs settle 'order 17' --job-id ID` if the job is there, or " in stderr
-    again = decart("submit", *labelled, **environment)
+    assert "run `decart jobs settle 'order 17' --job-id ID --journal jobs.db` if the job is there, or " in stderr
+    again = decart(*submit, **service_here())
     assert again.returncode == 6
     assert b"decart jobs settle 'order 17'" in again.stderr
 
 
-def test_while_an_image_is_made_it_may_be_billed() -> None:
-    picture = ("image", "-m", "lucy-pro-t2i", "-p", "A lake", "-o", "lake.png")
-    with unanswered(*picture, sent=b"A lake") as (command, _):
-        code, _, stderr = interrupt(command)
-    assert code == 130
-    assert "The image may have been made, and you may have been charged: check your account" in stderr
+def test_while_an_image_is_made_it_may_be_billed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with interrupting(b"A lake", signal.SIGINT, monkeypatch):
+        assert main(["image", "-m", "lucy-pro-t2i", "-p", "A lake", "-o", "lake.png"]) == 130
+    assert "The image may have been made, and you may have been charged: check your account" in capsys.readouterr().err
 
 
 @by_signal
@@ -75,7 +96,7 @@ def test_while_an_image_is_made_it_may_be_billed() -> None:
 def test_while_it_waits_the_id_and_the_command_to_resume_are_printed(
     quiet: tuple[str, ...], number: int, code: int, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with served_here(tmp_path, monkeypatch, seconds=1.0) as emulator:
+    with served_here(tmp_path, monkeypatch, is_still=True) as emulator:
         with start("run", *LAKE, "-o", "lake.mp4", "-v", *quiet, environment=service_here()) as command:
             wait_for(command, "is pending")
             returned, stdout, stderr = interrupt(command, number)
@@ -85,6 +106,7 @@ def test_while_it_waits_the_id_and_the_command_to_resume_are_printed(
             f"decart: error: {word}.\nJob {job_id} continues.\nResume with: decart wait {job_id} -o lake.mp4\n"
             in stderr
         )
+        advance(emulator)
         assert resume(stderr) == 0
         assert Path("lake.mp4").exists()
         assert len(emulator.requests.submits) == 1
@@ -92,7 +114,7 @@ def test_while_it_waits_the_id_and_the_command_to_resume_are_printed(
 
 @pytest.mark.parametrize("target", [(), ("-o", "lake.mp4")], ids=["no file", "a file"])
 def test_a_wait_proposes_itself(target: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with served_here(tmp_path, monkeypatch, seconds=1.0) as emulator:
+    with served_here(tmp_path, monkeypatch, is_still=True) as emulator:
         assert main(["submit", *LAKE]) == 0
         job_id = str(emulator.requests.submits[0].job_id)
         with start("wait", job_id, *target, environment=service_here()) as command:
@@ -100,6 +122,7 @@ def test_a_wait_proposes_itself(target: tuple[str, ...], tmp_path: Path, monkeyp
             code, _, stderr = interrupt(command)
         assert code == 130
         assert stderr.endswith(f"Resume with: {shlex.join(['decart', 'wait', job_id, *target])}\n")
+        advance(emulator)
         assert resume(stderr) == 0
 
 
@@ -180,7 +203,7 @@ def test_an_emulator_of_its_own_ends_with_the_command() -> None:
 
 def test_json_is_one_document_after_an_interrupt_too() -> None:
     run = ("run", *LAKE, "-o", "lake.mp4", "--json")
-    with served(seconds=1.0) as (_, environment), start(*run, environment=environment) as command:
+    with served(is_still=True) as (_, environment), start(*run, environment=environment) as command:
         job_id = wait_for(command, "pending").split()[1].rstrip(":")
         code, stdout, _ = interrupt(command)
     assert code == 130

@@ -37,17 +37,26 @@ PYTHON = re.compile(
 """What only a Python program can make use of."""
 
 
+@pytest.fixture(scope="module")
+def service() -> Iterator[tuple[Emulator, dict[str, str]]]:
+    with served() as service:
+        yield service
+
+
 @pytest.fixture
-def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Emulator]:
+def emulator(
+    service: tuple[Emulator, dict[str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Emulator]:
     monkeypatch.chdir(tmp_path)
     Path("lake.mp4").write_bytes(b"12345")
     Path("empty").touch()
     Path("binary").write_bytes(b"\xff")
     Path("two").write_text("dct_a\ndct_b\n", "utf-8")
-    with served() as (emulator, environment):
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        yield emulator
+    emulator, environment = service
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    yield emulator
+    emulator.faults.clear()
 
 
 @pytest.mark.parametrize(
@@ -132,11 +141,11 @@ def test_a_label_is_explained_in_commands(emulator: Emulator, capsys: pytest.Cap
     emulator.faults.add("drop-after")
     assert main([*RUN, *label]) == 6
     assert main([*RUN, *label]) == 6
-    first, again = re.split(r"(?=decart: error: The job with the label)", capsys.readouterr().err)
+    _, first, again = re.split(r"(?=decart: error: The job with the label)", capsys.readouterr().err)
     label = shlex.quote(QUOTED)
     for text in (first, again):
-        assert f"run `decart jobs settle {label} --job-id ID` if the job is there, or " in text
-        assert f"or `decart jobs settle {label} --not-accepted` if it is not." in text
+        assert f"run `decart jobs settle {label} --job-id ID --journal jobs.db` if the job is there, or " in text
+        assert f"or `decart jobs settle {label} --not-accepted --journal jobs.db` if it is not." in text
         assert not PYTHON.search(text)
 
 

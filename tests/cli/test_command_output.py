@@ -72,15 +72,16 @@ def test_quiet_prints_the_result_and_errors_only(emulator: Emulator, capsys: pyt
     assert capsys.readouterr() == (f"{Path('lake.mp4').absolute()}\n", "")
 
 
-def test_warnings_are_for_people(emulator: Emulator) -> None:
+def test_warnings_are_for_people(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
     Path("lake.mp4").write_bytes(b"12345")
-    edit = ("submit", "-m", "lucy-2-v2v", "-p", "Winter", "-i", "lake.mp4", "--dry-run")
-    said = decart(*edit, **service_here()).stderr.decode()
-    assert said.startswith(
+    edit = ["submit", "-m", "lucy-2-v2v", "-p", "Winter", "-i", "lake.mp4", "--dry-run"]
+    assert main(edit) == 0
+    assert capsys.readouterr().err.startswith(
         "decart: warning: The model name 'lucy-2-v2v' is deprecated; 'lucy-2' is the same model.\n"
         "decart: warning: lucy-2-v2v was retired in April 2026."
     )
-    assert decart(*edit, "-q", **service_here()).stderr == b""
+    assert main([*edit, "-q"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_verbose_logs_retries_and_twice_every_request(emulator: Emulator, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.commands import Terminal, decart, served
+from support.commands import Terminal, advance, decart, served
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pseudo-terminals differ between systems")
 
@@ -43,7 +43,7 @@ def test_no_bar_is_drawn_where_it_is_not_wanted(options: tuple[str, ...], variab
 
 
 def test_ctrl_c_prints_the_command_that_gets_the_video_after_all(folder: Path) -> None:
-    with served(seconds=1.0) as (emulator, environment):
+    with served(is_still=True) as (emulator, environment):
         with Terminal("run", *CLIP, "-o", "my winter.mp4", **environment) as terminal:
             terminal.wait_for(r"lucy-clip: pending \[")
             terminal.type(b"\x03")
@@ -51,6 +51,7 @@ def test_ctrl_c_prints_the_command_that_gets_the_video_after_all(folder: Path) -
         job_id = emulator.requests.submits[0].job_id
         assert terminal.screen[0] == f"Job {job_id}: pending"
         assert terminal.screen[-3:-1] == [f"Job {job_id} continues.", f"Resume with: {resume_with(terminal.text)}"]
+        advance(emulator)
         done = decart(*shlex.split(resume_with(terminal.text))[1:], **environment)
         assert (done.returncode, done.stdout.decode()) == (0, f"{folder / 'my winter.mp4'}\n")
         assert len(emulator.requests.submits) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.commands import COMMAND, served, start
+from support.commands import COMMAND, served, served_here, start
 from workers.running import PATIENCE, small_environment
 
 from decart.cli.main import main
@@ -38,6 +39,54 @@ def test_a_key_in_place_of_its_file_is_not_repeated(capsys: pytest.CaptureFixtur
     assert main(["status", "j", "--api-key-file", KEY]) == 4
     said = capsys.readouterr().err
     assert KEY not in said and "not the key" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (
+            ["run", *LAKE, "-o", "x", "--label", "-x"],
+            "--label: expected one argument (one that begins with - is written --label=-x)",
+        ),
+        (
+            ["run", "-p", "-a'b"],
+            """-p/--prompt: expected one argument (one that begins with - is written --prompt='-a'"'"'b')""",
+        ),
+        (["jobs", "list", "--label-prefix", "--x"], "(one that begins with - is written --label-prefix=--x)"),
+        (
+            ["jobs", "show", "-x"],
+            "required: LABEL (one that begins with - is written at the end: decart jobs show ... -- -x)",
+        ),
+        (["jobs", "settle", "-x", "--not-accepted"], "written at the end: decart jobs settle ... -- -x)"),
+        (["status", "-x"], "written at the end: decart status ... -- -x)"),
+        (["jobs", "show", "-q"], "required: LABEL"),
+        (["run", "--label", "--json"], "--label: expected one argument"),
+        (["run", "--nonsense", *LAKE], "required: -o/--output"),
+    ],
+    ids=lambda it: it if isinstance(it, str) else " ".join(it),
+)
+def test_a_value_that_begins_with_a_dash_is_told_from_an_option(
+    arguments: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert capsys.readouterr().err.endswith(f"{hint}\n")
+
+
+def test_a_label_may_begin_with_a_dash(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = ("--journal", "jobs.db")
+    with served_here(tmp_path, monkeypatch) as emulator:
+        emulator.faults.add("drop-after")
+        assert main(["submit", *LAKE, *journal, "--label=-x"]) == 6
+        assert (
+            "run `decart jobs settle --job-id ID --journal jobs.db -- -x` if the job is there, or "
+            in capsys.readouterr().err
+        )
+        assert main(["jobs", "settle", *journal, "--job-id", str(emulator.requests.submits[0].job_id), "--", "-x"]) == 0
+        assert main(["jobs", "show", *journal, "--", "-x"]) == 0
+    assert "label: -x\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("arguments", "prog"), [(["--json"], "decart"), (["jobs", "--json"], "decart jobs")])
@@ -100,10 +149,12 @@ def test_what_to_do_about_a_label_has_its_journal(
             monkeypatch.setenv(variable, value)
         command = ["run", *LAKE, "-o", "a.mp4", "--label", "a", "--journal"]
         assert main([*command, "my jobs.db"]) == 6
-        assert "The journal is --journal 'my jobs.db'.\n" in capsys.readouterr().err
-        monkeypatch.setenv("DECART_JOURNAL", "my jobs.db")
-        assert main([*command, "my jobs.db"]) == 6
-        assert "The journal is" not in capsys.readouterr().err
+        found = re.search("`(decart jobs settle [^`]*--not-accepted[^`]*)`", capsys.readouterr().err)
+        assert found is not None
+        words = shlex.split(found[1])  # as a shell reads it
+        assert words == ["decart", "jobs", "settle", "a", "--not-accepted", "--journal", "my jobs.db"]
+        assert main(words[1:]) == 0
+        assert capsys.readouterr().out == "a: refused\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 from support.batches import Batches, batches, lake
-from support.commands import decart
 
-from decart import DecartClient, models
+from decart import DecartClient, JobOptions, PollPolicy, models
 
 
 @pytest.fixture
@@ -25,7 +24,12 @@ def known(at: Batches) -> Batches:
     """A journal of three jobs, one of which has failed."""
     at.emulator.faults.add("job-fails,reason=Too dark,after=1")
     at.write(*(lake(number, label=f"order-{number}") for number in range(3)))
-    at.batch("--journal", "jobs.db", "--max-in-flight", "1")
+    (at.folder / "videos").mkdir()
+    with DecartClient(journal=at.folder / "jobs.db", poll=PollPolicy(interval=0.01)) as client:
+        for number in range(3):
+            options: JobOptions = {"model": models.video("lucy-pro-t2v"), "prompt": f"Lake {number}"}
+            file = at.folder / f"videos/000{number + 1}.mp4"
+            client.queue.submit_and_poll(options, label=f"order-{number}", save_to=file)
     return at
 
 
@@ -39,10 +43,13 @@ def test_the_generation_of_a_label_is_part_of_the_table(known: Batches) -> None:
 JOURNAL = ("--journal", "jobs.db")
 
 
-def test_jobs_are_listed_as_a_table_the_newest_last_and_without_a_key(known: Batches) -> None:
-    done = decart("jobs", "list", "--journal", str(known.folder / "jobs.db"))
-    assert (done.returncode, done.stderr) == (0, b"")
-    header, *rows = done.stdout.decode().splitlines()
+def test_jobs_are_listed_as_a_table_the_newest_last_and_without_a_key(
+    known: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DECART_API_KEY")
+    done = known.run("jobs", "list", *JOURNAL)
+    assert (done.code, done.stderr) == (0, "")
+    header, *rows = done.stdout.splitlines()
     assert header.split() == ["label", "state", "model", "age", "saved_to"]
     assert [row.split()[:3] for row in rows] == [
         ["order-0", "delivered", "lucy-pro-t2v"],
@@ -50,6 +57,19 @@ def test_jobs_are_listed_as_a_table_the_newest_last_and_without_a_key(known: Bat
         ["order-2", "delivered", "lucy-pro-t2v"],
     ]
     assert rows[0].endswith(f" s  {known.folder / 'videos/0001.mp4'}")
+
+
+def test_a_table_has_complete_labels_and_the_ids_that_other_commands_need(at: Batches) -> None:
+    label = "order " + 194 * "7"
+    submitted(at, label)
+    header, row = at.run("jobs", "list", *JOURNAL, "--ids").stdout.splitlines()
+    job_id = at.emulator.requests.submits[0].job_id
+    assert (header.split(), row.startswith(f"{label}  accepted  "), row.split()[-1]) == (
+        ["label", "state", "model", "age", "job_id"],
+        True,
+        job_id,
+    )
+    assert at.run("status", row.split()[-1]).code == 0
 
 
 @pytest.mark.parametrize(

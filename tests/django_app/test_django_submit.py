@@ -222,11 +222,10 @@ def test_a_form_whose_first_submit_was_killed_before_it_was_sent_is_submitted_wh
 
 
 def test_the_command_of_the_readme_restores_the_id_of_an_unknown_job(ann: Client) -> None:
-    with serving(reset()) as server, talking_to(server.url):
+    with serving(reset(), answering(lambda request, number: COMPLETED)) as server, talking_to(server.url):
         send(ann)
-    job = Job.objects.get()
-    (command,) = re.findall("manage.py (settle .* THE-JOB-ID)", (EXAMPLE / "README.md").read_text("utf-8"))
-    with serving(answering(lambda request, number: COMPLETED)) as server, talking_to(server.url):
+        job = Job.objects.get()
+        (command,) = re.findall("manage.py (settle .* THE-JOB-ID)", (EXAMPLE / "README.md").read_text("utf-8"))
         call_command(*command.replace("video-7", job.label).replace("THE-JOB-ID", "j1").split(), stdout=StringIO())
         assert status(ann, job)["status"] == "completed"
 

@@ -231,8 +231,8 @@ def test_a_job_that_was_given_up_says_so_and_its_page_still_checks_it(
 def test_the_command_takes_up_what_was_given_up(
     seen: bool, emulator: RecordingEmulator, ann: Client, media: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    other = JOURNAL.latest(row(job_id="j1", status="processing").label)  # of another account
-    assert other is not None and JOURNAL.replace(other.changed(other.updated_at, poll={}))
+    other = JOURNAL.latest(row(job_id="j1", status="processing").label)
+    assert other is not None and JOURNAL.replace(other.changed(other.updated_at, poll={}, account="another"))
     send(ann)
     job = Job.objects.get(prompt="A serene lake")
     give_up(job)

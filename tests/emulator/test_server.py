@@ -13,6 +13,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -175,7 +176,25 @@ def test_custom_models_and_the_layout_of_files_are_options() -> None:
     assert caught.value.code == 422  # the model is known, and its file is missing
 
 
+def test_stalled_responses_block_no_other_request() -> None:
+    with Emulator(renderer=Studio(), faults="stall:1000,on=status,times=20") as emulator, ExitStack() as stack:
+        server = stack.enter_context(EmulatorServer(emulator, grace=0.01))
+        address = ("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+        for path, count in (("jobs/x", 20), ("jobs/x/content", 1)):
+            for _ in range(count):
+                sock = stack.enter_context(socket.create_connection(address, timeout=20))
+                sock.sendall(b"GET /v1/%b HTTP/1.1\r\nHost: emulator\r\nX-API-KEY: dct_x\r\n\r\n" % path.encode())
+        assert sock.recv(20).startswith(b"HTTP/1.1 404")
+
+
 # ---------------------------------------------------------------- stopping, and clients that go
+
+
+def test_a_closed_server_has_no_threads_for_requests_and_responses() -> None:
+    with EmulatorServer() as server, socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as sock:
+        sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: emulator\r\nX-API-KEY: dct_x\r\n\r\n")
+        assert sock.recv(1) == b"H"
+    assert [each.name for each in threading.enumerate() if each.name.startswith("decart-emulator")] == []
 
 
 def test_a_slow_response_is_cut_off_when_the_server_stops() -> None:

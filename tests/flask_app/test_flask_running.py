@@ -62,16 +62,14 @@ def test_large_files_pass_through_without_being_held_in_memory(tmp_path: Path) -
 
 
 def test_the_settings_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {
-        "SECRET_KEY": "s",
-        "DECART_API_KEY": "dct_key",
-        "DECART_BASE_URL": "http://127.0.0.1:1",
-        "DATABASE": str(tmp_path / "new folder" / "jobs.sqlite3"),
-    }
-    for name, value in {**given, "MAX_CONTENT_LENGTH": "5", "SESSION_COOKIE_SECURE": "1"}.items():
+    given = {"SECRET_KEY": "s", "DATABASE": str(tmp_path / "new folder" / "jobs.sqlite3")}
+    service = {"DECART_API_KEY": "dct_key", "DECART_BASE_URL": "http://127.0.0.1:1"}
+    for name, value in {**given, **service, "MAX_CONTENT_LENGTH": "5", "SESSION_COOKIE_SECURE": "1"}.items():
         monkeypatch.setenv(name, value)
-    config = flask_example.create_app().config
+    app = flask_example.create_app()
+    config, client = app.config, app.extensions["decart"]
     assert {name: config[name] for name in given} == given
+    assert repr(client) == "DecartClient(base_url='http://127.0.0.1:1')"
     assert (config["MAX_CONTENT_LENGTH"], config["SESSION_COOKIE_SECURE"]) == (5, True)
     assert flask_example.create_app({"SECRET_KEY": "mine"}).config["SECRET_KEY"] == "mine"
     assert Path(given["DATABASE"]).exists()

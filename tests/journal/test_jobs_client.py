@@ -144,15 +144,18 @@ def test_a_notebook_shows_a_table() -> None:
         jobs = client.jobs if isinstance(client, DecartClient) else client.aio.jobs
         html = shown(jobs)
         assert html == shown(client.jobs.select()) is not None
-        assert re.findall("<th>(.*?)</th>", html) == ["label", "state", "model", "job", "created", "saved to", "cost"]
+        assert re.findall("<th>(.*?)</th>", html) == [
+            "label", "state", "model", "job", "error or status", "created", "saved to", "cost",
+        ]  # fmt: skip
         rows = [re.findall("<td>(.*?)</td>", row) for row in html.split("<tr>")[2:]]
         assert [row[:3] for row in rows] == [
             ["&lt;b&gt;order&lt;/b&gt;", "delivered", "lucy-pro-t2v"],
             ["&lt;b&gt;order&lt;/b&gt; (2)", "delivered", "lucy-pro-t2v"],
             ["order-1", "accepted", "lucy-pro-t2v"],
         ]
-        assert [row[5:] for row in rows] == [[str(Path("lake.mp4").absolute()), "0.5"]] * 2 + [["", "0.5"]]
-        assert all(re.fullmatch(r"[\d-]+ [\d:]+ UTC", row[4]) for row in rows)
+        assert [row[6:] for row in rows] == [[str(Path("lake.mp4").absolute()), "0.5"]] * 2 + [["", "0.5"]]
+        assert all(re.fullmatch(r"[\d-]+ [\d:]+ UTC", row[5]) for row in rows)
+        assert [row[4] for row in rows] == ["completed", "completed", ""]
         record = record_of(client)
         for number in range(1200):
             journal.insert(attrs.evolve(record, label=f"x-{number}", created_at=number, job_id=None, cost=None))

@@ -190,7 +190,8 @@ def test_a_label_belongs_to_one_request(tmp_path: Path) -> None:
                 client.queue.submit(options, label=label)
             assert (caught.value.job_id is None) is False
             found: list[str] = caught.value.data["differs"]
-            assert " and ".join(found[-2:]) in str(caught.value)
+            meant = {"origin": "origin (another base URL)", "account": "account (another API key)"}
+            assert " and ".join(meant.get(name, name) for name in found[-2:]) in str(caught.value)
             return found
 
         assert differs("lake", OCEAN) == ["prompt"]

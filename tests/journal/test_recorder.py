@@ -127,7 +127,7 @@ def test_what_is_left_to_write_is_written_when_the_client_is_closed(
     journal = Failing(writes_of("accepted"))
     with BothSides() as emulator:
         client = emulator.client(journal=journal)
-        with pytest.raises(JournalError):
+        with pytest.raises(JournalError) as caught:
             client.queue.submit(LAKE, label="order-1")
         if works:
             journal.fails = lambda method, value: False
@@ -135,7 +135,8 @@ def test_what_is_left_to_write_is_written_when_the_client_is_closed(
         found = journal.latest("order-1")
         assert found is not None
         assert found.state == ("accepted" if works else "sending")
-        assert ("the client is closed, and the journal could not record" in caplog.text) is not works
+        left = f"could not record how these submits ended: 'order-1' (job {caught.value.job_id}). Settle them with"
+        assert (left in caplog.text) is not works
 
 
 @pytest.mark.parametrize(("fault", "state"), [("status:402,on=submit", "refused"), ("drop-after", "unknown")])
@@ -366,9 +367,14 @@ def test_a_journal_of_the_client_is_closed_with_it_and_one_of_the_callers_is_not
 
 def test_what_cannot_be_a_journal_or_prices_is_refused() -> None:
     for kind in (DecartClient, AsyncDecartClient):
-        for journal in (5, b"jobs.db", object(), MemoryJournal):
-            with pytest.raises(InvalidInputError, match="journal must be the path of a file"):
+        for journal in (5, b"jobs.db", object(), {"PASSWORD": "hunter2"}):
+            with pytest.raises(
+                InvalidInputError, match=f"path of a file.* not of type {type(journal).__name__}"
+            ) as caught:
                 kind("dct_test", journal=journal)  # type: ignore[arg-type]
+            assert "hunter2" not in str(caught.value)
+        with pytest.raises(InvalidInputError, match="journal is the class MemoryJournal; pass an object of it"):
+            kind("dct_test", journal=MemoryJournal)  # type: ignore[arg-type]
         for prices in (5, "lucy-pro-t2v", [0.5]):
             with pytest.raises(InvalidInputError, match="prices must be a dict"):
                 kind("dct_test", journal=MemoryJournal(), prices=prices)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from support.journals import exit_code, in_child, in_children
-from support.postgres import PostgreSQL, server
+from support.postgres import PostgreSQL
 
 from decart import InvalidInputError, JournalError, MissingExtraError
 from decart.integrations.sql import SQLAlchemyJournal
@@ -21,22 +21,6 @@ from decart.journal.conformance import JournalRules, at_once
 from decart.journal.samples import record
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgreSQL]:
-    with server() as running:
-        yield running
-
-
-@pytest.fixture
-def database(postgres: PostgreSQL) -> Iterator[str]:
-    """The URL of a database without tables."""
-    engine = sa.create_engine(postgres.url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
-        connection.execute(sa.text("CREATE SCHEMA public"))
-    yield postgres.url
 
 
 def add_column(connection: sa.Connection, jobs: sa.Table, name: str) -> None:

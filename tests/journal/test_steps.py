@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.labelled import LAKE, BothSides, accepted, content, posts, record_of, render, states
-from support.steps import POLL, checks, steps_to_the_end
+from support.steps import POLL, STEADY, VIDEO, checks, last_of, steps_to_the_end
 
 from decart import (
     InvalidInputError,
@@ -20,27 +20,11 @@ from decart import (
     QueueResultError,
     QueueStatusError,
     QueueSubmitError,
-    RetryPolicy,
     SQLiteJournal,
     SubmitOutcomeUnknownError,
 )
 
-VIDEO = content(LAKE["prompt"])
-STEADY = RetryPolicy(jitter=0)
-
-
-@pytest.fixture(autouse=True, params=["sync", "async"])
-def side(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BothSides, "side", request.param)
-    monkeypatch.chdir(tmp_path)
-
-
-def last_of(*faults: str, saved_as: str = "lake.mp4", **given: Any) -> tuple[JobStep, BothSides, Any]:
-    """Make all steps of a job, with these faults; return the last one, the emulator and the client."""
-    emulator = BothSides(renderer=render, faults=list(faults))
-    client = emulator.client(journal=MemoryJournal(), retry=STEADY)
-    given = {"save_to": saved_as, "poll": POLL} | given
-    return steps_to_the_end(client, emulator, **given)[-1], emulator, client
+pytestmark = pytest.mark.usefixtures("side")
 
 
 # where the video goes

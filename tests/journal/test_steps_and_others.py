@@ -40,10 +40,7 @@ VIDEO = content(LAKE["prompt"])
 GIVEN: dict[str, Any] = {"save_to": "lake.mp4", "poll": POLL}
 
 
-@pytest.fixture(autouse=True, params=["sync", "async"])
-def side(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BothSides, "side", request.param)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("side")
 
 
 # a journal that fails

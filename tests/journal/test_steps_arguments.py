@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.labelled import LAKE, OCEAN, BothSides, content, posts, record_of, render, unknown
-from support.steps import POLL, checks, steps_to_the_end
+from support.labelled import LAKE, OCEAN, BothSides, posts, record_of, render, unknown
+from support.steps import POLL, VIDEO, checks, last_of, steps_to_the_end
 
 from decart import (
     ClientClosedError,
@@ -20,27 +20,11 @@ from decart import (
     LabelConflictError,
     MemoryJournal,
     PollPolicy,
-    RetryPolicy,
     models,
 )
 from decart.events import Operation
 
-VIDEO = content(LAKE["prompt"])
-STEADY = RetryPolicy(jitter=0)
-
-
-@pytest.fixture(autouse=True, params=["sync", "async"])
-def side(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BothSides, "side", request.param)
-    monkeypatch.chdir(tmp_path)
-
-
-def last_of(*faults: str, saved_as: str = "lake.mp4", **given: Any) -> tuple[JobStep, BothSides, Any]:
-    """Make all steps of a job, with these faults; return the last one, the emulator and the client."""
-    emulator = BothSides(renderer=render, faults=list(faults))
-    client = emulator.client(journal=MemoryJournal(), retry=STEADY)
-    given = {"save_to": saved_as, "poll": POLL} | given
-    return steps_to_the_end(client, emulator, **given)[-1], emulator, client
+pytestmark = pytest.mark.usefixtures("side")
 
 
 # on_done
@@ -178,7 +162,7 @@ def test_the_label_of_another_request_or_account_is_refused() -> None:
         token = client.jobs.step("order-1", LAKE).token
         with pytest.raises(LabelConflictError, match="prompt differs"):
             client.jobs.step("order-1", OCEAN)
-        with pytest.raises(LabelConflictError, match="account differs"):
+        with pytest.raises(LabelConflictError, match=r"account \(another API key\) differs"):
             other.jobs.step("order-1", LAKE)
         for options in (LAKE, None):
             with pytest.raises(InvalidInputError, match="of another account or service: use the key that submitted it"):

@@ -20,10 +20,7 @@ from decart.emulator import EmulatorTransport, VirtualEmulator
 GIVEN: dict[str, Any] = {"save_to": "videos/{label}.mp4", "poll": POLL}
 
 
-@pytest.fixture(autouse=True, params=["sync", "async"])
-def side(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BothSides, "side", request.param)
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("side")
 
 
 def submit(client: Any, count: int) -> list[str]:
@@ -268,7 +265,7 @@ def test_a_closed_client_ends_the_pass() -> None:
 def test_hundreds_of_jobs_are_brought_to_their_ends() -> None:
     with BothSides(renderer=lambda job, target: target.write_bytes(b"video"), processing=60) as emulator:
         client = emulator.client(journal=MemoryJournal())
-        submit(client, 600 if BothSides.side == "sync" else 200)
+        submit(client, 300 if BothSides.side == "sync" else 100)
         poll = PollPolicy(interval=30, max_interval=30, jitter=0)
         passes = 0
         while client.jobs.pending():

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from support.labelled import LAKE, accepted, content, posts, record_of, render
+from support.labelled import LAKE, accepted, content, posts, record_of
 from support.mailbox import Told, deliver, deliver_all, messages, new_app
 
 from decart import DecartClient, EventHook, InvalidInputError, LabelConflictError, MemoryJournal, PollPolicy, models
@@ -15,27 +15,7 @@ from decart.emulator import VirtualEmulator
 from decart.integrations.celery import video_tasks
 from decart.integrations.messages import options_message
 
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def emulator() -> Any:
-    with VirtualEmulator(renderer=render) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def client(emulator: VirtualEmulator) -> Any:
-    with emulator.client(journal=MemoryJournal()) as client:
-        yield client
-
-
-@pytest.fixture
-def app() -> Celery:
-    return new_app()
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 # ---------------------------------------------------------------- a chain of steps

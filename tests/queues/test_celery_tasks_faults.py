@@ -32,9 +32,7 @@ from decart.integrations.celery import video_tasks
 QUICK = PollPolicy(interval=0.01, max_interval=0.01)
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 @pytest.fixture

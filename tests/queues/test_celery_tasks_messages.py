@@ -30,10 +30,8 @@ EDIT: dict[str, Any] = {"model": models.video("lucy-2.5"), "prompt": "In winter"
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    Path("lake.mp4").write_bytes(b"the lake")
-    return tmp_path
+def lake(folder: Path) -> None:
+    (folder / "lake.mp4").write_bytes(b"the lake")
 
 
 @pytest.fixture
@@ -45,17 +43,6 @@ def studio() -> Studio:
 def emulator(studio: Studio) -> Any:
     with VirtualEmulator(renderer=studio) as emulator:
         yield emulator
-
-
-@pytest.fixture
-def client(emulator: VirtualEmulator) -> Any:
-    with emulator.client(journal=MemoryJournal()) as client:
-        yield client
-
-
-@pytest.fixture
-def app() -> Celery:
-    return new_app()
 
 
 # ---------------------------------------------------------------- options

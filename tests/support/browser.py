@@ -49,7 +49,7 @@ def running() -> Iterator[Browser]:
 def visiting(browser: Browser) -> Iterator[Page]:
     """Open an empty page without cookies or a cache. Errors of its scripts fail the test when the block ends."""
     errors: list[str] = []
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")  # animation costs CPU
     page.set_default_timeout(PATIENCE)
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page

@@ -13,6 +13,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
@@ -63,19 +64,30 @@ def _render(job: RenderJob, target: Path) -> None:
 
 @contextmanager
 def served(
-    *faults: str, seconds: float = 0.1, seconds_per_check: float = 0.0, renderer: Renderer = _render
+    *faults: str,
+    seconds: float = 0.1,
+    seconds_per_check: float = 0.0,
+    is_still: bool = False,
+    renderer: Renderer = _render,
 ) -> Iterator[tuple[Emulator, dict[str, str]]]:
     """Run an emulator over HTTP; yield it, and the environment of a command that uses it.
 
     Args:
         seconds: How long a job is pending, and then processed.
         seconds_per_check: Seconds by which each status check advances its clock, which then does nothing else.
+        is_still: Whether time stands still, so that a job is pending until the test advances the clock.
         renderer: Makes the files.
     """
-    clock = VirtualClock() if seconds_per_check else None
+    clock = VirtualClock() if seconds_per_check or is_still else None
     emulator = Emulator(pending=seconds, processing=seconds, faults=faults, renderer=renderer, clock=clock)
     with emulator, EmulatorServer(emulator, seconds_per_check=seconds_per_check) as server:
         yield emulator, {"DECART_BASE_URL": server.url, "DECART_API_KEY": KEY}
+
+
+def advance(emulator: Emulator, seconds: float = 1.0) -> None:
+    """Let time pass for an emulator whose clock stands still; by default, until its jobs are done."""
+    assert isinstance(emulator.clock, VirtualClock)
+    emulator.clock.advance(seconds)
 
 
 @contextmanager
@@ -100,16 +112,27 @@ def start(*arguments: str, environment: dict[str, str], **options: Any) -> subpr
 
 
 @contextmanager
-def unanswered(*arguments: str, sent: bytes) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, str]]]:
-    """Start a command whose server never responds; yield it once it has sent a text, and its environment."""
+def interrupting(sent: bytes, number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Serve what never responds, to commands in this process: once it has received a text, they get a signal."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as received:
+            if any(sent in line for line in received):
+                signal.pthread_kill(threading.main_thread().ident or 0, number)
+                has_ended.wait(PATIENCE)
+
+    has_ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        environment = {"DECART_BASE_URL": url, "DECART_API_KEY": KEY}
-        with start(*arguments, environment=environment) as command:
-            connection, _ = listener.accept()
-            with connection, connection.makefile("rb") as received:
-                assert any(sent in line for line in received), f"it ended without {sent!r}"
-                yield command, environment
+        monkeypatch.setenv("DECART_BASE_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        monkeypatch.setenv("DECART_API_KEY", KEY)
+        server = threading.Thread(target=serve)
+        server.start()
+        try:
+            yield
+        finally:
+            has_ended.set()
+            server.join(PATIENCE)
 
 
 def wait_for(command: subprocess.Popen[bytes], pattern: str) -> str:

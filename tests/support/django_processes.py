@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,17 +82,27 @@ def ending(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
 
 def new_site(folder: Path, service: str) -> dict[str, str]:
     """Create a database with an account in it; return the environment of the site."""
-    environ = {
+    database = folder / "db.sqlite3"
+    database.write_bytes(_database())
+    return {
         "DJANGO_DEBUG": "1",
-        "DJANGO_SQLITE": str(folder / "db.sqlite3"),
+        "DJANGO_SQLITE": str(database),
         "DJANGO_MEDIA": str(folder / "media"),
         "DECART_API_KEY": "dct_local",
         "DECART_BASE_URL": service,
     }
-    manage("migrate", **environ)
-    account = ["--noinput", f"--username={USER}", "--email=a@a.test"]
-    manage("createsuperuser", *account, DJANGO_SUPERUSER_PASSWORD=PASSWORD, **environ)
-    return environ
+
+
+@functools.cache
+def _database() -> bytes:
+    """Return a database with an account in it, which the commands of the README make."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "db.sqlite3")
+        environ = {"DJANGO_DEBUG": "1", "DJANGO_SQLITE": str(path)}
+        manage("migrate", **environ)
+        account = ["--noinput", f"--username={USER}", "--email=a@a.test"]
+        manage("createsuperuser", *account, DJANGO_SUPERUSER_PASSWORD=PASSWORD, **environ)
+        return path.read_bytes()
 
 
 def free_address() -> str:

@@ -16,12 +16,15 @@ from support.servers import Connection, Received, answering, http, serving
 
 # isort: split
 # Django has been set up by now
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from videos.models import Job
 
+from decart.config import settings as service_settings
 from decart.integrations.django.journal import DjangoJournal
+from decart.journal.fingerprints import whose
 from decart.journal.records import State
 from decart.journal.samples import record
 
@@ -67,11 +70,20 @@ STATES: dict[str, State] = {"pending": "accepted", "processing": "accepted", "co
 
 
 def row(name: str = "ann", job_id: str | None = None, status: str = "unknown", error: str | None = None) -> Job:
-    """Store a job as if it had been submitted."""
+    """Store a job as if this site had submitted it."""
     owner = User.objects.get_or_create(username=name)[0]
     job: Job = Job.objects.create(owner=owner, token=uuid.uuid4(), prompt="A lake")
     state, told = STATES.get(status, status), None if job_id is None else status
-    DjangoJournal().insert(record(job.label, state=state, status=told, job_id=job_id, error=error))
+    origin, account = whose(service_settings(settings.DECART_API_KEY, settings.DECART_BASE_URL, None, None))
+    facts: dict[str, Any] = {
+        "state": state,
+        "status": told,
+        "job_id": job_id,
+        "error": error,
+        "origin": origin,
+        "account": account,
+    }
+    DjangoJournal().insert(record(job.label, **facts))
     return job
 
 

@@ -14,6 +14,7 @@ import attrs
 
 from decart.emulator.render import RenderJob
 from support import postgres, redis
+from support.forked import Starter
 from support.workers import EXAMPLES, Worker, Workshop, workshop
 
 
@@ -33,10 +34,12 @@ class Engine:
 
     Attributes:
         shop: Where its workers work.
+        starter: What runs the programs that enqueue tasks.
         address: Where its tasks are.
     """
 
     shop: Workshop
+    starter: Starter
     address: str = ""
 
     def start_worker(self) -> Worker:
@@ -44,8 +47,13 @@ class Engine:
         raise NotImplementedError
 
     def enqueue(self, label: str) -> None:
-        """Enqueue the first task of a job, in a process of its own. The label is its prompt, too."""
+        """Enqueue the first task of a job in a process of its own, which is forked. The label is its prompt, too."""
         raise NotImplementedError
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of the examples to its end."""
+        ended = self.starter.run(EXAMPLES / program, *arguments, folder=self.shop.folder, **self.shop.environment)
+        assert ended.returncode == 0, ended.stderr
 
     def recover(self) -> Worker:
         """Do at once what happens some minutes after a worker was killed; return the one that makes its step again."""
@@ -65,7 +73,7 @@ class RQ(Engine):
         return self.shop.start("rq", "worker", "--with-scheduler", "--worker-ttl", "60", "--maintenance-interval", "60")
 
     def enqueue(self, label: str) -> None:
-        self.shop.run("python", str(EXAMPLES / "queue_rq.py"), label, label, "input.mp4")
+        self.run("queue_rq.py", label, label, "input.mp4")
 
     def redeliver(self) -> None:
         from redis import Redis
@@ -81,7 +89,7 @@ class Dramatiq(Engine):
         return self.shop.start("dramatiq", "queue_dramatiq", "--processes", "1", "--threads", "1")
 
     def enqueue(self, label: str) -> None:
-        self.shop.run("python", str(EXAMPLES / "queue_dramatiq.py"), label, label, "input.mp4")
+        self.run("queue_dramatiq.py", label, label, "input.mp4")
 
     def redeliver(self) -> None:
         from dramatiq import QueueJoinTimeout
@@ -99,7 +107,7 @@ class Procrastinate(Engine):
         return self.shop.start("procrastinate", "--app", "queue_procrastinate.app", "worker", *options)
 
     def enqueue(self, label: str) -> None:
-        self.shop.run("python", str(EXAMPLES / "queue_procrastinate.py"), label, label, "input.mp4")
+        self.run("queue_procrastinate.py", label, label, "input.mp4")
 
     def redeliver(self) -> None:
         asyncio.run(self._redeliver())
@@ -118,7 +126,7 @@ class Django(Engine):
         return self._start("db_worker", "--interval", "0.1", "--no-startup-delay")
 
     def enqueue(self, label: str) -> None:
-        self.shop.run("python", str(EXAMPLES / "queue_django.py"), "enqueue", label, label, "input.mp4")
+        self.run("queue_django.py", "enqueue", label, label, "input.mp4")
 
     def recover(self) -> Worker:
         return self._start("sweep")  # the task itself is lost
@@ -139,42 +147,42 @@ class Cron(Engine):
 
 
 @contextmanager
-def rq(folder: Path) -> Iterator[Engine]:
+def rq(folder: Path, starter: Starter) -> Iterator[Engine]:
     with redis.server() as url, workshop(folder, render, RQ_REDIS_URL=url) as shop:
-        yield RQ(shop, url)
+        yield RQ(shop, starter, url)
 
 
 @contextmanager
-def dramatiq(folder: Path) -> Iterator[Engine]:
+def dramatiq(folder: Path, starter: Starter) -> Iterator[Engine]:
     with redis.server() as url, workshop(folder, render, REDIS_URL=url) as shop:
-        yield Dramatiq(shop, url)
+        yield Dramatiq(shop, starter, url)
 
 
 @contextmanager
-def procrastinate(folder: Path) -> Iterator[Engine]:
+def procrastinate(folder: Path, starter: Starter) -> Iterator[Engine]:
     with postgres.server() as server:
         url = server.url.replace("+psycopg", "")
         with workshop(folder, render, DATABASE_URL=url) as shop:
             shop.run("procrastinate", "--app", "queue_procrastinate.app", "schema", "--apply")
-            yield Procrastinate(shop, url)
+            yield Procrastinate(shop, starter, url)
 
 
 @contextmanager
-def django(folder: Path) -> Iterator[Engine]:
+def django(folder: Path, starter: Starter) -> Iterator[Engine]:
     with workshop(folder, render) as shop:
         shop.run("python", str(EXAMPLES / "queue_django.py"), "migrate")
-        yield Django(shop)
+        yield Django(shop, starter)
 
 
 @contextmanager
-def cron(folder: Path) -> Iterator[Engine]:
+def cron(folder: Path, starter: Starter) -> Iterator[Engine]:
     shutil.copy(EXAMPLES / "queue_cron.sh", folder)
     command = folder / ".venv" / "bin" / "decart"  # the package under test, where the script expects it
     command.parent.mkdir(parents=True)
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m decart "$@"\n', "utf-8")
     command.chmod(0o755)
     with workshop(folder, render) as shop:
-        yield Cron(shop)
+        yield Cron(shop, starter)
 
 
 ENGINES = {"rq": rq, "dramatiq": dramatiq, "procrastinate": procrastinate, "django_tasks_db": django, "decart": cron}

@@ -120,7 +120,8 @@ class Farm:
         """Wait until so many videos are delivered.
 
         If nothing happens for a while, start one more worker, and kill an older one if there are many: with Redis, a
-        worker looks for the messages of dead ones when it starts, and then every 100 s. The first two stay: one has the beat.
+        worker looks for the messages of dead ones when it starts, and then every 100 s. The first two workers stay,
+        since one of them has the beat.
         """
         start, changed, last = time.monotonic(), time.monotonic(), 0
         while True:

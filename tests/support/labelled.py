@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 
@@ -156,12 +156,17 @@ class BothSides(VirtualEmulator):
 
     Attributes:
         side: ``"sync"`` or ``"async"``.
+        clients: A list for the clients that are made, which the fixture ``side`` closes.
     """
 
     side = "sync"
+    clients: ClassVar[list[Any] | None] = None
 
     def client(self, **settings: Any) -> Any:
-        return super().client(**settings) if self.side == "sync" else Awaited(self.async_client(**settings))
+        client = super().client(**settings) if self.side == "sync" else Awaited(self.async_client(**settings))
+        if self.clients is not None:
+            self.clients.append(client)
+        return client
 
 
 class Awaited:

@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 
 import attrs
 
-from decart import JobRecord, JobStep, MemoryJournal, PollPolicy
+from decart import JobRecord, JobStep, MemoryJournal, PollPolicy, RetryPolicy
 from decart.emulator import EmulatorTransport, VirtualEmulator
-from support.labelled import LAKE
+from support.labelled import LAKE, BothSides, content, render
 
 T = TypeVar("T")
 
+VIDEO = content(LAKE["prompt"])
+STEADY = RetryPolicy(jitter=0)
 POLL = PollPolicy(interval=1, backoff=1, max_interval=1, jitter=0, timeout=7200)
 
 
@@ -35,6 +37,14 @@ def steps_to_the_end(client: Any, emulator: VirtualEmulator, token: str | None =
         token = steps[-1].token
         emulator.clock.advance(steps[-1].wait or 0.0)
     return steps
+
+
+def last_of(*faults: str, saved_as: str = "lake.mp4", **given: Any) -> tuple[JobStep, BothSides, Any]:
+    """Make all steps of a job, with these faults; return the last one, the emulator and the client."""
+    emulator = BothSides(renderer=render, faults=list(faults))
+    client = emulator.client(journal=MemoryJournal(), retry=STEADY)
+    given = {"save_to": saved_as, "poll": POLL} | given
+    return steps_to_the_end(client, emulator, **given)[-1], emulator, client
 
 
 class Killed(BaseException):
@@ -157,11 +167,10 @@ class TaskQueue:
         transport = Skewed(self.emulator)
         transport.skew = skew
         journal = Mortal(self.journal) if kill is None else Mortal(self.journal, kill[0], after=kill[1])
-        client = self.emulator.client(transport=transport, journal=journal)
+        given: dict[str, Any] = {"save_to": self.target, "on_done": self.done.append, "poll": POLL}
         try:
-            step: JobStep = client.jobs.step(
-                "order-1", LAKE, token=token, save_to=self.target, on_done=self.done.append, poll=POLL
-            )
+            with self.emulator.client(transport=transport, journal=journal) as client:
+                step: JobStep = client.jobs.step("order-1", LAKE, token=token, **given)
         except Killed:
             self.killed += 1
             return None

@@ -50,7 +50,7 @@ def small_environment(**more: str) -> dict[str, str]:
     """Return a minimal environment for a process, without settings of the user."""
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
     paths = [*filter(None, [os.environ.get("PYTHONPATH")]), str(TESTS)]
-    return {**kept, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1", **more}
+    return {**kept, "PYTHONPATH": os.pathsep.join(paths), **more}
 
 
 @contextlib.contextmanager
