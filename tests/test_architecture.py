@@ -14,8 +14,8 @@ import decart
 ROOT = Path(decart.__file__).parent
 
 CLIENT = """
-backend workers engine transfers noting recorder waits operations pooljob poolreporter steps taken pool finished queue
-images lookups tokens files resuming settling stepping sweeping records jobs client
+backend workers engine transfers recorder waits operations pooljob poolreporter steps taken pool finished queue images
+lookups tokens files resuming settling stepping sweeping records jobs client
 """.split()  # noqa: SIM905
 """The modules of `decart._async` and of `decart._sync`, which is generated from it."""
 
@@ -31,7 +31,7 @@ file_sources uploads file_inputs jobs progress options integrations.progress_bar
 policies pace keys config
 redaction responses content protocol reporter polling downloads outcomes arguments
 images lookups tokens claims integrations.signed_tokens files
-journal.fingerprints journal.labels journal.failures journal.entries journal.prices journal.reports journal.jobstep
+journal.fingerprints journal.labels journal.entries journal.prices journal.reports journal.jobstep
 pool pool.options pool.throttle pool.schedule pool.spending pool.saving pool.tally
 transports.urllib3 transports.requests transports.threaded transports.aiohttp transports
 _async _sync
@@ -43,10 +43,10 @@ integrations.django.migrations.0001_initial integrations.django.migrations integ
 decart
 emulator
 integrations.pytest_plugin integrations
-cli.wording cli.signals cli.service cli.output cli.exits cli.commands cli.inputs cli.preview cli.target cli.progress
-cli.image cli.video cli.listlines cli.resultsfile cli.joblist cli.earlier cli.earliervideos cli.otherkeys cli.spendlimit
-cli.batchrun cli.batch cli.unfinished cli.journal cli.modelslist cli.token cli.verify cli.checks cli.reachability
-cli.doctor cli.emulate cli.completion cli.parser cli.main cli
+cli.wording cli.signals cli.output cli.exits cli.commands cli.service cli.inputs cli.preview cli.target cli.progress
+cli.image cli.video cli.listlines cli.resultsfile cli.joblist cli.earlier cli.earliervideos cli.batchrun cli.batch
+cli.unfinished cli.journal cli.modelslist cli.token cli.verify cli.checks cli.reachability cli.doctor cli.emulate
+cli.completion cli.parser cli.main cli
 __main__
 """.split()  # noqa: SIM905
 
@@ -54,11 +54,10 @@ for side in ("_async", "_sync"):  # the packages themselves import nothing
     ORDER[ORDER.index(side) : ORDER.index(side)] = [f"{side}.{name}" for name in CLIENT]
 
 EMULATOR = """
-clock dates replies uploads catalogue tokens authentication forms
+clock limits messages catalogue access files forms
 render.words render.job render.mark render
-layouts provenance faults.kinds faults.fault faults.notation faults.pending faults.responses faults.jobs faults
-scenario jobs files requestlog assertions service routes app guard control welcome wsgi transport remembered virtual
-reading server
+layouts faults.table faults.fault faults.acting faults scenario
+requestlog assertions service routes app control front remembered virtual server
 __init__ __main__
 """.split()  # noqa: SIM905 - the same, inside the emulator; how its pictures are drawn is a matter of their own
 
@@ -77,14 +76,14 @@ ONLY_IN = {
         f"integrations.django.{name}"
         for name in ("apps", "models", "admin", "journal", "storage", "migrations.0001_initial")
     },
-    "sqlite3": {"journal.connections", "journal.schema", "journal.sqlite", "cli.spendlimit"},
+    "sqlite3": {"journal.connections", "journal.schema", "journal.sqlite"},
     "celery": {"integrations.celery"},
     "shtab": {"cli.completion"},
     "sqlalchemy": {"integrations.sql"},
     "pytest": {"integrations.pytest_plugin"},
 }
 LIMIT = 300
-EXTRAS = {"av", "numpy", "pydantic", "werkzeug", "cheroot", "flask", "responses"}
+EXTRAS = {"av", "numpy", "pydantic", "werkzeug", "flask", "responses"}
 
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

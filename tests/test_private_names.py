@@ -17,7 +17,7 @@ import pytest
 import decart
 
 ROOT = Path(decart.__file__).parent
-LIBRARIES = ("requests", "urllib3", "http.client", "aiohttp", "tenacity", "cheroot")
+LIBRARIES = ("requests", "urllib3", "http.client", "aiohttp", "tenacity", "http.server", "socketserver", "werkzeug")
 
 # not documented, or documented as not for callers
 UNDOCUMENTED = {
@@ -30,10 +30,10 @@ UNDOCUMENTED = {
 UNDOCUMENTED_MODULES = {
     "requests.packages", "requests.compat", "aiohttp.client_proto", "aiohttp.client_reqrep", "aiohttp.connector",
     "aiohttp.helpers", "aiohttp.http_parser", "aiohttp.http_writer", "aiohttp.streams", "urllib3.util.connection",
-    "urllib3.http2", "cheroot.connections", "cheroot.workers",
+    "urllib3.http2",
 }  # fmt: skip
+MEANT_TO_BE_EXTENDED = {"socketserver.ThreadingTCPServer"}  # whose methods are documented as what a subclass overrides
 MACHINERY = re.compile("Pool|Connection|Connector|Response|Server|Session|Adapter|Manager|Protocol")
-MEANT_TO_BE_EXTENDED = {"cheroot.server.HTTPConnection"}  # by the documented setting `HTTPServer.ConnectionClass`
 BY_NAME = {"getattr", "setattr", "hasattr", "delattr", "attrgetter", "methodcaller"}
 
 
@@ -51,9 +51,6 @@ EXCEPTIONS = {
     ),
     Found("transports/aiohttp.py", "._closed"): (
         "a forked child must neither close its parent's sessions nor complain that nobody did"
-    ),
-    Found("emulator/server.py", "class _Server(cheroot.wsgi.Server)"): (
-        "a connection without a request must not hold a thread, and no setting of cheroot's says so"
     ),
     Found("transports/aiohttp.py", "._retry_connection"): (
         "aiohttp would repeat a GET by itself, and a transport makes one attempt; there is no public setting"
@@ -185,15 +182,15 @@ def test_the_package_uses_no_private_or_undocumented_names_of_http_libraries() -
         for what in Module(path.read_text("utf-8")).found
     }
     assert found == set(EXCEPTIONS), "a new one needs a reason, and one that is gone must leave the list"
-    assert len(EXCEPTIONS) <= 5
+    assert len(EXCEPTIONS) <= 4
 
 
-def test_there_are_at_most_five_exceptions_and_each_has_a_reason() -> None:
-    assert len(EXCEPTIONS) <= 5
+def test_there_are_at_most_four_exceptions_and_each_has_a_reason() -> None:
+    assert len(EXCEPTIONS) <= 4
     assert all(EXCEPTIONS.values())
 
 
-IMPORTS = "import aiohttp, http.client, requests, urllib3\nfrom cheroot import wsgi\n"
+IMPORTS = "import aiohttp, http.client, http.server, requests, socketserver, urllib3\n"
 
 
 @pytest.mark.parametrize(
@@ -222,8 +219,8 @@ IMPORTS = "import aiohttp, http.client, requests, urllib3\nfrom cheroot import w
         ("class C(requests.Session): ...", "class C(requests.Session)"),
         ("from urllib3 import PoolManager as M\nclass C(M): ...", "class C(urllib3.PoolManager)"),
         ("def f():\n    class C(requests.adapters.HTTPAdapter): ...", "class C(requests.adapters.HTTPAdapter)"),
-        ("class C(wsgi.Server):\n    def f(self): self._connections.put(1)", "._connections"),
-        ("class C(wsgi.Gateway):\n    def f(self): return super()._answer()", "._answer"),
+        ("class C(socketserver.TCPServer):\n    def f(self): self._connections.put(1)", "._connections"),
+        ("class C(http.server.BaseHTTPRequestHandler):\n    def f(self): return super()._answer()", "._answer"),
         ("from urllib3._collections import HTTPHeaderDict", "import urllib3._collections.HTTPHeaderDict"),
         ("from http.client import _MAXLINE", "import http.client._MAXLINE"),
         ("import aiohttp.client_proto", "import aiohttp.client_proto"),
@@ -242,7 +239,7 @@ def test_one_that_is_added_is_found(code: str, what: str) -> None:
         "class C:\n    @classmethod\n    def f(cls): return cls._pool",
         "class C:\n    @classmethod\n    def f(cls):\n        new = cls()\n        new._pool = 1\n        return new",
         "class C:\n    def f(self, other: C): return other._pool",
-        "class C(wsgi.Gateway):\n    def _cut(self): ...\n    def f(self): self._cut()",
+        "class C(http.server.BaseHTTPRequestHandler):\n    def _cut(self): ...\n    def f(self): self._cut()",
         "class C(ValueError): ...",
         "def f(response): return response.__class__",
         "def f(pool): return pool.urlopen('GET', '/')",

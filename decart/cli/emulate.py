@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import logging
 import math
 import signal
@@ -188,7 +189,7 @@ def serve(arguments: Namespace, output: Output) -> int:
             try:
                 server = EmulatorServer(emulator, host=arguments.host, port=arguments.port)
             except (OSError, UnicodeError) as error:
-                raise DecartSDKError(_cannot_listen(arguments.host, arguments.port, str(error))) from None
+                raise DecartSDKError(_cannot_listen(arguments.host, arguments.port, error)) from None
             with server:
                 _announce(server.url, arguments.host, output)
                 while True:  # a signal that another thread receives does not end a sleep
@@ -212,17 +213,22 @@ def _requests_shown(output: Output) -> Iterator[None]:
 
 def _announce(url: str, host: str, output: Output) -> None:
     """Print the address of the server."""
-    from ..emulator.guard import is_loopback  # likewise
-
-    if not is_loopback(host):
+    if not _is_loopback(host):
         output.warn("The emulator can be reached from other machines, protected only by the check of the key.")
     output.result({"url": url}, f"The decart emulator (placeholder media, no model) is listening on {url}")
 
 
-def _cannot_listen(host: str, port: int, reason: str) -> str:
-    """Return why the server cannot start; cheroot keeps only the text of the error number."""
-    if any(f"{kind} {number}]" in reason for kind, number in (("Errno", errno.EADDRINUSE), ("WinError", 10048))):
+def _is_loopback(host: str) -> bool:
+    """Return whether a host name or address means this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _cannot_listen(host: str, port: int, error: OSError | UnicodeError) -> str:
+    """Return why the server cannot start."""
+    number, reason = (error.errno, error.strerror) if isinstance(error, OSError) else (None, str(error))
+    if number == errno.EADDRINUSE:
         return f"Port {port} is in use; choose another with --port, or use --port 0 for any free one."
-    number, _, text = reason.rpartition("] ")
-    detail = text.removesuffix(")") if number else reason
-    return f"Cannot listen on {host}:{port} ({detail}); check --host and --port."
+    return f"Cannot listen on {host}:{port} ({reason}); check --host and --port."

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from .requestlog import LoggedRequest
     from .server import EmulatorServer
     from .service import Emulator
-    from .transport import EmulatorTransport
-    from .virtual import VirtualEmulator
+    from .virtual import EmulatorTransport, VirtualEmulator
 
 __all__ = [
     "Emulator",
@@ -42,7 +41,7 @@ __all__ = [
 _HOMES = {
     "Emulator": "service",
     "EmulatorServer": "server",
-    "EmulatorTransport": "transport",
+    "EmulatorTransport": "virtual",
     "Fault": "faults",
     "LoggedRequest": "requestlog",
     "VirtualClock": "clock",
@@ -55,5 +54,5 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    require("emulator", "av", "cheroot", "cryptography", "jwt", "numpy", "PIL", "pydantic", "werkzeug")
+    require("emulator", "av", "cryptography", "jwt", "numpy", "PIL", "pydantic", "werkzeug")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -20,19 +20,16 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter, Map, Rule
 from werkzeug.wrappers import Response
 
-from .authentication import Caller
-from .replies import Refused, reply
+from .limits import UPLOAD_LIMIT
+from .messages import Incoming, refusal, reply
 from .requestlog import route_of
-from .routes import ROUTES, Exchange
+from .routes import ROUTES
 from .service import Emulator
-from .uploads import UPLOAD_LIMIT, Incoming
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 log = logging.getLogger("decart.emulator")
-
-_NOBODY = Caller("")
 
 
 class App:
@@ -52,53 +49,38 @@ class App:
         self._routes = _routes(tuple(names()), tuple(names(pictures=True)))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        request = Incoming(environ)
-        with request:  # closes the uploaded files
-            response = self._checked(request)
-        return response(environ, start_response)
+        return self.respond(Incoming(environ))(environ, start_response)
 
-    def _checked(self, request: Incoming) -> Response:
+    def respond(self, request: Incoming) -> Response:
         """Return a response, whatever happens, after reading the body to its end."""
-        response = self._attempt(request)
-        if response.status_code != 413:  # after which the server closes the connection
+        with request:  # closes the uploaded files
+            response = self._attempt(request)
+            if response.status_code == 413:  # after which the server closes the connection
+                return response
             try:
                 request.drain()
             except HTTPException as error:
                 response.close()
-                return _plain(error)
-        return response
+                return refusal(error)
+            return response
 
     def _attempt(self, request: Incoming) -> Response:
         try:
-            return self._handle(request)
-        except Refused as refused:
-            return reply(refused.body, refused.status)
+            request.limit(UPLOAD_LIMIT)
+            route, values = self._routes.bind_to_environ(request.environ).match()
+            if not route.open:
+                headers = request.headers
+                key, origin = headers.get("X-API-KEY", ""), headers.get("Origin")
+                request.caller = self._emulator.keys.authenticate(key, origin)
+            response: Response = route.handler(self._emulator, request, **values)
+            return response
         except HTTPException as error:
             if isinstance(error, MethodNotAllowed) and route_of(request.method, request.path)[0] == "submit":
                 log.warning("No model %.100r: add it with Emulator(models=...) or --model", request.path[9:])
-            return _plain(error)
+            return refusal(error)
         except Exception:
             log.exception("A bug in the emulator")
             return reply({"detail": "Internal Server Error"}, 500)
-
-    def _handle(self, request: Incoming) -> Response:
-        request.limit(UPLOAD_LIMIT)
-        route, values = self._routes.bind_to_environ(request.environ).match()
-        caller = _NOBODY
-        if not route.open:
-            headers = request.headers
-            caller = self._emulator.authenticator.authenticate(headers.get("X-API-KEY", ""), headers.get("Origin"))
-        response: Response = route.handler(Exchange(self._emulator, request, caller), **values)
-        return response
-
-
-def _plain(error: HTTPException) -> Response:
-    """Return the response to an HTTP error, in FastAPI's form."""
-    response = reply({"detail": error.name}, error.code or 500)
-    for name, value in error.get_headers():
-        if name in ("Allow", "Content-Range"):
-            response.headers[name] = value
-    return response
 
 
 @lru_cache(maxsize=16)

@@ -1,9 +1,23 @@
-"""A virtual clock, which a sleep advances without waiting."""
+"""The time: of a virtual clock, which a sleep advances without waiting, and as a date."""
 
 from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """The source of time: the system's clock, or a virtual one."""
+
+    def now(self) -> float:
+        """Return seconds that only ever increase."""
+        ...
+
+    def time(self) -> float:
+        """Return the UNIX time."""
+        ...
 
 
 class VirtualClock:
@@ -44,3 +58,13 @@ class VirtualClock:
         """Advance the clock without recording a sleep, for example during a slow response."""
         with self._lock:
             self._now += seconds
+
+
+def iso_date(moment: float) -> str:
+    """Return a UNIX time in ISO 8601 format in UTC, rounded to seconds.
+
+    Example:
+        >>> iso_date(0)
+        '1970-01-01T00:00:00Z'
+    """
+    return datetime.fromtimestamp(round(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

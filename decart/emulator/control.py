@@ -1,6 +1,8 @@
-"""The control routes of the emulator, which the service does not have: its faults and its request log, over HTTP.
+"""What the emulator has beyond the service: a welcome page, a health check, and control routes. None needs a key.
 
 =========================  =====================================================================
+GET /                      what this is, with commands to copy
+GET /healthz               ``{"status": "ok"}``, for a container's health check
 GET /_emulator/faults      the pending faults, as a list
 POST /_emulator/faults     add one (an object, or its text) or a list; returns 201 and the pending faults
 DELETE /_emulator/faults   delete the pending faults
@@ -8,90 +10,175 @@ GET /_emulator/requests    the request log, as a list; ``?route=submit`` filters
 DELETE /_emulator/requests clear the log
 =========================  =====================================================================
 
-They take no key. A POST must have a JSON content type. Requests from web pages of other origins are refused (403; see
-`decart.emulator.guard`).
+They are neither logged nor affected by faults. A POST must have a JSON content type.
+
+The control routes are protected from web pages. A page in a browser on this machine could reach them in two ways, and
+the browser's headers reveal both:
+
+- DNS rebinding: the page's host name is made to resolve to this machine. ``Host`` is that name.
+- A cross-site request: the page sends a request to this machine. ``Origin`` differs from the requested address.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+import ipaddress
+import re
+from collections.abc import Mapping
+from html import escape
+from string import Template
+from typing import Any
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
-from werkzeug.wrappers import Request, Response
+from werkzeug.wrappers import Response
 
 from ..errors import InvalidInputError
-from .guard import refusal
+from .limits import TEXT_LIMIT
+from .messages import Incoming, Refused, refusal, reply
 from .service import Emulator
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 PREFIX = "/_emulator"
 """The path of the control routes."""
 
-_ROUTES = Map(
-    [
-        Rule(f"{PREFIX}/{what}", methods=[method], endpoint=f"{method.lower()}_{what}")
-        for what, methods in {"faults": ("GET", "POST", "DELETE"), "requests": ("GET", "DELETE")}.items()
-        for method in methods
-    ]
-)
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?")
+_SINGLE_LABEL = re.compile(r"[a-z0-9_-]+")
+
+_PAGE = Template("""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>The decart emulator</title>
+<style>body { font-family: sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem }
+pre { overflow-x: auto; padding: 1rem; background: #8882 }</style>
+<h1>The decart emulator</h1>
+<p>This is a local emulator of the video queue, for development. It makes real MP4 files, but they are
+<strong>placeholder media</strong>: no model runs here, and nothing is billed.</p>
+<p>Keys: $keys</p>
+<p>Submit a job:</p>
+<pre>curl -X POST $url/v1/jobs/$job</pre>
+<p>Check its status, with the <code>job_id</code> of the response:</p>
+<pre>curl $url/v1/jobs/JOB_ID $header</pre>
+<p>Download the video once the status is <code>completed</code>:</p>
+<pre>curl $url/v1/jobs/JOB_ID/content $header -o video.mp4</pre>
+<p>Point a program at it with environment variables:</p>
+<pre>DECART_BASE_URL=$url DECART_API_KEY=$key python your_program.py</pre>
+<p><code>decart emulator --help</code> lists all routes, the faults that can be injected, and every option.</p>
+</html>
+""")
 
 
-class _Request(Request):
-    max_content_length = 1024 * 1024
-
-
-class Control:
-    """The control routes of one ``Emulator``, as a WSGI application.
+def guard(environ: Mapping[str, Any], listening_on: str) -> str | None:
+    """Return why a request may not use the control routes, as a sentence; ``None`` if it may.
 
     Args:
-        emulator: The emulator.
-        host: The host that the server listens on, which ``Host`` may name.
+        environ: The WSGI environment of the request.
+        listening_on: The host that the server was told to listen on. If it listens on every address, any IP
+            address is accepted as ``Host``: rebinding needs a name.
+
+    Example:
+        >>> guard({"HTTP_HOST": "localhost:8787"}, "127.0.0.1") is None
+        True
     """
+    host = environ.get("HTTP_HOST", "").lower()
+    found = _HOST.fullmatch(host)
+    if found is None or not _is_own(found[1].strip("[]"), listening_on.lower()):
+        return (
+            "The control routes accept only localhost, single-label names and the host that the emulator listens on"
+            f" (--host) as Host, not {host[:100]!r}."
+        )
+    origin = environ.get("HTTP_ORIGIN")
+    if origin is not None and origin.lower() != f"{environ['wsgi.url_scheme']}://{host}":
+        return f"The control routes accept no request from a web page of another origin ({origin[:100]!r})."
+    return None
 
-    def __init__(self, emulator: Emulator, host: str) -> None:
-        self._emulator = emulator
-        self._host = host
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        request = _Request(environ)
-        why = refusal(environ, self._host)
+def _is_own(host: str, listening_on: str) -> bool:
+    """Return whether a name or address is one that only this machine or its local network uses for the emulator."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == listening_on or _SINGLE_LABEL.fullmatch(host) is not None
+    return address.is_loopback or listening_on in (host, "0.0.0.0", "::")
+
+
+def has(path: str) -> bool:
+    """Return whether a path belongs to these routes."""
+    return path in ("/", "/healthz", PREFIX) or path.startswith(f"{PREFIX}/")
+
+
+def respond(emulator: Emulator, environ: dict[str, Any], listening_on: str) -> Response:
+    """Return the response to a request for one of these routes; for ``listening_on``, see `guard`."""
+    request = Incoming(environ)
+    try:
+        request.limit(TEXT_LIMIT)
+        why = guard(environ, listening_on) if request.path.startswith(PREFIX) else None
         if why is not None:
-            return _json({"detail": why}, 403)(environ, start_response)
-        try:
-            endpoint, _ = _ROUTES.bind_to_environ(environ).match()
-            response: Response = getattr(self, f"_{endpoint}")(request)
-        except HTTPException as error:
-            response = _json({"detail": error.description}, error.code or 500)
-        except InvalidInputError as error:
-            response = _json({"detail": error.message}, 400)
-        return response(environ, start_response)
-
-    def _get_faults(self, request: Request) -> Response:
-        return _json([fault.as_json() for fault in self._emulator.faults.left])
-
-    def _post_faults(self, request: Request) -> Response:
-        given = request.get_json()  # 415 for another content type, 400 for invalid JSON
-        self._emulator.faults.add(*(given if isinstance(given, list) else [given]))
-        return _json([fault.as_json() for fault in self._emulator.faults.left], 201)
-
-    def _delete_faults(self, request: Request) -> Response:
-        self._emulator.faults.clear()
-        return Response(status=204)
-
-    def _get_requests(self, request: Request) -> Response:
-        route = request.args.get("route")
-        kept = [entry for entry in self._emulator.requests if route in (None, entry.route)]
-        return _json([entry.as_json() for entry in kept])
-
-    def _delete_requests(self, request: Request) -> Response:
-        self._emulator.requests.clear()
-        return Response(status=204)
+            raise Refused(403, why)
+        handler, _ = _ROUTES.bind_to_environ(environ).match()
+        response: Response = handler(emulator, request)
+        return response
+    except HTTPException as error:
+        return refusal(error)
+    except InvalidInputError as error:
+        return reply({"detail": error.message}, 400)
 
 
-def _json(body: object, status: int = 200) -> Response:
-    return Response(json.dumps(body), status, mimetype="application/json")
+def _welcome(emulator: Emulator, request: Incoming) -> Response:
+    """Return the page, with commands for the requested address."""
+    if emulator.keys.accepts_any_key:
+        key, keys = "dct_local", "any that starts with <code>dct_</code>, such as <code>dct_local</code>."
+    else:
+        key, keys = "$DECART_API_KEY", "only those that it was started with (<code>--api-key</code>)."
+    header = f'-H "X-API-KEY: {key}"'
+    if emulator.catalogue.retirement("lucy-pro-t2v"):
+        job = f'lucy-restyle-2 {header} -F prompt="Anime style" -F data=@input.mp4'
+    else:
+        job = f'lucy-pro-t2v {header} -F prompt="A serene lake at sunset"'
+    words = {"url": request.host_url.rstrip("/"), "key": key, "header": header, "job": job}
+    page = _PAGE.substitute({name: escape(text) for name, text in words.items()}, keys=keys)
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    return Response(page, mimetype="text/html", headers={"Content-Security-Policy": policy})
+
+
+def _health(emulator: Emulator, request: Incoming) -> Response:
+    return reply({"status": "ok"})
+
+
+def _list_faults(emulator: Emulator, request: Incoming) -> Response:
+    return reply([fault.as_json() for fault in emulator.faults.left])
+
+
+def _add_faults(emulator: Emulator, request: Incoming) -> Response:
+    if not request.is_json:
+        raise Refused(415, "A POST must have the header Content-Type: application/json.")
+    given = request.get_json()
+    emulator.faults.add(*(given if isinstance(given, list) else [given]))
+    return reply([fault.as_json() for fault in emulator.faults.left], 201)
+
+
+def _clear_faults(emulator: Emulator, request: Incoming) -> Response:
+    emulator.faults.clear()
+    return Response(status=204)
+
+
+def _list_requests(emulator: Emulator, request: Incoming) -> Response:
+    route = request.args.get("route")
+    return reply([entry.as_json() for entry in emulator.requests if route in (None, entry.route)])
+
+
+def _clear_requests(emulator: Emulator, request: Incoming) -> Response:
+    emulator.requests.clear()
+    return Response(status=204)
+
+
+_ROUTES = Map(
+    [
+        Rule("/", methods=["GET"], endpoint=_welcome),
+        Rule("/healthz", methods=["GET"], endpoint=_health),
+        Rule(f"{PREFIX}/faults", methods=["GET"], endpoint=_list_faults),
+        Rule(f"{PREFIX}/faults", methods=["POST"], endpoint=_add_faults),
+        Rule(f"{PREFIX}/faults", methods=["DELETE"], endpoint=_clear_faults),
+        Rule(f"{PREFIX}/requests", methods=["GET"], endpoint=_list_requests),
+        Rule(f"{PREFIX}/requests", methods=["DELETE"], endpoint=_clear_requests),
+    ]
+)

@@ -16,19 +16,11 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import attrs
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    Field,
-    Json,
-    ValidationError,
-    create_model,
-)
+from pydantic import BaseModel, BeforeValidator, Field, Json, ValidationError, create_model
 from werkzeug.datastructures import FileStorage
 
-from ..inputs import SEED_MAX
 from ..models import ModelDefinition, Task
-from .replies import invalid
+from .messages import Incoming, invalid
 
 
 @attrs.frozen(kw_only=True)
@@ -60,53 +52,48 @@ _KINDS: dict[str, Any] = {
     "end": _FILE,
     "trajectory": Json[Annotated[list[_Point], Field(min_length=2, max_length=1000)]],
     "reference_image": _FILE,
-    "seed": Annotated[int, Field(ge=0, le=SEED_MAX)],
+    "seed": Annotated[int, Field(ge=0, le=2**32 - 1)],
     "orientation": Literal["landscape", "portrait"],
     "enhance_prompt": bool,
     "self_anchor": bool,
 }
 _FILES = ("data", "start", "end", "reference_image")
-_REQUIRED: dict[Task, tuple[str, ...]] = {
-    "text-to-video": ("prompt",),
-    "image-to-video": ("prompt", "data"),
-    "video-to-video": ("prompt", "data"),
-    "first-last-frame": ("prompt", "start", "end"),
-    "motion": ("data", "trajectory"),
-    "video-restyle": ("data",),
-    "video-edit": ("data",),
-    "virtual-try-on": ("data",),
-    "text-to-image": ("prompt",),
-    "image-to-image": ("prompt", "data"),
-}
-_EDIT = ("prompt", "reference_image", "enhance_prompt", "self_anchor")
-_OPTIONAL: dict[Task, tuple[str, ...]] = {
-    "text-to-video": ("orientation",),
-    "text-to-image": ("orientation",),
-    "image-to-image": ("reference_image", "enhance_prompt"),
-    "video-to-video": ("reference_image", "enhance_prompt"),
-    "video-restyle": ("prompt", "reference_image", "enhance_prompt"),
-    "video-edit": _EDIT,
-    "virtual-try-on": _EDIT,
+_FIELDS: dict[Task, str] = {  # those with a star are required; every task also takes seed and resolution
+    "text-to-video": "prompt* orientation",
+    "image-to-video": "prompt* data*",
+    "video-to-video": "prompt* data* reference_image enhance_prompt",
+    "first-last-frame": "prompt* start* end*",
+    "motion": "data* trajectory*",
+    "video-restyle": "data* prompt reference_image enhance_prompt",
+    "video-edit": "data* prompt reference_image enhance_prompt self_anchor",
+    "virtual-try-on": "data* prompt reference_image enhance_prompt self_anchor",
+    "text-to-image": "prompt* orientation",
+    "image-to-image": "prompt* data* reference_image enhance_prompt",
 }
 
 
 @lru_cache(maxsize=256)
 def _schema(task: Task, resolutions: tuple[str, ...], lacks: frozenset[str]) -> type[BaseModel]:
     """Return the pydantic model of a form for such a model."""
-    optional = {"seed", *_OPTIONAL.get(task, ())} - lacks
-    fields: dict[str, Any] = {name: (_KINDS[name], ...) for name in _REQUIRED[task]}
-    fields |= {name: (_KINDS[name] | None, None) for name in _KINDS if name in optional}
+    fields: dict[str, Any] = {}
+    for field in f"{_FIELDS[task]} seed".split():
+        name = field.rstrip("*")
+        if field != name:
+            fields[name] = (_KINDS[name], ...)
+        elif name not in lacks:
+            fields[name] = (_KINDS[name] | None, None)
     fields["resolution"] = (Literal[resolutions], resolutions[0])
     return create_model("Form", **fields)
 
 
-def check(model: ModelDefinition, texts: Mapping[str, str], files: Mapping[str, FileStorage]) -> Form:
-    """Validate a form as the service does.
+def check(model: ModelDefinition, request: Incoming) -> Form:
+    """Read and validate the form of a request as the service does.
 
     Raises:
         Refused: Fields are missing or invalid; the error names all of them.
     """
-    given = {**{name: text for name, text in texts.items() if text}, **files}
+    request.read_form()
+    given = {**{name: text for name, text in request.texts.items() if text}, **request.uploads}
     try:
         checked = _schema(model.task, model.resolutions, model.lacks).model_validate(given)
     except ValidationError as error:

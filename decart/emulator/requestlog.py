@@ -10,11 +10,7 @@ from typing import Any, overload
 
 import attrs
 
-LIMIT = 10_000
-"""How many requests are kept: the latest."""
-
-PATH_LIMIT, HEADERS_LIMIT, TEXT_LIMIT = 1_000, 8_000, 10_000
-"""How many characters are kept of a path, of all headers, and of a form's texts."""
+from .limits import FIELDS_LIMIT, HEADERS_LIMIT, LOG_LIMIT
 
 SECRET = ("x-api-key", "authorization", "proxy-authorization", "cookie")
 """Headers whose value is not kept."""
@@ -69,7 +65,7 @@ class RequestLog(Sequence[LoggedRequest]):
     """
 
     def __init__(self) -> None:
-        self._kept: deque[LoggedRequest] = deque(maxlen=LIMIT)
+        self._kept: deque[LoggedRequest] = deque(maxlen=LOG_LIMIT)
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -150,7 +146,7 @@ def safe(headers: Mapping[str, str]) -> dict[str, str]:
     return short({name: "***" if name in SECRET else value for name, value in named.items()}, HEADERS_LIMIT)
 
 
-def short(fields: Mapping[str, str], left: int = TEXT_LIMIT) -> dict[str, str]:
+def short(fields: Mapping[str, str], left: int = FIELDS_LIMIT) -> dict[str, str]:
     """Return names and values up to so many characters in all."""
     kept = {}
     for name, value in fields.items():

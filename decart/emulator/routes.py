@@ -1,171 +1,159 @@
-"""The routes of the service: for each, a function from an exchange to its response."""
+"""The routes of the service: for each, a function from an emulator and a request to the response."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 import attrs
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import wrap_file
 
-from .authentication import Caller
-from .files import DAY, LIMITS
+from .access import TokenOrder
 from .forms import Form, check
-from .jobs import Job
-from .provenance import VERIFY_LIMIT, verdict
+from .limits import CHUNK, DAY, LIFETIMES, VERIFY_LIMIT
+from .messages import Incoming, Refused, invalid, problem, reply
 from .render import RenderError
-from .replies import Refused, invalid, problem, reply
-from .service import Emulator
-from .tokens import TokenOrder
-from .uploads import CHUNK, Incoming
-
-Handler = Callable[..., Response]
-
-
-@attrs.frozen
-class Exchange:
-    """One request to an emulator.
-
-    Attributes:
-        emulator: The emulator.
-        request: The request.
-        caller: The authenticated caller; anonymous where no key is needed.
-    """
-
-    emulator: Emulator
-    request: Incoming
-    caller: Caller
-
+from .render.mark import MARK
+from .service import Emulator, Job
 
 # ---------------------------------------------------------------- jobs
 
 
-def submit(exchange: Exchange, model: str) -> Response:
+def submit(emulator: Emulator, request: Incoming, model: str) -> Response:
     """POST /v1/jobs/{model}."""
-    job = exchange.emulator.submit(_form(exchange, model))
+    job = emulator.submit(_form(emulator, request, model))
+    request.job_id, request.job_fault = job.id, job.fault
     return reply({"job_id": job.id, "status": "pending"})
 
 
-def generate(exchange: Exchange, model: str) -> Response:
+def generate(emulator: Emulator, request: Incoming, model: str) -> Response:
     """POST /v1/generate/{image model}: the PNG in the response."""
     try:
-        with exchange.emulator.picture(_form(exchange, model)) as picture:
+        with emulator.picture(_form(emulator, request, model)) as picture:
             return Response(picture.read_bytes(), mimetype="image/png")
     except RenderError as error:
         raise Refused(400, str(error)) from None
 
 
-def status(exchange: Exchange, job_id: str) -> Response:
+def status(emulator: Emulator, request: Incoming, job_id: str) -> Response:
     """GET /v1/jobs/{job_id}."""
-    job = _job(exchange, job_id)
-    state = exchange.emulator.state(job)
-    body = {"job_id": job.id, "status": state.status}
+    state = emulator.state(_job(emulator, job_id))
+    body = {"job_id": job_id, "status": state.status}
     return reply(body if state.error is None else {**body, "error": state.error})
 
 
-def content(exchange: Exchange, job_id: str) -> Response:
+def content(emulator: Emulator, request: Incoming, job_id: str) -> Response:
     """GET /v1/jobs/{job_id}/content: the file, or the requested range of it."""
-    job = _job(exchange, job_id)
-    state = exchange.emulator.state(job).status
+    job = _job(emulator, job_id)
+    state = emulator.state(job).status
     if state != "completed":
         raise Refused(409, f"Job is not completed: {state}")
-    environ = exchange.request.environ
     size = job.target.stat().st_size
-    response = Response(
-        wrap_file(environ, job.target.open("rb"), CHUNK), 200, {"Accept-Ranges": "bytes"}, None, job.kind, True
-    )
+    file = wrap_file(request.environ, job.target.open("rb"), CHUNK)
+    response = Response(file, 200, {"Accept-Ranges": "bytes"}, None, job.kind, True)
     response.content_length = size
     response.set_etag(job.id)
+    # a range that cannot be served is ignored (RFC 9110)
+    wanted = request.range
+    has_range = request.method == "GET" and wanted is not None and wanted.units == "bytes" and len(wanted.ranges) == 1
     try:
-        return response.make_conditional(environ, accept_ranges=_wants_a_part(exchange.request), complete_length=size)
+        return response.make_conditional(request.environ, accept_ranges=has_range, complete_length=size)
     except BaseException:  # a range outside of the file
         response.close()
         raise
 
 
-def _form(exchange: Exchange, name: str) -> Form:
+def _form(emulator: Emulator, request: Incoming, name: str) -> Form:
     """Read and validate the form of a job, if the model exists and the caller may use it."""
-    catalogue = exchange.emulator.catalogue
-    retirement = catalogue.retirement(name)
+    retirement = emulator.catalogue.retirement(name)
     if retirement is not None:
         raise Refused(410, retirement, model=name)
-    if not exchange.caller.may_use(name, catalogue.canonical(name) or name):
+    if not request.caller.may_use(name, emulator.catalogue.canonical(name) or name):
         raise Refused(403, f"Model {name} is not allowed for this token")
-    return check(catalogue[name], *exchange.request.fields())
+    return check(emulator.catalogue[name], request)
 
 
-def _job(exchange: Exchange, job_id: str) -> Job:
-    job = exchange.emulator.find(job_id)
+def _job(emulator: Emulator, job_id: str) -> Job:
+    job = emulator.find(job_id)
     if job is None:
         raise Refused(404, "Job not found")
     return job
 
 
-def _wants_a_part(request: Incoming) -> bool:
-    """Return whether the requested range can be served; others are ignored (RFC 9110)."""
-    wanted = request.range
-    return request.method == "GET" and wanted is not None and wanted.units == "bytes" and len(wanted.ranges) == 1
-
-
 # ---------------------------------------------------------------- files
 
-_SECONDS: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=LIMITS[0], le=LIMITS[1])])
+_SECONDS: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=LIFETIMES[0], le=LIFETIMES[1])])
 
 
-def upload(exchange: Exchange) -> Response:
+def upload(emulator: Emulator, request: Incoming) -> Response:
     """POST /v1/files."""
-    texts, files = exchange.request.fields()
-    if "file" not in files:
+    request.read_form()
+    if "file" not in request.uploads:
         raise problem("missing", ("file",), "Field required")
-    seconds = _seconds(texts.get("ttl_seconds") or str(DAY))
-    stored = exchange.emulator.files.add(exchange.caller.owner, files["file"], seconds)
-    return reply(exchange.emulator.files.reference(stored))
+    text = request.texts.get("ttl_seconds") or str(DAY)
+    try:
+        seconds = None if text == "persistent" else _SECONDS.validate_python(text)
+    except ValidationError:
+        why = f"Value should be {LIFETIMES[0]}..{LIFETIMES[1]} or 'persistent'"
+        raise problem("value_error", ("ttl_seconds",), why, text) from None
+    return reply(emulator.files.add(request.caller.owner, request.uploads["file"], seconds).reference)
 
 
-def file(exchange: Exchange, file_id: str) -> Response:
+def file(emulator: Emulator, request: Incoming, file_id: str) -> Response:
     """GET /v1/files/{file_id}."""
-    stored = exchange.emulator.files.find(exchange.caller.owner, file_id)
+    stored = emulator.files.find(request.caller.owner, file_id)
     if stored is None:
         raise Refused(404, "File not found")
-    return reply(exchange.emulator.files.reference(stored))
+    return reply(stored.reference)
 
 
-def delete(exchange: Exchange, file_id: str) -> Response:
+def delete(emulator: Emulator, request: Incoming, file_id: str) -> Response:
     """DELETE /v1/files/{file_id}."""
-    if not exchange.emulator.files.remove(exchange.caller.owner, file_id):
+    if not emulator.files.remove(request.caller.owner, file_id):
         raise Refused(404, "File not found")
     return Response(status=204)
 
 
-def _seconds(text: str) -> int | None:
-    """Read how long a file is kept, in seconds; ``None`` means permanently."""
-    if text == "persistent":
-        return None
-    try:
-        return _SECONDS.validate_python(text)
-    except ValidationError:
-        raise problem(
-            "value_error", ("ttl_seconds",), f"Value should be {LIMITS[0]}..{LIMITS[1]} or 'persistent'", text
-        ) from None
+def verify(emulator: Emulator, request: Incoming) -> Response:
+    """POST /v1/verify: whether an emulator made a file, in place of the service's detection of its watermark.
+
+    The service detects a watermark in the pixels, which survives re-encoding. The emulator searches for the text that
+    its renderer writes into a file's comment, which survives only where comments are kept. The file is never decoded,
+    so it may be anything. The shape of the result is a guess: the service's is not published.
+    """
+    request.limit(VERIFY_LIMIT)
+    request.read_form()
+    if not request.uploads:
+        raise problem("missing", ("file",), "Field required")
+    found = _contains(next(iter(request.uploads.values())).stream, MARK.encode())
+    return reply({"detected": found, "confidence": 1.0 if found else 0.0})
+
+
+def _contains(file: IO[bytes], words: bytes) -> bool:
+    """Search a file piece by piece, and across the boundaries of pieces."""
+    end = b""
+    while piece := file.read(CHUNK):
+        if words in end + piece:
+            return True
+        end = (end + piece)[1 - len(words) :]
+    return False
 
 
 # ---------------------------------------------------------------- keys and names
 
 
-def mint(exchange: Exchange) -> Response:
+def mint(emulator: Emulator, request: Incoming) -> Response:
     """POST /v1/client/tokens."""
-    if exchange.caller.grant is not None:
-        raise Refused(403, "Cannot create client token from a client token")
-    body = exchange.request.document()
+    body = request.document()
     order = TokenOrder() if body is None else _checked(TokenOrder, body)
-    return reply(exchange.emulator.tokens.mint(exchange.caller.owner, order))
+    return reply(emulator.keys.mint(request.caller, order))
 
 
-def key_set(exchange: Exchange) -> Response:
+def key_set(emulator: Emulator, request: Incoming) -> Response:
     """GET /api/auth/jwks."""
-    return reply(exchange.emulator.tokens.key_set())
+    return reply(emulator.keys.key_set())
 
 
 class _Names(BaseModel):
@@ -173,16 +161,16 @@ class _Names(BaseModel):
     models: list[str] | None = None
 
 
-def resolve(exchange: Exchange) -> Response:
+def resolve(emulator: Emulator, request: Incoming) -> Response:
     """POST /v1/models/resolve."""
-    body = exchange.request.document()
+    body = request.document()
     if body is None:
         raise problem("missing", (), "Field required")
     names = _checked(_Names, body)
     if names.model is None and names.models is None:
         raise problem("value_error", (), "Provide model or models", body)
-    several = None if names.models is None else {name: _canonical(exchange.emulator, name) for name in names.models}
-    one = None if names.model is None else _canonical(exchange.emulator, names.model)
+    several = None if names.models is None else {name: _canonical(emulator, name) for name in names.models}
+    one = None if names.model is None else _canonical(emulator, names.model)
     return reply({"model_id": one, "model_ids": several})
 
 
@@ -191,15 +179,6 @@ def _canonical(emulator: Emulator, name: str) -> str:
     if canonical is None:
         raise Refused(404, f"Unknown model: {name[:100]}")
     return canonical
-
-
-def verify(exchange: Exchange) -> Response:
-    """POST /v1/verify."""
-    exchange.request.limit(VERIFY_LIMIT)
-    _, files = exchange.request.fields()
-    if not files:
-        raise problem("missing", ("file",), "Field required")
-    return reply(verdict(next(iter(files.values())).stream))
 
 
 def _checked(kind: type[Any], body: object) -> Any:
@@ -218,7 +197,7 @@ class Route:
 
     method: str
     path: str
-    handler: Handler
+    handler: Callable[..., Response]
     open: bool = False
 
 

@@ -30,8 +30,7 @@ from typing import Any
 import attrs
 
 from ..errors import InvalidInputError
-from .faults import Fault, Faults
-from .faults.notation import fault_of
+from .faults import Fault, Faults, fault_of
 
 KEYS = ("repeat", "job")
 JOB_KEYS = ("pending", "processing", "fails", "faults")

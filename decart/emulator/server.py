@@ -1,29 +1,32 @@
-"""The emulator as a local HTTP server."""
+"""The emulator as a local HTTP server: a thread for each connection, with the standard library's request handler."""
 
 from __future__ import annotations
 
-import errno
+import io
+import logging
+import os
+import re
 import socket
+import socketserver
 import struct
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from typing import Any
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, Any, cast
 
-from cheroot import wsgi
-from urllib3.util.wait import wait_for_read
+from werkzeug.exceptions import BadRequest, ClientDisconnected
+from werkzeug.wsgi import LimitedStream
 
-from .faults.responses import ConnectionDropped
-from .reading import HEAD, Chunked, Connection
+from .faults.acting import ConnectionDropped
+from .front import Front, environ_of
+from .limits import BACKLOG, CHUNK, DAY, IDLE, LINE, STOP_CHECK
 from .service import Emulator
-from .wsgi import SLEEP, EmulatorApp
 
-THREADS = 64  # concurrent responses: a stalled one occupies a thread, an idle connection does not
-BACKLOG = 512  # connections to be accepted, or idle; with few, a burst of clients gets resets
-IDLE = 75  # seconds that an idle connection is kept; less would close some as their next request arrives
-LISTEN = 0.02  # seconds between checks of an idle server whether it should stop
-DISCONNECT_CHECK = 0.25  # seconds between checks that a stalled client is still connected
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+log = logging.getLogger("decart.emulator")
 
 
 class EmulatorServer:
@@ -60,12 +63,12 @@ class EmulatorServer:
         self.emulator = emulator or Emulator()
         self._owns_emulator = emulator is None
         self._grace = grace
-        self._server = _Server(
-            (host, port), EmulatorApp(self.emulator, host=host, seconds_per_check=seconds_per_check), silence
+        front = Front(self.emulator, host=host, seconds_per_check=seconds_per_check)
+        self._server = _Server((host, port), front, silence)
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._server.server_address[1]}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=[STOP_CHECK], name="decart-emulator-server", daemon=True
         )
-        self._server.prepare()
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._server.bind_addr[1]}"
-        self._thread = threading.Thread(target=self._server.serve, name="decart-emulator-server", daemon=True)
 
     def __enter__(self) -> EmulatorServer:
         self._thread.start()
@@ -76,131 +79,207 @@ class EmulatorServer:
 
     def close(self) -> None:
         """Stop listening, let responses in progress finish without waiting for faults, and delete all files."""
-        self._server.close(self._grace)
+        self._server.shutdown()
         self._thread.join()
+        self._server.server_close()
+        self._server.finish(self._grace)
         if self._owns_emulator:
             self.emulator.close()
 
 
-class _Server(wsgi.Server):
-    """A server that can drop a connection, and be stopped whatever its responses are waiting for."""
+class _Server(socketserver.ThreadingTCPServer):
+    """The listening socket and the open connections.
 
-    def __init__(self, address: tuple[str, int], app: EmulatorApp, silence: float) -> None:
-        super().__init__(address, app, server_name="decart-emulator")
-        self.requests = _Threads(self)
+    Attributes:
+        front: What responds to requests.
+        silence: Seconds that a client may be silent.
+        stopping: Set when the server stops.
+    """
+
+    allow_reuse_address = os.name == "posix"  # elsewhere this would allow two servers at one port
+    daemon_threads = True
+    request_queue_size = BACKLOG
+
+    def __init__(self, address: tuple[str, int], front: Front, silence: float) -> None:
+        self.address_family = min(info[0] for info in socket.getaddrinfo(*address, type=socket.SOCK_STREAM))
+        super().__init__(address, _Handler)
+        self.front = front
         self.silence = silence
-        self.gateway = _Gateway
-        self.request_queue_size = BACKLOG
-        self.keep_alive_conn_limit = BACKLOG
-        self.expiration_interval = LISTEN
-        self.timeout = IDLE
-        self.max_request_header_size = HEAD
-        self.ConnectionClass = Connection
         self.stopping = threading.Event()
-        self.under_way: set[socket.socket] = set()
+        self._connections: set[socket.socket] = set()
+        self._one_ended = threading.Condition()
 
-    def process_conn(self, conn: Connection) -> None:
-        """Wait for data before using a thread: an open connection without a request would occupy one."""
-        if conn.is_new:
-            conn.is_new = False
-            self.put_conn(conn)
-        else:
-            super().process_conn(conn)
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        with self._one_ended:
+            self._connections.add(connection)
+        return connection, address
 
-    def close(self, grace: float) -> None:
-        """Stop, and cut off responses that are in progress after so many seconds."""
+    def has_ended(self, connection: socket.socket) -> None:
+        """Forget a connection."""
+        with self._one_ended:
+            self._connections.remove(connection)
+            self._one_ended.notify_all()
+
+    def finish(self, grace: float) -> None:
+        """Let each connection end after its current response, and cut off those that take longer than ``grace``."""
         self.stopping.set()
-        self.shutdown_timeout = grace
-        cutting = threading.Timer(grace, self._cut)
-        cutting.start()
+        with self._one_ended:
+            for how, patience in ((socket.SHUT_RD, grace), (socket.SHUT_RDWR, None)):
+                for connection in self._connections:
+                    with suppress(OSError):  # the client has closed it
+                        connection.shutdown(how)
+                self._one_ended.wait_for(lambda: not self._connections, patience)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection, with its requests one after the other."""
+
+    protocol_version = "HTTP/1.1"
+
+    def handle(self) -> None:
+        self._server = cast(_Server, self.server)
+        self._input = cast(io.BufferedReader, self.rfile)
         try:
-            self.stop()
+            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+            super().handle()
+        except OSError:
+            pass  # the client was silent, or has disconnected
         finally:
-            cutting.cancel()
+            self._server.has_ended(self.connection)
 
-    def _cut(self) -> None:
-        for sock in list(self.under_way):
-            with suppress(OSError):  # gone already
-                sock.shutdown(socket.SHUT_RDWR)
-
-
-class _Threads:
-    """A thread pool as cheroot defines one, which starts a thread only when all others are busy."""
-
-    min = THREADS
-
-    def __init__(self, server: _Server) -> None:
-        self._server = server
-        self._executor = ThreadPoolExecutor(THREADS, "decart-emulator-response")
-
-    def start(self) -> None:
-        """Return at once: the threads start as requests arrive."""
-
-    def put(self, conn: Connection) -> None:
-        """Have a thread handle the request that a connection has received; the connection logs what goes wrong."""
-        self._executor.submit(self._handle, conn)
-
-    def _handle(self, conn: Connection) -> None:
-        is_kept = False
-        try:
-            is_kept = conn.communicate()
-        finally:
-            if is_kept:
-                self._server.put_conn(conn)
-            else:
-                conn.close()
-
-    def stop(self, timeout: float) -> None:
-        """Wait until all requests are handled; `_Server.close` cuts off those that take longer than ``timeout``."""
-        self._executor.shutdown()
-
-
-class _Gateway(wsgi.Gateway_10):
-    """One exchange, which may be cut off."""
+    def handle_one_request(self) -> None:
+        """Wait for a request, which may take longer than any silence during it, and respond."""
+        self.close_connection = True
+        self.connection.settimeout(IDLE)
+        if self._input.peek(1):
+            self.connection.settimeout(self._server.silence)
+            super().handle_one_request()
 
     def respond(self) -> None:
-        server, sock = self.req.server, self.req.conn.socket
-        self.env[SLEEP] = self._sleep
-        if self.req.chunked_read:
-            self.env["wsgi.input"] = Chunked(self.req.conn.rfile)
-        server.under_way.add(sock)
+        """Respond to a request whose head has been read."""
+        body = self._body()
+        if body is None:
+            return
+        environ = environ_of(self.command, self.path, self.headers.items(), body)
+        if isinstance(body, _Chunked):
+            environ["wsgi.input_terminated"] = True
         try:
-            self._send_response()
+            response = self._server.front.respond(environ, self._sleep)
+            with closing(response):
+                self.close_connection |= not body.is_exhausted or self._server.stopping.is_set()
+                chunks, status, headers = response.get_wsgi_response(environ)
+                self._send_head(status, dict(headers))
+                for chunk in chunks:
+                    self.wfile.write(chunk)
         except ConnectionDropped as dropped:
+            self.close_connection = True
             if dropped.reset:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                sock.close()
-                self.req.conn.linger = True  # it is closed already
-            raise ConnectionResetError(errno.ECONNRESET, "cut") from None  # the server closes the connection silently
-        finally:
-            server.under_way.discard(sock)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.rfile.close()  # which would keep the socket open
+                self.connection.close()
+            return
+        if not body.is_exhausted:  # closing now would reset the connection, and lose the response
+            self.connection.shutdown(socket.SHUT_WR)
+            with suppress(BadRequest):
+                while body.read(CHUNK):
+                    pass
 
-    def _send_response(self) -> None:
-        response: Any = self.req.server.wsgi_app(self.env, self.start_response)
-        self.req.close_connection |= self.req.conn.rfile.failed
-        with closing(response):
-            try:
-                for chunk in filter(None, response):
-                    self.write(chunk)
-            except OSError:
-                self.req.conn.wfile.raw.close()  # or the finalizer would try to send the rest
-                raise
-            finally:
-                self.req.ensure_headers_sent()
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = respond
+
+    def _body(self) -> LimitedStream | _Chunked | None:
+        """Return the body of the request; ``None`` if its length is unknown, which the client has been told."""
+        length = self.headers.get("Content-Length", "0").strip()
+        match self.headers.get("Transfer-Encoding", "").lower():
+            case "chunked":
+                return _Chunked(self._input)
+            case "" if re.fullmatch("[0-9]{1,18}", length):
+                return LimitedStream(self._input, int(length))
+            case coding:
+                self.send_error(501 if coding else 400)
+                return None
+
+    def _send_head(self, status: str, headers: dict[str, str]) -> None:
+        code, _, reason = status.partition(" ")
+        self.send_response_only(int(code), reason)
+        headers = {"Server": "decart-emulator", "Date": self.date_time_string(), **headers}
+        has_end = "Content-Length" in headers or code in ("204", "304")
+        if has_end and not self.close_connection:
+            headers |= {"Connection": "keep-alive", "Keep-Alive": f"timeout={IDLE}"}
+        else:
+            headers["Connection"] = "close"
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep until the server stops or the client disconnects."""
+        """Sleep until the client disconnects or the server stops: both end the wait for what the client sends next."""
+        self.connection.settimeout(min(seconds, DAY))
         ends = time.monotonic() + seconds
-        while (left := ends - time.monotonic()) > 0:
-            if self.req.server.stopping.wait(min(left, DISCONNECT_CHECK)):
-                return
-            if _is_gone(self.req.conn.socket):
-                raise ConnectionDropped
+        try:
+            if self.connection.recv(1, socket.MSG_PEEK):  # its next request
+                self._server.stopping.wait(ends - time.monotonic())
+            elif not self._server.stopping.is_set():
+                raise ConnectionDropped(reset=False)
+        except (TimeoutError, BlockingIOError):
+            pass  # it has waited
+        except OSError:
+            raise ConnectionDropped from None
+        finally:
+            self.connection.settimeout(self._server.silence)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing here: the requests of the service's routes are logged when their responses end."""
 
 
-def _is_gone(sock: socket.socket) -> bool:
-    """Return whether the client has closed the connection."""
-    is_gone = True
-    with suppress(OSError):  # it was reset
-        is_gone = wait_for_read(sock, timeout=0) and not sock.recv(1, socket.MSG_PEEK)
-    return is_gone
+class _Chunked(io.RawIOBase):
+    """A chunked body, read as it arrives; a chunk may have any size.
+
+    Attributes:
+        is_exhausted: Whether it has been read to its end.
+    """
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream = stream
+        self._left = 0
+        self._count = 0
+        self.is_exhausted = False
+
+    def tell(self) -> int:
+        """Return how many bytes have been read."""
+        return self._count
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Read from the current chunk; return 0 at the end.
+
+        Raises:
+            BadRequest: The body is malformed, or the client is silent or has disconnected.
+        """
+        view = memoryview(buffer)
+        try:
+            if not self._left and not self.is_exhausted:
+                self._begin_chunk()
+            if self.is_exhausted:
+                return 0
+            count = self._stream.readinto1(view[: self._left])
+            self._left -= count
+            self._count += count
+            if not count or (not self._left and self._stream.readline(LINE) != b"\r\n"):
+                raise BadRequest("A chunk has another size than it says.")
+            return count
+        except OSError:
+            raise ClientDisconnected from None
+
+    def _begin_chunk(self) -> None:
+        """Read the size of a chunk, and the lines after the last one."""
+        size = self._stream.readline(LINE).partition(b";")
+        if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size[0].strip()) or len(b"".join(size)) == LINE:
+            raise BadRequest("A chunk does not say its size.")
+        self._left = int(size[0], 16)
+        if not self._left:
+            left = LINE
+            while (line := self._stream.readline(left)) not in (b"\r\n", b"\n", b""):
+                left -= len(line)
+                if left <= 0:
+                    raise BadRequest("The lines after the body are too long.")
+            self.is_exhausted = True

@@ -15,30 +15,30 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, get_args
+from typing import TYPE_CHECKING, get_args
 
 import attrs
 
 from ..errors import InvalidInputError
 from ..models import ModelDefinition
 from ..transports.base import SystemClock
+from .access import Keys
 from .assertions import AssertableLog
-from .authentication import Authenticator
 from .catalogue import Catalogue
-from .dates import Dates
+from .clock import Clock
 from .faults import Fault, FaultLike, Faults
-from .faults.jobs import renderer_for
+from .faults.acting import renderer_for
 from .files import Files
 from .forms import Form
-from .jobs import Job, Jobs
 from .layouts import Layout, laid_out
+from .limits import PAINTERS
 from .render import Cached, RenderError, RenderJob, render
 from .render.job import MAX_FPS
 from .scenario import Scenario, Turn
-from .tokens import Tokens
 
 if TYPE_CHECKING:
     from typing import Self
@@ -47,24 +47,11 @@ log = logging.getLogger("decart.emulator")
 
 Renderer = Callable[[RenderJob, Path], None]
 
-PAINTERS = 2  # images of the synchronous route that are rendered at once: each may take much memory
 
+class _OnDemand(Future[None]):
+    """A task that is run when its result is first needed, by the thread that needs it, which suits a virtual clock."""
 
-class Clock(Protocol):
-    """The source of time: the system's clock, or a virtual one."""
-
-    def now(self) -> float: ...
-
-
-class _OnDemand(Executor):
-    """Runs a task when its result is first needed, in the thread that needs it, which suits a virtual clock."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        return _Lazy(lambda: fn(*args, **kwargs))
-
-
-class _Lazy(Future[Any]):
-    def __init__(self, task: Callable[[], Any]) -> None:
+    def __init__(self, task: Callable[[], None]) -> None:
         super().__init__()
         self._task = task
         self._once = threading.Lock()
@@ -77,6 +64,29 @@ class _Lazy(Future[Any]):
                 except Exception as error:
                     self.set_exception(error)
         return True
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Job:
+    """One job.
+
+    Attributes:
+        id: Its id, which cannot be guessed.
+        submitted: The time of the submit, on the emulator's clock.
+        target: The path of its result, in a folder of its own.
+        turn: How long it takes, and the faults that it meets.
+        work: The rendering.
+        kind: The MIME type of the result.
+        fault: The name of the fault that decides its outcome, if there is one.
+    """
+
+    id: str
+    submitted: float
+    target: Path
+    turn: Turn
+    work: Future[None]
+    kind: str
+    fault: str | None = None
 
 
 @attrs.frozen
@@ -119,8 +129,7 @@ class Emulator:
     Attributes:
         clock: The source of time.
         catalogue: The models.
-        authenticator: The check of API keys.
-        tokens: The client tokens.
+        keys: The keys and client tokens.
         files: The uploaded files.
         faults: The pending faults.
         requests: Every request so far, with assertions about submits; see `decart.emulator.requestlog` and
@@ -154,17 +163,16 @@ class Emulator:
         self.faults = Faults(faults)
         self._scenario = Scenario(scenario, Turn(pending=pending, processing=processing))
         self.requests = AssertableLog()
-        self._executor: Executor = ThreadPoolExecutor(1, "decart-emulator") if background else _OnDemand()
+        self._executor = ThreadPoolExecutor(1, "decart-emulator") if background else None
         self._folder = Path(tempfile.mkdtemp(prefix="decart-emulator-"))
         self._delete = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._renderer = renderer or Cached(render, self._folder / "made")
-        self._jobs = Jobs(keep)
+        self._keep = keep
+        self._jobs: dict[str, Job] = {}
         self._painting = threading.BoundedSemaphore(PAINTERS)
-        dates = Dates(self.clock.now)
         self.catalogue = Catalogue(models, today=today)
-        self.tokens = Tokens(dates)
-        self.authenticator = Authenticator(api_keys, self.tokens)
-        self.files = Files(self._folder, dates, keep)
+        self.keys = Keys(api_keys, self.clock)
+        self.files = Files(self._folder, self.clock, keep)
 
     def __enter__(self) -> Self:
         return self
@@ -174,7 +182,8 @@ class Emulator:
 
     def close(self) -> None:
         """Delete all jobs and files."""
-        self._executor.shutdown(cancel_futures=True)
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
         self._jobs.clear()
         self._delete()
 
@@ -183,8 +192,8 @@ class Emulator:
         job_id = uuid.uuid4().hex
         folder = self._folder / job_id
         order = self._accept(form, folder)
-        picture = form.model.task.endswith("-to-image")
-        target = folder / ("result.png" if picture else "result.mp4")
+        is_picture = form.model.task.endswith("-to-image")
+        target = folder / ("result.png" if is_picture else "result.mp4")
         turn = self._scenario.take()
         fault = self.faults.take_for_job() or turn.faults.take_for_job()
         renderer = self._renderer if fault is None else renderer_for(fault)
@@ -192,12 +201,13 @@ class Emulator:
             id=job_id,
             submitted=self.clock.now(),
             target=target,
-            work=Future() if renderer is None else self._executor.submit(_rendered, renderer, order, target),
-            kind="image/png" if picture else "video/mp4",
+            work=Future() if renderer is None else self._scheduled(partial(_render, renderer, order, target)),
+            kind="image/png" if is_picture else "video/mp4",
             fault=fault.name if fault is not None else None,
             turn=turn,
         )
-        self._jobs.add(job)
+        self._jobs[job_id] = job
+        self._delete_old()
         return job
 
     def faults_for(self, route: str, job_id: str | None) -> tuple[Fault, ...]:
@@ -206,6 +216,19 @@ class Emulator:
         job = self.find(job_id) if job_id is not None else None
         turn = job.turn if job is not None else self._scenario.current if route == "submit" else None
         return own or (turn.faults.take(route) if turn is not None else ())
+
+    def _delete_old(self) -> None:
+        """Delete the oldest jobs that have been rendered, beyond the limit; a download in progress continues."""
+        too_many = len(self._jobs) - self._keep
+        if too_many > 0:
+            # the plain `done`: that of a job which is rendered on demand would render it
+            ended = [job for job in list(self._jobs.values()) if Future.done(job.work)]
+            for old in ended[:too_many]:
+                self._jobs.pop(old.id, None)
+                shutil.rmtree(old.target.parent, ignore_errors=True)
+
+    def _scheduled(self, task: Callable[[], None]) -> Future[None]:
+        return _OnDemand(task) if self._executor is None else self._executor.submit(task)
 
     @contextmanager
     def picture(self, form: Form) -> Iterator[Path]:
@@ -226,7 +249,7 @@ class Emulator:
 
     def find(self, job_id: str) -> Job | None:
         """Return a job, or None for an id that is unknown or whose job has been deleted."""
-        return self._jobs.find(job_id)
+        return self._jobs.get(job_id)
 
     def state(self, job: Job) -> State:
         """Return the current state of a job."""
@@ -247,10 +270,29 @@ class Emulator:
         folder.mkdir()
         for name, file in form.files.items():
             file.save(folder / name)
-        return laid_out(_order(form, folder), self._layout, self._fps)
+        model, values = form.model, form.values
+        width, height = model.width or 1280, model.height or 720
+        if values.get("resolution", model.resolutions[0]) == "480p":
+            width, height = 832, 480
+        if values.get("orientation") == "portrait":
+            width, height = height, width
+        points = values.get("trajectory", ())
+        in_pixels = any(x > 1 or y > 1 for _, x, y in points)
+        order = RenderJob(
+            task=model.task,
+            model=model.name,
+            prompt=values.get("prompt", ""),
+            seed=values.get("seed", 0),
+            fps=model.fps or 20,
+            width=width,
+            height=height,
+            inputs={name: folder / name for name in form.files},
+            trajectory=[(f, x / width, y / height) if in_pixels else (f, x, y) for f, x, y in points],
+        )
+        return laid_out(order, self._layout, self._fps)
 
 
-def _rendered(renderer: Renderer, order: RenderJob, target: Path) -> None:
+def _render(renderer: Renderer, order: RenderJob, target: Path) -> None:
     """Render, and delete the inputs."""
     try:
         renderer(order, target)
@@ -262,27 +304,3 @@ def _rendered(renderer: Renderer, order: RenderJob, target: Path) -> None:
     finally:
         for path in order.inputs.values():
             path.unlink(missing_ok=True)
-
-
-def _order(form: Form, folder: Path) -> RenderJob:
-    """Return the order for the renderer."""
-    model, values = form.model, form.values
-    width, height = _size(model, values.get("resolution", model.resolutions[0]), values.get("orientation"))
-    points = values.get("trajectory", ())
-    in_pixels = any(x > 1 or y > 1 for _, x, y in points)
-    return RenderJob(
-        task=model.task,
-        model=model.name,
-        prompt=values.get("prompt", ""),
-        seed=values.get("seed", 0),
-        fps=model.fps or 20,
-        width=width,
-        height=height,
-        inputs={name: folder / name for name in form.files},
-        trajectory=[(f, x / width, y / height) if in_pixels else (f, x, y) for f, x, y in points],
-    )
-
-
-def _size(model: ModelDefinition, resolution: str, orientation: str | None) -> tuple[int, int]:
-    wide = (832, 480) if resolution == "480p" else (model.width or 1280, model.height or 720)
-    return (wide[1], wide[0]) if orientation == "portrait" else wide

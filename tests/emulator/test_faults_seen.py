@@ -19,8 +19,7 @@ from decart import (
     Timeout,
 )
 from decart.emulator import Emulator, EmulatorServer, VirtualEmulator
-from decart.emulator.faults import fault_of
-from decart.emulator.faults.kinds import KINDS
+from decart.emulator.faults import KINDS, fault_of
 
 Verb = Callable[[DecartClient, Path], str]
 

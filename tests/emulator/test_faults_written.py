@@ -13,8 +13,7 @@ from decart import (
     InvalidInputError,
 )
 from decart.emulator import Fault
-from decart.emulator.faults import Faults, described, fault_of
-from decart.emulator.faults.kinds import KINDS, PARAMETERS, ROUTES
+from decart.emulator.faults import KINDS, PARAMETERS, ROUTES, Faults, described, fault_of
 
 
 def test_a_fault_that_was_used_up_is_removed_and_the_others_remain() -> None:
@@ -136,6 +135,8 @@ def test_the_repr_of_a_fault_is_valid_input() -> None:
         ("redirect:elsewhere", "to must be the address of an origin"),
         ({"name": "redirect", "to": "http://a\r\nb"}, "to must be the address of an origin"),
         ({"name": "redirect", "to": 7}, "to must be the address of an origin"),
+        ("redirect:http://[", "to must be the address of an origin"),
+        ("redirect:http://127.0.0.1:99999", "to must be the address of an origin"),
         ({"name": "job-fails", "reason": "a\nb"}, "reason must be some text"),
         ('job-fails:"no', "cannot be read (No closing quotation)"),
         ("job-fails,on=submit", "leave on= out"),

@@ -6,7 +6,7 @@ import pytest
 from support.raw import RawClient
 
 from decart.emulator import Fault
-from decart.emulator.guard import refusal
+from decart.emulator.control import guard
 
 ROUTES = [
     ("GET", "/_emulator/faults", None),
@@ -80,7 +80,7 @@ def test_any_other_host_is_refused(raw: RawClient, host: str) -> None:
     ],
 )
 def test_the_host_that_the_emulator_listens_on_is_accepted(listening_on: str, host: str, accepted: bool) -> None:
-    assert (refusal({"HTTP_HOST": host}, listening_on) is None) is accepted
+    assert (guard({"HTTP_HOST": host}, listening_on) is None) is accepted
 
 
 def test_the_routes_of_the_service_are_open_to_any_host(raw: RawClient) -> None:

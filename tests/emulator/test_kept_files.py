@@ -9,7 +9,7 @@ from support.raw import BufferedResponse, RawClient
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from decart.emulator.app import App
-from decart.emulator.provenance import VERIFY_LIMIT
+from decart.emulator.limits import VERIFY_LIMIT
 from decart.emulator.render.mark import MARK
 
 DAY = 24 * 60 * 60

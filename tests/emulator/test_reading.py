@@ -12,9 +12,7 @@ from support.raw import multipart
 from support.studio import Studio
 
 from decart.emulator import Emulator, EmulatorServer
-from decart.emulator.reading import HEAD
-from decart.emulator.server import THREADS
-from decart.emulator.uploads import UPLOAD_LIMIT
+from decart.emulator.limits import LINE, UPLOAD_LIMIT
 
 MIB = 1024 * 1024
 FORM = multipart({"prompt": "a lake"}, {"data": b"x" * 100_000})
@@ -78,8 +76,8 @@ def test_a_chunked_body_is_read_to_its_end_and_the_next_request_begins_after_it(
         b"-5\r\nhello\r\n",
         b"0x5\r\nhello\r\n",
         b"5\r\nhello, and more\r\n",
-        b"1" * HEAD + b"\r\n",
-        b"0\r\n" + b"X: y\r\n" * HEAD,
+        b"1" * LINE + b"\r\n",
+        b"0\r\n" + b"X: y\r\n" * LINE,
     ],
     ids=["a word", "nothing", "negative", "0x", "another size", "a long size", "long trailers"],
 )
@@ -93,6 +91,20 @@ def test_nothing_after_a_malformed_chunked_body_is_read_as_a_request(server: Emu
             found = []
     assert found in ([400], [])
     assert server.emulator.requests.count(route="status") == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [(b"Content-Length: many", 400), (b"Content-Length: -1", 400), (b"Transfer-Encoding: gzip", 501)],
+)
+def test_a_body_whose_length_is_unknown_is_refused_and_not_read_as_a_request(
+    server: EmulatorServer, header: bytes, status: int
+) -> None:
+    with connected(server) as sock:
+        sock.sendall(OPENING + header + b"\r\n\r\nGET /v1/jobs/x HTTP/1.1\r\n\r\n")
+        with sock.makefile("rb") as file:
+            assert file.read().startswith(b"HTTP/1.1 %d " % status)
+    assert list(server.emulator.requests) == []
 
 
 @pytest.mark.parametrize("begun", [b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\n", CHUNKED + b"5;"])
@@ -119,15 +131,18 @@ def test_a_chunk_of_any_size_takes_no_memory(server: EmulatorServer) -> None:
         assert peak() - before < 32
 
 
-def test_a_client_that_falls_silent_gets_a_response_and_its_connection_is_closed(server: EmulatorServer) -> None:
+@pytest.mark.parametrize("begun", [b"Content-Length: 200000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n30d40\r\n"])
+def test_a_client_that_falls_silent_gets_a_response_and_its_connection_is_closed(
+    server: EmulatorServer, begun: bytes
+) -> None:
     with connected(server) as sock:
-        sock.sendall(OPENING + b"Content-Length: %d\r\n\r\n" % len(FORM) + FORM[:1000])
+        sock.sendall(OPENING + begun + FORM[:1000])
         assert statuses(sock, 2) == [400]
 
 
 def test_idle_connections_block_no_other_client(studio: Studio) -> None:
     with Emulator(renderer=studio) as emulator, EmulatorServer(emulator, silence=3600) as server, ExitStack() as many:
-        for _ in range(2 * THREADS):
+        for _ in range(200):
             many.enter_context(connected(server))
         with connected(server) as sock:
             sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: emulator\r\nX-API-KEY: dct_x\r\n\r\n")

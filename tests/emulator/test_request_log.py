@@ -8,17 +8,8 @@ from support.studio import Studio
 
 from decart import TransportError
 from decart.emulator import LoggedRequest, VirtualEmulator
-from decart.emulator.requestlog import (
-    HEADERS_LIMIT,
-    LIMIT,
-    PATH_LIMIT,
-    TEXT_LIMIT,
-    RequestLog,
-    fingerprint,
-    route_of,
-    safe,
-    short,
-)
+from decart.emulator.limits import FIELDS_LIMIT, HEADERS_LIMIT, LOG_LIMIT, PATH_LIMIT
+from decart.emulator.requestlog import RequestLog, fingerprint, route_of, safe, short
 
 FORM = {"prompt": "a lake", "seed": "7"}
 
@@ -115,14 +106,14 @@ def test_the_log_is_a_sequence_that_can_be_cleared(raw: RawClient) -> None:
 
 def test_only_the_last_ten_thousand_are_kept() -> None:
     log = RequestLog()
-    for number in range(LIMIT + 2):
+    for number in range(LOG_LIMIT + 2):
         log.note(entry(number))
-    assert (len(log), log[0].at, log[-1].at) == (LIMIT, 2, LIMIT + 1)
+    assert (len(log), log[0].at, log[-1].at) == (LOG_LIMIT, 2, LOG_LIMIT + 1)
 
 
 def test_a_long_text_is_truncated(raw: RawClient) -> None:
-    raw.form("/v1/jobs/lucy-pro-t2v", {"prompt": "x" * 2 * TEXT_LIMIT})
-    assert raw.emulator.requests[0].fields == {"prompt": "x" * (TEXT_LIMIT - len("prompt"))}
+    raw.form("/v1/jobs/lucy-pro-t2v", {"prompt": "x" * 2 * FIELDS_LIMIT})
+    assert raw.emulator.requests[0].fields == {"prompt": "x" * (FIELDS_LIMIT - len("prompt"))}
 
 
 def test_names_and_values_are_truncated_to_a_total() -> None:

@@ -13,7 +13,7 @@ from decart import ModelDefinition, models
 from decart.emulator import Emulator, VirtualEmulator
 from decart.emulator.app import App
 from decart.emulator.catalogue import Catalogue
-from decart.emulator.uploads import UPLOAD_LIMIT
+from decart.emulator.limits import UPLOAD_LIMIT
 
 TODAY = pytest.mark.parametrize("options", [{"today": True}], ids=["today"])
 

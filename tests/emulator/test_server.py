@@ -22,7 +22,7 @@ from support.studio import Studio
 
 from decart import DecartClient, models
 from decart.emulator import Emulator, EmulatorServer
-from decart.emulator.faults.kinds import KINDS
+from decart.emulator.faults import KINDS
 from decart.emulator.render import RenderJob
 from decart.emulator.routes import ROUTES
 
@@ -232,6 +232,19 @@ def test_a_stalled_response_is_finished_when_the_server_stops() -> None:
         with sock.makefile("rb") as rest:
             assert rest.readline() == b"TTP/1.1 404 NOT FOUND\r\n"
             assert b"Job not found" in rest.read()
+
+
+@pytest.mark.parametrize("requests", [1, 200], ids=["waiting", "sending more requests than are read at once"])
+def test_a_silence_ends_by_itself_for_a_client_that_stays(requests: int) -> None:
+    with (
+        Emulator(renderer=Studio(), faults="stall:0.3") as emulator,
+        EmulatorServer(emulator) as server,
+        socket.create_connection(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as sock,
+    ):
+        request = b"GET /v1/jobs/x HTTP/1.1\r\nHost: emulator\r\nX-API-KEY: dct_x\r\n"
+        sock.sendall((requests - 1) * (request + b"\r\n") + request + b"Connection: close\r\n\r\n")
+        with sock.makefile("rb") as file:
+            assert file.read().count(b"HTTP/1.1 404 NOT FOUND\r\n") == requests
 
 
 class Listener(logging.Handler):

@@ -10,7 +10,7 @@ import pytest
 from support.pools import PATIENCE, Held, both_doors, door_of, emulator_of, lake
 
 from decart import ClientClosedError, PollPolicy, WaitCancelledError
-from decart.emulator.transport import EmulatorTransport
+from decart.emulator import EmulatorTransport
 
 ENDLESS: dict[str, Any] = {"poll": PollPolicy(timeout=None)}
 

@@ -86,7 +86,7 @@ class RecordingEmulator(Emulator):
 def listening(application: Callable[..., Any]) -> Iterator[str]:
     """Serve a WSGI application; yield its address.
 
-    The server is Django's: when a browser disconnects, cheroot's leaves a buffer open, which Python 3.13 warns about.
+    The server is Django's, as that of ``manage.py runserver``.
     """
     server = ThreadedWSGIServer(("127.0.0.1", 0), WSGIRequestHandler)
     server.set_app(application)

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from decart import PollPolicy, RetryPolicy, models
-from decart.emulator import VirtualEmulator
-from decart.emulator.transport import EmulatorTransport
+from decart.emulator import EmulatorTransport, VirtualEmulator
 from decart.transports.base import HttpRequest
 
 PATIENCE = 30.0

@@ -2,18 +2,14 @@
 
 ::
 
-    kinds      the table of faults and their parameters
-    fault      one fault
-    notation   how it is written
-    pending    the faults that have not acted yet, and which acts next
-    responses  how each changes a response
-    jobs       how each changes a job
+    table    the faults and their parameters, as data
+    fault    one fault, its three notations, and those that have not acted yet
+    acting   what each does to a response or a job
 """
 
 from __future__ import annotations
 
-from .fault import Fault
-from .notation import FaultLike, described, fault_of
-from .pending import Faults
+from .fault import Fault, FaultLike, Faults, fault_of
+from .table import KINDS, PARAMETERS, ROUTES, described
 
-__all__ = ["Fault", "FaultLike", "Faults", "described", "fault_of"]
+__all__ = ["KINDS", "PARAMETERS", "ROUTES", "Fault", "FaultLike", "Faults", "described", "fault_of"]
