@@ -14,8 +14,8 @@ import decart
 ROOT = Path(decart.__file__).parent
 
 CLIENT = """
-backend workers engine transfers recorder waits operations pooljob poolreporter steps taken pool finished queue images
-lookups tokens files resuming settling stepping sweeping records jobs client
+backend workers engine transfers noting recorder waits operations pooljob poolreporter steps taken pool finished queue
+images lookups tokens files resuming settling stepping sweeping records jobs client
 """.split()  # noqa: SIM905
 """The modules of `decart._async` and of `decart._sync`, which is generated from it."""
 
@@ -31,7 +31,7 @@ file_sources uploads file_inputs jobs progress options integrations.progress_bar
 policies pace keys config
 redaction responses content protocol reporter polling downloads outcomes arguments
 images lookups tokens claims integrations.signed_tokens files
-journal.fingerprints journal.labels journal.entries journal.prices journal.reports journal.jobstep
+journal.fingerprints journal.labels journal.failures journal.entries journal.prices journal.reports journal.jobstep
 pool pool.options pool.throttle pool.schedule pool.spending pool.saving pool.tally
 transports.urllib3 transports.requests transports.threaded transports.aiohttp transports
 _async _sync
@@ -43,10 +43,10 @@ integrations.django.migrations.0001_initial integrations.django.migrations integ
 decart
 emulator
 integrations.pytest_plugin integrations
-cli.wording cli.signals cli.output cli.exits cli.commands cli.service cli.inputs cli.preview cli.target cli.progress
-cli.image cli.video cli.listlines cli.resultsfile cli.joblist cli.earlier cli.earliervideos cli.batchrun cli.batch
-cli.unfinished cli.journal cli.modelslist cli.token cli.verify cli.checks cli.reachability cli.doctor cli.emulate
-cli.completion cli.parser cli.main cli
+cli.wording cli.signals cli.service cli.output cli.exits cli.commands cli.inputs cli.preview cli.target cli.progress
+cli.image cli.video cli.listlines cli.resultsfile cli.joblist cli.earlier cli.earliervideos cli.otherkeys cli.spendlimit
+cli.batchrun cli.batch cli.unfinished cli.journal cli.modelslist cli.token cli.verify cli.checks cli.reachability
+cli.doctor cli.emulate cli.completion cli.parser cli.main cli
 __main__
 """.split()  # noqa: SIM905
 
@@ -76,7 +76,7 @@ ONLY_IN = {
         f"integrations.django.{name}"
         for name in ("apps", "models", "admin", "journal", "storage", "migrations.0001_initial")
     },
-    "sqlite3": {"journal.connections", "journal.schema", "journal.sqlite"},
+    "sqlite3": {"journal.connections", "journal.schema", "journal.sqlite", "cli.spendlimit"},
     "celery": {"integrations.celery"},
     "shtab": {"cli.completion"},
     "sqlalchemy": {"integrations.sql"},

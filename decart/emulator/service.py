@@ -19,11 +19,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import attrs
 
-from ..errors import InvalidInputError
 from ..models import ModelDefinition
 from ..transports.base import SystemClock
 from .access import Keys
@@ -34,10 +33,9 @@ from .faults import Fault, FaultLike, Faults
 from .faults.acting import renderer_for
 from .files import Files
 from .forms import Form
-from .layouts import Layout, laid_out
+from .layouts import Layout, check_layout, laid_out
 from .limits import PAINTERS
 from .render import Cached, RenderError, RenderJob, render
-from .render.job import MAX_FPS
 from .scenario import Scenario, Turn
 
 if TYPE_CHECKING:
@@ -117,9 +115,8 @@ class Emulator:
         keep: How many jobs are kept, with their videos, and how many uploaded files. Beyond that, the oldest ones (of
             the jobs, those that have ended) are deleted.
         layout: Where MP4 files have their index: ``"start"``, so that a player can begin before it has loaded the file,
-            or ``"end"``. With ``"service"``, results are like files that the service made: the index at the end, and
-            videos made from text and pictures in 1280x720 with 161 frames at 32 per second (``lucy-dev-i2v``: 1280x704
-            with 81 frames at 24).
+            or ``"end"``. With ``"service"``, it is at the end, and videos made from text and pictures have the size,
+            length and frame rate of files that the service made; see `decart.emulator.layouts`.
         fps: Frames per second of videos made from text and from pictures; by default, those of the layout or the model.
             An edited video keeps the rate of its source.
 
@@ -153,10 +150,7 @@ class Emulator:
         layout: Layout = "start",
         fps: int | None = None,
     ) -> None:
-        if layout not in get_args(Layout):
-            raise InvalidInputError(f"Emulator: layout must be 'start', 'end' or 'service', not {layout!r}.")
-        if fps is not None and not 1 <= fps <= MAX_FPS:
-            raise InvalidInputError(f"Emulator: fps must be between 1 and {MAX_FPS}, not {fps!r}.")
+        check_layout(layout, fps)
         self._layout: Layout = layout
         self._fps = fps
         self.clock = clock or SystemClock()
