@@ -18,11 +18,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from ..errors import InvalidInputError
 from ..models import ModelDefinition
 from ..transports.base import SystemClock
 from .assertions import AssertableLog
@@ -34,9 +33,8 @@ from .faults.jobs import renderer_for
 from .files import Files
 from .forms import Form
 from .jobs import Job, Jobs
-from .layouts import Layout, laid_out
+from .layouts import Layout, check_layout, laid_out
 from .render import Cached, RenderError, RenderJob, render
-from .render.job import MAX_FPS
 from .scenario import Scenario, Turn
 from .tokens import Tokens
 
@@ -107,9 +105,8 @@ class Emulator:
         keep: How many jobs are kept, with their videos, and how many uploaded files. Beyond that, the oldest ones (of
             the jobs, those that have ended) are deleted.
         layout: Where MP4 files have their index: ``"start"``, so that a player can begin before it has loaded the file,
-            or ``"end"``. With ``"service"``, results are like files that the service made: the index at the end, and
-            videos made from text and pictures in 1280x720 with 161 frames at 32 per second (``lucy-dev-i2v``: 1280x704
-            with 81 frames at 24).
+            or ``"end"``. With ``"service"``, it is at the end, and videos made from text and pictures have the size,
+            length and frame rate of files that the service made; see `decart.emulator.layouts`.
         fps: Frames per second of videos made from text and from pictures; by default, those of the layout or the model.
             An edited video keeps the rate of its source.
 
@@ -144,10 +141,7 @@ class Emulator:
         layout: Layout = "start",
         fps: int | None = None,
     ) -> None:
-        if layout not in get_args(Layout):
-            raise InvalidInputError(f"Emulator: layout must be 'start', 'end' or 'service', not {layout!r}.")
-        if fps is not None and not 1 <= fps <= MAX_FPS:
-            raise InvalidInputError(f"Emulator: fps must be between 1 and {MAX_FPS}, not {fps!r}.")
+        check_layout(layout, fps)
         self._layout: Layout = layout
         self._fps = fps
         self.clock = clock or SystemClock()
