@@ -138,7 +138,8 @@ def the_rest(caller: Caller, token: str) -> None:
         caller.send("POST", path, expect=413, Content_Length=str(TOO_LONG))
     caller.send("GET", "/api/auth/jwks", expect=200, key=None)
     caller.send("GET", "/v1/nowhere", expect=404)
-    caller.send("PUT", "/v1/files", expect=405)
+    for method in ("PUT", "PATCH", "QUERY"):  # the last is no method that a server has to know
+        caller.send(method, "/v1/files", expect=405)
     caller.form("/v1/jobs/nobody", {"prompt": "A lake"}, expect=405)
 
 
