@@ -5,19 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime
-from typing import Protocol
 
-
-class Clock(Protocol):
-    """The source of time: the system's clock, or a virtual one."""
-
-    def now(self) -> float:
-        """Return seconds that only ever increase."""
-        ...
-
-    def time(self) -> float:
-        """Return the UNIX time."""
-        ...
+from ..transports.base import SystemClock
 
 
 class VirtualClock:
@@ -58,6 +47,10 @@ class VirtualClock:
         """Advance the clock without recording a sleep, for example during a slow response."""
         with self._lock:
             self._now += seconds
+
+
+Clock = SystemClock | VirtualClock
+"""The source of time."""
 
 
 def iso_date(moment: float) -> str:

@@ -140,45 +140,34 @@ def _welcome(emulator: Emulator, request: Incoming) -> Response:
     return Response(page, mimetype="text/html", headers={"Content-Security-Policy": policy})
 
 
-def _health(emulator: Emulator, request: Incoming) -> Response:
-    return reply({"status": "ok"})
+def _faults(emulator: Emulator, request: Incoming) -> Response:
+    """List the pending faults, after adding some, or delete them."""
+    if request.method == "DELETE":
+        emulator.faults.clear()
+        return Response(status=204)
+    if request.method == "POST":
+        if not request.is_json:
+            raise Refused(415, "A POST must have the header Content-Type: application/json.")
+        given = request.get_json()
+        emulator.faults.add(*(given if isinstance(given, list) else [given]))
+    pending = [fault.as_json() for fault in emulator.faults.left]
+    return reply(pending, 201 if request.method == "POST" else 200)
 
 
-def _list_faults(emulator: Emulator, request: Incoming) -> Response:
-    return reply([fault.as_json() for fault in emulator.faults.left])
-
-
-def _add_faults(emulator: Emulator, request: Incoming) -> Response:
-    if not request.is_json:
-        raise Refused(415, "A POST must have the header Content-Type: application/json.")
-    given = request.get_json()
-    emulator.faults.add(*(given if isinstance(given, list) else [given]))
-    return reply([fault.as_json() for fault in emulator.faults.left], 201)
-
-
-def _clear_faults(emulator: Emulator, request: Incoming) -> Response:
-    emulator.faults.clear()
-    return Response(status=204)
-
-
-def _list_requests(emulator: Emulator, request: Incoming) -> Response:
+def _requests(emulator: Emulator, request: Incoming) -> Response:
+    """List the logged requests, or clear the log."""
+    if request.method == "DELETE":
+        emulator.requests.clear()
+        return Response(status=204)
     route = request.args.get("route")
     return reply([entry.as_json() for entry in emulator.requests if route in (None, entry.route)])
-
-
-def _clear_requests(emulator: Emulator, request: Incoming) -> Response:
-    emulator.requests.clear()
-    return Response(status=204)
 
 
 _ROUTES = Map(
     [
         Rule("/", methods=["GET"], endpoint=_welcome),
-        Rule("/healthz", methods=["GET"], endpoint=_health),
-        Rule(f"{PREFIX}/faults", methods=["GET"], endpoint=_list_faults),
-        Rule(f"{PREFIX}/faults", methods=["POST"], endpoint=_add_faults),
-        Rule(f"{PREFIX}/faults", methods=["DELETE"], endpoint=_clear_faults),
-        Rule(f"{PREFIX}/requests", methods=["GET"], endpoint=_list_requests),
-        Rule(f"{PREFIX}/requests", methods=["DELETE"], endpoint=_clear_requests),
+        Rule("/healthz", methods=["GET"], endpoint=lambda emulator, request: reply({"status": "ok"})),
+        Rule(f"{PREFIX}/faults", methods=["GET", "POST", "DELETE"], endpoint=_faults),
+        Rule(f"{PREFIX}/requests", methods=["GET", "DELETE"], endpoint=_requests),
     ]
 )

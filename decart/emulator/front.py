@@ -14,6 +14,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -84,10 +85,11 @@ class Front:
         if control.has(path):
             return control.respond(self._emulator, environ, self._host)
         exchange = _Exchange(self._emulator, environ, path, sleep)
-        response = exchange.respond(self._app)
-        if exchange.route == "status" and isinstance(self._emulator.clock, VirtualClock):
-            self._emulator.clock.advance(self._seconds_per_check)
-        return response
+        try:
+            return exchange.respond(self._app)
+        finally:
+            if exchange.route == "status" and isinstance(self._emulator.clock, VirtualClock):
+                self._emulator.clock.advance(self._seconds_per_check)
 
 
 class _Exchange:
@@ -101,7 +103,6 @@ class _Exchange:
         self._at = emulator.clock.now()
         self._faults = emulator.faults_for(self.route, self._job_id)
         self._names = [fault.name for fault in self._faults]
-        self._status: int | None = None
         self._sent = 0
         self._has_ended = False
 
@@ -109,9 +110,7 @@ class _Exchange:
         """Return the response, after any stall."""
         response = self._carry_out(app)
         is_dropped = any(fault.drops for fault in self._faults)
-        self._status = None if is_dropped else response.status_code
-        self._log()
-        response.call_on_close(self._print)
+        response.call_on_close(partial(self._print, self._logged(None if is_dropped else response.status_code)))
         try:
             for fault in self._faults:
                 if fault.name == "stall" and fault.bytes is None:
@@ -149,40 +148,40 @@ class _Exchange:
             self._sent += len(chunk)
             yield chunk
 
-    def _log(self) -> None:
-        """Log the request, before the client can see the response."""
+    def _logged(self, status: int | None) -> LoggedRequest:
+        """Log the request, before the client can see the response; a status of ``None`` is that of no response."""
         request = self._request
         key = request.headers.get("X-API-KEY")
-        self._emulator.requests.note(
-            LoggedRequest(
-                method=request.method,
-                path=self._path,
-                route=self.route,
-                at=self._at,
-                status=self._status,
-                job_id=self._job_id,
-                key=fingerprint(key) if key else None,
-                headers=safe(dict(request.headers)),
-                faults=tuple(self._names),
-                received=self._body.tell(),
-                fields=short(request.texts),
-                files=tuple(short(dict.fromkeys(request.uploads, ""))),
-            )
+        entry = LoggedRequest(
+            method=request.method,
+            path=self._path,
+            route=self.route,
+            at=self._at,
+            status=status,
+            job_id=self._job_id,
+            key=fingerprint(key) if key else None,
+            headers=safe(dict(request.headers)),
+            faults=tuple(self._names),
+            received=self._body.tell(),
+            fields=short(request.texts),
+            files=tuple(short(dict.fromkeys(request.uploads, ""))),
         )
+        self._emulator.requests.note(entry)
+        return entry
 
-    def _print(self) -> None:
+    def _print(self, entry: LoggedRequest) -> None:
         """Print a line for the exchange when it has ended: once, however often its response is closed."""
         if self._has_ended:
             return
         self._has_ended = True
         log.info(
             "%s %s -> %s, %d B in, %d B out, %.0f ms%s%s",
-            self._request.method,
-            quote(self._path),
-            self._status or "dropped",
-            self._body.tell(),
+            entry.method,
+            quote(entry.path),
+            entry.status or "dropped",
+            entry.received,
             self._sent,
-            (self._emulator.clock.now() - self._at) * 1000,
-            f", job {quote(self._job_id, safe='')}" if self._job_id else "",
-            f", fault {' '.join(self._names)}" if self._names else "",
+            (self._emulator.clock.now() - entry.at) * 1000,
+            f", job {quote(entry.job_id, safe='')}" if entry.job_id else "",
+            f", fault {' '.join(entry.faults)}" if entry.faults else "",
         )

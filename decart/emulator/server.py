@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import os
 import re
 import socket
@@ -14,19 +13,18 @@ import time
 from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
 
 from werkzeug.exceptions import BadRequest, ClientDisconnected
 from werkzeug.wsgi import LimitedStream
 
 from .faults.acting import ConnectionDropped
 from .front import Front, environ_of
-from .limits import BACKLOG, CHUNK, DAY, IDLE, LINE, STOP_CHECK
+from .limits import BACKLOG, CHUNK, DAY, IDLE, LINE, STOP_CHECK, UPLOAD_LIMIT
 from .service import Emulator
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-
-log = logging.getLogger("decart.emulator")
 
 
 class EmulatorServer:
@@ -79,8 +77,9 @@ class EmulatorServer:
 
     def close(self) -> None:
         """Stop listening, let responses in progress finish without waiting for faults, and delete all files."""
-        self._server.shutdown()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
         self._server.server_close()
         self._server.finish(self._grace)
         if self._owns_emulator:
@@ -107,6 +106,7 @@ class _Server(socketserver.ThreadingTCPServer):
         self.silence = silence
         self.stopping = threading.Event()
         self._connections: set[socket.socket] = set()
+        self._threads: WeakSet[threading.Thread] = WeakSet()
         self._one_ended = threading.Condition()
 
     def get_request(self) -> tuple[socket.socket, Any]:
@@ -114,6 +114,11 @@ class _Server(socketserver.ThreadingTCPServer):
         with self._one_ended:
             self._connections.add(connection)
         return connection, address
+
+    def has_begun(self, thread: threading.Thread) -> None:
+        """Know the thread of a connection."""
+        thread.name = "decart-emulator-connection"
+        self._threads.add(thread)
 
     def has_ended(self, connection: socket.socket) -> None:
         """Forget a connection."""
@@ -130,6 +135,8 @@ class _Server(socketserver.ThreadingTCPServer):
                     with suppress(OSError):  # the client has closed it
                         connection.shutdown(how)
                 self._one_ended.wait_for(lambda: not self._connections, patience)
+        for thread in list(self._threads):
+            thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -140,20 +147,21 @@ class _Handler(BaseHTTPRequestHandler):
     def handle(self) -> None:
         self._server = cast(_Server, self.server)
         self._input = cast(io.BufferedReader, self.rfile)
+        self._server.has_begun(threading.current_thread())
         try:
-            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+            self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             super().handle()
         except OSError:
             pass  # the client was silent, or has disconnected
         finally:
-            self._server.has_ended(self.connection)
+            self._server.has_ended(self.request)
 
     def handle_one_request(self) -> None:
         """Wait for a request, which may take longer than any silence during it, and respond."""
         self.close_connection = True
-        self.connection.settimeout(IDLE)
+        self.request.settimeout(IDLE)
         if self._input.peek(1):
-            self.connection.settimeout(self._server.silence)
+            self.request.settimeout(self._server.silence)
             super().handle_one_request()
 
     def respond(self) -> None:
@@ -175,17 +183,18 @@ class _Handler(BaseHTTPRequestHandler):
         except ConnectionDropped as dropped:
             self.close_connection = True
             if dropped.reset:
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.rfile.close()  # which would keep the socket open
-                self.connection.close()
+                self.request.close()
             return
         if not body.is_exhausted:  # closing now would reset the connection, and lose the response
-            self.connection.shutdown(socket.SHUT_WR)
+            self.request.shutdown(socket.SHUT_WR)
+            left = UPLOAD_LIMIT
             with suppress(BadRequest):
-                while body.read(CHUNK):
-                    pass
+                while left > 0 and (data := body.read(CHUNK)):
+                    left -= len(data)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = respond
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_QUERY = respond
 
     def _body(self) -> LimitedStream | _Chunked | None:
         """Return the body of the request; ``None`` if its length is unknown, which the client has been told."""
@@ -214,10 +223,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _sleep(self, seconds: float) -> None:
         """Sleep until the client disconnects or the server stops: both end the wait for what the client sends next."""
-        self.connection.settimeout(min(seconds, DAY))
+        self.request.settimeout(min(seconds, DAY))
         ends = time.monotonic() + seconds
         try:
-            if self.connection.recv(1, socket.MSG_PEEK):  # its next request
+            if self.request.recv(1, socket.MSG_PEEK):  # its next request
                 self._server.stopping.wait(ends - time.monotonic())
             elif not self._server.stopping.is_set():
                 raise ConnectionDropped(reset=False)
@@ -226,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             raise ConnectionDropped from None
         finally:
-            self.connection.settimeout(self._server.silence)
+            self.request.settimeout(self._server.silence)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing here: the requests of the service's routes are logged when their responses end."""

@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Self
 
 import attrs
 
@@ -37,9 +37,6 @@ from .layouts import Layout, check_layout, laid_out
 from .limits import PAINTERS
 from .render import Cached, RenderError, RenderJob, render
 from .scenario import Scenario, Turn
-
-if TYPE_CHECKING:
-    from typing import Self
 
 log = logging.getLogger("decart.emulator")
 
