@@ -106,7 +106,7 @@ class _Server(socketserver.ThreadingTCPServer):
         self.silence = silence
         self.stopping = threading.Event()
         self._connections: set[socket.socket] = set()
-        self._threads: WeakSet[threading.Thread] = WeakSet()
+        self._serving: WeakSet[threading.Thread] = WeakSet()
         self._one_ended = threading.Condition()
 
     def get_request(self) -> tuple[socket.socket, Any]:
@@ -118,7 +118,7 @@ class _Server(socketserver.ThreadingTCPServer):
     def has_begun(self, thread: threading.Thread) -> None:
         """Know the thread of a connection."""
         thread.name = "decart-emulator-connection"
-        self._threads.add(thread)
+        self._serving.add(thread)
 
     def has_ended(self, connection: socket.socket) -> None:
         """Forget a connection."""
@@ -135,7 +135,7 @@ class _Server(socketserver.ThreadingTCPServer):
                     with suppress(OSError):  # the client has closed it
                         connection.shutdown(how)
                 self._one_ended.wait_for(lambda: not self._connections, patience)
-        for thread in list(self._threads):
+        for thread in list(self._serving):
             thread.join()
 
 
