@@ -56,8 +56,8 @@ for side in ("_async", "_sync"):  # the packages themselves import nothing
 EMULATOR = """
 clock limits messages catalogue access files forms
 render.words render.job render.mark render
-faults.table faults.fault faults.acting faults
-requestlog service routes app control front virtual server
+layouts faults.table faults.fault faults.acting faults scenario
+requestlog assertions service routes app control front remembered virtual server
 __init__ __main__
 """.split()  # noqa: SIM905 - the same, inside the emulator; how its pictures are drawn is a matter of their own
 

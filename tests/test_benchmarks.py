@@ -152,3 +152,10 @@ def test_the_cost_of_a_journal_is_measured(tmp_path: Path) -> None:
     measured = [line.partition("  ")[0] for line in ended.stdout.splitlines()[1:-1]]
     assert measured == ["plain", "empty journal", "100 records", "nothing but one fsync", "a label that has a job"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cost_of_a_job_with_the_fixtures_is_measured() -> None:
+    ended = run("--quick", program="fixtures.py")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    measured = [line.partition("  ")[0] for line in ended.stdout.splitlines()[2:-1]]
+    assert measured == ["the unit, requests alone", "the same job", "another job", "an emulator of its own"]

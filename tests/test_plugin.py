@@ -75,7 +75,7 @@ def test_it(decart_client):
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Counter[str]]:
     """Run all programs in a separate pytest, each in a file of its own; return the outcomes of their tests."""
     folder = tmp_path_factory.mktemp("programs")
-    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error", "utf-8")
+    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\naddopts = -p no:asyncio", "utf-8")
     files = {rule: f"test_{number}.py" for number, rule in enumerate(PROGRAMS)}
     for rule, file in files.items():
         (folder / file).write_text(PROGRAMS[rule], "utf-8")

@@ -164,7 +164,8 @@ def test_the_blocks_for_the_other_sdk_are_python_and_on_one_page_only(page: str)
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """Run all blocks with tests, each in its own file; return the outcomes of each."""
     folder = tmp_path_factory.mktemp("samples")
-    (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error", "utf-8")
+    settings = "filterwarnings = error\nasyncio_default_fixture_loop_scope = function"
+    (folder / "pytest.ini").write_text(f"[pytest]\n{settings}", "utf-8")
     (folder / "conftest.py").write_text(DJANGO_SETTINGS, "utf-8")
     for number, sample in enumerate(TESTS.values()):
         (folder / f"test_sample_{number}.py").write_text(sample, "utf-8")

@@ -64,8 +64,17 @@ examples:
       DECART_BASE_URL=http://127.0.0.1:8787 DECART_API_KEY=dct_local python your_program.py
   decart emulator --fault status:503,on=submit,times=2,retry_after=1 --fault drop-midway
       refuses two submits, which are then sent again, and drops the connection halfway through the first download
-  decart emulator --layout end --fps 24 --model lucy-preview=video-edit
+  decart emulator --layout service --model lucy-preview=video-edit
       makes files like those of the service, and knows a model that is not in the catalogue
+  decart emulator --scenario scenario.toml
+      plays a scenario, such as:
+        repeat = true
+        [[job]]
+        pending = 1
+        processing = 2
+        faults = ["status:503,on=submit"]
+        [[job]]
+        fails = "the prompt was refused"
 """
 
 
@@ -91,9 +100,15 @@ def add_commands(commands: Commands) -> None:
         metavar="NAME=TASK",
         help="add a model, such as lucy-preview=video-edit; repeatable",
     )
-    add("--layout", choices=("start", "end"), default="start", help="where MP4 files have their index (default: start)")
-    add("--fps", type=_fps, help="frame rate of videos made from text and images (default: the model's)")
+    add(
+        "--layout",
+        choices=("start", "end", "service"),
+        default="start",
+        help="where MP4 files have their index (default: start); service: sizes, rates and lengths like the service's",
+    )
+    add("--fps", type=_fps, help="frame rate of videos made from text and images (default: the layout's or model's)")
     add("--fault", type=_fault, action="append", default=[], help="inject a fault, see below; repeatable")
+    add("--scenario", metavar="FILE", help="play the jobs of this TOML file: their durations and faults, in order")
 
 
 def _add_details(parser: ArgumentParser) -> None:
@@ -165,6 +180,7 @@ def serve(arguments: Namespace, output: Output) -> int:
         models=arguments.model,
         today=arguments.today,
         faults=arguments.fault,
+        scenario=arguments.scenario,
         layout=arguments.layout,
         fps=arguments.fps,
     )

@@ -8,7 +8,8 @@ statuses, errors) is meant to be what the service does. There is one class, ``Em
 - in process, on a virtual clock: ``DecartClient(api_key="dct_local", transport=EmulatorTransport())``, or
   from the fixtures of `decart.integrations.pytest_plugin`.
 
-It fails on request (`decart.emulator.faults`), and logs the requests (`decart.emulator.requestlog`).
+It fails on request (`decart.emulator.faults`), also as a file says for each job (`decart.emulator.scenario`), and logs
+the requests (`decart.emulator.requestlog`), so that a test can assert on them (`decart.emulator.assertions`).
 
 It needs the extra ``emulator``: ``pip install 'decart-queue[emulator]'``.
 """

@@ -101,7 +101,7 @@ class _Exchange:
         self._request = Incoming(environ)
         self.route, self._job_id = route_of(self._request.method, path)
         self._at = emulator.clock.now()
-        self._faults = emulator.faults.take(self.route)
+        self._faults = emulator.faults_for(self.route, self._job_id)
         self._names = [fault.name for fault in self._faults]
         self._sent = 0
         self._has_ended = False

@@ -8,6 +8,7 @@ A job's status is not stored: it follows from the time and from whether its vide
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import tempfile
 import threading
@@ -18,24 +19,24 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Self, get_args
+from typing import Self
 
 import attrs
 
-from ..errors import InvalidInputError
 from ..models import ModelDefinition
 from ..transports.base import SystemClock
 from .access import Keys
+from .assertions import AssertableLog
 from .catalogue import Catalogue
 from .clock import Clock
-from .faults import FaultLike, Faults
+from .faults import Fault, FaultLike, Faults
 from .faults.acting import renderer_for
 from .files import Files
 from .forms import Form
+from .layouts import Layout, check_layout, laid_out
 from .limits import PAINTERS
 from .render import Cached, RenderError, RenderJob, render
-from .render.job import MAX_FPS, Layout
-from .requestlog import RequestLog
+from .scenario import Scenario, Turn
 
 log = logging.getLogger("decart.emulator")
 
@@ -68,6 +69,7 @@ class Job:
         id: Its id, which cannot be guessed.
         submitted: The time of the submit, on the emulator's clock.
         target: The path of its result, in a folder of its own.
+        turn: How long it takes, and the faults that it meets.
         work: The rendering.
         kind: The MIME type of the result.
         fault: The name of the fault that decides its outcome, if there is one.
@@ -76,6 +78,7 @@ class Job:
     id: str
     submitted: float
     target: Path
+    turn: Turn
     work: Future[None]
     kind: str
     fault: str | None = None
@@ -105,15 +108,17 @@ class Emulator:
             needed, which suits a virtual clock.
         today: Whether retired models are refused (410), as by today's service; otherwise they work.
         faults: The faults to inject; see `decart.emulator.faults`. More can be added at any time.
+        scenario: The path of a file with what happens to each job in turn; see `decart.emulator.scenario`.
         keep: How many jobs are kept, with their videos, and how many uploaded files. Beyond that, the oldest ones (of
             the jobs, those that have ended) are deleted.
         layout: Where MP4 files have their index: ``"start"``, so that a player can begin before it has loaded the file,
-            or ``"end"``, as in files that the service made.
-        fps: Frames per second of videos made from text and from pictures; by default, the model's. Files of the
-            service had 24 or 32. An edited video keeps the rate of its source.
+            or ``"end"``. With ``"service"``, it is at the end, and videos made from text and pictures have the size,
+            length and frame rate of files that the service made; see `decart.emulator.layouts`.
+        fps: Frames per second of videos made from text and from pictures; by default, those of the layout or the model.
+            An edited video keeps the rate of its source.
 
     Raises:
-        InvalidInputError: ``layout`` or ``fps`` is invalid.
+        InvalidInputError: ``layout``, ``fps`` or ``scenario`` is invalid.
 
     Attributes:
         clock: The source of time.
@@ -121,7 +126,8 @@ class Emulator:
         keys: The keys and client tokens.
         files: The uploaded files.
         faults: The pending faults.
-        requests: Every request so far; see `decart.emulator.requestlog`.
+        requests: Every request so far, with assertions about submits; see `decart.emulator.requestlog` and
+            `decart.emulator.assertions`.
     """
 
     def __init__(
@@ -136,21 +142,18 @@ class Emulator:
         background: bool = True,
         today: bool = False,
         faults: FaultLike | Iterable[FaultLike] = (),
+        scenario: str | os.PathLike[str] | None = None,
         keep: int = 1_000,
         layout: Layout = "start",
         fps: int | None = None,
     ) -> None:
-        if layout not in get_args(Layout):
-            raise InvalidInputError(f"Emulator: layout must be 'start' or 'end', not {layout!r}.")
-        if fps is not None and not 1 <= fps <= MAX_FPS:
-            raise InvalidInputError(f"Emulator: fps must be between 1 and {MAX_FPS}, not {fps!r}.")
+        check_layout(layout, fps)
         self._layout: Layout = layout
         self._fps = fps
-        self._pending = pending
-        self._processing = processing
         self.clock = clock or SystemClock()
         self.faults = Faults(faults)
-        self.requests = RequestLog()
+        self._scenario = Scenario(scenario, Turn(pending=pending, processing=processing))
+        self.requests = AssertableLog()
         self._executor = ThreadPoolExecutor(1, "decart-emulator") if background else None
         self._folder = Path(tempfile.mkdtemp(prefix="decart-emulator-"))
         self._delete = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
@@ -182,7 +185,8 @@ class Emulator:
         order = self._accept(form, folder)
         is_picture = form.model.task.endswith("-to-image")
         target = folder / ("result.png" if is_picture else "result.mp4")
-        fault = self.faults.take_for_job()
+        turn = self._scenario.take()
+        fault = self.faults.take_for_job() or turn.faults.take_for_job()
         renderer = self._renderer if fault is None else renderer_for(fault)
         job = Job(
             id=job_id,
@@ -191,10 +195,18 @@ class Emulator:
             work=Future() if renderer is None else self._scheduled(partial(_render, renderer, order, target)),
             kind="image/png" if is_picture else "video/mp4",
             fault=fault.name if fault is not None else None,
+            turn=turn,
         )
         self._jobs[job_id] = job
         self._delete_old()
         return job
+
+    def faults_for(self, route: str, job_id: str | None) -> tuple[Fault, ...]:
+        """Use up and return the faults of a request: those of the emulator, or else those of the job's scenario."""
+        own = self.faults.take(route)
+        job = self.find(job_id) if job_id is not None else None
+        turn = job.turn if job is not None else self._scenario.current if route == "submit" else None
+        return own or (turn.faults.take(route) if turn is not None else ())
 
     def _delete_old(self) -> None:
         """Delete the oldest jobs that have been rendered, beyond the limit; a download in progress continues."""
@@ -233,9 +245,9 @@ class Emulator:
     def state(self, job: Job) -> State:
         """Return the current state of a job."""
         age = self.clock.now() - job.submitted
-        if age < self._pending:
+        if age < job.turn.pending:
             return State("pending")
-        if age < self._pending + self._processing or not job.work.done():
+        if age < job.turn.pending + job.turn.processing or not job.work.done():
             return State("processing")
         error = job.work.exception()
         if error is None:
@@ -257,18 +269,18 @@ class Emulator:
             width, height = height, width
         points = values.get("trajectory", ())
         in_pixels = any(x > 1 or y > 1 for _, x, y in points)
-        return RenderJob(
+        order = RenderJob(
             task=model.task,
             model=model.name,
             prompt=values.get("prompt", ""),
             seed=values.get("seed", 0),
-            fps=self._fps or model.fps or 20,
+            fps=model.fps or 20,
             width=width,
             height=height,
             inputs={name: folder / name for name in form.files},
             trajectory=[(f, x / width, y / height) if in_pixels else (f, x, y) for f, x, y in points],
-            layout=self._layout,
         )
+        return laid_out(order, self._layout, self._fps)
 
 
 def _render(renderer: Renderer, order: RenderJob, target: Path) -> None:

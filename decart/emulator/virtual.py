@@ -19,7 +19,7 @@ from ..transports.threaded import ThreadedTransport
 from .clock import VirtualClock
 from .faults.acting import ConnectionDropped
 from .front import Front, environ_of
-from .render import render_small
+from .remembered import render_remembered
 from .service import Emulator
 
 KEY = "dct_test"
@@ -142,7 +142,7 @@ class VirtualEmulator(Emulator):
     clock: VirtualClock
 
     def __init__(self, **settings: Any) -> None:
-        usual: dict[str, Any] = {"clock": VirtualClock(), "renderer": render_small, "background": False}
+        usual: dict[str, Any] = {"clock": VirtualClock(), "renderer": render_remembered, "background": False}
         super().__init__(**(usual | settings))
 
     def client(self, **settings: Any) -> DecartClient:

@@ -8,11 +8,14 @@ from typing import Any
 
 import av
 import pytest
+from support.images import picture
 from support.raw import RawClient
 
 from decart import InvalidInputError
 from decart.content import Structure
 from decart.emulator import Emulator, VirtualEmulator
+from decart.emulator.layouts import laid_out
+from decart.emulator.render import RenderJob, render_small
 from decart.emulator.render.tasks import draw
 
 VIDEO = {"prompt": "x"}
@@ -71,6 +74,51 @@ def test_videos_have_the_requested_frame_rate(fps: int, tmp_path: Path) -> None:
     with av.open(path) as container:
         stream = container.streams.video[0]
         assert (stream.average_rate, stream.frames) == (fps, 5 * fps)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "files", "figures"),
+    [
+        ("/v1/jobs/lucy-pro-t2v", {}, (), ((1280, 720), 161, 32)),
+        ("/v1/jobs/lucy-pro-t2v", {"orientation": "portrait"}, (), ((720, 1280), 161, 32)),
+        ("/v1/jobs/lucy-pro-t2v", {"resolution": "480p"}, (), ((832, 480), 161, 32)),
+        ("/v1/jobs/lucy-pro-i2v", {}, ("data",), ((1280, 720), 161, 32)),
+        ("/v1/jobs/lucy-dev-i2v", {}, ("data",), ((1280, 704), 81, 24)),
+        ("/v1/jobs/lucy-pro-flf2v", {}, ("start", "end"), ((1280, 704), 125, 25)),
+        ("/v1/generate/lucy-image-2", {}, ("data",), ((1280, 720), 125, 25)),
+    ],
+)
+def test_the_layout_of_the_service_orders_the_figures_of_its_files(
+    path: str, fields: dict[str, str], files: tuple[str, ...], figures: tuple[tuple[int, int], int, int]
+) -> None:
+    orders: list[RenderJob] = []
+
+    def renderer(order: RenderJob, target: Path) -> None:
+        orders.append(order)
+        render_small(order, target)
+
+    with VirtualEmulator(layout="service", renderer=renderer) as emulator:
+        raw = RawClient.within(emulator)
+        response = raw.form(path, VIDEO | fields, dict.fromkeys(files, b"any bytes"))
+        if "job_id" in str(response.body):
+            raw.finished(response)
+    (order,) = orders
+    assert (order.size, order.frame_count, order.fps, order.layout) == (*figures, "end")
+
+
+def test_a_frame_rate_of_ones_own_takes_precedence_over_that_of_the_layout() -> None:
+    order = RenderJob(task="text-to-video", model="lucy-pro-t2v", inputs={})
+    assert laid_out(order, "service", 8).frame_count == 40
+
+
+@pytest.mark.slow
+def test_a_file_in_the_layout_of_the_service_has_its_figures(tmp_path: Path) -> None:
+    path = tmp_path / "made.mp4"
+    path.write_bytes(made("/v1/jobs/lucy-dev-i2v", {"data": picture()}, layout="service", renderer=draw))
+    assert list(boxes(path.read_bytes()))[-1] == "moov"
+    with av.open(path) as container:
+        (stream,) = container.streams
+        assert (stream.average_rate, stream.frames, stream.width, stream.height) == (24, 81, 1280, 704)
 
 
 @pytest.mark.parametrize(("settings", "why"), [({"layout": "middle"}, "layout must be"), ({"fps": 0}, "fps must be")])

@@ -1,16 +1,21 @@
-"""Play the public clients against the emulator: `python tests/real_clients/run.py [FOLDER]`, or `tox -e clients`.
+"""Play the public clients against the emulator: `python tests/real_clients/run.py`, or `tox -e clients`.
+
+    tests/real_clients/run.py [--environments FOLDER] [--js-sdk PATH]
 
 Each client gets an environment of its own, created from the public registries (in FOLDER, to reuse them the next time;
-otherwise in a folder that is deleted). The emulator runs in this process, with the code of this checkout. The program
+otherwise in a folder that is deleted). The emulator runs in this process, with the code of this checkout. Then the
+JavaScript SDK's own end-to-end tests run (`end_to_end.py`), from a copy of its repository, or from GitHub. The program
 prints a table, and its exit status is 1 if anything in it is wrong. Needs Node.js and npm.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import functools
 import http.server
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,6 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
+import end_to_end
 
 from decart.emulator import Emulator, EmulatorServer
 from decart.emulator.render import RenderError, RenderJob, render_small
@@ -30,6 +36,7 @@ PYTHON = {
     "Python, newest": ["decart[verify]"],
 }
 JAVASCRIPT = {"JavaScript, newest": ["@decartai/sdk@latest"]}
+END_TO_END = ["@decartai/sdk@latest", "vitest@4"]
 PATIENCE = 900.0  # seconds to install, or to play, one client
 
 
@@ -91,7 +98,8 @@ def served(folder: Path) -> Iterator[str]:
 def run(*command: str | Path, cwd: Path) -> str:
     """Run a command, and return what it printed."""
     words = [str(word) for word in command]
-    ended = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # it may lead to ours
+    ended = subprocess.run(words, cwd=cwd, env=variables, capture_output=True, text=True, timeout=PATIENCE, check=False)
     if ended.returncode:
         sys.exit(f"{' '.join(words)} ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}")
     return ended.stdout
@@ -108,13 +116,19 @@ def python(folder: Path, packages: list[str]) -> tuple[list[str | Path], str]:
 
 def javascript(folder: Path, packages: list[str]) -> tuple[list[str | Path], str]:
     """Make an environment of the public JavaScript SDK; return the command that plays it, and the SDK's version."""
+    version = installed(folder, packages)
+    program = folder / "client.mjs"  # beside its node_modules, where Node.js looks for them
+    program.write_bytes((HERE / "javascript_client.mjs").read_bytes())
+    return ["node", program], version
+
+
+def installed(folder: Path, packages: list[str]) -> str:
+    """Install packages of npm, the JavaScript SDK among them; return its version."""
     folder.mkdir(exist_ok=True)
     (folder / "package.json").write_text('{"private": true}')
     run("npm", "install", "--silent", "--no-audit", "--no-fund", *packages, cwd=folder)
-    program = folder / "client.mjs"  # beside its node_modules, where Node.js looks for them
-    program.write_bytes((HERE / "javascript_client.mjs").read_bytes())
-    installed = json.loads((folder / "node_modules/@decartai/sdk/package.json").read_text())
-    return ["node", program], installed["version"]
+    version: str = json.loads((folder / "node_modules/@decartai/sdk/package.json").read_text())["version"]
+    return version
 
 
 def play(client: str, command: list[str | Path], media: Path) -> Report:
@@ -138,11 +152,28 @@ def report(reported: Report) -> bool:
     return not any(wrong for _, _, wrong in reported.checks)
 
 
-def main(kept: str | None = None) -> int:
+def own_tests(folder: Path, copy: str | None) -> bool:
+    """Run the JavaScript SDK's own tests, unless they cannot be had; return whether all was well."""
+    version = installed(folder, END_TO_END)
+    try:
+        end_to_end.prepare(folder, version, copy)
+    except end_to_end.Unavailable as error:
+        print(f"\nJavaScript SDK's own end-to-end tests: skipped, {error}")
+        return True
+    tests = end_to_end.play(folder)
+    end_to_end.report(version, tests)
+    return tests.passed
+
+
+def main() -> int:
     """Make the environments, play the clients, print the table; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--environments", metavar="FOLDER", help="where the environments are kept")
+    parser.add_argument("--js-sdk", metavar="PATH", help="a copy of the repository DecartAI/sdk")
+    given = parser.parse_args()
     well = True
     with tempfile.TemporaryDirectory() as temporary:
-        environments, media = Path(kept or temporary).resolve(), Path(temporary) / "media"
+        environments, media = Path(given.environments or temporary).resolve(), Path(temporary) / "media"
         media.mkdir()
         environments.mkdir(parents=True, exist_ok=True)
         make_media(media)
@@ -150,8 +181,9 @@ def main(kept: str | None = None) -> int:
             for client, packages in clients.items():
                 command, version = make(environments / client.replace(", ", "-").replace(" ", "-"), packages)
                 well &= report(play(f"{client} ({version})", command, media))
+        well &= own_tests(environments / "end-to-end", given.js_sdk)
     return 0 if well else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())
