@@ -1,7 +1,7 @@
 """Detect files that an emulator made, in place of the service's watermark detection.
 
 The service detects a watermark in the pixels, which survives re-encoding. The emulator searches for the text that its
-renderer writes into a file's comment (`decart.emulator.render.mark`), which survives only where comments are kept. The
+renderer writes into a file's comment (`decart.emulator.render.job`), which survives only where comments are kept. The
 file is never decoded, so it may be anything.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import IO
 
-from .render.mark import MARK
+from .render.job import MARK
 
 VERIFY_LIMIT = 200 * 1024 * 1024  # bytes of one request
 _PIECE = 256 * 1024

@@ -11,7 +11,7 @@ from support.pictures import difference, inputs_for, made
 
 from decart.emulator.render.scenery import LAND_WORDS, OTHER_WORDS, PALETTE_WORDS
 from decart.emulator.render.tasks import draw as render
-from decart.emulator.render.text import overlay
+from decart.emulator.render.caption import overlay
 
 
 @pytest.mark.parametrize("task", ["text-to-video", "image-to-video", "motion", "first-last-frame", *EDITS])
@@ -103,7 +103,7 @@ def test_any_prompt_can_be_shown(prompt: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(1280, 704), (704, 1280), (480, 832)])
 def test_text_stays_inside_the_frame(size: tuple[int, int]) -> None:
     for caption in ("short", "a longer one " * 40, "unbroken" * 60, "湖" * 200):
-        for drawn, (left, top) in overlay(size, "a-model", caption).parts:
+        for drawn, (left, top) in overlay(size, "a-model", caption):
             assert left >= 0
             assert top >= 0
             assert left + drawn.width <= size[0]
@@ -112,5 +112,5 @@ def test_text_stays_inside_the_frame(size: tuple[int, int]) -> None:
 
 def test_a_caption_is_shown_and_a_long_one_takes_more_space() -> None:
     none, short, long = (overlay((640, 360), "m", text) for text in ("", "A lake", "A lake " * 12))
-    assert (len(none.parts), len(short.parts), len(long.parts)) == (1, 2, 2)
-    assert long.parts[1][0].height > short.parts[1][0].height
+    assert (len(none), len(short), len(long)) == (1, 2, 2)
+    assert long[1][0].height > short[1][0].height

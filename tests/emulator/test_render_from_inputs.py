@@ -14,8 +14,8 @@ from PIL import Image
 from support.media import SIZE, SOUND_RATE, frames_of, job, write_video
 from support.pictures import difference, halves, made, times_of
 
-from decart.emulator.render.clips import MAX_CLIP_SECONDS
-from decart.emulator.render.filters import FILTER_WORDS
+from decart.emulator.render.inputs import MAX_CLIP_SECONDS
+from decart.emulator.render.styles import STYLE_WORDS
 from decart.emulator.render.tasks import draw as render
 
 
@@ -112,7 +112,7 @@ def test_each_filter_changes_the_picture_in_its_own_way(tmp_path: Path, video: P
     plain = frames_of(video)[5][30:]
     seen = [
         made(tmp_path, "video-restyle", prompt=f"in {words[0]} style", inputs={"data": video})[5][30:]
-        for words in FILTER_WORDS.values()
+        for words in STYLE_WORDS.values()
     ]
     seen.append(made(tmp_path, "video-edit", prompt="add a hat", inputs={"data": video})[5][30:])
     for number, frame in enumerate(seen):

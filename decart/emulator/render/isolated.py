@@ -7,14 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import attrs
 
-from decart.emulator.render.child import EXIT_NOT_RENDERED, Command
 from decart.emulator.render.job import RenderError, RenderJob, removed_on_error
 
-_START = "from decart.emulator.render.child import main; main()"
+_START = "from decart.emulator.render.isolated import main; main()"
+_NOT_RENDERED = 3  # the exit status for a job that cannot be rendered; the reason is on stdout, as JSON
 
 
 @attrs.frozen(kw_only=True)
@@ -22,7 +24,7 @@ class IsolatedRenderer:
     """A renderer that runs each job in a separate process.
 
     Uploaded files are decoded by C libraries, and a crafted file can make those crash or hang. Here that costs one
-    process and one job. Starting the process takes half a second.
+    process and one job. Starting the process takes a fifth of a second.
 
     Attributes:
         function: The function that renders, as ``"package.module:name"``. It takes a ``RenderJob`` and the file to
@@ -43,7 +45,7 @@ class IsolatedRenderer:
         """Render the placeholder for a job.
 
         Args:
-            job: What to render. The same job always produces the same frames.
+            job: What to render. The same job always produces the same file.
             target: The file to write; it is removed if the job fails.
 
         Raises:
@@ -51,29 +53,30 @@ class IsolatedRenderer:
             RuntimeError: The renderer has a bug.
         """
         job.check()
-        command = Command(function=self.function, job=job, target=target.absolute(), memory=self.memory)
+        fields = attrs.asdict(job, recurse=False) | {"trajectory": list(map(list, job.trajectory))}
+        fields["inputs"] = {name: str(path.absolute()) for name, path in job.inputs.items()}
+        command = json.dumps([self.function, fields, str(target.absolute()), self.memory])
         with removed_on_error(target):
-            self._run(command)
-
-    def _run(self, command: Command) -> None:
-        """Run a command in a new process, and wait until it exits."""
-        try:
-            done = subprocess.run(
-                [sys.executable, "-c", _START],
-                input=command.to_json().encode(),
-                capture_output=True,
-                timeout=self.seconds,
-                cwd=command.target.parent,  # so that no module is imported from the server's working directory
-                env=_environment(),
-            )
-        except subprocess.TimeoutExpired:
-            raise RenderError(f"rendering takes longer than {self.seconds:g} seconds") from None
-        if done.returncode == EXIT_NOT_RENDERED:
-            raise RenderError(json.loads(done.stdout))
-        if done.returncode < 0:
-            raise RenderError(f"the renderer crashed ({_signal(-done.returncode)}); a file may be broken")
-        if done.returncode:
-            raise RuntimeError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+            try:
+                done = subprocess.run(
+                    [sys.executable, "-c", _START],
+                    input=command.encode(),
+                    capture_output=True,
+                    timeout=self.seconds,
+                    cwd=target.absolute().parent,  # so that no module is imported from the server's working directory
+                    env=_environment(),
+                )
+            except subprocess.TimeoutExpired:
+                raise RenderError(f"rendering takes longer than {self.seconds:g} seconds") from None
+            if done.returncode == _NOT_RENDERED:
+                raise RenderError(json.loads(done.stdout))
+            if done.returncode < 0:
+                name = f"signal {-done.returncode}"
+                with suppress(ValueError):
+                    name = signal.Signals(-done.returncode).name
+                raise RenderError(f"the renderer crashed ({name}); a file may be broken")
+            if done.returncode:
+                raise RuntimeError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
 
 
 def _environment() -> dict[str, str]:
@@ -86,8 +89,30 @@ def _environment() -> dict[str, str]:
     return {**needed, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
 
 
-def _signal(number: int) -> str:
+def main() -> None:
+    """Run the command on stdin, in the separate process."""
+    function, fields, target, memory = json.loads(sys.stdin.read())
+    fields["inputs"] = {name: Path(path) for name, path in fields["inputs"].items()}
+    fields["trajectory"] = list(map(tuple, fields["trajectory"]))
+    module, _, name = function.partition(":")
+    render = getattr(import_module(module), name)
+    _limit_memory(memory)
     try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+        render(RenderJob(**fields), Path(target))
+        return
+    except RenderError as error:
+        reason = str(error)
+    except MemoryError:
+        reason = "rendering takes too much memory"
+    print(json.dumps(reason))
+    sys.exit(_NOT_RENDERED)
+
+
+def _limit_memory(most: int) -> None:
+    """Limit the address space of this process, in bytes, where the system supports it."""
+    try:
+        import resource
+    except ImportError:
+        return  # Windows has no such limit
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))

@@ -1,57 +1,32 @@
-"""Draw text on frames: the prompt as a caption, and the corner label."""
+"""Draw text, once per job: the prompt as a caption, and the corner label."""
 
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
+from collections.abc import Iterator
 
-import attrs
 from PIL import Image, ImageDraw, ImageFont
+
+from decart.emulator.render.graph import Parts
 
 LABEL = "decart emulator - placeholder"
 """The label on every frame, which says that no model made it. It is ASCII, so that it looks the same everywhere."""
 
 SYSTEM_FONTS = (
-    "NotoSansCJK-Regular.ttc",
-    "NotoSans-Regular.ttf",
-    "DejaVuSans.ttf",
-    "Arial Unicode.ttf",
-    "Hiragino Sans GB.ttc",
-    "msgothic.ttc",
-    "msyh.ttc",
-    "malgun.ttf",
-    "arial.ttf",
+    *("NotoSansCJK-Regular.ttc", "NotoSans-Regular.ttf", "DejaVuSans.ttf", "Arial Unicode.ttf"),
+    *("Hiragino Sans GB.ttc", "msgothic.ttc", "msyh.ttc", "malgun.ttf", "arial.ttf"),
 )
 """The fonts to try, in this order, for text that Pillow's own font lacks glyphs for."""
 
-_ELLIPSIS = "..."
 _PLAIN = str.maketrans(
-    {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-"} | {"\u2026": _ELLIPSIS}
+    {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-", "\u2026": "..."}
 )
-_NO_GLYPH = "\U0010fffd"
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
-@attrs.frozen
-class Overlay:
-    """Text and pictures that are drawn once and pasted on every frame.
-
-    Attributes:
-        parts: Pictures with transparency, each with the position of its top left corner.
-    """
-
-    parts: tuple[tuple[Image.Image, tuple[int, int]], ...]
-
-    def stamp(self, frame: Image.Image) -> Image.Image:
-        """Paste the overlay on a frame, in place, and return the frame."""
-        for picture, corner in self.parts:
-            frame.paste(picture, corner, picture)
-        return frame
-
-
-def overlay(size: tuple[int, int], model: str, caption: str = "") -> Overlay:
-    """Prepare the corner label, and the caption if there is one.
+def overlay(size: tuple[int, int], model: str, caption: str = "") -> Parts:
+    """Draw the corner label, and the caption if there is one.
 
     Args:
         size: The width and height of the frames.
@@ -63,9 +38,8 @@ def overlay(size: tuple[int, int], model: str, caption: str = "") -> Overlay:
     plain = " ".join(caption.translate(_PLAIN).split())
     if plain:
         box = _caption_box(size, plain)
-        left = (size[0] - box.width) // 2
-        parts.append((box, (left, size[1] - box.height - round(min(size) * 0.045))))
-    return Overlay(tuple(parts))
+        parts.append((box, ((size[0] - box.width) // 2, size[1] - box.height - round(min(size) * 0.045))))
+    return parts
 
 
 def _label(size: tuple[int, int], model: str) -> Image.Image:
@@ -76,44 +50,32 @@ def _label(size: tuple[int, int], model: str) -> Image.Image:
     width = min(size[0], round(font.getlength(text)) + 4 * pad)
     picture = Image.new("RGBA", (width + pad, 2 * points + 2 * pad), (0, 0, 0, 0))
     draw = ImageDraw.Draw(picture)
-    draw.rounded_rectangle(
-        (0, pad, width - 1, picture.height - 1), 2 * pad, (8, 10, 18, 235 if min(size) >= 240 else 90)
-    )
+    fill = (8, 10, 18, 235 if min(size) >= 240 else 90)
+    draw.rounded_rectangle((0, pad, width - 1, picture.height - 1), 2 * pad, fill)
     draw.text((2 * pad, picture.height / 2 + pad / 2), text, (255, 255, 255, 190), font, "lm")
     return picture
 
 
 def _caption_box(size: tuple[int, int], caption: str) -> Image.Image:
-    """Draw a caption in a dark rounded box that is just large enough for it."""
-    lines, font, points = _fit(size, caption)
+    """Draw a caption in a dark rounded box: in the largest font that it fits in, else truncated."""
+    most, room = (3 if size[0] > size[1] else 6), size[0] * 0.86
+    smallest = max(8, round(min(size) * 0.03))
+    for points in range(max(9, round(min(size) * 0.046)), smallest - 1, -1):
+        text, font = _choose_font(caption, points)
+        lines = _wrap(text, font, room)
+        if len(lines) <= most:
+            break
+    else:
+        lines = [*lines[: most - 1], _shorten(lines[most - 1], font, room)]
     step, pad = round(points * 1.32), round(points * 0.75)
-    width = round(max(font.getlength(line) for line in lines)) + 2 * pad
+    width = round(max(map(font.getlength, lines))) + 2 * pad
     # On a tiny frame the text is wider than the box, and clipped.
     box = Image.new("RGBA", (min(width, size[0]), len(lines) * step + 2 * pad - step // 5))
     draw = ImageDraw.Draw(box)
     draw.rounded_rectangle((0, 0, box.width - 1, box.height - 1), pad, (8, 10, 18, 150))
     for number, line in enumerate(lines):
-        left = (box.width - font.getlength(line)) / 2
-        draw.text((left, pad + number * step), line, (255, 255, 255, 255), font)
+        draw.text(((box.width - font.getlength(line)) / 2, pad + number * step), line, "white", font)
     return box
-
-
-def _fit(size: tuple[int, int], caption: str) -> tuple[list[str], Font, int]:
-    """Choose the largest font size at which a caption fits; truncate it if none does."""
-    most = 3 if size[0] > size[1] else 6
-    largest = max(9, round(min(size) * 0.046))
-    smallest = max(8, round(min(size) * 0.03))
-    room = size[0] * 0.86
-    for points in range(largest, smallest, -1):
-        text, font = _choose_font(caption, points)
-        lines = _wrap(text, font, room)
-        if len(lines) <= most:
-            return lines, font, points
-    text, font = _choose_font(caption, smallest)
-    lines = _wrap(text, font, room)
-    if len(lines) > most:
-        lines = [*lines[: most - 1], _shorten(lines[most - 1], font, room)]
-    return lines, font, smallest
 
 
 def _wrap(text: str, font: Font, room: float) -> list[str]:
@@ -135,9 +97,9 @@ def _wrap(text: str, font: Font, room: float) -> list[str]:
 
 def _shorten(line: str, font: Font, room: float) -> str:
     """End a line with an ellipsis, and drop as few letters as possible."""
-    while line and font.getlength(line + _ELLIPSIS) > room:
+    while line and font.getlength(f"{line}...") > room:
         line = line[:-1]
-    return line.rstrip(" ,.;:") + _ELLIPSIS
+    return line.rstrip(" ,.;:") + "..."
 
 
 def _choose_font(text: str, points: int) -> tuple[str, Font]:
@@ -146,11 +108,10 @@ def _choose_font(text: str, points: int) -> tuple[str, Font]:
     Pillow's own font comes first, so that plain English looks the same on every machine. If no font has all the glyphs,
     accents are dropped. If most would still be missing, a note replaces the text, rather than a row of empty boxes.
     """
-    own: Font = ImageFont.load_default(points)
-    for font in (own, *_system_fonts(points)):
+    for font in _fonts(points):
         if not _missing_glyphs(text, font):
             return text, font
-    bare = unicodedata.normalize("NFKD", text)
+    own, bare = ImageFont.load_default(points), unicodedata.normalize("NFKD", text)
     missing = _missing_glyphs(bare, own)
     plain = "".join(letter for letter in bare if letter not in missing)
     if sum(map(str.isalnum, plain)) * 2 >= sum(map(str.isalnum, text)):
@@ -158,23 +119,17 @@ def _choose_font(text: str, points: int) -> tuple[str, Font]:
     return f"[prompt of {len(text)} characters in a script that no installed font supports]", own
 
 
-def _missing_glyphs(text: str, font: Font) -> set[str]:
-    """Return the characters of a text that a font has no glyph for."""
-    box = _bitmap(_NO_GLYPH, font)
-    return {letter for letter in set(text) - {" "} if _bitmap(letter, font) == box}
-
-
-def _bitmap(letter: str, font: Font) -> bytes:
-    return bytes(font.getmask(letter))  # type: ignore[call-overload,unused-ignore]
-
-
-@lru_cache(maxsize=64)
-def _system_fonts(points: int) -> tuple[Font, ...]:
-    """Load those of ``SYSTEM_FONTS`` that are installed."""
-    fonts = []
+def _fonts(points: int) -> Iterator[Font]:
+    """Load the fonts that are installed, one when it is needed."""
+    yield ImageFont.load_default(points)
     for name in SYSTEM_FONTS:
         try:
-            fonts.append(ImageFont.truetype(name, points))
+            yield ImageFont.truetype(name, points)
         except OSError:
             continue
-    return tuple(fonts)
+
+
+def _missing_glyphs(text: str, font: Font) -> set[str]:
+    """Return the characters of a text that a font has no glyph for."""
+    box = bytes(font.getmask("\U0010fffd"))  # type: ignore[call-overload,unused-ignore]
+    return {letter for letter in set(text) - {" "} if bytes(font.getmask(letter)) == box}  # type: ignore[call-overload,unused-ignore]
