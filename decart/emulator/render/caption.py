@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Iterator
 
@@ -18,9 +19,7 @@ SYSTEM_FONTS = (
 )
 """The fonts to try, in this order, for text that Pillow's own font lacks glyphs for."""
 
-_PLAIN = str.maketrans(
-    {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-", "\u2026": "..."}
-)
+_PLAIN = str.maketrans(dict(zip("\u2018\u2019\u201c\u201d\u2013\u2014", "''\"\"--", strict=True)) | {"\u2026": "..."})
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -33,9 +32,8 @@ def overlay(size: tuple[int, int], model: str, caption: str = "") -> Parts:
         model: The model to name in the label.
         caption: The caption, which is truncated if it does not fit.
     """
-    label = _label(size, model)
+    label, plain = _label(size, model), " ".join(caption.translate(_PLAIN).split())
     parts = [(label, (size[0] - label.width, 0))]
-    plain = " ".join(caption.translate(_PLAIN).split())
     if plain:
         box = _caption_box(size, plain)
         parts.append((box, ((size[0] - box.width) // 2, size[1] - box.height - round(min(size) * 0.045))))
@@ -49,24 +47,21 @@ def _label(size: tuple[int, int], model: str) -> Image.Image:
     pad = max(2, points // 3)
     width = min(size[0], round(font.getlength(text)) + 4 * pad)
     picture = Image.new("RGBA", (width + pad, 2 * points + 2 * pad), (0, 0, 0, 0))
-    draw = ImageDraw.Draw(picture)
     fill = (8, 10, 18, 235 if min(size) >= 240 else 90)
-    draw.rounded_rectangle((0, pad, width - 1, picture.height - 1), 2 * pad, fill)
-    draw.text((2 * pad, picture.height / 2 + pad / 2), text, (255, 255, 255, 190), font, "lm")
+    ImageDraw.Draw(picture).rounded_rectangle((0, pad, width - 1, picture.height - 1), 2 * pad, fill)
+    ImageDraw.Draw(picture).text((2 * pad, picture.height / 2 + pad / 2), text, (255, 255, 255, 190), font, "lm")
     return picture
 
 
 def _caption_box(size: tuple[int, int], caption: str) -> Image.Image:
     """Draw a caption in a dark rounded box: in the largest font that it fits in, else truncated."""
-    most, room = (3 if size[0] > size[1] else 6), size[0] * 0.86
-    smallest = max(8, round(min(size) * 0.03))
+    most, room, smallest = (3 if size[0] > size[1] else 6), size[0] * 0.86, max(8, round(min(size) * 0.03))
     for points in range(max(9, round(min(size) * 0.046)), smallest - 1, -1):
         text, font = _choose_font(caption, points)
-        lines = _wrap(text, font, room)
-        if len(lines) <= most:
+        letters = max(4, int(room * len(text) / max(1, font.getlength(text))))
+        lines = textwrap.wrap(text, letters, max_lines=None if points > smallest else most, placeholder="...") or [""]
+        if len(lines) <= most and max(map(font.getlength, lines)) <= room:
             break
-    else:
-        lines = [*lines[: most - 1], _shorten(lines[most - 1], font, room)]
     step, pad = round(points * 1.32), round(points * 0.75)
     width = round(max(map(font.getlength, lines))) + 2 * pad
     # On a tiny frame the text is wider than the box, and clipped.
@@ -76,30 +71,6 @@ def _caption_box(size: tuple[int, int], caption: str) -> Image.Image:
     for number, line in enumerate(lines):
         draw.text(((box.width - font.getlength(line)) / 2, pad + number * step), line, "white", font)
     return box
-
-
-def _wrap(text: str, font: Font, room: float) -> list[str]:
-    """Break text into lines, inside a word only if the word alone is too wide."""
-    lines = [""]
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) <= room:
-            lines[-1] = longer
-            continue
-        if lines[-1]:
-            lines.append("")
-        for letter in word:
-            if lines[-1] and font.getlength(lines[-1] + letter) > room:
-                lines.append("")
-            lines[-1] += letter
-    return lines
-
-
-def _shorten(line: str, font: Font, room: float) -> str:
-    """End a line with an ellipsis, and drop as few letters as possible."""
-    while line and font.getlength(f"{line}...") > room:
-        line = line[:-1]
-    return line.rstrip(" ,.;:") + "..."
 
 
 def _choose_font(text: str, points: int) -> tuple[str, Font]:
@@ -131,5 +102,5 @@ def _fonts(points: int) -> Iterator[Font]:
 
 def _missing_glyphs(text: str, font: Font) -> set[str]:
     """Return the characters of a text that a font has no glyph for."""
-    box = bytes(font.getmask("\U0010fffd"))  # type: ignore[call-overload,unused-ignore]
-    return {letter for letter in set(text) - {" "} if bytes(font.getmask(letter)) == box}  # type: ignore[call-overload,unused-ignore]
+    boxes = {letter: bytes(font.getmask(letter)) for letter in {"\U0010fffd", *text} - {" "}}  # type: ignore[call-overload,unused-ignore]
+    return {letter for letter in set(text) & set(boxes) if boxes[letter] == boxes["\U0010fffd"]}

@@ -19,8 +19,8 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from decart.emulator.render.graph import SOUND_RATE, TICKS
 from decart.emulator.render.job import MAX_PIXELS, MAX_SIDE, RenderError
-from decart.emulator.render.writer import TICKS
 
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """The formats that are accepted. Pillow also reads one (EPS) for which it runs another program."""
@@ -35,7 +35,6 @@ MAX_SOUND_SECONDS = 30.0  # for reading the sound of one video
 MAX_ASPECT = 8  # the largest ratio of the longer side of a frame to the shorter one
 MAX_RATE = 240  # the highest declared frame rate that is believed
 MIN_COMPLETE = 0.9  # the fraction of its declared length that a video must really contain
-SOUND_RATE = 48_000  # samples per second of the output
 MIN_SOUND_RATE = 4_000  # resampling a much lower rate would inflate the sound a thousandfold
 
 

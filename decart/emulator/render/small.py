@@ -8,11 +8,8 @@ from pathlib import Path
 from decart.emulator.render.cache import fingerprint
 from decart.emulator.render.job import PICTURE_TASKS, RenderJob, removed_on_error
 
-SHORT_SIDE = 96
-"""The shorter side, in pixels; the longer one keeps the requested aspect ratio."""
-
-FPS = 4
-"""The frames per second of a clip, which lasts one second."""
+SHORT_SIDE = 96  # pixels of the shorter side; the longer one keeps the requested aspect ratio
+FPS = 4  # frames per second of a clip, which lasts one second
 
 
 def render_small(job: RenderJob, target: Path) -> None:
@@ -34,16 +31,15 @@ def render_small(job: RenderJob, target: Path) -> None:
     """
     from PIL import Image, ImageDraw, ImageFont  # an emulator that renders elsewhere needs no codecs
 
-    from decart.emulator.render.writer import TICKS, Movie, save_png, to_frame, write_movie
+    from decart.emulator.render.graph import TICKS, Movie, save_png, to_frame, write_movie
 
     job.check()
     scale = min(1.0, SHORT_SIDE / min(job.size))
     width, height = (max(2, round(side * scale / 2) * 2) for side in job.size)
     random = job.random(f"small|{fingerprint(job)}")
     picture = Image.new("RGB", (width, height), tuple(random.randint(30, 180) for _ in range(3)))
-    draw, text = ImageDraw.Draw(picture), f"{job.model}\n{job.task}\nplaceholder"
-    draw.multiline_text((4, 4), text, "white", ImageFont.load_default(11))
-    frames = []
+    draw, frames = ImageDraw.Draw(picture), []
+    draw.multiline_text((4, 4), f"{job.model}\n{job.task}\nplaceholder", "white", ImageFont.load_default(11))
     for number in range(FPS):  # a bar grows
         draw.rectangle((0, height - 6, width * (number + 1) // FPS, height), "white")
         frames.append(to_frame(picture, "yuv420p", number * TICKS // FPS))

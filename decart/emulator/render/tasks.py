@@ -14,12 +14,11 @@ import av.filter
 from PIL import Image, ImageOps
 
 from decart.emulator.render.caption import overlay
-from decart.emulator.render.graph import Graph, MissingFilterError, Parts
+from decart.emulator.render.graph import TICKS, Graph, MissingFilterError, Movie, Parts, save_png, to_frame, write_movie
 from decart.emulator.render.inputs import Clip, open_clip, open_picture, read_sound
 from decart.emulator.render.job import PICTURE_TASKS, RenderJob, removed_on_error
 from decart.emulator.render.stills import add_camera, add_fade, add_motion
 from decart.emulator.render.styles import add_style
-from decart.emulator.render.writer import TICKS, Movie, save_png, to_frame, write_movie
 
 _STILLS = {"image-to-video": add_camera, "first-last-frame": add_fade, "motion": add_motion}
 
