@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from decart.emulator.render import RenderJob, render
@@ -78,9 +79,9 @@ def main() -> None:
             numbers = [*map(str, SIZE), str(FPS), str(job.frame_count), str(folder / "plain.mp4")]
             ours, plain = [], []
             for _ in range(rounds):
-                ours.append(measure(lambda job=job: render(job, made)))
+                ours.append(measure(partial(render, job, made)))
                 command = [sys.executable, "-c", PLAIN, *numbers]
-                plain.append(measure(lambda command=command: subprocess.run(command, check=True)))
+                plain.append(measure(partial(subprocess.run, command, check=True)))
             wall, cpu = (statistics.median(pair[place] for pair in ours) for place in (0, 1))
             ratio = statistics.median(a[1] / b[1] for a, b in zip(ours, plain, strict=True))
             print(f"{task:18}{wall:8.2f}{cpu:8.2f}{made.stat().st_size / 1000:8.0f}{ratio:20.2f}")

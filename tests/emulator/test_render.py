@@ -9,9 +9,9 @@ import pytest
 from support.media import EDITS, SIZE, frames_of, job
 from support.pictures import difference, inputs_for, made
 
+from decart.emulator.render.caption import overlay
 from decart.emulator.render.scenery import LAND_WORDS, OTHER_WORDS, PALETTE_WORDS
 from decart.emulator.render.tasks import draw as render
-from decart.emulator.render.caption import overlay
 
 
 @pytest.mark.parametrize("task", ["text-to-video", "image-to-video", "motion", "first-last-frame", *EDITS])

@@ -1,7 +1,5 @@
 """Draw text, once per job: the prompt as a caption, and the corner label."""
 
-from __future__ import annotations
-
 import textwrap
 import unicodedata
 from collections.abc import Iterator
@@ -56,12 +54,14 @@ def _label(size: tuple[int, int], model: str) -> Image.Image:
 def _caption_box(size: tuple[int, int], caption: str) -> Image.Image:
     """Draw a caption in a dark rounded box: in the largest font that it fits in, else truncated."""
     most, room, smallest = (3 if size[0] > size[1] else 6), size[0] * 0.86, max(8, round(min(size) * 0.03))
-    for points in range(max(9, round(min(size) * 0.046)), smallest - 1, -1):
+    points = max(9, round(min(size) * 0.046))
+    while True:
         text, font = _choose_font(caption, points)
         letters = max(4, int(room * len(text) / max(1, font.getlength(text))))
         lines = textwrap.wrap(text, letters, max_lines=None if points > smallest else most, placeholder="...") or [""]
-        if len(lines) <= most and max(map(font.getlength, lines)) <= room:
+        if points <= smallest or (len(lines) <= most and max(map(font.getlength, lines)) <= room):
             break
+        points -= 1
     step, pad = round(points * 1.32), round(points * 0.75)
     width = round(max(map(font.getlength, lines))) + 2 * pad
     # On a tiny frame the text is wider than the box, and clipped.

@@ -1,6 +1,6 @@
 """Draw the parts of a scene, each one once: sky, clouds, land, weather, birds and flying cars."""
 
-from __future__ import annotations
+from typing import Any
 
 import attrs
 import numpy as np
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from decart.emulator.render.job import RenderJob
 from decart.emulator.render.scenery import Palette, mix
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 BEATS = 16
 """The pictures of a bird's wingbeat."""
@@ -18,22 +18,13 @@ BEATS = 16
 
 @attrs.frozen
 class Layer:
-    """A window into a picture, and its place in the frame; positions are expressions of ``t``, the time in seconds.
-
-    Attributes:
-        picture: A picture with transparency.
-        size: The width and height of the window.
-        left: The left edge of the window in the picture.
-        top: The upper edge of the window in the picture.
-        x: The left edge of the window in the frame.
-        y: The upper edge of the window in the frame.
-    """
+    """A window into a picture, and its place in the frame; positions are expressions of ``t``, in seconds."""
 
     picture: Image.Image
-    size: tuple[int, int]
-    left: str = "0"
+    size: tuple[int, int]  # of the window
+    left: str = "0"  # edge of the window in the picture
     top: str = "0"
-    x: str = "0"
+    x: str = "0"  # left edge of the window in the frame
     y: float = 0
 
 
@@ -64,8 +55,8 @@ class Painter:
         distance = np.hypot(rows - np.float32(sun_y), columns - np.float32(sun_x)) / np.float32(self.unit * 0.05)
         glow = (0.55 * np.exp(-distance / 1.6) + 0.3 * np.exp(-distance / 6)) * np.float32(1 - self.palette.dark / 2)
         light = Image.fromarray(np.maximum(((1 - distance) * self.unit * 0.025 + 0.5).clip(0, 1), glow))
-        light = np.asarray(light.resize((self.width, self.height), Image.Resampling.BILINEAR))
-        pixels += (np.array(self.palette.sun, np.float32) - pixels) * light[..., None]
+        light = light.resize((self.width, self.height), Image.Resampling.BILINEAR)
+        pixels += (np.array(self.palette.sun, np.float32) - pixels) * np.asarray(light)[..., None]
         return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
     def stars(self, horizon: int) -> list[Layer]:
@@ -113,7 +104,7 @@ class Painter:
         width, rows = self._reach(speed), np.arange((bottom - top) // 2 * 2, dtype=np.float32)[:, None]
         outline, shade = self._outline(kind, width, rise)
         depth = rows - rise * (1 - outline)
-        mist = shade + rows / len(rows) * 0.45 * (1 - near)
+        mist = shade * (rows < rise) + rows / len(rows) * 0.45 * (1 - near)
         pixels = np.array(mix(self.palette.far, self.palette.near, near), np.float32) * self._light(
             kind, outline, depth, rise
         )
@@ -123,7 +114,7 @@ class Painter:
             snow = ((ragged - depth) / 2).clip(0, 1) * (0.3 if self.palette.dark else 0.55)
             pixels += (255 - pixels) * snow[..., None]
         if kind == "city":
-            self._light_windows(pixels, depth, near)
+            self._light_windows(pixels[: rise + rise // 4], depth[: rise + rise // 4], near)
         return self._drift(np.dstack([pixels.clip(0, 255), (depth + 1).clip(0, 1) * 255]).astype(np.uint8), top, speed)
 
     def _outline(self, kind: str, width: int, rise: int) -> tuple[Floats, Floats]:

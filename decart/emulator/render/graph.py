@@ -1,7 +1,5 @@
 """Filter graphs of libavfilter, which draw everything that moves, and the files that their frames are written to."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
@@ -80,7 +78,7 @@ class Graph:
         return self.add(f"buffer=video_size={width}x{height}:pix_fmt={format}:time_base=1/{TICKS}:colorspace=bt709")
 
     def still(self, picture: Image.Image, fps: int = 0) -> Node:
-        """Add a picture as one frame, or as an endless stream if ``fps`` is given; grey and transparent ones stay so."""
+        """Add a picture as one frame, or as an endless stream if ``fps`` is given; grey or transparent, it stays so."""
         kinds = {"L": "gray", "RGBA": f"yuva{self._chroma}p"}
         frame = to_frame(picture, kinds.get(picture.mode, f"yuv{self._chroma}p"))
         node = self.source(frame.width, frame.height, frame.format.name)
@@ -140,7 +138,7 @@ def write_movie(movie: Movie, target: Path, layout: Layout) -> None:
         )
         audio = file.add_stream("aac", rate=SOUND_RATE, layout="stereo", bit_rate=128_000) if sound else None
         for frame in chain(movie.frames, [None]):
-            while audio and sound and (frame is None or sound[0].time <= frame.time):
+            while audio and sound and (frame is None or (sound[0].time or 0) <= frame.time):
                 file.mux(audio.encode(sound.popleft()))
             for packet in video.encode(frame):
                 packet.duration = round(TICKS / movie.rate)  # x264 leaves it out, and the last frame would have none

@@ -1,22 +1,17 @@
 """Open pictures, videos and their sound defensively."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 
-import attrs
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.reformatter import Colorspace, VideoReformatter
-from av.video.stream import VideoStream
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from decart.emulator.render.graph import SOUND_RATE, TICKS
@@ -50,7 +45,7 @@ def open_picture(path: Path, name: str) -> Image.Image:
     """
     try:
         Image.init()
-        with Image.open(path, formats=[name for name in PICTURE_FORMATS if name in Image.OPEN]) as picture:
+        with Image.open(path, formats=[kind for kind in PICTURE_FORMATS if kind in Image.OPEN]) as picture:
             _refuse_huge(picture.width, picture.height, name)
             picture.load()
             upright = ImageOps.exif_transpose(picture)
@@ -78,66 +73,8 @@ def _refuse_huge(width: int, height: int, name: str) -> None:
         raise RenderError(f"{name} has too many pixels ({width}x{height})")
 
 
-@attrs.frozen
 class Clip:
     """An open video, whose frames can be read once.
-
-    Attributes:
-        name: The name of the file's field in the request.
-        stream: The video track.
-        first: The first frame.
-        rest: The other frames.
-        rate: The average frames per second.
-        start: The timestamp of the first frame, in seconds.
-    """
-
-    name: str
-    stream: VideoStream
-    first: av.VideoFrame
-    rest: Iterator[av.VideoFrame]
-    rate: Fraction
-    start: Fraction
-
-    @property
-    def is_portrait(self) -> bool:
-        """Whether the first frame is displayed taller than wide."""
-        wide, high = _display_size(self.first, self.stream)
-        return high > wide
-
-    def frames(self, size: tuple[int, int]) -> Iterator[tuple[av.VideoFrame, int]]:
-        """Yield each frame, scaled to cover a size, with the quarter turns to the left that it needs.
-
-        Raises:
-            RenderError: The video is truncated or takes too long to decode.
-        """
-        second, reformatter = Fraction(-1), VideoReformatter()
-        for number, frame in enumerate(chain([self.first], self.rest)):
-            timestamp = _timestamp(frame, self.start, max(Fraction(0), second + 1 / self.rate))
-            if timestamp >= MAX_CLIP_SECONDS or number >= MAX_FRAMES:
-                return
-            if timestamp > second:  # of two frames with the same timestamp only one would be visible
-                second, turns = timestamp, _quarter_turns(frame)
-                sides = _display_size(frame, self.stream)
-                scale = max(size[0] / sides[0], size[1] / sides[1])
-                shown = [max(least, math.ceil(side * scale)) for least, side in zip(size, sides, strict=True)]
-                scaled = reformatter.reformat(
-                    frame, *(shown[::-1] if turns % 2 else shown), "yuv420p", None, Colorspace.ITU709, "BICUBIC"
-                )
-                scaled.pts, scaled.time_base = round(second * TICKS), Fraction(1, TICKS)
-                yield scaled, turns
-        self._refuse_cut_off(second + 1 / self.rate)
-
-    def _refuse_cut_off(self, length: Fraction) -> None:
-        """Refuse a file that ends well before its declared length."""
-        declared = (self.stream.duration or 0) * (self.stream.time_base or 0)
-        if length < declared * MIN_COMPLETE:
-            actual, expected = f"{float(length):.1f}", f"{float(declared):.1f}"
-            raise RenderError(f"{self.name} is cut off: it has {actual} of {expected} seconds")
-
-
-@contextmanager
-def open_clip(path: Path, name: str) -> Iterator[Clip]:
-    """Open a video and read its first frame.
 
     Args:
         path: The file.
@@ -146,21 +83,87 @@ def open_clip(path: Path, name: str) -> Iterator[Clip]:
     Raises:
         RenderError: The file is not a video, or is broken or too large.
     """
-    with _open_media(path, name) as container:
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._container, self._name = _open_media(path, name), name
         # The cover picture of an audio file is a video stream, too.
-        streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+        streams = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
         if not streams:
             raise RenderError(f"{name} has no video in it, only sound")
-        frames = _decode(container, streams[0], name)
-        first = next(frames, None)
+        self._stream, self._rest = streams[0], self._decode()
+        first = next(self._rest, None)
         if first is None:
             raise RenderError(f"{name} is a video without frames")
-        rate = streams[0].average_rate
-        if not rate or not 1 <= rate <= MAX_RATE:
-            rate = Fraction(25)
+        self._first = first
+        rate = self._stream.average_rate
+        rate = rate if rate and 1 <= rate <= MAX_RATE else Fraction(25)
         # PyAV 19 and later return a type of their own.
-        rate = Fraction(rate.numerator, rate.denominator).limit_denominator(1001)
-        yield Clip(name, streams[0], first, frames, rate, _timestamp(first, Fraction(0), Fraction(0)))
+        self.rate = Fraction(rate.numerator, rate.denominator).limit_denominator(1001)
+        self.start = self._timestamp(first, Fraction(0))  # of the first frame, in seconds
+        self.is_portrait = self._display_size(first)[0] < self._display_size(first)[1]
+
+    def frames(self, size: tuple[int, int]) -> Iterator[tuple[av.VideoFrame, int]]:
+        """Yield each frame, scaled to cover a size, with the quarter turns to the left that it needs.
+
+        Raises:
+            RenderError: The video is truncated or takes too long to decode.
+        """
+        second, reformatter = Fraction(-1), VideoReformatter()
+        for number, frame in enumerate(chain([self._first], self._rest)):
+            timestamp = self._timestamp(frame, max(Fraction(0), second + 1 / self.rate) + self.start) - self.start
+            if timestamp >= MAX_CLIP_SECONDS or number >= MAX_FRAMES:
+                return
+            if timestamp > second:  # of two frames with the same timestamp only one would be visible
+                second, turns, sides = timestamp, _quarter_turns(frame), self._display_size(frame)
+                scale = max(size[0] / sides[0], size[1] / sides[1])
+                shown = [max(least, math.ceil(side * scale)) for least, side in zip(size, sides, strict=True)]
+                wide, high = shown[::-1] if turns % 2 else shown
+                scaled = reformatter.reformat(frame, wide, high, "yuv420p", None, Colorspace.ITU709, "BICUBIC")
+                scaled.pts, scaled.time_base = round(second * TICKS), Fraction(1, TICKS)
+                yield scaled, turns
+        length, declared = second + 1 / self.rate, (self._stream.duration or 0) * (self._stream.time_base or 0)
+        if length < declared * MIN_COMPLETE:
+            raise RenderError(f"{self._name} is cut off: it has {float(length):.1f} of {float(declared):.1f} seconds")
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        """Yield the frames; turn every decoding failure into a ``RenderError``."""
+        deadline, name = time.monotonic() + MAX_DECODE_SECONDS, self._name
+        try:
+            context = self._stream.codec_context
+            if not context.width or not context.height:
+                raise RenderError(f"{name} is a broken video, or has too many pixels")
+            _refuse_huge(context.width, context.height, name)
+            # Later frames may be larger than declared; the decoder refuses those.
+            context.options = {"max_pixels": str(MAX_PIXELS)}
+            context.thread_count = 2
+            for packet in self._container.demux(self._stream):
+                if time.monotonic() > deadline:
+                    raise RenderError(f"{name} takes too long to decode")
+                for frame in packet.decode():
+                    _refuse_huge(frame.width, frame.height, name)
+                    short, long = sorted(self._display_size(frame))
+                    if long > MAX_ASPECT * short:  # it would become huge when it is scaled to fill a common size
+                        raise RenderError(f"{name} is too long and narrow ({frame.width}x{frame.height})")
+                    yield frame
+        except (FFmpegError, ValueError, AttributeError) as error:
+            # The AttributeError: PyAV has no codec context for an unknown codec.
+            raise RenderError(f"{name} is a broken video") from error
+        finally:
+            self._container.close()
+
+    def _timestamp(self, frame: av.VideoFrame, otherwise: Fraction) -> Fraction:
+        """Return when a frame is displayed, in seconds."""
+        return otherwise if frame.pts is None or not frame.time_base else frame.pts * frame.time_base
+
+    def _display_size(self, frame: av.VideoFrame) -> tuple[Fraction, Fraction]:
+        """Return the width and height at which a player displays the frame."""
+        wide, high = frame.width * Fraction(self._stream.sample_aspect_ratio or 1), Fraction(frame.height)
+        return (high, wide) if _quarter_turns(frame) % 2 else (wide, high)
+
+
+def _quarter_turns(frame: av.VideoFrame) -> int:
+    """Return how many times a frame must be rotated left by 90 degrees."""
+    return round(frame.rotation / 90) % 4
 
 
 def _open_media(path: Path, name: str) -> InputContainer:
@@ -172,52 +175,8 @@ def _open_media(path: Path, name: str) -> InputContainer:
         raise RenderError(f"{name} is not a video that can be decoded") from error
 
 
-def _decode(container: InputContainer, stream: VideoStream, name: str) -> Iterator[av.VideoFrame]:
-    """Yield the frames of a video; turn every decoding failure into a ``RenderError``."""
-    deadline = time.monotonic() + MAX_DECODE_SECONDS
-    try:
-        if not stream.codec_context.width or not stream.codec_context.height:
-            raise RenderError(f"{name} is a broken video, or has too many pixels")
-        _refuse_huge(stream.codec_context.width, stream.codec_context.height, name)
-        # Later frames may be larger than declared; the decoder refuses those.
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-        stream.codec_context.thread_count = 2
-        for packet in container.demux(stream):
-            if time.monotonic() > deadline:
-                raise RenderError(f"{name} takes too long to decode")
-            for frame in packet.decode():
-                _refuse_huge(frame.width, frame.height, name)
-                short, long = sorted(_display_size(frame, stream))
-                if long > MAX_ASPECT * short:  # it would become huge when it is scaled to fill a common size
-                    raise RenderError(f"{name} is too long and narrow ({frame.width}x{frame.height})")
-                yield frame
-    except (FFmpegError, ValueError, AttributeError) as error:
-        # The AttributeError: PyAV has no codec context for an unknown codec.
-        raise RenderError(f"{name} is a broken video") from error
-
-
-def _timestamp(frame: av.VideoFrame, start: Fraction, otherwise: Fraction) -> Fraction:
-    """Return when a frame is displayed, in seconds after ``start``."""
-    if frame.pts is None or not frame.time_base:
-        return otherwise
-    return frame.pts * frame.time_base - start
-
-
-def _quarter_turns(frame: av.VideoFrame) -> int:
-    """Return how many times a frame must be rotated left by 90 degrees."""
-    return round(frame.rotation / 90) % 4
-
-
-def _display_size(frame: av.VideoFrame, stream: VideoStream) -> tuple[Fraction, Fraction]:
-    """Return the width and height at which a player displays the frame."""
-    wide, high = frame.width * Fraction(stream.sample_aspect_ratio or 1), Fraction(frame.height)
-    return (high, wide) if _quarter_turns(frame) % 2 else (wide, high)
-
-
 def read_sound(path: Path, start: Fraction) -> list[av.AudioFrame]:
-    """Return the sound of a video as 48 kHz stereo, at most 12 MB.
-
-    Missing or broken sound is not an error, since a video is useful without its sound.
+    """Return the sound of a video as 48 kHz stereo, at most 12 MB; missing or broken sound is not an error.
 
     Args:
         path: The video.
@@ -231,12 +190,12 @@ def read_sound(path: Path, start: Fraction) -> list[av.AudioFrame]:
                 if time.monotonic() > deadline or (frame and frame.sample_rate < MIN_SOUND_RATE):
                     return []
                 for part in resampler.resample(frame):
-                    second = part.pts * part.time_base - start
+                    second = (part.pts or 0) * (part.time_base or 0) - start
                     if second >= MAX_CLIP_SECONDS:
                         return frames
                     if second >= 0:
                         part.pts, part.time_base = round(second * SOUND_RATE), Fraction(1, SOUND_RATE)
                         frames.append(part)
-    except Exception:
+    except Exception:  # a video is useful without its sound
         return []
     return frames

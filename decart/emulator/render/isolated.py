@@ -1,13 +1,10 @@
 """Render in a separate process, so that a hostile file that crashes, hangs or bloats it cannot harm the server."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -15,7 +12,6 @@ import attrs
 
 from decart.emulator.render.job import RenderError, RenderJob, removed_on_error
 
-_START = "from decart.emulator.render.isolated import main; main()"
 _NOT_RENDERED = 3  # the exit status for a job that cannot be rendered; the reason is on stdout, as JSON
 
 
@@ -53,17 +49,17 @@ class IsolatedRenderer:
             RuntimeError: The renderer has a bug.
         """
         job.check()
-        fields = attrs.asdict(job, recurse=False) | {"trajectory": list(map(list, job.trajectory))}
-        fields["inputs"] = {name: str(path.absolute()) for name, path in job.inputs.items()}
-        command = json.dumps([self.function, fields, str(target.absolute()), self.memory])
+        target = target.absolute()
+        inputs = {name: str(path.absolute()) for name, path in job.inputs.items()}
+        fields = attrs.asdict(job, recurse=False) | {"inputs": inputs, "trajectory": [*map(tuple, job.trajectory)]}
         with removed_on_error(target):
             try:
                 done = subprocess.run(
-                    [sys.executable, "-c", _START],
-                    input=command.encode(),
+                    [sys.executable, "-c", "from decart.emulator.render.isolated import main; main()"],
+                    input=json.dumps([self.function, fields, str(target), self.memory]).encode(),
                     capture_output=True,
                     timeout=self.seconds,
-                    cwd=target.absolute().parent,  # so that no module is imported from the server's working directory
+                    cwd=target.parent,  # so that no module is imported from the server's working directory
                     env=_environment(),
                 )
             except subprocess.TimeoutExpired:
@@ -71,21 +67,17 @@ class IsolatedRenderer:
             if done.returncode == _NOT_RENDERED:
                 raise RenderError(json.loads(done.stdout))
             if done.returncode < 0:
-                name = f"signal {-done.returncode}"
-                with suppress(ValueError):
-                    name = signal.Signals(-done.returncode).name
+                names = {number.value: number.name for number in signal.Signals}
+                name = names.get(-done.returncode, f"signal {-done.returncode}")
                 raise RenderError(f"the renderer crashed ({name}); a file may be broken")
             if done.returncode:
                 raise RuntimeError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
 
 
 def _environment() -> dict[str, str]:
-    """Return a minimal environment for the process: its module path, and no inherited variables, such as keys.
-
-    Windows starts no process without ``SYSTEMROOT``.
-    """
+    """Return a minimal environment for the process: its module path, and no inherited variables, such as keys."""
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-    needed = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}
+    needed = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # Windows needs it
     return {**needed, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -93,10 +85,14 @@ def main() -> None:
     """Run the command on stdin, in the separate process."""
     function, fields, target, memory = json.loads(sys.stdin.read())
     fields["inputs"] = {name: Path(path) for name, path in fields["inputs"].items()}
-    fields["trajectory"] = list(map(tuple, fields["trajectory"]))
+    fields["trajectory"] = [*map(tuple, fields["trajectory"])]
     module, _, name = function.partition(":")
     render = getattr(import_module(module), name)
-    _limit_memory(memory)
+    if sys.platform != "win32":  # Windows has no such limit
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (memory if hard < 0 else min(memory, hard), hard))
     try:
         render(RenderJob(**fields), Path(target))
         return
@@ -106,13 +102,3 @@ def main() -> None:
         reason = "rendering takes too much memory"
     print(json.dumps(reason))
     sys.exit(_NOT_RENDERED)
-
-
-def _limit_memory(most: int) -> None:
-    """Limit the address space of this process, in bytes, where the system supports it."""
-    try:
-        import resource
-    except ImportError:
-        return  # Windows has no such limit
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))

@@ -1,7 +1,5 @@
 """Render jobs: what to render, the error if that is impossible, and the limits that keep a render small."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import re

@@ -1,13 +1,10 @@
 """Draw an animated scene for a prompt: sky, land, water, weather, birds and flying cars."""
 
-from __future__ import annotations
-
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from decart.emulator.render.caption import overlay
-from decart.emulator.render.drawing import Layer, Painter
+from decart.emulator.render.drawing import Floats, Layer, Painter
 from decart.emulator.render.graph import Graph, Node
 from decart.emulator.render.job import RenderJob
 from decart.emulator.render.scenery import choose_scenery, mix
@@ -72,7 +69,7 @@ def _add_water(graph: Graph, node: Node, painter: Painter, horizon: int, sun_x: 
     return graph.overlay(above, graph.chain(graph.overlay(water, shine), f"scale={full}"), 0, horizon)
 
 
-def _roll(graph: Graph, values: NDArray[np.float32], size: tuple[int, int], period: int, fps: int) -> Node:
+def _roll(graph: Graph, values: Floats, size: tuple[int, int], period: int, fps: int) -> Node:
     """Add a grey picture that repeats itself from left to right, and moves by a sixth of that distance per second."""
     picture = Image.fromarray(values.clip(0, 255).astype(np.uint8))
     return graph.chain(graph.still(picture, fps), f"crop={size[0]}:{size[1]}:x='mod({period / 6}*t,{period})':y=0")

@@ -1,7 +1,5 @@
 """Choose the contents of a scene by the words of a prompt."""
 
-from __future__ import annotations
-
 import attrs
 from PIL import ImageColor
 
@@ -12,25 +10,15 @@ Colour = tuple[int, ...]
 
 @attrs.frozen
 class Palette:
-    """The colours of a scene.
+    """The colours of a scene."""
 
-    Attributes:
-        top: The sky overhead.
-        middle: The sky half-way down.
-        horizon: The sky at the horizon, and the haze over distant things.
-        far: The farthest land.
-        near: The nearest land.
-        sun: The disc and glow of the sun or moon.
-        dark: Whether it is night, with stars and lit windows.
-    """
-
-    top: Colour
-    middle: Colour
-    horizon: Colour
-    far: Colour
-    near: Colour
-    sun: Colour
-    dark: bool = False
+    top: Colour  # the sky overhead
+    middle: Colour  # the sky half-way down
+    horizon: Colour  # the sky at the horizon, and the haze over distant things
+    far: Colour  # the farthest land
+    near: Colour  # the nearest land
+    sun: Colour  # the disc and glow of the sun or moon
+    dark: bool  # whether it is night, with stars and lit windows
 
 
 PALETTES = {
@@ -99,8 +87,10 @@ def choose_scenery(job: RenderJob) -> Scenery:
         )
     shift = [random.randint(-10, 10) for _ in range(3)]  # seeds differ in mood as well as in shape
     *colours, sun = map(ImageColor.getrgb, PALETTES[name].split())
-    tinted = (tuple(min(255, max(0, a + b)) for a, b in zip(colour, shift, strict=True)) for colour in colours)
-    return Scenery(Palette(*tinted, sun, dark=name in ("neon", "night")), lands, extras)
+    top, middle, horizon, far, near = (
+        tuple(min(255, max(0, a + b)) for a, b in zip(colour, shift, strict=True)) for colour in colours
+    )
+    return Scenery(Palette(top, middle, horizon, far, near, sun, name in ("neon", "night")), lands, extras)
 
 
 def mix(one: Colour, other: Colour, fraction: float) -> Colour:

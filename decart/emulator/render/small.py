@@ -1,7 +1,5 @@
 """Render tiny results in milliseconds, for tests that need a valid file but not a nice picture."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Make videos from pictures: a camera move, a movement along a trajectory, or a fade."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 from PIL import Image, ImageDraw, ImageOps

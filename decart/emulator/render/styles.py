@@ -1,7 +1,5 @@
 """Styles for pictures and videos, chosen by the words of a prompt."""
 
-from __future__ import annotations
-
 import colorsys
 
 from PIL import Image, ImageOps, ImageStat
@@ -43,7 +41,9 @@ def add_style(graph: Graph, node: Node, job: RenderJob, reference: Image.Image |
         node = graph.chain(node, *first.split())
     if name in ("noir", "sepia"):  # with dark corners
         corners = Image.new("RGB", job.size)
-        corners.putalpha(Image.radial_gradient("L").resize(job.size).point(lambda level: max(0, level - 70) * 0.8))
+        corners.putalpha(
+            Image.radial_gradient("L").resize(job.size).point([max(0, level - 70) * 4 // 5 for level in range(256)])
+        )
         node = graph.overlay(node, graph.still(corners))
     return node
 

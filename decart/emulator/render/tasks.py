@@ -1,9 +1,6 @@
 """Render a job by the filter graph for its task."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack
 from fractions import Fraction
 from itertools import groupby, islice
 from pathlib import Path
@@ -15,7 +12,7 @@ from PIL import Image, ImageOps
 
 from decart.emulator.render.caption import overlay
 from decart.emulator.render.graph import TICKS, Graph, MissingFilterError, Movie, Parts, save_png, to_frame, write_movie
-from decart.emulator.render.inputs import Clip, open_clip, open_picture, read_sound
+from decart.emulator.render.inputs import Clip, open_picture, read_sound
 from decart.emulator.render.job import PICTURE_TASKS, RenderJob, removed_on_error
 from decart.emulator.render.stills import add_camera, add_fade, add_motion
 from decart.emulator.render.styles import add_style
@@ -38,7 +35,7 @@ def draw(job: RenderJob, target: Path, filters: Collection[str] = frozenset(av.f
         RenderError: The job cannot be rendered; the message says why.
     """
     job.check()
-    with removed_on_error(target), ExitStack() as stack:
+    with removed_on_error(target):
         if job.task in PICTURE_TASKS:
             _draw_picture(job, target, filters)
             return
@@ -46,7 +43,7 @@ def draw(job: RenderJob, target: Path, filters: Collection[str] = frozenset(av.f
         if job.task in _STILLS or job.task == "text-to-video":
             movie = Movie(job.size, Fraction(job.fps), _or_plain(job, _animate(job, filters)))
         else:
-            clip = stack.enter_context(open_clip(job.input("data"), "data"))
+            clip = Clip(job.input("data"), "data")
             short, long = sorted(job.size)
             job = attrs.evolve(
                 job, width=short if clip.is_portrait else long, height=long if clip.is_portrait else short
@@ -87,8 +84,9 @@ def _reference(job: RenderJob) -> tuple[Image.Image | None, Parts]:
     if "reference_image" not in job.inputs:
         return None, parts
     reference, unit = open_picture(job.input("reference_image"), "reference_image"), min(job.size)
+    side = max(4, round(unit * 0.22))
     small = reference.copy()
-    small.thumbnail((max(4, round(unit * 0.22)),) * 2)
+    small.thumbnail((side, side))
     card = ImageOps.expand(small, 2, "white").convert("RGBA")
     return reference, [*parts, (card, (round(unit * 0.04), job.height - card.height - round(unit * 0.04)))]
 
@@ -97,7 +95,8 @@ def _draw_picture(job: RenderJob, target: Path, filters: Collection[str]) -> Non
     """Write a PNG file."""
     even = attrs.evolve(job, width=job.width + job.width % 2, height=job.height + job.height % 2)
     frames = _restyle(job, filters) if "data" in job.inputs else _animate(even, filters)
-    save_png(next(_or_plain(job, frames)).to_image().crop((0, 0, *job.size)), target)
+    picture = next(_or_plain(job, frames)).to_image()  # type: ignore[no-untyped-call,unused-ignore]
+    save_png(picture.crop((0, 0, *job.size)), target)
 
 
 def _restyle(job: RenderJob, filters: Collection[str]) -> Iterator[av.VideoFrame]:
