@@ -131,12 +131,11 @@ class Painter:
         shade = np.zeros(width, np.float32)
         if kind == "forest":
             ground, outline = outline, outline * 0.25
-            for middle in np.cumsum(self.random.uniform(0.08, 0.2, width) * rise).astype(np.intp):
+            middles = np.cumsum(self.random.uniform(0.08, 0.2, width) * rise).astype(np.intp)
+            for middle in middles[middles < width]:
                 tall = self.random.uniform(0.4, 0.72)
                 half = max(2, round(tall * rise * 0.24))
                 columns = np.arange(max(0, middle - half), min(width, middle + half))
-                if not columns.size:
-                    break
                 part = 1 - abs(columns - middle) / half
                 tree = ground[columns].mean() * 0.25 + tall * (part + 0.035 * np.sin(part * 40))
                 shade[columns[tree > outline[columns]]] = self.random.uniform(0, 0.14)

@@ -91,6 +91,7 @@ class Clip:
         if not streams:
             raise RenderError(f"{name} has no video in it, only sound")
         self._stream, self._rest = streams[0], self._decode()
+        self._declared = (self._stream.duration or 0) * (self._stream.time_base or 0)  # the length, in seconds
         first = next(self._rest, None)
         if first is None:
             raise RenderError(f"{name} is a video without frames")
@@ -121,7 +122,7 @@ class Clip:
                 scaled = reformatter.reformat(frame, wide, high, "yuv420p", None, Colorspace.ITU709, "BICUBIC")
                 scaled.pts, scaled.time_base = round(second * TICKS), Fraction(1, TICKS)
                 yield scaled, turns
-        length, declared = second + 1 / self.rate, (self._stream.duration or 0) * (self._stream.time_base or 0)
+        length, declared = second + 1 / self.rate, self._declared
         if length < declared * MIN_COMPLETE:
             raise RenderError(f"{self._name} is cut off: it has {float(length):.1f} of {float(declared):.1f} seconds")
 
@@ -183,6 +184,7 @@ def read_sound(path: Path, start: Fraction) -> list[av.AudioFrame]:
         start: The timestamp of its first frame, in seconds; sound before that is cut.
     """
     frames: list[av.AudioFrame] = []
+    end = 0
     resampler, deadline = av.AudioResampler("fltp", "stereo", SOUND_RATE), time.monotonic() + MAX_SOUND_SECONDS
     try:
         with _open_media(path, "data") as source:
@@ -190,12 +192,13 @@ def read_sound(path: Path, start: Fraction) -> list[av.AudioFrame]:
                 if time.monotonic() > deadline or (frame and frame.sample_rate < MIN_SOUND_RATE):
                     return []
                 for part in resampler.resample(frame):
-                    second = (part.pts or 0) * (part.time_base or 0) - start
-                    if second >= MAX_CLIP_SECONDS:
-                        return frames
-                    if second >= 0:
-                        part.pts, part.time_base = round(second * SOUND_RATE), Fraction(1, SOUND_RATE)
+                    pts = round(((part.pts or 0) * (part.time_base or 0) - start) * SOUND_RATE)
+                    if pts >= 0:
+                        part.pts, part.time_base = max(end, pts), Fraction(1, SOUND_RATE)  # never back in time
+                        end = part.pts + part.samples
                         frames.append(part)
+                    if end >= MAX_CLIP_SECONDS * SOUND_RATE:
+                        return frames
     except Exception:  # a video is useful without its sound
         return []
     return frames
