@@ -54,7 +54,7 @@ class Painter:
         rows, columns = np.ogrid[: self.height : 2, : self.width : 2]  # half the size: the light has no details
         distance = np.hypot(rows - np.float32(sun_y), columns - np.float32(sun_x)) / np.float32(self.unit * 0.05)
         glow = (0.55 * np.exp(-distance / 1.6) + 0.3 * np.exp(-distance / 6)) * np.float32(1 - self.palette.dark / 2)
-        light = Image.fromarray(np.maximum(((1 - distance) * self.unit * 0.025 + 0.5).clip(0, 1), glow))
+        light = Image.fromarray(np.maximum(((1 - distance) * self.unit * 0.016 + 0.5).clip(0, 1), glow))
         light = light.resize((self.width, self.height), Image.Resampling.BILINEAR)
         pixels += (np.array(self.palette.sun, np.float32) - pixels) * np.asarray(light)[..., None]
         return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
@@ -114,7 +114,7 @@ class Painter:
             snow = ((ragged - depth) / 2).clip(0, 1) * (0.3 if self.palette.dark else 0.55)
             pixels += (255 - pixels) * snow[..., None]
         if kind == "city":
-            self._light_windows(pixels[: rise + rise // 4], depth[: rise + rise // 4], near)
+            self._light_windows(pixels[:rise], depth[:rise], near)
         return self._drift(np.dstack([pixels.clip(0, 255), (depth + 1).clip(0, 1) * 255]).astype(np.uint8), top, speed)
 
     def _outline(self, kind: str, width: int, rise: int) -> tuple[Floats, Floats]:
