@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from decart.emulator.render.graph import Graph, Node
 from decart.emulator.render.job import RenderJob
 from decart.emulator.render.scenery import Palette, mix
 
@@ -16,33 +16,23 @@ BEATS = 16
 """The pictures of a bird's wingbeat."""
 
 
-@attrs.frozen
-class Layer:
-    """A window into a picture, and its place in the frame; positions are expressions of ``t``, in seconds."""
-
-    picture: Image.Image
-    size: tuple[int, int]  # of the window
-    left: str = "0"  # edge of the window in the picture
-    top: str = "0"
-    x: str = "0"  # left edge of the window in the frame
-    y: float = 0
-
-
 class Painter:
-    """Draws the parts of one scene.
+    """Draws one scene, the farthest things first: adds pictures to a graph, and moves them over what is there already.
 
     Args:
+        graph: The graph.
         job: The job, whose width and height are even.
         palette: The colours.
     """
 
-    def __init__(self, job: RenderJob, palette: Palette) -> None:
-        self.width, self.height, self.seconds = job.width, job.height, job.seconds
-        self.unit = min(job.size)  # everything is scaled by the shorter side
+    def __init__(self, graph: Graph, job: RenderJob, palette: Palette) -> None:
+        self.graph, self.fps, self.seconds = graph, job.fps, job.seconds
+        self.width, self.height, self.unit = job.width, job.height, min(job.size)
         self.palette = palette
         self.random = np.random.default_rng(job.random("shapes").getrandbits(128))
+        self.node: Node
 
-    def sky(self, horizon: int, sun_x: int) -> Image.Image:
+    def sky(self, horizon: int, sun_x: int) -> None:
         """Paint a gradient down to the horizon, and a glowing sun or moon."""
         stops = np.array([self.palette.top, self.palette.middle, self.palette.horizon], np.float32)
         at = np.arange(self.height) / max(1, horizon)
@@ -57,11 +47,10 @@ class Painter:
         light = Image.fromarray(np.maximum(((1 - distance) * self.unit * 0.016 + 0.5).clip(0, 1), glow))
         light = light.resize((self.width, self.height), Image.Resampling.BILINEAR)
         pixels += (np.array(self.palette.sun, np.float32) - pixels) * np.asarray(light)[..., None]
-        return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+        self.node = self.graph.still(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), self.fps)
 
-    def stars(self, horizon: int) -> list[Layer]:
+    def stars(self, horizon: int) -> None:
         """Scatter stars, most of them faint and high up; a third of them is dimmed at a time."""
-        layers = []
         for turn in range(3):
             sky = np.zeros((2, horizon, self.width, 4), np.uint8)
             chance = self.random.random((3, max(8, self.width * horizon // 10500)))
@@ -69,11 +58,9 @@ class Painter:
             for row, strength in enumerate((220, 110)):
                 sky[row, *places, :3], sky[row, *places, 3] = 255, chance[2] ** 2 * strength
             top = f"{horizon}*lt(mod(t*0.9+{turn / 3},1),0.33)"
-            picture = Image.fromarray(sky.reshape(-1, self.width, 4))
-            layers.append(Layer(picture, (self.width, horizon), top=top))
-        return layers
+            self._add(Image.fromarray(sky.reshape(-1, self.width, 4)), (self.width, horizon), top=top)
 
-    def clouds(self, horizon: int) -> Layer:
+    def clouds(self, horizon: int) -> None:
         """Paint a strip of clouds that drifts across the sky."""
         speed, palette = self.width * 0.01, self.palette
         width, height = self._reach(speed), max(2, round(horizon * 0.4) * 2)
@@ -86,9 +73,9 @@ class Painter:
         strip[..., :3] = mix(palette.middle, palette.sun, 0.25 if palette.dark else 0.72)
         fade = np.sin(np.linspace(0, np.pi, height, dtype=np.float32)).clip(0)[:, None] ** 0.7
         strip[..., 3] = ((noise - noise.mean()) * 1.5 - 0.15).clip(0, 1) * fade * (115 if palette.dark else 204)
-        return self._drift(strip, 0, speed)
+        self._drift(strip, 0, speed)
 
-    def land(self, kind: str, bottom: int, nearness: float) -> Layer:
+    def land(self, kind: str, bottom: int, nearness: float) -> None:
         """Draw a strip of land; at a shore it ends at the ``bottom`` row, inland it fills the frame.
 
         Args:
@@ -115,7 +102,7 @@ class Painter:
             pixels += (255 - pixels) * snow[..., None]
         if kind == "city":
             self._light_windows(pixels[:rise], depth[:rise], near)
-        return self._drift(np.dstack([pixels.clip(0, 255), (depth + 1).clip(0, 1) * 255]).astype(np.uint8), top, speed)
+        self._drift(np.dstack([pixels.clip(0, 255), (depth + 1).clip(0, 1) * 255]).astype(np.uint8), top, speed)
 
     def _outline(self, kind: str, width: int, rise: int) -> tuple[Floats, Floats]:
         """Return the height of the land in each column, from 0 to 1, and how hazy the column is."""
@@ -166,9 +153,9 @@ class Painter:
         )
         pixels[window] += (lamp[window] - pixels[window]) * (0.85 if dark else 0.35)
 
-    def weather(self, snow: bool) -> list[Layer]:
+    def weather(self, snow: bool) -> None:
         """Draw falling snowflakes or raindrops: two pictures that repeat, at different speeds."""
-        layers, colour = [], (250, 252, 255) if snow else mix(self.palette.horizon, (255, 255, 255), 0.3)
+        colour = (250, 252, 255) if snow else mix(self.palette.horizon, (255, 255, 255), 0.3)
         for near in (1, 2):
             size = self.unit * (0.003 if snow else 0.02) * near
             picture = Image.new("RGBA", (self.width + round(size * 12), self.height * 2), (*colour, 0))
@@ -181,10 +168,9 @@ class Painter:
             speed = self.height * (0.08 * near if snow else 0.8 + 0.5 * near)
             sway = f"{size * 6}*(1+sin(t*1.3+{near}))" if snow else "0"
             fall = f"{self.height}-mod({speed}*t,{self.height})"
-            layers.append(Layer(picture, (self.width, self.height), sway, fall))
-        return layers
+            self._add(picture, (self.width, self.height), sway, fall)
 
-    def birds(self) -> Layer:
+    def birds(self) -> None:
         """Draw a loose flock of birds that fly in the same direction, in each phase of a wingbeat."""
         fine, width, height = 3, round(self.unit * 0.2) * 2, round(self.unit * 0.08) * 2
         sheet = Image.new("L", (width * fine, height * fine * BEATS))
@@ -200,13 +186,11 @@ class Painter:
         picture.putalpha(sheet.reduce(fine))
         start, y = self.random.uniform((0.02, 0.08), (0.4, 0.16))
         path = f"mod(({start}+0.05*t)*{self.width}+{width},{self.width + width})-{width}"
-        return Layer(
-            picture, (width, height), "0", f"{height}*mod(floor(t*{1.1 * BEATS}),{BEATS})", path, y * self.height
-        )
+        self._add(picture, (width, height), "0", f"{height}*mod(floor(t*{1.1 * BEATS}),{BEATS})", path, y * self.height)
 
-    def flyers(self) -> list[Layer]:
+    def flyers(self) -> None:
         """Draw flying cars as lights with trails, in lanes that run in both directions."""
-        layers, lamps = [], np.array([(120, 230, 255), (255, 120, 200), (255, 214, 130), (150, 255, 190)])
+        lamps = np.array([(120, 230, 255), (255, 120, 200), (255, 214, 130), (150, 255, 190)])
         for lane in range(5):
             near = (lane + 0.5) / 5
             length = min(self.width, max(6, round(self.unit * (0.04 + 0.09 * near))))
@@ -223,13 +207,10 @@ class Painter:
             move = f"{self.width}-mod({self.width * (0.05 + 0.13 * near)}*t,{self.width})"
             picture = Image.fromarray(np.concatenate([road, road], axis=1)[:, :: -1 if lane % 2 else 1])
             left = f"{self.width}-({move})" if lane % 2 else move
-            layers.append(
-                Layer(picture, (self.width, len(across)), left, y=self.height * self.random.uniform(0.12, 0.6))
-            )
-        return layers
+            self._add(picture, (self.width, len(across)), left, y=self.height * self.random.uniform(0.12, 0.6))
 
-    def _drift(self, strip: NDArray[np.uint8], y: int, speed: float) -> Layer:
-        """Return a layer that scrolls to the left by a number of pixels per second, in steps of half a pixel.
+    def _drift(self, strip: NDArray[np.uint8], y: int, speed: float) -> None:
+        """Add a strip that scrolls to the left by a number of pixels per second, in steps of half a pixel.
 
         Filters only move pictures by an even number of pixels, so there are four copies, half a pixel apart.
         """
@@ -238,7 +219,14 @@ class Painter:
             [part[:, shift:][:, : strip.shape[1] - 2] for shift in (0, 1) for part in (strip, half)]
         )
         top = f"{len(strip)}*floor(mod({speed}*t*2,4))"
-        return Layer(Image.fromarray(phases), (self.width, len(strip)), f"2*floor({speed}*t/2)", top, y=y)
+        self._add(Image.fromarray(phases), (self.width, len(strip)), f"2*floor({speed}*t/2)", top, y=y)
+
+    def _add(
+        self, picture: Image.Image, size: tuple[int, int], left: str = "0", top: str = "0", x: str = "0", y: float = 0
+    ) -> None:
+        """Add a window into a picture; its corners are expressions of ``t``, the time in seconds."""
+        window = f"crop={size[0]}:{size[1]}:x='{left}':y='{top}'"
+        self.node = self.graph.overlay(self.node, self.graph.chain(self.graph.still(picture, self.fps), window), x, y)
 
     def _reach(self, speed: float) -> int:
         """Return the width of a strip that drifts at a speed."""

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from decart.emulator.render.caption import overlay
-from decart.emulator.render.drawing import Floats, Layer, Painter
+from decart.emulator.render.drawing import Floats, Painter
 from decart.emulator.render.graph import Graph, Node
 from decart.emulator.render.job import RenderJob
 from decart.emulator.render.scenery import choose_scenery, mix
@@ -13,32 +13,27 @@ from decart.emulator.render.scenery import choose_scenery, mix
 def add_scene(graph: Graph, job: RenderJob) -> Node:
     """Add the scene for a job, whose width and height must be even, and return its endless frames."""
     scenery = choose_scenery(job)
-    painter, extras, wet = Painter(job, scenery.palette), scenery.extras, "water" in scenery.extras
+    painter, extras, wet = Painter(graph, job, scenery.palette), scenery.extras, "water" in scenery.extras
     horizon, sun_x = round(job.height * 0.3) * 2, round(job.width * painter.random.uniform(0.25, 0.75))
-    node = graph.still(painter.sky(horizon if wet else round(job.height * 0.8), sun_x), job.fps)
-    last, bottom = max(1, len(scenery.lands) - 1), horizon if wet else job.height
-    far = painter.stars(horizon) if scenery.palette.dark else []
-    far.append(painter.clouds(horizon))
-    far += [painter.land(kind, bottom, number / last) for number, kind in enumerate(scenery.lands)]
-    near = [painter.birds()] if "birds" in extras else []
-    near += painter.flyers() if "flyers" in extras else []
-    near += painter.weather("snowfall" in extras) if extras & {"snowfall", "rainfall"} else []
-    node = _add_layers(graph, node, far, job.fps)
+    painter.sky(horizon if wet else round(job.height * 0.8), sun_x)
+    if scenery.palette.dark:
+        painter.stars(horizon)
+    painter.clouds(horizon)
+    for number, kind in enumerate(scenery.lands):
+        painter.land(kind, horizon if wet else job.height, number / max(1, len(scenery.lands) - 1))
     if wet:
-        node = _add_water(graph, node, painter, horizon, sun_x, job.fps)
-    node = _add_layers(graph, node, near, job.fps)
-    return graph.stamp(node, overlay(job.size, job.model, job.prompt))
+        _add_water(painter, horizon, sun_x)
+    if "birds" in extras:
+        painter.birds()
+    if "flyers" in extras:
+        painter.flyers()
+    if extras & {"snowfall", "rainfall"}:
+        painter.weather("snowfall" in extras)
+    return graph.stamp(painter.node, overlay(job.size, job.model, job.prompt))
 
 
-def _add_layers(graph: Graph, node: Node, layers: list[Layer], fps: int) -> Node:
-    for layer in layers:
-        window = f"crop={layer.size[0]}:{layer.size[1]}:x='{layer.left}':y='{layer.top}'"
-        node = graph.overlay(node, graph.chain(graph.still(layer.picture, fps), window), layer.x, layer.y)
-    return node
-
-
-def _add_water(graph: Graph, node: Node, painter: Painter, horizon: int, sun_x: int, fps: int) -> Node:
-    """Lay water over the lower part of a stream, which reflects the upper part in waves.
+def _add_water(painter: Painter, horizon: int, sun_x: int) -> None:
+    """Lay water over the lower part of the scene, which reflects the upper part in waves.
 
     The waves are a picture of vertical offsets, drawn in perspective. They run diagonally, so they seem to roll when
     the picture is moved sideways.
@@ -49,14 +44,15 @@ def _add_water(graph: Graph, node: Node, painter: Painter, horizon: int, sun_x: 
     x = np.arange(width + period, dtype=np.float32) * np.float32(2 * np.pi / period)
     phase = 22 * np.log1p(4 * depth)
     waves = np.sin(phase * 1.9 - x * 2) + 0.6 * np.sin(phase * 4.3 + x * 3)
-    above, below = graph.split(node)
+    graph = painter.graph
+    above, below = graph.split(painter.node)
     full, top = f"{painter.width}:{painter.height - horizon}", max(0, 2 * horizon - painter.height)
     below = graph.chain(below, f"crop={full}:0:{top}", "vflip", f"scale={width}:{height}", "format=yuv420p")
     planes = []
     for plane, part in zip(graph.split(below, "extractplanes=y+u+v", 3), (1, 2, 2), strict=True):
         size = width // part, height // part
         offsets = 128 + (waves * (unit / part * (0.002 + 0.014 * depth)))[::part, ::part]
-        rolling = _roll(graph, offsets, size, period // part, fps)
+        rolling = _roll(painter, offsets, size, period // part)
         planes.append(graph.add("displace=edge=smear", plane, graph.still(Image.new("L", size, 128)), rolling))
     water = graph.add("mergeplanes=map1s=1:map2s=2:format=yuv420p", *planes)
     deep = Image.new("RGB", (width, height), mix(painter.palette.top, painter.palette.near, 0.35))
@@ -64,15 +60,16 @@ def _add_water(graph: Graph, node: Node, painter: Painter, horizon: int, sun_x: 
     water = graph.overlay(water, graph.still(deep))
     # Glints shine when a crest passes.
     glints = graph.still(_draw_glints((width, height), sun_x // 2, painter.random))
-    glints = graph.add("blend=all_mode=multiply", _roll(graph, waves * 2500, (width, height), period, fps), glints)
+    glints = graph.add("blend=all_mode=multiply", _roll(painter, waves * 2500, (width, height), period), glints)
     shine = graph.add("alphamerge", graph.still(Image.new("RGB", (width, height), painter.palette.sun)), glints)
-    return graph.overlay(above, graph.chain(graph.overlay(water, shine), f"scale={full}"), 0, horizon)
+    painter.node = graph.overlay(above, graph.chain(graph.overlay(water, shine), f"scale={full}"), 0, horizon)
 
 
-def _roll(graph: Graph, values: Floats, size: tuple[int, int], period: int, fps: int) -> Node:
+def _roll(painter: Painter, values: Floats, size: tuple[int, int], period: int) -> Node:
     """Add a grey picture that repeats itself from left to right, and moves by a sixth of that distance per second."""
     picture = Image.fromarray(values.clip(0, 255).astype(np.uint8))
-    return graph.chain(graph.still(picture, fps), f"crop={size[0]}:{size[1]}:x='mod({period / 6}*t,{period})':y=0")
+    still = painter.graph.still(picture, painter.fps)
+    return painter.graph.chain(still, f"crop={size[0]}:{size[1]}:x='mod({period / 6}*t,{period})':y=0")
 
 
 def _draw_glints(size: tuple[int, int], sun_x: int, random: np.random.Generator) -> Image.Image:
