@@ -92,9 +92,8 @@ class Painter:
         outline, shade = self._outline(kind, width, rise)
         depth = rows - rise * (1 - outline)
         mist = shade * (rows < rise) + rows / len(rows) * 0.45 * (1 - near)
-        pixels = np.array(mix(self.palette.far, self.palette.near, near), np.float32) * self._light(
-            kind, outline, depth, rise
-        )
+        colour = np.array(mix(self.palette.far, self.palette.near, near), np.float32)
+        pixels = colour * self._light(kind, outline, depth, rise)
         pixels += (np.array(self.palette.horizon, np.float32) - pixels) * mist[..., None]
         if kind == "mountains" and near < 0.9:  # snow lies on high ground, with a ragged edge
             ragged = (outline - 0.55).clip(0) * rise * (0.5 + self._noise(width, self.unit * 0.016))
@@ -108,8 +107,11 @@ class Painter:
         """Return the height of the land in each column, from 0 to 1, and how hazy the column is."""
         if kind == "city":
             broad = (self.unit * self.random.uniform(0.035, 0.11, width)).astype(np.intp) + 1
-            heights, shade = 0.2 + 0.8 * self.random.random(width) ** 1.4, self.random.uniform(0, 0.12, width)
-            return np.repeat(heights, broad)[:width], np.repeat(shade, broad)[:width]
+            heights, shade = (
+                0.2 + 0.8 * self.random.random(width, np.float32) ** 1.4,
+                self.random.random(width, np.float32),
+            )
+            return np.repeat(heights, broad)[:width], np.repeat(shade * 0.12, broad)[:width]
         outline, rugged = np.zeros(width, np.float32), kind == "mountains"
         for octave in range(6 if rugged else 2):
             wave = self._noise(width, self.unit * {"mountains": 0.42, "dunes": 0.7}.get(kind, 0.55) / 2**octave)
