@@ -81,6 +81,12 @@ def test_any_trajectory_of_numbers_makes_a_video(path: Any, tmp_path: Path, pict
     assert len(made(tmp_path, "motion", inputs={"data": picture}, trajectory=path)) == 10
 
 
+def test_a_trajectory_may_have_a_point_for_each_frame(tmp_path: Path, picture: Path) -> None:
+    path = [(frame, frame % 10 / 10, 0.5) for frame in range(600)]
+    frames = made(tmp_path, "motion", inputs={"data": picture}, seconds=6.0, fps=100, trajectory=path)
+    assert len(frames) == 600
+
+
 def test_a_fade_goes_from_the_first_picture_to_the_last(tmp_path: Path) -> None:
     for name, colours in (("start", ("red", "green")), ("end", ("blue", "white"))):
         halves(*colours).save(tmp_path / f"{name}.png")

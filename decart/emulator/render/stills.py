@@ -67,16 +67,10 @@ def add_motion(graph: Graph, job: RenderJob) -> Node:
     known = {frame: (x, y) for frame, x, y in job.trajectory}  # if a frame is given twice, its last point counts
     last = job.frame_count - 1
     frames = sorted({0, last, *(frame for frame in known if 0 < frame < last)})
+    frames = sorted({*frames[:: len(frames) // 256 + 1], last})  # an expression takes as long as it has points
     places = np.array([known[frame] for frame in sorted(known)]).clip(0, 1) * job.size
     path = [np.interp(frames, sorted(known), places[:, axis]).tolist() for axis in (0, 1)]
-    x, y = (
-        f"{line[0]}"
-        + "".join(
-            f"+{b - a}*clip((t*{job.fps}-{m})/{n - m},0,1)"
-            for (m, a), (n, b) in pairwise(zip(frames, line, strict=True))
-        )
-        for line in path
-    )
+    x, y = (_expression(frames, line, f"t*{job.fps}") for line in path)
     node = graph.chain(
         graph.still(picture),
         f"pad=3*{width}:3*{height}:{width}:{height}",
@@ -87,6 +81,16 @@ def add_motion(graph: Graph, job: RenderJob) -> Node:
     )
     line, dot = _draw_path(list(zip(*path, strict=True)), job.size)
     return graph.overlay(graph.overlay(node, graph.still(line)), graph.still(dot), f"{x}-w/2", f"{y}-h/2")
+
+
+def _expression(frames: list[int], line: list[float], frame: str) -> str:
+    """Return an expression for a coordinate that changes evenly from each point to the next one."""
+    terms = [f"{line[0]:.3f}"]
+    for (m, a), (n, b) in pairwise(zip(frames, line, strict=True)):
+        terms.append(f"{b - a:.3f}*clip(({frame}-{m})/{n - m},0,1)")
+    while len(terms) > 1:  # as a balanced tree, because libavfilter limits the depth of an expression
+        terms = ["(" + "+".join(terms[at : at + 2]) + ")" for at in range(0, len(terms), 2)]
+    return terms[0]
 
 
 def _draw_path(path: list[tuple[float, float]], size: tuple[int, int]) -> tuple[Image.Image, Image.Image]:
