@@ -74,6 +74,13 @@ def test_night_is_darker_than_day(tmp_path: Path) -> None:
     assert night.mean() + 40 < day.mean()
 
 
+def test_a_scene_shows_each_kind_of_land_that_the_prompt_names(tmp_path: Path) -> None:
+    city, both = (
+        made(tmp_path, "text-to-video", prompt=f"A city{more} at night")[0] for more in ("", " in the mountains")
+    )
+    assert difference(city, both) > 5
+
+
 @pytest.mark.parametrize("words", [PALETTE_WORDS, LAND_WORDS, OTHER_WORDS])
 def test_every_kind_of_scenery_can_be_rendered(words: dict[str, tuple[str, ...]], tmp_path: Path) -> None:
     pictures = [
