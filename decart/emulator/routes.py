@@ -15,7 +15,7 @@ from .forms import Form, check
 from .limits import CHUNK, DAY, LIFETIMES, VERIFY_LIMIT
 from .messages import Incoming, Refused, invalid, problem, reply
 from .render import RenderError
-from .render.mark import MARK
+from .render.job import MARK
 from .service import Emulator, Job
 
 # ---------------------------------------------------------------- jobs

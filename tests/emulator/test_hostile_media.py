@@ -27,7 +27,7 @@ from support.media import (
 )
 
 from decart.emulator.render import IsolatedRenderer, RenderError
-from decart.emulator.render.clips import MAX_FRAMES
+from decart.emulator.render.inputs import MAX_FRAMES
 from decart.emulator.render.tasks import draw
 
 PICTURES = ("image-to-video", "motion", "image-to-image")

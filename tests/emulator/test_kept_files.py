@@ -10,7 +10,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from decart.emulator.app import App
 from decart.emulator.limits import VERIFY_LIMIT
-from decart.emulator.render.mark import MARK
+from decart.emulator.render.job import MARK
 
 DAY = 24 * 60 * 60
 

@@ -9,9 +9,9 @@ import pytest
 from support.media import EDITS, SIZE, frames_of, job
 from support.pictures import difference, inputs_for, made
 
+from decart.emulator.render.caption import overlay
 from decart.emulator.render.scenery import LAND_WORDS, OTHER_WORDS, PALETTE_WORDS
 from decart.emulator.render.tasks import draw as render
-from decart.emulator.render.text import overlay
 
 
 @pytest.mark.parametrize("task", ["text-to-video", "image-to-video", "motion", "first-last-frame", *EDITS])
@@ -74,6 +74,13 @@ def test_night_is_darker_than_day(tmp_path: Path) -> None:
     assert night.mean() + 40 < day.mean()
 
 
+def test_a_scene_shows_each_kind_of_land_that_the_prompt_names(tmp_path: Path) -> None:
+    city, both = (
+        made(tmp_path, "text-to-video", prompt=f"A city{more} at night")[0] for more in ("", " in the mountains")
+    )
+    assert difference(city, both) > 5
+
+
 @pytest.mark.parametrize("words", [PALETTE_WORDS, LAND_WORDS, OTHER_WORDS])
 def test_every_kind_of_scenery_can_be_rendered(words: dict[str, tuple[str, ...]], tmp_path: Path) -> None:
     pictures = [
@@ -103,7 +110,7 @@ def test_any_prompt_can_be_shown(prompt: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(1280, 704), (704, 1280), (480, 832)])
 def test_text_stays_inside_the_frame(size: tuple[int, int]) -> None:
     for caption in ("short", "a longer one " * 40, "unbroken" * 60, "湖" * 200):
-        for drawn, (left, top) in overlay(size, "a-model", caption).parts:
+        for drawn, (left, top) in overlay(size, "a-model", caption):
             assert left >= 0
             assert top >= 0
             assert left + drawn.width <= size[0]
@@ -112,5 +119,5 @@ def test_text_stays_inside_the_frame(size: tuple[int, int]) -> None:
 
 def test_a_caption_is_shown_and_a_long_one_takes_more_space() -> None:
     none, short, long = (overlay((640, 360), "m", text) for text in ("", "A lake", "A lake " * 12))
-    assert (len(none.parts), len(short.parts), len(long.parts)) == (1, 2, 2)
-    assert long.parts[1][0].height > short.parts[1][0].height
+    assert (len(none), len(short), len(long)) == (1, 2, 2)
+    assert long[1][0].height > short[1][0].height

@@ -14,8 +14,8 @@ from PIL import Image
 from support.media import SIZE, SOUND_RATE, frames_of, job, write_video
 from support.pictures import difference, halves, made, times_of
 
-from decart.emulator.render.clips import MAX_CLIP_SECONDS
-from decart.emulator.render.filters import FILTER_WORDS
+from decart.emulator.render.inputs import MAX_CLIP_SECONDS
+from decart.emulator.render.styles import STYLE_WORDS
 from decart.emulator.render.tasks import draw as render
 
 
@@ -81,6 +81,12 @@ def test_any_trajectory_of_numbers_makes_a_video(path: Any, tmp_path: Path, pict
     assert len(made(tmp_path, "motion", inputs={"data": picture}, trajectory=path)) == 10
 
 
+def test_a_trajectory_may_have_a_point_for_each_frame(tmp_path: Path, picture: Path) -> None:
+    path = [(frame, frame % 10 / 10, 0.5) for frame in range(600)]
+    frames = made(tmp_path, "motion", inputs={"data": picture}, seconds=6.0, fps=100, trajectory=path)
+    assert len(frames) == 600
+
+
 def test_a_fade_goes_from_the_first_picture_to_the_last(tmp_path: Path) -> None:
     for name, colours in (("start", ("red", "green")), ("end", ("blue", "white"))):
         halves(*colours).save(tmp_path / f"{name}.png")
@@ -112,7 +118,7 @@ def test_each_filter_changes_the_picture_in_its_own_way(tmp_path: Path, video: P
     plain = frames_of(video)[5][30:]
     seen = [
         made(tmp_path, "video-restyle", prompt=f"in {words[0]} style", inputs={"data": video})[5][30:]
-        for words in FILTER_WORDS.values()
+        for words in STYLE_WORDS.values()
     ]
     seen.append(made(tmp_path, "video-edit", prompt="add a hat", inputs={"data": video})[5][30:])
     for number, frame in enumerate(seen):

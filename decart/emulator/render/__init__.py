@@ -1,11 +1,9 @@
 """Make real, playable placeholder videos and pictures for development.
 
 No model runs here, and a label in the corner of every result says so. Scenery is drawn from the words of a prompt,
-pictures are panned, zoomed or morphed, and videos go through ordinary image filters. That is enough to develop and test
-a program against.
+pictures are panned, zoomed or faded, and videos go through ordinary filters of libavfilter. That is enough to develop
+and test a program against.
 """
-
-from __future__ import annotations
 
 from pathlib import Path
 
@@ -16,17 +14,15 @@ from decart.emulator.render.small import render_small
 
 __all__ = ["Cached", "IsolatedRenderer", "RenderError", "RenderJob", "render", "render_small"]
 
-_ISOLATED = IsolatedRenderer()
-
 
 def render(job: RenderJob, target: Path) -> None:
     """Render the placeholder for a job in a separate process; see ``IsolatedRenderer``.
 
     Args:
-        job: What to render. The same job always produces the same frames.
+        job: What to render. The same job always produces the same file.
         target: The file to write: MP4 for the video tasks, PNG for the picture tasks. It is removed if the job fails.
 
     Raises:
         RenderError: The job cannot be rendered, or takes longer than three minutes; the message says why.
     """
-    _ISOLATED(job, target)
+    IsolatedRenderer()(job, target)

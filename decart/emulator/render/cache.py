@@ -1,7 +1,5 @@
 """Cache finished renders, so that a job that is submitted twice is rendered once."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil
@@ -16,23 +14,15 @@ import attrs
 
 from decart.emulator.render.job import RenderJob
 
-BLOCK = 1024 * 1024
-
 
 def fingerprint(job: RenderJob) -> str:
-    """Return a hash of everything that a render depends on: the options, the prompt and the content of the files.
-
-    Example:
-        >>> fingerprint(job) == fingerprint(attrs.evolve(job, seed=job.seed + 1))
-        False
-    """
+    """Return a hash of everything that a render depends on: the options, the prompt and the content of the files."""
     options = attrs.asdict(job, recurse=False, filter=attrs.filters.exclude("inputs", "trajectory"))
     digest = hashlib.sha256(ascii((sorted(options.items()), list(map(tuple, job.trajectory)))).encode())
     for name, path in sorted(job.inputs.items()):
         digest.update(f"|{name}:{path.stat().st_size}:".encode())
         with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 
@@ -51,9 +41,7 @@ class Cached:
         >>> Emulator(renderer=Cached(render, folder))  # doctest: +SKIP
     """
 
-    def __init__(
-        self, renderer: Callable[[RenderJob, Path], None], folder: Path, *, limit: int = 512 * 1024 * 1024
-    ) -> None:
+    def __init__(self, renderer: Callable[[RenderJob, Path], None], folder: Path, *, limit: int = 512 * 2**20) -> None:
         self._renderer = renderer
         self._folder = folder
         self._limit = limit
@@ -72,25 +60,12 @@ class Cached:
         """
         job.check()
         name = fingerprint(job)
-        if not self._fetch(name, target):
-            self._renderer(job, target)
-            self._store(name, target)
-
-    def _fetch(self, name: str, target: Path) -> bool:
-        """Link a cached file to the target; return whether there was one."""
-        with self._lock:
-            if name not in self._sizes:
-                return False
-            self._sizes.move_to_end(name)
-            try:
-                _link(self._folder / name, target)
-            except FileNotFoundError:  # somebody deleted it
-                del self._sizes[name]
-                return False
-            return True
-
-    def _store(self, name: str, target: Path) -> None:
-        """Add a file to the cache, and evict the least recently used ones if the cache is then too large."""
+        with self._lock, suppress(KeyError, FileNotFoundError):  # not cached, or deleted by somebody
+            size = self._sizes.pop(name)
+            _link(self._folder / name, target)
+            self._sizes[name] = size
+            return
+        self._renderer(job, target)
         size = target.stat().st_size
         with self._lock, suppress(OSError):  # a full disk must not fail the job
             if size > self._limit or name in self._sizes:

@@ -1,36 +1,25 @@
 """Render jobs: what to render, the error if that is impossible, and the limits that keep a render small."""
 
-from __future__ import annotations
-
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from random import Random
+from typing import Literal
 
 import attrs
 
-if TYPE_CHECKING:
-    import numpy as np
+MARK = "placeholder made by decart.emulator"
+"""The comment in every rendered file: it survives copying, and conversion by programs that preserve comments."""
 
-MAX_SIDE = 8192
-"""The largest width or height of a picture that is read or rendered, in pixels."""
-
-MAX_PIXELS = 40_000_000
-"""The most pixels in an input picture or frame; checked before anything is decoded."""
-
-MAX_OUTPUT_PIXELS = 4096 * 2304
-"""The most pixels in a rendered frame, so that a typo cannot exhaust the memory."""
-
-MIN_SIDE = 2
-"""The smallest width or height that is rendered: the minimum for yuv420p."""
-
-MAX_SECONDS = 60.0
-"""The longest video that is rendered from text or pictures."""
-
+MAX_SIDE = 8192  # the largest width or height of a picture that is read or rendered
+MAX_PIXELS = 40_000_000  # of an input picture or frame; checked before anything is decoded
+MAX_OUTPUT_PIXELS = 4096 * 2304  # so that a typo cannot exhaust the memory
+MIN_SIDE = 2  # the minimum for yuv420p
+MAX_SECONDS = 60.0  # of a video rendered from text or pictures
 MAX_FPS = 120
-"""The highest frame rate of a rendered video."""
 
 Layout = Literal["start", "end"]
 """The position of the index in a rendered MP4 file: before the frames, ready for streaming, or after them."""
@@ -39,16 +28,10 @@ PICTURE_TASKS = ("text-to-image", "image-to-image")
 """The tasks that produce a picture; the others produce a video."""
 
 INPUTS: dict[str, tuple[str, ...]] = {
-    "text-to-video": (),
-    "image-to-video": ("data",),
-    "motion": ("data",),
+    **dict.fromkeys(("text-to-video", "text-to-image"), ()),
+    **dict.fromkeys(("image-to-video", "motion", "image-to-image"), ("data",)),
+    **dict.fromkeys(("video-to-video", "video-edit", "video-restyle", "virtual-try-on"), ("data",)),
     "first-last-frame": ("start", "end"),
-    "video-to-video": ("data",),
-    "video-edit": ("data",),
-    "video-restyle": ("data",),
-    "virtual-try-on": ("data",),
-    "text-to-image": (),
-    "image-to-image": ("data",),
 }
 """The files that each task requires."""
 
@@ -64,8 +47,8 @@ class RenderJob:
     Attributes:
         task: The kind of job, such as ``"text-to-video"``.
         model: The name of the requested model, shown in the corner label.
-        prompt: The text whose words choose the scenery, filter or camera move.
-        seed: Varies the result; the same job always produces the same frames.
+        prompt: The text whose words choose the scenery, style or camera move.
+        seed: Varies the result; the same job always produces the same file.
         fps: Frames per second of a video rendered from text or pictures.
         width: Width in pixels; rounded down to an even number for videos.
         height: Height in pixels; rounded down to an even number for videos.
@@ -99,23 +82,22 @@ class RenderJob:
         return max(1, round(self.seconds * self.fps))
 
     def input(self, name: str) -> Path:
-        """Return the input file with this name.
-
-        Raises:
-            RenderError: The job has no such input, or the file does not exist.
-        """
+        """Return the input file with this name; a ``RenderError`` says that it does not exist."""
         path = self.inputs.get(name)
         if path is None or not path.is_file():
             raise RenderError(f"{name} is missing")
         return path
 
-    def random(self, purpose: str) -> np.random.Generator:
+    def random(self, purpose: str) -> Random:
         """Return a random generator that is seeded by this job and a purpose."""
-        import numpy as np  # an emulator that renders elsewhere does without it
-
         text = f"{purpose}|{self.model}|{self.seed}|{self.prompt}"
-        digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
-        return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+        return Random(hashlib.sha256(text.encode("utf-8", "replace")).digest())
+
+    def matches(self, meanings: Mapping[str, Iterable[str]]) -> list[str]:
+        """Return the meanings that a word of the prompt stands for, singular or plural, in the order of the mapping."""
+        words = set(re.findall(r"[^\W_]+", self.prompt.lower()))
+        words |= {word.removesuffix("s") for word in words}
+        return [name for name, known in meanings.items() if not words.isdisjoint(known)]
 
     def check(self) -> None:
         """Check everything but the content of the files.
@@ -137,6 +119,11 @@ class RenderJob:
             raise RenderError(f"seconds must be above 0 and at most {MAX_SECONDS:g}")
         if not all(math.isfinite(x) and math.isfinite(y) for _, x, y in self.trajectory):
             raise RenderError("trajectory has a point with a coordinate that is not a finite number")
+
+
+def words(**meanings: str) -> dict[str, tuple[str, ...]]:
+    """Return a mapping for ``RenderJob.matches``, from words that are separated by spaces."""
+    return {name: tuple(known.split()) for name, known in meanings.items()}
 
 
 @contextmanager

@@ -1,24 +1,13 @@
 """Render tiny results in milliseconds, for tests that need a valid file but not a nice picture."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from decart.emulator.render.cache import fingerprint
 from decart.emulator.render.job import PICTURE_TASKS, RenderJob, removed_on_error
-from decart.emulator.render.mark import save_png
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-SHORT_SIDE = 96
-"""The shorter side, in pixels; the longer one keeps the requested aspect ratio."""
-
-FPS = 4
-"""The frames per second of a clip, which lasts one second."""
+SHORT_SIDE = 96  # pixels of the shorter side; the longer one keeps the requested aspect ratio
+FPS = 4  # frames per second of a clip, which lasts one second
 
 
 def render_small(job: RenderJob, target: Path) -> None:
@@ -38,36 +27,22 @@ def render_small(job: RenderJob, target: Path) -> None:
     Example:
         >>> Emulator(renderer=render_small)  # doctest: +SKIP
     """
-    from decart.emulator.render.writer import TICKS, ClipWriter  # an emulator that renders elsewhere needs no codecs
+    from PIL import Image, ImageDraw, ImageFont  # an emulator that renders elsewhere needs no codecs
+
+    from decart.emulator.render.graph import TICKS, Movie, save_png, to_frame, write_movie
 
     job.check()
-    frames = _frames(job)
-    with removed_on_error(target):
-        if job.task in PICTURE_TASKS:
-            save_png(next(frames), target)
-            return
-        with ClipWriter(target, _size(job), Fraction(FPS), layout=job.layout) as writer:
-            for number, frame in enumerate(frames):
-                writer.write(frame, number * TICKS // FPS)
-
-
-def _size(job: RenderJob) -> tuple[int, int]:
-    """Return a small, even width and height with about the aspect ratio of the job."""
     scale = min(1.0, SHORT_SIDE / min(job.size))
     width, height = (max(2, round(side * scale / 2) * 2) for side in job.size)
-    return width, height
-
-
-def _frames(job: RenderJob) -> Iterator[Image.Image]:
-    """Yield the frames: the name of the model, and a growing bar."""
-    from PIL import Image, ImageDraw, ImageFont  # likewise
-
-    width, height = _size(job)
-    colour = tuple(int(part) for part in job.random(f"small|{fingerprint(job)}").integers(30, 180, 3))
-    font = ImageFont.load_default(11)
-    for number in range(FPS):
-        frame = Image.new("RGB", (width, height), colour)
-        draw = ImageDraw.Draw(frame)
-        draw.multiline_text((4, 4), f"{job.model}\n{job.task}\nplaceholder", "white", font)
+    random = job.random(f"small|{fingerprint(job)}")
+    picture = Image.new("RGB", (width, height), tuple(random.randint(30, 180) for _ in range(3)))
+    draw, frames = ImageDraw.Draw(picture), []
+    draw.multiline_text((4, 4), f"{job.model}\n{job.task}\nplaceholder", "white", ImageFont.load_default(11))
+    for number in range(FPS):  # a bar grows
         draw.rectangle((0, height - 6, width * (number + 1) // FPS, height), "white")
-        yield frame
+        frames.append(to_frame(picture, "yuv420p", number * TICKS // FPS))
+    with removed_on_error(target):
+        if job.task in PICTURE_TASKS:
+            save_png(picture, target)
+        else:
+            write_movie(Movie((width, height), Fraction(FPS), frames), target, job.layout)
