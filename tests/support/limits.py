@@ -85,6 +85,9 @@ def soft_limits(task: Task, tally: Tally, limits: int, moment: Callable[[], floa
             tally.fired += 1
             raise SoftTimeLimitExceeded
 
+    def is_at_work() -> bool:
+        return working
+
     def supervise() -> None:
         while started.acquire() and not over.wait(moment()):
             signal.pthread_kill(main, signal.SIGUSR1)
@@ -98,7 +101,7 @@ def soft_limits(task: Task, tally: Tally, limits: int, moment: Callable[[], floa
         try:
             working = True  # before the supervisor starts, or its only signal could be ignored
             started.release()
-            task.run(lambda: working)
+            task.run(is_at_work)
         except SoftTimeLimitExceeded:  # before the first call
             tally.hits += 1
     over.set()
