@@ -55,7 +55,7 @@ for side in ("_async", "_sync"):  # the packages themselves import nothing
 
 EMULATOR = """
 clock limits messages catalogue access files forms
-render.words render.job render.mark render
+render.job render
 layouts faults.table faults.fault faults.acting faults scenario
 requestlog assertions service routes app control front remembered virtual server
 __init__ __main__
