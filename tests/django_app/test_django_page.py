@@ -32,7 +32,7 @@ from videos.models import Job
 
 @pytest.fixture(scope="module")
 def names() -> dict[str, Any]:
-    """Run the programs of the page once, since Celery warns of a task that is defined again; return what they define."""
+    """Run the programs of the page once, since Celery warns of tasks that are defined again; return their names."""
     names: dict[str, Any] = {"__name__": "videos.documented", "__package__": "videos"}
     for program in documents.programs("docs/in-django.md"):
         documents.run(program, names, "docs/in-django.md")
