@@ -25,6 +25,7 @@ for name in list(os.environ):
         or name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
     ):
         del os.environ[name]
+os.environ["TERM"] = "xterm"  # on a dumb terminal, the command redraws no line
 
 # Cache bytecode whatever the environment says: otherwise, each pytest-xdist worker rewrites the assertions of all
 # tests, and each of hundreds of child processes compiles the package.
