@@ -42,8 +42,8 @@ settings.load_profile("untimed")
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist, there is no such hook
 def pytest_xdist_auto_num_workers() -> int:
-    """Have ``-n auto`` use four processes more than there are cores: half of the time, a test waits for something."""
-    return (os.cpu_count() or 1) + 4
+    """Have ``-n auto`` use six processes more than there are cores: half of the time, a test waits for something."""
+    return (os.cpu_count() or 1) + 6
 
 
 SLOWEST = {
