@@ -42,8 +42,8 @@ settings.load_profile("untimed")
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist, there is no such hook
 def pytest_xdist_auto_num_workers() -> int:
-    """Have ``-n auto`` use six processes more than there are cores: half of the time, a test waits for something."""
-    return (os.cpu_count() or 1) + 6
+    """Have ``-n auto`` use four processes more than there are cores: half of the time, a test waits for something."""
+    return (os.cpu_count() or 1) + 4
 
 
 SLOWEST = {
@@ -76,9 +76,16 @@ SLOWEST = {
 """The test files that take more than about 15 seconds each."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--heavy", action="store_true", help="also run the tests that take the most time of all")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the slowest files first, so that no pytest-xdist worker starts one when the others are about to finish."""
     items.sort(key=lambda item: item.path.stem not in SLOWEST)
+    for item in items:
+        if item.get_closest_marker("heavy") and not config.getoption("--heavy"):
+            item.add_marker(pytest.mark.skip(reason="tox -e heavy runs it"))
 
 
 @pytest.hookimpl(wrapper=True)

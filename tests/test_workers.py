@@ -186,10 +186,12 @@ def leaks(growth: Growth) -> list[str]:
     return [what for what, bound in bounds.items() if growth[what] > bound]
 
 
+@pytest.mark.heavy
 def test_half_an_hour_of_traffic_leaves_no_memory_files_or_threads_behind(traffic: tuple[Growth, Growth]) -> None:
     assert leaks(traffic[0]) == []
 
 
+@pytest.mark.heavy
 def test_the_measure_sees_a_leak_of_two_kibibytes_with_each_job(traffic: tuple[Growth, Growth]) -> None:
     assert leaks(traffic[1]) == ["rss", "blocks"]
 

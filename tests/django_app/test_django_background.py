@@ -19,7 +19,7 @@ from support.media import draw_in_small
 
 from decart.emulator import EmulatorServer
 
-pytestmark = [pytest.mark.slow, needs_chromium]
+pytestmark = [pytest.mark.slow, pytest.mark.heavy, needs_chromium]
 
 
 @pytest.fixture(scope="module")
