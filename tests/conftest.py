@@ -35,6 +35,11 @@ sys.dont_write_bytecode = False
 # A shell ignores Ctrl-C for what it runs in the background, and tests of interrupts would wait for it forever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# The objects of a forked child's parent stay as they are: libav waits forever for a thread that only the parent has when
+# such an object is collected in the child.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=gc.freeze)
+
 # A machine that is busy, or drawing its first text, is slow; that says nothing about the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
