@@ -35,8 +35,8 @@ sys.dont_write_bytecode = False
 # A shell ignores Ctrl-C for what it runs in the background, and tests of interrupts would wait for it forever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The objects of a forked child's parent stay as they are: libav waits forever for a thread that only the parent has when
-# such an object is collected in the child.
+# A forked child leaves its parent's objects alone: to collect one of libav's, it would wait forever for a thread that
+# only the parent has.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=gc.freeze)
 

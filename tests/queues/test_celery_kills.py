@@ -28,7 +28,11 @@ JOBS = int(os.environ.get("QUEUE_JOBS", "12"))
 KILLS = int(os.environ.get("QUEUE_KILLS", "8"))
 PLACES = ["submitting", "submitted", "checking", "checked", "downloading", "told", "before write", "after write"]
 only_all = pytest.mark.skipif(not ALL, reason="tox -e queues runs it")
-pytestmark = [pytest.mark.slow, pytest.mark.heavy, pytest.mark.skipif(sys.platform != "linux", reason="the brokers are Debian's")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.heavy,
+    pytest.mark.skipif(sys.platform != "linux", reason="the brokers are Debian's"),
+]
 
 
 @pytest.fixture(scope="module")
