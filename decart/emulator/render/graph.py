@@ -157,6 +157,7 @@ def save_png(picture: Image.Image, target: Path) -> None:
 def to_frame(picture: Image.Image, format: str, pts: int = 0) -> av.VideoFrame:
     """Convert a picture to a frame of a pixel format, to be shown at a time in ``TICKS``."""
     frame = av.VideoFrame.from_bytes(picture.convert("RGBA").tobytes(), *picture.size)
-    frame = frame.reformat(format=format, dst_colorspace=Colorspace.ITU709)
+    # In one thread: PyAV keeps its scalers, and a forked child would wait forever for a thread of one.
+    frame = frame.reformat(format=format, dst_colorspace=Colorspace.ITU709, threads=1)
     frame.pts, frame.time_base = pts, Fraction(1, TICKS)
     return frame
