@@ -29,7 +29,8 @@ file_sources uploads file_inputs jobs progress options integrations.progress_bar
 policies pace keys config
 redaction responses content protocol reporter polling downloads outcomes arguments
 images lookups tokens claims integrations.signed_tokens files
-journal.fingerprints journal.labels journal.failures journal.entries journal.prices journal.reports journal.jobstep
+journal.fingerprints journal.labels journal.failures journal.entries journal.prices journal.files journal.reports
+journal.jobstep
 pool pool.options pool.throttle pool.schedule pool.spending pool.saving pool.tally
 transports.urllib3 transports.requests transports.threaded transports.aiohttp transports
 _async _sync

@@ -11,13 +11,14 @@ from pathlib import Path
 import attrs
 
 from ..arguments import WaitArguments
-from ..errors import DecartSDKError, InvalidInputError
+from ..errors import DecartSDKError
 from ..journal.failures import gone
+from ..journal.files import VideoFiles
 from ..journal.owners import Claim
 from ..journal.records import JobRecord
-from ..journal.reports import Records, ResumedJob
+from ..journal.reports import ResumedJob
 from ..outcomes import CallState
-from ..targets import check_target, resolved
+from ..targets import check_target
 from .backend import in_thread
 from .operations import AsyncOperations
 from .recorder import AsyncRecorder
@@ -29,30 +30,14 @@ async def resume(
     operations: AsyncOperations,
     recorder: AsyncRecorder,
     records: Sequence[JobRecord],
-    delivered: Callable[[], Awaitable[Records]],
     file_of: FileOf,
     arguments: WaitArguments,
 ) -> list[ResumedJob]:
     """Wait for the jobs of this account among some records, one after the other, and save their videos."""
-    files: dict[Path, JobRecord] = {}
-    earlier: dict[Path, JobRecord] | None = None
+    files = VideoFiles(recorder.journal)
 
     async def target_of(record: JobRecord) -> Path:
-        nonlocal earlier
-        target = check_target(file_of(record), "save_to")
-        file = resolved(target)
-        other = files.get(file)
-        if other is None and file.exists():
-            if earlier is None:  # few need it
-                earlier = {resolved(Path(each.saved_to)): each for each in await delivered() if each.saved_to}
-            found = earlier.get(file, record)
-            other = None if found.label == record.label else found
-        if other is not None:
-            raise InvalidInputError(
-                f"save_to: {target} has the video of another job (label {other.label!r}); use {{job_id}} in it."
-            )
-        files[file] = record
-        return target
+        return await in_thread(lambda: files.reserve(check_target(file_of(record), "save_to"), record))
 
     ours, done = (recorder.origin, recorder.account), []
     for record in records:

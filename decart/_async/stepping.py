@@ -16,18 +16,13 @@ from typing import Any
 import attrs
 
 from ..arguments import WaitArguments
-from ..errors import (
-    DecartSDKError,
-    InvalidInputError,
-    JobTimeoutError,
-    QueueSubmitError,
-    SubmitOutcomeUnknownError,
-)
+from ..errors import DecartSDKError, InvalidInputError, JobTimeoutError, QueueSubmitError, SubmitOutcomeUnknownError
 from ..events import Operation
 from ..inputs import refuse
 from ..jobs import JobStatusResponse
 from ..journal.errors import LabelBusyError
 from ..journal.failures import gone, kind_of
+from ..journal.files import VideoFiles
 from ..journal.jobstep import (
     LOOK_AGAIN,
     PATIENCE,
@@ -66,6 +61,7 @@ class AsyncStepper:
         self, operations: AsyncOperations, recorder: AsyncRecorder, arguments: StepArguments, *, counted: bool = True
     ) -> None:
         self._recorder, self._journal, self._arguments, self._counted = recorder, recorder.journal, arguments, counted
+        self._files = VideoFiles(recorder.journal)
         engine = operations.engine
         self._retry = engine.config.retry
         once = attrs.evolve(engine.config, retry=attrs.evolve(self._retry, attempts=1))  # the next attempt is a step
@@ -202,7 +198,7 @@ class AsyncStepper:
         """Fetch a video, and return where it was saved."""
         file_of, store = self._arguments.file_of, self._arguments.store
         if file_of is not None:
-            target = await in_thread(lambda: prepared(file_of(record)))
+            target = await in_thread(lambda: self._files.reserve(prepared(file_of(record)), record))
             await self._download(record, poll, target)
             return str(target)
         assert store is not None  # or there would be a file

@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, cast
 
 from ..arguments import wait_arguments
 from ..errors import InvalidInputError
 from ..inputs import refuse
 from ..jobs import JobSubmitResponse
+from ..journal.files import files_named
 from ..journal.jobstep import JobStep, OnDone, SaveTo, Store, Token, step_arguments
 from ..journal.labels import check_label, check_ours, decided
 from ..journal.records import UNFINISHED, JobRecord
-from ..journal.reports import ResumedJob, files_named
+from ..journal.reports import ResumedJob
 from ..models import video
 from ..options import JobOptions
 from ..outcomes import CallState
@@ -65,8 +65,8 @@ class JobsClient(JobRecords):
         """
         arguments = wait_arguments(None, poll, cancel, None, (None, None), awaited=AWAITED)
         file_of = save_to if callable(save_to) else files_named(save_to)
-        records, delivered = self.select(states=UNFINISHED), partial(self.select, states=["delivered"])
-        return resume(self._operations, self._recorder, records, delivered, file_of, arguments)
+        records = self.select(states=UNFINISHED)
+        return resume(self._operations, self._recorder, records, file_of, arguments)
 
     def step(
         self,

@@ -17,18 +17,13 @@ from typing import Any
 import attrs
 
 from ..arguments import WaitArguments
-from ..errors import (
-    DecartSDKError,
-    InvalidInputError,
-    JobTimeoutError,
-    QueueSubmitError,
-    SubmitOutcomeUnknownError,
-)
+from ..errors import DecartSDKError, InvalidInputError, JobTimeoutError, QueueSubmitError, SubmitOutcomeUnknownError
 from ..events import Operation
 from ..inputs import refuse
 from ..jobs import JobStatusResponse
 from ..journal.errors import LabelBusyError
 from ..journal.failures import gone, kind_of
+from ..journal.files import VideoFiles
 from ..journal.jobstep import (
     LOOK_AGAIN,
     PATIENCE,
@@ -67,6 +62,7 @@ class Stepper:
         self, operations: Operations, recorder: Recorder, arguments: StepArguments, *, counted: bool = True
     ) -> None:
         self._recorder, self._journal, self._arguments, self._counted = recorder, recorder.journal, arguments, counted
+        self._files = VideoFiles(recorder.journal)
         engine = operations.engine
         self._retry = engine.config.retry
         once = attrs.evolve(engine.config, retry=attrs.evolve(self._retry, attempts=1))  # the next attempt is a step
@@ -203,7 +199,7 @@ class Stepper:
         """Fetch a video, and return where it was saved."""
         file_of, store = self._arguments.file_of, self._arguments.store
         if file_of is not None:
-            target = in_thread(lambda: prepared(file_of(record)))
+            target = in_thread(lambda: self._files.reserve(prepared(file_of(record)), record))
             self._download(record, poll, target)
             return str(target)
         assert store is not None  # or there would be a file

@@ -87,7 +87,7 @@ def _files(arguments: Namespace) -> Callable[[JobRecord], Path]:
     Raises:
         InvalidInputError: Their names would not differ.
     """
-    from ..journal.reports import files_named  # few commands need it
+    from ..journal.files import files_named  # few commands need it
 
     try:
         name_of = files_named(arguments.name)

@@ -38,8 +38,8 @@ from ..policies import (
 )
 from ..polling import Failed, JobPoll, NextStep, TimedOut, Wait
 from ..progress import is_async
+from .files import files_named
 from .records import UNFINISHED, JobRecord
-from .reports import files_named
 
 SLACK = 10.0
 """Seconds that a step may be late before another scheduler makes it."""

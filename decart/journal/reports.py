@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import html
-import os
-from collections.abc import Callable
-from pathlib import Path
-from string import Formatter
 
 import attrs
 
 from ..errors import DecartSDKError
-from ..inputs import refuse
 from ..jobs import QueueJobResult
-from ..targets import safe_name
 from .records import JobRecord
-
-FIELDS = ("label", "job_id", "model", "generation")
-"""What the name of a file may be made of."""
 
 COLUMNS = ("label", "state", "model", "job", "error or status", "created", "saved to", "cost")
 REASON_LIMIT = 200
@@ -61,33 +52,3 @@ def _cells(record: JobRecord) -> tuple[str, ...]:
     said = record.error or record.status or ""
     said = said if len(said) <= REASON_LIMIT else f"{said[:REASON_LIMIT]}..."
     return label, record.state, record.model, record.job_id or "", said, created, record.saved_to or "", cost
-
-
-def files_named(
-    template: str | os.PathLike[str], *, many: bool = True, argument: str = "save_to"
-) -> Callable[[JobRecord], Path]:
-    """Return a function that gives each record a file of its own, by a template such as ``videos/{label}.mp4``.
-
-    Args:
-        many: Whether it is for many records, whose files must differ.
-        argument: The name of the argument, for the error.
-
-    Raises:
-        InvalidInputError: The template cannot do that.
-    """
-    text = os.fspath(template) if isinstance(template, (str, os.PathLike)) else None
-    try:
-        used = {name for _, name, *_ in Formatter().parse(text)} - {None} if isinstance(text, str) else set()
-    except ValueError:  # such as a single brace
-        used = {""}
-    if not isinstance(text, str) or (many and not used & {"label", "job_id"}) or not used <= set(FIELDS):
-        need = "with {label} or {job_id}, and" if many else "with"
-        rule = f"a path {need} no other fields than {', '.join(FIELDS)}; or a function"
-        raise refuse(argument, rule, template)
-    pieces = list(Formatter().parse(text))
-
-    def file_of(record: JobRecord) -> Path:
-        parts = [before + ("" if name is None else safe_name(getattr(record, name))) for before, name, *_ in pieces]
-        return Path("".join(parts))
-
-    return file_of

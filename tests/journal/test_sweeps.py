@@ -52,6 +52,24 @@ def test_sweeps_alone_bring_jobs_to_their_ends() -> None:
         assert (client.jobs.sweep(**GIVEN), posts(emulator), emulator.clock.sleeps) == ([], 5, [])
 
 
+def test_no_video_takes_the_place_of_another_in_one_pass_or_a_later_one() -> None:
+    with BothSides(renderer=render) as emulator, emulator.client(journal=MemoryJournal()) as client:
+        submit(client, 2)
+        emulator.clock.advance(10)
+        steps = client.jobs.sweep(save_to=lambda record: "lake.mp4")
+        saved = Path("lake.mp4").read_bytes()
+        client.queue.submit(LAKE, label="order-2")
+        emulator.clock.advance(10)
+        steps += client.jobs.sweep(save_to=lambda record: "./lake.mp4")
+        refused = [step for step in steps if step.error is not None]
+        assert [step.record.state for step in refused if step.record is not None] == ["completed", "completed"]
+        for step in refused:
+            assert "has the video of another job (label 'order-" in str(step.error)
+        assert Path("lake.mp4").read_bytes() == saved
+        client.jobs.resume(save_to="{label}.mp4")
+        assert [record.state for record in client.jobs] == ["delivered"] * 3
+
+
 def test_what_is_due_gets_a_step_and_nothing_else() -> None:
     journal = MemoryJournal()
     with BothSides(renderer=render, api_keys=["dct_test", "dct_other"]) as emulator:

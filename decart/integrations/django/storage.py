@@ -13,9 +13,9 @@ from pathlib import Path, PurePath
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, default_storage
 
+from ...journal.files import files_named
 from ...journal.jobstep import Store
 from ...journal.records import JobRecord
-from ...journal.reports import files_named
 from ...workfile import flush, flush_folder
 
 
