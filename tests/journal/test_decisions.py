@@ -40,10 +40,7 @@ from decart import (
 ONCE = RetryPolicy(attempts=1)
 
 
-@pytest.fixture(autouse=True, params=["sync", "async"])
-def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(BothSides, "side", request.param)
-    return str(request.param)
+pytestmark = pytest.mark.usefixtures("side")
 
 
 # what a person decides

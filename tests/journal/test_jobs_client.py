@@ -43,15 +43,7 @@ from decart import (
 ONCE = RetryPolicy(attempts=1)
 
 
-@pytest.fixture(autouse=True, params=["sync", "async"])
-def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(BothSides, "side", request.param)
-    return str(request.param)
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("side")
 
 
 # what is listed

@@ -17,15 +17,7 @@ GONE = "status:404,on=status,times=forever"
 SETTLE = "If the service has deleted the job, client.jobs.settle('order-1', job_id=None) ends its record."
 
 
-@pytest.fixture(autouse=True, params=["sync", "async"])
-def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(BothSides, "side", request.param)
-    return str(request.param)
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("side")
 
 
 # who may settle a label
