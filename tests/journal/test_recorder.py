@@ -31,10 +31,7 @@ SECRET = "A secret meadow"
 HIDDEN: dict[str, Any] = {"model": models.video("lucy-pro-t2v"), "prompt": SECRET, "seed": 42}
 
 
-@pytest.fixture(autouse=True, params=["sync", "async"])
-def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(BothSides, "side", request.param)
-    return str(request.param)
+pytestmark = pytest.mark.usefixtures("side")
 
 
 # before the submit

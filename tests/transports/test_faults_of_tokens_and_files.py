@@ -28,7 +28,7 @@ from decart.emulator import Emulator, EmulatorServer
 from decart.transports.base import Transport
 
 QUICK = RetryPolicy(interval=0.01, max_interval=0.02)
-SOON = Timeout(connect=5, read=0.2)
+SOON = Timeout(connect=5, read=0.5)
 
 REFUSALS = ["status:429,retry_after=0", "status:503,retry_after=0", "status:429,retry_after_date=0"]
 FAILURES: dict[str, type[DecartSDKError]] = {
