@@ -192,6 +192,11 @@ class Incoming(Request):
         except (ValueError, RecursionError):  # a number of thousands of digits, or endlessly nested lists
             raise problem("json_invalid", (0,), "JSON decode error", {}, error="Out of bounds") from None
 
+    @property
+    def received(self) -> int:
+        """How many bytes of the body have been read."""
+        return self.stream.tell() if "stream" in vars(self) else 0
+
     def drain(self) -> None:
         """Read and discard the rest of the body, or the next request on the connection would begin with it."""
         while self.stream.read(CHUNK):

@@ -98,15 +98,15 @@ def upload(emulator: Emulator, request: Incoming) -> Response:
     except ValidationError:
         why = f"Value should be {LIFETIMES[0]}..{LIFETIMES[1]} or 'persistent'"
         raise problem("value_error", ("ttl_seconds",), why, text) from None
-    return reply(emulator.files.add(request.caller.owner, request.uploads["file"], seconds).reference)
+    return reply(emulator.files.add(request.caller.owner, request.uploads["file"], seconds))
 
 
 def file(emulator: Emulator, request: Incoming, file_id: str) -> Response:
     """GET /v1/files/{file_id}."""
-    stored = emulator.files.find(request.caller.owner, file_id)
-    if stored is None:
+    reference = emulator.files.find(request.caller.owner, file_id)
+    if reference is None:
         raise Refused(404, "File not found")
-    return reply(stored.reference)
+    return reply(reference)
 
 
 def delete(emulator: Emulator, request: Incoming, file_id: str) -> Response:

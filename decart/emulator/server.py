@@ -18,8 +18,8 @@ from weakref import WeakSet
 from werkzeug.exceptions import BadRequest, ClientDisconnected
 from werkzeug.wsgi import LimitedStream
 
+from .app import App, environ_of
 from .faults.acting import ConnectionDropped
-from .front import Front, environ_of
 from .limits import BACKLOG, CHUNK, DAY, IDLE, LINE, STOP_CHECK, UPLOAD_LIMIT
 from .service import Emulator
 
@@ -61,8 +61,8 @@ class EmulatorServer:
         self.emulator = emulator or Emulator()
         self._owns_emulator = emulator is None
         self._grace = grace
-        front = Front(self.emulator, host=host, seconds_per_check=seconds_per_check)
-        self._server = _Server((host, port), front, silence)
+        app = App(self.emulator, host=host, seconds_per_check=seconds_per_check)
+        self._server = _Server((host, port), app, silence)
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._server.server_address[1]}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=[STOP_CHECK], name="decart-emulator-server", daemon=True
@@ -90,7 +90,7 @@ class _Server(socketserver.ThreadingTCPServer):
     """The listening socket and the open connections.
 
     Attributes:
-        front: What responds to requests.
+        app: What responds to requests.
         silence: Seconds that a client may be silent.
         stopping: Set when the server stops.
     """
@@ -99,10 +99,10 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = BACKLOG
 
-    def __init__(self, address: tuple[str, int], front: Front, silence: float) -> None:
+    def __init__(self, address: tuple[str, int], app: App, silence: float) -> None:
         self.address_family = min(info[0] for info in socket.getaddrinfo(*address, type=socket.SOCK_STREAM))
         super().__init__(address, _Handler)
-        self.front = front
+        self.app = app
         self.silence = silence
         self.stopping = threading.Event()
         self._connections: set[socket.socket] = set()
@@ -173,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(body, _Chunked):
             environ["wsgi.input_terminated"] = True
         try:
-            response = self._server.front.respond(environ, self._sleep)
+            response = self._server.app.respond(environ, self._sleep)
             with closing(response):
                 self.close_connection |= not body.is_exhausted or self._server.stopping.is_set()
                 chunks, status, headers = response.get_wsgi_response(environ)

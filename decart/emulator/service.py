@@ -26,7 +26,6 @@ import attrs
 from ..models import ModelDefinition
 from ..transports.base import SystemClock
 from .access import Keys
-from .assertions import AssertableLog
 from .catalogue import Catalogue
 from .clock import Clock
 from .faults import Fault, FaultLike, Faults
@@ -36,6 +35,7 @@ from .forms import Form
 from .layouts import Layout, check_layout, laid_out
 from .limits import PAINTERS
 from .render import Cached, RenderError, RenderJob, render
+from .requestlog import RequestLog
 from .scenario import Scenario, Turn
 
 log = logging.getLogger("decart.emulator")
@@ -126,8 +126,7 @@ class Emulator:
         keys: The keys and client tokens.
         files: The uploaded files.
         faults: The pending faults.
-        requests: Every request so far, with assertions about submits; see `decart.emulator.requestlog` and
-            `decart.emulator.assertions`.
+        requests: Every request so far, with assertions about submits; see `decart.emulator.requestlog`.
     """
 
     def __init__(
@@ -153,7 +152,7 @@ class Emulator:
         self.clock = clock or SystemClock()
         self.faults = Faults(faults)
         self._scenario = Scenario(scenario, Turn(pending=pending, processing=processing))
-        self.requests = AssertableLog()
+        self.requests = RequestLog()
         self._executor = ThreadPoolExecutor(1, "decart-emulator") if background else None
         self._folder = Path(tempfile.mkdtemp(prefix="decart-emulator-"))
         self._delete = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
