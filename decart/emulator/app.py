@@ -42,14 +42,7 @@ log = logging.getLogger("decart.emulator")
 
 
 def environ_of(method: str, target: str, headers: Iterable[tuple[str, str]], body: Any) -> dict[str, Any]:
-    """Return what werkzeug reads of a WSGI environment. A quoted slash in the path stays quoted.
-
-    Args:
-        method: The method.
-        target: The path and query, as they were sent.
-        headers: The headers, as text.
-        body: A binary stream.
-    """
+    """Return what werkzeug reads of a WSGI environment. A quoted slash in the path stays quoted."""
     path, _, query = target.partition("?")
     environ = {
         "REQUEST_METHOD": method,

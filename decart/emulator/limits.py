@@ -8,7 +8,7 @@ DAY = 24 * 60 * 60
 # connections
 BACKLOG = 512  # connections that wait to be accepted; with few, a burst of clients gets resets
 IDLE = 75  # how long an idle connection is kept; less would close some as their next request arrives
-LINE = 64 * 1024  # the longest line within a chunked body, and all of the lines after it
+LINE = 64 * 1024  # the longest line within a chunked body
 STOP_CHECK = 0.02  # time between checks of an idle server whether it should stop
 
 # requests

@@ -15,6 +15,7 @@ import json
 import math
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import IO, Any
 
 import attrs
@@ -132,7 +133,7 @@ class Incoming(Request):
         super().__init__(environ)
         self.texts: dict[str, str] = {}
         self.uploads: dict[str, FileStorage] = {}
-        self._spools: list[IO[bytes]] = []
+        self._spools = ExitStack()
 
     def limit(self, size: int) -> None:
         """Limit the body to ``size`` bytes, and refuse it now if it announces more.
@@ -152,9 +153,7 @@ class Incoming(Request):
         return parser
 
     def _spooled(self, *what: object, **more: object) -> IO[bytes]:
-        spool = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
-        self._spools.append(spool)
-        return spool
+        return self._spools.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))
 
     def read_form(self) -> None:
         """Read a form: its texts and its files. A body that is no form counts as an empty form.
@@ -166,8 +165,8 @@ class Incoming(Request):
         if self.mimetype != "multipart/form-data":
             self.limit(min(TEXT_LIMIT, self.max_content_length or TEXT_LIMIT))
         try:
-            self.texts = {name: texts[-1] for name, texts in self.form.lists()}
-            self.uploads = {name: files[-1] for name, files in self.files.lists()}
+            self.texts = dict(self.form.items(multi=True))
+            self.uploads = dict(self.files.items(multi=True))
         except ValueError:
             raise Refused(400, "There was an error parsing the body") from None
 
@@ -205,5 +204,4 @@ class Incoming(Request):
     def close(self) -> None:
         """Close and delete the uploaded files."""
         super().close()
-        for spool in self._spools:
-            spool.close()
+        self._spools.close()

@@ -11,6 +11,7 @@ import struct
 import threading
 import time
 from contextlib import closing, suppress
+from http.client import HTTPException, parse_headers
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, cast
 
@@ -264,9 +265,8 @@ class _Chunked(io.RawIOBase):
             raise BadRequest("A chunk does not say its size.")
         self._left = int(size[0], 16)
         if not self._left:
-            left = LINE
-            while (line := self._stream.readline(left)) not in (b"\r\n", b"\n", b""):
-                left -= len(line)
-                if left <= 0:
-                    raise BadRequest("The lines after the body are too long.")
+            try:
+                parse_headers(self._stream)
+            except HTTPException:
+                raise BadRequest("The lines after the body are too long, or too many.") from None
             self.is_exhausted = True

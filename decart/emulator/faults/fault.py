@@ -31,9 +31,8 @@ def _parameter(what: str, is_valid: Callable[[Any], bool]) -> Any:
     """Declare a parameter: what a valid value is, in words and as a check."""
 
     def validate(fault: Fault, attribute: attrs.Attribute[Any], value: object) -> None:
-        taken = fault.kind.usual
-        if value is not None and attribute.name not in taken:
-            raise InvalidInputError(f"fault {fault.name!r}: it takes no {attribute.name}; it takes {', '.join(taken)}.")
+        if value is not None and attribute.name not in fault.kind.usual:
+            raise _not_taken(fault.name, attribute.name)
         if value is not None and not is_valid(value):
             given = str(value)[:100]
             raise InvalidInputError(f"fault {fault.name!r}: {attribute.name} must be {what}, not {given!r}.")
@@ -41,23 +40,16 @@ def _parameter(what: str, is_valid: Callable[[Any], bool]) -> Any:
     return attrs.field(default=None, kw_only=True, validator=validate)
 
 
-def _is_whole(value: object, least: int, most: int = 10**12) -> bool:
+def _is_whole(value: object, least: int = 0, most: int = 10**12) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
-def _whole(what: str, least: int, most: int = 10**12) -> Any:
-    return _parameter(what, lambda value: _is_whole(value, least, most))
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 10**9
 
 
-def _seconds(what: str = "a number of seconds") -> Any:
-    def is_valid(value: object) -> bool:
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 10**9
-
-    return _parameter(what, is_valid)
-
-
-def _text() -> Any:
-    return _parameter("some text", lambda value: isinstance(value, str) and bool(value.strip()) and value.isprintable())
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and value.isprintable()
 
 
 def _is_origin(value: object) -> bool:
@@ -104,20 +96,19 @@ class Fault:
     name: str
     on: str = _parameter(f"one of {', '.join(ROUTES)}", lambda value: value in ROUTES)
     times: Times = _parameter(
-        "a whole number, 1 or more, or 'forever'",
-        lambda value: value == "forever" or _is_whole(value, 1),
+        "a whole number, 1 or more, or 'forever'", lambda value: value == "forever" or _is_whole(value, 1)
     )
-    after: int = _whole("a whole number, 0 or more", 0)
-    code: int | None = _whole("an HTTP status, 200 to 599", 200, 599)
-    detail: str | None = _text()
-    retry_after: float | None = _seconds()
-    retry_after_date: float | None = _seconds("a number of seconds from now")
-    field: str | None = _text()
-    word: str | None = _text()
-    seconds: float | None = _seconds()
-    bytes: int | None = _whole("a whole number of bytes", 0)
+    after: int = _parameter("a whole number, 0 or more", _is_whole)
+    code: int | None = _parameter("an HTTP status, 200 to 599", lambda value: _is_whole(value, 200, 599))
+    detail: str | None = _parameter("some text", _is_text)
+    retry_after: float | None = _parameter("a number of seconds", _is_seconds)
+    retry_after_date: float | None = _parameter("a number of seconds from now", _is_seconds)
+    field: str | None = _parameter("some text", _is_text)
+    word: str | None = _parameter("some text", _is_text)
+    seconds: float | None = _parameter("a number of seconds", _is_seconds)
+    bytes: int | None = _parameter("a whole number of bytes", _is_whole)
     to: str | None = _parameter("the address of an origin, such as https://elsewhere.invalid", _is_origin)
-    reason: str | None = _text()
+    reason: str | None = _parameter("some text", _is_text)
 
     def __attrs_post_init__(self) -> None:
         for name, usual in self.kind.usual.items():
@@ -190,10 +181,13 @@ def fault_of(given: FaultLike) -> Fault:
     taken = kind_of(values.get("name")).usual
     for key in values:
         if key not in ("name", *taken):
-            raise InvalidInputError(
-                f"fault {values['name']!r}: it takes no {str(key)[:100]!r}; it takes {', '.join(taken)}."
-            )
+            raise _not_taken(values["name"], repr(str(key)[:100]))
     return Fault(**values)
+
+
+def _not_taken(name: object, parameter: str) -> InvalidInputError:
+    taken = ", ".join(kind_of(name).usual)
+    return InvalidInputError(f"fault {name!r}: it takes no {parameter}; it takes {taken}.")
 
 
 def _parsed(text: str) -> dict[str, Any]:
