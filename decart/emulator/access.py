@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+import threading
 from collections.abc import Collection
 from typing import Annotated, Any
 
@@ -71,6 +72,7 @@ class Keys:
         self._permanent = permanent
         self._clock = clock
         self._tokens: dict[str, Caller] = {}
+        self._lock = threading.Lock()
         self._signer = Ed25519PrivateKey.generate()
         self._key_id = hashlib.sha256(self._signer.public_key().public_bytes_raw()).hexdigest()[:16]
 
@@ -131,10 +133,9 @@ class Keys:
         }
         signed = jwt.encode(claims, self._signer, algorithm="EdDSA", headers={"kid": self._key_id})
         key = f"ek_{secrets.token_urlsafe(32)}"
-        for old, known in list(self._tokens.items()):
-            if known.expires is not None and known.expires <= now:
-                self._tokens.pop(old, None)
-        self._tokens |= {key: token, signed: token}
+        with self._lock:
+            alive = {key: known for key, known in self._tokens.items() if (known.expires or 0) > now}
+            self._tokens = {**alive, key: token, signed: token}
         return {
             "apiKey": key,
             "token": signed,

@@ -165,11 +165,19 @@ class RequestLog(list[LoggedRequest]):
             TypeError: There is no such field.
         """
         __tracebackhide__ = True
-        found = self._matching(expected)
-        if len(found) != times if times is not None else not found:
-            wanted = "at least one accepted job" if times is None else f"accepted jobs: {times}"
-            raise AssertionError(self._message(wanted, expected, len(found)))
-        return found
+        unknown = expected.keys() - Submit.__annotations__.keys()
+        if unknown:
+            raise TypeError(f"a submit has no {', '.join(sorted(unknown))}; it has {', '.join(Submit.__annotations__)}")
+        found = [submit for submit in self.submits if submit.job_id is not None and _fits(submit, expected)]
+        if len(found) == times or (times is None and found):
+            return found
+        wanted = {None: "at least one accepted job", 0: "no accepted job"}.get(times, f"accepted jobs: {times}")
+        values = " with " + ", ".join(f"{name}={_short(value)}" for name, value in expected.items())
+        lines = [_line(submit) for submit in self.submits]
+        left_out = [f"  ({len(lines) - SHOWN} earlier ones)"] if len(lines) > SHOWN else []
+        listed = ["Submitted:", *left_out, *lines[-SHOWN:]] if lines else ["Nothing was submitted."]
+        first = f"expected {wanted}{values if expected else ''}; found {len(found)}."
+        raise AssertionError("\n".join([first, *listed]))
 
     def assert_not_submitted(self, **expected: Unpack[Submit]) -> None:
         """Assert that no accepted job has these values; without any, that no job was accepted.
@@ -179,22 +187,7 @@ class RequestLog(list[LoggedRequest]):
             TypeError: There is no such field.
         """
         __tracebackhide__ = True
-        found = self._matching(expected)
-        if found:
-            raise AssertionError(self._message("no accepted job", expected, len(found)))
-
-    def _matching(self, expected: Submit) -> list[LoggedRequest]:
-        unknown = expected.keys() - Submit.__annotations__.keys()
-        if unknown:
-            raise TypeError(f"a submit has no {', '.join(sorted(unknown))}; it has {', '.join(Submit.__annotations__)}")
-        return [submit for submit in self.submits if submit.job_id is not None and _fits(submit, expected)]
-
-    def _message(self, wanted: str, expected: Submit, found: int) -> str:
-        values = ", ".join(f"{name}={_short(value)}" for name, value in expected.items())
-        lines = [_line(submit) for submit in self.submits]
-        left_out = [f"  ({len(lines) - SHOWN} earlier ones)"] if len(lines) > SHOWN else []
-        listed = ["Submitted:", *left_out, *lines[-SHOWN:]] if lines else ["Nothing was submitted."]
-        return "\n".join([f"expected {wanted}{f' with {values}' if values else ''}; found {found}.", *listed])
+        self.assert_submitted(0, **expected)
 
 
 def fingerprint(key: str) -> str:
