@@ -27,5 +27,4 @@ HEADERS_LIMIT = 8_000  # characters of all headers of a request in the log
 FIELDS_LIMIT = 10_000  # characters of all texts of a form in the log
 
 PAINTERS = 2  # images of the synchronous route that are rendered at once: each may take much memory
-SHOWN = 100  # characters of a text, and entries of a list, that an error repeats
-DEPTH = 4  # levels of nested lists that it repeats
+SHOWN = 1_000  # characters of a value that an error repeats

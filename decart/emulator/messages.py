@@ -12,9 +12,7 @@ a retired model (410)       ``{"detail": "...", "model": "lucy-2"}``
 from __future__ import annotations
 
 import json
-import math
 import tempfile
-from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import IO, Any
 
@@ -25,7 +23,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 from werkzeug.wrappers import Request, Response
 
-from .limits import CHUNK, DEPTH, IN_MEMORY, PARTS_LIMIT, SHOWN, TEXT_LIMIT, UPLOAD_LIMIT
+from .limits import CHUNK, IN_MEMORY, PARTS_LIMIT, SHOWN, TEXT_LIMIT, UPLOAD_LIMIT
 
 
 class Refused(HTTPException):
@@ -59,8 +57,7 @@ def refusal(error: HTTPException) -> Response:
 
 def problem(kind: str, loc: tuple[str | int, ...], message: str, given: object = None, **ctx: object) -> Refused:
     """Return the error for one field of the body."""
-    entry = {"type": kind, "loc": ["body", *loc], "msg": message, "input": _shown(given)}
-    return Refused(422, [{**entry, "ctx": ctx} if ctx else entry])
+    return Refused(422, [_detail(kind, loc, message, given, ctx)])
 
 
 def invalid(error: ValidationError) -> Refused:
@@ -68,25 +65,25 @@ def invalid(error: ValidationError) -> Refused:
     details = []
     for found in error.errors(include_url=False):
         # FastAPI validates each field by itself, so a missing field has no input to show
-        given = None if found["type"] == "missing" and len(found["loc"]) == 1 else _shown(found["input"])
-        entry = {"type": found["type"], "loc": ["body", *found["loc"]], "msg": found["msg"], "input": given}
-        details.append({**entry, "ctx": _shown(found["ctx"])} if "ctx" in found else entry)
+        given = None if found["type"] == "missing" and len(found["loc"]) == 1 else found["input"]
+        details.append(_detail(found["type"], found["loc"], found["msg"], given, found.get("ctx")))
     return Refused(422, details)
 
 
-def _shown(value: object, depth: int = 0) -> Any:
-    """Return a value as an error repeats it: shortened, and as JSON."""
+def _detail(kind: str, loc: tuple[str | int, ...], message: str, given: object, ctx: object) -> dict[str, object]:
+    entry = {"type": kind, "loc": ["body", *loc], "msg": message, "input": _shown(given)}
+    return {**entry, "ctx": _shown(ctx)} if ctx else entry
+
+
+def _shown(value: object) -> Any:
+    """Return a value as an error repeats it: as JSON, in which a file is ``{}``; of a long one, the beginning."""
     if isinstance(value, str):
         return value[:SHOWN]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, Mapping) and depth < DEPTH:
-        return {str(key)[:SHOWN]: _shown(value[key], depth + 1) for key in list(value)[:SHOWN]}
-    if isinstance(value, list) and depth < DEPTH:
-        return [_shown(item, depth + 1) for item in value[:SHOWN]]
-    return {}
+    try:
+        text = json.dumps(value, default=lambda unknown: {}, allow_nan=False)
+    except (ValueError, RecursionError):  # an infinite number, or endlessly nested lists
+        return str(value) if isinstance(value, float) else {}
+    return json.loads(text) if len(text) <= SHOWN else text[:SHOWN]
 
 
 @attrs.frozen(kw_only=True)
