@@ -62,6 +62,9 @@ class Keys:
         permanent: The permanent keys; ``None`` for any that looks like one (``dct_...``).
         clock: The emulator's clock.
 
+    Attributes:
+        accepts_any_key: Whether every key that looks like one is accepted.
+
     Example:
         >>> keys = Keys(None, VirtualClock())
         >>> keys.mint(keys.authenticate("dct_local", None), TokenOrder(expiresIn=300))["apiKey"]
@@ -70,16 +73,12 @@ class Keys:
 
     def __init__(self, permanent: Collection[str] | None, clock: Clock) -> None:
         self._permanent = permanent
+        self.accepts_any_key = permanent is None
         self._clock = clock
         self._tokens: dict[str, Caller] = {}
         self._lock = threading.Lock()
         self._signer = Ed25519PrivateKey.generate()
         self._key_id = hashlib.sha256(self._signer.public_key().public_bytes_raw()).hexdigest()[:16]
-
-    @property
-    def accepts_any_key(self) -> bool:
-        """Whether every key that looks like one is accepted."""
-        return self._permanent is None
 
     def authenticate(self, key: str, origin: str | None) -> Caller:
         """Authenticate a caller.

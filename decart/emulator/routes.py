@@ -39,15 +39,15 @@ def generate(emulator: Emulator, request: Incoming, model: str) -> Response:
 
 def status(emulator: Emulator, request: Incoming, job_id: str) -> Response:
     """GET /v1/jobs/{job_id}."""
-    state = emulator.state(_job(emulator, job_id))
-    body = {"job_id": job_id, "status": state.status}
-    return reply(body if state.error is None else {**body, "error": state.error})
+    state, error = emulator.state(_job(emulator, job_id))
+    body = {"job_id": job_id, "status": state}
+    return reply(body if error is None else {**body, "error": error})
 
 
 def content(emulator: Emulator, request: Incoming, job_id: str) -> Response:
     """GET /v1/jobs/{job_id}/content: the file, or the requested range of it."""
     job = _job(emulator, job_id)
-    state = emulator.state(job).status
+    state, _ = emulator.state(job)
     if state != "completed":
         raise Refused(409, f"Job is not completed: {state}")
     size = job.target.stat().st_size
