@@ -56,7 +56,7 @@ EMULATOR = """
 clock limits messages catalogue access files forms
 render.job render
 layouts faults.table faults.fault faults.acting faults scenario
-requestlog assertions service routes app control front remembered virtual server
+requestlog service routes control app remembered virtual server
 __init__ __main__
 """.split()  # noqa: SIM905 - the same, inside the emulator; how its pictures are drawn is a matter of their own
 

@@ -9,7 +9,7 @@ statuses, errors) is meant to be what the service does. There is one class, ``Em
   from the fixtures of `decart.integrations.pytest_plugin`.
 
 It fails on request (`decart.emulator.faults`), also as a file says for each job (`decart.emulator.scenario`), and logs
-the requests (`decart.emulator.requestlog`), so that a test can assert on them (`decart.emulator.assertions`).
+the requests, so that a test can assert on them (`decart.emulator.requestlog`).
 
 It needs the extra ``emulator``: ``pip install 'decart-queue[emulator]'``.
 """

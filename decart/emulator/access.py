@@ -11,7 +11,6 @@ import re
 import secrets
 import threading
 from collections.abc import Collection
-from functools import cached_property
 from typing import Annotated, Any
 
 import jwt
@@ -63,6 +62,9 @@ class Keys:
         permanent: The permanent keys; ``None`` for any that looks like one (``dct_...``).
         clock: The emulator's clock.
 
+    Attributes:
+        accepts_any_key: Whether every key that looks like one is accepted.
+
     Example:
         >>> keys = Keys(None, VirtualClock())
         >>> keys.mint(keys.authenticate("dct_local", None), TokenOrder(expiresIn=300))["apiKey"]
@@ -71,22 +73,12 @@ class Keys:
 
     def __init__(self, permanent: Collection[str] | None, clock: Clock) -> None:
         self._permanent = permanent
+        self.accepts_any_key = permanent is None
         self._clock = clock
         self._tokens: dict[str, Caller] = {}
         self._lock = threading.Lock()
-
-    @property
-    def accepts_any_key(self) -> bool:
-        """Whether every key that looks like one is accepted."""
-        return self._permanent is None
-
-    @cached_property
-    def _signer(self) -> Ed25519PrivateKey:
-        return Ed25519PrivateKey.generate()
-
-    @cached_property
-    def _key_id(self) -> str:
-        return hashlib.sha256(self._signer.public_key().public_bytes_raw()).hexdigest()[:16]
+        self._signer = Ed25519PrivateKey.generate()
+        self._key_id = hashlib.sha256(self._signer.public_key().public_bytes_raw()).hexdigest()[:16]
 
     def authenticate(self, key: str, origin: str | None) -> Caller:
         """Authenticate a caller.
@@ -123,12 +115,26 @@ class Keys:
         asked = {"models": token.models, "origins": token.origins}
         rights = {name: allowed for name, allowed in asked.items() if allowed is not None}
         constraints = None if order.constraints is None else order.constraints.model_dump(exclude_none=True)
+        account = hashlib.sha256(caller.owner.encode("utf-8", "replace")).hexdigest()[:16]  # which reveals no key
+        claims = {
+            "iat": int(now),
+            "exp": int(expires),
+            "iss": PLATFORM,
+            "aud": PLATFORM,
+            "sub": f"user_{account}",
+            "jti": f"token_{secrets.token_hex(8)}",
+            "organizationId": f"org_{account}",
+            "parent_api_key_id": f"key_{account}",
+            "api_key_name": "emulator",
+            "service_tier": 1,
+            **rights,
+            **({} if constraints is None else {"constraints": constraints}),
+        }
+        signed = jwt.encode(claims, self._signer, algorithm="EdDSA", headers={"kid": self._key_id})
         key = f"ek_{secrets.token_urlsafe(32)}"
         with self._lock:
-            limits = rights if constraints is None else {**rights, "constraints": constraints}
-            signed = self._signed(caller.owner, {"iat": int(now), "exp": int(expires), **limits})
-            self._tokens = {key: known for key, known in self._tokens.items() if (known.expires or 0) > now}
-            self._tokens |= {key: token, signed: token}
+            alive = {key: known for key, known in self._tokens.items() if (known.expires or 0) > now}
+            self._tokens = {**alive, key: token, signed: token}
         return {
             "apiKey": key,
             "token": signed,
@@ -139,21 +145,5 @@ class Keys:
 
     def key_set(self) -> dict[str, Any]:
         """Return the public key that the tokens are signed with, as a JSON Web Key Set."""
-        with self._lock:
-            key = OKPAlgorithm.to_jwk(self._signer.public_key(), as_dict=True)
-            return {"keys": [{**key, "kid": self._key_id, "alg": "EdDSA", "use": "sig"}]}
-
-    def _signed(self, owner: str, claims: dict[str, Any]) -> str:
-        """Return a JWT, which identifies the owner without revealing the key."""
-        account = hashlib.sha256(owner.encode("utf-8", "replace")).hexdigest()[:16]
-        claims |= {
-            "iss": PLATFORM,
-            "aud": PLATFORM,
-            "sub": f"user_{account}",
-            "jti": f"token_{secrets.token_hex(8)}",
-            "organizationId": f"org_{account}",
-            "parent_api_key_id": f"key_{account}",
-            "api_key_name": "emulator",
-            "service_tier": 1,
-        }
-        return jwt.encode(claims, self._signer, algorithm="EdDSA", headers={"kid": self._key_id})
+        key = OKPAlgorithm.to_jwk(self._signer.public_key(), as_dict=True)
+        return {"keys": [{**key, "kid": self._key_id, "alg": "EdDSA", "use": "sig"}]}

@@ -28,13 +28,12 @@ from html import escape
 from string import Template
 from typing import Any
 
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Response
 
 from ..errors import InvalidInputError
 from .limits import TEXT_LIMIT
-from .messages import Incoming, Refused, refusal, reply
+from .messages import Incoming, Refused, reply
+from .routes import Route
 from .service import Emulator
 
 PREFIX = "/_emulator"
@@ -106,25 +105,8 @@ def has(path: str) -> bool:
     return path in ("/", "/healthz", PREFIX) or path.startswith(f"{PREFIX}/")
 
 
-def respond(emulator: Emulator, environ: dict[str, Any], listening_on: str) -> Response:
-    """Return the response to a request for one of these routes; for ``listening_on``, see `guard`."""
-    request = Incoming(environ)
-    try:
-        request.limit(TEXT_LIMIT)
-        why = guard(environ, listening_on) if request.path.startswith(PREFIX) else None
-        if why is not None:
-            raise Refused(403, why)
-        handler, _ = _ROUTES.bind_to_environ(environ).match()
-        response: Response = handler(emulator, request)
-        return response
-    except HTTPException as error:
-        return refusal(error)
-    except InvalidInputError as error:
-        return reply({"detail": error.message}, 400)
-
-
-def _welcome(emulator: Emulator, request: Incoming) -> Response:
-    """Return the page, with commands for the requested address."""
+def welcome(emulator: Emulator, request: Incoming) -> Response:
+    """GET /: the page, with commands for the requested address."""
     if emulator.keys.accepts_any_key:
         key, keys = "dct_local", "any that starts with <code>dct_</code>, such as <code>dct_local</code>."
     else:
@@ -140,34 +122,53 @@ def _welcome(emulator: Emulator, request: Incoming) -> Response:
     return Response(page, mimetype="text/html", headers={"Content-Security-Policy": policy})
 
 
-def _faults(emulator: Emulator, request: Incoming) -> Response:
-    """List the pending faults, after adding some, or delete them."""
-    if request.method == "DELETE":
-        emulator.faults.clear()
-        return Response(status=204)
-    if request.method == "POST":
-        if not request.is_json:
-            raise Refused(415, "A POST must have the header Content-Type: application/json.")
-        given = request.get_json()
+def health(emulator: Emulator, request: Incoming) -> Response:
+    """GET /healthz."""
+    return reply({"status": "ok"})
+
+
+def faults(emulator: Emulator, request: Incoming, status: int = 200) -> Response:
+    """GET /_emulator/faults."""
+    return reply([fault.as_json() for fault in emulator.faults.left], status)
+
+
+def add_faults(emulator: Emulator, request: Incoming) -> Response:
+    """POST /_emulator/faults."""
+    request.limit(TEXT_LIMIT)
+    if not request.is_json:
+        raise Refused(415, "A POST must have the header Content-Type: application/json.")
+    given = request.get_json()
+    try:
         emulator.faults.add(*(given if isinstance(given, list) else [given]))
-    pending = [fault.as_json() for fault in emulator.faults.left]
-    return reply(pending, 201 if request.method == "POST" else 200)
+    except InvalidInputError as error:
+        raise Refused(400, error.message) from None
+    return faults(emulator, request, 201)
 
 
-def _requests(emulator: Emulator, request: Incoming) -> Response:
-    """List the logged requests, or clear the log."""
-    if request.method == "DELETE":
-        emulator.requests.clear()
-        return Response(status=204)
+def clear_faults(emulator: Emulator, request: Incoming) -> Response:
+    """DELETE /_emulator/faults."""
+    emulator.faults.clear()
+    return Response(status=204)
+
+
+def requests(emulator: Emulator, request: Incoming) -> Response:
+    """GET /_emulator/requests."""
     route = request.args.get("route")
     return reply([entry.as_json() for entry in emulator.requests if route in (None, entry.route)])
 
 
-_ROUTES = Map(
-    [
-        Rule("/", methods=["GET"], endpoint=_welcome),
-        Rule("/healthz", methods=["GET"], endpoint=lambda emulator, request: reply({"status": "ok"})),
-        Rule(f"{PREFIX}/faults", methods=["GET", "POST", "DELETE"], endpoint=_faults),
-        Rule(f"{PREFIX}/requests", methods=["GET", "DELETE"], endpoint=_requests),
-    ]
+def clear_requests(emulator: Emulator, request: Incoming) -> Response:
+    """DELETE /_emulator/requests."""
+    emulator.requests.clear()
+    return Response(status=204)
+
+
+ROUTES = (
+    Route("GET", "/", welcome, open=True),
+    Route("GET", "/healthz", health, open=True),
+    Route("GET", f"{PREFIX}/faults", faults, open=True),
+    Route("POST", f"{PREFIX}/faults", add_faults, open=True),
+    Route("DELETE", f"{PREFIX}/faults", clear_faults, open=True),
+    Route("GET", f"{PREFIX}/requests", requests, open=True),
+    Route("DELETE", f"{PREFIX}/requests", clear_requests, open=True),
 )

@@ -8,7 +8,7 @@ DAY = 24 * 60 * 60
 # connections
 BACKLOG = 512  # connections that wait to be accepted; with few, a burst of clients gets resets
 IDLE = 75  # how long an idle connection is kept; less would close some as their next request arrives
-LINE = 64 * 1024  # the longest line within a chunked body, and all of the lines after it
+LINE = 64 * 1024  # the longest line within a chunked body
 STOP_CHECK = 0.02  # time between checks of an idle server whether it should stop
 
 # requests
@@ -27,5 +27,4 @@ HEADERS_LIMIT = 8_000  # characters of all headers of a request in the log
 FIELDS_LIMIT = 10_000  # characters of all texts of a form in the log
 
 PAINTERS = 2  # images of the synchronous route that are rendered at once: each may take much memory
-SHOWN = 100  # characters of a text, and entries of a list, that an error repeats
-DEPTH = 4  # levels of nested lists that it repeats
+SHOWN = 1_000  # characters of a value that an error repeats

@@ -12,9 +12,8 @@ a retired model (410)       ``{"detail": "...", "model": "lucy-2"}``
 from __future__ import annotations
 
 import json
-import math
 import tempfile
-from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import IO, Any
 
 import attrs
@@ -24,7 +23,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 from werkzeug.wrappers import Request, Response
 
-from .limits import CHUNK, DEPTH, IN_MEMORY, PARTS_LIMIT, SHOWN, TEXT_LIMIT, UPLOAD_LIMIT
+from .limits import CHUNK, IN_MEMORY, PARTS_LIMIT, SHOWN, TEXT_LIMIT, UPLOAD_LIMIT
 
 
 class Refused(HTTPException):
@@ -58,8 +57,7 @@ def refusal(error: HTTPException) -> Response:
 
 def problem(kind: str, loc: tuple[str | int, ...], message: str, given: object = None, **ctx: object) -> Refused:
     """Return the error for one field of the body."""
-    entry = {"type": kind, "loc": ["body", *loc], "msg": message, "input": _shown(given)}
-    return Refused(422, [{**entry, "ctx": ctx} if ctx else entry])
+    return Refused(422, [_detail(kind, loc, message, given, ctx)])
 
 
 def invalid(error: ValidationError) -> Refused:
@@ -67,25 +65,25 @@ def invalid(error: ValidationError) -> Refused:
     details = []
     for found in error.errors(include_url=False):
         # FastAPI validates each field by itself, so a missing field has no input to show
-        given = None if found["type"] == "missing" and len(found["loc"]) == 1 else _shown(found["input"])
-        entry = {"type": found["type"], "loc": ["body", *found["loc"]], "msg": found["msg"], "input": given}
-        details.append({**entry, "ctx": _shown(found["ctx"])} if "ctx" in found else entry)
+        given = None if found["type"] == "missing" and len(found["loc"]) == 1 else found["input"]
+        details.append(_detail(found["type"], found["loc"], found["msg"], given, found.get("ctx")))
     return Refused(422, details)
 
 
-def _shown(value: object, depth: int = 0) -> Any:
-    """Return a value as an error repeats it: shortened, and as JSON."""
+def _detail(kind: str, loc: tuple[str | int, ...], message: str, given: object, ctx: object) -> dict[str, object]:
+    entry = {"type": kind, "loc": ["body", *loc], "msg": message, "input": _shown(given)}
+    return {**entry, "ctx": _shown(ctx)} if ctx else entry
+
+
+def _shown(value: object) -> Any:
+    """Return a value as an error repeats it: as JSON, in which a file is ``{}``; of a long one, the beginning."""
     if isinstance(value, str):
         return value[:SHOWN]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, Mapping) and depth < DEPTH:
-        return {str(key)[:SHOWN]: _shown(value[key], depth + 1) for key in list(value)[:SHOWN]}
-    if isinstance(value, list) and depth < DEPTH:
-        return [_shown(item, depth + 1) for item in value[:SHOWN]]
-    return {}
+    try:
+        text = json.dumps(value, default=lambda unknown: {}, allow_nan=False)
+    except (ValueError, RecursionError):  # an infinite number, or endlessly nested lists
+        return str(value) if isinstance(value, float) else {}
+    return json.loads(text) if len(text) <= SHOWN else text[:SHOWN]
 
 
 @attrs.frozen(kw_only=True)
@@ -132,7 +130,7 @@ class Incoming(Request):
         super().__init__(environ)
         self.texts: dict[str, str] = {}
         self.uploads: dict[str, FileStorage] = {}
-        self._spools: list[IO[bytes]] = []
+        self._spools = ExitStack()
 
     def limit(self, size: int) -> None:
         """Limit the body to ``size`` bytes, and refuse it now if it announces more.
@@ -152,9 +150,7 @@ class Incoming(Request):
         return parser
 
     def _spooled(self, *what: object, **more: object) -> IO[bytes]:
-        spool = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
-        self._spools.append(spool)
-        return spool
+        return self._spools.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))
 
     def read_form(self) -> None:
         """Read a form: its texts and its files. A body that is no form counts as an empty form.
@@ -166,8 +162,8 @@ class Incoming(Request):
         if self.mimetype != "multipart/form-data":
             self.limit(min(TEXT_LIMIT, self.max_content_length or TEXT_LIMIT))
         try:
-            self.texts = {name: texts[-1] for name, texts in self.form.lists()}
-            self.uploads = {name: files[-1] for name, files in self.files.lists()}
+            self.texts = dict(self.form.items(multi=True))
+            self.uploads = dict(self.files.items(multi=True))
         except ValueError:
             raise Refused(400, "There was an error parsing the body") from None
 
@@ -192,6 +188,11 @@ class Incoming(Request):
         except (ValueError, RecursionError):  # a number of thousands of digits, or endlessly nested lists
             raise problem("json_invalid", (0,), "JSON decode error", {}, error="Out of bounds") from None
 
+    @property
+    def received(self) -> int:
+        """How many bytes of the body have been read."""
+        return self.stream.tell() if "stream" in vars(self) else 0
+
     def drain(self) -> None:
         """Read and discard the rest of the body, or the next request on the connection would begin with it."""
         while self.stream.read(CHUNK):
@@ -200,5 +201,4 @@ class Incoming(Request):
     def close(self) -> None:
         """Close and delete the uploaded files."""
         super().close()
-        for spool in self._spools:
-            spool.close()
+        self._spools.close()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
+
+import attrs
 
 from .render import RenderJob, render_small
 from .render.cache import fingerprint
@@ -12,8 +13,20 @@ from .render.cache import fingerprint
 LIMIT = 256
 """How many files are remembered; they have a few kB each."""
 
-_files: OrderedDict[str, bytes] = OrderedDict()  # the most recently used comes last
-_lock = threading.Lock()
+
+@attrs.frozen
+class _Order:
+    """A job, which is equal to another one if their files would be."""
+
+    fingerprint: str
+    job: RenderJob = attrs.field(eq=False)
+    target: Path = attrs.field(eq=False)
+
+
+@lru_cache(maxsize=LIMIT)
+def _file_of(order: _Order) -> bytes:
+    render_small(order.job, order.target)
+    return order.target.read_bytes()
 
 
 def render_remembered(job: RenderJob, target: Path) -> None:
@@ -29,16 +42,4 @@ def render_remembered(job: RenderJob, target: Path) -> None:
         RenderError: The job cannot be rendered; the message says why.
     """
     job.check()
-    name = fingerprint(job)
-    with _lock:
-        known = _files.get(name)
-        if known is not None:
-            _files.move_to_end(name)
-    if known is not None:
-        target.write_bytes(known)
-        return
-    render_small(job, target)
-    with _lock:
-        _files[name] = target.read_bytes()
-        if len(_files) > LIMIT:
-            _files.popitem(last=False)
+    target.write_bytes(_file_of(_Order(fingerprint(job), job, target)))

@@ -1,16 +1,23 @@
-"""The request log of an emulator, which a test can read."""
+"""The request log of an emulator, which a test can read, and assertions about the jobs that were submitted."""
 
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, overload
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
 
+from ..inputs import one_line
+from ..models import ModelDefinition
 from .limits import FIELDS_LIMIT, HEADERS_LIMIT, LOG_LIMIT
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+SHOWN = 20
+"""How many requests a failed assertion lists: the latest."""
 
 SECRET = ("x-api-key", "authorization", "proxy-authorization", "cookie")
 """Headers whose value is not kept."""
@@ -54,8 +61,34 @@ class LoggedRequest:
         return attrs.asdict(self)
 
 
-class RequestLog(Sequence[LoggedRequest]):
+class Submit(TypedDict, total=False):
+    """What a submit may be expected to have.
+
+    Attributes:
+        model: The model, or its name as it was sent.
+        job_id: The job that was created.
+        files: The names of the files, in any order.
+
+    The others are fields of the form; ``None`` means that it was not sent. A trajectory is a list of points.
+    """
+
+    model: str | ModelDefinition
+    job_id: str
+    files: Iterable[str]
+    prompt: str | None
+    seed: int | None
+    resolution: str | None
+    orientation: str | None
+    enhance_prompt: bool | None
+    self_anchor: bool | None
+    trajectory: list[Mapping[str, float]] | None
+
+
+class RequestLog(list[LoggedRequest]):
     """The latest 10,000 requests at most, in the order in which their responses began.
+
+    The assertions are about accepted jobs, which is what is billed, even if the response was lost. An attempt that was
+    refused does not count; a failure lists it, too.
 
     Example:
         >>> len(emulator.requests.submits)
@@ -64,26 +97,8 @@ class RequestLog(Sequence[LoggedRequest]):
         [0.5, 1.25]
     """
 
-    def __init__(self) -> None:
-        self._kept: deque[LoggedRequest] = deque(maxlen=LOG_LIMIT)
-        self._lock = threading.Lock()
-
     def __repr__(self) -> str:
         return f"<RequestLog: {len(self)} requests>"
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    @overload
-    def __getitem__(self, index: int) -> LoggedRequest: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[LoggedRequest]: ...
-    def __getitem__(self, index: int | slice) -> LoggedRequest | list[LoggedRequest]:
-        return list(self)[index]
-
-    def __iter__(self) -> Iterator[LoggedRequest]:
-        with self._lock:
-            return iter(list(self._kept))
 
     @property
     def submits(self) -> list[LoggedRequest]:
@@ -107,7 +122,7 @@ class RequestLog(Sequence[LoggedRequest]):
             >>> emulator.requests.of(route="content", status=206)
             []
         """
-        return [entry for entry in self if all(getattr(entry, name) == value for name, value in wanted.items())]
+        return [entry for entry in self[:] if all(getattr(entry, name) == value for name, value in wanted.items())]
 
     def count(self, value: object = None, **wanted: object) -> int:
         """Return how many requests there are whose attributes have these values.
@@ -118,15 +133,61 @@ class RequestLog(Sequence[LoggedRequest]):
         """
         return len([entry for entry in self.of(**wanted) if value is None or entry == value])
 
-    def clear(self) -> None:
-        """Clear the log."""
-        with self._lock:
-            self._kept.clear()
-
     def note(self, request: LoggedRequest) -> None:
         """Add a request."""
-        with self._lock:
-            self._kept.append(request)
+        self.append(request)
+        del self[:-LOG_LIMIT]
+
+    def assert_submitted_once(self, **expected: Unpack[Submit]) -> LoggedRequest:
+        """Assert that exactly one accepted job has these values, and return its request.
+
+        Example:
+            >>> emulator.requests.assert_submitted_once(model="lucy-pro-t2v", prompt="A serene lake").status
+            200
+
+        Raises:
+            AssertionError: There is no such job, or more than one; the message lists what was submitted.
+            TypeError: There is no such field.
+        """
+        __tracebackhide__ = True
+        (found,) = self.assert_submitted(1, **expected)
+        return found
+
+    def assert_submitted(self, times: int | None = None, **expected: Unpack[Submit]) -> list[LoggedRequest]:
+        """Assert that accepted jobs have these values, and return their requests.
+
+        Args:
+            times: How many there are; by default, any number but 0.
+            expected: The values; see `Submit`.
+
+        Raises:
+            AssertionError: There are none, or another number; the message lists what was submitted.
+            TypeError: There is no such field.
+        """
+        __tracebackhide__ = True
+        unknown = expected.keys() - Submit.__annotations__.keys()
+        if unknown:
+            raise TypeError(f"a submit has no {', '.join(sorted(unknown))}; it has {', '.join(Submit.__annotations__)}")
+        found = [submit for submit in self.submits if submit.job_id is not None and _fits(submit, expected)]
+        if len(found) == times or (times is None and found):
+            return found
+        wanted = {None: "at least one accepted job", 0: "no accepted job"}.get(times, f"accepted jobs: {times}")
+        values = " with " + ", ".join(f"{name}={_short(value)}" for name, value in expected.items())
+        lines = [_line(submit) for submit in self.submits]
+        left_out = [f"  ({len(lines) - SHOWN} earlier ones)"] if len(lines) > SHOWN else []
+        listed = ["Submitted:", *left_out, *lines[-SHOWN:]] if lines else ["Nothing was submitted."]
+        first = f"expected {wanted}{values if expected else ''}; found {len(found)}."
+        raise AssertionError("\n".join([first, *listed]))
+
+    def assert_not_submitted(self, **expected: Unpack[Submit]) -> None:
+        """Assert that no accepted job has these values; without any, that no job was accepted.
+
+        Raises:
+            AssertionError: There is one; the message lists what was submitted.
+            TypeError: There is no such field.
+        """
+        __tracebackhide__ = True
+        self.assert_submitted(0, **expected)
 
 
 def fingerprint(key: str) -> str:
@@ -177,3 +238,41 @@ def route_of(method: str, path: str) -> tuple[str, str | None]:
         case ["v1", "verify"]:
             return "verify", None
     return "other", None
+
+
+def _fits(submit: LoggedRequest, expected: Submit) -> bool:
+    sent: dict[str, Any] = {"model": _model_of(submit), "job_id": submit.job_id, "files": sorted(submit.files)}
+    return all(
+        (sent[name] if name in sent else submit.fields.get(name)) == _as_sent(name, value, submit)
+        for name, value in expected.items()
+    )
+
+
+def _as_sent(name: str, value: Any, submit: LoggedRequest) -> object:
+    """Return an expected value as the log has it."""
+    if name == "files":
+        return sorted(value)
+    if isinstance(value, ModelDefinition):
+        return value.name
+    if value is None or isinstance(value, str):
+        return value
+    text = submit.fields.get(name, "")
+    try:  # an equal number, boolean or list may be written in another way
+        return text if json.loads(text.lower()) == value else json.dumps(value)
+    except ValueError:
+        return json.dumps(value)
+
+
+def _model_of(submit: LoggedRequest) -> str:
+    return submit.path.rpartition("/")[2]
+
+
+def _short(value: object) -> str:
+    return one_line(value.name if isinstance(value, ModelDefinition) else repr(value), 80)
+
+
+def _line(submit: LoggedRequest) -> str:
+    values = [_model_of(submit), *(f"{name}={_short(value)}" for name, value in submit.fields.items())]
+    values += [f"files={_short(list(submit.files))}"] if submit.files else []
+    outcome = f"job {submit.job_id}" if submit.job_id else f"not accepted ({submit.status or 'dropped'})"
+    return f"  {', '.join(values)}: {outcome}"

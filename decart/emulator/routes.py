@@ -39,15 +39,15 @@ def generate(emulator: Emulator, request: Incoming, model: str) -> Response:
 
 def status(emulator: Emulator, request: Incoming, job_id: str) -> Response:
     """GET /v1/jobs/{job_id}."""
-    state = emulator.state(_job(emulator, job_id))
-    body = {"job_id": job_id, "status": state.status}
-    return reply(body if state.error is None else {**body, "error": state.error})
+    state, error = emulator.state(_job(emulator, job_id))
+    body = {"job_id": job_id, "status": state}
+    return reply(body if error is None else {**body, "error": error})
 
 
 def content(emulator: Emulator, request: Incoming, job_id: str) -> Response:
     """GET /v1/jobs/{job_id}/content: the file, or the requested range of it."""
     job = _job(emulator, job_id)
-    state = emulator.state(job).status
+    state, _ = emulator.state(job)
     if state != "completed":
         raise Refused(409, f"Job is not completed: {state}")
     size = job.target.stat().st_size
@@ -98,15 +98,15 @@ def upload(emulator: Emulator, request: Incoming) -> Response:
     except ValidationError:
         why = f"Value should be {LIFETIMES[0]}..{LIFETIMES[1]} or 'persistent'"
         raise problem("value_error", ("ttl_seconds",), why, text) from None
-    return reply(emulator.files.add(request.caller.owner, request.uploads["file"], seconds).reference)
+    return reply(emulator.files.add(request.caller.owner, request.uploads["file"], seconds))
 
 
 def file(emulator: Emulator, request: Incoming, file_id: str) -> Response:
     """GET /v1/files/{file_id}."""
-    stored = emulator.files.find(request.caller.owner, file_id)
-    if stored is None:
+    reference = emulator.files.find(request.caller.owner, file_id)
+    if reference is None:
         raise Refused(404, "File not found")
-    return reply(stored.reference)
+    return reply(reference)
 
 
 def delete(emulator: Emulator, request: Incoming, file_id: str) -> Response:

@@ -23,7 +23,8 @@ import itertools
 import os
 import threading
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,6 @@ import attrs
 from ..errors import InvalidInputError
 from .faults import Fault, Faults, fault_of
 
-KEYS = ("repeat", "job")
-JOB_KEYS = ("pending", "processing", "fails", "faults")
 ROUTES = ("submit", "status", "content", "any")
 LONGEST = 10**9  # seconds
 
@@ -85,65 +84,65 @@ class Scenario:
         return attrs.evolve(turn, faults=Faults(turn.faults.left))
 
 
+@contextmanager
+def _within(where: str) -> Iterator[None]:
+    """Say of a mistake where it is."""
+    try:
+        yield
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{where}: {error.message.removesuffix('.')}.") from None
+
+
 def _read(path: Path, usual: Turn) -> tuple[list[Turn], bool]:
-    try:
-        given = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InvalidInputError(f"scenario {path}: it cannot be read ({error.strerror}).") from None
-    except ValueError as error:  # it is no TOML, or not UTF-8
-        raise InvalidInputError(f"scenario {path}: it is not valid TOML ({error}).") from None
-    try:
-        _check_keys(given, KEYS)
-        repeat, jobs = given.get("repeat", False), given.get("job")
+    with _within(f"scenario {path}"):
+        try:
+            given = tomllib.loads(path.read_text("utf-8"))
+        except OSError as error:
+            raise InvalidInputError(f"it cannot be read ({error.strerror})") from None
+        except ValueError as error:  # it is no TOML, or not UTF-8
+            raise InvalidInputError(f"it is not valid TOML ({error})") from None
+        _check_keys(given, "repeat", "job")
+        repeat, jobs, turns = given.get("repeat", False), given.get("job"), []
         if not isinstance(repeat, bool):
             raise InvalidInputError("repeat must be true or false")
         if not isinstance(jobs, list) or not jobs:
             raise InvalidInputError("job must be a list of tables, at least one: [[job]]")
-        return [_turn(f"job {number}", job, usual) for number, job in enumerate(jobs, start=1)], repeat
-    except InvalidInputError as error:
-        raise InvalidInputError(f"scenario {path}: {error.message.removesuffix('.')}.") from None
+        for number, job in enumerate(jobs, start=1):
+            with _within(f"job {number}"):
+                turns.append(_turn(job, usual))
+        return turns, repeat
 
 
-def _turn(where: str, job: Any, usual: Turn) -> Turn:
+def _turn(job: Any, usual: Turn) -> Turn:
     """Return the turn of a table."""
-    try:
-        if not isinstance(job, Mapping):
-            raise InvalidInputError("it must be a table")
-        _check_keys(job, JOB_KEYS)
-        faults = _faults(job.get("faults", []))
-        if "fails" in job:
-            faults.append(_failure(job["fails"]))
-        outcomes = [fault.name for fault in faults if fault.kind.part == "job"]
-        if len(outcomes) > 1:
-            raise InvalidInputError(f"a job has one outcome, not {' and '.join(outcomes)}")
-        return Turn(
-            pending=_seconds("pending", job.get("pending", usual.pending)),
-            processing=_seconds("processing", job.get("processing", usual.processing)),
-            faults=Faults(faults),
-        )
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{where}: {error.message}") from None
+    if not isinstance(job, Mapping):
+        raise InvalidInputError("it must be a table")
+    _check_keys(job, "pending", "processing", "fails", "faults")
+    given, faults = job.get("faults", []), []
+    if not isinstance(given, list):
+        raise InvalidInputError('faults must be a list, such as ["drop-midway"]')
+    for number, each in enumerate(given, start=1):
+        with _within(f"faults, number {number}"):
+            fault = fault_of(each)
+            if fault.on not in ROUTES:
+                raise InvalidInputError(f"a job has no requests on={fault.on}")
+            faults.append(fault)
+    if "fails" in job:
+        faults.append(_failure(job["fails"]))
+    outcomes = [fault.name for fault in faults if fault.kind.part == "job"]
+    if len(outcomes) > 1:
+        raise InvalidInputError(f"a job has one outcome, not {' and '.join(outcomes)}")
+    return Turn(
+        pending=_seconds("pending", job.get("pending", usual.pending)),
+        processing=_seconds("processing", job.get("processing", usual.processing)),
+        faults=Faults(faults),
+    )
 
 
 def _seconds(key: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LONGEST:
         raise InvalidInputError(f"{key} must be a number of seconds, 0 or more, not {str(value)[:100]!r}")
     return value
-
-
-def _faults(given: Any) -> list[Fault]:
-    if not isinstance(given, list):
-        raise InvalidInputError('faults must be a list, such as ["drop-midway"]')
-    faults = []
-    for number, each in enumerate(given, start=1):
-        try:
-            fault = fault_of(each)
-        except InvalidInputError as error:
-            raise InvalidInputError(f"faults, number {number}: {error.message}") from None
-        if fault.on not in ROUTES:
-            raise InvalidInputError(f"faults, number {number}: a job has no requests on={fault.on}")
-        faults.append(fault)
-    return faults
 
 
 def _failure(reason: Any) -> Fault:
@@ -154,7 +153,7 @@ def _failure(reason: Any) -> Fault:
         raise InvalidInputError(f"fails must be some text, the reason, not {str(reason)[:100]!r}") from None
 
 
-def _check_keys(table: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def _check_keys(table: Mapping[str, Any], *known: str) -> None:
     for key in table:
         if key not in known:
             raise InvalidInputError(f"there is no key {key[:100]!r}; the keys are {', '.join(known)}")

@@ -11,15 +11,15 @@ import struct
 import threading
 import time
 from contextlib import closing, suppress
+from http.client import HTTPException, parse_headers
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakSet
 
 from werkzeug.exceptions import BadRequest, ClientDisconnected
 from werkzeug.wsgi import LimitedStream
 
+from .app import App, environ_of
 from .faults.acting import ConnectionDropped
-from .front import Front, environ_of
 from .limits import BACKLOG, CHUNK, DAY, IDLE, LINE, STOP_CHECK, UPLOAD_LIMIT
 from .service import Emulator
 
@@ -61,8 +61,8 @@ class EmulatorServer:
         self.emulator = emulator or Emulator()
         self._owns_emulator = emulator is None
         self._grace = grace
-        front = Front(self.emulator, host=host, seconds_per_check=seconds_per_check)
-        self._server = _Server((host, port), front, silence)
+        app = App(self.emulator, host=host, seconds_per_check=seconds_per_check)
+        self._server = _Server((host, port), app, silence)
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._server.server_address[1]}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=[STOP_CHECK], name="decart-emulator-server", daemon=True
@@ -90,53 +90,43 @@ class _Server(socketserver.ThreadingTCPServer):
     """The listening socket and the open connections.
 
     Attributes:
-        front: What responds to requests.
+        app: What responds to requests.
         silence: Seconds that a client may be silent.
         stopping: Set when the server stops.
     """
 
     allow_reuse_address = os.name == "posix"  # elsewhere this would allow two servers at one port
-    daemon_threads = True
     request_queue_size = BACKLOG
 
-    def __init__(self, address: tuple[str, int], front: Front, silence: float) -> None:
+    def __init__(self, address: tuple[str, int], app: App, silence: float) -> None:
         self.address_family = min(info[0] for info in socket.getaddrinfo(*address, type=socket.SOCK_STREAM))
         super().__init__(address, _Handler)
-        self.front = front
+        self.app = app
         self.silence = silence
         self.stopping = threading.Event()
-        self._connections: set[socket.socket] = set()
-        self._serving: WeakSet[threading.Thread] = WeakSet()
-        self._one_ended = threading.Condition()
+        self._connections: dict[threading.Thread, socket.socket] = {}
 
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        with self._one_ended:
-            self._connections.add(connection)
-        return connection, address
-
-    def has_begun(self, thread: threading.Thread) -> None:
-        """Know the thread of a connection."""
-        thread.name = "decart-emulator-connection"
-        self._serving.add(thread)
-
-    def has_ended(self, connection: socket.socket) -> None:
-        """Forget a connection."""
-        with self._one_ended:
-            self._connections.remove(connection)
-            self._one_ended.notify_all()
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Start the thread of a connection, and forget those that have ended."""
+        thread = threading.Thread(
+            target=self.process_request_thread,
+            args=[request, client_address],
+            name="decart-emulator-connection",
+            daemon=True,
+        )
+        thread.start()
+        alive = {thread: connection for thread, connection in self._connections.items() if thread.is_alive()}
+        self._connections = {**alive, thread: request}
 
     def finish(self, grace: float) -> None:
         """Let each connection end after its current response, and cut off those that take longer than ``grace``."""
         self.stopping.set()
-        with self._one_ended:
-            for how, patience in ((socket.SHUT_RD, grace), (socket.SHUT_RDWR, None)):
-                for connection in self._connections:
-                    with suppress(OSError):  # the client has closed it
-                        connection.shutdown(how)
-                self._one_ended.wait_for(lambda: not self._connections, patience)
-        for thread in list(self._serving):
-            thread.join()
+        for how, ends in ((socket.SHUT_RD, time.monotonic() + grace), (socket.SHUT_RDWR, None)):
+            for connection in self._connections.values():
+                with suppress(OSError):  # it is closed
+                    connection.shutdown(how)
+            for thread in self._connections:
+                thread.join(None if ends is None else max(0.0, ends - time.monotonic()))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -147,14 +137,9 @@ class _Handler(BaseHTTPRequestHandler):
     def handle(self) -> None:
         self._server = cast(_Server, self.server)
         self._input = cast(io.BufferedReader, self.rfile)
-        self._server.has_begun(threading.current_thread())
-        try:
+        with suppress(OSError):  # the client was silent, or has disconnected
             self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
             super().handle()
-        except OSError:
-            pass  # the client was silent, or has disconnected
-        finally:
-            self._server.has_ended(self.request)
 
     def handle_one_request(self) -> None:
         """Wait for a request, which may take longer than any silence during it, and respond."""
@@ -173,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(body, _Chunked):
             environ["wsgi.input_terminated"] = True
         try:
-            response = self._server.front.respond(environ, self._sleep)
+            response = self._server.app.respond(environ, self._sleep)
             with closing(response):
                 self.close_connection |= not body.is_exhausted or self._server.stopping.is_set()
                 chunks, status, headers = response.get_wsgi_response(environ)
@@ -251,12 +236,7 @@ class _Chunked(io.RawIOBase):
     def __init__(self, stream: io.BufferedReader) -> None:
         self._stream = stream
         self._left = 0
-        self._count = 0
         self.is_exhausted = False
-
-    def tell(self) -> int:
-        """Return how many bytes have been read."""
-        return self._count
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Read from the current chunk; return 0 at the end.
@@ -272,7 +252,6 @@ class _Chunked(io.RawIOBase):
                 return 0
             count = self._stream.readinto1(view[: self._left])
             self._left -= count
-            self._count += count
             if not count or (not self._left and self._stream.readline(LINE) != b"\r\n"):
                 raise BadRequest("A chunk has another size than it says.")
             return count
@@ -286,9 +265,8 @@ class _Chunked(io.RawIOBase):
             raise BadRequest("A chunk does not say its size.")
         self._left = int(size[0], 16)
         if not self._left:
-            left = LINE
-            while (line := self._stream.readline(left)) not in (b"\r\n", b"\n", b""):
-                left -= len(line)
-                if left <= 0:
-                    raise BadRequest("The lines after the body are too long.")
+            try:
+                parse_headers(self._stream)
+            except HTTPException:
+                raise BadRequest("The lines after the body are too long, or too many.") from None
             self.is_exhausted = True

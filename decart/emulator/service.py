@@ -26,7 +26,6 @@ import attrs
 from ..models import ModelDefinition
 from ..transports.base import SystemClock
 from .access import Keys
-from .assertions import AssertableLog
 from .catalogue import Catalogue
 from .clock import Clock
 from .faults import Fault, FaultLike, Faults
@@ -36,6 +35,7 @@ from .forms import Form
 from .layouts import Layout, check_layout, laid_out
 from .limits import PAINTERS
 from .render import Cached, RenderError, RenderJob, render
+from .requestlog import RequestLog
 from .scenario import Scenario, Turn
 
 log = logging.getLogger("decart.emulator")
@@ -84,14 +84,6 @@ class Job:
     fault: str | None = None
 
 
-@attrs.frozen
-class State:
-    """The status of a job, and the reason if it failed."""
-
-    status: str
-    error: str | None = None
-
-
 class Emulator:
     """A model of the service: submit, status, result, and what is needed to test a client.
 
@@ -126,8 +118,7 @@ class Emulator:
         keys: The keys and client tokens.
         files: The uploaded files.
         faults: The pending faults.
-        requests: Every request so far, with assertions about submits; see `decart.emulator.requestlog` and
-            `decart.emulator.assertions`.
+        requests: Every request so far, with assertions about submits; see `decart.emulator.requestlog`.
     """
 
     def __init__(
@@ -153,7 +144,7 @@ class Emulator:
         self.clock = clock or SystemClock()
         self.faults = Faults(faults)
         self._scenario = Scenario(scenario, Turn(pending=pending, processing=processing))
-        self.requests = AssertableLog()
+        self.requests = RequestLog()
         self._executor = ThreadPoolExecutor(1, "decart-emulator") if background else None
         self._folder = Path(tempfile.mkdtemp(prefix="decart-emulator-"))
         self._delete = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
@@ -242,19 +233,19 @@ class Emulator:
         """Return a job, or None for an id that is unknown or whose job has been deleted."""
         return self._jobs.get(job_id)
 
-    def state(self, job: Job) -> State:
-        """Return the current state of a job."""
+    def state(self, job: Job) -> tuple[str, str | None]:
+        """Return the current status of a job, and the reason if it failed."""
         age = self.clock.now() - job.submitted
         if age < job.turn.pending:
-            return State("pending")
+            return "pending", None
         if age < job.turn.pending + job.turn.processing or not job.work.done():
-            return State("processing")
+            return "processing", None
         error = job.work.exception()
         if error is None:
-            return State("completed")
+            return "completed", None
         # Details of other errors, such as paths, are for the log and not for clients.
         reason = str(error) if isinstance(error, RenderError) else f"internal error: {type(error).__name__}"
-        return State("failed", reason or None)
+        return "failed", reason or None
 
     def _accept(self, form: Form, folder: Path) -> RenderJob:
         """Save the files of a form in a new folder, named after their fields, and return the order for the renderer."""

@@ -16,9 +16,9 @@ from ..errors import InvalidInputError, TransportError
 from ..transports.base import HttpRequest, HttpResponse, Timeout
 from ..transports.failures import failure, timed_out
 from ..transports.threaded import ThreadedTransport
+from .app import App, environ_of
 from .clock import VirtualClock
 from .faults.acting import ConnectionDropped
-from .front import Front, environ_of
 from .remembered import render_remembered
 from .service import Emulator
 
@@ -60,7 +60,7 @@ class EmulatorTransport:
             )
         self.clock = self.emulator.clock
         self._owns_emulator = emulator is None
-        self._front = Front(self.emulator)
+        self._app = App(self.emulator)
 
     def send(self, request: HttpRequest, *, timeout: Timeout) -> HttpResponse:
         """Send the request; it takes no time on the clock unless a fault does."""
@@ -70,7 +70,7 @@ class EmulatorTransport:
         target = f"{url.path}?{url.query}"
         environ = environ_of(request.method, target, headers.items(), io.BytesIO(body))
         try:
-            response = self._front.respond(environ, self._sleeping(timeout))
+            response = self._app.respond(environ, self._sleeping(timeout))
         except ConnectionDropped as dropped:
             raise _lost(dropped) from None
         chunks, _, fields = response.get_wsgi_response(environ)

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from .fault import Fault, FaultLike, Faults, fault_of
-from .table import KINDS, PARAMETERS, ROUTES, described
+from .fault import PARAMETERS, Fault, FaultLike, Faults, fault_of
+from .table import KINDS, ROUTES, described
 
 __all__ = ["KINDS", "PARAMETERS", "ROUTES", "Fault", "FaultLike", "Faults", "described", "fault_of"]

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from werkzeug.http import HTTP_STATUS_CODES, http_date
 from werkzeug.wrappers import Response
 
+from ..messages import reply
 from ..render import RenderError, RenderJob
 from .fault import Fault
 
@@ -41,9 +42,8 @@ def replacement(fault: Fault, path: str) -> Response | None:
     """Return the response to send instead of carrying out the request; ``None`` if it is to be carried out."""
     match fault.name:
         case "status":
-            response = Response(status=fault.code, mimetype="application/json")
-            detail = fault.detail or HTTP_STATUS_CODES.get(response.status_code, "Unknown")
-            response.set_data(json.dumps({"detail": detail}))
+            code = fault.code or 503
+            response = reply({"detail": fault.detail or HTTP_STATUS_CODES.get(code, "Unknown")}, code)
             if fault.retry_after is not None:
                 response.headers["Retry-After"] = f"{fault.retry_after:g}"
             if fault.retry_after_date is not None:  # with the emulator's Date, so that both come from one clock

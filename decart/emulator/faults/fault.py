@@ -13,15 +13,53 @@ import difflib
 import re
 import shlex
 import threading
-from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 
 from ...errors import InvalidInputError
-from .table import COMMON, KINDS, PARAMETERS, TEXTS, Kind, Times
+from .table import KINDS, ROUTES, Kind, Times
 
+_COMMON = ("name", "on", "times", "after")
+_TEXTS = ("on", "detail", "field", "word", "to", "reason")  # which stay texts even if they look like a number
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
+
+
+def _parameter(what: str, is_valid: Callable[[Any], bool]) -> Any:
+    """Declare a parameter: what a valid value is, in words and as a check."""
+
+    def validate(fault: Fault, attribute: attrs.Attribute[Any], value: object) -> None:
+        if value is not None and attribute.name not in fault.kind.usual:
+            raise _not_taken(fault.name, attribute.name)
+        if value is not None and not is_valid(value):
+            given = str(value)[:100]
+            raise InvalidInputError(f"fault {fault.name!r}: {attribute.name} must be {what}, not {given!r}.")
+
+    return attrs.field(default=None, kw_only=True, validator=validate)
+
+
+def _is_whole(value: object, least: int = 0, most: int = 10**12) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 10**9
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and value.isprintable()
+
+
+def _is_origin(value: object) -> bool:
+    if not isinstance(value, str) or not value.isprintable() or " " in value:
+        return False
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
 
 
 @attrs.frozen
@@ -56,34 +94,27 @@ class Fault:
     """
 
     name: str
-    on: str = attrs.field(default=cast(str, None), kw_only=True)
-    times: Times = attrs.field(default=cast(Times, None), kw_only=True)
-    after: int = attrs.field(default=0, kw_only=True)
-    code: int | None = attrs.field(default=None, kw_only=True)
-    detail: str | None = attrs.field(default=None, kw_only=True)
-    retry_after: float | None = attrs.field(default=None, kw_only=True)
-    retry_after_date: float | None = attrs.field(default=None, kw_only=True)
-    field: str | None = attrs.field(default=None, kw_only=True)
-    word: str | None = attrs.field(default=None, kw_only=True)
-    seconds: float | None = attrs.field(default=None, kw_only=True)
-    bytes: int | None = attrs.field(default=None, kw_only=True)
-    to: str | None = attrs.field(default=None, kw_only=True)
-    reason: str | None = attrs.field(default=None, kw_only=True)
+    on: str = _parameter(f"one of {', '.join(ROUTES)}", lambda value: value in ROUTES)
+    times: Times = _parameter(
+        "a whole number, 1 or more, or 'forever'", lambda value: value == "forever" or _is_whole(value, 1)
+    )
+    after: int = _parameter("a whole number, 0 or more", _is_whole)
+    code: int | None = _parameter("an HTTP status, 200 to 599", lambda value: _is_whole(value, 200, 599))
+    detail: str | None = _parameter("some text", _is_text)
+    retry_after: float | None = _parameter("a number of seconds", _is_seconds)
+    retry_after_date: float | None = _parameter("a number of seconds from now", _is_seconds)
+    field: str | None = _parameter("some text", _is_text)
+    word: str | None = _parameter("some text", _is_text)
+    seconds: float | None = _parameter("a number of seconds", _is_seconds)
+    bytes: int | None = _parameter("a whole number of bytes", _is_whole)
+    to: str | None = _parameter("the address of an origin, such as https://elsewhere.invalid", _is_origin)
+    reason: str | None = _parameter("some text", _is_text)
 
     def __attrs_post_init__(self) -> None:
-        kind = kind_of(self.name)
-        usual = {"on": kind.on, "times": kind.times, **kind.takes}
-        for name, parameter in (COMMON | PARAMETERS).items():
-            value = getattr(self, name)
-            if value is None:
-                object.__setattr__(self, name, usual.get(name))
-                continue
-            if name in PARAMETERS and name not in kind.takes:
-                raise InvalidInputError(f"fault {self.name!r}: it takes no {name}; it takes {_taken(kind)}.")
-            what, is_valid = parameter
-            if not is_valid(value):
-                raise InvalidInputError(f"fault {self.name!r}: {name} must be {what}, not {str(value)[:100]!r}.")
-        if kind.part == "job" and self.on != "any":
+        for name, usual in self.kind.usual.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, usual)
+        if self.kind.part == "job" and self.on != "any":
             raise InvalidInputError(f"fault {self.name!r}: it affects accepted jobs; leave on= out.")
         if self.name == "drip" and not self.bytes:
             raise InvalidInputError("fault 'drip': bytes must be 1 or more.")
@@ -110,11 +141,12 @@ class Fault:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON for the control route, without defaults except that of the main parameter."""
-        usual = {"on": self.kind.on, "times": self.kind.times, "after": 0, **self.kind.takes}
-        if self.kind.main is not None:
-            usual[self.kind.main] = None
+        usual = self.kind.usual | ({} if self.kind.main is None else {self.kind.main: None})
         return {"name": self.name} | {key: getattr(self, key) for key in usual if getattr(self, key) != usual[key]}
 
+
+PARAMETERS = tuple(field.name for field in attrs.fields(Fault) if field.name not in _COMMON)
+"""The parameters that some faults take."""
 
 FaultLike = Fault | str | Mapping[str, Any]
 """A fault in any notation."""
@@ -146,13 +178,16 @@ def fault_of(given: FaultLike) -> Fault:
     values = _parsed(given) if isinstance(given, str) else given
     if not isinstance(values, Mapping):
         raise InvalidInputError(f"fault: it must be a Fault, a text or an object, not {type(given).__name__}.")
-    kind = kind_of(values.get("name"))
+    taken = kind_of(values.get("name")).usual
     for key in values:
-        if key not in ("name", *COMMON, *kind.takes):
-            raise InvalidInputError(
-                f"fault {values['name']!r}: it takes no {str(key)[:100]!r}; it takes {_taken(kind)}."
-            )
+        if key not in ("name", *taken):
+            raise _not_taken(values["name"], repr(str(key)[:100]))
     return Fault(**values)
+
+
+def _not_taken(name: object, parameter: str) -> InvalidInputError:
+    taken = ", ".join(kind_of(name).usual)
+    return InvalidInputError(f"fault {name!r}: it takes no {parameter}; it takes {taken}.")
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -172,16 +207,9 @@ def _parsed(text: str) -> dict[str, Any]:
         key, equals, value = word.partition("=")
         if not equals or key in values:
             raise InvalidInputError(f"fault {name!r}: {word[:100]!r} is not of the form key=value, each key once.")
-        values[key] = _number(value) if key not in TEXTS and _NUMBER.fullmatch(value) else value
+        is_number = key not in _TEXTS and _NUMBER.fullmatch(value)
+        values[key] = (float(value) if "." in value else int(value)) if is_number else value
     return values
-
-
-def _number(text: str) -> float:
-    return float(text) if "." in text else int(text)
-
-
-def _taken(kind: Kind) -> str:
-    return ", ".join((*COMMON, *kind.takes))
 
 
 def _quoted(value: object) -> str:
@@ -244,12 +272,17 @@ class Faults:
                     chosen.setdefault(fault.kind.part, fault)
             if "response" in chosen and chosen["response"].drops:  # there is no body
                 chosen = {part: fault for part, fault in chosen.items() if part in ("response", "silence")}
-            left: dict[int, list[Fault]] = {id(fault): [fault] for fault in self._pending}
-            for fault in matching:
-                if fault.after:
-                    left[id(fault)] = [attrs.evolve(fault, after=fault.after - 1)]
-            for fault in chosen.values():
-                if fault.times != "forever":
-                    left[id(fault)] = [attrs.evolve(fault, times=fault.times - 1)] if fault.times > 1 else []
-            self._pending = [fault for remaining in left.values() for fault in remaining]
-            return tuple(sorted(chosen.values(), key=lambda fault: parts.index(fault.kind.part)))
+            # by their identity: two of them may be equal
+            used = {id(fault) for fault in matching if fault.after} | set(map(id, chosen.values()))
+            kept = [_left_of(fault) if id(fault) in used else fault for fault in self._pending]
+            self._pending = [fault for fault in kept if fault is not None]
+            return tuple(chosen[part] for part in parts if part in chosen)
+
+
+def _left_of(fault: Fault) -> Fault | None:
+    """Return what is left of a fault after a request on which it acted, or which it ignored."""
+    if fault.after:
+        return attrs.evolve(fault, after=fault.after - 1)
+    if fault.times == "forever":
+        return fault
+    return attrs.evolve(fault, times=fault.times - 1) if fault.times > 1 else None

@@ -7,9 +7,8 @@ together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from typing import Literal
 
 import attrs
 
@@ -31,7 +30,7 @@ class Kind:
         part: The part of an exchange that it affects.
         does: What it does, in one line.
         main: The parameter that is written after the colon, ``status:503``; none for ``None``.
-        takes: Its parameters and their defaults; ``None`` for a default that ``does`` describes.
+        takes: Its own parameters and their defaults; ``None`` for a default that ``does`` describes.
         on: The requests that it affects by default.
         times: How often it acts by default.
     """
@@ -42,6 +41,11 @@ class Kind:
     takes: Mapping[str, object] = attrs.field(factory=dict)
     on: str = attrs.field(default="any", kw_only=True)
     times: Times = attrs.field(default=1, kw_only=True)
+
+    @property
+    def usual(self) -> dict[str, object]:
+        """All parameters that it takes, with their defaults."""
+        return {"on": self.on, "times": self.times, "after": 0, **self.takes}
 
 
 _STATUS = {"code": 503, "detail": None, "retry_after": None, "retry_after_date": None}
@@ -74,58 +78,6 @@ KINDS: dict[str, Kind] = {
     "job-never-ends": Kind("job", "the job is processed forever"),
     "empty-result": Kind("job", "the job completes with an empty file"),
 }
-
-
-def _is_whole(least: int, most: int = 10**12) -> Callable[[object], bool]:
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
-def _is_seconds(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 10**9
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and value.isprintable()
-
-
-def _is_origin(value: object) -> bool:
-    if not isinstance(value, str) or not value.isprintable() or " " in value:
-        return False
-    try:
-        parts = urlsplit(value)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port or an IPv6 address that is none
-        return False
-
-
-Parameter = tuple[str, Callable[[Any], bool]]
-"""What a valid value is, in words and as a check."""
-
-_TEXT: Parameter = ("some text", _is_text)
-
-COMMON: dict[str, Parameter] = {
-    "on": (f"one of {', '.join(ROUTES)}", lambda value: value in ROUTES),
-    "times": ("a whole number, 1 or more, or 'forever'", lambda value: value == "forever" or _is_whole(1)(value)),
-    "after": ("a whole number, 0 or more", _is_whole(0)),
-}
-"""The parameters that every fault takes."""
-
-PARAMETERS: dict[str, Parameter] = {
-    "code": ("an HTTP status, 200 to 599", _is_whole(200, 599)),
-    "detail": _TEXT,
-    "retry_after": ("a number of seconds", _is_seconds),
-    "retry_after_date": ("a number of seconds from now", _is_seconds),
-    "field": _TEXT,
-    "word": _TEXT,
-    "seconds": ("a number of seconds", _is_seconds),
-    "bytes": ("a whole number of bytes", _is_whole(0)),
-    "to": ("the address of an origin, such as https://elsewhere.invalid", _is_origin),
-    "reason": _TEXT,
-}
-"""The parameters that some faults take."""
-
-TEXTS = ("on", "detail", "field", "word", "to", "reason")
-"""The parameters that stay texts even if they look like a number."""
 
 
 def usage(name: str) -> str:
