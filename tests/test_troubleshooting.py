@@ -8,6 +8,7 @@ from support.documents import ROOT
 from support.messages import is_in, messages, phrases
 
 import decart
+from decart import errors
 from decart.cli.exits import Exit
 
 PAGE = "docs/troubleshooting.md"
@@ -75,8 +76,8 @@ def test_every_phrase_is_in_a_message() -> None:
 def test_every_error_class_has_a_row() -> None:
     classes = {
         name
-        for name in decart.__all__
-        if isinstance(kind := getattr(decart, name), type) and issubclass(kind, decart.DecartSDKError)
+        for name, kind in {**{name: getattr(decart, name) for name in decart.__all__}, **vars(errors)}.items()
+        if isinstance(kind, type) and issubclass(kind, decart.DecartSDKError)
     }
     assert {*re.findall(r"^\| `(\w+Error|TransportTimeout)` \|", TEXT, re.MULTILINE)} == classes
 

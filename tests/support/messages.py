@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from .documents import ROOT
@@ -23,7 +24,7 @@ HELP = {"help", "description", "epilog", "what"}
 
 OTHER_CALLS = {"new_command", "add_argument_group", "compile", "search", "fullmatch", "execute", "startswith", "cast"}
 OTHER_LANGUAGES = re.compile(r"\s*(<|--…|SELECT|INSERT|UPDATE|DELETE|CREATE|multipart|; filename|generation DESC)|.*\n")
-TEMPLATES = {"refuse": "… must be {}, not ….", "_check_type": "… must be {}, not ….", "ArgumentTypeError": "{}"}
+TEMPLATES = {"refuse": "… must be {}, not ….", "_check_type": "… must be {}, not …."}
 """Functions that make a message of a part of it."""
 
 
@@ -91,4 +92,9 @@ def phrases(page: str) -> dict[str, list[str]]:
 
 def is_in(phrase: str, message: str) -> bool:
     """Return whether a message has a phrase, each ``…`` of which stands for anything."""
-    return re.search(".*".join(map(re.escape, phrase.split("…"))), message) is not None
+    return _pattern(phrase).search(message) is not None
+
+
+@cache
+def _pattern(phrase: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, phrase.split("…"))))
