@@ -119,7 +119,7 @@ def _advice(response: BufferedResponse, settings: Settings) -> tuple[type[APIErr
         return APIError, _redirect(response, settings)
     if response.status >= 500:
         return ServerError, "The service failed, which is not your fault."
-    kind, advice = _STATUS.get(response.status, (APIError, "The service refused the request; its reason follows."))
+    kind, advice = _STATUS.get(response.status, (APIError, "The service refused the request."))
     return kind, doubt_of_path(response, settings) + advice.format(source=f" from {settings.key_source}")
 
 
