@@ -55,8 +55,8 @@ for side in ("_async", "_sync"):  # the packages themselves import nothing
 EMULATOR = """
 clock limits messages catalogue access files forms
 render.job render
-layouts faults.table faults.fault faults.acting faults scenario
-requestlog service routes control app remembered virtual server
+layouts checks faults.table faults.fault faults.acting faults scenario
+logged requestlog work service routes control app remembered virtual chunked server
 __init__ __main__
 """.split()  # noqa: SIM905 - the same, inside the emulator; how its pictures are drawn is a matter of their own
 

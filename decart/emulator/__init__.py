@@ -23,7 +23,7 @@ from ..extras import require
 if TYPE_CHECKING:
     from .clock import VirtualClock
     from .faults import Fault
-    from .requestlog import LoggedRequest
+    from .logged import LoggedRequest
     from .server import EmulatorServer
     from .service import Emulator
     from .virtual import EmulatorTransport, VirtualEmulator
@@ -43,7 +43,7 @@ _HOMES = {
     "EmulatorServer": "server",
     "EmulatorTransport": "virtual",
     "Fault": "faults",
-    "LoggedRequest": "requestlog",
+    "LoggedRequest": "logged",
     "VirtualClock": "clock",
     "VirtualEmulator": "virtual",
 }

@@ -30,8 +30,8 @@ from . import control
 from .clock import VirtualClock
 from .faults.acting import ConnectionDropped, Sleep, modify, replacement, send_slowly_or_partly
 from .limits import PATH_LIMIT, UPLOAD_LIMIT
+from .logged import LoggedRequest, fingerprint, route_of, safe, short
 from .messages import Incoming, Refused, refusal, reply
-from .requestlog import LoggedRequest, fingerprint, route_of, safe, short
 from .routes import ROUTES
 from .service import Emulator
 
@@ -54,6 +54,8 @@ def environ_of(method: str, target: str, headers: Iterable[tuple[str, str]], bod
         "wsgi.input": body,
     }
     for name, value in headers:
+        if "_" in name:  # it would be taken for one with a dash; most servers leave it out, too
+            continue
         key = name.upper().replace("-", "_")
         key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
         environ[key] = f"{environ[key]},{value}" if key in environ else value

@@ -9,6 +9,7 @@ DAY = 24 * 60 * 60
 BACKLOG = 512  # connections that wait to be accepted; with few, a burst of clients gets resets
 IDLE = 75  # how long an idle connection is kept; less would close some as their next request arrives
 LINE = 64 * 1024  # the longest line within a chunked body
+CUT_OFF = 1.0  # how long connections that were cut off have to end
 STOP_CHECK = 0.02  # time between checks of an idle server whether it should stop
 
 # requests
@@ -21,10 +22,10 @@ CHUNK = 256 * 1024  # how much is read or sent at a time
 
 # what is kept
 LIFETIMES = (60, 30 * DAY)  # how long an uploaded file may be kept, unless it is kept permanently
-LOG_LIMIT = 10_000  # requests in the log: the latest
+LOG_LIMIT = 10_000  # requests in the log: the latest, and before them all that may be billed
 PATH_LIMIT = 1_000  # characters of a path in the log
 HEADERS_LIMIT = 8_000  # characters of all headers of a request in the log
-FIELDS_LIMIT = 10_000  # characters of all texts of a form in the log
+FIELDS_LIMIT = 100_000  # characters of all texts of a form in the log: the longest trajectory has fewer
 
 PAINTERS = 2  # images of the synchronous route that are rendered at once: each may take much memory
 SHOWN = 1_000  # characters of a value that an error repeats

@@ -2,63 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
 
 from ..inputs import one_line
 from ..models import ModelDefinition
-from .limits import FIELDS_LIMIT, HEADERS_LIMIT, LOG_LIMIT
+from .limits import LOG_LIMIT
+from .logged import LoggedRequest, mark
 
 if TYPE_CHECKING:
     from typing import Unpack
 
 SHOWN = 20
 """How many requests a failed assertion lists: the latest."""
-
-SECRET = ("x-api-key", "authorization", "proxy-authorization", "cookie")
-"""Headers whose value is not kept."""
-
-
-@attrs.frozen(kw_only=True)
-class LoggedRequest:
-    """One request.
-
-    Attributes:
-        method: Its method.
-        path: Its path, as text; at most 1,000 characters.
-        route: Its kind: ``submit``, ``status``, ``content``, ``generate``, ``files``, ``tokens``, ``models``,
-            ``verify`` or ``other``.
-        at: When it arrived, in seconds on the emulator's clock.
-        status: The HTTP status of the response, or None if the connection was dropped before it.
-        job_id: The job that it is about, or that it created, even if the response was lost.
-        key: The `fingerprint` of the API key; None without a key.
-        headers: The headers, their names in lower case, with ``***`` for a secret; at most 8,000 characters.
-        faults: The names of the faults that acted on it, or on the job that it created.
-        received: How many bytes of a body were received.
-        fields: The text fields of the form, if the emulator read it; at most 10,000 characters.
-        files: The names of the form's files.
-    """
-
-    method: str
-    path: str
-    route: str
-    at: float
-    status: int | None
-    job_id: str | None
-    key: str | None
-    headers: Mapping[str, str]
-    faults: tuple[str, ...]
-    received: int
-    fields: Mapping[str, str]
-    files: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as the JSON of the control route."""
-        return attrs.asdict(self)
 
 
 class Submit(TypedDict, total=False):
@@ -67,14 +27,14 @@ class Submit(TypedDict, total=False):
     Attributes:
         model: The model, or its name as it was sent.
         job_id: The job that was created.
-        files: The names of the files, in any order.
+        files: The name of its file, or the names of its files in any order.
 
     The others are fields of the form; ``None`` means that it was not sent. A trajectory is a list of points.
     """
 
     model: str | ModelDefinition
     job_id: str
-    files: Iterable[str]
+    files: str | Iterable[str]
     prompt: str | None
     seed: int | None
     resolution: str | None
@@ -85,7 +45,7 @@ class Submit(TypedDict, total=False):
 
 
 class RequestLog(list[LoggedRequest]):
-    """The latest 10,000 requests at most, in the order in which their responses began.
+    """The latest 10,000 requests, in the order in which their responses began. Submits are the last to be forgotten.
 
     The assertions are about accepted jobs, which is what is billed, even if the response was lost. An attempt that was
     refused does not count; a failure lists it, too.
@@ -97,8 +57,17 @@ class RequestLog(list[LoggedRequest]):
         [0.5, 1.25]
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._forgotten = 0
+
     def __repr__(self) -> str:
         return f"<RequestLog: {len(self)} requests>"
+
+    def clear(self) -> None:
+        """Forget all requests."""
+        super().clear()
+        self._forgotten = 0
 
     @property
     def submits(self) -> list[LoggedRequest]:
@@ -121,7 +90,11 @@ class RequestLog(list[LoggedRequest]):
         Example:
             >>> emulator.requests.of(route="content", status=206)
             []
+
+        Raises:
+            TypeError: A request has no such attribute.
         """
+        _check_names("request", wanted, [field.name for field in attrs.fields(LoggedRequest)])
         return [entry for entry in self[:] if all(getattr(entry, name) == value for name, value in wanted.items())]
 
     def count(self, value: object = None, **wanted: object) -> int:
@@ -134,9 +107,12 @@ class RequestLog(list[LoggedRequest]):
         return len([entry for entry in self.of(**wanted) if value is None or entry == value])
 
     def note(self, request: LoggedRequest) -> None:
-        """Add a request."""
+        """Add a request, and forget the oldest one beyond the limit: if possible, one that is never billed."""
         self.append(request)
-        del self[:-LOG_LIMIT]
+        if len(self) > LOG_LIMIT:
+            free = next((at for at, each in enumerate(self) if each.route not in ("submit", "generate")), None)
+            self._forgotten += free is None
+            del self[free or 0]
 
     def assert_submitted_once(self, **expected: Unpack[Submit]) -> LoggedRequest:
         """Assert that exactly one accepted job has these values, and return its request.
@@ -165,18 +141,19 @@ class RequestLog(list[LoggedRequest]):
             TypeError: There is no such field.
         """
         __tracebackhide__ = True
-        unknown = expected.keys() - Submit.__annotations__.keys()
-        if unknown:
-            raise TypeError(f"a submit has no {', '.join(sorted(unknown))}; it has {', '.join(Submit.__annotations__)}")
+        _check_names("submit", expected, Submit.__annotations__)
+        if self._forgotten:
+            raise AssertionError(f"the log has forgotten {self._forgotten} submits or images; clear() it more often")
         found = [submit for submit in self.submits if submit.job_id is not None and _fits(submit, expected)]
         if len(found) == times or (times is None and found):
             return found
-        wanted = {None: "at least one accepted job", 0: "no accepted job"}.get(times, f"accepted jobs: {times}")
+        jobs = {None: "at least one accepted job", 0: "no accepted job", 1: "one accepted job"}
+        wanted = jobs.get(times, f"{times} accepted jobs")
         values = " with " + ", ".join(f"{name}={_short(value)}" for name, value in expected.items())
         lines = [_line(submit) for submit in self.submits]
         left_out = [f"  ({len(lines) - SHOWN} earlier ones)"] if len(lines) > SHOWN else []
-        listed = ["Submitted:", *left_out, *lines[-SHOWN:]] if lines else ["Nothing was submitted."]
-        first = f"expected {wanted}{values if expected else ''}; found {len(found)}."
+        listed = ["Attempts:", *left_out, *lines[-SHOWN:]] if lines else ["Nothing was submitted."]
+        first = f"expected {wanted}{values if expected else ''}, found {len(found)}."
         raise AssertionError("\n".join([first, *listed]))
 
     def assert_not_submitted(self, **expected: Unpack[Submit]) -> None:
@@ -190,77 +167,36 @@ class RequestLog(list[LoggedRequest]):
         self.assert_submitted(0, **expected)
 
 
-def fingerprint(key: str) -> str:
-    """Return what distinguishes one API key from another without revealing it: its kind, and eight digits of its hash.
-
-    Example:
-        >>> fingerprint("dct_test")
-        'dct_…8a6fbb8e'
-    """
-    kind = next((start for start in ("dct_", "ek_", "eyJ") if key.startswith(start)), "")
-    return f"{kind}…{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()[:8]}"
-
-
-def safe(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers without secrets, shortened."""
-    named = {name.lower(): value for name, value in headers.items()}
-    return short({name: "***" if name in SECRET else value for name, value in named.items()}, HEADERS_LIMIT)
-
-
-def short(fields: Mapping[str, str], left: int = FIELDS_LIMIT) -> dict[str, str]:
-    """Return names and values up to so many characters in all."""
-    kept = {}
-    for name, value in fields.items():
-        name = name or ""  # a part of a form may have no name
-        if left <= len(name):
-            break
-        left -= len(name)
-        kept[name] = value[:left]
-        left -= len(kept[name])
-    return kept
-
-
-def route_of(method: str, path: str) -> tuple[str, str | None]:
-    """Return the kind of a request, and the job that it is about."""
-    match path.split("/")[1:]:
-        case ["v1", "jobs", name]:
-            return ("submit", None) if method == "POST" else ("status", name)
-        case ["v1", "jobs", name, "content"]:
-            return "content", name
-        case ["v1", "generate", _]:
-            return "generate", None
-        case ["v1", "files", *_]:
-            return "files", None
-        case ["v1", "client", "tokens"]:
-            return "tokens", None
-        case ["v1", "models", _]:
-            return "models", None
-        case ["v1", "verify"]:
-            return "verify", None
-    return "other", None
+def _check_names(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise TypeError(f"a {what} has no {', '.join(unknown)}; it has {', '.join(known)}")
 
 
 def _fits(submit: LoggedRequest, expected: Submit) -> bool:
     sent: dict[str, Any] = {"model": _model_of(submit), "job_id": submit.job_id, "files": sorted(submit.files)}
-    return all(
-        (sent[name] if name in sent else submit.fields.get(name)) == _as_sent(name, value, submit)
-        for name, value in expected.items()
-    )
+    for name, value in expected.items():
+        found, wanted = sent[name] if name in sent else submit.fields.get(name), _as_sent(name, value, submit)
+        is_shortened = isinstance(found, str) and isinstance(wanted, str) and found.endswith(mark(wanted))
+        if found != wanted and not is_shortened:
+            return False
+    return True
 
 
 def _as_sent(name: str, value: Any, submit: LoggedRequest) -> object:
     """Return an expected value as the log has it."""
     if name == "files":
-        return sorted(value)
+        return [value] if isinstance(value, str) else sorted(value)
     if isinstance(value, ModelDefinition):
         return value.name
     if value is None or isinstance(value, str):
         return value
     text = submit.fields.get(name, "")
-    try:  # an equal number, boolean or list may be written in another way
-        return text if json.loads(text.lower()) == value else json.dumps(value)
-    except ValueError:
-        return json.dumps(value)
+    with suppress(ValueError):  # an equal number, boolean or list may be written in another way
+        found = json.loads(text.lower())
+        if found == value and isinstance(found, bool) == isinstance(value, bool):
+            return text
+    return json.dumps(value, default=str)
 
 
 def _model_of(submit: LoggedRequest) -> str:

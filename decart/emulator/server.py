@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import logging
 import os
 import re
 import socket
@@ -11,20 +13,25 @@ import struct
 import threading
 import time
 from contextlib import closing, suppress
-from http.client import HTTPException, parse_headers
+from email.errors import MissingHeaderBodySeparatorDefect
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
+from urllib.parse import urlsplit
 
-from werkzeug.exceptions import BadRequest, ClientDisconnected
+from werkzeug.exceptions import BadRequest
 from werkzeug.wsgi import LimitedStream
 
 from .app import App, environ_of
+from .chunked import Chunked
 from .faults.acting import ConnectionDropped
-from .limits import BACKLOG, CHUNK, DAY, IDLE, LINE, STOP_CHECK, UPLOAD_LIMIT
+from .limits import BACKLOG, CHUNK, CUT_OFF, DAY, IDLE, LINE, STOP_CHECK, UPLOAD_LIMIT
 from .service import Emulator
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+log = logging.getLogger("decart.emulator")
+
+_FRAMING = re.compile("(content|transfer)[_-](length|encoding)", re.IGNORECASE)
+_LENGTH = re.compile("[0-9]{1,18}")
 
 
 class EmulatorServer:
@@ -121,12 +128,13 @@ class _Server(socketserver.ThreadingTCPServer):
     def finish(self, grace: float) -> None:
         """Let each connection end after its current response, and cut off those that take longer than ``grace``."""
         self.stopping.set()
-        for how, ends in ((socket.SHUT_RD, time.monotonic() + grace), (socket.SHUT_RDWR, None)):
+        for how, seconds in ((socket.SHUT_RD, grace), (socket.SHUT_RDWR, CUT_OFF)):
+            ends = time.monotonic() + seconds
             for connection in self._connections.values():
                 with suppress(OSError):  # it is closed
                     connection.shutdown(how)
             for thread in self._connections:
-                thread.join(None if ends is None else max(0.0, ends - time.monotonic()))
+                thread.join(max(0.0, ends - time.monotonic()))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -145,6 +153,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Wait for a request, which may take longer than any silence during it, and respond."""
         self.close_connection = True
         self.request.settimeout(IDLE)
+        if self._input.peek(2).startswith(b"\r\n"):  # an empty line before a request is ignored
+            self._input.readline(LINE)
         if self._input.peek(1):
             self.request.settimeout(self._server.silence)
             super().handle_one_request()
@@ -154,8 +164,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         if body is None:
             return
-        environ = environ_of(self.command, self.path, self.headers.items(), body)
-        if isinstance(body, _Chunked):
+        target = self.path if self.path.startswith("/") else urlsplit(self.path)._replace(scheme="", netloc="").geturl()
+        environ = environ_of(self.command, target, self.headers.items(), body)
+        if isinstance(body, Chunked):
             environ["wsgi.input_terminated"] = True
         try:
             response = self._server.app.respond(environ, self._sleep)
@@ -181,17 +192,38 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_QUERY = respond
 
-    def _body(self) -> LimitedStream | _Chunked | None:
+    def _body(self) -> LimitedStream | Chunked | None:
         """Return the body of the request; ``None`` if its length is unknown, which the client has been told."""
+        framing = [name.lower() for name in self.headers if _FRAMING.fullmatch(name)]
         length = self.headers.get("Content-Length", "0").strip()
-        match self.headers.get("Transfer-Encoding", "").lower():
-            case "chunked":
-                return _Chunked(self._input)
-            case "" if re.fullmatch("[0-9]{1,18}", length):
-                return LimitedStream(self._input, int(length))
-            case coding:
-                self.send_error(501 if coding else 400)
-                return None
+        coding = self.headers.get("Transfer-Encoding", "").lower()
+        is_cut = any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in self.headers.defects)
+        if is_cut or "_" in "".join(framing) or len(framing) > len(set(framing)) or not _LENGTH.fullmatch(length):
+            self.send_error(400, "The headers leave open where the body ends.")
+        elif coding == "chunked":
+            return Chunked(self._input)
+        elif coding:
+            self.send_error(501, f"The transfer coding {coding[:100]!r} is not supported.")
+        else:
+            return LimitedStream(self._input, int(length))
+        return None
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse a request that is not read, in the form of the service's errors, and close the connection."""
+        self.close_connection = True
+        body = json.dumps({"detail": message or HTTPStatus(code).phrase}).encode()
+        log.info("%.200r -> %d", self.requestline, code)
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        self._send_head(f"{code} {HTTPStatus(code).phrase}", headers)
+        self.wfile.write(body)
+
+    def handle_expect_100(self) -> bool:
+        """Ask for the body of a request, unless it announces more than is read."""
+        length = self.headers.get("Content-Length", "0").strip()
+        if _LENGTH.fullmatch(length) and int(length) > UPLOAD_LIMIT:
+            self.send_error(413)
+            return False
+        return super().handle_expect_100()
 
     def _send_head(self, status: str, headers: dict[str, str]) -> None:
         code, _, reason = status.partition(" ")
@@ -224,49 +256,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing here: the requests of the service's routes are logged when their responses end."""
-
-
-class _Chunked(io.RawIOBase):
-    """A chunked body, read as it arrives; a chunk may have any size.
-
-    Attributes:
-        is_exhausted: Whether it has been read to its end.
-    """
-
-    def __init__(self, stream: io.BufferedReader) -> None:
-        self._stream = stream
-        self._left = 0
-        self.is_exhausted = False
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        """Read from the current chunk; return 0 at the end.
-
-        Raises:
-            BadRequest: The body is malformed, or the client is silent or has disconnected.
-        """
-        view = memoryview(buffer)
-        try:
-            if not self._left and not self.is_exhausted:
-                self._begin_chunk()
-            if self.is_exhausted:
-                return 0
-            count = self._stream.readinto1(view[: self._left])
-            self._left -= count
-            if not count or (not self._left and self._stream.readline(LINE) != b"\r\n"):
-                raise BadRequest("A chunk has another size than it says.")
-            return count
-        except OSError:
-            raise ClientDisconnected from None
-
-    def _begin_chunk(self) -> None:
-        """Read the size of a chunk, and the lines after the last one."""
-        size = self._stream.readline(LINE).partition(b";")
-        if not re.fullmatch(rb"[0-9A-Fa-f]{1,15}", size[0].strip()) or len(b"".join(size)) == LINE:
-            raise BadRequest("A chunk does not say its size.")
-        self._left = int(size[0], 16)
-        if not self._left:
-            try:
-                parse_headers(self._stream)
-            except HTTPException:
-                raise BadRequest("The lines after the body are too long, or too many.") from None
-            self.is_exhausted = True

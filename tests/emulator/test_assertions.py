@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from support.raw import RawClient
 
 from decart import MemoryJournal, SubmitOutcomeUnknownError, TransportError, models
 from decart.emulator import VirtualEmulator
+from decart.emulator.limits import LOG_LIMIT
 
 LAKE: Any = {"model": models.video("lucy-pro-t2v"), "prompt": "A lake", "seed": 7}
 POINTS = [{"frame": 0, "x": 0.1, "y": 0.2}, {"frame": 9, "x": 0.5, "y": 0.5}]
@@ -65,6 +67,8 @@ def test_files_booleans_and_trajectories_are_compared_by_value() -> None:
         submitted(emulator, edit, {"model": models.video("lucy-motion"), "data": b"x", "trajectory": POINTS})
         emulator.requests.assert_submitted_once(files=("reference_image", "data"), enhance_prompt=False)
         emulator.requests.assert_submitted_once(trajectory=POINTS)
+        emulator.requests.assert_submitted_once(files="data")
+        emulator.requests.assert_not_submitted(files="reference_image")
         emulator.requests.assert_not_submitted(enhance_prompt=True)
         emulator.requests.assert_not_submitted(trajectory=POINTS[:1])
 
@@ -98,8 +102,10 @@ def test_a_number_of_submits_can_be_asserted() -> None:
         submitted(emulator, LAKE, LAKE)
         assert len(emulator.requests.assert_submitted(2, prompt="A lake")) == 2
         assert len(emulator.requests.assert_submitted(prompt="A lake")) == 2
-        with pytest.raises(AssertionError, match=r"^expected accepted jobs: 1 with prompt='A lake'; found 2\.\n"):
+        with pytest.raises(AssertionError, match=r"^expected one accepted job with prompt='A lake', found 2\.\n"):
             emulator.requests.assert_submitted_once(prompt="A lake")
+        with pytest.raises(AssertionError, match=r"^expected 3 accepted jobs, found 2\.\n"):
+            emulator.requests.assert_submitted(3)
 
 
 def test_a_failure_lists_what_was_submitted_instead(raw: RawClient) -> None:
@@ -109,8 +115,8 @@ def test_a_failure_lists_what_was_submitted_instead(raw: RawClient) -> None:
         raw.emulator.requests.assert_submitted(model=models.video("lucy-2.6"), prompt="A lake")
     job_id = raw.emulator.requests.submits[0].job_id
     assert str(caught.value).splitlines() == [
-        "expected at least one accepted job with model=lucy-2.6, prompt='A lake'; found 0.",
-        "Submitted:",
+        "expected at least one accepted job with model=lucy-2.6, prompt='A lake', found 0.",
+        "Attempts:",
         f"  lucy-2.5, prompt='{'x' * 78}…, files=['data']: job {job_id}",
         "  lucy-pro-t2v, seed='7': not accepted (422)",
     ]
@@ -127,7 +133,7 @@ def test_a_failure_lists_the_latest_requests(raw: RawClient) -> None:
     with pytest.raises(AssertionError) as caught:
         raw.emulator.requests.assert_not_submitted()
     lines = str(caught.value).splitlines()
-    assert lines[0] == "expected no accepted job; found 25."
+    assert lines[0] == "expected no accepted job, found 25."
     assert lines[2] == "  (5 earlier ones)"
     assert len(lines) == 23 and "lake 24" in lines[-1]
 
@@ -144,3 +150,45 @@ def test_a_dropped_attempt_is_listed_as_such(raw: RawClient) -> None:
 def test_a_misspelt_field_is_refused_instead_of_never_found() -> None:
     with VirtualEmulator() as emulator, pytest.raises(TypeError, match=r"has no promt; it has model, job_id"):
         emulator.requests.assert_not_submitted(promt="A lake")  # type: ignore[call-arg] # pyright: ignore
+
+
+def test_values_of_another_type_are_not_found() -> None:
+    with VirtualEmulator() as emulator:
+        submitted(emulator, LAKE | {"seed": 1})
+        emulator.requests.assert_not_submitted(seed=True)
+        emulator.requests.assert_not_submitted(seed=Decimal("7.5"))  # type: ignore[arg-type] # pyright: ignore
+
+
+def test_a_submit_is_found_by_a_text_of_any_length() -> None:
+    prompts = ["x" * 300_000, "x" * 300_000 + "y"]
+    points = [{"frame": frame, "x": 0.12345678901234567, "y": 0.7654321} for frame in range(1000)]
+    with VirtualEmulator() as emulator:
+        submitted(emulator, LAKE | {"prompt": prompts[0]})
+        submitted(emulator, {"model": models.video("lucy-motion"), "data": b"x", "trajectory": points})
+        emulator.requests.assert_submitted_once(prompt=prompts[0])
+        emulator.requests.assert_not_submitted(prompt=prompts[1])
+        emulator.requests.assert_submitted_once(trajectory=points)
+
+
+def test_a_submit_is_not_forgotten_for_later_status_checks(raw: RawClient) -> None:
+    raw.form("/v1/jobs/lucy-pro-t2v", {"prompt": "A lake"})
+    for _ in range(LOG_LIMIT + 1):
+        raw.get("/v1/jobs/x")
+    raw.emulator.requests.assert_submitted_once(prompt="A lake")
+    assert len(raw.emulator.requests) == LOG_LIMIT
+
+
+def test_nothing_is_asserted_about_submits_that_were_forgotten(raw: RawClient) -> None:
+    raw.form("/v1/jobs/lucy-pro-t2v", {"prompt": "A lake"})
+    for _ in range(LOG_LIMIT):
+        raw.request("POST", "/v1/jobs/lucy-pro-t2v")
+    for ask in (raw.emulator.requests.assert_submitted, raw.emulator.requests.assert_not_submitted):
+        with pytest.raises(AssertionError, match="the log has forgotten 1 submits or images"):
+            ask()
+    raw.emulator.requests.clear()
+    raw.emulator.requests.assert_not_submitted()
+
+
+def test_an_unknown_attribute_of_a_request_is_refused() -> None:
+    with VirtualEmulator() as emulator, pytest.raises(TypeError, match="a request has no rute; it has method, path"):
+        emulator.requests.count(rute="submit")

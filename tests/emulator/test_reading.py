@@ -95,7 +95,16 @@ def test_nothing_after_a_malformed_chunked_body_is_read_as_a_request(server: Emu
 
 @pytest.mark.parametrize(
     ("header", "status"),
-    [(b"Content-Length: many", 400), (b"Content-Length: -1", 400), (b"Transfer-Encoding: gzip", 501)],
+    [
+        (b"Content-Length: many", 400),
+        (b"Content-Length: -1", 400),
+        (b"Content-Length: 0\r\nContent-Length: 0", 400),
+        (b"Content_Length: 9", 400),
+        (b"Transfer-Encoding : chunked", 400),
+        (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip", 400),
+        (b"no colon\r\nContent-Length: 9", 400),
+        (b"Transfer-Encoding: gzip", 501),
+    ],
 )
 def test_a_body_whose_length_is_unknown_is_refused_and_not_read_as_a_request(
     server: EmulatorServer, header: bytes, status: int
@@ -103,8 +112,28 @@ def test_a_body_whose_length_is_unknown_is_refused_and_not_read_as_a_request(
     with connected(server) as sock:
         sock.sendall(OPENING + header + b"\r\n\r\nGET /v1/jobs/x HTTP/1.1\r\n\r\n")
         with sock.makefile("rb") as file:
-            assert file.read().startswith(b"HTTP/1.1 %d " % status)
+            received = file.read()
+    assert received.startswith(b"HTTP/1.1 %d " % status)
+    assert b'\r\n\r\n{"detail": "The ' in received
     assert list(server.emulator.requests) == []
+
+
+@pytest.mark.parametrize("target", [b"/v1/jobs/x?a=b", b"http://emulator/v1/jobs/x?a=b"])
+@pytest.mark.parametrize("before", [b"", b"\r\n"])
+def test_both_forms_of_a_request_line_and_an_empty_line_before_it_are_read(
+    server: EmulatorServer, target: bytes, before: bytes
+) -> None:
+    with connected(server) as sock:
+        for _ in range(2):
+            sock.sendall(before + b"GET %s HTTP/1.1\r\nHost: emulator\r\nX-API-KEY: dct_x\r\n\r\n" % target)
+        assert statuses(sock, 2) == [404, 404]
+    assert [entry.path for entry in server.emulator.requests.of(route="status")] == ["/v1/jobs/x"] * 2
+
+
+def test_a_key_in_a_header_with_an_underscore_is_none(server: EmulatorServer) -> None:
+    with connected(server) as sock:
+        sock.sendall(b"GET /v1/jobs/x HTTP/1.1\r\nHost: emulator\r\nX_API_KEY: dct_x\r\n\r\n")
+        assert statuses(sock, 1) == [401]
 
 
 @pytest.mark.parametrize("begun", [b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\n", CHUNKED + b"5;"])
@@ -152,4 +181,10 @@ def test_idle_connections_block_no_other_client(studio: Studio) -> None:
 def test_a_body_longer_than_the_limit_is_refused_before_it_is_sent(server: EmulatorServer) -> None:
     with connected(server) as sock:
         sock.sendall(OPENING + b"Content-Length: %d\r\n\r\n" % (UPLOAD_LIMIT + 1))
+        assert statuses(sock, 2) == [413]
+
+
+def test_a_body_longer_than_the_limit_is_not_asked_for(server: EmulatorServer) -> None:
+    with connected(server) as sock:
+        sock.sendall(OPENING + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % (UPLOAD_LIMIT + 1))
         assert statuses(sock, 2) == [413]

@@ -9,7 +9,8 @@ from support.studio import Studio
 from decart import TransportError
 from decart.emulator import LoggedRequest, VirtualEmulator
 from decart.emulator.limits import FIELDS_LIMIT, HEADERS_LIMIT, LOG_LIMIT, PATH_LIMIT
-from decart.emulator.requestlog import RequestLog, fingerprint, route_of, safe, short
+from decart.emulator.logged import fingerprint, route_of, safe, short
+from decart.emulator.requestlog import RequestLog
 
 FORM = {"prompt": "a lake", "seed": "7"}
 
@@ -113,14 +114,18 @@ def test_only_the_last_ten_thousand_are_kept() -> None:
 
 def test_a_long_text_is_truncated(raw: RawClient) -> None:
     raw.form("/v1/jobs/lucy-pro-t2v", {"prompt": "x" * 2 * FIELDS_LIMIT})
-    assert raw.emulator.requests[0].fields == {"prompt": "x" * (FIELDS_LIMIT - len("prompt"))}
+    text = raw.emulator.requests[0].fields["prompt"]
+    assert text.startswith("x" * (FIELDS_LIMIT - len("prompt")) + "... (200,000 characters, SHA-256 ")
+    assert len(text) < FIELDS_LIMIT + 60
 
 
 def test_names_and_values_are_truncated_to_a_total() -> None:
-    assert short({"a": "12", "bc": "3456", "d": "7"}, 6) == {"a": "12", "bc": "3"}
+    kept = short({"a": "12", "bc": "3456", "d": "7"}, 6)
+    assert [*kept] == ["a", "bc"]
+    assert (kept["a"], kept["bc"][:20]) == ("12", "3... (4 characters, ")
     assert short({"abc": "", "d": ""}, 3) == {}
     headers = safe({f"X-{number}": "x" * 100 for number in range(1_000)})
-    assert HEADERS_LIMIT - 10 < sum(map(len, [*headers, *headers.values()])) <= HEADERS_LIMIT
+    assert HEADERS_LIMIT - 10 < sum(map(len, [*headers, *headers.values()])) <= HEADERS_LIMIT + 60
 
 
 def test_a_long_path_is_truncated(raw: RawClient) -> None:

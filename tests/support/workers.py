@@ -16,7 +16,8 @@ import attrs
 from workers.running import KEY, small_environment
 
 from decart.emulator import Emulator, EmulatorServer, VirtualClock
-from decart.emulator.requestlog import LoggedRequest, RequestLog
+from decart.emulator.logged import LoggedRequest
+from decart.emulator.requestlog import RequestLog
 from support.documents import ROOT
 
 EXAMPLES = ROOT / "examples"
