@@ -63,7 +63,9 @@ class Catalogue:
     """
 
     def __init__(self, own: Iterable[ModelDefinition] = (), *, today: bool = False) -> None:
+        own = tuple(own)
         self._models = {model.name: model for model in (*_entries(), *own)}
+        self._models |= {model.endpoint.rpartition("/")[2]: model for model in own}  # where its inputs go
         self._today = today
 
     def __getitem__(self, name: str) -> ModelDefinition:

@@ -54,10 +54,10 @@ Clock = SystemClock | VirtualClock
 
 
 def iso_date(moment: float) -> str:
-    """Return a UNIX time in ISO 8601 format in UTC, rounded to seconds.
+    """Return a UNIX time in ISO 8601 format in UTC, in whole seconds that have passed.
 
     Example:
         >>> iso_date(0)
         '1970-01-01T00:00:00Z'
     """
-    return datetime.fromtimestamp(round(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(int(moment), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -137,7 +137,10 @@ def add_faults(emulator: Emulator, request: Incoming) -> Response:
     request.limit(TEXT_LIMIT)
     if not request.is_json:
         raise Refused(415, "A POST must have the header Content-Type: application/json.")
-    given = request.get_json()
+    try:
+        given = request.document()
+    except Refused:
+        raise Refused(400, 'The body must be JSON: "drop-after" in quotation marks, an object, or a list.') from None
     try:
         emulator.faults.add(*(given if isinstance(given, list) else [given]))
     except InvalidInputError as error:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import attrs
 
-from ..errors import InvalidInputError
 from .render import RenderJob
-from .render.job import MAX_FPS
 
 Layout = Literal["start", "end", "service"]
 """The index before the frames or after them; or after them, with the size, rate and length of the service's files."""
@@ -31,18 +29,6 @@ _SEEN = {
     "image-to-image": _Figures(1280, 720),
 }
 """The figures of files that the service made in 720p, by model or task; they differ from those of the catalogue."""
-
-
-def check_layout(layout: object, fps: int | None) -> None:
-    """Check the arguments of an emulator.
-
-    Raises:
-        InvalidInputError: One of them is invalid.
-    """
-    if layout not in get_args(Layout):
-        raise InvalidInputError(f"Emulator: layout must be 'start', 'end' or 'service', not {layout!r}.")
-    if fps is not None and not 1 <= fps <= MAX_FPS:
-        raise InvalidInputError(f"Emulator: fps must be between 1 and {MAX_FPS}, not {fps!r}.")
 
 
 def laid_out(order: RenderJob, layout: Layout, fps: int | None) -> RenderJob:

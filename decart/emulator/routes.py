@@ -7,6 +7,7 @@ from typing import IO, Annotated, Any
 
 import attrs
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from werkzeug.exceptions import PreconditionFailed
 from werkzeug.wrappers import Response
 from werkzeug.wsgi import wrap_file
 
@@ -58,9 +59,16 @@ def content(emulator: Emulator, request: Incoming, job_id: str) -> Response:
     # a range that cannot be served is ignored (RFC 9110)
     wanted = request.range
     has_range = request.method == "GET" and wanted is not None and wanted.units == "bytes" and len(wanted.ranges) == 1
+    has_range = has_range and not request.headers.get("If-Range", "").startswith("W/")
+    environ = dict(request.environ)
+    if wanted is not None and has_range and -size > (wanted.ranges[0][0] or 0):  # the end of a file, longer than it
+        environ["HTTP_RANGE"] = "bytes=0-"
     try:
-        return response.make_conditional(request.environ, accept_ranges=has_range, complete_length=size)
-    except BaseException:  # a range outside of the file
+        response = response.make_conditional(environ, accept_ranges=has_range, complete_length=size)
+        if response.status_code == 412:
+            raise PreconditionFailed
+        return response
+    except BaseException:  # such as a range outside of the file
         response.close()
         raise
 

@@ -31,10 +31,10 @@ from typing import Any
 import attrs
 
 from ..errors import InvalidInputError
+from .checks import SECONDS, is_seconds
 from .faults import Fault, Faults, fault_of
 
 ROUTES = ("submit", "status", "content", "any")
-LONGEST = 10**9  # seconds
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -50,6 +50,11 @@ class Turn:
     pending: float
     processing: float
     faults: Faults = attrs.field(factory=Faults)
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes, in seconds."""
+        return self.pending + self.processing
 
 
 class Scenario:
@@ -96,10 +101,10 @@ def _within(where: str) -> Iterator[None]:
 def _read(path: Path, usual: Turn) -> tuple[list[Turn], bool]:
     with _within(f"scenario {path}"):
         try:
-            given = tomllib.loads(path.read_text("utf-8"))
+            given = tomllib.loads(path.read_text("utf-8-sig"))
         except OSError as error:
             raise InvalidInputError(f"it cannot be read ({error.strerror})") from None
-        except ValueError as error:  # it is no TOML, or not UTF-8
+        except (ValueError, RecursionError) as error:  # it is no TOML, or not UTF-8
             raise InvalidInputError(f"it is not valid TOML ({error})") from None
         _check_keys(given, "repeat", "job")
         repeat, jobs, turns = given.get("repeat", False), given.get("job"), []
@@ -126,10 +131,13 @@ def _turn(job: Any, usual: Turn) -> Turn:
             fault = fault_of(each)
             if fault.on not in ROUTES:
                 raise InvalidInputError(f"a job has no requests on={fault.on}")
+            if fault.kind.part == "job" and (fault.times, fault.after) != (1, 0):
+                raise InvalidInputError(f"{fault.name} is the outcome of one job; leave times= and after= out")
             faults.append(fault)
+    outcomes = [fault.name for fault in faults if fault.kind.part == "job"]
     if "fails" in job:
         faults.append(_failure(job["fails"]))
-    outcomes = [fault.name for fault in faults if fault.kind.part == "job"]
+        outcomes.append("the key fails")
     if len(outcomes) > 1:
         raise InvalidInputError(f"a job has one outcome, not {' and '.join(outcomes)}")
     return Turn(
@@ -140,9 +148,9 @@ def _turn(job: Any, usual: Turn) -> Turn:
 
 
 def _seconds(key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LONGEST:
-        raise InvalidInputError(f"{key} must be a number of seconds, 0 or more, not {str(value)[:100]!r}")
-    return value
+    if not is_seconds(value):
+        raise InvalidInputError(f"{key} must be {SECONDS}, not {str(value)[:100]!r}")
+    return float(value)
 
 
 def _failure(reason: Any) -> Fault:

@@ -7,7 +7,6 @@ A job's status is not stored: it follows from the time and from whether its vide
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import tempfile
@@ -27,38 +26,18 @@ from ..models import ModelDefinition
 from ..transports.base import SystemClock
 from .access import Keys
 from .catalogue import Catalogue
+from .checks import check_arguments
 from .clock import Clock
 from .faults import Fault, FaultLike, Faults
 from .faults.acting import renderer_for
 from .files import Files
 from .forms import Form
-from .layouts import Layout, check_layout, laid_out
+from .layouts import Layout, laid_out
 from .limits import PAINTERS
 from .render import Cached, RenderError, RenderJob, render
 from .requestlog import RequestLog
 from .scenario import Scenario, Turn
-
-log = logging.getLogger("decart.emulator")
-
-Renderer = Callable[[RenderJob, Path], None]
-
-
-class _OnDemand(Future[None]):
-    """A task that is run when its result is first needed, by the thread that needs it, which suits a virtual clock."""
-
-    def __init__(self, task: Callable[[], None]) -> None:
-        super().__init__()
-        self._task = task
-        self._once = threading.Lock()
-
-    def done(self) -> bool:
-        with self._once:
-            if not super().done():
-                try:
-                    self.set_result(self._task())
-                except Exception as error:
-                    self.set_exception(error)
-        return True
+from .work import OnDemand, Renderer, render_job
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -110,7 +89,7 @@ class Emulator:
             An edited video keeps the rate of its source.
 
     Raises:
-        InvalidInputError: ``layout``, ``fps`` or ``scenario`` is invalid.
+        InvalidInputError: An argument is invalid.
 
     Attributes:
         clock: The source of time.
@@ -138,7 +117,16 @@ class Emulator:
         layout: Layout = "start",
         fps: int | None = None,
     ) -> None:
-        check_layout(layout, fps)
+        models = tuple(models) if isinstance(models, Iterable) else models
+        check_arguments(
+            pending=pending,
+            processing=processing,
+            api_keys=api_keys,
+            models=models,
+            keep=keep,
+            layout=layout,
+            fps=fps,
+        )
         self._layout: Layout = layout
         self._fps = fps
         self.clock = clock or SystemClock()
@@ -183,7 +171,7 @@ class Emulator:
             id=job_id,
             submitted=self.clock.now(),
             target=target,
-            work=Future() if renderer is None else self._scheduled(partial(_render, renderer, order, target)),
+            work=Future() if renderer is None else self._scheduled(partial(render_job, renderer, order, target)),
             kind="image/png" if is_picture else "video/mp4",
             fault=fault.name if fault is not None else None,
             turn=turn,
@@ -193,24 +181,25 @@ class Emulator:
         return job
 
     def faults_for(self, route: str, job_id: str | None) -> tuple[Fault, ...]:
-        """Use up and return the faults of a request: those of the emulator, or else those of the job's scenario."""
+        """Use up and return the faults of a request: of the emulator and of the job's scenario, one of each part."""
         own = self.faults.take(route)
         job = self.find(job_id) if job_id is not None else None
         turn = job.turn if job is not None else self._scenario.current if route == "submit" else None
-        return own or (turn.faults.take(route) if turn is not None else ())
+        return own if turn is None else turn.faults.take(route, own)
 
     def _delete_old(self) -> None:
-        """Delete the oldest jobs that have been rendered, beyond the limit; a download in progress continues."""
+        """Delete the oldest jobs that have ended, beyond the limit; a download in progress continues."""
         too_many = len(self._jobs) - self._keep
         if too_many > 0:
             # the plain `done`: that of a job which is rendered on demand would render it
-            ended = [job for job in list(self._jobs.values()) if Future.done(job.work)]
+            jobs, now = list(self._jobs.values()), self.clock.now()
+            ended = [job for job in jobs if Future.done(job.work) and now >= job.submitted + job.turn.seconds]
             for old in ended[:too_many]:
                 self._jobs.pop(old.id, None)
                 shutil.rmtree(old.target.parent, ignore_errors=True)
 
     def _scheduled(self, task: Callable[[], None]) -> Future[None]:
-        return _OnDemand(task) if self._executor is None else self._executor.submit(task)
+        return OnDemand(task) if self._executor is None else self._executor.submit(task)
 
     @contextmanager
     def picture(self, form: Form) -> Iterator[Path]:
@@ -238,7 +227,7 @@ class Emulator:
         age = self.clock.now() - job.submitted
         if age < job.turn.pending:
             return "pending", None
-        if age < job.turn.pending + job.turn.processing or not job.work.done():
+        if age < job.turn.seconds or not job.work.done():
             return "processing", None
         error = job.work.exception()
         if error is None:
@@ -272,17 +261,3 @@ class Emulator:
             trajectory=[(f, x / width, y / height) if in_pixels else (f, x, y) for f, x, y in points],
         )
         return laid_out(order, self._layout, self._fps)
-
-
-def _render(renderer: Renderer, order: RenderJob, target: Path) -> None:
-    """Render, and delete the inputs."""
-    try:
-        renderer(order, target)
-    except RenderError:
-        raise
-    except Exception:
-        log.exception("A bug in the renderer")
-        raise
-    finally:
-        for path in order.inputs.values():
-            path.unlink(missing_ok=True)

@@ -113,8 +113,13 @@ def test_the_repr_of_a_fault_is_valid_input() -> None:
     ("given", "why"),
     [
         ("stats:503", "no fault named 'stats'; did you mean 'status'"),
-        ("", "no fault named ''"),
-        ({"code": 503}, "no fault named 'None'"),
+        ("", "a fault needs a name"),
+        ({"code": 503}, "a fault needs a name"),
+        ({}, "a fault needs a name"),
+        ("STATUS:503", "did you mean 'status'?"),
+        ("job-fails:no, sorry", "a value with a comma needs quotation marks"),
+        ("redirect:http://a/b", "to must be the address of an origin"),
+        ("redirect:http://a?b", "to must be the address of an origin"),
         (7, "must be a Fault, a text or an object, not int"),
         ("status:999", "code must be an HTTP status, 200 to 599, not '999'"),
         ("status:many", "code must be an HTTP status"),
@@ -164,3 +169,14 @@ def test_every_parameter_of_the_table_is_an_attribute_of_a_fault() -> None:
 def test_the_help_has_a_line_for_each_name(name: str) -> None:
     assert f"\n  {name}" in f"\n{described()}"
     assert KINDS[name].does in described()
+
+
+@pytest.mark.parametrize("seconds", [0.00001, 1234567.0, 10**9])
+def test_a_number_is_written_without_an_exponent(seconds: float) -> None:
+    fault = Fault("stall", seconds=seconds)
+    assert "e" not in str(fault).partition(":")[2]
+    assert Faults([str(fault)]).left == (fault,)
+
+
+def test_spaces_around_a_key_are_ignored() -> None:
+    assert Faults(["status:500, on =submit"]).left == (Fault("status", code=500, on="submit"),)

@@ -9,7 +9,7 @@ import pytest
 from support.studio import Studio
 
 from decart import DecartClient, NotFoundError, QueueStatusError, models
-from decart.emulator import Emulator, EmulatorTransport, VirtualClock
+from decart.emulator import Emulator, EmulatorServer, EmulatorTransport, VirtualClock
 
 WORDS: Any = {"model": models.video("lucy-pro-t2v"), "prompt": "a lake"}
 FILE: Any = {"model": models.video("lucy-clip"), "prompt": "a lake", "data": b"clip"}
@@ -40,6 +40,19 @@ def test_a_job_in_progress_is_never_deleted(small: DecartClient) -> None:
     for _ in range(3):
         small.queue.submit_and_poll(WORDS)
     assert small.queue.poll(slow).data == b"video of a lake"
+
+
+def test_a_job_that_was_rendered_early_is_kept_until_its_time_is_up(studio: Studio) -> None:
+    with (
+        Emulator(renderer=studio, pending=1000, keep=1) as emulator,
+        EmulatorServer(emulator) as server,
+        DecartClient(api_key="dct_test", base_url=server.url) as client,
+    ):
+        jobs = [client.queue.submit(WORDS) for _ in range(3)]
+        while len(studio.targets) < 3:
+            client.queue.status(jobs[2])
+        client.queue.submit(WORDS)
+        assert [client.queue.status(job).status for job in jobs] == ["pending"] * 3
 
 
 def test_a_job_whose_status_was_never_checked_is_deleted_without_rendering_it(

@@ -37,6 +37,7 @@ def test_head_has_the_headers_of_get(raw: RawClient) -> None:
         ("bytes=9-", b"a lake", "bytes 9-14/15"),
         ("bytes=-4", b"lake", "bytes 11-14/15"),
         ("bytes=11-99", b"lake", "bytes 11-14/15"),
+        ("bytes=-99", VIDEO, "bytes 0-14/15"),
     ],
 )
 def test_a_range_request_gets_a_partial_response(raw: RawClient, asked: str, got: bytes, where: str) -> None:
@@ -62,6 +63,7 @@ def test_a_range_is_sent_only_if_the_validator_matches_the_content(raw: RawClien
     etag = raw.get(path).headers["etag"]
     assert raw.get(path, Range="bytes=0-4", If_Range=etag).status == 206
     assert raw.get(path, Range="bytes=0-4", If_Range='"another"').status == 200
+    assert raw.get(path, Range="bytes=0-4", If_Range=f"W/{etag}").status == 200
 
 
 def test_a_matching_if_none_match_is_304(raw: RawClient) -> None:
@@ -69,6 +71,11 @@ def test_a_matching_if_none_match_is_304(raw: RawClient) -> None:
     etag = raw.get(path).headers["etag"]
     response = raw.get(path, If_None_Match=etag)
     assert (response.status, response.body, response.headers["etag"]) == (304, b"", etag)
+
+
+def test_an_if_match_that_does_not_match_is_412_without_the_video(raw: RawClient) -> None:
+    response = raw.get(f"/v1/jobs/{raw.finished()}/content", If_Match='"another"')
+    assert (response.status, response.json) == (412, {"detail": "Precondition Failed"})
 
 
 def test_content_of_a_job_in_progress_is_409(raw: RawClient) -> None:

@@ -99,6 +99,18 @@ def test_faults_that_are_added_come_before_those_of_the_scenario(tmp_path: Path)
         assert raw.get(f"/v1/jobs/{responses[2].json['job_id']}").json["error"] == "added"
 
 
+def test_a_fault_that_is_added_acts_together_with_one_of_the_scenario(tmp_path: Path) -> None:
+    with emulator(tmp_path, '[[job]]\nfaults = ["drop-midway"]\n') as made, made.client() as client:
+        made.faults.add("drip:0.1,bytes=1000")
+        client.queue.submit_and_poll(LAKE)
+        assert [entry.faults for entry in made.requests.of(route="content")] == [("drip", "drop-midway"), ("drip",)]
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    with emulator(tmp_path, "\ufeff[[job]]\nfails = 'x'\n") as made, made.client() as client:
+        assert client.queue.submit_and_poll(LAKE).error == "x"
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -115,10 +127,15 @@ def test_faults_that_are_added_come_before_those_of_the_scenario(tmp_path: Path)
         ("[[job]]\nfaults = 'drop-midway'", 'job 1: faults must be a list, such as ["drop-midway"].'),
         ("[[job]]\nfaults = ['drop-midway', 'drop']", "job 1: faults, number 2: there is no fault named 'drop'; did"),
         ("[[job]]\nfaults = ['status,on=files']", "job 1: faults, number 1: a job has no requests on=files."),
+        ("x = " + "[" * 5_000, "it is not valid TOML ("),
+        (
+            "[[job]]\nfaults = ['job-fails,after=1']",
+            "job 1: faults, number 1: job-fails is the outcome of one job; leave times= and after= out.",
+        ),
         ("[[job]]\nfails = 3", "job 1: fails must be some text, the reason, not '3'."),
         (
             "[[job]]\nfails = 'x'\nfaults = ['empty-result']",
-            "job 1: a job has one outcome, not empty-result and job-fails.",
+            "job 1: a job has one outcome, not empty-result and the key fails.",
         ),
     ],
 )

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from werkzeug.http import HTTP_STATUS_CODES, http_date
 from werkzeug.wrappers import Response
 
+from ..checks import number_text
 from ..messages import reply
 from ..render import RenderError, RenderJob
 from .fault import Fault
@@ -45,7 +46,7 @@ def replacement(fault: Fault, path: str) -> Response | None:
             code = fault.code or 503
             response = reply({"detail": fault.detail or HTTP_STATUS_CODES.get(code, "Unknown")}, code)
             if fault.retry_after is not None:
-                response.headers["Retry-After"] = f"{fault.retry_after:g}"
+                response.headers["Retry-After"] = number_text(fault.retry_after)
             if fault.retry_after_date is not None:  # with the emulator's Date, so that both come from one clock
                 now = int(time.time())
                 response.headers["Date"] = http_date(now)

@@ -13,18 +13,23 @@ import difflib
 import re
 import shlex
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
 from ...errors import InvalidInputError
-from .table import KINDS, ROUTES, Kind, Times
+from ..checks import is_seconds, is_whole, number_text
+from .table import KINDS, ROUTES, Kind, Part, Times
 
 _COMMON = ("name", "on", "times", "after")
 _TEXTS = ("on", "detail", "field", "word", "to", "reason")  # which stay texts even if they look like a number
 _NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
+
+
+_PARTS: tuple[Part, ...] = ("response", "pace", "silence", "end")
+"""The parts of the exchange of a request, in the order in which their faults act."""
 
 
 def _parameter(what: str, is_valid: Callable[[Any], bool]) -> Any:
@@ -40,14 +45,6 @@ def _parameter(what: str, is_valid: Callable[[Any], bool]) -> Any:
     return attrs.field(default=None, kw_only=True, validator=validate)
 
 
-def _is_whole(value: object, least: int = 0, most: int = 10**12) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-
-
-def _is_seconds(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 10**9
-
-
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and bool(value.strip()) and value.isprintable()
 
@@ -57,7 +54,8 @@ def _is_origin(value: object) -> bool:
         return False
     try:
         parts = urlsplit(value)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_bare = parts.path in ("", "/") and not (parts.query or parts.fragment or parts.username)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and is_bare
     except ValueError:  # a port or an IPv6 address that is none
         return False
 
@@ -96,19 +94,19 @@ class Fault:
     name: str
     on: str = _parameter(f"one of {', '.join(ROUTES)}", lambda value: value in ROUTES)
     times: Times = _parameter(
-        "a whole number, 1 or more, or 'forever'", lambda value: value == "forever" or _is_whole(value, 1)
+        "a whole number, 1 or more, or 'forever'", lambda value: value == "forever" or is_whole(value, 1)
     )
-    after: int = _parameter("a whole number, 0 or more", _is_whole)
-    code: int | None = _parameter("an HTTP status, 200 to 599", lambda value: _is_whole(value, 200, 599))
-    detail: str | None = _parameter("some text", _is_text)
-    retry_after: float | None = _parameter("a number of seconds", _is_seconds)
-    retry_after_date: float | None = _parameter("a number of seconds from now", _is_seconds)
-    field: str | None = _parameter("some text", _is_text)
-    word: str | None = _parameter("some text", _is_text)
-    seconds: float | None = _parameter("a number of seconds", _is_seconds)
-    bytes: int | None = _parameter("a whole number of bytes", _is_whole)
+    after: int = _parameter("a whole number, 0 or more", is_whole)
+    code: int | None = _parameter("an HTTP status, 200 to 599", lambda value: is_whole(value, 200, 599))
+    detail: str | None = _parameter("some text in one line", _is_text)
+    retry_after: float | None = _parameter("a number of seconds", is_seconds)
+    retry_after_date: float | None = _parameter("a number of seconds from now", is_seconds)
+    field: str | None = _parameter("some text in one line", _is_text)
+    word: str | None = _parameter("some text in one line", _is_text)
+    seconds: float | None = _parameter("a number of seconds", is_seconds)
+    bytes: int | None = _parameter("a whole number of bytes", is_whole)
     to: str | None = _parameter("the address of an origin, such as https://elsewhere.invalid", _is_origin)
-    reason: str | None = _parameter("some text", _is_text)
+    reason: str | None = _parameter("some text in one line", _is_text)
 
     def __attrs_post_init__(self) -> None:
         for name, usual in self.kind.usual.items():
@@ -161,10 +159,9 @@ def kind_of(name: object) -> Kind:
     if isinstance(name, str) and name in KINDS:
         return KINDS[name]
     given = str(name)[:100]
-    near = difflib.get_close_matches(given, KINDS, n=1, cutoff=0.0)[0]
-    raise InvalidInputError(
-        f"there is no fault named {given!r}; did you mean {near!r}? The faults are: {', '.join(KINDS)}."
-    )
+    near = [f"; did you mean {one!r}?" for one in difflib.get_close_matches(given.lower(), KINDS, n=1)]
+    what = f"there is no fault named {given!r}{''.join(near) or '.'}" if name else "a fault needs a name."
+    raise InvalidInputError(f"{what} The faults are: {', '.join(KINDS)}.")
 
 
 def fault_of(given: FaultLike) -> Fault:
@@ -205,8 +202,12 @@ def _parsed(text: str) -> dict[str, Any]:
     values: dict[str, Any] = {"name": name}
     for word in [f"{kind.main}={main}"] * bool(colon) + rest:
         key, equals, value = word.partition("=")
+        key = key.strip()
         if not equals or key in values:
-            raise InvalidInputError(f"fault {name!r}: {word[:100]!r} is not of the form key=value, each key once.")
+            raise InvalidInputError(
+                f"fault {name!r}: {word[:100]!r} is not of the form key=value, each key once;"
+                " a value with a comma needs quotation marks."
+            )
         is_number = key not in _TEXTS and _NUMBER.fullmatch(value)
         values[key] = (float(value) if "." in value else int(value)) if is_number else value
     return values
@@ -214,7 +215,7 @@ def _parsed(text: str) -> dict[str, Any]:
 
 def _quoted(value: object) -> str:
     """Return a parameter as text, in quotes if it needs them."""
-    text = str(value)
+    text = number_text(value) if isinstance(value, float) else str(value)
     if any(character in text for character in ',"\\') or text != text.strip():
         return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return text
@@ -255,18 +256,26 @@ class Faults:
         """The pending faults, each with the remaining ``times`` and ``after``."""
         return tuple(self._pending)
 
-    def take(self, route: str) -> tuple[Fault, ...]:
-        """Use up and return the faults for a request of this kind, at most one of each part."""
-        return self._take(route, ("response", "pace", "silence", "end"))
+    def take(self, route: str, others: Iterable[Fault] = ()) -> tuple[Fault, ...]:
+        """Use up and return the faults for a request of this kind, at most one of each part.
+
+        Args:
+            route: The kind of the request.
+            others: Faults that act on it anyway, and come first; they are returned, too.
+        """
+        chosen = {fault.kind.part: fault for fault in others}
+        if not any(fault.drops for fault in chosen.values()):
+            chosen |= {fault.kind.part: fault for fault in self._take(route, set(_PARTS) - set(chosen))}
+        return tuple(chosen[part] for part in _PARTS if part in chosen)
 
     def take_for_job(self) -> Fault | None:
         """Use up and return the fault for a job, if there is one."""
-        return next(iter(self._take("any", ("job",))), None)
+        return next(iter(self._take("any", {"job"})), None)
 
-    def _take(self, route: str, parts: tuple[str, ...]) -> tuple[Fault, ...]:
+    def _take(self, route: str, parts: Collection[Part]) -> tuple[Fault, ...]:
         with self._lock:
             matching = [each for each in self._pending if each.kind.part in parts and each.on in ("any", route)]
-            chosen: dict[str, Fault] = {}
+            chosen: dict[Part, Fault] = {}
             for fault in matching:
                 if not fault.after:
                     chosen.setdefault(fault.kind.part, fault)
@@ -276,7 +285,7 @@ class Faults:
             used = {id(fault) for fault in matching if fault.after} | set(map(id, chosen.values()))
             kept = [_left_of(fault) if id(fault) in used else fault for fault in self._pending]
             self._pending = [fault for fault in kept if fault is not None]
-            return tuple(chosen[part] for part in parts if part in chosen)
+            return tuple(chosen.values())
 
 
 def _left_of(fault: Fault) -> Fault | None:
