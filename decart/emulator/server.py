@@ -12,6 +12,7 @@ import socketserver
 import struct
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from email.errors import MissingHeaderBodySeparatorDefect
 from http import HTTPStatus
@@ -190,7 +191,11 @@ class _Handler(BaseHTTPRequestHandler):
                 while left > 0 and (data := body.read(CHUNK)):
                     left -= len(data)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_QUERY = respond
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """Return the handler of any method: the application knows which methods a path has."""
+        if name.startswith("do_"):
+            return self.respond
+        raise AttributeError(name)
 
     def _body(self) -> LimitedStream | Chunked | None:
         """Return the body of the request; ``None`` if its length is unknown, which the client has been told."""
@@ -211,6 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Refuse a request that is not read, in the form of the service's errors, and close the connection."""
         self.close_connection = True
+        self.request_version = self.protocol_version  # whatever it was: one before 1.0 would get no status
         body = json.dumps({"detail": message or HTTPStatus(code).phrase}).encode()
         log.info("%.200r -> %d", self.requestline, code)
         headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}

@@ -136,6 +136,15 @@ def test_a_key_in_a_header_with_an_underscore_is_none(server: EmulatorServer) ->
         assert statuses(sock, 1) == [401]
 
 
+@pytest.mark.parametrize(
+    ("line", "status"), [(b"GET", 400), (b"GET / HTTP/x", 400), (b"a b c d", 400), (b"FETCH /v1/jobs/x HTTP/1.1", 405)]
+)
+def test_nonsense_gets_a_status(server: EmulatorServer, line: bytes, status: int) -> None:
+    with connected(server) as sock:
+        sock.sendall(line + b"\r\nConnection: close\r\n\r\n")
+        assert statuses(sock, 2) == [status]
+
+
 @pytest.mark.parametrize("begun", [b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\n", CHUNKED + b"5;"])
 def test_an_endless_request_is_refused_early(server: EmulatorServer, begun: bytes) -> None:
     more = b"Y: x\r\n" if begun.endswith(b"\n") else b"x" * 1024
