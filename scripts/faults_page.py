@@ -108,7 +108,7 @@ def examples() -> str:
         sections = []
         for fault, commands in EXAMPLES.items():
             shell.run(NEW_JOB)
-            lines = [f"curl -sS $URL/_emulator/faults -H \"$JSON\" -d '\"{fault}\"'", *commands]
+            lines = [f'curl -sS $URL/_emulator/faults -H "$JSON" -d \'"{fault}"\'', *commands]
             printed = "\n".join(filter(None, map(shell.run, lines)))
             emulator.faults.clear()
             name = fault_of(fault).name
