@@ -39,6 +39,7 @@ DOWNLOADS = "decart", "decart + urllib3"
 RESULTS = "decart", "decart + urllib3", "decart + aiohttp"
 
 
+@pytest.mark.heavy
 def test_an_upload_of_2_gib_is_streamed_with_its_exact_length() -> None:
     assert measured("upload", 2048, "decart")["decart"]["memory"] < 8  # MiB
 

@@ -67,6 +67,7 @@ def plans_of(workers: int, how: list[str], longest: float) -> list[dict[str, Any
     ]
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("workers", "how", "share"),
     [(1, ["", "submit first", "resume", "async"], 0.4), (2, ["", "submit first"], 0.4), (1, ["fork"], 0.2)],

@@ -128,6 +128,7 @@ def test_a_pool_may_be_killed_at_each_step(workshop: PoolWorkshop, transport: st
     assert workshop.kills == len(STEPS)
 
 
+@pytest.mark.heavy
 def test_a_pool_may_be_killed_at_any_time(workshop: PoolWorkshop) -> None:
     kills = round(0.06 * CRASHES)
     end_at_each(workshop, None, [0.1] * kills)
@@ -135,6 +136,7 @@ def test_a_pool_may_be_killed_at_any_time(workshop: PoolWorkshop) -> None:
     assert workshop.kills == kills
 
 
+@pytest.mark.heavy
 def test_two_pools_with_the_same_labels_may_be_killed_at_any_time(workshop: PoolWorkshop) -> None:
     while workshop.kills < 0.03 * CRASHES:
         workshop.make(JOBS, *([plan(**moment(0.2)), plan(**moment(0.2))] for _ in range(6)))
