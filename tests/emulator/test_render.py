@@ -10,7 +10,7 @@ from support.media import EDITS, SIZE, frames_of, job
 from support.pictures import difference, inputs_for, made
 
 from decart.emulator.render.caption import overlay
-from decart.emulator.render.scenery import LAND_WORDS, OTHER_WORDS, PALETTE_WORDS
+from decart.emulator.render.scene import LAND_WORDS, OTHER_WORDS, PALETTE_WORDS
 from decart.emulator.render.tasks import draw as render
 
 

@@ -25,8 +25,8 @@ TICKS = 180_000
 SOUND_RATE = 48_000
 """Samples per second of the output."""
 
-_H264 = {"preset": "ultrafast", "crf": "24", "x264-params": "cabac=1:deblock=1,0,0:bframes=2:b-adapt=0"}
-"""Takes half the time of the preset superfast, for files of about the same size."""
+_H264 = {"preset": "ultrafast", "x264-params": "qp=23:cabac=1:deblock=1,0,0:bframes=3:b-adapt=0"}
+"""A constant quantizer takes a quarter less time than a constant rate factor, for files of about the same size."""
 
 Node = tuple[FilterContext, int]
 """A filter, and the number of the output to use."""
@@ -49,7 +49,7 @@ class Graph:
 
     def __init__(self, filters: Collection[str], chroma: str = "420") -> None:
         self._graph = av.filter.Graph()
-        self._graph.threads = 2
+        self._graph.threads = 1
         self._filters = filters
         self._chroma = chroma
         self._stills: list[tuple[FilterContext, av.VideoFrame]] = []
@@ -77,13 +77,13 @@ class Graph:
         """Add a source of frames, for ``run``."""
         return self.add(f"buffer=video_size={width}x{height}:pix_fmt={format}:time_base=1/{TICKS}:colorspace=bt709")
 
-    def still(self, picture: Image.Image, fps: int = 0) -> Node:
+    def still(self, picture: Image.Image, fps: int = 0, *filters: str) -> Node:
         """Add a picture as one frame, or as an endless stream if ``fps`` is given; grey or transparent, it stays so."""
         kinds = {"L": "gray", "RGBA": f"yuva{self._chroma}p"}
         frame = to_frame(picture, kinds.get(picture.mode, f"yuv{self._chroma}p"))
         node = self.source(frame.width, frame.height, frame.format.name)
         self._stills.append((node[0], frame))
-        return self.chain(node, "loop=-1:1", f"setpts=N*{TICKS}/{fps}") if fps else node
+        return self.chain(node, *filters, "loop=-1:1", f"setpts=N*{TICKS}/{fps}") if fps else node
 
     def overlay(self, node: Node, other: Node, x: float | str = 0, y: float | str = 0) -> Node:
         """Lay one stream over another; the corner may be given as expressions of ``t``, the time in seconds."""
