@@ -1,5 +1,6 @@
 """Render a job by the filter graph for its task."""
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
 from fractions import Fraction
 from itertools import groupby, islice
@@ -8,16 +9,34 @@ from pathlib import Path
 import attrs
 import av
 import av.filter
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from decart.emulator.render.caption import overlay
-from decart.emulator.render.graph import TICKS, Graph, MissingFilterError, Movie, Parts, save_png, to_frame, write_movie
+from decart.emulator.render.graph import TICKS, Graph, MissingFilterError, Node, Parts, save_png, to_frame, write_movie
 from decart.emulator.render.inputs import Clip, open_picture, read_sound
-from decart.emulator.render.job import PICTURE_TASKS, RenderJob, removed_on_error
-from decart.emulator.render.stills import add_camera, add_fade, add_motion
+from decart.emulator.render.job import PICTURE_TASKS, RenderJob, removed_on_error, words
+from decart.emulator.render.scene import add_scene
 from decart.emulator.render.styles import add_style
 
-_STILLS = {"image-to-video": add_camera, "first-last-frame": add_fade, "motion": add_motion}
+MOVE_WORDS = words(
+    out="out away back wide reveal",
+    left="left",
+    right="right",
+    up="up rise rising sky",
+    down="down fall falling",
+    closer="in zoom closer close toward forward",
+)
+"""The words that choose a camera move; without one, the hash of the job does."""
+
+_ENDS = {
+    "closer": ((0.5, 0.5, 1.0), (0.5, 0.45, 1.18)),
+    "out": ((0.5, 0.45, 1.18), (0.5, 0.5, 1.0)),
+    "left": ((1.0, 0.5, 1.18), (0.0, 0.5, 1.18)),
+    "right": ((0.0, 0.5, 1.18), (1.0, 0.5, 1.18)),
+    "up": ((0.5, 1.0, 1.18), (0.5, 0.0, 1.18)),
+    "down": ((0.5, 0.0, 1.18), (0.5, 1.0, 1.18)),
+}
+"""The start and end of each move: x and y of the view, from 0 to 1, and the zoom factor."""
 
 _TURNS = ((), ("transpose=cclock",), ("hflip", "vflip"), ("transpose=clock",))
 """The filters that turn a frame to the left by 0 to 3 quarters."""
@@ -36,33 +55,36 @@ def draw(job: RenderJob, target: Path, filters: Collection[str] = frozenset(av.f
     """
     job.check()
     with removed_on_error(target):
-        if job.task in PICTURE_TASKS:
-            _draw_picture(job, target, filters)
-            return
-        job = attrs.evolve(job, width=job.width // 2 * 2, height=job.height // 2 * 2)
-        if job.task in _STILLS or job.task == "text-to-video":
-            movie = Movie(job.size, Fraction(job.fps), _or_plain(job, _animate(job, filters)))
-        else:
+        extra = job.task in PICTURE_TASKS  # a pixel that is cut off again
+        even = attrs.evolve(job, width=(job.width + extra) // 2 * 2, height=(job.height + extra) // 2 * 2)
+        if job.task in ("video-to-video", "video-edit", "video-restyle", "virtual-try-on"):
             clip = Clip(job.input("data"), "data")
-            short, long = sorted(job.size)
-            job = attrs.evolve(
-                job, width=short if clip.is_portrait else long, height=long if clip.is_portrait else short
-            )
-            frames = _or_plain(job, _edit(job, clip, filters))
-            movie = Movie(job.size, clip.rate, frames, read_sound(job.input("data"), clip.start))
-        write_movie(movie, target, job.layout)
+            short, long = sorted(even.size)
+            width, height = (short, long) if clip.is_portrait else (long, short)
+            even = attrs.evolve(even, width=width, height=height)
+            frames = _or_plain(even, _edit(even, clip, filters))
+            write_movie(target, job.layout, even.size, clip.rate, frames, read_sound(job.input("data"), clip.start))
+            return
+        frames = _or_plain(even, islice(_animate(even, filters), job.frame_count))
+        if job.task in PICTURE_TASKS:
+            picture = next(frames).to_image()  # type: ignore[no-untyped-call,unused-ignore]
+            save_png(picture.crop((0, 0, *job.size)), target)
+        else:
+            write_movie(target, job.layout, even.size, Fraction(job.fps), frames)
 
 
 def _animate(job: RenderJob, filters: Collection[str]) -> Iterator[av.VideoFrame]:
-    """Yield the frames of a video from text or pictures."""
-    graph = Graph(filters, "444" if job.task == "motion" else "420")
-    if job.task in _STILLS:
-        node = graph.stamp(_STILLS[job.task](graph, job), overlay(job.size, job.model))
-    else:
-        from decart.emulator.render.scene import add_scene  # numpy, which other tasks do not need, takes 50 ms
-
+    """Yield the frames for text or pictures."""
+    graph = Graph(filters)
+    if job.task in ("text-to-video", "text-to-image"):
         node = add_scene(graph, job)
-    yield from islice(graph.run(node), job.frame_count)
+    elif job.task == "image-to-image":
+        reference, parts = _reference(job)
+        node = graph.stamp(add_style(graph, graph.still(_fit(job, "data")), job, reference), parts)
+    else:
+        add = {"image-to-video": _add_camera, "first-last-frame": _add_fade, "motion": _add_motion}[job.task]
+        node = graph.stamp(add(graph, job), overlay(job.size, job.model))
+    yield from graph.run(node)
 
 
 def _edit(job: RenderJob, clip: Clip, filters: Collection[str]) -> Iterator[av.VideoFrame]:
@@ -78,38 +100,8 @@ def _edit(job: RenderJob, clip: Clip, filters: Collection[str]) -> Iterator[av.V
         yield from graph.run(node, source, (frame for frame, _ in group))
 
 
-def _reference(job: RenderJob) -> tuple[Image.Image | None, Parts]:
-    """Return the reference picture, and what is laid over an edited picture: the label, and a small copy of it."""
-    parts = overlay(job.size, job.model)
-    if "reference_image" not in job.inputs:
-        return None, parts
-    reference, unit = open_picture(job.input("reference_image"), "reference_image"), min(job.size)
-    side = max(4, round(unit * 0.22))
-    small = reference.copy()
-    small.thumbnail((side, side))
-    card = ImageOps.expand(small, 2, "white").convert("RGBA")
-    return reference, [*parts, (card, (round(unit * 0.04), job.height - card.height - round(unit * 0.04)))]
-
-
-def _draw_picture(job: RenderJob, target: Path, filters: Collection[str]) -> None:
-    """Write a PNG file."""
-    even = attrs.evolve(job, width=job.width + job.width % 2, height=job.height + job.height % 2)
-    frames = _restyle(job, filters) if "data" in job.inputs else _animate(even, filters)
-    picture = next(_or_plain(job, frames)).to_image()  # type: ignore[no-untyped-call,unused-ignore]
-    save_png(picture.crop((0, 0, *job.size)), target)
-
-
-def _restyle(job: RenderJob, filters: Collection[str]) -> Iterator[av.VideoFrame]:
-    """Yield the picture ``data`` in another style."""
-    graph = Graph(filters, "444")
-    reference, parts = _reference(job)
-    picture = graph.still(ImageOps.fit(open_picture(job.input("data"), "data"), job.size))
-    yield from graph.run(graph.stamp(add_style(graph, picture, job, reference), parts))
-
-
-def _or_plain(job: RenderJob, frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+def _or_plain(job: RenderJob, frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
     """Yield the frames, or those of a plain picture if a filter is missing."""
-    frames = iter(frames)
     try:
         yield next(frames)
     except MissingFilterError:
@@ -119,3 +111,78 @@ def _or_plain(job: RenderJob, frames: Iterable[av.VideoFrame]) -> Iterator[av.Vi
         for number in range(job.frame_count):
             yield to_frame(picture, "yuv420p", number * TICKS // job.fps)
     yield from frames
+
+
+def _reference(job: RenderJob) -> tuple[Image.Image | None, Parts]:
+    """Return the reference picture, and what is laid over an edited picture: the label, and a small copy of it."""
+    parts = overlay(job.size, job.model)
+    if "reference_image" not in job.inputs:
+        return None, parts
+    reference, unit = open_picture(job.input("reference_image"), "reference_image"), min(job.size)
+    small = reference.copy()
+    small.thumbnail((max(4, unit // 5), max(4, unit // 5)))
+    card = ImageOps.expand(small, 2, "white").convert("RGBA")
+    return reference, [*parts, (card, (unit // 25, job.height - card.height - unit // 25))]
+
+
+def _fit(job: RenderJob, name: str, scale: int = 1) -> Image.Image:
+    """Open a picture, and scale and crop it to fill the frame."""
+    return ImageOps.fit(open_picture(job.input(name), name), (job.width * scale, job.height * scale))
+
+
+def _add_camera(graph: Graph, job: RenderJob) -> Node:
+    """Move the camera slowly over the picture ``data``."""
+    # The filter moves a picture by whole pixels, so it gets an enlarged one.
+    picture = graph.still(_fit(job, "data", max(2, 700 // min(job.size))))
+    move = (job.matches(MOVE_WORDS) or [job.random("move").choice(list(_ENDS))])[0]
+    ease = f"(0.5-0.5*cos(PI*on/{max(1, job.frame_count - 1)}))"
+    x, y, zoom = (f"({start}+{end - start}*{ease})" for start, end in zip(*_ENDS[move], strict=True))
+    view = f"z='{zoom}':x='(iw-iw/zoom)*{x}':y='(ih-ih/zoom)*{y}':s={job.width}x{job.height}"
+    return graph.chain(picture, f"zoompan={view}:d={job.frame_count}:fps={job.fps}")
+
+
+def _add_fade(graph: Graph, job: RenderJob) -> Node:
+    """Fade from the picture ``start``, the first frame, to the picture ``end``, the last frame."""
+    first, last = _fit(job, "start"), _fit(job, "end")
+    last.putalpha(255)
+    fade = f"fade=in:0:{max(1, job.frame_count - 1)}:alpha=1"
+    return graph.overlay(graph.still(first, job.fps), graph.chain(graph.still(last, job.fps), fade))
+
+
+def _add_motion(graph: Graph, job: RenderJob) -> Node:
+    """Move the picture ``data`` along the trajectory, which is shown as a thin line.
+
+    The point where the trajectory starts, marked with a dot, follows it. The picture is mirrored at its edges. It
+    stands still before the first point and after the last one.
+    """
+    (width, height), picture = job.size, _fit(job, "data")
+    if not job.trajectory:
+        return graph.still(picture, job.fps)
+    path, thick = list(_follow(job)), max(2, min(job.size) // 90)
+    (left, top), commands = path[0], []
+    for number, (x, y) in enumerate(path):
+        time = max(0, number - 0.5) / job.fps
+        commands.append(f"{time:.5f} crop x {width + left - x:.1f},crop y {height + top - y:.1f}")
+    dot = Image.new("RGBA", (thick * 12, thick * 12), (30, 30, 30, 0))
+    ImageDraw.Draw(dot).ellipse((2, 2, thick * 12 - 3, thick * 12 - 3), (255, 196, 64), (30, 30, 30), thick * 2)
+    mirror = f"fillborders={width}:{width}:{height}:{height}:mirror"
+    node = graph.chain(graph.still(picture), f"pad=3*{width}:3*{height}:{width}:{height}", mirror)
+    node = graph.overlay(node, graph.still(dot.reduce(4)), f"{width + left}-w/2", f"{height + top}-h/2")
+    line = Image.new("RGBA", (width * 2, height * 2), (255, 255, 255, 0))
+    ImageDraw.Draw(line).line([(x * 2, y * 2) for x, y in path], (255, 255, 255, 170), thick, "curve")
+    node = graph.chain(node, "loop=-1:1", f"setpts=N*{TICKS}/{job.fps}", f"sendcmd=c='{';'.join(commands)}'")
+    return graph.stamp(graph.add(f"crop={width}:{height}:exact=1", node), [(line.reduce(2), (0, 0))])
+
+
+def _follow(job: RenderJob) -> Iterator[tuple[float, float]]:
+    """Yield where the trajectory is in each frame, in pixels, moving evenly from each of its points to the next."""
+    known = {frame: (x, y) for frame, x, y in job.trajectory}  # if a frame is given twice, its last point counts
+    frames = sorted(known)
+    for number in range(job.frame_count):
+        after = min(bisect_left(frames, number), len(frames) - 1)
+        before = max(0, after - 1) if number < frames[after] else after
+        part = (number - frames[before]) / (frames[after] - frames[before]) if before < after else 0
+        yield tuple(
+            min(1, max(0, a)) * (1 - part) * side + min(1, max(0, b)) * part * side
+            for a, b, side in zip(known[frames[before]], known[frames[after]], job.size, strict=True)
+        )
