@@ -8,11 +8,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
 import attrs
 
-from decart.emulator.render.job import RenderJob
+from decart.emulator.render.job import RenderJob, removed_on_error
 
 
 def fingerprint(job: RenderJob) -> str:
@@ -85,6 +84,5 @@ def _link(source: Path, target: Path) -> None:
     except FileNotFoundError:
         raise
     except OSError:
-        part = target.with_name(f"{target.name}.{uuid4().hex}")
-        shutil.copyfile(source, part)
-        part.replace(target)
+        with removed_on_error(target):
+            shutil.copyfile(source, target)

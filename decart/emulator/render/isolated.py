@@ -2,11 +2,11 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from signal import Signals
 
 import attrs
 
@@ -52,6 +52,8 @@ class IsolatedRenderer:
         target = target.absolute()
         inputs = {name: str(path.absolute()) for name, path in job.inputs.items()}
         fields = attrs.asdict(job, recurse=False) | {"inputs": inputs, "trajectory": [*map(tuple, job.trajectory)]}
+        path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
+        needed = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # Windows needs it
         with removed_on_error(target):
             try:
                 done = subprocess.run(
@@ -60,25 +62,16 @@ class IsolatedRenderer:
                     capture_output=True,
                     timeout=self.seconds,
                     cwd=target.parent,  # so that no module is imported from the server's working directory
-                    env=_environment(),
+                    env={**needed, "PYTHONPATH": path},  # no inherited variables, such as keys
                 )
             except subprocess.TimeoutExpired:
                 raise RenderError(f"rendering takes longer than {self.seconds:g} seconds") from None
             if done.returncode == _NOT_RENDERED:
                 raise RenderError(json.loads(done.stdout))
             if done.returncode < 0:
-                names = {number.value: number.name for number in signal.Signals}
-                name = names.get(-done.returncode, f"signal {-done.returncode}")
-                raise RenderError(f"the renderer crashed ({name}); a file may be broken")
+                raise RenderError(f"the renderer crashed ({Signals(-done.returncode).name}); a file may be broken")
             if done.returncode:
                 raise RuntimeError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
-
-
-def _environment() -> dict[str, str]:
-    """Return a minimal environment for the process: its module path, and no inherited variables, such as keys."""
-    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-    needed = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # Windows needs it
-    return {**needed, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
 
 
 def main() -> None:

@@ -17,7 +17,6 @@ MARK = "placeholder made by decart.emulator"
 MAX_SIDE = 8192  # the largest width or height of a picture that is read or rendered
 MAX_PIXELS = 40_000_000  # of an input picture or frame; checked before anything is decoded
 MAX_OUTPUT_PIXELS = 4096 * 2304  # so that a typo cannot exhaust the memory
-MIN_SIDE = 2  # the minimum for yuv420p
 MAX_SECONDS = 60.0  # of a video rendered from text or pictures
 MAX_FPS = 120
 
@@ -27,10 +26,12 @@ Layout = Literal["start", "end"]
 PICTURE_TASKS = ("text-to-image", "image-to-image")
 """The tasks that produce a picture; the others produce a video."""
 
+EDITS = ("video-to-video", "video-edit", "video-restyle", "virtual-try-on")
+"""The tasks that change a video."""
+
 INPUTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("text-to-video", "text-to-image"), ()),
-    **dict.fromkeys(("image-to-video", "motion", "image-to-image"), ("data",)),
-    **dict.fromkeys(("video-to-video", "video-edit", "video-restyle", "virtual-try-on"), ("data",)),
+    **dict.fromkeys(("image-to-video", "motion", "image-to-image", *EDITS), ("data",)),
     "first-last-frame": ("start", "end"),
 }
 """The files that each task requires."""
@@ -109,10 +110,8 @@ class RenderJob:
             raise RenderError(f"{self.task!r} is not a task that this renderer knows")
         for name in dict.fromkeys((*INPUTS[self.task], *self.inputs)):
             self.input(name)
-        if min(self.size) < MIN_SIDE or max(self.size) > MAX_SIDE:
+        if min(self.size) < 2 or max(self.size) > MAX_SIDE or self.width * self.height > MAX_OUTPUT_PIXELS:
             raise RenderError(f"{self.width}x{self.height} is not a size that can be rendered")
-        if self.width * self.height > MAX_OUTPUT_PIXELS:
-            raise RenderError(f"{self.width}x{self.height} has too many pixels")
         if not 1 <= self.fps <= MAX_FPS:
             raise RenderError(f"fps must be between 1 and {MAX_FPS}")
         if not 0 < self.seconds <= MAX_SECONDS:

@@ -38,7 +38,7 @@ LAND_WORDS = words(
     mountains="mountain mountains alps peak cliff volcano glacier canyon",
     dunes="desert dune sand sahara mars",
     hills="hill valley field meadow countryside grass farm garden",
-    city="city cities cityscape skyline street building skyscraper tower town urban tokyo york cyberpunk metropolis car",
+    city="city cities cityscape skyline street building skyscraper tower town urban tokyo york cyberpunk metropolis",
     forest="forest tree wood woods jungle pine park",
 )
 """Kinds of land, farthest first."""
@@ -57,7 +57,7 @@ def add_scene(graph: Graph, job: RenderJob) -> Node:
     The words of the prompt choose the palette, the land and the rest; the hash of the job chooses what they leave open.
     """
     random = job.random("scene")
-    name = (job.matches(PALETTE_WORDS) or [random.choice(list(PALETTES))])[0]
+    palette = (job.matches(PALETTE_WORDS) or [random.choice(list(PALETTES))])[0]
     lands, extras = job.matches(LAND_WORDS), job.matches(OTHER_WORDS)
     if not lands and not extras:
         lands, extras = [random.choice(list(LAND_WORDS))], random.choice([[], ["water"], ["birds"], ["water", "birds"]])
@@ -65,7 +65,7 @@ def add_scene(graph: Graph, job: RenderJob) -> Node:
     if len(lands) == 1:  # three strips of land
         many = {"mountains": ["mountains", "mountains", "hills"], "forest": ["hills", "forest", "forest"]}
         lands = many.get(lands[0], lands * 3)
-    scene = _Scene(graph, job, name)
+    scene = _Scene(graph, job, palette)
     shore = round(job.height * 0.3) * 2 if "water" in extras else job.height
     scene.sky()
     for number, kind in enumerate(lands):
@@ -92,6 +92,7 @@ class _Scene:
             for colour in PALETTES[palette].split()
         )
         self.sun_x = round(job.width * self.random.uniform(0.25, 0.75))
+        self.node: Node
 
     def sky(self) -> None:
         """Paint a gradient down to the horizon, stars at night, a glowing sun or moon, and clouds that drift."""
@@ -101,38 +102,32 @@ class _Scene:
         sky = Image.new("RGB", (self.width, self.height), self.horizon)
         sky.paste(gradient.resize((self.width, deep), Image.Resampling.BILINEAR, (0, 0.5, 1, 2.5)))
         for _ in range(self.width * deep // 3500 if self.dark else 0):
-            place, light = (self.random.random() * self.width, self.random.random() ** 1.5 * deep), self.random.random()
-            ImageDraw.Draw(sky).point(
-                place, mix(sky.getpixel((int(place[0]), int(place[1]))), (255, 255, 255), light**2)
-            )
+            x, y, light = self.random.random(), self.random.random() ** 1.5, self.random.random() ** 2
+            ImageDraw.Draw(sky, "RGBA").point((x * self.width, y * deep), (255, 255, 255, round(light * 255)))
         # The moon is high up, where it does not outshine the lit windows.
-        radius, sun_y = self.unit * 0.05, round(deep * (self.random.uniform(0, 0.12) + (0.2 if self.dark else 0.45)))
-        for size, light in ((12, 0.3), (5, 0.35)):
-            halo = Image.radial_gradient("L").resize((round(radius * size * 2),) * 2)
-            halo = halo.point([round(255 * light * (1 - self.dark / 2) * max(0, 1 - d / 250) ** 3) for d in range(256)])
-            sky.paste(self.sun, (self.sun_x - halo.width // 2, sun_y - halo.height // 2), halo)
-        disc = Image.new("L", (round(radius * 2) * 4,) * 2)
-        ImageDraw.Draw(disc).ellipse((0, 0, disc.width - 1, disc.height - 1), 255)
-        disc = disc.reduce(4)
-        sky.paste(self.sun, (self.sun_x - disc.width // 2, sun_y - disc.height // 2), disc)
+        sun_y = round(deep * (self.random.uniform(0, 0.12) + (0.2 if self.dark else 0.45)))
+        glow = [round((90 if self.dark else 150) * (1 - level / 255) ** 5) for level in range(256)]
+        light = Image.radial_gradient("L").resize((round(self.unit * 1.2),) * 2).point(glow)
+        disc = Image.new("L", (light.width * 4,) * 2)
+        ImageDraw.Draw(disc).circle((light.width * 2, light.width * 2), self.unit * 0.2, 255)
+        light = ImageChops.lighter(light, disc.reduce(4))
+        sky.paste(self.sun, (self.sun_x - light.width // 2, sun_y - light.height // 2), light)
         # Fine noise, or the encoder would turn the gradient into visible bands.
         self.node = self.graph.still(sky, self.fps, "noise=alls=2:all_seed=1")
 
-        step = self._step(0.01)
-        size = self._reach(step), deep * 4 // 10 * 2 or 2
-        noise = Image.new("L", size, 128)
+        step, width = self._drift(0.01)
+        size, noise = (width, deep // 5 * 2 or 2), Image.new("L", (width, deep // 5 * 2 or 2), 128)
         for octave in range(5):  # clouds are seen from the side, so they are wider than tall
             grain = max(1.0, self.unit * 0.5 / 2**octave)
             cells = round(size[0] / grain / 1.6) + 2, round(size[1] / grain * 1.6) + 2
             layer = Image.frombytes("L", cells, self.random.randbytes(cells[0] * cells[1]))
             noise = Image.blend(noise, layer.resize(size, Image.Resampling.BICUBIC), 1 / (octave + 1.7))
-        clouds = Image.new("RGB", size, mix(self.middle, self.sun, 0.25 if self.dark else 0.72))
         fade = Image.linear_gradient("L").rotate(180).point([min(255, level * 2) for level in range(256)])
-        dense = noise.point(
-            [round(max(0, min(1, (level - 130) / 70)) * (100 if self.dark else 190)) for level in range(256)]
-        )
+        most = 100 if self.dark else 190
+        dense = noise.point([round(max(0, min(1, (level - 130) / 70)) * most) for level in range(256)])
+        clouds = Image.new("RGB", size, mix(self.middle, self.sun, 0.25 if self.dark else 0.72))
         clouds.putalpha(ImageChops.multiply(dense, fade.resize(size)))
-        self._drift(clouds, 0, step)
+        self._add(clouds, size[1], f"floor({step}*n)")
 
     def land(self, kind: str, bottom: int, nearness: float) -> None:
         """Draw a strip of land; at a shore it ends at the ``bottom`` row, inland it fills the frame.
@@ -145,44 +140,41 @@ class _Scene:
         wet = bottom < self.height
         base = bottom if wet else round(self.height * (0.66 + 0.2 * nearness))
         rise = max(2, round(min(self.height, self.width * 1.3) * (0.36 - (0.26 if wet else 0.12) * nearness)))
-        top, step = max(0, base - rise) // 2 * 2, self._step(0.006 + 0.03 * nearness**1.5)
-        near = 0.15 + 0.75 * nearness if wet else nearness
-        size, colour = (self._reach(step), max(2, bottom - top)), mix(self.far, self.near, near)
+        top, near = max(0, base - rise) // 2 * 2, 0.15 + 0.75 * nearness if wet else nearness
+        step, width = self._drift(0.006 + 0.03 * nearness**1.5)
+        size, colour = (width, max(2, bottom - top)), mix(self.far, self.near, near)
         land, mask = Image.new("RGB", size, colour), Image.new("L", (size[0] * 2, size[1] * 2))
         if kind == "city":
-            self._buildings(land, mask, rise, near)
+            self._build(land, mask, colour, rise, max(3, round(self.unit * (0.009 + 0.011 * near))))
         else:
-            self._ground(kind, land, mask, rise, near)
+            self._shape(land, mask, colour, rise, kind)
         haze = Image.new("RGB", size, mix(colour, self.horizon, 0.45 * (1 - near)))
         land = Image.composite(haze, land, Image.linear_gradient("L").resize(size))
         land.putalpha(mask.reduce(2))
-        self._drift(land, top, step)
+        self._add(land, size[1], f"floor({step}*n)", y=top)
 
-    def _ground(self, kind: str, land: Image.Image, mask: Image.Image, rise: int, near: float) -> None:
-        """Draw mountains, dunes or hills, with light on the slopes of one side, snow on mountains, or with trees."""
-        rugged, spacing, colour = kind == "mountains", max(1, self.unit // 180), land.getpixel((0, 0))
+    def _shape(self, land: Image.Image, mask: Image.Image, colour: Colour, rise: int, kind: str) -> None:
+        """Draw mountains with snow, dunes or hills, with light on the slopes of one side, or a forest."""
+        rugged, spacing, deep = kind == "mountains", max(1, self.unit // 180), land.height
         count = land.width // spacing + 2
-        heights = [0.0] * count
-        for octave in range(6 if rugged else 2):
-            wide = self.unit * {"mountains": 0.42, "dunes": 0.7}.get(kind, 0.55) / 2**octave
-            for at, wave in enumerate(self._noise(count, wide / spacing)):
+        heights, octaves = [0.0] * count, 6 if rugged else 2
+        for octave in range(octaves):
+            wide = self.unit * {"mountains": 0.42, "dunes": 0.7}.get(kind, 0.55) / 2**octave / spacing
+            for at, wave in enumerate(self._noise(count, wide)):
                 heights[at] += (1 - abs(2 * wave - 1) if rugged else wave) * (0.5 if rugged else 0.35) ** octave
         low, scale = min(heights), rise / max(1e-6, max(heights) - min(heights)) * (0.25 if kind == "forest" else 1)
         line = [(at * spacing, rise - (height - low) * scale) for at, height in enumerate(heights)]
-        ImageDraw.Draw(mask).polygon(
-            [(2 * x, 2 * y) for x, y in [*line, (line[-1][0], land.height), (0, land.height)]], 255
-        )
-        draw = ImageDraw.Draw(land, "RGBA")
-        deep = land.height
+        draw, shape = ImageDraw.Draw(land, "RGBA"), ImageDraw.Draw(mask)
+        shape.polygon([(2 * x, 2 * y) for x, y in [*line, (line[-1][0], deep), (0, deep)]], 255)
         for (x0, y0), (x1, y1) in pairwise([(-deep, line[0][1]), *line]):
             lit = 1 + (0.3 if rugged else 0.16) * math.tanh((y0 - y1) / (x1 - x0) * 2)
             facet = ((x0, y0), (x1, y1), (x1 + deep * 0.55, y1 + deep), (x0 + deep * 0.55, y0 + deep))
             draw.polygon(facet, tuple(min(255, round(part * lit)) for part in colour))
-        if rugged and near < 0.9:  # snow lies on high ground, with a ragged edge
+        if rugged:  # snow lies on high ground, with a ragged edge
             ragged = self._noise(count, self.unit * 0.016 / spacing)
             edge = [(x, y + max(0, rise * 0.45 - y) * (0.5 + more)) for (x, y), more in zip(line, ragged, strict=True)]
             draw.polygon([*line, *reversed(edge)], (255, 255, 255, 76 if self.dark else 140))
-        if not rugged:
+        else:
             land.paste(land.filter(ImageFilter.BoxBlur(self.unit // 60)))
         x = 0.0
         while kind == "forest" and x < land.width:
@@ -191,63 +183,51 @@ class _Scene:
                 line[int(x) // spacing][1] + 3,
                 self.random.random(),
             )
-            for level in (1, 2, 3, 4):
-                half, peak, hem = (
-                    tall * 0.06 * level,
-                    foot - tall * (1.15 - 0.2 * level),
-                    foot - tall * (0.8 - 0.2 * level),
+            for level in range(4):
+                half, top, end = (
+                    tall * 0.06 * (level + 1),
+                    foot - tall * (0.95 - 0.2 * level),
+                    foot - tall * (0.6 - 0.2 * level),
                 )
-                tree = [(x, peak), (x - half, hem), (x + half, hem)]
-                draw.polygon(tree, mix(colour, self.horizon, shade * 0.14))
-                ImageDraw.Draw(mask).polygon([(2 * a, 2 * b) for a, b in tree], 255)
+                draw.polygon([(x, top), (x - half, end), (x + half, end)], mix(colour, self.horizon, shade * 0.14))
+                shape.polygon([(2 * x, 2 * top), (2 * (x - half), 2 * end), (2 * (x + half), 2 * end)], 255)
             x += rise * self.random.uniform(0.06, 0.16)
 
-    def _buildings(self, land: Image.Image, mask: Image.Image, rise: int, near: float) -> None:
+    def _build(self, land: Image.Image, mask: Image.Image, colour: Colour, rise: int, cell: int) -> None:
         """Draw a row of houses, with lights in some of the windows."""
-        draw, colour, x = ImageDraw.Draw(land), land.getpixel((0, 0)), 0
-        cell = max(3, round(self.unit * (0.009 + 0.011 * near)))
+        draw, x = ImageDraw.Draw(land), 0
         while x < land.width:
-            broad = round(self.unit * self.random.uniform(0.035, 0.11)) + 1
+            end = x + round(self.unit * self.random.uniform(0.035, 0.11)) + 1
             top = round(rise * (0.8 - 0.8 * self.random.random() ** 1.4))
             wall = mix(colour, self.horizon, self.random.random() * 0.12)
-            draw.rectangle((x, top, x + broad, land.height), wall)
-            ImageDraw.Draw(mask).rectangle((2 * x, 2 * top, 2 * (x + broad) - 1, 2 * land.height), 255)
-            lamp = self.random.choice(
-                [(255, 214, 130), (255, 236, 190), (120, 220, 255), (255, 120, 210)][: 4 if self.dark else 2]
-            )
-            light = mix(wall, lamp, 0.85 if self.dark else 0.35)
-            for left in range(x + cell // 2, x + broad - cell // 2, cell):
+            draw.rectangle((x, top, end, land.height), wall)
+            ImageDraw.Draw(mask).rectangle((2 * x, 2 * top, 2 * end - 1, 2 * land.height), 255)
+            lamps = [(255, 214, 130), (255, 236, 190), (120, 220, 255), (255, 120, 210)][: 4 if self.dark else 2]
+            light = mix(wall, self.random.choice(lamps), 0.85 if self.dark else 0.35)
+            for left in range(x + cell // 2, end - cell // 2, cell):
                 for row in range(top + cell, rise, cell):
                     if self.random.random() < 0.4:
                         draw.rectangle((left, row, left + cell * 0.45, row + cell * 0.55), light)
-            x += broad
+            x = end
 
     def water(self, shore: int) -> None:
-        """Lay water over the lower part of the scene, which reflects the upper part in waves and sparkles in the sun."""
+        """Lay water over the lower part of the scene: it reflects the upper part in waves, and sparkles in the sun."""
         # The reflection is at half the size, for soft edges and a quarter of the time, and the waves are smaller still.
-        full = f"{self.width}:{self.height - shore}"
         size = self.width // 4 * 2 or 2, (self.height - shore) // 4 * 2 or 2
         small = max(2, size[0] // 8), max(2, size[1] // 2)
-        graph, gradient, calm = self.graph, Image.linear_gradient("L"), Image.new("L", small, 128)
+        full, half = f"{self.width}:{self.height - shore}", f"scale={size[0]}:{size[1]}:flags=fast_bilinear"
+        graph, gradient = self.graph, Image.linear_gradient("L")
         above, below = graph.split(self.node)
-        above = graph.add(f"crop={self.width}:{shore}:0:0", above)
-        below = graph.chain(
-            below,
-            f"crop={full}:0:{max(0, 2 * shore - self.height)}",
-            "vflip",
-            f"scale={size[0]}:{size[1]}:flags=fast_bilinear",
-        )
+        below = graph.chain(below, f"crop={full}:0:{max(0, 2 * shore - self.height)}", "vflip", half, "format=yuv444p")
         noise = f"perlin=size={small[0]}x{small[1]}:rate={self.fps}:xscale=5:yscale=20:tscale=1.2"
         waves = graph.add(f"{noise}:random_mode=seed:random_seed={self.random.getrandbits(31)}")
         distance = gradient.resize(small).point([8 + level // 5 for level in range(256)])
-        waves = graph.add("maskedmerge", graph.still(calm, self.fps), waves, graph.still(distance, self.fps))
-        waves = graph.chain(
-            waves, f"scale={size[0]}:{size[1]}:flags=bilinear", "mergeplanes=map1s=0:map2s=0:format=yuv444p"
-        )
-        water = graph.add("displace=edge=smear", graph.add("format=yuv444p", below), *graph.split(waves))
+        calm, strength = graph.still(Image.new("L", small, 128), self.fps), graph.still(distance, self.fps)
+        waves = graph.add("maskedmerge", calm, waves, strength)
+        waves = graph.chain(waves, half, "mergeplanes=map1s=0:map2s=0:format=yuv444p")
+        water = graph.add("displace=edge=smear", below, *graph.split(waves))
         deep = Image.new("RGB", size, mix(self.top, self.near, 0.35))
         deep.putalpha(gradient.resize(size).point([46 + level // 3 for level in range(256)]))
-        water = graph.overlay(water, graph.still(deep))
         count = 8  # pictures, shown in turn
         sheet = Image.new("RGBA", (size[0], size[1] * count), (*self.sun, 0))
         for _ in range(max(20, self.unit // 2)):  # mostly below the sun; each glint lights up and goes out
@@ -255,29 +235,30 @@ class _Scene:
             left = self.random.gauss(self.sun_x / 2, size[0] * (0.02 + 0.14 * row))
             right = left + self.unit * (0.005 + 0.04 * row * self.random.random())
             for later, light in enumerate((90, 230, 140)):
-                line = int(row * size[1]) + (phase + later) % count * size[1]
-                ImageDraw.Draw(sheet).line((left, line, right, line), (*self.sun, light), max(1, self.unit // 600))
-        turn = f"crop={size[0]}:{size[1]}:x=0:y='{size[1]}*mod(floor(t*{count}),{count})':exact=1"
-        water = graph.overlay(water, graph.chain(graph.still(sheet, self.fps), turn))
-        self.node = graph.add("vstack", above, graph.chain(water, f"scale={full}:flags=fast_bilinear"))
+                y = int(row * size[1]) + (phase + later) % count * size[1]
+                ImageDraw.Draw(sheet).line((left, y, right, y), (*self.sun, light), max(1, self.unit // 600))
+        turn = f"crop={size[0]}:{size[1]}:0:y='{size[1]}*mod(floor(t*{count}),{count})':exact=1"
+        water = graph.overlay(graph.overlay(water, graph.still(deep)), graph.chain(graph.still(sheet, self.fps), turn))
+        water = graph.add(f"scale={full}:flags=fast_bilinear", water)
+        self.node = graph.add("vstack", graph.add(f"crop={self.width}:{shore}:0:0", above), water)
 
     def birds(self) -> None:
         """Draw a loose flock that flies across the sky, in eight pictures of a wingbeat."""
         width, height, beats = round(self.unit * 0.2) * 2, round(self.unit * 0.08) * 2, 8
         sheet = Image.new("L", (width * 3, height * 3 * beats))
         for _ in range(7):
-            x, y = width * 3 * self.random.uniform(0.1, 0.9), height * 3 * self.random.uniform(0.25, 0.75)
-            span, phase = max(2.0, self.unit * self.random.uniform(0.011, 0.018)) * 3, self.random.random() * 6.28
+            x, y, phase = (self.random.uniform(*ends) for ends in ((0.1, 0.9), (0.25, 0.75), (0, 6.28)))
+            span = max(2.0, self.unit * self.random.uniform(0.011, 0.018)) * 3
             for beat in range(beats):
-                flap, body = math.sin(beat / beats * 6.28 + phase), y + beat * height * 3
-                tip, bend = body - span * 0.32 * flap, body - span * 0.24
-                wings = [(x - span, tip), (x - span / 2, bend), (x, body), (x + span / 2, bend), (x + span, tip)]
-                ImageDraw.Draw(sheet).line(wings, 255, max(2, round(span * 0.14)), "curve")
-        picture = Image.new("RGB", (width, height * beats), mix(self.near, self.top, 0.2))
-        picture.putalpha(sheet.reduce(3))
+                flap, body = math.sin(beat / beats * 6.28 + phase) * span * 0.32, (y + beat) * height * 3
+                wings = [(-1, -flap), (-0.5, -span * 0.24), (0, 0), (0.5, -span * 0.24), (1, -flap)]
+                points = [(x * width * 3 + side * span, body + up) for side, up in wings]
+                ImageDraw.Draw(sheet).line(points, 255, max(2, round(span * 0.14)), "curve")
+        flock = Image.new("RGB", (width, height * beats), mix(self.near, self.top, 0.2))
+        flock.putalpha(sheet.reduce(3))
         path = f"mod(({self.random.uniform(0.05, 0.4):.3f}+0.05*t)*{self.width}+{width},{self.width + width})-{width}"
-        phase = f"{height}*mod(floor(t*{beats}),{beats})"
-        self._add(picture, (width, height), "0", phase, path, self.height * self.random.uniform(0.05, 0.16))
+        beat = f"{height}*mod(floor(t*{beats}),{beats})"
+        self._add(flock, height, "0", beat, path, self.height * self.random.uniform(0.05, 0.16), width)
 
     def weather(self, snow: bool) -> None:
         """Draw falling snowflakes or raindrops: two pictures that repeat, at different speeds."""
@@ -285,36 +266,29 @@ class _Scene:
         for near in (1, 2):
             size = self.unit * (0.003 if snow else 0.02) * near
             picture = Image.new("RGBA", (self.width + round(size * 12), self.height * 2), (*colour, 0))
-            draw = ImageDraw.Draw(picture)
+            paint = ImageDraw.Draw(picture).ellipse if snow else ImageDraw.Draw(picture).line
             for _ in range(120):
                 x, y = self.random.random() * picture.width, self.random.random() * self.height
                 for top in (y - self.height, y, y + self.height):
-                    if snow:
-                        draw.ellipse((x, top, x + size, top + size), colour)
-                    else:
-                        draw.line((x, top, x + size * 0.12, top + size), colour)
+                    paint((x, top, x + size * (1 if snow else 0.12), top + size), colour)
             sway = f"{size * 6}*(1+sin(t*1.3+{near}))" if snow else "0"
-            fall = f"{self.height}-mod({self.height * (0.08 * near if snow else 0.8 + 0.5 * near)}*t,{self.height})"
-            self._add(picture, (self.width, self.height), sway, fall)
-
-    def _drift(self, strip: Image.Image, y: int, step: float) -> None:
-        """Add a strip that scrolls to the left by a number of pixels per frame."""
-        self._add(strip, (self.width, strip.height), f"floor({step}*n)", y=y)
+            speed = self.height * (0.08 * near if snow else 0.8 + 0.5 * near)
+            self._add(picture, self.height, sway, f"{self.height}-mod({speed}*t,{self.height})")
 
     def _add(
-        self, picture: Image.Image, size: tuple[int, int], left: str, top: str = "0", x: str = "0", y: float = 0
+        self, picture: Image.Image, height: int, left: str, top: str = "0", x: str = "0", y: float = 0, width: int = 0
     ) -> None:
-        """Add a window into a picture; its corners are expressions of ``t``, the time in seconds, or ``n``, the frame."""
-        window = f"crop={size[0]}:{size[1]}:x='{left}':y='{top}':exact=1"
+        """Add a window into a picture; its corners are expressions of ``t``, in seconds, or ``n``, the frame number."""
+        window = f"crop={width or self.width}:{height}:x='{left}':y='{top}':exact=1"
         self.node = self.graph.overlay(self.node, self.graph.chain(self.graph.still(picture, self.fps), window), x, y)
 
-    def _step(self, speed: float) -> float:
-        """Return the pixels per frame for a speed in widths per second: halves, so that the movement is even."""
-        return max(1, round(2 * self.width * speed / self.fps)) / 2
+    def _drift(self, speed: float) -> tuple[float, int]:
+        """Return the pixels per frame for a speed in widths per second, and the width of a strip that drifts so far.
 
-    def _reach(self, step: float) -> int:
-        """Return the width of a strip that drifts."""
-        return self.width + math.ceil(self.frames * step) // 2 * 2 + 4
+        Halves of pixels, so that the movement is even.
+        """
+        step = max(1, round(2 * self.width * speed / self.fps)) / 2
+        return step, self.width + math.ceil(self.frames * step) // 2 * 2 + 4
 
     def _noise(self, count: int, wide: float) -> list[float]:
         """Return smooth noise from 0 to 1, with one bump per ``wide`` values or so."""

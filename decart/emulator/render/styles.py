@@ -59,8 +59,8 @@ def _styles(size: tuple[int, int]) -> dict[str, tuple[str, ...]]:
         # In a small copy each patch of one colour becomes a brush stroke.
         "paint": (f"{brush} hue=s=1.5 scale={size[0]}:{size[1]}",),
         "noir": ("vignette lutyuv=y='16+219/(1+exp((118-val)/26))':u=128:v=128",),
-        "sepia": ("vignette lutyuv=y=val*0.9+18:u=106:v=148",),
-        "neon": ("", edges, "blend=c0_mode=addition pseudocolor=preset=cool lutyuv=y=val*0.8"),
+        "sepia": ("vignette lutyuv=y=val*0.9+18:u=112:v=140",),
+        "neon": ("", edges, "blend=c0_mode=addition pseudocolor=preset=plasma"),
         "night": ("lutyuv=y='16+(val-16)*0.5':u='val*0.8+40':v='val*0.8+18'",),
         "cold": ("lutyuv=u=val+16:v=val-16",),
         "warm": ("lutyuv=u=val-26:v=val+18",),

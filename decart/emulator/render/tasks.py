@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageOps
 from decart.emulator.render.caption import overlay
 from decart.emulator.render.graph import TICKS, Graph, MissingFilterError, Node, Parts, save_png, to_frame, write_movie
 from decart.emulator.render.inputs import Clip, open_picture, read_sound
-from decart.emulator.render.job import PICTURE_TASKS, RenderJob, removed_on_error, words
+from decart.emulator.render.job import EDITS, PICTURE_TASKS, RenderJob, removed_on_error, words
 from decart.emulator.render.scene import add_scene
 from decart.emulator.render.styles import add_style
 
@@ -57,8 +57,8 @@ def draw(job: RenderJob, target: Path, filters: Collection[str] = frozenset(av.f
     with removed_on_error(target):
         extra = job.task in PICTURE_TASKS  # a pixel that is cut off again
         even = attrs.evolve(job, width=(job.width + extra) // 2 * 2, height=(job.height + extra) // 2 * 2)
-        if job.task in ("video-to-video", "video-edit", "video-restyle", "virtual-try-on"):
-            clip = Clip(job.input("data"), "data")
+        if job.task in EDITS:
+            clip = Clip(job.input("data"))
             short, long = sorted(even.size)
             width, height = (short, long) if clip.is_portrait else (long, short)
             even = attrs.evolve(even, width=width, height=height)
@@ -158,18 +158,19 @@ def _add_motion(graph: Graph, job: RenderJob) -> Node:
     (width, height), picture = job.size, _fit(job, "data")
     if not job.trajectory:
         return graph.still(picture, job.fps)
-    path, thick = list(_follow(job)), max(2, min(job.size) // 90)
+    path, side = list(_follow(job)), max(8, min(job.size) // 50)
     (left, top), commands = path[0], []
     for number, (x, y) in enumerate(path):
         time = max(0, number - 0.5) / job.fps
         commands.append(f"{time:.5f} crop x {width + left - x:.1f},crop y {height + top - y:.1f}")
-    dot = Image.new("RGBA", (thick * 12, thick * 12), (30, 30, 30, 0))
-    ImageDraw.Draw(dot).ellipse((2, 2, thick * 12 - 3, thick * 12 - 3), (255, 196, 64), (30, 30, 30), thick * 2)
+    dot = Image.new("RGBA", (side * 4, side * 4), (30, 30, 30, 0))
+    ImageDraw.Draw(dot).ellipse((2, 2, side * 4 - 3, side * 4 - 3), (255, 196, 64), (30, 30, 30), side // 2)
+    line = Image.new("RGBA", (width * 2, height * 2), (255, 255, 255, 0))
+    points = [(x * 2, y * 2) for x, y in path]
+    ImageDraw.Draw(line).line(points, (255, 255, 255, 170), max(2, side // 4), "curve")
     mirror = f"fillborders={width}:{width}:{height}:{height}:mirror"
     node = graph.chain(graph.still(picture), f"pad=3*{width}:3*{height}:{width}:{height}", mirror)
     node = graph.overlay(node, graph.still(dot.reduce(4)), f"{width + left}-w/2", f"{height + top}-h/2")
-    line = Image.new("RGBA", (width * 2, height * 2), (255, 255, 255, 0))
-    ImageDraw.Draw(line).line([(x * 2, y * 2) for x, y in path], (255, 255, 255, 170), thick, "curve")
     node = graph.chain(node, "loop=-1:1", f"setpts=N*{TICKS}/{job.fps}", f"sendcmd=c='{';'.join(commands)}'")
     return graph.stamp(graph.add(f"crop={width}:{height}:exact=1", node), [(line.reduce(2), (0, 0))])
 
