@@ -2,10 +2,11 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from signal import Signals
 
 import attrs
@@ -50,15 +51,14 @@ class IsolatedRenderer:
         """
         job.check()
         target = target.absolute()
-        inputs = {name: str(path.absolute()) for name, path in job.inputs.items()}
-        fields = attrs.asdict(job, recurse=False) | {"inputs": inputs, "trajectory": [*map(tuple, job.trajectory)]}
+        job = attrs.evolve(job, inputs={name: path.absolute() for name, path in job.inputs.items()})
         path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
         needed = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # Windows needs it
         with removed_on_error(target):
             try:
                 done = subprocess.run(
                     [sys.executable, "-c", "from decart.emulator.render.isolated import main; main()"],
-                    input=json.dumps([self.function, fields, str(target), self.memory]).encode(),
+                    input=pickle.dumps((self.function, job, target, self.memory)),
                     capture_output=True,
                     timeout=self.seconds,
                     cwd=target.parent,  # so that no module is imported from the server's working directory
@@ -76,18 +76,15 @@ class IsolatedRenderer:
 
 def main() -> None:
     """Run the command on stdin, in the separate process."""
-    function, fields, target, memory = json.loads(sys.stdin.read())
-    fields["inputs"] = {name: Path(path) for name, path in fields["inputs"].items()}
-    fields["trajectory"] = [*map(tuple, fields["trajectory"])]
-    module, _, name = function.partition(":")
-    render = getattr(import_module(module), name)
+    function, job, target, memory = pickle.load(sys.stdin.buffer)
+    render = resolve_name(function)
     if sys.platform != "win32":  # Windows has no such limit
         import resource
 
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         resource.setrlimit(resource.RLIMIT_AS, (memory if hard < 0 else min(memory, hard), hard))
     try:
-        render(RenderJob(**fields), Path(target))
+        render(job, target)
         return
     except RenderError as error:
         reason = str(error)

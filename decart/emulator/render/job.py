@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -94,11 +94,15 @@ class RenderJob:
         text = f"{purpose}|{self.model}|{self.seed}|{self.prompt}"
         return Random(hashlib.sha256(text.encode("utf-8", "replace")).digest())
 
-    def matches(self, meanings: Mapping[str, Iterable[str]]) -> list[str]:
-        """Return the meanings that a word of the prompt stands for, singular or plural, in the order of the mapping."""
+    def matches(self, meanings: Mapping[str, str]) -> list[str]:
+        """Return the meanings that a word of the prompt stands for, singular or plural, in the order of the mapping.
+
+        Args:
+            meanings: For each meaning, words that are separated by spaces.
+        """
         words = set(re.findall(r"[^\W_]+", self.prompt.lower()))
         words |= {word.removesuffix("s") for word in words}
-        return [name for name, known in meanings.items() if not words.isdisjoint(known)]
+        return [name for name, known in meanings.items() if not words.isdisjoint(known.split())]
 
     def check(self) -> None:
         """Check everything but the content of the files.
@@ -118,11 +122,6 @@ class RenderJob:
             raise RenderError(f"seconds must be above 0 and at most {MAX_SECONDS:g}")
         if not all(math.isfinite(x) and math.isfinite(y) for _, x, y in self.trajectory):
             raise RenderError("trajectory has a point with a coordinate that is not a finite number")
-
-
-def words(**meanings: str) -> dict[str, tuple[str, ...]]:
-    """Return a mapping for ``RenderJob.matches``, from words that are separated by spaces."""
-    return {name: tuple(known.split()) for name, known in meanings.items()}
 
 
 @contextmanager

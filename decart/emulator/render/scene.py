@@ -7,48 +7,37 @@ from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter
 
 from decart.emulator.render.caption import overlay
 from decart.emulator.render.graph import Graph, Node
-from decart.emulator.render.job import RenderJob, words
+from decart.emulator.render.job import RenderJob
 
 Colour = tuple[int, ...]
 
 PALETTES = {
-    "neon": "#0c062a #4c1676 #f05ca0 #542678 #0c0922 #ffc88c",
-    "night": "#05091e #101e4a #3e5286 #24305c #060a18 #e8ecfc",
-    "sunset": "#282460 #bc546e #ffbc70 #844e70 #1a142a #ffeec4",
-    "dawn": "#5880c0 #e2aab4 #ffe2b8 #8c88ac #263046 #fff8e2",
-    "storm": "#2c3442 #5c6674 #a6acb0 #5e6874 #1a2028 #d6dce0",
-    "winter": "#7096c2 #b8d0e6 #f2f3f8 #9cb2ce #3a4e68 #fffffa",
-    "desert": "#4086c2 #b6ccd2 #fce2b6 #d4a074 #78422a #fffae2",
-    "day": "#2268be #70b0e6 #d8ecf6 #7098b4 #204c36 #fffce8",
+    "#0c062a #4c1676 #f05ca0 #542678 #0c0922 #ffc88c": "futuristic neon cyberpunk synthwave scifi robot hologram",
+    "#05091e #101e4a #3e5286 #24305c #060a18 #e8ecfc": "night midnight moon moonlit star starry galaxy space dark",
+    "#282460 #bc546e #ffbc70 #844e70 #1a142a #ffeec4": "sunset dusk evening golden twilight orange fire",
+    "#5880c0 #e2aab4 #ffe2b8 #8c88ac #263046 #fff8e2": "dawn sunrise morning serene pink dreamy",
+    "#2c3442 #5c6674 #a6acb0 #5e6874 #1a2028 #d6dce0": "storm stormy rain rainy fog foggy cloudy grey thunder",
+    "#7096c2 #b8d0e6 #f2f3f8 #9cb2ce #3a4e68 #fffffa": "winter snow snowy ice icy frozen arctic glacier",
+    "#4086c2 #b6ccd2 #fce2b6 #d4a074 #78422a #fffae2": "desert dune sand sandy sahara canyon mars",
+    "#2268be #70b0e6 #d8ecf6 #7098b4 #204c36 #fffce8": "day sunny noon summer blue green spring meadow",
 }
 """The colours of the upper, middle and lower sky, the farthest and the nearest land, and the sun or moon."""
 
-PALETTE_WORDS = words(
-    neon="futuristic neon cyberpunk synthwave scifi robot hologram spaceship",
-    night="night midnight moon moonlit star starry galaxy space dark",
-    sunset="sunset dusk evening golden twilight orange fire",
-    dawn="dawn sunrise morning serene pink dreamy",
-    storm="storm stormy rain rainy fog foggy cloudy grey thunder",
-    winter="winter snow snowy ice icy frozen arctic glacier",
-    desert="desert dune sand sandy sahara canyon mars",
-    day="day sunny noon summer blue green spring meadow",
-)
-
-LAND_WORDS = words(
-    mountains="mountain mountains alps peak cliff volcano glacier canyon",
-    dunes="desert dune sand sahara mars",
-    hills="hill valley field meadow countryside grass farm garden",
-    city="city cities cityscape skyline street building skyscraper tower town urban tokyo york cyberpunk metropolis",
-    forest="forest tree wood woods jungle pine park",
-)
+LANDS = {
+    "mountains": "mountain mountains alps peak cliff volcano glacier canyon",
+    "dunes": "desert dune sand sahara mars",
+    "hills": "hill valley field meadow countryside grass farm garden",
+    "city": "city cities cityscape skyline street building skyscraper tower town urban tokyo york cyberpunk metropolis",
+    "forest": "forest tree wood woods jungle pine park",
+}
 """Kinds of land, farthest first."""
 
-OTHER_WORDS = words(
-    water="lake sea ocean river beach pond water island wave boat harbor harbour coast ship bay fish",
-    birds="bird eagle seagull gull swan serene nature wildlife",
-    snowfall="snow snowy snowfall snowing blizzard winter christmas",
-    rainfall="rain rainy raining storm stormy thunder",
-)
+EXTRAS = {
+    "water": "lake sea ocean river beach pond water island wave boat harbor harbour coast ship bay fish",
+    "birds": "bird eagle seagull gull swan serene nature wildlife",
+    "snowfall": "snow snowy snowfall snowing blizzard winter christmas",
+    "rainfall": "rain rainy raining storm stormy thunder",
+}
 
 
 def add_scene(graph: Graph, job: RenderJob) -> Node:
@@ -57,10 +46,10 @@ def add_scene(graph: Graph, job: RenderJob) -> Node:
     The words of the prompt choose the palette, the land and the rest; the hash of the job chooses what they leave open.
     """
     random = job.random("scene")
-    palette = (job.matches(PALETTE_WORDS) or [random.choice(list(PALETTES))])[0]
-    lands, extras = job.matches(LAND_WORDS), job.matches(OTHER_WORDS)
+    palette = (job.matches(PALETTES) or [random.choice(list(PALETTES))])[0]
+    lands, extras = job.matches(LANDS), job.matches(EXTRAS)
     if not lands and not extras:
-        lands, extras = [random.choice(list(LAND_WORDS))], random.choice([[], ["water"], ["birds"], ["water", "birds"]])
+        lands, extras = [random.choice(list(LANDS))], random.choice([[], ["water"], ["birds"], ["water", "birds"]])
     lands = lands or [random.choice(["hills", "mountains"])]
     if len(lands) == 1:  # three strips of land
         many = {"mountains": ["mountains", "mountains", "hills"], "forest": ["hills", "forest", "forest"]}
@@ -85,12 +74,13 @@ class _Scene:
     def __init__(self, graph: Graph, job: RenderJob, palette: str) -> None:
         self.graph, self.fps, self.frames = graph, job.fps, job.frame_count
         self.width, self.height, self.unit = job.width, job.height, min(job.size)
-        self.random, self.dark = job.random("shapes"), palette in ("neon", "night")
+        self.random = job.random("shapes")
         shift = [self.random.randint(-10, 10) for _ in range(3)]  # seeds differ in mood as well as in shape
         self.top, self.middle, self.horizon, self.far, self.near, self.sun = (
             tuple(min(255, max(0, a + b)) for a, b in zip(ImageColor.getrgb(colour), shift, strict=True))
-            for colour in PALETTES[palette].split()
+            for colour in palette.split()
         )
+        self.dark = sum(self.top) < 120
         self.sun_x = round(job.width * self.random.uniform(0.25, 0.75))
         self.node: Node
 

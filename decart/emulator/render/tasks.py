@@ -14,29 +14,19 @@ from PIL import Image, ImageDraw, ImageOps
 from decart.emulator.render.caption import overlay
 from decart.emulator.render.graph import TICKS, Graph, MissingFilterError, Node, Parts, save_png, to_frame, write_movie
 from decart.emulator.render.inputs import Clip, open_picture, read_sound
-from decart.emulator.render.job import EDITS, PICTURE_TASKS, RenderJob, removed_on_error, words
+from decart.emulator.render.job import EDITS, PICTURE_TASKS, RenderJob, removed_on_error
 from decart.emulator.render.scene import add_scene
 from decart.emulator.render.styles import add_style
 
-MOVE_WORDS = words(
-    out="out away back wide reveal",
-    left="left",
-    right="right",
-    up="up rise rising sky",
-    down="down fall falling",
-    closer="in zoom closer close toward forward",
-)
-"""The words that choose a camera move; without one, the hash of the job does."""
-
-_ENDS = {
-    "closer": ((0.5, 0.5, 1.0), (0.5, 0.45, 1.18)),
-    "out": ((0.5, 0.45, 1.18), (0.5, 0.5, 1.0)),
+MOVES = {
+    "out away back wide reveal": ((0.5, 0.45, 1.18), (0.5, 0.5, 1.0)),
     "left": ((1.0, 0.5, 1.18), (0.0, 0.5, 1.18)),
     "right": ((0.0, 0.5, 1.18), (1.0, 0.5, 1.18)),
-    "up": ((0.5, 1.0, 1.18), (0.5, 0.0, 1.18)),
-    "down": ((0.5, 0.0, 1.18), (0.5, 1.0, 1.18)),
+    "up rise rising sky": ((0.5, 1.0, 1.18), (0.5, 0.0, 1.18)),
+    "down fall falling": ((0.5, 0.0, 1.18), (0.5, 1.0, 1.18)),
+    "in zoom closer close toward forward": ((0.5, 0.5, 1.0), (0.5, 0.45, 1.18)),
 }
-"""The start and end of each move: x and y of the view, from 0 to 1, and the zoom factor."""
+"""Words that choose a camera move, and its start and end: x and y of the view, from 0 to 1, and the zoom factor."""
 
 _TURNS = ((), ("transpose=cclock",), ("hflip", "vflip"), ("transpose=clock",))
 """The filters that turn a frame to the left by 0 to 3 quarters."""
@@ -134,9 +124,9 @@ def _add_camera(graph: Graph, job: RenderJob) -> Node:
     """Move the camera slowly over the picture ``data``."""
     # The filter moves a picture by whole pixels, so it gets an enlarged one.
     picture = graph.still(_fit(job, "data", max(2, 700 // min(job.size))))
-    move = (job.matches(MOVE_WORDS) or [job.random("move").choice(list(_ENDS))])[0]
+    move = (job.matches({known: known for known in MOVES}) or [job.random("move").choice(list(MOVES))])[0]
     ease = f"(0.5-0.5*cos(PI*on/{max(1, job.frame_count - 1)}))"
-    x, y, zoom = (f"({start}+{end - start}*{ease})" for start, end in zip(*_ENDS[move], strict=True))
+    x, y, zoom = (f"({start}+{end - start}*{ease})" for start, end in zip(*MOVES[move], strict=True))
     view = f"z='{zoom}':x='(iw-iw/zoom)*{x}':y='(ih-ih/zoom)*{y}':s={job.width}x{job.height}"
     return graph.chain(picture, f"zoompan={view}:d={job.frame_count}:fps={job.fps}")
 
