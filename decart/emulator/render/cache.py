@@ -28,7 +28,7 @@ def fingerprint(job: RenderJob) -> str:
 class Cached:
     """A renderer that caches the files of another one, and drops the least recently used first.
 
-    The files are hard links, so a cached file and the copies that were handed out occupy the disk only once.
+    The files are hard links: a cached file and the copies that were handed out occupy the disk only once.
 
     Args:
         renderer: The renderer to call when a job is not in the cache.
@@ -41,9 +41,7 @@ class Cached:
     """
 
     def __init__(self, renderer: Callable[[RenderJob, Path], None], folder: Path, *, limit: int = 512 * 2**20) -> None:
-        self._renderer = renderer
-        self._folder = folder
-        self._limit = limit
+        self._renderer, self._folder, self._limit = renderer, folder, limit
         self._sizes: OrderedDict[str, int] = OrderedDict()  # the most recently used comes last
         self._lock = threading.Lock()
 

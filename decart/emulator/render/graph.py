@@ -118,13 +118,12 @@ def write_movie(
     options = {"movflags": "+faststart"} if layout == "start" else {}
     with av.open(str(target.absolute()), "w", format="mp4", options=options) as file:
         file.metadata["comment"] = MARK
-        video = file.add_stream("libx264", rate=rate, options=_H264)
+        video, waiting = file.add_stream("libx264", rate=rate, options=_H264), deque(sound)
         video.width, video.height, video.pix_fmt = *size, "yuv420p"
-        context, waiting = video.codec_context, deque(sound)
+        context = video.codec_context
         # x264 produces the same bytes on every machine for the same number of threads.
         context.time_base, context.thread_count = Fraction(1, TICKS), 2
-        bt709 = 1  # or players guess it from the size
-        context.colorspace = context.color_primaries = context.color_trc = bt709
+        context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709, or players guess from the size
         audio = file.add_stream("aac", rate=SOUND_RATE, layout="stereo", bit_rate=128_000) if waiting else None
         for frame in chain(frames, [None]):
             while audio and waiting and (frame is None or (waiting[0].time or 0) <= frame.time):

@@ -20,8 +20,7 @@ _NOT_RENDERED = 3  # the exit status for a job that cannot be rendered; the reas
 class IsolatedRenderer:
     """A renderer that runs each job in a separate process.
 
-    Uploaded files are decoded by C libraries, and a crafted file can make those crash or hang. Here that costs one
-    process and one job. Starting the process takes a fifth of a second.
+    A crafted file can make a decoder crash or hang; here that costs one process and one job.
 
     Attributes:
         function: The function that renders, as ``"package.module:name"``. It takes a ``RenderJob`` and the file to

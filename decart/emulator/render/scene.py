@@ -1,7 +1,7 @@
 """Draw an animated scene for a prompt: sky, clouds, land, water, birds and weather."""
 
 import math
-from itertools import pairwise
+from itertools import pairwise, product
 
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter
 
@@ -120,84 +120,71 @@ class _Scene:
         self._add(clouds, size[1], f"floor({step}*n)")
 
     def land(self, kind: str, bottom: int, nearness: float) -> None:
-        """Draw a strip of land; at a shore it ends at the ``bottom`` row, inland it fills the frame.
-
-        Args:
-            kind: The kind of land.
-            bottom: The last row.
-            nearness: From 0 for the farthest strip to 1 for the nearest.
-        """
+        """Draw a strip of land, the farthest with a nearness of 0; at a shore it ends at the ``bottom`` row."""
         wet = bottom < self.height
         base = bottom if wet else round(self.height * (0.66 + 0.2 * nearness))
         rise = max(2, round(min(self.height, self.width * 1.3) * (0.36 - (0.26 if wet else 0.12) * nearness)))
         top, near = max(0, base - rise) // 2 * 2, 0.15 + 0.75 * nearness if wet else nearness
         step, width = self._drift(0.006 + 0.03 * nearness**1.5)
         size, colour = (width, max(2, bottom - top)), mix(self.far, self.near, near)
-        land, mask = Image.new("RGB", size, colour), Image.new("L", (size[0] * 2, size[1] * 2))
+        double = size[0] * 2, size[1] * 2  # for smooth edges
+        land, mask = Image.new("RGB", double, colour), Image.new("L", double)
         if kind == "city":
-            self._build(land, mask, colour, rise, max(3, round(self.unit * (0.009 + 0.011 * near))))
+            self._draw_houses(land, mask, rise * 2, max(3, round(self.unit * (0.009 + 0.011 * near))) * 2)
         else:
-            self._shape(land, mask, colour, rise, kind)
+            self._draw_ground(land, mask, rise * 2, kind)
+        land = land.reduce(2)
+        if kind in ("hills", "dunes"):
+            land = land.filter(ImageFilter.BoxBlur(self.unit // 60))
         haze = Image.new("RGB", size, mix(colour, self.horizon, 0.45 * (1 - near)))
         land = Image.composite(haze, land, Image.linear_gradient("L").resize(size))
         land.putalpha(mask.reduce(2))
         self._add(land, size[1], f"floor({step}*n)", y=top)
 
-    def _shape(self, land: Image.Image, mask: Image.Image, colour: Colour, rise: int, kind: str) -> None:
-        """Draw mountains with snow, dunes or hills, with light on the slopes of one side, or a forest."""
-        rugged, spacing, deep = kind == "mountains", max(1, self.unit // 180), land.height
-        count = land.width // spacing + 2
-        heights, octaves = [0.0] * count, 6 if rugged else 2
-        for octave in range(octaves):
-            wide = self.unit * {"mountains": 0.42, "dunes": 0.7}.get(kind, 0.55) / 2**octave / spacing
-            for at, wave in enumerate(self._noise(count, wide)):
-                heights[at] += (1 - abs(2 * wave - 1) if rugged else wave) * (0.5 if rugged else 0.35) ** octave
-        low, scale = min(heights), rise / max(1e-6, max(heights) - min(heights)) * (0.25 if kind == "forest" else 1)
-        line = [(at * spacing, rise - (height - low) * scale) for at, height in enumerate(heights)]
-        draw, shape = ImageDraw.Draw(land, "RGBA"), ImageDraw.Draw(mask)
-        shape.polygon([(2 * x, 2 * y) for x, y in [*line, (line[-1][0], deep), (0, deep)]], 255)
+    def _draw_ground(self, land: Image.Image, mask: Image.Image, rise: int, kind: str) -> None:
+        """Draw hills, dunes, or mountains with snow, all with light on the slopes of one side; or a forest."""
+        colour, deep, rugged, spacing = land.getpixel((0, 0)), land.height, kind == "mountains", max(1, self.unit // 90)
+        wide, weight = {"mountains": (0.95, 0.55), "dunes": (2.4, 0.25)}.get(kind, (1.9, 0.3))
+        columns, heights = range(0, land.width + spacing, spacing), [0.0] * (land.width // spacing + 2)
+        for octave in range(6 if rugged else 3):
+            often, start = 2**octave * self.random.uniform(2.5, 3.8) / wide / self.unit, self.random.uniform(0, 6.28)
+            waves = [math.sin(x * often + start + math.sin(x * often * 0.37)) * weight**octave for x in columns]
+            heights = [height + (-abs(wave) if rugged else wave) for height, wave in zip(heights, waves, strict=False)]
+        low, scale = min(heights), rise / (max(heights) - min(heights) + 1e-6) * (0.25 if kind == "forest" else 1)
+        line = [(x, rise - (height - low) * scale) for x, height in zip(columns, heights, strict=True)]
+        ImageDraw.Draw(mask).polygon([*line, (line[-1][0], deep), (0, deep)], 255)
+        draw = ImageDraw.Draw(land, "RGBA")
         for (x0, y0), (x1, y1) in pairwise([(-deep, line[0][1]), *line]):
             lit = 1 + (0.3 if rugged else 0.16) * math.tanh((y0 - y1) / (x1 - x0) * 2)
             facet = ((x0, y0), (x1, y1), (x1 + deep * 0.55, y1 + deep), (x0 + deep * 0.55, y0 + deep))
             draw.polygon(facet, tuple(min(255, round(part * lit)) for part in colour))
         if rugged:  # snow lies on high ground, with a ragged edge
-            ragged = self._noise(count, self.unit * 0.016 / spacing)
-            edge = [(x, y + max(0, rise * 0.45 - y) * (0.5 + more)) for (x, y), more in zip(line, ragged, strict=True)]
+            edge = [
+                (x, y + max(0, rise * 0.45 - y) * (1 + 0.5 * math.sin(x / self.unit * 90 + 3 * math.sin(x))))
+                for x, y in line
+            ]
             draw.polygon([*line, *reversed(edge)], (255, 255, 255, 76 if self.dark else 140))
-        else:
-            land.paste(land.filter(ImageFilter.BoxBlur(self.unit // 60)))
         x = 0.0
         while kind == "forest" and x < land.width:
-            tall, foot, shade = (
-                rise * self.random.uniform(0.4, 0.72),
-                line[int(x) // spacing][1] + 3,
-                self.random.random(),
-            )
-            for level in range(4):
-                half, top, end = (
-                    tall * 0.06 * (level + 1),
-                    foot - tall * (0.95 - 0.2 * level),
-                    foot - tall * (0.6 - 0.2 * level),
-                )
-                draw.polygon([(x, top), (x - half, end), (x + half, end)], mix(colour, self.horizon, shade * 0.14))
-                shape.polygon([(2 * x, 2 * top), (2 * (x - half), 2 * end), (2 * (x + half), 2 * end)], 255)
+            tall, shade = rise * self.random.uniform(0.4, 0.72), mix(colour, self.horizon, self.random.random() * 0.14)
+            for level in (0, 1, 2, 3):
+                top, half = line[int(x) // spacing][1] - tall * (0.95 - 0.2 * level), tall * 0.06 * (level + 1)
+                _fill(land, mask, [(x, top), (x - half, top + tall * 0.38), (x + half, top + tall * 0.38)], shade)
             x += rise * self.random.uniform(0.06, 0.16)
 
-    def _build(self, land: Image.Image, mask: Image.Image, colour: Colour, rise: int, cell: int) -> None:
+    def _draw_houses(self, land: Image.Image, mask: Image.Image, rise: int, cell: int) -> None:
         """Draw a row of houses, with lights in some of the windows."""
-        draw, x = ImageDraw.Draw(land), 0
+        colour, x = land.getpixel((0, 0)), 0
+        lamps = [(255, 214, 130), (255, 236, 190), (120, 220, 255), (255, 120, 210)][: 4 if self.dark else 2]
         while x < land.width:
-            end = x + round(self.unit * self.random.uniform(0.035, 0.11)) + 1
+            end = x + round(self.unit * self.random.uniform(0.07, 0.22)) + 2
             top = round(rise * (0.8 - 0.8 * self.random.random() ** 1.4))
             wall = mix(colour, self.horizon, self.random.random() * 0.12)
-            draw.rectangle((x, top, end, land.height), wall)
-            ImageDraw.Draw(mask).rectangle((2 * x, 2 * top, 2 * end - 1, 2 * land.height), 255)
-            lamps = [(255, 214, 130), (255, 236, 190), (120, 220, 255), (255, 120, 210)][: 4 if self.dark else 2]
+            _fill(land, mask, [(x, top), (end, top), (end, land.height), (x, land.height)], wall)
             light = mix(wall, self.random.choice(lamps), 0.85 if self.dark else 0.35)
-            for left in range(x + cell // 2, end - cell // 2, cell):
-                for row in range(top + cell, rise, cell):
-                    if self.random.random() < 0.4:
-                        draw.rectangle((left, row, left + cell * 0.45, row + cell * 0.55), light)
+            for left, row in product(range(x + cell // 2, end - cell // 2, cell), range(top + cell, rise, cell)):
+                if self.random.random() < 0.4:
+                    ImageDraw.Draw(land).rectangle((left, row, left + cell * 0.45, row + cell * 0.55), light)
             x = end
 
     def water(self, shore: int) -> None:
@@ -211,15 +198,16 @@ class _Scene:
         below = graph.chain(below, f"crop={full}:0:{max(0, 2 * shore - self.height)}", "vflip", half, "format=yuv444p")
         noise = f"perlin=size={small[0]}x{small[1]}:rate={self.fps}:xscale=5:yscale=20:tscale=1.2"
         waves = graph.add(f"{noise}:random_mode=seed:random_seed={self.random.getrandbits(31)}")
-        distance = gradient.resize(small).point([8 + level // 5 for level in range(256)])
-        calm, strength = graph.still(Image.new("L", small, 128), self.fps), graph.still(distance, self.fps)
-        waves = graph.add("maskedmerge", calm, waves, strength)
+        calm = Image.new("L", small, 128)
+        strength = gradient.resize(small).point([8 + level // 5 for level in range(256)])
+        waves = graph.add("maskedmerge", graph.still(calm, self.fps), waves, graph.still(strength, self.fps))
         waves = graph.chain(waves, half, "mergeplanes=map1s=0:map2s=0:format=yuv444p")
         water = graph.add("displace=edge=smear", below, *graph.split(waves))
-        deep = Image.new("RGB", size, mix(self.top, self.near, 0.35))
+        deep, count = Image.new("RGB", size, mix(self.top, self.near, 0.35)), 8
         deep.putalpha(gradient.resize(size).point([46 + level // 3 for level in range(256)]))
-        count = 8  # pictures, shown in turn
-        sheet = Image.new("RGBA", (size[0], size[1] * count), (*self.sun, 0))
+        sheet = Image.new("RGBA", (size[0], size[1] * count))  # pictures of the surface, shown in turn
+        for number in range(count):
+            sheet.paste(deep, (0, size[1] * number))
         for _ in range(max(20, self.unit // 2)):  # mostly below the sun; each glint lights up and goes out
             row, phase = self.random.random() ** 1.3, self.random.randrange(count)
             left = self.random.gauss(self.sun_x / 2, size[0] * (0.02 + 0.14 * row))
@@ -228,7 +216,7 @@ class _Scene:
                 y = int(row * size[1]) + (phase + later) % count * size[1]
                 ImageDraw.Draw(sheet).line((left, y, right, y), (*self.sun, light), max(1, self.unit // 600))
         turn = f"crop={size[0]}:{size[1]}:0:y='{size[1]}*mod(floor(t*{count}),{count})':exact=1"
-        water = graph.overlay(graph.overlay(water, graph.still(deep)), graph.chain(graph.still(sheet, self.fps), turn))
+        water = graph.overlay(water, graph.chain(graph.still(sheet, self.fps), turn))
         water = graph.add(f"scale={full}:flags=fast_bilinear", water)
         self.node = graph.add("vstack", graph.add(f"crop={self.width}:{shore}:0:0", above), water)
 
@@ -273,21 +261,15 @@ class _Scene:
         self.node = self.graph.overlay(self.node, self.graph.chain(self.graph.still(picture, self.fps), window), x, y)
 
     def _drift(self, speed: float) -> tuple[float, int]:
-        """Return the pixels per frame for a speed in widths per second, and the width of a strip that drifts so far.
-
-        Halves of pixels, so that the movement is even.
-        """
-        step = max(1, round(2 * self.width * speed / self.fps)) / 2
+        """Return a speed, given in widths per second, in pixels per frame, and the width of a strip to drift so far."""
+        step = max(1, round(2 * self.width * speed / self.fps)) / 2  # halves, so that the movement is even
         return step, self.width + math.ceil(self.frames * step) // 2 * 2 + 4
 
-    def _noise(self, count: int, wide: float) -> list[float]:
-        """Return smooth noise from 0 to 1, with one bump per ``wide`` values or so."""
-        knots, values = [self.random.random() for _ in range(int(count / max(1.0, wide)) + 2)], []
-        for at in range(count):
-            whole, part = divmod(at / max(1.0, wide), 1)
-            one, two = knots[int(whole) : int(whole) + 2]
-            values.append(one + (two - one) * part * part * (3 - 2 * part))
-        return values
+
+def _fill(land: Image.Image, mask: Image.Image, points: list[tuple[float, float]], colour: Colour) -> None:
+    """Draw a polygon on the land, and where the land is."""
+    ImageDraw.Draw(land).polygon(points, colour)
+    ImageDraw.Draw(mask).polygon(points, 255)
 
 
 def mix(one: Colour, other: Colour, fraction: float) -> Colour:
