@@ -92,8 +92,8 @@ class _Scene:
         sky = Image.new("RGB", (self.width, self.height), self.horizon)
         sky.paste(gradient.resize((self.width, deep), Image.Resampling.BILINEAR, (0, 0.5, 1, 2.5)))
         for _ in range(self.width * deep // 3500 if self.dark else 0):
-            x, y, light = self.random.random(), self.random.random() ** 1.5, self.random.random() ** 2
-            ImageDraw.Draw(sky, "RGBA").point((x * self.width, y * deep), (255, 255, 255, round(light * 255)))
+            x, y, bright = self.random.random(), self.random.random() ** 1.5, self.random.random() ** 2
+            ImageDraw.Draw(sky, "RGBA").point((x * self.width, y * deep), (255, 255, 255, round(bright * 255)))
         # The moon is high up, where it does not outshine the lit windows.
         sun_y = round(deep * (self.random.uniform(0, 0.12) + (0.2 if self.dark else 0.45)))
         glow = [round((90 if self.dark else 150) * (1 - level / 255) ** 5) for level in range(256)]
@@ -106,7 +106,8 @@ class _Scene:
         self.node = self.graph.still(sky, self.fps, "noise=alls=2:all_seed=1")
 
         step, width = self._drift(0.01)
-        size, noise = (width, deep // 5 * 2 or 2), Image.new("L", (width, deep // 5 * 2 or 2), 128)
+        size = width, deep // 5 * 2 or 2
+        noise = Image.new("L", size, 128)
         for octave in range(5):  # clouds are seen from the side, so they are wider than tall
             grain = max(1.0, self.unit * 0.5 / 2**octave)
             cells = round(size[0] / grain / 1.6) + 2, round(size[1] / grain * 1.6) + 2
@@ -117,7 +118,7 @@ class _Scene:
         dense = noise.point([round(max(0, min(1, (level - 130) / 70)) * most) for level in range(256)])
         clouds = Image.new("RGB", size, mix(self.middle, self.sun, 0.25 if self.dark else 0.72))
         clouds.putalpha(ImageChops.multiply(dense, fade.resize(size)))
-        self._add(clouds, size[1], f"floor({step}*n)")
+        self._add(clouds, (self.width, size[1]), f"floor({step}*n)")
 
     def land(self, kind: str, bottom: int, nearness: float) -> None:
         """Draw a strip of land, the farthest with a nearness of 0; at a shore it ends at the ``bottom`` row."""
@@ -130,20 +131,20 @@ class _Scene:
         double = size[0] * 2, size[1] * 2  # for smooth edges
         land, mask = Image.new("RGB", double, colour), Image.new("L", double)
         if kind == "city":
-            self._draw_houses(land, mask, rise * 2, max(3, round(self.unit * (0.009 + 0.011 * near))) * 2)
+            self._draw_houses(land, mask, colour, rise * 2, max(3, round(self.unit * (0.009 + 0.011 * near))) * 2)
         else:
-            self._draw_ground(land, mask, rise * 2, kind)
+            self._draw_ground(land, mask, colour, rise * 2, kind)
         land = land.reduce(2)
         if kind in ("hills", "dunes"):
             land = land.filter(ImageFilter.BoxBlur(self.unit // 60))
         haze = Image.new("RGB", size, mix(colour, self.horizon, 0.45 * (1 - near)))
         land = Image.composite(haze, land, Image.linear_gradient("L").resize(size))
         land.putalpha(mask.reduce(2))
-        self._add(land, size[1], f"floor({step}*n)", y=top)
+        self._add(land, (self.width, size[1]), f"floor({step}*n)", at=("0", top))
 
-    def _draw_ground(self, land: Image.Image, mask: Image.Image, rise: int, kind: str) -> None:
+    def _draw_ground(self, land: Image.Image, mask: Image.Image, colour: Colour, rise: int, kind: str) -> None:
         """Draw hills, dunes, or mountains with snow, all with light on the slopes of one side; or a forest."""
-        colour, deep, rugged, spacing = land.getpixel((0, 0)), land.height, kind == "mountains", max(1, self.unit // 90)
+        deep, rugged, spacing = land.height, kind == "mountains", max(1, self.unit // 90)
         wide, weight = {"mountains": (0.95, 0.55), "dunes": (2.4, 0.25)}.get(kind, (1.9, 0.3))
         columns, heights = range(0, land.width + spacing, spacing), [0.0] * (land.width // spacing + 2)
         for octave in range(6 if rugged else 3):
@@ -172,9 +173,9 @@ class _Scene:
                 _fill(land, mask, [(x, top), (x - half, top + tall * 0.38), (x + half, top + tall * 0.38)], shade)
             x += rise * self.random.uniform(0.06, 0.16)
 
-    def _draw_houses(self, land: Image.Image, mask: Image.Image, rise: int, cell: int) -> None:
+    def _draw_houses(self, land: Image.Image, mask: Image.Image, colour: Colour, rise: int, cell: int) -> None:
         """Draw a row of houses, with lights in some of the windows."""
-        colour, x = land.getpixel((0, 0)), 0
+        x = 0
         lamps = [(255, 214, 130), (255, 236, 190), (120, 220, 255), (255, 120, 210)][: 4 if self.dark else 2]
         while x < land.width:
             end = x + round(self.unit * self.random.uniform(0.07, 0.22)) + 2
@@ -235,8 +236,8 @@ class _Scene:
         flock = Image.new("RGB", (width, height * beats), mix(self.near, self.top, 0.2))
         flock.putalpha(sheet.reduce(3))
         path = f"mod(({self.random.uniform(0.05, 0.4):.3f}+0.05*t)*{self.width}+{width},{self.width + width})-{width}"
-        beat = f"{height}*mod(floor(t*{beats}),{beats})"
-        self._add(flock, height, "0", beat, path, self.height * self.random.uniform(0.05, 0.16), width)
+        at = path, self.height * self.random.uniform(0.05, 0.16)
+        self._add(flock, (width, height), "0", f"{height}*mod(floor(t*{beats}),{beats})", at)
 
     def weather(self, snow: bool) -> None:
         """Draw falling snowflakes or raindrops: two pictures that repeat, at different speeds."""
@@ -251,14 +252,14 @@ class _Scene:
                     paint((x, top, x + size * (1 if snow else 0.12), top + size), colour)
             sway = f"{size * 6}*(1+sin(t*1.3+{near}))" if snow else "0"
             speed = self.height * (0.08 * near if snow else 0.8 + 0.5 * near)
-            self._add(picture, self.height, sway, f"{self.height}-mod({speed}*t,{self.height})")
+            self._add(picture, (self.width, self.height), sway, f"{self.height}-mod({speed}*t,{self.height})")
 
     def _add(
-        self, picture: Image.Image, height: int, left: str, top: str = "0", x: str = "0", y: float = 0, width: int = 0
+        self, picture: Image.Image, size: tuple[int, int], left: str, top: str = "0", at: tuple[str, float] = ("0", 0)
     ) -> None:
-        """Add a window into a picture; its corners are expressions of ``t``, in seconds, or ``n``, the frame number."""
-        window = f"crop={width or self.width}:{height}:x='{left}':y='{top}':exact=1"
-        self.node = self.graph.overlay(self.node, self.graph.chain(self.graph.still(picture, self.fps), window), x, y)
+        """Add a window into a picture at a place; both move by expressions of ``t``, in seconds, or ``n``, the frame."""
+        window = f"crop={size[0]}:{size[1]}:x='{left}':y='{top}':exact=1"
+        self.node = self.graph.overlay(self.node, self.graph.chain(self.graph.still(picture, self.fps), window), *at)
 
     def _drift(self, speed: float) -> tuple[float, int]:
         """Return a speed, given in widths per second, in pixels per frame, and the width of a strip to drift so far."""

@@ -68,7 +68,7 @@ def _tint(job: RenderJob, reference: Image.Image | None) -> str:
     """Return a filter that tints a picture in the colour of the reference picture or of the job's hash."""
     if reference:
         centre = ImageOps.fit(reference, (24, 24)).crop((6, 6, 18, 18))
-        _, blue, red = ImageStat.Stat(centre.convert("YCbCr")).median
+        _, blue, red = ImageStat.Stat(centre.convert("YCbCr")).mean
     else:
         hue = job.random("style").random() * math.tau
         blue, red = 128 + 40 * math.cos(hue), 128 + 40 * math.sin(hue)

@@ -167,13 +167,12 @@ def _add_motion(graph: Graph, job: RenderJob) -> Node:
 
 def _follow(job: RenderJob) -> Iterator[tuple[float, float]]:
     """Yield where the trajectory is in each frame, in pixels, moving evenly from each of its points to the next."""
-    known = {frame: (x, y) for frame, x, y in job.trajectory}  # if a frame is given twice, its last point counts
+    # If a frame is given twice, its last point counts.
+    known = {frame: (min(1, max(0, x)), min(1, max(0, y))) for frame, x, y in job.trajectory}
     frames = sorted(known)
     for number in range(job.frame_count):
         after = min(bisect_left(frames, number), len(frames) - 1)
         before = max(0, after - 1) if number < frames[after] else after
         part = (number - frames[before]) / (frames[after] - frames[before]) if before < after else 0
-        yield tuple(
-            min(1, max(0, a)) * (1 - part) * side + min(1, max(0, b)) * part * side
-            for a, b, side in zip(known[frames[before]], known[frames[after]], job.size, strict=True)
-        )
+        (x0, y0), (x1, y1) = known[frames[before]], known[frames[after]]
+        yield (x0 + (x1 - x0) * part) * job.width, (y0 + (y1 - y0) * part) * job.height
