@@ -46,11 +46,7 @@ class Cached:
         self._lock = threading.Lock()
 
     def __call__(self, job: RenderJob, target: Path) -> None:
-        """Write the file for a job. A job that fails leaves nothing behind, and may be retried.
-
-        Args:
-            job: What to render.
-            target: The file to write; it must not exist yet.
+        """Write the file for a job to a target that does not exist yet; a job that fails leaves nothing behind.
 
         Raises:
             RenderError: The job cannot be rendered; the message says why.

@@ -46,14 +46,15 @@ def overlay(size: tuple[int, int], model: str, caption: str = "") -> Parts:
 def _draw_caption(size: tuple[int, int], caption: str) -> Image.Image:
     """Draw a caption in a dark rounded box: in the largest font that it fits in, else truncated."""
     most, room, smallest = (3 if size[0] > size[1] else 6), size[0] * 0.86, max(8, round(min(size) * 0.03))
-    for points in range(max(9, round(min(size) * 0.046)), smallest - 1, -1):
+    points = max(9, round(min(size) * 0.046))
+    while True:
         font = _choose_font(caption, points)
         letters = max(4, int(room * len(caption) / max(1, font.getlength(caption))))
-        lines = textwrap.wrap(caption, letters)
-        if len(lines) <= most and max(map(font.getlength, lines)) <= room:
+        limit = most if points <= smallest else None
+        lines = textwrap.wrap(caption, letters, max_lines=limit, placeholder="...")
+        if points <= smallest or (len(lines) <= most and max(map(font.getlength, lines)) <= room):
             break
-    else:
-        lines = textwrap.wrap(caption, letters, max_lines=most, placeholder="...")
+        points -= 1
     step, pad = round(points * 1.32), round(points * 0.75)
     # On a tiny frame the text is wider than the box, and clipped.
     width = min(size[0], round(max(map(font.getlength, lines))) + 2 * pad)

@@ -97,11 +97,11 @@ class _Scene:
         # The moon is high up, where it does not outshine the lit windows.
         sun_y = round(deep * (self.random.uniform(0, 0.12) + (0.2 if self.dark else 0.45)))
         glow = [round((90 if self.dark else 150) * (1 - level / 255) ** 5) for level in range(256)]
-        light = Image.radial_gradient("L").resize((round(self.unit * 1.2),) * 2).point(glow)
-        disc = Image.new("L", (light.width * 4,) * 2)
-        ImageDraw.Draw(disc).circle((light.width * 2, light.width * 2), self.unit * 0.2, 255)
+        wide = round(self.unit * 0.6) * 2
+        light, disc = Image.radial_gradient("L").resize((wide, wide)).point(glow), Image.new("L", (wide * 4, wide * 4))
+        ImageDraw.Draw(disc).circle((wide * 2, wide * 2), self.unit * 0.2, 255)
         light = ImageChops.lighter(light, disc.reduce(4))
-        sky.paste(self.sun, (self.sun_x - light.width // 2, sun_y - light.height // 2), light)
+        sky.paste(self.sun, (self.sun_x - wide // 2, sun_y - wide // 2), light)
         # Fine noise, or the encoder would turn the gradient into visible bands.
         self.node = self.graph.still(sky, self.fps, "noise=alls=2:all_seed=1")
 
@@ -257,7 +257,7 @@ class _Scene:
     def _add(
         self, picture: Image.Image, size: tuple[int, int], left: str, top: str = "0", at: tuple[str, float] = ("0", 0)
     ) -> None:
-        """Add a window into a picture at a place; both move by expressions of ``t``, in seconds, or ``n``, the frame."""
+        """Add a window into a picture; what moves is an expression of ``t``, in seconds, or ``n``, the frame's number."""
         window = f"crop={size[0]}:{size[1]}:x='{left}':y='{top}':exact=1"
         self.node = self.graph.overlay(self.node, self.graph.chain(self.graph.still(picture, self.fps), window), *at)
 

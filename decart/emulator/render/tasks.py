@@ -1,7 +1,7 @@
 """Render a job by the filter graph for its task."""
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from fractions import Fraction
 from itertools import groupby, islice
 from pathlib import Path
