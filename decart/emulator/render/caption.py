@@ -21,13 +21,7 @@ _PLAIN = str.maketrans(dict(zip("\u2018\u2019\u201c\u201d\u2013\u2014", "''\"\"-
 
 
 def overlay(size: tuple[int, int], model: str, caption: str = "") -> Parts:
-    """Draw the corner label, and the caption if there is one.
-
-    Args:
-        size: The width and height of the frames.
-        model: The model to name in the label.
-        caption: The caption, which is truncated if it does not fit.
-    """
+    """Draw the corner label, and the caption if there is one, for frames of a size."""
     points = max(8, round(min(size) * 0.021))
     text, pad = f"{LABEL}  |  {model}" if model else LABEL, max(2, points // 3)
     font = _choose_font(text, points)

@@ -39,11 +39,7 @@ class MissingFilterError(Exception):
 
 
 class Graph:
-    """A filter graph. A filter is given as in FFmpeg's documentation: ``"name=options"``.
-
-    Args:
-        filters: The names of the filters to use, as in ``av.filter.filters_available``.
-    """
+    """A filter graph of the given filters. One is added as in FFmpeg's documentation: ``"name=options"``."""
 
     def __init__(self, filters: Collection[str]) -> None:
         self._graph, self._filters = av.filter.Graph(), filters

@@ -32,11 +32,7 @@ MIN_SOUND_RATE = 4_000  # resampling a much lower rate would inflate the sound a
 
 
 def open_picture(path: Path, name: str) -> Image.Image:
-    """Read a picture as RGB, rotated upright, with transparent areas on white.
-
-    Args:
-        path: The file.
-        name: The name of the file's field in the request, for error messages.
+    """Read the picture of a field of the request as RGB, rotated upright, with transparent areas on white.
 
     Raises:
         RenderError: The file is not a picture, or is broken or too large.
@@ -47,6 +43,8 @@ def open_picture(path: Path, name: str) -> Image.Image:
             _refuse_huge(picture.width, picture.height, name)
             picture.load()
             upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith("I"):  # Pillow would clip 16 bits to 8 instead of scaling them
+                upright = upright.convert("I").point(lambda level: level / 256).convert("L")
             if not upright.has_transparency_data:
                 return upright.convert("RGB")
             layer = upright.convert("RGBA")
@@ -169,12 +167,7 @@ def _open_media(path: Path) -> InputContainer:
 
 
 def read_sound(path: Path, start: Fraction) -> list[av.AudioFrame]:
-    """Return the sound of a video as 48 kHz stereo, at most 12 MB; missing or broken sound is not an error.
-
-    Args:
-        path: The video.
-        start: The timestamp of its first frame, in seconds; sound before that is cut.
-    """
+    """Return the sound of a video from a timestamp on, as 48 kHz stereo, at most 12 MB; broken sound is no error."""
     frames: list[av.AudioFrame] = []
     end, resampler = 0, av.AudioResampler("fltp", "stereo", SOUND_RATE)
     with suppress(Exception), _open_media(path) as source:  # a video is useful without its sound

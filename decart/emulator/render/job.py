@@ -95,11 +95,7 @@ class RenderJob:
         return Random(hashlib.sha256(text.encode("utf-8", "replace")).digest())
 
     def matches(self, meanings: Mapping[str, str]) -> list[str]:
-        """Return the meanings that a word of the prompt stands for, singular or plural, in the order of the mapping.
-
-        Args:
-            meanings: For each meaning, words that are separated by spaces.
-        """
+        """Return the meanings, in their order, one of whose words is in the prompt, singular or plural."""
         words = set(re.findall(r"[^\W_]+", self.prompt.lower()))
         words |= {word.removesuffix("s") for word in words}
         return [name for name, known in meanings.items() if not words.isdisjoint(known.split())]

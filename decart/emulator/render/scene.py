@@ -97,11 +97,11 @@ class _Scene:
         # The moon is high up, where it does not outshine the lit windows.
         sun_y = round(deep * (self.random.uniform(0, 0.12) + (0.2 if self.dark else 0.45)))
         glow = [round((90 if self.dark else 150) * (1 - level / 255) ** 5) for level in range(256)]
-        wide = round(self.unit * 0.6) * 2
-        light, disc = Image.radial_gradient("L").resize((wide, wide)).point(glow), Image.new("L", (wide * 4, wide * 4))
-        ImageDraw.Draw(disc).circle((wide * 2, wide * 2), self.unit * 0.2, 255)
-        light = ImageChops.lighter(light, disc.reduce(4))
-        sky.paste(self.sun, (self.sun_x - wide // 2, sun_y - wide // 2), light)
+        light, disc = (round(self.unit * part) * 2 for part in (0.6, 0.05))
+        halo, moon = Image.radial_gradient("L").resize((light, light)).point(glow), Image.new("L", (disc * 4, disc * 4))
+        ImageDraw.Draw(moon).ellipse((0, 0, disc * 4 - 1, disc * 4 - 1), 255)
+        for mask in (halo, moon.reduce(4)):
+            sky.paste(self.sun, (self.sun_x - mask.width // 2, sun_y - mask.height // 2), mask)
         # Fine noise, or the encoder would turn the gradient into visible bands.
         self.node = self.graph.still(sky, self.fps, "noise=alls=2:all_seed=1")
 
@@ -192,7 +192,7 @@ class _Scene:
         """Lay water over the lower part of the scene: it reflects the upper part in waves, and sparkles in the sun."""
         # The reflection is at half the size, for soft edges and a quarter of the time, and the waves are smaller still.
         size = self.width // 4 * 2 or 2, (self.height - shore) // 4 * 2 or 2
-        small = max(2, size[0] // 8), max(2, size[1] // 2)
+        small = max(2, size[0] // 16), max(2, size[1] // 4)
         full, half = f"{self.width}:{self.height - shore}", f"scale={size[0]}:{size[1]}:flags=fast_bilinear"
         graph, gradient = self.graph, Image.linear_gradient("L")
         above, below = graph.split(self.node)
@@ -257,7 +257,7 @@ class _Scene:
     def _add(
         self, picture: Image.Image, size: tuple[int, int], left: str, top: str = "0", at: tuple[str, float] = ("0", 0)
     ) -> None:
-        """Add a window into a picture; what moves is an expression of ``t``, in seconds, or ``n``, the frame's number."""
+        """Add a window into a picture; what moves is an expression of the seconds, ``t``, or frames, ``n``."""
         window = f"crop={size[0]}:{size[1]}:x='{left}':y='{top}':exact=1"
         self.node = self.graph.overlay(self.node, self.graph.chain(self.graph.still(picture, self.fps), window), *at)
 

@@ -48,11 +48,7 @@ blends the two.
 
 
 def add_style(graph: Graph, node: Node, job: RenderJob, reference: Image.Image | None = None) -> Node:
-    """Add the filters for a job.
-
-    They depend on the first known word of the prompt, otherwise on the colour of the reference picture, and without
-    one on the hash of the job.
-    """
+    """Add the filters for the first known word of the prompt, or a tint."""
     unit, known = min(job.size), job.matches({known: known for known in STYLES})
     sizes = {"blur": max(2, unit // 90), "block": max(2, unit // 72), "stroke": max(1, unit // 110)}
     style = STYLES[known[0]] if known else (_tint(job, reference),)

@@ -37,7 +37,7 @@ def draw(job: RenderJob, target: Path, filters: Collection[str] = frozenset(av.f
 
     Args:
         job: What to render. The same job always produces the same file.
-        target: The file to write: MP4 for the video tasks, PNG for the picture tasks. It is removed if the job fails.
+        target: The file to write, which is removed if the job fails.
         filters: The filters of libavfilter to use. If one that the job needs is missing, the result is a plain picture.
 
     Raises:
