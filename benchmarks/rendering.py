@@ -38,10 +38,10 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 from PIL import Image
-from decart.emulator.render.graph import TICKS, Movie, to_frame, write_movie
+from decart.emulator.render.graph import TICKS, to_frame, write_movie
 size, fps, count = (int(sys.argv[1]), int(sys.argv[2])), int(sys.argv[3]), int(sys.argv[4])
 frames = (to_frame(Image.new("RGB", size, "teal"), "yuv420p", n * TICKS // fps) for n in range(count))
-write_movie(Movie(size, Fraction(fps), frames), Path(sys.argv[5]), "start")
+write_movie(Path(sys.argv[5]), "start", size, Fraction(fps), frames)
 """
 
 

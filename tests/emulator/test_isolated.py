@@ -55,7 +55,7 @@ def test_the_process_inherits_no_environment_and_its_arguments_name_no_file(
     monkeypatch.setenv("DECART_API_KEY", "dct_secret")
     IsolatedRenderer(function="support.renderers:expose")(job("text-to-video"), tmp_path / "exposed")
     exposed = json.loads((tmp_path / "exposed").read_text("utf-8"))
-    assert sorted(exposed["environment"]) == ["OPENBLAS_NUM_THREADS", "PYTHONPATH"]
+    assert sorted(exposed["environment"]) == ["PYTHONPATH"]
     interpreter, *arguments = exposed["arguments"]
     assert interpreter == sys.executable
     assert [argument for argument in arguments if "/" in argument or "dct_" in argument] == []

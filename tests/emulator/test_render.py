@@ -10,7 +10,7 @@ from support.media import EDITS, SIZE, frames_of, job
 from support.pictures import difference, inputs_for, made
 
 from decart.emulator.render.caption import overlay
-from decart.emulator.render.scenery import LAND_WORDS, OTHER_WORDS, PALETTE_WORDS
+from decart.emulator.render.scene import EXTRAS, LANDS, PALETTES
 from decart.emulator.render.tasks import draw as render
 
 
@@ -81,10 +81,11 @@ def test_a_scene_shows_each_kind_of_land_that_the_prompt_names(tmp_path: Path) -
     assert difference(city, both) > 5
 
 
-@pytest.mark.parametrize("words", [PALETTE_WORDS, LAND_WORDS, OTHER_WORDS])
-def test_every_kind_of_scenery_can_be_rendered(words: dict[str, tuple[str, ...]], tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [PALETTES, LANDS, EXTRAS])
+def test_every_kind_of_scenery_can_be_rendered(words: dict[str, str], tmp_path: Path) -> None:
     pictures = [
-        made(tmp_path, "text-to-video", prompt=f"one {known[0]}", seconds=0.2)[0].tobytes() for known in words.values()
+        made(tmp_path, "text-to-video", prompt=f"one {known.split()[0]}", seconds=0.2)[0].tobytes()
+        for known in words.values()
     ]
     assert len(set(pictures)) == len(pictures)
 

@@ -15,7 +15,7 @@ from support.media import SIZE, SOUND_RATE, frames_of, job, write_video
 from support.pictures import difference, halves, made, times_of
 
 from decart.emulator.render.inputs import MAX_CLIP_SECONDS
-from decart.emulator.render.styles import STYLE_WORDS
+from decart.emulator.render.styles import STYLES
 from decart.emulator.render.tasks import draw as render
 
 
@@ -117,8 +117,8 @@ def test_a_long_video_is_shortened(tmp_path: Path) -> None:
 def test_each_filter_changes_the_picture_in_its_own_way(tmp_path: Path, video: Path) -> None:
     plain = frames_of(video)[5][30:]
     seen = [
-        made(tmp_path, "video-restyle", prompt=f"in {words[0]} style", inputs={"data": video})[5][30:]
-        for words in STYLE_WORDS.values()
+        made(tmp_path, "video-restyle", prompt=f"in {words.split()[0]} style", inputs={"data": video})[5][30:]
+        for words in STYLES
     ]
     seen.append(made(tmp_path, "video-edit", prompt="add a hat", inputs={"data": video})[5][30:])
     for number, frame in enumerate(seen):

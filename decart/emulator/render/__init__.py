@@ -1,8 +1,7 @@
 """Make real, playable placeholder videos and pictures for development.
 
 No model runs here, and a label in the corner of every result says so. Scenery is drawn from the words of a prompt,
-pictures are panned, zoomed or faded, and videos go through ordinary filters of libavfilter. That is enough to develop
-and test a program against.
+pictures are panned, zoomed or faded, and videos go through ordinary filters of libavfilter.
 """
 
 from pathlib import Path
@@ -16,7 +15,7 @@ __all__ = ["Cached", "IsolatedRenderer", "RenderError", "RenderJob", "render", "
 
 
 def render(job: RenderJob, target: Path) -> None:
-    """Render the placeholder for a job in a separate process; see ``IsolatedRenderer``.
+    """Render the placeholder for a job in a separate process, as ``IsolatedRenderer()`` does.
 
     Args:
         job: What to render. The same job always produces the same file.

@@ -8,11 +8,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
 import attrs
 
-from decart.emulator.render.job import RenderJob
+from decart.emulator.render.job import RenderJob, removed_on_error
 
 
 def fingerprint(job: RenderJob) -> str:
@@ -29,7 +28,7 @@ def fingerprint(job: RenderJob) -> str:
 class Cached:
     """A renderer that caches the files of another one, and drops the least recently used first.
 
-    The files are hard links, so a cached file and the copies that were handed out occupy the disk only once.
+    The files are hard links: a cached file and the copies that were handed out occupy the disk only once.
 
     Args:
         renderer: The renderer to call when a job is not in the cache.
@@ -42,18 +41,12 @@ class Cached:
     """
 
     def __init__(self, renderer: Callable[[RenderJob, Path], None], folder: Path, *, limit: int = 512 * 2**20) -> None:
-        self._renderer = renderer
-        self._folder = folder
-        self._limit = limit
+        self._renderer, self._folder, self._limit = renderer, folder, limit
         self._sizes: OrderedDict[str, int] = OrderedDict()  # the most recently used comes last
         self._lock = threading.Lock()
 
     def __call__(self, job: RenderJob, target: Path) -> None:
-        """Write the file for a job. A job that fails leaves nothing behind, and may be retried.
-
-        Args:
-            job: What to render.
-            target: The file to write; it must not exist yet.
+        """Write the file for a job to a target that does not exist yet; a job that fails leaves nothing behind.
 
         Raises:
             RenderError: The job cannot be rendered; the message says why.
@@ -85,6 +78,5 @@ def _link(source: Path, target: Path) -> None:
     except FileNotFoundError:
         raise
     except OSError:
-        part = target.with_name(f"{target.name}.{uuid4().hex}")
-        shutil.copyfile(source, part)
-        part.replace(target)
+        with removed_on_error(target):
+            shutil.copyfile(source, target)

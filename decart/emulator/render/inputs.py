@@ -1,8 +1,8 @@
 """Open pictures, videos and their sound defensively."""
 
 import math
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -25,8 +25,6 @@ CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,fl
 
 MAX_CLIP_SECONDS = 30  # longer videos are cut
 MAX_FRAMES = MAX_CLIP_SECONDS * 120  # videos with more frames are cut
-MAX_DECODE_SECONDS = 120.0  # for reading and converting one video
-MAX_SOUND_SECONDS = 30.0  # for reading the sound of one video
 MAX_ASPECT = 8  # the largest ratio of the longer side of a frame to the shorter one
 MAX_RATE = 240  # the highest declared frame rate that is believed
 MIN_COMPLETE = 0.9  # the fraction of its declared length that a video must really contain
@@ -34,11 +32,7 @@ MIN_SOUND_RATE = 4_000  # resampling a much lower rate would inflate the sound a
 
 
 def open_picture(path: Path, name: str) -> Image.Image:
-    """Read a picture as RGB, rotated upright, with transparent areas on white.
-
-    Args:
-        path: The file.
-        name: The name of the file's field in the request, for error messages.
+    """Read the picture of a field of the request as RGB, rotated upright, with transparent areas on white.
 
     Raises:
         RenderError: The file is not a picture, or is broken or too large.
@@ -74,44 +68,43 @@ def _refuse_huge(width: int, height: int, name: str) -> None:
 
 
 class Clip:
-    """An open video, whose frames can be read once.
-
-    Args:
-        path: The file.
-        name: The name of the file's field in the request, for error messages.
+    """The video ``data``, open, whose frames can be read once.
 
     Raises:
         RenderError: The file is not a video, or is broken or too large.
     """
 
-    def __init__(self, path: Path, name: str) -> None:
-        self._container, self._name = _open_media(path, name), name
+    def __init__(self, path: Path) -> None:
+        self._container = _open_media(path)
         # The cover picture of an audio file is a video stream, too.
         streams = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
         if not streams:
-            raise RenderError(f"{name} has no video in it, only sound")
-        self._stream, self._rest = streams[0], self._decode()
-        self._declared = (self._stream.duration or 0) * (self._stream.time_base or 0)  # the length, in seconds
-        first = next(self._rest, None)
-        if first is None:
-            raise RenderError(f"{name} is a video without frames")
-        self._first = first
+            raise RenderError("data has no video in it, only sound")
+        self._stream = streams[0]
+        self._rest = self._decode()
+        try:
+            self._first = next(self._rest)
+        except StopIteration:
+            raise RenderError("data is a video without frames") from None
         rate = self._stream.average_rate
         rate = rate if rate and 1 <= rate <= MAX_RATE else Fraction(25)
         # PyAV 19 and later return a type of their own.
         self.rate = Fraction(rate.numerator, rate.denominator).limit_denominator(1001)
-        self.start = self._timestamp(first, Fraction(0))  # of the first frame, in seconds
-        self.is_portrait = self._display_size(first)[0] < self._display_size(first)[1]
+        self.start = _timestamp(self._first) or Fraction(0)  # of the first frame, in seconds
+        width, height = self._display_size(self._first)
+        self.is_portrait = width < height
 
     def frames(self, size: tuple[int, int]) -> Iterator[tuple[av.VideoFrame, int]]:
         """Yield each frame, scaled to cover a size, with the quarter turns to the left that it needs.
 
         Raises:
-            RenderError: The video is truncated or takes too long to decode.
+            RenderError: The video is truncated.
         """
         second, reformatter = Fraction(-1), VideoReformatter()
+        declared = (self._stream.duration or 0) * (self._stream.time_base or 0)  # the length, in seconds
         for number, frame in enumerate(chain([self._first], self._rest)):
-            timestamp = self._timestamp(frame, max(Fraction(0), second + 1 / self.rate) + self.start) - self.start
+            timestamp = _timestamp(frame)
+            timestamp = max(Fraction(0), second + 1 / self.rate) if timestamp is None else timestamp - self.start
             if timestamp >= MAX_CLIP_SECONDS or number >= MAX_FRAMES:
                 return
             if timestamp > second:  # of two frames with the same timestamp only one would be visible
@@ -122,39 +115,31 @@ class Clip:
                 scaled = reformatter.reformat(frame, wide, high, "yuv420p", None, Colorspace.ITU709, "BICUBIC")
                 scaled.pts, scaled.time_base = round(second * TICKS), Fraction(1, TICKS)
                 yield scaled, turns
-        length, declared = second + 1 / self.rate, self._declared
+        length = second + 1 / self.rate
         if length < declared * MIN_COMPLETE:
-            raise RenderError(f"{self._name} is cut off: it has {float(length):.1f} of {float(declared):.1f} seconds")
+            raise RenderError(f"data is cut off: it has {float(length):.1f} of {float(declared):.1f} seconds")
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Yield the frames; turn every decoding failure into a ``RenderError``."""
-        deadline, name = time.monotonic() + MAX_DECODE_SECONDS, self._name
         try:
             context = self._stream.codec_context
             if not context.width or not context.height:
-                raise RenderError(f"{name} is a broken video, or has too many pixels")
-            _refuse_huge(context.width, context.height, name)
+                raise RenderError("data is a broken video, or has too many pixels")
+            _refuse_huge(context.width, context.height, "data")
             # Later frames may be larger than declared; the decoder refuses those.
             context.options = {"max_pixels": str(MAX_PIXELS)}
             context.thread_count = 2
-            for packet in self._container.demux(self._stream):
-                if time.monotonic() > deadline:
-                    raise RenderError(f"{name} takes too long to decode")
-                for frame in packet.decode():
-                    _refuse_huge(frame.width, frame.height, name)
-                    short, long = sorted(self._display_size(frame))
-                    if long > MAX_ASPECT * short:  # it would become huge when it is scaled to fill a common size
-                        raise RenderError(f"{name} is too long and narrow ({frame.width}x{frame.height})")
-                    yield frame
+            for frame in self._container.decode(self._stream):
+                _refuse_huge(frame.width, frame.height, "data")
+                short, long = sorted(self._display_size(frame))
+                if long > MAX_ASPECT * short:  # it would become huge when it is scaled to fill a common size
+                    raise RenderError(f"data is too long and narrow ({frame.width}x{frame.height})")
+                yield frame
         except (FFmpegError, ValueError, AttributeError) as error:
             # The AttributeError: PyAV has no codec context for an unknown codec.
-            raise RenderError(f"{name} is a broken video") from error
+            raise RenderError("data is a broken video") from error
         finally:
             self._container.close()
-
-    def _timestamp(self, frame: av.VideoFrame, otherwise: Fraction) -> Fraction:
-        """Return when a frame is displayed, in seconds."""
-        return otherwise if frame.pts is None or not frame.time_base else frame.pts * frame.time_base
 
     def _display_size(self, frame: av.VideoFrame) -> tuple[Fraction, Fraction]:
         """Return the width and height at which a player displays the frame."""
@@ -162,43 +147,40 @@ class Clip:
         return (high, wide) if _quarter_turns(frame) % 2 else (wide, high)
 
 
+def _timestamp(frame: av.VideoFrame) -> Fraction | None:
+    """Return when a frame is displayed, in seconds, if that is known."""
+    return None if frame.pts is None or not frame.time_base else frame.pts * frame.time_base
+
+
 def _quarter_turns(frame: av.VideoFrame) -> int:
     """Return how many times a frame must be rotated left by 90 degrees."""
     return round(frame.rotation / 90) % 4
 
 
-def _open_media(path: Path, name: str) -> InputContainer:
+def _open_media(path: Path) -> InputContainer:
     """Open a video or audio file; opening decodes the first frames already."""
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
     try:
         return av.open(str(path.absolute()), options={"max_pixels": str(MAX_PIXELS)}, container_options=options)
     except (FFmpegError, ValueError) as error:
-        raise RenderError(f"{name} is not a video that can be decoded") from error
+        raise RenderError("data is not a video that can be decoded") from error
 
 
 def read_sound(path: Path, start: Fraction) -> list[av.AudioFrame]:
-    """Return the sound of a video as 48 kHz stereo, at most 12 MB; missing or broken sound is not an error.
-
-    Args:
-        path: The video.
-        start: The timestamp of its first frame, in seconds; sound before that is cut.
-    """
+    """Return the sound of a video from a timestamp on, as 48 kHz stereo, at most 12 MB; broken sound is no error."""
     frames: list[av.AudioFrame] = []
-    end = 0
-    resampler, deadline = av.AudioResampler("fltp", "stereo", SOUND_RATE), time.monotonic() + MAX_SOUND_SECONDS
-    try:
-        with _open_media(path, "data") as source:
-            for frame in chain(source.decode(audio=0), [None]):  # None flushes the resampler
-                if time.monotonic() > deadline or (frame and frame.sample_rate < MIN_SOUND_RATE):
-                    return []
-                for part in resampler.resample(frame):
-                    pts = round(((part.pts or 0) * (part.time_base or 0) - start) * SOUND_RATE)
-                    if pts >= 0:
-                        part.pts, part.time_base = max(end, pts), Fraction(1, SOUND_RATE)  # never back in time
-                        end = part.pts + part.samples
-                        frames.append(part)
-                    if end >= MAX_CLIP_SECONDS * SOUND_RATE:
-                        return frames
-    except Exception:  # a video is useful without its sound
-        return []
-    return frames
+    end, resampler = 0, av.AudioResampler("fltp", "stereo", SOUND_RATE)
+    with suppress(Exception), _open_media(path) as source:  # a video is useful without its sound
+        for frame in chain(source.decode(audio=0), [None]):  # None flushes the resampler
+            if frame and frame.sample_rate < MIN_SOUND_RATE:
+                return []
+            for part in resampler.resample(frame):
+                pts = round(((part.pts or 0) * (part.time_base or 0) - start) * SOUND_RATE)
+                if pts >= 0:
+                    part.pts, part.time_base = max(end, pts), Fraction(1, SOUND_RATE)  # never back in time
+                    end = part.pts + part.samples
+                    frames.append(part)
+                if end >= MAX_CLIP_SECONDS * SOUND_RATE:
+                    return frames
+        return frames
+    return []

@@ -2,11 +2,12 @@
 
 import json
 import os
-import signal
+import pickle
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
+from signal import Signals
 
 import attrs
 
@@ -19,8 +20,7 @@ _NOT_RENDERED = 3  # the exit status for a job that cannot be rendered; the reas
 class IsolatedRenderer:
     """A renderer that runs each job in a separate process.
 
-    Uploaded files are decoded by C libraries, and a crafted file can make those crash or hang. Here that costs one
-    process and one job. Starting the process takes a fifth of a second.
+    A crafted file can make a decoder crash or hang; here that costs one process and one job.
 
     Attributes:
         function: The function that renders, as ``"package.module:name"``. It takes a ``RenderJob`` and the file to
@@ -50,51 +50,40 @@ class IsolatedRenderer:
         """
         job.check()
         target = target.absolute()
-        inputs = {name: str(path.absolute()) for name, path in job.inputs.items()}
-        fields = attrs.asdict(job, recurse=False) | {"inputs": inputs, "trajectory": [*map(tuple, job.trajectory)]}
+        job = attrs.evolve(job, inputs={name: path.absolute() for name, path in job.inputs.items()})
+        path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
+        needed = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # Windows needs it
         with removed_on_error(target):
             try:
                 done = subprocess.run(
                     [sys.executable, "-c", "from decart.emulator.render.isolated import main; main()"],
-                    input=json.dumps([self.function, fields, str(target), self.memory]).encode(),
+                    input=pickle.dumps((self.function, job, target, self.memory)),
                     capture_output=True,
                     timeout=self.seconds,
                     cwd=target.parent,  # so that no module is imported from the server's working directory
-                    env=_environment(),
+                    env={**needed, "PYTHONPATH": path},  # no inherited variables, such as keys
                 )
             except subprocess.TimeoutExpired:
                 raise RenderError(f"rendering takes longer than {self.seconds:g} seconds") from None
             if done.returncode == _NOT_RENDERED:
                 raise RenderError(json.loads(done.stdout))
             if done.returncode < 0:
-                names = {number.value: number.name for number in signal.Signals}
-                name = names.get(-done.returncode, f"signal {-done.returncode}")
-                raise RenderError(f"the renderer crashed ({name}); a file may be broken")
+                raise RenderError(f"the renderer crashed ({Signals(-done.returncode).name}); a file may be broken")
             if done.returncode:
                 raise RuntimeError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
 
 
-def _environment() -> dict[str, str]:
-    """Return a minimal environment for the process: its module path, and no inherited variables, such as keys."""
-    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
-    needed = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # Windows needs it
-    return {**needed, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
-
-
 def main() -> None:
     """Run the command on stdin, in the separate process."""
-    function, fields, target, memory = json.loads(sys.stdin.read())
-    fields["inputs"] = {name: Path(path) for name, path in fields["inputs"].items()}
-    fields["trajectory"] = [*map(tuple, fields["trajectory"])]
-    module, _, name = function.partition(":")
-    render = getattr(import_module(module), name)
+    function, job, target, memory = pickle.load(sys.stdin.buffer)
+    render = resolve_name(function)
     if sys.platform != "win32":  # Windows has no such limit
         import resource
 
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         resource.setrlimit(resource.RLIMIT_AS, (memory if hard < 0 else min(memory, hard), hard))
     try:
-        render(RenderJob(**fields), Path(target))
+        render(job, target)
         return
     except RenderError as error:
         reason = str(error)

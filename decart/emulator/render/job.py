@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -17,7 +17,6 @@ MARK = "placeholder made by decart.emulator"
 MAX_SIDE = 8192  # the largest width or height of a picture that is read or rendered
 MAX_PIXELS = 40_000_000  # of an input picture or frame; checked before anything is decoded
 MAX_OUTPUT_PIXELS = 4096 * 2304  # so that a typo cannot exhaust the memory
-MIN_SIDE = 2  # the minimum for yuv420p
 MAX_SECONDS = 60.0  # of a video rendered from text or pictures
 MAX_FPS = 120
 
@@ -27,10 +26,12 @@ Layout = Literal["start", "end"]
 PICTURE_TASKS = ("text-to-image", "image-to-image")
 """The tasks that produce a picture; the others produce a video."""
 
+EDITS = ("video-to-video", "video-edit", "video-restyle", "virtual-try-on")
+"""The tasks that change a video."""
+
 INPUTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("text-to-video", "text-to-image"), ()),
-    **dict.fromkeys(("image-to-video", "motion", "image-to-image"), ("data",)),
-    **dict.fromkeys(("video-to-video", "video-edit", "video-restyle", "virtual-try-on"), ("data",)),
+    **dict.fromkeys(("image-to-video", "motion", "image-to-image", *EDITS), ("data",)),
     "first-last-frame": ("start", "end"),
 }
 """The files that each task requires."""
@@ -93,11 +94,11 @@ class RenderJob:
         text = f"{purpose}|{self.model}|{self.seed}|{self.prompt}"
         return Random(hashlib.sha256(text.encode("utf-8", "replace")).digest())
 
-    def matches(self, meanings: Mapping[str, Iterable[str]]) -> list[str]:
-        """Return the meanings that a word of the prompt stands for, singular or plural, in the order of the mapping."""
+    def matches(self, meanings: Mapping[str, str]) -> list[str]:
+        """Return the meanings, in their order, one of whose words is in the prompt, singular or plural."""
         words = set(re.findall(r"[^\W_]+", self.prompt.lower()))
         words |= {word.removesuffix("s") for word in words}
-        return [name for name, known in meanings.items() if not words.isdisjoint(known)]
+        return [name for name, known in meanings.items() if not words.isdisjoint(known.split())]
 
     def check(self) -> None:
         """Check everything but the content of the files.
@@ -109,21 +110,14 @@ class RenderJob:
             raise RenderError(f"{self.task!r} is not a task that this renderer knows")
         for name in dict.fromkeys((*INPUTS[self.task], *self.inputs)):
             self.input(name)
-        if min(self.size) < MIN_SIDE or max(self.size) > MAX_SIDE:
+        if min(self.size) < 2 or max(self.size) > MAX_SIDE or self.width * self.height > MAX_OUTPUT_PIXELS:
             raise RenderError(f"{self.width}x{self.height} is not a size that can be rendered")
-        if self.width * self.height > MAX_OUTPUT_PIXELS:
-            raise RenderError(f"{self.width}x{self.height} has too many pixels")
         if not 1 <= self.fps <= MAX_FPS:
             raise RenderError(f"fps must be between 1 and {MAX_FPS}")
         if not 0 < self.seconds <= MAX_SECONDS:
             raise RenderError(f"seconds must be above 0 and at most {MAX_SECONDS:g}")
         if not all(math.isfinite(x) and math.isfinite(y) for _, x, y in self.trajectory):
             raise RenderError("trajectory has a point with a coordinate that is not a finite number")
-
-
-def words(**meanings: str) -> dict[str, tuple[str, ...]]:
-    """Return a mapping for ``RenderJob.matches``, from words that are separated by spaces."""
-    return {name: tuple(known.split()) for name, known in meanings.items()}
 
 
 @contextmanager

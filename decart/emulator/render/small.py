@@ -29,7 +29,7 @@ def render_small(job: RenderJob, target: Path) -> None:
     """
     from PIL import Image, ImageDraw, ImageFont  # an emulator that renders elsewhere needs no codecs
 
-    from decart.emulator.render.graph import TICKS, Movie, save_png, to_frame, write_movie
+    from decart.emulator.render.graph import TICKS, save_png, to_frame, write_movie
 
     job.check()
     scale = min(1.0, SHORT_SIDE / min(job.size))
@@ -45,4 +45,4 @@ def render_small(job: RenderJob, target: Path) -> None:
         if job.task in PICTURE_TASKS:
             save_png(picture, target)
         else:
-            write_movie(Movie((width, height), Fraction(FPS), frames), target, job.layout)
+            write_movie(target, job.layout, (width, height), Fraction(FPS), frames)
