@@ -27,7 +27,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "async": ("aiohttp",),
     "celery": ("celery",),
     "cli": ("shtab", "tqdm"),
-    "emulator": ("av", "numpy", "Pillow", "pydantic", "PyJWT", "cryptography", "werkzeug"),
+    "emulator": ("av", "Pillow", "pydantic", "PyJWT", "cryptography", "werkzeug"),
     "images": ("Pillow",),
     "otel": ("opentelemetry-api",),
     "progress": ("tqdm",),

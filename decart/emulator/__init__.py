@@ -54,5 +54,5 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    require("emulator", "av", "cryptography", "jwt", "numpy", "PIL", "pydantic", "werkzeug")
+    require("emulator", "av", "cryptography", "jwt", "PIL", "pydantic", "werkzeug")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

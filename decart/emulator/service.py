@@ -34,7 +34,7 @@ from .files import Files
 from .forms import Form
 from .layouts import Layout, laid_out
 from .limits import PAINTERS
-from .render import Cached, RenderError, RenderJob, render
+from .render import Cached, IsolatedRenderer, RenderError, RenderJob
 from .requestlog import RequestLog
 from .scenario import Scenario, Turn
 from .work import OnDemand, Renderer, render_job
@@ -136,7 +136,8 @@ class Emulator:
         self._executor = ThreadPoolExecutor(1, "decart-emulator") if background else None
         self._folder = Path(tempfile.mkdtemp(prefix="decart-emulator-"))
         self._delete = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        self._renderer = renderer or Cached(render, self._folder / "made")
+        self._isolated = IsolatedRenderer()
+        self._renderer = renderer or Cached(self._isolated, self._folder / "made")
         self._keep = keep
         self._jobs: dict[str, Job] = {}
         self._painting = threading.BoundedSemaphore(PAINTERS)
@@ -153,7 +154,9 @@ class Emulator:
     def close(self) -> None:
         """Delete all jobs and files."""
         if self._executor is not None:
-            self._executor.shutdown(cancel_futures=True)
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._isolated.close()  # nobody can get its results any more
+            self._executor.shutdown()
         self._jobs.clear()
         self._delete()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,17 @@ def test_a_failed_render_has_a_reason_and_leaves_no_file(
     with pytest.raises(RenderError, match=f"^{reason}$"):
         IsolatedRenderer(function=f"support.renderers:{name}", **limits)(job("text-to-video", prompt="a lake"), target)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_job_in_progress_fails_when_the_renderer_is_closed(tmp_path: Path) -> None:
+    renderer = IsolatedRenderer(function="support.renderers:hang")
+    with ThreadPoolExecutor(1) as executor:
+        work = executor.submit(renderer, job("text-to-video"), tmp_path / "made.mp4")
+        while not (tmp_path / "made.mp4").exists() and not work.done():
+            pass
+        renderer.close()
+        with pytest.raises(RenderError, match="the renderer crashed"):
+            work.result()
 
 
 def test_a_bug_is_reported_as_a_bug(tmp_path: Path) -> None:

@@ -122,3 +122,14 @@ def test_a_caption_is_shown_and_a_long_one_takes_more_space() -> None:
     none, short, long = (overlay((640, 360), "m", text) for text in ("", "A lake", "A lake " * 12))
     assert (len(none), len(short), len(long)) == (1, 2, 2)
     assert long[1][0].height > short[1][0].height
+
+
+def test_a_caption_of_a_megabyte_is_cut_off_before_it_is_measured() -> None:
+    shown, cut = overlay((640, 360), "", "a word " * 150_000)[1], overlay((640, 360), "", "a word " * 2_000)[1]
+    assert (shown[0].tobytes(), shown[1]) == (cut[0].tobytes(), cut[1])
+
+
+def test_the_label_of_an_edit_covers_the_one_before() -> None:
+    (before, _), (after, _) = overlay((1280, 704), "lucy-pro-t2v")[0], overlay((1280, 704), "lucy-2.5")[0]
+    assert after.width >= before.width
+    assert after.getpixel((after.width // 2, after.height // 2))[3] == 255

@@ -108,6 +108,44 @@ def test_an_edit_keeps_the_timing_of_its_source(tmp_path: Path) -> None:
     assert times_of(target) == pytest.approx([tick / 1000 for tick in uneven])
 
 
+@pytest.mark.parametrize("seconds_per_frame", [2, 3])
+def test_a_slow_video_keeps_its_rate(seconds_per_frame: int, tmp_path: Path) -> None:
+    slides = write_video(
+        tmp_path / "slides.mp4", ticks=tuple(range(0, 4000 * seconds_per_frame, 1000 * seconds_per_frame))
+    )
+    render(job("video-edit", prompt="noir", inputs={"data": slides}), tmp_path / "edited.mp4")
+    with av.open(str(tmp_path / "edited.mp4")) as file:
+        assert 1 / seconds_per_frame <= (file.streams.video[0].average_rate or 0) < 1.1 / seconds_per_frame
+
+
+def test_a_last_frame_that_is_shown_for_long_is_no_missing_end(tmp_path: Path) -> None:
+    source = tmp_path / "long.mp4"
+    with av.open(str(source), "w") as file:
+        track = file.add_stream("mpeg4", rate=10)
+        track.width, track.height, track.pix_fmt = *SIZE, "yuv420p"
+        for number in range(10):
+            for packet in track.encode(av.VideoFrame.from_ndarray(np.full((SIZE[1], SIZE[0], 3), 99, np.uint8))):
+                packet.duration *= 90 if number == 9 else 1
+                file.mux(packet)
+        file.mux(track.encode(None))
+    render(job("video-edit", prompt="noir", inputs={"data": source}), tmp_path / "edited.mp4")
+    assert len(frames_of(tmp_path / "edited.mp4")) == 10
+
+
+@pytest.mark.parametrize("level", [16, 128, 240])
+@pytest.mark.parametrize(("format", "full"), [("yuv420p", False), ("yuvj420p", True)])
+def test_the_levels_of_a_video_are_kept_whatever_its_range(level: int, format: str, full: bool, tmp_path: Path) -> None:
+    source = tmp_path / "source.avi"
+    with av.open(str(source), "w") as file:
+        track = file.add_stream("mjpeg" if full else "mpeg4", rate=10)
+        track.width, track.height, track.pix_fmt = 64, 64, format
+        picture = av.VideoFrame.from_ndarray(np.full((64, 64, 3), level, np.uint8))
+        file.mux(track.encode(picture.reformat(format=format)))
+        file.mux(track.encode(None))
+    render(job("video-edit", prompt="negative", width=64, height=64, inputs={"data": source}), tmp_path / "edited.mp4")
+    assert abs(int(frames_of(tmp_path / "edited.mp4")[0][40, 10, 0]) - (255 - level)) <= 8
+
+
 def test_a_long_video_is_shortened(tmp_path: Path) -> None:
     seconds = tuple(range(0, (MAX_CLIP_SECONDS + 5) * 1000, 500))
     source = write_video(tmp_path / "video.mp4", ticks=seconds)

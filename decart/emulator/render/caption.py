@@ -11,11 +11,16 @@ from decart.emulator.render.graph import Parts
 LABEL = "decart emulator - placeholder"
 """The label on every frame, which says that no model made it. It is ASCII, so that it looks the same everywhere."""
 
+WIDEST = "lucy-restyle-v2v"
+"""A name as wide as any usual one: the label has room for it, so that an edited video's label covers the one before."""
+
 SYSTEM_FONTS = (
     *("NotoSansCJK-Regular.ttc", "NotoSans-Regular.ttf", "DejaVuSans.ttf", "Arial Unicode.ttf"),
     *("Hiragino Sans GB.ttc", "msgothic.ttc", "msyh.ttc", "malgun.ttf", "arial.ttf"),
 )
 """The fonts to try, in this order, for text that Pillow's own font lacks glyphs for."""
+
+MAX_CAPTION = 2_000  # characters, of which a frame shows a few hundred
 
 _PLAIN = str.maketrans(dict(zip("\u2018\u2019\u201c\u201d\u2013\u2014", "''\"\"--", strict=True)) | {"\u2026": "..."})
 
@@ -26,11 +31,12 @@ def overlay(size: tuple[int, int], model: str, caption: str = "") -> Parts:
     text, pad = f"{LABEL}  |  {model}" if model else LABEL, max(2, points // 3)
     font = _choose_font(text, points)
     # It covers the label of a video which is edited again, but not the picture of a tiny one.
-    width, fill = min(size[0], round(font.getlength(text)) + 4 * pad), (8, 10, 18, 235 if min(size) >= 240 else 90)
+    longest = max(font.getlength(text), font.getlength(f"{LABEL}  |  {WIDEST}"))
+    width, fill = min(size[0], round(longest) + 4 * pad), (8, 10, 18, 255 if min(size) >= 240 else 90)
     label = Image.new("RGBA", (width + pad, 2 * points + 2 * pad), (0, 0, 0, 0))
     ImageDraw.Draw(label).rounded_rectangle((0, pad, width - 1, label.height - 1), 2 * pad, fill)
-    ImageDraw.Draw(label).text((2 * pad, label.height / 2 + pad / 2), text, (255, 255, 255, 190), font, "lm")
-    parts, plain = [(label, (size[0] - label.width, 0))], " ".join(caption.translate(_PLAIN).split())
+    ImageDraw.Draw(label).text((width / 2, label.height / 2 + pad / 2), text, (194, 195, 197, 255), font, "mm")
+    parts, plain = [(label, (size[0] - label.width, 0))], " ".join(caption[:MAX_CAPTION].translate(_PLAIN).split())
     if plain:
         box = _draw_caption(size, plain)
         parts.append((box, ((size[0] - box.width) // 2, size[1] - box.height - round(min(size) * 0.045))))

@@ -11,7 +11,7 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
-from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from decart.emulator.render.graph import SOUND_RATE, TICKS
@@ -23,10 +23,13 @@ PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,h264,hevc"
 """The formats that are accepted. FFmpeg also reads playlists, which open other files and URLs, and still pictures."""
 
+UNTAGGED = 2
+"""The colour space of a frame that does not say which one it has, in H.273."""
+
 MAX_CLIP_SECONDS = 30  # longer videos are cut
 MAX_FRAMES = MAX_CLIP_SECONDS * 120  # videos with more frames are cut
 MAX_ASPECT = 8  # the largest ratio of the longer side of a frame to the shorter one
-MAX_RATE = 240  # the highest declared frame rate that is believed
+MIN_RATE, MAX_RATE = Fraction(1, 60), 240  # the declared frame rates that are believed
 MIN_COMPLETE = 0.9  # the fraction of its declared length that a video must really contain
 MIN_SOUND_RATE = 4_000  # resampling a much lower rate would inflate the sound a thousandfold
 
@@ -79,7 +82,7 @@ class Clip:
         # The cover picture of an audio file is a video stream, too.
         streams = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
         if not streams:
-            raise RenderError("data has no video in it, only sound")
+            raise RenderError("data has no video in it" + ", only sound" * bool(self._container.streams.audio))
         self._stream = streams[0]
         self._rest = self._decode()
         try:
@@ -87,7 +90,7 @@ class Clip:
         except StopIteration:
             raise RenderError("data is a video without frames") from None
         rate = self._stream.average_rate
-        rate = rate if rate and 1 <= rate <= MAX_RATE else Fraction(25)
+        rate = rate if rate and MIN_RATE <= rate <= MAX_RATE else Fraction(25)
         # PyAV 19 and later return a type of their own.
         self.rate = Fraction(rate.numerator, rate.denominator).limit_denominator(1001)
         self.start = _timestamp(self._first) or Fraction(0)  # of the first frame, in seconds
@@ -100,7 +103,7 @@ class Clip:
         Raises:
             RenderError: The video is truncated.
         """
-        second, reformatter = Fraction(-1), VideoReformatter()
+        second, reformatter, length = Fraction(-1), VideoReformatter(), Fraction(0)
         declared = (self._stream.duration or 0) * (self._stream.time_base or 0)  # the length, in seconds
         for number, frame in enumerate(chain([self._first], self._rest)):
             timestamp = _timestamp(frame)
@@ -112,10 +115,15 @@ class Clip:
                 scale = max(size[0] / sides[0], size[1] / sides[1])
                 shown = [max(least, math.ceil(side * scale)) for least, side in zip(size, sides, strict=True)]
                 wide, high = shown[::-1] if turns % 2 else shown
-                scaled = reformatter.reformat(frame, wide, high, "yuv420p", None, Colorspace.ITU709, "BICUBIC")
+                length = second + max(1 / self.rate, frame.duration * (frame.time_base or 0))
+                # Players take an untagged frame of high definition for BT.709, too.
+                source = Colorspace.ITU709 if frame.colorspace == UNTAGGED and frame.height >= 720 else None
+                ranges = frame.color_range, ColorRange.MPEG
+                scaled = reformatter.reformat(
+                    frame, wide, high, "yuv420p", source, Colorspace.ITU709, "BICUBIC", *ranges
+                )
                 scaled.pts, scaled.time_base = round(second * TICKS), Fraction(1, TICKS)
                 yield scaled, turns
-        length = second + 1 / self.rate
         if length < declared * MIN_COMPLETE:
             raise RenderError(f"data is cut off: it has {float(length):.1f} of {float(declared):.1f} seconds")
 

@@ -5,6 +5,8 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from pkgutil import resolve_name
 from signal import Signals
@@ -36,6 +38,7 @@ class IsolatedRenderer:
     function: str = "decart.emulator.render.tasks:draw"
     seconds: float = 180.0
     memory: int = 2 * 1024**3
+    _running: set[subprocess.Popen[bytes]] = attrs.field(factory=set, init=False, repr=False, eq=False)
 
     def __call__(self, job: RenderJob, target: Path) -> None:
         """Render the placeholder for a job.
@@ -53,24 +56,46 @@ class IsolatedRenderer:
         job = attrs.evolve(job, inputs={name: path.absolute() for name, path in job.inputs.items()})
         path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
         needed = {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}  # Windows needs it
-        with removed_on_error(target):
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from decart.emulator.render.isolated import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=target.parent,  # so that no module is imported from the server's working directory
+            env={**needed, "PYTHONPATH": path},  # no inherited variables, such as keys
+        )
+        with removed_on_error(target), self._killed_at_the_end(process):
             try:
-                done = subprocess.run(
-                    [sys.executable, "-c", "from decart.emulator.render.isolated import main; main()"],
-                    input=pickle.dumps((self.function, job, target, self.memory)),
-                    capture_output=True,
-                    timeout=self.seconds,
-                    cwd=target.parent,  # so that no module is imported from the server's working directory
-                    env={**needed, "PYTHONPATH": path},  # no inherited variables, such as keys
+                output, errors = process.communicate(
+                    pickle.dumps((self.function, job, target, self.memory)), self.seconds
                 )
             except subprocess.TimeoutExpired:
                 raise RenderError(f"rendering takes longer than {self.seconds:g} seconds") from None
-            if done.returncode == _NOT_RENDERED:
-                raise RenderError(json.loads(done.stdout))
-            if done.returncode < 0:
-                raise RenderError(f"the renderer crashed ({Signals(-done.returncode).name}); a file may be broken")
-            if done.returncode:
-                raise RuntimeError(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+            if process.returncode == _NOT_RENDERED:
+                raise RenderError(json.loads(output))
+            if process.returncode < 0:
+                name = Signals(-process.returncode).name
+                raise RenderError(f"the renderer crashed ({name}); a file may be broken")
+            if process.returncode:
+                raise RuntimeError(errors.decode(errors="replace").strip().rpartition("\n")[2])
+
+    def close(self) -> None:
+        """Kill the processes of all jobs in progress, which fail."""
+        for process in self._running.copy():
+            process.kill()
+
+    @contextmanager
+    def _killed_at_the_end(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """Let a process run no longer than a block, in which ``close`` may end it."""
+        self._running.add(process)
+        try:
+            with process:
+                try:
+                    yield
+                finally:
+                    process.kill()  # which does nothing to one that has ended
+        finally:
+            self._running.discard(process)
 
 
 def main() -> None:
