@@ -81,8 +81,8 @@ def test_every_kind_of_block_is_found() -> None:
     assert [name for name in TESTS if name.startswith("README")] != []
     assert [block for name, block in TESTS.items() if "test-fixtures" in name] == programs("docs/test-fixtures.md")
     assert "docs/threads-and-forks.md, app.py" in FILES
-    without = {"command-line", "first-web-app", "how-it-is-built", "in-django", "in-fastapi", "in-scripts"}
-    without |= {"speed", "test-fixtures", "threads-and-forks"}
+    without = {"command-line", "first-web-app", "how-it-is-built", "in-django", "in-docker", "in-fastapi"}
+    without |= {"glossary", "in-scripts", "speed", "test-fixtures", "threads-and-forks"}
     assert set(SESSIONS) == set(PAGES) - {f"docs/{name}.md" for name in without}
 
 
