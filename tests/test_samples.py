@@ -2,9 +2,9 @@
 
 For README.md and each page in docs/: a reader who pastes its Python blocks, from the first one on and in order, into
 one session has no error and no warning. Three kinds of blocks are not for a session. One whose first line is a comment
-with a file name is that file, and runs by itself; one with tests is a test module, and its tests pass; one that is part
-of the example of a task queue is run with it, in tests/queues. Blocks that are marked ``py`` and not ``python`` show
-the service's own SDK, which cannot be installed here; they are only compiled.
+with a file name is that file, and runs by itself; one with tests is a test module, and its tests pass, beside the files
+of its page; one that is part of the example of a task queue is run with it, in tests/queues. Blocks that are marked
+``py`` and not ``python`` show the service's own SDK, which cannot be installed here; they are only compiled.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ FILES = {
     f"{page}, {name[1]}": block
     for page, blocks in BLOCKS.items()
     for block in blocks
-    if page != DJANGO and (name := re.match(r"# ([\w.]+\.py)\n", block))
+    if page != DJANGO and block not in TESTS.values() and (name := re.match(r"# ([\w.]+\.py)\n", block))
 }
 RECIPES = [path.read_text("utf-8") for path in (ROOT / "examples").glob("queue_*.py")]  # tests/queues runs them
 SHOWN = [block for blocks in BLOCKS.values() for block in blocks if any(block in recipe for recipe in RECIPES)]
@@ -81,15 +81,8 @@ def test_every_kind_of_block_is_found() -> None:
     assert [name for name in TESTS if name.startswith("README")] != []
     assert [block for name, block in TESTS.items() if "test-fixtures" in name] == programs("docs/test-fixtures.md")
     assert "docs/threads-and-forks.md, app.py" in FILES
-    without = (
-        "command-line",
-        "how-it-is-built",
-        "in-django",
-        "speed",
-        "test-fixtures",
-        "threads-and-forks",
-        "troubleshooting",
-    )
+    without = {"command-line", "first-web-app", "how-it-is-built", "in-django", "in-docker", "in-fastapi", "glossary"}
+    without |= {"in-scripts", "speed", "test-fixtures", "threads-and-forks", "troubleshooting"}
     assert set(SESSIONS) == set(PAGES) - {f"docs/{name}.md" for name in without}
 
 
@@ -170,16 +163,22 @@ def test_the_blocks_for_the_other_sdk_are_python_and_on_one_page_only(page: str)
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """Run all blocks with tests, each in its own file; return the outcomes of each."""
+    """Run all blocks with tests, each in its own file, in a folder for each page; return the outcomes of each."""
     folder = tmp_path_factory.mktemp("samples")
     settings = "filterwarnings = error\nasyncio_default_fixture_loop_scope = function"
     (folder / "pytest.ini").write_text(f"[pytest]\n{settings}", "utf-8")
     (folder / "conftest.py").write_text(DJANGO_SETTINGS, "utf-8")
-    for number, sample in enumerate(TESTS.values()):
-        (folder / f"test_sample_{number}.py").write_text(sample, "utf-8")
+    for number, name in enumerate(TESTS):
+        home = folder / Path(name.partition(", ")[0]).stem
+        home.mkdir(exist_ok=True)
+        (home / f"test_sample_{number}.py").write_text(TESTS[name], "utf-8")
+    for name, program in FILES.items():
+        page, _, file = name.partition(", ")
+        if (home := folder / Path(page).stem).exists():
+            (home / file).write_text(program, "utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider"]
     printed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False).stdout
-    found = re.findall(r"^(PASSED|FAILED|ERROR) test_sample_(\d+)\.py::", printed, re.MULTILINE)
+    found = re.findall(r"^(PASSED|FAILED|ERROR) \S+/test_sample_(\d+)\.py::", printed, re.MULTILINE)
     return {name: [outcome for outcome, of in found if of == str(number)] for number, name in enumerate(TESTS)}
 
 
