@@ -1,7 +1,7 @@
 """How Sphinx makes the documentation site from the Markdown here and the docstrings of the package.
 
-``tox -e docs`` builds it into ``build/site``. Every page also reads well on the repository's site: the two differ only
-in where the links lead that leave this folder, which is what ``link_to_the_repository`` is for.
+``tox -e docs`` builds it into ``build/site``. The pages also read well in the repository: only links that leave this
+folder differ, see ``links_of_the_site``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from sphinx.application import Sphinx
 from sphinx.domains.python import PyObject
 from sphinx.environment import BuildEnvironment
 from sphinx.pycode import ModuleAnalyzer
-from sphinx.util import logging
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -75,7 +74,7 @@ nitpick_ignore_regex = [
 nitpick_ignore = [
     ("py:class", name)
     for name in (
-        # aliases that signatures show in full where they can
+        # aliases: signatures show in full what they stand for, where they can
         *("AnyTimeout", "AnyTransport", "OnStatusChange", "Prices", "Resolution", "ShowPoolProgress", "ShowProgress"),
         *("TrajectoryPoint", "Ttl", "decart.config.Unchanged", "decart.errors.Facts", "decart.transports.timing.Event"),
         # protocols and bases: what has them is documented
@@ -94,7 +93,6 @@ django.setup()
 
 OVERLOADED = ("client", "lookups", "pool", "queue")
 MADE_BY_THE_CLIENT = re.compile(r"(Async)?(Files|Jobs|Models|Queue|Tokens)Client|(Async)?(JobPool|VideoStream)")
-
 UNREADABLE = re.compile(r"<function \w+>|\bNOTHING\b")
 
 
@@ -137,26 +135,26 @@ def find_public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, con
 
 # ---------------------------------------------------------------- links
 
-INCLUDED = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", "RELEASING.md": "releasing.md"}
-INCLUDED["SECURITY.md"] = "security.md"
+INCLUDED = {f"{name.upper()}.md": f"{name}.md" for name in ("changelog", "contributing", "releasing", "security")}
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)[^)#\s]+")
 
 
 def links_of_the_site(text: str, page: Path) -> str:
     """Return the text of a page with its links changed where the site differs from the repository.
 
-    A file outside of this folder is linked in the repository, unless a page of the site includes it.
+    A file outside of this folder is linked in the repository, unless a page of the site includes it. What does not
+    exist stays as it is, for Sphinx to report.
     """
 
     def changed(found: re.Match[str]) -> str:
         target = (page.parent / found[0]).resolve()
+        if not target.exists() or (target.is_relative_to(DOCS) and page.is_relative_to(DOCS)):
+            return found[0]
+        if target.is_relative_to(DOCS):
+            return f"/{target.relative_to(DOCS).as_posix()}"
         path = target.relative_to(ROOT).as_posix()
         if path in INCLUDED:
             return f"/{INCLUDED[path]}"
-        if target.is_relative_to(DOCS):
-            return f"/{target.relative_to(DOCS).as_posix()}"
-        if not target.exists():
-            logging.getLogger(__name__).warning("%s links to %s, which does not exist", page, path)
         return f"{repository}/{'tree' if target.is_dir() else 'blob'}/main/{path}"
 
     return LINK.sub(changed, text)
