@@ -7,6 +7,7 @@ folder differ, see ``links_of_the_site``.
 from __future__ import annotations
 
 import configparser
+import inspect
 import re
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +21,8 @@ from sphinx.domains.python import PyObject
 from sphinx.environment import BuildEnvironment
 from sphinx.pycode import ModuleAnalyzer
 
+import decart
+
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 
@@ -29,13 +32,13 @@ repository = about["metadata"]["url"]
 
 project = "decart"
 author = about["metadata"]["author"]
-version = release = import_module("decart").__version__
+version = release = decart.__version__
 
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.viewcode",
+    "sphinx.ext.linkcode",
     "sphinx_copybutton",
 ]
 
@@ -131,6 +134,20 @@ def find_public_name(app: Sphinx, env: BuildEnvironment, node: pending_xref, con
     return env.domains.python_domain.resolve_xref(
         env, node["refdoc"], app.builder, "obj", f"decart.{name}", node, content
     )
+
+
+def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
+    """Return where the source of a class, function or method is in the repository; nothing has that for a value."""
+    value = import_module(info["module"])
+    try:
+        for name in info["fullname"].split("."):
+            value = getattr(value, name)
+        value = inspect.unwrap(getattr(value, "fget", value))  # of a property
+        lines, first = inspect.getsourcelines(value)
+        path = Path(inspect.getsourcefile(value) or "").relative_to(Path(decart.__file__).parent.parent)
+    except (AttributeError, OSError, TypeError, ValueError):
+        return None
+    return f"{repository}/blob/main/{path.as_posix()}#L{first}-L{first + len(lines) - 1}"
 
 
 # ---------------------------------------------------------------- links

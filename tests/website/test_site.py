@@ -19,9 +19,6 @@ from support.documents import ROOT
 
 SITE = Path(os.environ["SITE"])
 PAGES = sorted(page.relative_to(SITE).as_posix() for page in SITE.rglob("*.html"))
-READ = [page for page in PAGES if not page.startswith("_modules/")]
-"""The pages without those of the sources, whose links back to the reference are Sphinx's affair."""
-
 PHONE = {"width": 390, "height": 844}
 
 
@@ -45,8 +42,8 @@ class Links(HTMLParser):
 def test_every_link_inside_the_site_leads_somewhere() -> None:
     pages = {page: Links((SITE / page).read_text("utf-8")) for page in PAGES}
     broken = set()
-    for page in READ:
-        for link in pages[page].links:
+    for page, found in pages.items():
+        for link in found.links:
             parts = urlsplit(link)
             target = (SITE / page).parent / unquote(parts.path) if parts.path else SITE / page
             name = os.path.relpath(target, SITE)
@@ -103,8 +100,8 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
 @pytest.mark.parametrize(
     ("words", "title"),
     [
-        ("submit_and_poll", "Queue"),
-        ("SubmitOutcomeUnknownError", "Errors"),
+        ("submit_and_poll", "client.queue"),
+        ("SubmitOutcomeUnknownError", "Error classes"),
         ("gunicorn", "Threads and forks"),
         ("exit codes", "The command line"),
         ("rainbow bar", None),
@@ -136,7 +133,7 @@ def test_each_link_of_the_front_page_opens_a_page_with_a_title(page: Page, addre
 def test_no_page_scrolls_sideways_on_a_phone(page: Page, address: str) -> None:
     page.set_viewport_size(PHONE)
     wide = []
-    for name in READ:
+    for name in PAGES:
         page.goto(f"{address}/{name}")
         if page.evaluate("document.documentElement.scrollWidth") > PHONE["width"]:
             wide.append(name)
