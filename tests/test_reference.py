@@ -10,6 +10,8 @@ from importlib import import_module
 
 from support.documents import ROOT
 
+import decart
+
 PAGES = sorted((ROOT / "docs" / "reference").glob("*.md"))
 ENTRIES = [
     entry
@@ -80,3 +82,11 @@ def test_every_page_of_the_reference_is_in_its_table_and_its_contents() -> None:
     pages = [page.stem for page in PAGES if page.stem != "index"]
     assert sorted(re.findall(r"^\| \[.*?\]\((.*?)\.md\)", index, re.MULTILINE)) == pages
     assert sorted(re.findall(r"^([a-z-]+)$", index, re.MULTILINE)) == pages
+
+
+def test_a_value_is_documented_as_a_value_and_a_class_as_a_class() -> None:
+    text = "".join(page.read_text("utf-8") for page in PAGES)
+    for kind, name in re.findall(r"^\.\. auto(class|data|exception):: (decart\.\w+)$", text, re.MULTILINE):
+        value = getattr(decart, name.partition(".")[2])
+        is_error = inspect.isclass(value) and issubclass(value, Exception)
+        assert kind == ("exception" if is_error else "class" if inspect.isclass(value) else "data"), name
