@@ -107,6 +107,10 @@ def test_the_two_commands_are_single_lines() -> None:
     ]
 
 
+def test_the_front_page_of_the_site_has_the_first_command_of_the_readme() -> None:
+    assert [line for line in README.splitlines() if "decart run --emulator" in line][0] in INDEX.splitlines()
+
+
 def test_the_tests_and_modules_in_the_table_of_rules_exist() -> None:
     page = (ROOT / "docs" / "how-it-is-built.md").read_text("utf-8")
     table = page.partition("## Where to change what\n")[2].partition("\n## ")[0]
