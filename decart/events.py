@@ -62,7 +62,8 @@ class ResponseReceived:
     """The head of a response has arrived; its body may still be on its way.
 
     Attributes:
-        method, url: Those of the request.
+        method: That of the request.
+        url: Where it went.
         status: The HTTP status, whatever it is.
         headers: Those of its headers that are useful in a log, with lower-case names.
         seconds: Since the request.
@@ -80,7 +81,8 @@ class RequestFailed:
     """There was no response.
 
     Attributes:
-        method, url: Those of the request.
+        method: That of the request.
+        url: Where it went.
         error: Why: a ``TransportError``.
         seconds: Since the request.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import configparser
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,11 @@ from decart import DecartClient, PollPolicy, RetryPolicy, Timeout, models
 from decart.emulator import Emulator, EmulatorServer, VirtualEmulator
 
 README = (ROOT / "README.md").read_text("utf-8")
+LINKS = [inline or named for inline, named in re.findall(r"\]\(([^)]+)\)|^\[[^\]]+\]: (.+)$", README, re.MULTILINE)]
+INDEX = (ROOT / "docs" / "index.md").read_text("utf-8")
+SETTINGS = configparser.ConfigParser()
+SETTINGS.read(ROOT / "setup.cfg", "utf-8")
+REPOSITORY = SETTINGS["metadata"]["url"]
 FIRST, *OTHERS = (block for block in programs("README.md") if "def test_" not in block)  # test_samples has the tests
 
 PUBLIC = {name: getattr(decart, name) for name in [*decart.__all__, "AiohttpTransport"]}
@@ -61,11 +67,26 @@ def test_the_readme_is_short_enough_for_a_first_visit() -> None:
     assert len(README.splitlines()) <= 220
 
 
+def test_the_links_of_the_readme_are_absolute_and_lead_to_files_of_this_repository() -> None:
+    assert [link for link in LINKS if not link.startswith("https://")] == []
+    ours = [link.removeprefix(f"{REPOSITORY}/blob/main/") for link in LINKS if link.startswith(REPOSITORY)]
+    assert len(ours) > 15
+    assert [path for path in ours if not (ROOT / path).is_file()] == []
+
+
+def test_each_link_of_the_readme_by_a_name_is_defined_once_and_used() -> None:
+    defined = re.findall(r"^\[([^\]]+)\]: ", README, re.MULTILINE)
+    text = re.sub(r"^```.*?^```|^\[[^\]]+\]: |`[^`]+`", "", README, flags=re.MULTILINE | re.DOTALL)
+    used = re.findall(r"\[([^\]]+)\](?![\[(])", text)  # [name], also as the end of [text][name]
+    assert sorted(set(used)) == sorted(defined)
+
+
 def test_every_page_is_linked_from_the_readme_or_from_a_page_that_is() -> None:
     pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")}
-    linked = set(re.findall(r"\]\((docs/[\w-]+\.md)", README))
+    linked = {path for link in LINKS if (path := link.removeprefix(f"{REPOSITORY}/blob/main/")).startswith("docs/")}
     for page in sorted(linked & pages):
         linked |= {f"docs/{name}" for name in re.findall(r"\]\(([\w-]+\.md)", (ROOT / page).read_text("utf-8"))}
+    linked |= {f"docs/{name}.md" for name in re.findall(r"^([a-z-]+)$", INDEX, re.MULTILINE)}  # its tables of contents
     assert pages - linked == set()
     assert linked - pages == set()
 
@@ -84,6 +105,10 @@ def test_the_two_commands_are_single_lines() -> None:
         (True, False),
         (False, True),
     ]
+
+
+def test_the_front_page_of_the_site_has_the_first_command_of_the_readme() -> None:
+    assert [line for line in README.splitlines() if "decart run --emulator" in line][0] in INDEX.splitlines()
 
 
 def test_the_tests_and_modules_in_the_table_of_rules_exist() -> None:
