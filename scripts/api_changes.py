@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -20,6 +21,8 @@ import griffe
 
 ROOT = Path(__file__).parent.parent
 KINDS = ("changed", "removed")
+
+Tree = griffe.Object | griffe.Alias
 
 PUBLIC = (
     "decart",
@@ -66,6 +69,13 @@ def breaks(root: Path, tag: str, package: str = "decart", public: tuple[str, ...
     """Yield what of the public API of a release is no longer there, or is called in another way."""
     old = griffe.load_git(package, ref=tag, repo=root, resolve_aliases=True)
     new = griffe.load(package, search_paths=[root], allow_inspection=False, resolve_aliases=True)
+    for path, module in public_modules(old, public).items():
+        after = public_modules(new, (path,)).get(path)
+        if after is None:
+            yield Break(path, "Public module was removed", path.rpartition(".")[2])
+        else:
+            for name in sorted(map(str, set(module.exports or ()) - set(after.exports or ()))):
+                yield Break(f"{path}.{name}", "No longer exported", name)
     paths = set(public_paths(old, public))
     for found in griffe.find_breaking_changes(old, new):
         parents = found.obj.path.split(".")
@@ -78,10 +88,18 @@ def breaks(root: Path, tag: str, package: str = "decart", public: tuple[str, ...
         yield Break(found.obj.path, f"{found.kind.value}{parameter}", name)
 
 
-def public_paths(package: griffe.Module | griffe.Alias, public: tuple[str, ...]) -> Iterator[str]:
-    """Yield the paths of what public modules export: where it is imported from, and where it is defined."""
+def public_modules(package: Tree, public: tuple[str, ...]) -> dict[str, Tree]:
+    """Return the public modules that there are: some may be newer than a release, or gone since."""
+    found = {}
     for path in public:
-        module = package if path == package.path else package.get_member(path.removeprefix(f"{package.path}."))
+        with suppress(KeyError):
+            found[path] = package if path == package.path else package.get_member(path.removeprefix(f"{package.path}."))
+    return found
+
+
+def public_paths(package: Tree, public: tuple[str, ...]) -> Iterator[str]:
+    """Yield the paths of what public modules export: where it is imported from, and where it is defined."""
+    for path, module in public_modules(package, public).items():
         for name, member in module.members.items():
             if member.is_public and not member.is_module:
                 yield f"{path}.{name}"

@@ -21,8 +21,11 @@ FILES = ["tests/lowest.txt", "tests/newest.txt"]
 def audit(file: str) -> dict[str, Any]:
     """Return pip-audit's report about the pinned packages of a file, or one that says that it has none."""
     command = ["pip-audit", "--no-deps", "--disable-pip", "--progress-spinner=off", "--format=json", "-r", file]
-    ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-    report: dict[str, Any] = json.loads(ended.stdout) if ended.stdout.strip() else {"dependencies": []}
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if not ended.stdout.strip():
+        print(ended.stderr)
+        return {"dependencies": []}
+    report: dict[str, Any] = json.loads(ended.stdout)
     return report
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import filecmp
+import hashlib
 import io
 import json
 import os
@@ -34,7 +35,6 @@ ROOT = Path(__file__).parent.parent
 DIST, SBOM, CHANGELOG = ROOT / "dist", ROOT / "sbom.json", ROOT / "CHANGELOG.md"
 NAME = "decart-queue"
 PYTHONS = ("3.11", "3.12", "3.13")
-NOT_IN_THE_SDIST = (".ci/", ".git", ".pre-commit")
 GENERATED = ("PKG-INFO", "decart_queue.egg-info/")
 
 # two machines that build the same commit differ in more than the time
@@ -120,7 +120,8 @@ def build_twice(folder: Path) -> tuple[Path, Path]:
         sys.exit(f"Two builds of the same commit differ in {different + missing}; compare them in {kept}.")
     shutil.rmtree(DIST, ignore_errors=True)
     shutil.copytree(first, DIST)
-    print(f"   the same bytes twice: {', '.join(same)}")
+    for path in sorted(DIST.iterdir()):
+        print(f"   the same bytes twice: {path.name}, sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
     return next(DIST.glob("*.tar.gz")), next(DIST.glob("*.whl"))
 
 
@@ -130,7 +131,7 @@ def check_contents(sdist: Path, wheel: Path) -> None:
     package = {name for name in tracked if name.startswith("decart/")}
     with tarfile.open(sdist) as archive:
         inside = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
-    differences("the sdist", inside, {name for name in tracked if not name.startswith(NOT_IN_THE_SDIST)}, GENERATED)
+    differences("the sdist", inside, tracked, GENERATED)
     with zipfile.ZipFile(wheel) as archive:
         information = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
         differences("the wheel", set(archive.namelist()), package, (f"{information}/",))
