@@ -30,7 +30,7 @@ MODULES = (
     "decart.journal.conformance",
     "decart.journal.reports",
     "decart.emulator",
-    "decart.emulator.assertions",
+    "decart.emulator.requestlog",
     "decart.integrations.celery",
     "decart.integrations.django.journal",
     "decart.integrations.django.storage",

@@ -18,7 +18,7 @@ from email.errors import MissingHeaderBodySeparatorDefect
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from werkzeug.exceptions import BadRequest
 from werkzeug.wsgi import LimitedStream
@@ -165,7 +165,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         if body is None:
             return
-        target = self.path if self.path.startswith("/") else urlsplit(self.path)._replace(scheme="", netloc="").geturl()
+        is_path = self.path.startswith("/")  # or an address
+        target = self.path if is_path else urlunsplit(("", "", *urlsplit(self.path)[2:]))
         environ = environ_of(self.command, target, self.headers.items(), body)
         if isinstance(body, Chunked):
             environ["wsgi.input_terminated"] = True
