@@ -81,7 +81,7 @@ class VirtualServer:
 def opened(server: str, shortest: float, longest: float) -> Iterator[tuple[DecartClient, Callable[[], Report]]]:
     """Open a client of the ``server``, or of the ``emulator``, whose jobs take equally long, and what reports on it."""
     if server == "emulator":
-        with VirtualEmulator(processing=(shortest + longest) / 2 - 1) as emulator, emulator.client() as client:
+        with VirtualEmulator(pending=0, processing=(shortest + longest) / 2) as emulator, emulator.client() as client:
             yield client, lambda: {"virtual": emulator.clock.now()}
     else:
         ours = VirtualServer(Durations(shortest, longest))
