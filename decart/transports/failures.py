@@ -22,6 +22,7 @@ from .timing import Timeout
 _NO_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG")  # depends on the OpenSSL
 _UNSENDABLE = "the host name or a header cannot be sent"
 _TLS_ALERT = "the response is a TLS alert, not HTTP"
+_NO_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")  # http.client's words
 _LIMIT = re.compile(r"[Gg]ot more than (\d+) (bytes|headers)")
 
 
@@ -111,6 +112,14 @@ def _misconfiguration(cause: BaseException, kinds: Kinds) -> str | None:
     return _UNSENDABLE if isinstance(cause, UnicodeError) else None
 
 
+def _refusal_by_proxy(cause: BaseException) -> str:
+    """Return the status with which a proxy refused to make a tunnel, as text; empty if that is not what happened."""
+    if type(cause).__name__ == "ClientHttpProxyError":  # aiohttp's
+        return str(getattr(cause, "status", ""))
+    found = _NO_TUNNEL.search(str(cause))
+    return found[1] if found else ""
+
+
 def _is_timeout(cause: BaseException) -> bool:
     return isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__
 
@@ -124,6 +133,9 @@ def timed_out(timeout: Timeout) -> str:
 def _reason(behind: list[BaseException], timeout: Timeout) -> str:
     """Return the operating system's message for the failure, or the name of the innermost exception."""
     for cause in behind:
+        if status := _refusal_by_proxy(cause):
+            hint = ": its user name or password is missing or wrong" if status == "407" else ""
+            return f"the proxy refused it, HTTP {status}{hint}"
         if limit := _LIMIT.search(str(cause)):
             what = f"a line longer than {limit[1]} bytes" if limit[2] == "bytes" else f"more than {limit[1]} headers"
             return f"the response has {what}, the HTTP library's limit"

@@ -162,6 +162,8 @@ def test_a_proxy_that_refuses_a_tunnel_means_no_connection(
         error = failure(transport, make("https://service.invalid"), LONG)
     assert type(error) is ConnectError
     assert error.may_have_been_sent is False
+    why = "407: its user name or password is missing or wrong" if status == 407 else str(status)
+    assert f"Could not connect to service.invalid:443 (the proxy refused it, HTTP {why})" in error.message
     assert "hush" not in error.message
 
 
