@@ -74,6 +74,8 @@ def breaks(root: Path, tag: str, package: str = "decart", public: tuple[str, ...
     """Yield what of the public API of a release is no longer there, or is called in another way."""
     old = griffe.load_git(package, ref=tag, repo=root, resolve_aliases=True)
     new = griffe.load(package, search_paths=[root], allow_inspection=False, resolve_aliases=True)
+    paths = set(public_paths(old, public))
+    names = {path.rpartition(".")[2] for path in paths}
     for path, module in public_modules(old, public).items():
         after = public_modules(new, (path,)).get(path)
         if after is None:
@@ -81,8 +83,7 @@ def breaks(root: Path, tag: str, package: str = "decart", public: tuple[str, ...
         else:
             for name in sorted(map(str, set(module.exports or ()) - set(after.exports or ()))):
                 yield Break(f"{path}.{name}", "No longer exported", name)
-            yield from class_breaks(path, module, after, {path.rpartition(".")[2] for path in public_paths(old, public)})
-    paths = set(public_paths(old, public))
+            yield from class_breaks(path, module, after, names)
     for found in griffe.find_breaking_changes(old, new):
         parents = found.obj.path.split(".")
         if paths.isdisjoint(".".join(parents[:end]) for end in range(1, len(parents) + 1)):
@@ -95,7 +96,7 @@ def breaks(root: Path, tag: str, package: str = "decart", public: tuple[str, ...
 
 
 def class_breaks(path: str, module: Tree, after: Tree, public: set[str]) -> Iterator[Break]:
-    """Yield what griffe does not see of a module's classes: other base classes, and other defaults of attrs' arguments."""
+    """Yield what griffe does not see of a module's classes: other base classes, and other defaults with attrs."""
     for name, old in module.members.items():
         new = after.members.get(name)
         if new is None or not old.is_public or not old.is_class or not new.is_class:
@@ -106,7 +107,7 @@ def class_breaks(path: str, module: Tree, after: Tree, public: set[str]) -> Iter
         if not any("attrs." in str(decorator.value) for decorator in old.decorators):
             continue
         for field, member in old.all_members.items():
-            if member.is_public and member.is_attribute and (field in new.all_members):
+            if member.is_public and member.is_attribute and field in new.all_members:
                 before, now = default(member.value), default(new.all_members[field].value)
                 if before != now and before is not None:
                     yield Break(f"{path}.{name}.{field}", f"The default {before} is now {now or 'required'}", field)

@@ -142,7 +142,7 @@ BREAKS = {
     "another default of an attrs class": ("decart/_core.py", "default=0.5", "default=5", "pause"),
     "an argument of an attrs class that is now required": ("decart/_core.py", "limit: int = 3", "limit: int", "limit"),
     "a name that is no longer exported": ("decart/__init__.py", '"helper", ', "", "helper"),
-    "a function that is no longer imported": ("decart/__init__.py", "import Base, Client, Policy, helper", "import Base, Client, Policy", "helper"),
+    "a function that is no longer imported": ("decart/__init__.py", "Policy, helper\n", "Policy\n", "helper"),
 }
 
 
