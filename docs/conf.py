@@ -14,8 +14,8 @@ from pathlib import Path
 
 import django
 import django.conf
-from docutils.nodes import Element
-from sphinx.addnodes import pending_xref
+from docutils.nodes import Element, document, paragraph
+from sphinx.addnodes import index, pending_xref
 from sphinx.application import Sphinx
 from sphinx.domains.python import PyObject
 from sphinx.environment import BuildEnvironment
@@ -150,6 +150,20 @@ def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
     return f"{repository}/blob/main/{path.as_posix()}#L{first}-L{first + len(lines) - 1}"
 
 
+# ---------------------------------------------------------------- search
+
+
+def index_statuses(app: Sphinx, page: document) -> None:
+    """Let the search find a status such as 429 in Troubleshooting: it ignores numbers, except in the index."""
+    if app.env.docname != "troubleshooting":
+        return
+    for text in page.findall(paragraph):
+        if found := re.match(r"\d{3}((, | or )\d{3})*\b", text.astext()):
+            section = text.parent["ids"][0]
+            entries = [("single", status, section, "", None) for status in re.findall(r"\d+", found[0])]
+            text.parent.insert(text.parent.index(text), index(entries=entries))
+
+
 # ---------------------------------------------------------------- links
 
 INCLUDED = {f"{name.upper()}.md": f"{name}.md" for name in ("changelog", "contributing", "releasing", "security")}
@@ -190,5 +204,6 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", change_signature)
     app.connect("autodoc-process-docstring", change_docstring, priority=400)  # before napoleon's
     app.connect("missing-reference", find_public_name)
+    app.connect("doctree-read", index_statuses)
     app.connect("source-read", change_page)
     app.connect("include-read", change_included)

@@ -175,6 +175,13 @@ def test_an_entry_that_is_in_the_changelog_already_counts(repository: Repository
     assert repository.compare().returncode == 0
 
 
+def test_each_fragment_says_something_and_has_the_name_of_an_entry() -> None:
+    for path in (ROOT / "changes").iterdir():
+        if path.name != "README.md":
+            assert re.fullmatch(r"\+[\w-]+\.(added|changed|deprecated|removed|fixed|security)\.md", path.name), path.name
+            assert path.read_text("utf-8").strip(), path.name
+
+
 def test_the_modules_that_the_pages_import_from_or_refer_to_are_compared() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("**/*.md"), *(ROOT / "examples").glob("**/*.py")]
     text = "\n".join(page.read_text("utf-8") for page in pages)
