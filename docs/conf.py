@@ -14,12 +14,13 @@ from pathlib import Path
 
 import django
 import django.conf
-from docutils.nodes import Element, document, paragraph
+from docutils.nodes import Element, paragraph, section
 from sphinx.addnodes import index, pending_xref
 from sphinx.application import Sphinx
 from sphinx.domains.python import PyObject
 from sphinx.environment import BuildEnvironment
 from sphinx.pycode import ModuleAnalyzer
+from sphinx.transforms import SphinxTransform
 
 import decart
 
@@ -153,15 +154,20 @@ def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
 # ---------------------------------------------------------------- search
 
 
-def index_statuses(app: Sphinx, page: document) -> None:
+class IndexStatuses(SphinxTransform):
     """Let the search find a status such as 429 in Troubleshooting: it ignores numbers, except in the index."""
-    if app.env.docname != "troubleshooting":
-        return
-    for text in page.findall(paragraph):
-        if found := re.match(r"\d{3}((, | or )\d{3})*\b", text.astext()):
-            section = text.parent["ids"][0]
-            entries = [("single", status, section, "", None) for status in re.findall(r"\d+", found[0])]
-            text.parent.insert(text.parent.index(text), index(entries=entries))
+
+    default_priority = 800  # before the index is collected
+
+    def apply(self, **kwargs: object) -> None:
+        if self.env.docname != "troubleshooting":
+            return
+        for text in list(self.document.findall(paragraph)):
+            found = re.match(r"\d{3}((, | or )\d{3})*\b", text.astext())
+            if found and isinstance(text.parent, section):
+                anchor = text.parent["ids"][0]
+                entries = [("single", status, anchor, "", None) for status in re.findall(r"\d+", found[0])]
+                text.parent.insert(text.parent.index(text), index(entries=entries))
 
 
 # ---------------------------------------------------------------- links
@@ -204,6 +210,6 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", change_signature)
     app.connect("autodoc-process-docstring", change_docstring, priority=400)  # before napoleon's
     app.connect("missing-reference", find_public_name)
-    app.connect("doctree-read", index_statuses)
+    app.add_transform(IndexStatuses)
     app.connect("source-read", change_page)
     app.connect("include-read", change_included)

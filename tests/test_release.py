@@ -176,9 +176,10 @@ def test_an_entry_that_is_in_the_changelog_already_counts(repository: Repository
 
 
 def test_each_fragment_says_something_and_has_the_name_of_an_entry() -> None:
+    name = re.compile(r"\+[\w-]+\.(added|changed|deprecated|removed|fixed|security)\.md")
     for path in (ROOT / "changes").iterdir():
         if path.name != "README.md":
-            assert re.fullmatch(r"\+[\w-]+\.(added|changed|deprecated|removed|fixed|security)\.md", path.name), path.name
+            assert name.fullmatch(path.name), path.name
             assert path.read_text("utf-8").strip(), path.name
 
 
