@@ -11,6 +11,7 @@ import inspect
 import re
 from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
 import django
 import django.conf
@@ -97,7 +98,7 @@ django.setup()
 
 OVERLOADED = ("client", "lookups", "pool", "queue")
 MADE_BY_THE_CLIENT = re.compile(r"(Async)?(Files|Jobs|Models|Queue|Tokens)Client|(Async)?(JobPool|VideoStream)")
-UNREADABLE = re.compile(r"<function \w+>|\bNOTHING\b")
+UNREADABLE = re.compile(r"<(function|class) [^>]+>|<[\w.]+ object[^>]*>|\bNOTHING\b|\bUnchanged\.UNCHANGED\b")
 
 
 def show_all_arguments(app: Sphinx) -> None:
@@ -115,10 +116,18 @@ def show_all_arguments(app: Sphinx) -> None:
 def change_signature(
     app: Sphinx, what: str, name: str, value: object, options: object, arguments: str | None, returned: str | None
 ) -> tuple[str, str | None] | None:
-    """Leave out how a class is made that only the client makes, and defaults that have no readable form."""
-    if what == "class" and MADE_BY_THE_CLIENT.fullmatch(name.rpartition(".")[2]):
+    """Leave out how a class is made that only the client makes, or nobody, and defaults that have no readable form.
+
+    One such default would also make Sphinx show the signature as it is, with the full names of modules.
+    """
+    if what == "class" and (is_protocol(value) or MADE_BY_THE_CLIENT.fullmatch(name.rpartition(".")[2])):
         return "", None
     return arguments and (UNREADABLE.sub("...", arguments), returned)
+
+
+def is_protocol(value: object) -> bool:
+    """Say whether a class is a protocol, which users implement and nobody makes."""
+    return Protocol in getattr(value, "__bases__", ())
 
 
 def change_docstring(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
