@@ -61,7 +61,7 @@ assert len(brought) <= 9, brought  # decart-queue, the four that it needs, and w
 
 # run from the unpacked sdist, on each Python; they use the emulator, all transports, the command line and the fixtures
 TESTS = ["test_queue_submit.py", "test_queue_waits.py", "test_plugin.py", "cli/test_run_command.py"]
-EXTRAS, TESTS_NEED = "async,cli,emulator", ["pytest", "pytest-xdist", "hypothesis", "responses"]
+EXTRAS, TESTS_NEED = "async,cli,emulator", ["hypothesis", "numpy", "pytest", "pytest-xdist", "responses"]
 
 
 def run(*command: str | Path, expect: int = 0, cwd: Path = ROOT, **variables: str) -> str:
