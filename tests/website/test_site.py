@@ -104,7 +104,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
         ("SubmitOutcomeUnknownError", "Error classes"),
         ("gunicorn", "Threads and forks"),
         ("exit codes", "The command line"),
-        ("429", "Troubleshooting, by message"),
+        ("401", "Troubleshooting, by message"),
         ("rainbow bar", None),
     ],
 )
