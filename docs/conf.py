@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
+import attrs
 import django
 import django.conf
 from docutils.nodes import Element, paragraph, section
@@ -122,6 +123,10 @@ def change_signature(
     """
     if what == "class" and (is_protocol(value) or MADE_BY_THE_CLIENT.fullmatch(name.rpartition(".")[2])):
         return "", None
+    for field in attrs.fields(value) if arguments and inspect.isclass(value) and attrs.has(value) else ():
+        # a converter takes anything, to say what is wrong with it; shown is what the field is declared to be
+        shown = rf"\b{field.alias}: ~?(typing\.)?Any( \| None)?\b"
+        arguments = re.sub(shown, f"{field.alias}: {field.type}", arguments)
     return arguments and (UNREADABLE.sub("...", arguments), returned)
 
 
