@@ -11,15 +11,18 @@ import inspect
 import re
 from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
+import attrs
 import django
 import django.conf
-from docutils.nodes import Element
-from sphinx.addnodes import pending_xref
+from docutils.nodes import Element, paragraph, section
+from sphinx.addnodes import index, pending_xref
 from sphinx.application import Sphinx
 from sphinx.domains.python import PyObject
 from sphinx.environment import BuildEnvironment
 from sphinx.pycode import ModuleAnalyzer
+from sphinx.transforms import SphinxTransform
 
 import decart
 
@@ -96,7 +99,7 @@ django.setup()
 
 OVERLOADED = ("client", "lookups", "pool", "queue")
 MADE_BY_THE_CLIENT = re.compile(r"(Async)?(Files|Jobs|Models|Queue|Tokens)Client|(Async)?(JobPool|VideoStream)")
-UNREADABLE = re.compile(r"<function \w+>|\bNOTHING\b")
+UNREADABLE = re.compile(r"<(function|class) [^>]+>|<[\w.]+ object[^>]*>|\bNOTHING\b|\bUnchanged\.UNCHANGED\b")
 
 
 def show_all_arguments(app: Sphinx) -> None:
@@ -114,10 +117,22 @@ def show_all_arguments(app: Sphinx) -> None:
 def change_signature(
     app: Sphinx, what: str, name: str, value: object, options: object, arguments: str | None, returned: str | None
 ) -> tuple[str, str | None] | None:
-    """Leave out how a class is made that only the client makes, and defaults that have no readable form."""
-    if what == "class" and MADE_BY_THE_CLIENT.fullmatch(name.rpartition(".")[2]):
+    """Leave out how a class is made that only the client makes, or nobody, and defaults that have no readable form.
+
+    One such default would also make Sphinx show the signature as it is, with the full names of modules.
+    """
+    if what == "class" and (is_protocol(value) or MADE_BY_THE_CLIENT.fullmatch(name.rpartition(".")[2])):
         return "", None
+    for field in attrs.fields(value) if arguments and inspect.isclass(value) and attrs.has(value) else ():
+        # a converter takes anything, to say what is wrong with it; shown is what the field is declared to be
+        shown = rf"\b{field.alias}: ~?(typing\.)?Any( \| None)?\b"
+        arguments = re.sub(shown, f"{field.alias}: {field.type}", arguments)
     return arguments and (UNREADABLE.sub("...", arguments), returned)
+
+
+def is_protocol(value: object) -> bool:
+    """Say whether a class is a protocol, which users implement and nobody makes."""
+    return Protocol in getattr(value, "__bases__", ())
 
 
 def change_docstring(app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]) -> None:
@@ -148,6 +163,25 @@ def linkcode_resolve(domain: str, info: dict[str, str]) -> str | None:
     except (AttributeError, OSError, TypeError, ValueError):
         return None
     return f"{repository}/blob/main/{path.as_posix()}#L{first}-L{first + len(lines) - 1}"
+
+
+# ---------------------------------------------------------------- search
+
+
+class IndexStatuses(SphinxTransform):
+    """Let the search find a status such as 429 in Troubleshooting: it ignores numbers, except in the index."""
+
+    default_priority = 800  # before the index is collected
+
+    def apply(self, **kwargs: object) -> None:
+        if self.env.docname != "troubleshooting":
+            return
+        for text in list(self.document.findall(paragraph)):
+            found = re.match(r"\d{3}((, | or )\d{3})*\b", text.astext())
+            if found and isinstance(text.parent, section):
+                anchor = text.parent["ids"][0]
+                entries = [("single", status, anchor, "", None) for status in re.findall(r"\d+", found[0])]
+                text.parent.insert(text.parent.index(text), index(entries=entries))
 
 
 # ---------------------------------------------------------------- links
@@ -190,5 +224,6 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", change_signature)
     app.connect("autodoc-process-docstring", change_docstring, priority=400)  # before napoleon's
     app.connect("missing-reference", find_public_name)
+    app.add_transform(IndexStatuses)
     app.connect("source-read", change_page)
     app.connect("include-read", change_included)

@@ -4,11 +4,13 @@ Run: python scripts/api_changes.py [TAG]
 
 It needs griffelib and git. An entry is a fragment in changes/ of the kind "changed" or "removed", or a line under
 "Changed" or "Removed" in the sections of CHANGELOG.md above that of the last release. It must contain the name of what
-changed. Values of constants may change. Of a class made with attrs, attributes are compared, but not its arguments.
+changed, as code. Values of constants may change. Annotations, and options of the command line, are not compared.
 """
 
 from __future__ import annotations
 
+import ast
+import builtins
 import re
 import subprocess
 import sys
@@ -28,7 +30,9 @@ PUBLIC = (
     "decart",
     "decart.emulator",
     "decart.emulator.render",
+    "decart.emulator.requestlog",
     "decart.errors",
+    "decart.events",
     "decart.integrations.celery",
     "decart.integrations.django.journal",
     "decart.integrations.django.models",
@@ -38,6 +42,7 @@ PUBLIC = (
     "decart.integrations.sql",
     "decart.journal",
     "decart.journal.conformance",
+    "decart.journal.reports",
     "decart.models",
     "decart.transports",
 )
@@ -69,6 +74,8 @@ def breaks(root: Path, tag: str, package: str = "decart", public: tuple[str, ...
     """Yield what of the public API of a release is no longer there, or is called in another way."""
     old = griffe.load_git(package, ref=tag, repo=root, resolve_aliases=True)
     new = griffe.load(package, search_paths=[root], allow_inspection=False, resolve_aliases=True)
+    paths = set(public_paths(old, public))
+    names = {path.rpartition(".")[2] for path in paths}
     for path, module in public_modules(old, public).items():
         after = public_modules(new, (path,)).get(path)
         if after is None:
@@ -76,16 +83,50 @@ def breaks(root: Path, tag: str, package: str = "decart", public: tuple[str, ...
         else:
             for name in sorted(map(str, set(module.exports or ()) - set(after.exports or ()))):
                 yield Break(f"{path}.{name}", "No longer exported", name)
-    paths = set(public_paths(old, public))
+            yield from class_breaks(path, module, after, names)
     for found in griffe.find_breaking_changes(old, new):
         parents = found.obj.path.split(".")
         if paths.isdisjoint(".".join(parents[:end]) for end in range(1, len(parents) + 1)):
             continue
-        if found.kind is griffe.BreakageKind.ATTRIBUTE_CHANGED_VALUE:
+        if found.kind in (griffe.BreakageKind.ATTRIBUTE_CHANGED_VALUE, griffe.BreakageKind.CLASS_REMOVED_BASE):
             continue
         parameter = f", parameter {found.old_value.name}" if isinstance(found.old_value, griffe.Parameter) else ""
         name = parents[-2] if parents[-1] == "__init__" else parents[-1]
         yield Break(found.obj.path, f"{found.kind.value}{parameter}", name)
+
+
+def class_breaks(path: str, module: Tree, after: Tree, public: set[str]) -> Iterator[Break]:
+    """Yield what griffe does not see of a module's classes: other base classes, and other defaults with attrs."""
+    for name, old in module.members.items():
+        new = after.members.get(name)
+        if new is None or not old.is_public or not old.is_class or not new.is_class:
+            continue
+        for base in sorted(bases(old) - bases(new)):
+            if base in public or hasattr(builtins, base):
+                yield Break(f"{path}.{name}", f"Base class {base} was removed", name)
+        if not any("attrs." in str(decorator.value) for decorator in old.decorators):
+            continue
+        for field, member in old.all_members.items():
+            if member.is_public and member.is_attribute and field in new.all_members:
+                before, now = default(member.value), default(new.all_members[field].value)
+                if before != now and before is not None:
+                    yield Break(f"{path}.{name}.{field}", f"The default {before} is now {now or 'required'}", field)
+
+
+def bases(found: Tree) -> set[str]:
+    """Return the names of all base classes of a class."""
+    return {str(base).rpartition(".")[2] for each in (found, *found.mro()) for base in each.bases}
+
+
+def default(value: object) -> str | None:
+    """Return the default of an argument that attrs makes from an attribute's value; none if it is required."""
+    if value is None:
+        return None
+    call = ast.parse(str(value), mode="eval").body
+    if not isinstance(call, ast.Call) or ast.unparse(call.func) != "attrs.field":
+        return ast.unparse(call)
+    given = [ast.unparse(each.value) for each in call.keywords if each.arg in ("default", "factory")]
+    return given[0] if given else None
 
 
 def public_modules(package: Tree, public: tuple[str, ...]) -> dict[str, Tree]:
@@ -119,7 +160,8 @@ def entries(root: Path, tag: str) -> str:
 
 def check(root: Path, tag: str, package: str = "decart", public: tuple[str, ...] = PUBLIC) -> list[str]:
     """Return a sentence for each break that no entry announces."""
-    announced = set(re.findall(r"\w+", entries(root, tag)))
+    code = re.findall(r"`([^`]+)`", entries(root, tag))  # in a sentence, a name such as get is only a word
+    announced = {name for each in code for name in re.findall(r"\w+", each)}
     return [
         f"{found} since {tag}, and no entry of the changelog of the kind changed or removed contains `{found.name}`: "
         f"describe it in changes/+{found.name}.removed.md, or undo it."

@@ -209,7 +209,11 @@ def bill_of_materials(folder: Path, wheel: Path) -> None:
 
 
 def check_tag(tag: str) -> None:
-    """End unless a tag is that of the version, and the changelog is ready for it."""
+    """End unless a tag is that of the last commit and of the version, and the changelog is ready for it."""
+    if changed := run("git", "status", "--porcelain"):
+        sys.exit(f"What is checked would not be what is built; commit or remove this first:\n{changed}")
+    if run("git", "rev-list", "-1", tag, "--") != run("git", "rev-parse", "HEAD"):
+        sys.exit(f"The tag {tag} is not that of the last commit.")
     if tag != f"v{version()}":
         sys.exit(f"The tag is {tag}, but the version in decart/_version.py is {version()}.")
     if not re.search(rf"^## {re.escape(version())} \(\d{{4}}-\d\d-\d\d\)$", CHANGELOG.read_text("utf-8"), re.MULTILINE):

@@ -18,12 +18,19 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 API = """
-from ._core import Client, helper
+from ._core import Base, Client, Policy, helper
 
-__all__ = ["Client", "helper", "LIMIT"]
+__all__ = ["Base", "Client", "Policy", "helper", "LIMIT"]
 LIMIT = 3
 """
 CORE = """
+import attrs
+
+@attrs.frozen(kw_only=True)
+class Policy(ValueError):
+    pause: float = attrs.field(default=0.5, converter=float)
+    limit: int = 3
+
 class Base:
     def close(self):
         pass
@@ -119,6 +126,7 @@ def test_without_a_release_there_is_nothing_to_compare_with(tmp_path: Path) -> N
 def test_additions_values_and_what_is_not_public_may_change(repository: Repository) -> None:
     repository.change("decart/_core.py", "label=None", "label=None, *, again=False")
     repository.change("decart/_core.py", "def internal():", "def other(argument):")
+    repository.change("decart/_core.py", "converter=float", "converter=int")
     repository.change("decart/__init__.py", "LIMIT = 3", "LIMIT = 4")
     ended = repository.compare()
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -131,8 +139,12 @@ BREAKS = {
     "a method that is gone": ("decart/_core.py", "def submit", "def send", "submit"),
     "an inherited method that is gone": ("decart/_core.py", "def close", "def end", "close"),
     "a base class that is gone": ("decart/_core.py", "Client(Base):", "Client:", "Client"),
+    "another base class": ("decart/_core.py", "Client(Base):", "Client(Policy):", "Client"),
+    "a built-in base class that is gone": ("decart/_core.py", "Policy(ValueError):", "Policy(Base):", "Policy"),
+    "another default of an attrs class": ("decart/_core.py", "default=0.5", "default=5", "pause"),
+    "an argument of an attrs class that is now required": ("decart/_core.py", "limit: int = 3", "limit: int", "limit"),
     "a name that is no longer exported": ("decart/__init__.py", '"helper", ', "", "helper"),
-    "a function that is no longer imported": ("decart/__init__.py", "import Client, helper", "import Client", "helper"),
+    "a function that is no longer imported": ("decart/__init__.py", "Policy, helper\n", "Policy\n", "helper"),
 }
 
 
@@ -140,7 +152,7 @@ BREAKS = {
 def test_a_break_needs_an_entry_that_names_it(repository: Repository, file: str, old: str, new: str, name: str) -> None:
     repository.change(file, old, new)
     repository.write("changes/+a.added.md", f"Added `{name}`.")
-    repository.write("changes/+b.removed.md", "Removed something.")
+    repository.write("changes/+b.removed.md", f"Removed something that has to do with {name}.")
     ended = repository.compare()
     assert ended.returncode == 1
     assert re.search(rf"^decart\S*\b{name}\b.* since v0\.1\.0, and no entry .* contains `{name}`", ended.stderr, re.M)
@@ -165,12 +177,23 @@ def test_an_entry_that_is_in_the_changelog_already_counts(repository: Repository
     assert repository.compare().returncode == 0
 
 
-def test_the_modules_that_the_pages_import_from_are_compared() -> None:
+def test_each_fragment_says_something_and_has_the_name_of_an_entry() -> None:
+    name = re.compile(r"\+[\w-]+\.(added|changed|deprecated|removed|fixed|security)\.md")
+    for path in (ROOT / "changes").iterdir():
+        if path.name != "README.md":
+            assert name.fullmatch(path.name), path.name
+            assert path.read_text("utf-8").strip(), path.name
+
+
+def test_the_modules_that_the_pages_import_from_or_refer_to_are_compared() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("**/*.md"), *(ROOT / "examples").glob("**/*.py")]
     text = "\n".join(page.read_text("utf-8") for page in pages)
     imported = set(re.findall(r"^\s*(?:from|import) (decart(?:\.\w+)*)\b", text, re.MULTILINE))
+    reference = "\n".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
+    entries = re.findall(r"^\.\. auto\w+:: (decart[\w.]*)\.\w+$", reference, re.MULTILINE)
     assert len(imported) > 5
-    assert imported - set(script("api_changes").PUBLIC) == set()
+    assert len(entries) > 150
+    assert (imported | set(entries)) - set(script("api_changes").PUBLIC) == set()
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS, ids=str)

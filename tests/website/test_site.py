@@ -104,6 +104,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
         ("SubmitOutcomeUnknownError", "Error classes"),
         ("gunicorn", "Threads and forks"),
         ("exit codes", "The command line"),
+        ("401", "Troubleshooting, by message"),
         ("rainbow bar", None),
     ],
 )
@@ -138,6 +139,17 @@ def test_no_page_scrolls_sideways_on_a_phone(page: Page, address: str) -> None:
         if page.evaluate("document.documentElement.scrollWidth") > PHONE["width"]:
             wide.append(name)
     assert wide == []
+
+
+@needs_chromium
+def test_the_index_is_not_cut_off_on_a_phone(page: Page, address: str) -> None:
+    page.set_viewport_size(PHONE)
+    page.goto(f"{address}/genindex.html")
+    tables = page.locator(".genindextable").all()
+    assert len(tables) > 10
+    for table in tables:
+        box = table.bounding_box()
+        assert box is not None and box["x"] + box["width"] <= PHONE["width"]
 
 
 @needs_chromium
