@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from fractions import Fraction
 from functools import reduce
@@ -23,6 +24,9 @@ TICKS = 180_000
 
 SOUND_RATE = 48_000
 """Samples per second of the output."""
+
+AHEAD = 8
+"""How many frames are made before the encoder needs them."""
 
 _H264 = {"preset": "ultrafast", "x264-params": "qp=24:cabac=1:deblock=1,0,0:bframes=2:b-adapt=0"}
 """A constant quantizer takes a quarter less time than a constant rate factor, for files of about the same size."""
@@ -100,6 +104,18 @@ class Graph:
                 while done := self._graph.vpull():
                     done.pict_type = PictureType.NONE  # that of the source; the encoder decides anew
                     yield done
+
+
+def made_ahead(frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+    """Yield frames, the next few of which another thread makes: filters and the encoder then have a core each."""
+    executor = ThreadPoolExecutor(1, "decart-frames")
+    try:
+        coming = deque(executor.submit(next, frames, None) for _ in range(AHEAD))
+        while (frame := coming.popleft().result()) is not None:
+            coming.append(executor.submit(next, frames, None))
+            yield frame
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def write_movie(

@@ -12,7 +12,17 @@ import av.filter
 from PIL import Image, ImageDraw, ImageOps
 
 from decart.emulator.render.caption import overlay
-from decart.emulator.render.graph import TICKS, Graph, MissingFilterError, Node, Parts, save_png, to_frame, write_movie
+from decart.emulator.render.graph import (
+    TICKS,
+    Graph,
+    MissingFilterError,
+    Node,
+    Parts,
+    made_ahead,
+    save_png,
+    to_frame,
+    write_movie,
+)
 from decart.emulator.render.inputs import Clip, open_picture, read_sound
 from decart.emulator.render.job import EDITS, PICTURE_TASKS, RenderJob, removed_on_error
 from decart.emulator.render.scene import add_scene
@@ -52,7 +62,7 @@ def draw(job: RenderJob, target: Path, filters: Collection[str] = frozenset(av.f
             short, long = sorted(even.size)
             width, height = (short, long) if clip.is_portrait else (long, short)
             even = attrs.evolve(even, width=width, height=height)
-            frames = _or_plain(even, _edit(even, clip, filters))
+            frames = made_ahead(_or_plain(even, _edit(even, clip, filters)))
             write_movie(target, job.layout, even.size, clip.rate, frames, read_sound(job.input("data"), clip.start))
             return
         frames = _or_plain(even, islice(_animate(even, filters), job.frame_count))
@@ -60,7 +70,7 @@ def draw(job: RenderJob, target: Path, filters: Collection[str] = frozenset(av.f
             picture = next(frames).to_image()  # type: ignore[no-untyped-call,unused-ignore]
             save_png(picture.crop((0, 0, *job.size)), target)
         else:
-            write_movie(target, job.layout, even.size, Fraction(job.fps), frames)
+            write_movie(target, job.layout, even.size, Fraction(job.fps), made_ahead(frames))
 
 
 def _animate(job: RenderJob, filters: Collection[str]) -> Iterator[av.VideoFrame]:
