@@ -12,7 +12,6 @@ import socketserver
 import struct
 import threading
 import time
-from collections.abc import Callable
 from contextlib import closing, suppress
 from email.errors import MissingHeaderBodySeparatorDefect
 from http import HTTPStatus
@@ -192,11 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
                 while left > 0 and (data := body.read(CHUNK)):
                     left -= len(data)
 
-    def __getattr__(self, name: str) -> Callable[[], None]:
-        """Return the handler of any method: the application knows which methods a path has."""
-        if name.startswith("do_"):
-            return self.respond
-        raise AttributeError(name)
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_TRACE = do_QUERY = respond
 
     def _body(self) -> LimitedStream | Chunked | None:
         """Return the body of the request; ``None`` if its length is unknown, which the client has been told."""
@@ -217,6 +212,8 @@ class _Handler(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Refuse a request that is not read, in the form of the service's errors, and close the connection."""
         self.close_connection = True
+        if code == HTTPStatus.NOT_IMPLEMENTED and not hasattr(self, f"do_{self.command}"):  # as the service has it
+            code = HTTPStatus.METHOD_NOT_ALLOWED
         self.request_version = self.protocol_version  # whatever it was: one before 1.0 would get no status
         body = json.dumps({"detail": message or HTTPStatus(code).phrase}).encode()
         log.info("%.200r -> %d", self.requestline, code)
