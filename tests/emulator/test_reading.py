@@ -197,3 +197,12 @@ def test_a_body_longer_than_the_limit_is_not_asked_for(server: EmulatorServer) -
     with connected(server) as sock:
         sock.sendall(OPENING + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % (UPLOAD_LIMIT + 1))
         assert statuses(sock, 2) == [413]
+
+
+def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(server: EmulatorServer) -> None:
+    with connected(server) as sock:
+        sock.sendall(OPENING + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(FORM))
+        asked = b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert sock.recv(len(asked), socket.MSG_WAITALL) == asked
+        sock.sendall(FORM)
+        assert statuses(sock, 1) == [200]
