@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.heavy]
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks" / "run.py"
 
@@ -39,7 +39,6 @@ DOWNLOADS = "decart", "decart + urllib3"
 RESULTS = "decart", "decart + urllib3", "decart + aiohttp"
 
 
-@pytest.mark.heavy
 def test_an_upload_of_2_gib_is_streamed_with_its_exact_length() -> None:
     assert measured("upload", 2048, "decart")["decart"]["memory"] < 8  # MiB
 

@@ -59,6 +59,7 @@ def settle(at: Batches) -> None:
         assert at.run("jobs", "settle", label, "--journal", "videos.db", *how).code == 0
 
 
+@pytest.mark.heavy
 def test_a_batch_that_is_killed_at_any_moment_pays_for_each_job_once(at: Batches) -> None:
     at.write(*(lake(number, label=f"order-{number}") for number in range(JOBS)))
     kills = 0

@@ -85,6 +85,7 @@ def test_eight_processes_submit_a_label_once(workshop: Workshop) -> None:
     assert (workshop.kills, workshop.unknown) == (0, 0)
 
 
+@pytest.mark.heavy
 def test_the_database_may_be_restarted_in_between(workshop: Workshop) -> None:
     with server() as postgres:
         workshop.postgres = postgres

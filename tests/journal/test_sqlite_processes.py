@@ -222,6 +222,7 @@ for number in range(1_000_000):
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_a_process_that_is_killed_loses_nothing_that_was_written(path: Path) -> None:
     moments = random.Random(1)
     journal = SQLiteJournal(path)

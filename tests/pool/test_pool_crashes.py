@@ -160,6 +160,7 @@ def test_a_pool_takes_over_from_another_that_was_killed(workshop: PoolWorkshop) 
     print(f"two of which one is killed: {figures(workshop)}")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("transport", ["requests", "aiohttp"])
 def test_an_interrupted_pool_names_what_runs_and_is_continued(workshop: PoolWorkshop, transport: str) -> None:
     steps = ["after insert", "POST", "before accepted None", "response GET", "os.rename", "after delivered completed"]

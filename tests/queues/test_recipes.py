@@ -47,6 +47,7 @@ def test_no_worker_waits_for_a_job_and_a_task_that_is_delivered_twice_submits_it
     assert engine.shop.videos() == {f"{label}.mp4": content(label) for label in LABELS}
 
 
+@pytest.mark.heavy
 def test_a_job_whose_worker_is_killed_in_its_download_is_finished_by_another_one(engine: Engine) -> None:
     engine.shop.emulator.faults.add("stall:3600,bytes=5000,on=content")
     engine.enqueue("order-1")
@@ -62,6 +63,7 @@ def test_a_job_whose_worker_is_killed_in_its_download_is_finished_by_another_one
     assert engine.shop.videos() == {"order-1.mp4": content("order-1")}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("engine", ["rq"], indirect=True)
 def test_a_job_whose_worker_is_killed_in_its_submit_is_not_submitted_again_before_a_person_decides(
     engine: Engine,
