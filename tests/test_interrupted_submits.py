@@ -45,6 +45,7 @@ def outcome(side: str, transport: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 @every
 def test_the_interrupts_land_inside_the_calls(side: str, transport: str) -> None:
     tally = outcome(side, transport)["tally"]
@@ -54,6 +55,7 @@ def test_the_interrupts_land_inside_the_calls(side: str, transport: str) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 @every
 @pytest.mark.parametrize(
     ("flaw", "rule"),

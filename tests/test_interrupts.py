@@ -24,6 +24,7 @@ from workers.running import small_environment
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.heavy,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts file descriptors in /proc"),
 ]
 

@@ -74,6 +74,7 @@ CASES = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_client_of_a_module_gives_each_request_its_own_response(case: Case, request: pytest.FixtureRequest) -> None:
     with service(request.getfixturevalue("certificate") if case.tls else None) as at:
