@@ -98,10 +98,10 @@ def test_a_server_that_refuses_connections_is_a_problem(capsys: pytest.CaptureFi
 
 def test_a_server_that_is_silent_ends_after_the_timeout(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(silent) as server:
-        check = found(capsys, "--base-url", server.url, "--timeout", "0.1", code=1)["server"]
+        check = found(capsys, "--base-url", server.url, "--timeout", "0.5", code=1)["server"]
     assert "stopped responding" in check["text"]
     with deaf() as url:
-        check = found(capsys, "--base-url", url, "--timeout", "0.1", code=1)["server"]
+        check = found(capsys, "--base-url", url, "--timeout", "0.5", code=1)["server"]
     assert "Could not connect" in check["text"]
 
 
