@@ -11,6 +11,7 @@ import pytest
 from support.fakes import KEY, FakeTransport, status
 from support.parity import WAYS, Seen, play
 from support.scenarios import SCENARIOS
+from support.speed import at_any_speed
 
 from decart import (
     AsyncDecartClient,
@@ -28,11 +29,12 @@ from decart import (
 from decart.transports.base import HttpRequest, HttpResponse
 
 
+@at_any_speed
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_every_way_comes_to_the_same_end_with_the_same_calls_and_waits(name: str, way: str) -> None:
-    scenario = SCENARIOS[name]
-    assert play(scenario, way) == Seen(scenario.end, scenario.calls, scenario.waits, scenario.statuses)
+def test_every_way_comes_to_the_same_end_with_the_same_calls_and_waits(name: str, way: str, scale: float) -> None:
+    scenario, timeout = SCENARIOS[name], Timeout(read=0.5 * scale)
+    assert play(scenario, way, timeout) == Seen(scenario.end, scenario.calls, scenario.waits, scenario.statuses)
 
 
 def verbs(kind: type) -> dict[str, list[tuple[str, Any, Any]]]:

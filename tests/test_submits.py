@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.exchanges import TRANSPORTS
 from support.fakes import KEY, LAKE, FakeTransport, accepted, client_of, make_response
-from support.servers import Connection, answering, http, serving
+from support.servers import PATIENCE, Connection, answering, http, serving
 
 from decart import (
     AsyncDecartClient,
@@ -143,7 +143,7 @@ def test_a_peer_that_forgot_an_idle_connection_costs_a_new_connection_and_no_unk
 
     with serving(forgetful) as server:
         client = DecartClient(
-            KEY, base_url=server.url, transport=beneath, retry=RetryPolicy(attempts=1), timeout=Timeout(read=0.5)
+            KEY, base_url=server.url, transport=beneath, retry=RetryPolicy(attempts=1), timeout=Timeout(read=PATIENCE)
         )
         assert client.queue.submit(LAKE).job_id == "j1"
         later = time.monotonic() + FRESH + 1

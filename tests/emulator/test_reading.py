@@ -30,7 +30,7 @@ def studio() -> Studio:
 
 @pytest.fixture
 def server(studio: Studio) -> Iterator[EmulatorServer]:
-    with Emulator(renderer=studio) as emulator, EmulatorServer(emulator, silence=0.2) as server:
+    with Emulator(renderer=studio) as emulator, EmulatorServer(emulator) as server:
         yield server
 
 
@@ -170,10 +170,12 @@ def test_a_chunk_of_any_size_takes_no_memory(server: EmulatorServer) -> None:
 
 
 @pytest.mark.parametrize("begun", [b"Content-Length: 200000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n30d40\r\n"])
-def test_a_client_that_falls_silent_gets_a_response_and_its_connection_is_closed(
-    server: EmulatorServer, begun: bytes
-) -> None:
-    with connected(server) as sock:
+def test_a_client_that_falls_silent_gets_a_response_and_its_connection_is_closed(studio: Studio, begun: bytes) -> None:
+    with (
+        Emulator(renderer=studio) as emulator,
+        EmulatorServer(emulator, silence=0.2) as server,
+        connected(server) as sock,
+    ):
         sock.sendall(OPENING + begun + FORM[:1000])
         assert statuses(sock, 2) == [400]
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import attrs
 import pytest
 
-from decart import RequestsTransport, Timeout, TransportError
+from decart import RequestsTransport, Timeout, TransportError, TransportTimeout
 from decart.transports.aiohttp import AiohttpTransport
 from decart.transports.base import (
     AsyncHttpResponse,
@@ -44,8 +44,6 @@ T = TypeVar("T")
 
 HEADERS = {"X-API-KEY": KEY, "User-Agent": "decart-queue/0 lang/py", "Accept": "*/*"}
 OURS = {**HEADERS, "Content-Type": "multipart/form-data; boundary=x"}
-
-SOON = Timeout(connect=5, read=0.15)
 
 LONG = Timeout(connect=PATIENCE, read=PATIENCE)
 OK = http(200, b"fine")
@@ -233,8 +231,18 @@ def exchange(
         return response.status, response.headers, response.read()
 
 
-def failure(transport: Transport, request: HttpRequest, timeout: Timeout = SOON) -> TransportError:
+def failure(transport: Transport, request: HttpRequest, timeout: Timeout = LONG) -> TransportError:
     return caught(TransportError, lambda: exchange(transport, request, timeout))
+
+
+def check_timeout(transport: Transport, request: HttpRequest, **limit: float) -> None:
+    """Check that an exchange ends by a limit long before a test's patience does, and that the error has the limit."""
+    began = transport.now()
+    error = failure(transport, request, Timeout(**{"connect": PATIENCE, "read": PATIENCE, **limit}))
+    assert transport.now() - began < PATIENCE / 2
+    assert type(error) is TransportTimeout
+    assert f"{min(limit.values()):.10g} s" in error.message
+    assert error.may_have_been_sent is True
 
 
 @contextlib.contextmanager

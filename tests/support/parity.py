@@ -38,7 +38,6 @@ from support.servers import Connection, Gone, Server, http, nobody, serving
 
 POLL = PollPolicy(jitter=0, timeout=20)
 RETRY = RetryPolicy(jitter=0)
-TIMEOUT = Timeout(connect=5, read=0.5)
 
 
 class OnClock:
@@ -245,13 +244,13 @@ def the_service(script: list[Any]) -> Iterator[tuple[str, Server | None]]:
             yield server.url, server
 
 
-def play(scenario: Scenario, way: str) -> Seen:
+def play(scenario: Scenario, way: str, timeout: Timeout) -> Seen:
     """Play a scenario in one of the ways, and return the outcome."""
     kind, front, attempt = WAYS[way]
     statuses: list[str] = []
 
     def client(url: str, transport: object) -> Any:
-        return front(KEY, base_url=url, transport=transport, poll=POLL, retry=RETRY, timeout=TIMEOUT)
+        return front(KEY, base_url=url, transport=transport, poll=POLL, retry=RETRY, timeout=timeout)
 
     if kind is None:
         url, fake = in_process(scenario.script)

@@ -16,6 +16,7 @@ from support.loops import (
     run_with_transport,
 )
 from support.servers import FIRST, PATIENCE, Connection, deaf, serving
+from support.speed import at_any_speed
 
 from decart import Timeout, TransportError
 from decart.transports.base import AsyncTransport
@@ -96,11 +97,12 @@ def test_cancelling_a_task_that_reads_a_body_ends_it_at_once_and_leaks_nothing(k
         assert len(server.connections) == 1
 
 
+@at_any_speed
 @on_a_loop
 @pytest.mark.usefixtures("no_leaks")
-def test_cancelling_a_task_that_still_connects_ends_it_at_once(kind: str) -> None:
+def test_cancelling_a_task_that_still_connects_ends_it_at_once(kind: str, scale: float) -> None:
     async def main(transport: AsyncTransport) -> None:
-        task = begin(transport, get(url), Timeout(connect=0.5, read=PATIENCE))
+        task = begin(transport, get(url), Timeout(connect=0.5 * scale, read=PATIENCE))
         await asyncio.to_thread(lambda: None)
         await cancel(task)
 

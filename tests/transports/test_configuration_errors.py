@@ -12,7 +12,6 @@ import pytest
 from support.exchanges import (
     LONG,
     OK,
-    SOON,
     Make,
     all_but_aiohttp,
     exchange,
@@ -38,7 +37,7 @@ from decart.transports.base import HttpRequest, HttpResponse, SystemClock, Trans
 
 def check_configuration_error(transport: Transport, request: HttpRequest) -> str:
     """Send a request and return the message of its `ConfigurationError`."""
-    error = failure(transport, request, SOON)
+    error = failure(transport, request)
     assert type(error) is ConfigurationError
     assert error.may_have_been_sent is False
     assert "nothing was sent" in error.message.lower()

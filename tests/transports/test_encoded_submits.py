@@ -11,6 +11,7 @@ import pytest
 from support.exchanges import LONG, exchange, get
 from support.fakes import KEY, LAKE
 from support.servers import FIRST, Connection, reply, serving
+from support.speed import at_any_speed
 
 from decart import (
     DecartClient,
@@ -69,17 +70,18 @@ def test_the_id_of_a_readable_response_is_used(transport: Transport, case: str) 
         assert client.queue.submit(LAKE).job_id == "j-1"
 
 
-def test_a_malformed_chunk_after_the_job_id_does_not_lose_the_id(transport: Transport) -> None:
+@at_any_speed
+def test_a_malformed_chunk_after_the_job_id_does_not_lose_the_id(transport: Transport, scale: float) -> None:
     def script(connection: Connection) -> None:
         connection.read_request()
         connection.send(chunked("identity", JSON, b""))
-        connection.pause(0.05)
+        connection.pause(0.05 * scale)
         connection.send(b"zz\r\n\r\n")
         connection.until_closed()
 
     with (
         serving(script) as server,
-        DecartClient(KEY, base_url=server.url, transport=transport, timeout=Timeout(read=0.5)) as client,
+        DecartClient(KEY, base_url=server.url, transport=transport, timeout=Timeout(read=0.5 * scale)) as client,
     ):
         assert client.queue.submit(LAKE).job_id == "j-1"
 

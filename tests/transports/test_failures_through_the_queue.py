@@ -6,9 +6,10 @@ import re
 from typing import Any
 
 import pytest
-from support.exchanges import FAILURES, LONG, NO_CONNECTION, SILENT, SOON, caught
+from support.exchanges import FAILURES, LONG, NO_CONNECTION, SILENT, caught
 from support.fakes import KEY, LAKE, MP4
 from support.servers import Server, answering, http, serving, then
+from support.speed import at_any_speed
 
 from decart import (
     ConfigurationError,
@@ -30,7 +31,7 @@ COMPLETED = http(200, b'{"job_id": "j1", "status": "completed"}', JSON)
 PROSE = r"[\w' :;.,()/*?\[\]-]+"  # no dump of an object, such as <urllib3.connection...>
 
 
-def client_of(server: Server, timeout: Timeout = SOON, **more: Any) -> DecartClient:
+def client_of(server: Server, timeout: Timeout = LONG, **more: Any) -> DecartClient:
     return DecartClient(api_key=KEY, base_url=server.url, timeout=timeout, retry=RetryPolicy(attempts=1), **more)
 
 
@@ -51,9 +52,10 @@ def test_each_method_says_that_there_was_no_connection(case: str) -> None:
         assert not isinstance(error, SubmitOutcomeUnknownError)
 
 
+@at_any_speed
 @pytest.mark.parametrize("case", FAILURES)
-def test_each_method_says_that_the_exchange_failed_after_the_request(case: str) -> None:
-    fails, timeout = FAILURES[case], SOON if case in SILENT else LONG
+def test_each_method_says_that_the_exchange_failed_after_the_request(case: str, scale: float) -> None:
+    fails, timeout = FAILURES[case], Timeout(read=0.15 * scale) if case in SILENT else LONG
     with serving(fails, fails, then(COMPLETED, fails)) as server, client_of(server, timeout) as client:
         submit = caught(SubmitOutcomeUnknownError, lambda: client.queue.submit(LAKE))
         status = caught(QueueStatusError, lambda: client.queue.status("j1"))
@@ -71,7 +73,7 @@ def test_a_job_takes_one_connection_from_submit_to_result() -> None:
     answers = {"POST /v1/jobs/lucy-pro-t2v": ACCEPTED, "GET /v1/jobs/j1": COMPLETED, "GET /v1/jobs/j1/content": video}
     with (
         serving(answering(lambda r, n: answers[f"{r.method} {r.target}"])) as server,
-        client_of(server, LONG) as client,
+        client_of(server) as client,
     ):
         assert client.queue.submit_and_poll(LAKE).data == MP4
         assert len(server.connections) == 1

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.faces import SYNC
 from support.servers import PATIENCE
+from support.speed import at_any_speed
 from support.studio import Studio
 
 from decart import (
@@ -28,7 +29,6 @@ from decart.emulator import Emulator, EmulatorServer
 from decart.transports.base import Transport
 
 QUICK = RetryPolicy(interval=0.01, max_interval=0.02)
-SOON = Timeout(connect=5, read=0.5)
 
 REFUSALS = ["status:429,retry_after=0", "status:503,retry_after=0", "status:429,retry_after_date=0"]
 FAILURES: dict[str, type[DecartSDKError]] = {
@@ -40,9 +40,9 @@ FAILURES: dict[str, type[DecartSDKError]] = {
     "truncate": TransportError,
     "html": ResponseError,
     "bad-json": ResponseError,
-    "stall:1": TransportTimeout,
+    "stall": TransportTimeout,
 }
-SILENT = ("stall:1",)
+SILENT = ("stall",)
 OF_A_BODY = ("drop-midway", "truncate", "bad-json")  # a deletion has none
 repeated = pytest.mark.parametrize("fault", [*REFUSALS, *FAILURES])
 
@@ -53,32 +53,44 @@ def running() -> Iterator[EmulatorServer]:
         yield server
 
 
-@pytest.fixture
-def server(running: EmulatorServer) -> EmulatorServer:
-    running.emulator.faults.clear()
-    running.emulator.requests.clear()
-    return running
+def as_new(server: EmulatorServer) -> EmulatorServer:
+    """Return a server without the faults and requests of an earlier test."""
+    server.emulator.faults.clear()
+    server.emulator.requests.clear()
+    return server
+
+
+Connect = Callable[[str, float], tuple[DecartClient, EmulatorServer]]
 
 
 @pytest.fixture
-def client(transport: Transport, server: EmulatorServer, fault: str) -> DecartClient:
-    timeout = SOON if fault in SILENT else Timeout(read=PATIENCE)  # a busy machine may respond late
-    return DecartClient("dct_x", base_url=server.url, transport=transport, retry=QUICK, timeout=timeout)
+def connect(transport: Transport, running: EmulatorServer) -> Connect:
+    """Return a client, and its emulator, to which the test adds a fault; of silence the client soon has enough."""
+
+    def connected(fault: str, scale: float) -> tuple[DecartClient, EmulatorServer]:
+        server, timeout = as_new(running), Timeout(read=0.5 * scale if fault in SILENT else PATIENCE)
+        return DecartClient("dct_x", base_url=server.url, transport=transport, retry=QUICK, timeout=timeout), server
+
+    return connected
 
 
 def methods(server: EmulatorServer) -> list[str]:
     return [request.method for request in server.emulator.requests]
 
 
+@at_any_speed
 @repeated
-def test_a_token_is_ordered_again(client: DecartClient, server: EmulatorServer, fault: str) -> None:
+def test_a_token_is_ordered_again(connect: Connect, fault: str, scale: float) -> None:
+    client, server = connect(fault, scale)
     server.emulator.faults.add(f"{fault},on=tokens")
     assert client.tokens.create().api_key.startswith("ek_")
     assert methods(server) == ["POST", "POST"]
 
 
+@at_any_speed
 @repeated
-def test_the_public_keys_are_fetched_again(client: DecartClient, server: EmulatorServer, fault: str) -> None:
+def test_the_public_keys_are_fetched_again(connect: Connect, fault: str, scale: float) -> None:
+    client, server = connect(fault, scale)
     token = client.tokens.create().token or ""
     server.emulator.faults.add(f"{fault},on=any")
     for _ in range(3):
@@ -86,16 +98,20 @@ def test_the_public_keys_are_fetched_again(client: DecartClient, server: Emulato
     assert methods(server) == ["POST", "GET", "GET"]
 
 
+@at_any_speed
 @repeated
-def test_a_reference_is_read_again(client: DecartClient, server: EmulatorServer, fault: str) -> None:
+def test_a_reference_is_read_again(connect: Connect, fault: str, scale: float) -> None:
+    client, server = connect(fault, scale)
     file = client.files.upload(b"picture")
     server.emulator.faults.add(f"{fault},on=files")
     assert client.files.get(file) == file
     assert methods(server) == ["POST", "GET", "GET"]
 
 
+@at_any_speed
 @pytest.mark.parametrize("fault", [each for each in (*REFUSALS, *FAILURES) if each not in OF_A_BODY])
-def test_a_file_is_deleted_again(client: DecartClient, server: EmulatorServer, fault: str) -> None:
+def test_a_file_is_deleted_again(connect: Connect, fault: str, scale: float) -> None:
+    client, server = connect(fault, scale)
     file = client.files.upload(b"picture")
     server.emulator.faults.add(f"{fault},on=files")
     client.files.delete(file)
@@ -105,18 +121,22 @@ def test_a_file_is_deleted_again(client: DecartClient, server: EmulatorServer, f
     assert isinstance(caught.value.cause, NotFoundError)
 
 
+@at_any_speed
 @pytest.mark.parametrize("fault", REFUSALS)
-def test_a_refused_upload_is_repeated(client: DecartClient, server: EmulatorServer, fault: str) -> None:
+def test_a_refused_upload_is_repeated(connect: Connect, fault: str, scale: float) -> None:
+    client, server = connect(fault, scale)
     server.emulator.faults.add(f"{fault},on=files")
     file = client.files.upload(b"picture")
     assert client.files.get(file).size_bytes == 7
     assert methods(server) == ["POST", "POST", "GET"]
 
 
+@at_any_speed
 @pytest.mark.parametrize(("fault", "cause"), FAILURES.items())
 def test_an_upload_with_an_unknown_outcome_is_not_repeated(
-    client: DecartClient, server: EmulatorServer, fault: str, cause: type[DecartSDKError]
+    connect: Connect, fault: str, cause: type[DecartSDKError], scale: float
 ) -> None:
+    client, server = connect(fault, scale)
     server.emulator.faults.add(f"{fault},on=files")
     with pytest.raises(CallError, match="may have been stored, so it was not sent again") as caught:
         client.files.upload(b"picture")
@@ -125,8 +145,10 @@ def test_an_upload_with_an_unknown_outcome_is_not_repeated(
     assert "dct_x" not in f"{caught.value} {caught.value.data}"
 
 
+@at_any_speed
 @pytest.mark.parametrize("fault", ["drop-midway:45", "truncate:45", "bad-json"])
-def test_the_id_in_a_response_that_was_cut_is_quoted(client: DecartClient, server: EmulatorServer, fault: str) -> None:
+def test_the_id_in_a_response_that_was_cut_is_quoted(connect: Connect, fault: str, scale: float) -> None:
+    client, server = connect(fault, scale)
     server.emulator.faults.add(f"{fault},on=files")
     with pytest.raises(CallError) as caught:
         client.files.upload(b"picture", ttl="persistent")
@@ -135,10 +157,12 @@ def test_the_id_in_a_response_that_was_cut_is_quoted(client: DecartClient, serve
     client.files.delete(file_id)
 
 
+@at_any_speed
 @pytest.mark.parametrize(("fault", "cause"), [("status:429", RateLimitError), *FAILURES.items()])
 def test_an_outage_that_lasts_is_an_error_with_its_cause(
-    client: DecartClient, server: EmulatorServer, fault: str, cause: type[DecartSDKError]
+    connect: Connect, fault: str, cause: type[DecartSDKError], scale: float
 ) -> None:
+    client, server = connect(fault, scale)
     token, file = client.tokens.create().token or "", client.files.upload(b"picture")
     server.emulator.faults.add(f"{fault},on=any,times=forever")
     once = client.with_options(retry=RetryPolicy(attempts=1))
@@ -155,7 +179,8 @@ def test_an_outage_that_lasts_is_an_error_with_its_cause(
 
 
 @pytest.mark.parametrize("name", SYNC)
-def test_many_threads_wait_for_one_slow_response_with_the_keys(name: str, server: EmulatorServer) -> None:
+def test_many_threads_wait_for_one_slow_response_with_the_keys(name: str, running: EmulatorServer) -> None:
+    server = as_new(running)
     with DecartClient("dct_x", base_url=server.url, transport=SYNC[name]()) as client:
         token = client.tokens.create().token or ""
         server.emulator.faults.add("stall:0.3,on=any")

@@ -22,7 +22,6 @@ from support.exchanges import (
     LONG,
     OK,
     OURS,
-    SOON,
     exchange,
     failure,
     get,
@@ -224,7 +223,7 @@ def test_the_proxy_of_the_environment_is_used_by_either_session_but_not_for_loop
 # ---------------------------------------------------------------- time
 
 
-@pytest.mark.parametrize("timeout", [SOON, Timeout(read=PATIENCE, total=0.15)], ids=["read", "total"])
+@pytest.mark.parametrize("timeout", [Timeout(read=0.15), Timeout(read=PATIENCE, total=0.15)], ids=["read", "total"])
 def test_silence_ends_in_time_with_the_callers_session(session: requests.Session, timeout: Timeout) -> None:
     with serving(silent) as server:
         assert type(failure(RequestsTransport(session), get(server.url), timeout)) is TransportTimeout

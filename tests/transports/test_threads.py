@@ -10,6 +10,7 @@ import pytest
 from support.exchanges import OK, get, large, post
 from support.loops import aexchange, begin, cancel, happens
 from support.servers import FIRST, PATIENCE, Connection, answering, serving
+from support.speed import at_any_speed
 
 from decart import (
     ConnectError,
@@ -55,19 +56,20 @@ class Held(RequestsTransport):
 # ---------------------------------------------------------------- abandoned exchanges
 
 
+@at_any_speed
 @pytest.mark.parametrize("how", ["cancelled", "over the total time"])
 @pytest.mark.usefixtures("no_leaks")
-def test_a_response_that_arrives_after_its_caller_has_gone_is_closed(how: str) -> None:
+def test_a_response_that_arrives_after_its_caller_has_gone_is_closed(how: str, scale: float) -> None:
     async def main() -> None:
         held = Held()
         async with aclosing(ThreadedTransport(held)) as transport:
-            timeout = Timeout() if how == "cancelled" else Timeout(total=0.1)
+            timeout = Timeout() if how == "cancelled" else Timeout(total=0.1 * scale)
             task = begin(transport, get("http://service.invalid"), timeout)
             await happens(held.under_way)
             if how == "cancelled":
                 await cancel(task)
             else:
-                with pytest.raises(TransportTimeout, match=r"total timeout of 0\.1 s\.$") as timed_out:
+                with pytest.raises(TransportTimeout, match=f"total timeout of {0.1 * scale:.10g} s.$") as timed_out:
                     await task
                 assert timed_out.value.may_have_been_sent is True
             held.go_on.set()
@@ -76,13 +78,14 @@ def test_a_response_that_arrives_after_its_caller_has_gone_is_closed(how: str) -
     asyncio.run(main())
 
 
+@at_any_speed
 @pytest.mark.parametrize("how", ["cancelled", "over the total time"])
 @pytest.mark.usefixtures("no_leaks")
-def test_a_post_that_has_not_started_its_body_when_it_is_abandoned_is_not_sent(how: str) -> None:
+def test_a_post_that_has_not_started_its_body_when_it_is_abandoned_is_not_sent(how: str, scale: float) -> None:
     async def main() -> None:
         held = Held()
         async with aclosing(ThreadedTransport(held)) as transport:
-            task = begin(transport, post(server.url), Timeout() if how == "cancelled" else Timeout(total=0.1))
+            task = begin(transport, post(server.url), Timeout() if how == "cancelled" else Timeout(total=0.1 * scale))
             await happens(held.under_way)
             if how == "cancelled":
                 await cancel(task)
