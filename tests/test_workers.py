@@ -94,7 +94,7 @@ def test_a_sync_worker_is_killed_in_the_middle_of_a_long_request(at: Running) ->
 
 @pytest.mark.parametrize("options", ["--threads 2", "--worker-class gevent"])
 def test_a_worker_with_threads_or_greenlets_is_not(options: str, at: Running) -> None:
-    with gunicorn(at, "--timeout", "1", *options.split()) as app:
+    with gunicorn(at, "--timeout", "2", *options.split()) as app:
         check(app.calls("late"), at)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from support.servers import Script, answering, deaf, http, nobody, reply, serving, silent
+from support.speed import at_any_speed
 
 from decart.cli.main import main
 
@@ -96,17 +97,20 @@ def test_a_server_that_refuses_connections_is_a_problem(capsys: pytest.CaptureFi
     assert (check["state"], "Connection refused" in check["text"]) == ("problem", True)
 
 
-def test_a_server_that_is_silent_ends_after_the_timeout(capsys: pytest.CaptureFixture[str]) -> None:
+@at_any_speed
+def test_a_server_that_is_silent_ends_after_the_timeout(capsys: pytest.CaptureFixture[str], scale: float) -> None:
+    seconds = str(0.1 * scale)
     with serving(silent) as server:
-        check = found(capsys, "--base-url", server.url, "--timeout", "0.5", code=1)["server"]
+        check = found(capsys, "--base-url", server.url, "--timeout", seconds, code=1)["server"]
     assert "stopped responding" in check["text"]
     with deaf() as url:
-        check = found(capsys, "--base-url", url, "--timeout", "0.5", code=1)["server"]
+        check = found(capsys, "--base-url", url, "--timeout", seconds, code=1)["server"]
     assert "Could not connect" in check["text"]
 
 
+@at_any_speed
 def test_a_name_server_that_does_not_respond_ends_it_too(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, scale: float
 ) -> None:
     released = threading.Event()
 
@@ -115,7 +119,7 @@ def test_a_name_server_that_does_not_respond_ends_it_too(
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
-    checks = found(capsys, "--base-url", "https://service.invalid", "--timeout", "0.5", code=1)
+    checks = found(capsys, "--base-url", "https://service.invalid", "--timeout", str(0.1 * scale), code=1)
     assert checks["server"]["text"] == "nothing happened in time."
     assert checks["clock"]["state"] == "skipped"
     (thread,) = (each for each in threading.enumerate() if each.name == "decart-doctor")
