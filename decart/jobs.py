@@ -127,9 +127,13 @@ class QueueJobResult(Savable):
         Example:
             >>> CompletedJob(job_id="j", data=b"...").raise_for_status()
         """
-        if self.status != "completed":
-            kind = JobTimeoutError if self.timed_out else JobFailedError
-            raise kind(self.error or f"Job {self.job_id} failed.", job_id=self.job_id)
+        if self.status == "completed":
+            return
+        stated = self.error or f"Job {self.job_id} failed."
+        if self.timed_out:
+            raise JobTimeoutError(stated, job_id=self.job_id)
+        names_the_job = stated.startswith(f"Job {self.job_id} ")
+        raise JobFailedError(stated if names_the_job else f"Job {self.job_id} failed: {stated}", job_id=self.job_id)
 
     def _save(self, path: str | os.PathLike[str], start: str) -> Path:
         self.raise_for_status()

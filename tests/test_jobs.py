@@ -25,7 +25,7 @@ from decart import (
     QueueJobResult,
     SavedJob,
 )
-from decart.jobs import FINISHED, KNOWN
+from decart.jobs import FINISHED, KNOWN, to_result
 
 DONE = CompletedJob(job_id="j1", data=b"the video")
 FAILED = FailedJob(job_id="j1", error="The image was refused.")
@@ -102,12 +102,23 @@ def test_a_completed_job_raises_nothing() -> None:
     DONE.raise_for_status()
 
 
-@pytest.mark.parametrize(("result", "kind"), [(FAILED, JobFailedError), (TIMED_OUT, JobTimeoutError)])
-def test_a_job_without_a_video_raises_its_reason_with_its_id(result: QueueJobResult, kind: Any) -> None:
+@pytest.mark.parametrize(
+    ("result", "kind", "message"),
+    [
+        (FAILED, JobFailedError, f"Job j1 failed: {FAILED.error}"),
+        (TIMED_OUT, JobTimeoutError, TIMED_OUT.error),
+        (
+            to_result(JobStatusResponse(job_id="j1", status="failed")),
+            JobFailedError,
+            "Job j1 failed, and the service did not say why.",
+        ),
+    ],
+)
+def test_a_job_without_a_video_raises_its_reason_with_its_id(result: QueueJobResult, kind: Any, message: str) -> None:
     with pytest.raises(kind) as caught:
         result.raise_for_status()
     assert type(caught.value) is kind
-    assert (caught.value.message, caught.value.job_id) == (result.error, "j1")
+    assert (caught.value.message, caught.value.job_id) == (message, "j1")
 
 
 @pytest.mark.parametrize("error", [None, ""])

@@ -6,7 +6,6 @@ import time
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from ..errors import JobFailedError
 from .commands import Commands, new_command
 from .exits import Exit
 from .inputs import add_job_options, options_of
@@ -167,11 +166,7 @@ def finish(result: QueueJobResult, output: Output) -> int:
         JobFailedError: There is none.
         JobTimeoutError: There is none yet.
     """
-    try:
-        result.raise_for_status()
-    except JobFailedError as error:
-        reason = error.message.removeprefix(f"Job {result.job_id} failed, and ")
-        raise JobFailedError(f"Job {result.job_id} failed: {reason}", job_id=result.job_id) from None
+    result.raise_for_status()
     if result.data is not None:
         output.data([result.data], job_id=result.job_id)
     else:

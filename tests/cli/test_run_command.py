@@ -86,7 +86,7 @@ def test_a_job_that_failed_is_printed_with_its_reason(emulator: Emulator, capsys
     assert printed.out == "" and printed.err.endswith(f"decart: error: Job {job_id} failed: no lake\n")
     emulator.faults.add("job-fails")
     assert main(["run", *LAKE, "-o", "lake.mp4", "-q"]) == 5
-    assert re.fullmatch(r"decart: error: Job \w+ failed: the service did not say why\.\n", capsys.readouterr().err)
+    assert re.fullmatch(r"decart: error: Job \w+ failed, and the service did not say why\.\n", capsys.readouterr().err)
 
 
 def test_a_wait_without_a_file_goes_on_through_failed_status_checks(
