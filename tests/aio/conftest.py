@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.studio import Studio
 
-from decart.emulator import Emulator, EmulatorServer
+from decart.emulator import EmulatorServer, VirtualEmulator
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     (tmp_path / "image.jpg").write_bytes(b"picture")
     (tmp_path / "input.mp4").write_bytes(b"video")
     monkeypatch.chdir(tmp_path)
-    emulator = Emulator(pending=0, processing=0.6, renderer=Studio(), api_keys={"your-api-key"})
-    with emulator, EmulatorServer(emulator) as server:
+    emulator = VirtualEmulator(pending=0, processing=0.3, renderer=Studio(), api_keys={"your-api-key"})
+    with emulator, EmulatorServer(emulator, seconds_per_check=0.3) as server:
         monkeypatch.setenv("DECART_BASE_URL", server.url)
         yield server.url
