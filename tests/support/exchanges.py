@@ -235,14 +235,15 @@ def failure(transport: Transport, request: HttpRequest, timeout: Timeout = LONG)
     return caught(TransportError, lambda: exchange(transport, request, timeout))
 
 
-def check_timeout(transport: Transport, request: HttpRequest, **limit: float) -> None:
-    """Check that an exchange ends by a limit long before a test's patience does, and that the error has the limit."""
+def check_timeout(transport: Transport, request: HttpRequest, **limit: float) -> TransportError:
+    """Check that an exchange ends by a limit long before a test's patience does; return the error, which has it."""
     began = transport.now()
     error = failure(transport, request, Timeout(**{"connect": PATIENCE, "read": PATIENCE, **limit}))
     assert transport.now() - began < PATIENCE / 2
     assert type(error) is TransportTimeout
     assert f"{min(limit.values()):.10g} s" in error.message
     assert error.may_have_been_sent is True
+    return error
 
 
 @contextlib.contextmanager

@@ -69,8 +69,9 @@ def test_a_response_that_arrives_after_its_caller_has_gone_is_closed(how: str, s
             if how == "cancelled":
                 await cancel(task)
             else:
-                with pytest.raises(TransportTimeout, match=f"total timeout of {0.1 * scale:.10g} s.$") as timed_out:
+                with pytest.raises(TransportTimeout) as timed_out:
                     await task
+                assert timed_out.value.message.endswith(f"total timeout of {0.1 * scale:.10g} s.")
                 assert timed_out.value.may_have_been_sent is True
             held.go_on.set()
             await happens(held.closed)
